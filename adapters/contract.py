@@ -1,0 +1,111 @@
+"""What passes between an adapter and the gateway: plain values, and the two questions an error answers.
+
+An adapter moves bytes. It MUST NOT read content, keep anything, or import another package of ours.
+
+    AdapterError
+    |-- Transient    trying again can help: nothing arrived, or the recipient asked us to come back
+    `-- Permanent    trying again cannot help: a person must look
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Protocol
+
+
+class AdapterError(Exception):
+    """Base of everything an adapter may raise from `send`. The text never quotes a letter or an answer's body."""
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+        self.text = text
+
+
+class Transient(AdapterError):
+    """Certain that the letter had no effect, or the recipient said so: the same letter may be sent again."""
+
+    def __init__(self, code: str, text: str, *, retry_after_seconds: float | None = None) -> None:
+        super().__init__(code, text)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class Permanent(AdapterError):
+    """The recipient refused, or can never take this letter."""
+
+
+class Outcome(StrEnum):
+    """What is known after a send. What is not known is `ambiguous`, never assumed."""
+
+    DELIVERED = "delivered"
+    AMBIGUOUS = "ambiguous"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arrival:
+    """Bytes that came in over a channel. `client` is proven by the adapter (port, certificate, bearer), never read from the body."""
+
+    channel: str
+    client: str
+    body: bytes
+    content_type: str
+    idempotency_key: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What goes back to the sender, decided by the gateway after the commit."""
+
+    body: bytes
+    content_type: str
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Letter:
+    """One sealed letter on its way out. Only `gateway.steps.deliver.open_at_door` makes one (a test reads the syntax trees)."""
+
+    delivery_id: str
+    recipient: str
+    wire: str
+    content_type: str
+    body: bytes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Receipt:
+    """The recipient's answer: an outcome, a closed code, and how many bytes were answered (never the bytes)."""
+
+    outcome: Outcome
+    code: str
+
+
+Accept = Callable[[Arrival], Awaitable[Answer]]
+
+
+class Inbound(Protocol):
+    """A listener. `start` returns when it accepts connections; `stop` lets what is in flight finish."""
+
+    async def start(self, accept: Accept) -> None: ...
+
+    async def stop(self) -> None: ...
+
+
+class Outbound(Protocol):
+    """A sender for one recipient. `send` MUST raise only `AdapterError`s and MUST use `delivery_id` as the idempotency key."""
+
+    async def send(self, letter: Letter) -> Receipt: ...
+
+    async def close(self) -> None: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdapterSpec:
+    """What an adapter folder declares as `SPEC`: its name, its settings models (pydantic) and how it is built from them."""
+
+    name: str
+    inbound_settings: type[Any] | None = None
+    outbound_settings: type[Any] | None = None
+    make_inbound: Callable[[Any], Inbound] | None = None
+    make_outbound: Callable[[Any], Outbound] | None = None

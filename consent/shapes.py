@@ -1,0 +1,169 @@
+"""The plain shapes of a decision. Closed sets are enums; nothing optional widens what is shared."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Literal
+
+Json = dict[str, Any]
+
+
+class Outcome(StrEnum):
+    """What was decided for one recipient (the closed vocabulary of DESIGN section 6)."""
+
+    RELEASE = "release"
+    REDUCE = "reduce"
+    COUNTED = "counted"
+    WITHHOLD = "withhold"
+    HOLD = "hold"
+
+
+class Vote(StrEnum):
+    """What was decided for one resource."""
+
+    PERMIT = "permit"
+    DENY = "deny"
+    HOLD = "hold"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Coding:
+    system: str
+    code: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Party:
+    """Who would receive: resolved identifiers, the class of DESIGN section 6, and roles."""
+
+    identifiers: tuple[tuple[str, str], ...]
+    recipient_class: str
+    roles: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """One question: may this recipient have this letter, for this purpose, now? `as_of` is an instant (ISO 8601 with offset), never a clock."""
+
+    recipient: Party
+    purpose: tuple[Coding, ...]
+    action: Coding
+    letter: str
+    as_of: str
+    person_released: bool = False
+    """True when a person with the right looked at a hold and released it, with a reason; it resolves unknowns, it never overrides a dissent."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegisteredConsent:
+    """A FHIR Consent version as registered. `authority` says that its source may widen for this establishment; from others it may only narrow."""
+
+    consent: Json
+    authority: bool
+    registered: str
+    withdrawn_by_person: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """Everything a decision may look at. `resources` carry labels in meta.security; one without a label counts as carrying every label."""
+
+    resources: tuple[Json, ...]
+    consents: tuple[RegisteredConsent, ...]
+    directory: tuple[Json, ...] = ()
+    subsumes: Mapping[tuple[str, str], bool] = field(default_factory=dict)
+    """(`system|general`, `system|specific`) -> does the first subsume the second; a missing pair is unknown."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PermittedPath:
+    """One path that may leave, and why it is necessary (Caldicott principle 3)."""
+
+    path: str
+    why: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Example:
+    """An example or counter-example that ships inside an agreement and runs as a test (see consent/agreements/README.md)."""
+
+    name: str
+    expect: Outcome
+    consents: tuple[Json, ...] = ()
+    resources: tuple[Json, ...] = ()
+    recipient_identifiers: tuple[tuple[str, str], ...] = ()
+    as_of: str = "2026-01-15T12:00:00+00:00"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Agreement:
+    """One sharing agreement, read from one TOML file. No sharing key has a default."""
+
+    name: str
+    title: str
+    letter: str
+    recipient_class: str
+    events: tuple[str, ...]
+    regime: Literal["uk-gdpr", "dpa-part-3", "anonymous"]
+    purpose: tuple[Coding, ...]
+    action: Coding
+    without_consent: Literal["implied", "nothing"]
+    undecidable: Literal["hold", "withhold"]
+    withheld_marker: bool
+    identifier_systems: tuple[str, ...]
+    """Identifier.system values that may leave on Patient (the NHS number for care recipients; none for anybody else)."""
+    fields: tuple[PermittedPath, ...]
+    examples: tuple[Example, ...]
+    digest: str
+    text: Mapping[str, str] = field(default_factory=dict)
+    """The words an IG officer signs: controller, processor, article_6, article_9, schedule_1, common_law, caveats, retention, owner, review, ends ..."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reason:
+    rule: str
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResourceVote:
+    """The decision for one resource: which rule, and where a consent decided, its id, version and provision path (`provision.provision[1]`)."""
+
+    resource: str
+    vote: Vote
+    rule: str
+    consent: str = ""
+    version: str = ""
+    provision: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decision:
+    """A value that can be kept: the same inputs give the same decision, byte for byte."""
+
+    outcome: Outcome
+    recipient_class: str
+    agreement: str
+    agreement_digest: str
+    letter: str
+    as_of: str
+    reasons: tuple[Reason, ...]
+    votes: tuple[ResourceVote, ...]
+    permitted: tuple[str, ...]
+    """Paths that may leave; empty unless the outcome is release or reduce."""
+    identifier_systems: tuple[str, ...]
+    withheld_marker: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Naming:
+    """Frozen keys for what leaves: ids are HMAC(id_key, source id) as UUIDs; pseudonyms need their own key or nothing leaves."""
+
+    id_key: bytes
+    pseudonym_key: bytes | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Withheld:
+    path: str
+    rule: str

@@ -1,0 +1,244 @@
+"""The plain shapes that `fhir_profiles` gives to the gateway. Values only: no policy, no clock, no socket, no database."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Literal
+
+Json = dict[str, Any]
+"""FHIR JSON as a plain dict; numbers with a fraction are `decimal.Decimal` and keep their digits."""
+
+
+class Severity(StrEnum):
+    """OperationOutcome.issue.severity (http://hl7.org/fhir/R4/valueset-issue-severity.html)."""
+
+    FATAL = "fatal"
+    ERROR = "error"
+    WARNING = "warning"
+    INFORMATION = "information"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Issue:
+    """One remark about a message. `code` is a FHIR issue type, `path` names the place (`PID-3[2].1` or a FHIRPath), `text` has no patient data."""
+
+    severity: Severity
+    code: str
+    path: str
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Channel:
+    """Where a message came in: what format it speaks, and the tables that this channel overrides.
+
+    `dispositions` maps PV1-36 values to `Disposition` values over the default table of NOMIS movement reasons.
+    """
+
+    name: str
+    format: Literal["hl7v2", "fhir"]
+    dispositions: Mapping[str, str] = field(default_factory=dict)
+
+
+class AcknowledgementMode(StrEnum):
+    """HL7 v2 chapter 2: enhanced when MSH-15 or MSH-16 is valued, otherwise original. FHIR messages are `original`."""
+
+    ORIGINAL = "original"
+    ENHANCED = "enhanced"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PersonIdentifier:
+    """An identifier of a person as written. `system` is the URI of DESIGN section 6; `valid` says that its form and check digit hold."""
+
+    system: str
+    value: str
+    path: str
+    valid: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Envelope:
+    """What the bytes alone say about a message (DESIGN section 2, RECEIVE). Cheap, pure and total.
+
+    `kind` is `ADT^A01` and the like (MSH-9.1^MSH-9.2) or `fhir-message`. `key` is the message key: v2 (MSH-3, MSH-4, MSH-10),
+    FHIR (Bundle.id, MessageHeader.id). `sender` is `MSH-3|MSH-4` or MessageHeader.source.endpoint.
+    `establishment` is the three-letter agency id as written, or None.
+    """
+
+    kind: str
+    event: str
+    message_id: str
+    key: tuple[str, ...]
+    sender: str
+    establishment: str | None
+    persons: tuple[PersonIdentifier, ...]
+    acknowledgement: AcknowledgementMode
+    accept_when: str = ""
+    application_when: str = ""
+    processing_id: str = "P"
+    version: str = ""
+    sending_application: str = ""
+    sending_facility: str = ""
+    receiving_application: str = ""
+    receiving_facility: str = ""
+
+
+class RefusalCode(StrEnum):
+    """Why the bytes alone are refused. The HL7 error of each is in `gateway/errors.py` (table 0357)."""
+
+    UNREADABLE = "unreadable"
+    TOO_LARGE = "too-large"
+    TOO_DEEP = "too-deep"
+    SEGMENT_MISSING = "segment-missing"
+    FIELD_MISSING = "field-missing"
+    TYPE_UNSUPPORTED = "type-unsupported"
+    EVENT_UNSUPPORTED = "event-unsupported"
+    VERSION_UNSUPPORTED = "version-unsupported"
+    STRUCTURE_INVALID = "structure-invalid"
+    VALUE_INVALID = "value-invalid"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refusal:
+    """The bytes cannot be taken. What could still be read is kept, so that the acknowledgement can name the message."""
+
+    code: RefusalCode
+    issues: tuple[Issue, ...]
+    kind: str = ""
+    message_id: str = ""
+    sender: str = ""
+    acknowledgement: AcknowledgementMode = AcknowledgementMode.ORIGINAL
+    processing_id: str = "P"
+    version: str = ""
+    sending_application: str = ""
+    sending_facility: str = ""
+    receiving_application: str = ""
+    receiving_facility: str = ""
+
+
+class Event(StrEnum):
+    """What a message means for the line; one message can mean several."""
+
+    RECEPTION = "reception"
+    RELEASE = "release"
+    RELEASE_UNCLEAR = "release-unclear"  # a discharge whose disposition is empty or unknown: the handover leaves, provisional
+    TRANSFER = "transfer"
+    COURT = "court"
+    TEMPORARY_ABSENCE = "temporary-absence"
+    ESCAPE = "escape"
+    DEATH = "death"
+    RELEASE_CANCELLED = "release-cancelled"
+    MERGE = "merge"
+    TEST_RESULT = "test-result"
+    PRESCRIPTION = "prescription"
+    ADMINISTRATION = "administration"
+    CARE_PLAN = "care-plan"
+    CONSENT = "consent"
+    RECORD = "record"  # anything else that joins the person's file
+
+
+class Fate(StrEnum):
+    """What became of one non-empty source field (the field ledger)."""
+
+    MAPPED = "mapped"
+    MINIMISED = "minimised"
+    RESIDUAL = "residual"
+    UNSUPPORTED = "unsupported"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Field:
+    """One non-empty source field and its fate. `path` is the FHIR path it went to; `reason` says why it did not."""
+
+    source: str
+    fate: Fate
+    path: str = ""
+    reason: str = ""
+
+
+class HoldCode(StrEnum):
+    """Why a message is held: identity or reading only."""
+
+    NO_PERSON = "no-person"
+    TWO_PEOPLE = "two-people"
+    IDENTITY_CONFLICT = "identity-conflict"
+    MERGE_WAITS = "merge-waits"
+    UNREADABLE_CONTENT = "unreadable-content"
+    CONSENT_AUTHORITY = "consent-authority"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hold:
+    code: HoldCode
+    path: str
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """Work for a person. `for_` is a role (`clinical-lead`, `operator`, `ig-officer`, `prescriber`); `text` has no patient data."""
+
+    for_: str
+    code: str
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Translation:
+    """A message's meaning: labelled FHIR (a `collection` Bundle), what it means for the line, and the fate of every field.
+
+    Every resource has an `id` that is stable for the same thing from the same sender (a later version supersedes an earlier one),
+    `meta.security` labels, and references of the form `Type/id` to other resources of the bundle.
+    """
+
+    bundle: Json
+    events: tuple[Event, ...]
+    persons: tuple[PersonIdentifier, ...]
+    fields: tuple[Field, ...]
+    issues: tuple[Issue, ...] = ()
+    hold: Hold | None = None
+    tasks: tuple[Task, ...] = ()
+    establishment: str | None = None
+    occurred: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class LetterContext:
+    """What a letter needs to know beyond the person's file. Nothing here is secret from its reader."""
+
+    establishment: str
+    establishment_name: str
+    provisional: bool = False
+    not_contained: int = 0
+    event: str = ""
+    occurred: str | None = None
+    corrects: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Composed:
+    """A letter before minimisation: a labelled Bundle with internal ids, and what it should have held but the file had not."""
+
+    bundle: Json
+    missing: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Heading:
+    """What a wire needs around a letter. Kept with the decision, so that the same letter can be made again byte for byte."""
+
+    delivery_id: str
+    sender_ods: str
+    sender_name: str
+    sender_endpoint: str
+    destination_name: str
+    destination_ods: str
+    destination_endpoint: str
+    time: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rendered:
+    content_type: str
+    body: bytes

@@ -1,0 +1,61 @@
+"""The states of a message and of a delivery, and every move between them, as data.
+
+The diagram in `docs/states.md` is generated from here and compared in the tests. A move that is not listed MUST NOT happen.
+"""
+
+from enum import StrEnum
+
+
+class MessageState(StrEnum):
+    RECEIVED = "received"
+    RELEASED = "released"
+    HELD = "held"
+    REJECTED = "rejected"
+    PARKED = "parked"
+
+
+class DeliveryState(StrEnum):
+    QUEUED = "queued"
+    WAITING = "waiting"
+    SENDING = "sending"
+    DELIVERED = "delivered"
+    CONFIRMED = "confirmed"
+    REFUSED = "refused"
+    WITHHELD = "withheld"
+    HELD = "held"
+    RECALLED = "recalled"
+    AMBIGUOUS = "ambiguous"
+    PARKED = "parked"
+    EXPIRED = "expired"
+
+
+M = MessageState
+D = DeliveryState
+
+MESSAGE_START = frozenset({M.RECEIVED, M.REJECTED})
+MESSAGE_MOVES: dict[MessageState, frozenset[MessageState]] = {
+    M.RECEIVED: frozenset({M.RELEASED, M.HELD, M.PARKED}),
+    M.HELD: frozenset({M.RELEASED, M.HELD, M.REJECTED, M.PARKED}),
+    M.PARKED: frozenset({M.RELEASED, M.HELD, M.REJECTED}),
+    M.RELEASED: frozenset(),
+    M.REJECTED: frozenset(),
+}
+
+DELIVERY_START = frozenset({D.QUEUED, D.WAITING, D.WITHHELD, D.HELD})
+DELIVERY_MOVES: dict[DeliveryState, frozenset[DeliveryState]] = {
+    D.QUEUED: frozenset({D.SENDING, D.RECALLED, D.PARKED, D.EXPIRED}),
+    D.WAITING: frozenset({D.SENDING, D.RECALLED, D.EXPIRED}),
+    D.SENDING: frozenset({D.DELIVERED, D.REFUSED, D.AMBIGUOUS, D.QUEUED, D.PARKED}),
+    D.AMBIGUOUS: frozenset({D.SENDING, D.DELIVERED, D.CONFIRMED, D.REFUSED, D.PARKED}),
+    D.DELIVERED: frozenset({D.CONFIRMED, D.REFUSED}),
+    D.PARKED: frozenset({D.QUEUED, D.RECALLED, D.EXPIRED}),
+    D.HELD: frozenset({D.QUEUED, D.WAITING, D.WITHHELD, D.RECALLED, D.EXPIRED}),
+    D.CONFIRMED: frozenset(),
+    D.REFUSED: frozenset(),
+    D.WITHHELD: frozenset(),
+    D.RECALLED: frozenset(),
+    D.EXPIRED: frozenset(),
+}
+
+DELIVERY_OPEN = frozenset({D.QUEUED, D.WAITING, D.SENDING, D.AMBIGUOUS, D.PARKED, D.HELD})
+"""Not ended: never swept by retention, and what recall looks at (but `sending` and `ambiguous` count as received)."""

@@ -1,0 +1,301 @@
+"""The tables. Clear columns hold closed vocabulary, random ids, times and keyed indexes; everything about a person is in `sealed`.
+
+Times are ISO 8601 UTC text with microseconds and `Z`, so that text order is time order on both engines.
+"""
+
+from sqlalchemy import (
+    Boolean,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+from gateway.states import DeliveryState, MessageState
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(column_0_label)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+def _one_of(column: str, values: type[MessageState] | type[DeliveryState]) -> str:
+    return f"{column} IN ({', '.join(repr(value.value) for value in values)})"
+
+
+installation = Table(
+    "installation",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+)
+
+client = Table(
+    "client",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("kinds", Text, nullable=False),  # JSON array of message kinds
+    Column("establishments", Text, nullable=False),  # JSON array of agency ids
+    Column("recipient", Text),  # the recipient whose mailbox this client may open
+    Column("consent_authority", Boolean, nullable=False),
+    Column("created_at", Text, nullable=False),
+    Column("ended_at", Text),
+)
+
+token = Table(
+    "token",
+    metadata,
+    Column("digest", LargeBinary, primary_key=True),  # SHA-256 of a 256-bit random bearer
+    Column("client_id", Text, ForeignKey("client.id"), nullable=False),
+    Column("expires_at", Text, nullable=False),
+)
+
+sealed = Table(
+    "sealed",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("category", Text, nullable=False),  # a retention category of settings.py
+    Column("nonce", LargeBinary, nullable=False),
+    Column("ciphertext", LargeBinary, nullable=False),  # AES-256-GCM, associated data: id and category
+    Column("wrapped_key", LargeBinary, nullable=False),
+    Column("wrapped_by", Text, nullable=False),  # `installation` or a person id
+    Column("created_at", Text, nullable=False),
+    Column("ends_at", Text),  # retention: set when a person or a receipt ends it; NULL is never swept
+    Index("ix_sealed_ends_at", "ends_at"),
+    Index("ix_sealed_wrapped_by", "wrapped_by"),
+)
+
+person = Table(
+    "person",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("wrapped_key", LargeBinary, nullable=False),
+    Column("consent_version", Integer, nullable=False),
+    Column("file_version", Integer, nullable=False),
+    Column("link_version", Integer, nullable=False),
+    Column("created_at", Text, nullable=False),
+)
+
+person_identifier = Table(
+    "person_identifier",
+    metadata,
+    Column("system", Text, nullable=False),
+    Column("value_index", LargeBinary, nullable=False),  # HMAC-SHA-256 under the index key, one domain a system
+    Column("person_id", Text, ForeignKey("person.id"), nullable=False),
+    PrimaryKeyConstraint("system", "value_index"),
+    Index("ix_person_identifier_person_id", "person_id"),
+)
+
+message = Table(
+    "message",
+    metadata,
+    Column("sequence", Integer, primary_key=True, autoincrement=True),  # order of acceptance
+    Column("id", Text, nullable=False, unique=True),
+    Column("key_index", LargeBinary),  # HMAC of the message key; NULL for a rejected message, which claims no id
+    Column("body_index", LargeBinary, nullable=False),  # HMAC of the bytes
+    Column("client", Text, nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("format", Text, nullable=False),  # hl7v2 or fhir
+    Column("kind", Text, nullable=False),
+    Column("establishment", Text),
+    Column("processing_id", Text, nullable=False),
+    Column("state", Text, CheckConstraint(_one_of("state", MessageState), name="state"), nullable=False),
+    Column("reason", Text),
+    Column("person_id", Text, ForeignKey("person.id")),
+    Column("body_id", Text, ForeignKey("sealed.id")),
+    Column("answer_id", Text, ForeignKey("sealed.id")),  # the stored acknowledgement, answered again to a duplicate
+    Column("step", Integer, nullable=False),  # number of its last ledger entry
+    Column("attempts", Integer, nullable=False),
+    Column("received_at", Text, nullable=False),
+    Column("ended_at", Text),
+    UniqueConstraint("key_index"),
+    Index("ix_message_state", "state", "sequence"),
+    Index("ix_message_person_id", "person_id", "sequence"),
+)
+
+resource = Table(
+    "resource",
+    metadata,
+    Column("person_id", Text, ForeignKey("person.id"), nullable=False),
+    Column("type", Text, nullable=False),
+    Column("fhir_id", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("current", Boolean, nullable=False),
+    Column("message_id", Text, ForeignKey("message.id"), nullable=False),
+    Column("sealed_id", Text, ForeignKey("sealed.id"), nullable=False),
+    Column("created_at", Text, nullable=False),
+    PrimaryKeyConstraint("person_id", "type", "fhir_id", "version"),
+    Index("ix_resource_current", "person_id", "current"),
+)
+
+consent = Table(
+    "consent",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("person_id", Text, ForeignKey("person.id"), nullable=False),
+    Column("version", Integer, nullable=False),  # the person's consent_version that this one made
+    Column("authority", Boolean, nullable=False),
+    Column("withdrawn_by_person", Boolean, nullable=False),
+    Column("message_id", Text, ForeignKey("message.id"), nullable=False),
+    Column("sealed_id", Text, ForeignKey("sealed.id"), nullable=False),
+    Column("registered_at", Text, nullable=False),
+    Index("ix_consent_person_id", "person_id", "version"),
+)
+
+decision = Table(
+    "decision",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("message_id", Text, ForeignKey("message.id")),  # NULL for a calendar report
+    Column("person_id", Text, ForeignKey("person.id")),
+    Column("recipient", Text),
+    Column("recipient_class", Text, nullable=False),
+    Column("letter", Text, nullable=False),
+    Column("agreement", Text, nullable=False),
+    Column("agreement_digest", Text, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("sealed_id", Text, ForeignKey("sealed.id"), nullable=False),  # request, facts, composed bundle, naming, heading
+    Column("decided_at", Text, nullable=False),
+    Index("ix_decision_message_id", "message_id"),
+)
+
+delivery = Table(
+    "delivery",
+    metadata,
+    Column("sequence", Integer, primary_key=True, autoincrement=True),  # order of release
+    Column("id", Text, nullable=False, unique=True),  # 20 characters of Crockford base32, the idempotency key on every wire
+    Column("message_id", Text, ForeignKey("message.id")),
+    Column("person_id", Text, ForeignKey("person.id")),
+    Column("recipient", Text),  # NULL while held for want of a recipient
+    Column("recipient_class", Text, nullable=False),
+    Column("letter", Text, nullable=False),
+    Column("whole_picture", Boolean, nullable=False),
+    Column("provisional", Boolean, nullable=False),
+    Column("decision_id", Text, ForeignKey("decision.id"), nullable=False),
+    Column("state", Text, CheckConstraint(_one_of("state", DeliveryState), name="state"), nullable=False),
+    Column("reason", Text),
+    Column("wire", Text),
+    Column("content_type", Text),
+    Column("sealed_id", Text, ForeignKey("sealed.id")),  # the letter's bytes
+    Column("digest", Text),  # SHA-256 of the letter's bytes
+    Column("mac", LargeBinary),  # under the installation's seal key, over delivery id, recipient, decision id and digest
+    Column("consent_version", Integer, nullable=False),
+    Column("link_version", Integer, nullable=False),
+    Column("recipient_version", Text, nullable=False),
+    Column("agreement_digest", Text, nullable=False),
+    Column("step", Integer, nullable=False),  # number of its last ledger entry
+    Column("attempts", Integer, nullable=False),
+    Column("due_at", Text, nullable=False),
+    Column("created_at", Text, nullable=False),
+    Column("ended_at", Text),
+    Column("supersedes", Text),  # the recalled delivery that this one stands for, or the handover that a correction corrects
+    Index("ix_delivery_state_due_at", "state", "due_at"),
+    Index("ix_delivery_person_id", "person_id", "recipient", "sequence"),
+    Index("ix_delivery_recipient", "recipient", "state"),
+    Index("ix_delivery_message_id", "message_id"),
+)
+
+attempt = Table(
+    "attempt",
+    metadata,
+    Column("delivery_id", Text, ForeignKey("delivery.id"), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("intent_at", Text, nullable=False),
+    Column("outcome", Text),
+    Column("code", Text),
+    Column("ended_at", Text),
+    PrimaryKeyConstraint("delivery_id", "number"),
+)
+
+task = Table(
+    "task",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("role", Text, nullable=False),
+    Column("code", Text, nullable=False),
+    Column("message_id", Text),
+    Column("delivery_id", Text),
+    Column("tell", Boolean, nullable=False),  # told at once, not only listed
+    Column("told_at", Text),
+    Column("tell_attempts", Integer, nullable=False),
+    Column("due_at", Text, nullable=False),
+    Column("created_at", Text, nullable=False),
+    Column("ended_at", Text),
+    Index("ix_task_tell", "tell", "told_at"),
+    Index("ix_task_message_id", "message_id"),
+)
+
+contribution = Table(
+    "contribution",
+    metadata,
+    Column("report", Text, nullable=False),
+    Column("establishment", Text, nullable=False),
+    Column("substance_group", Text, nullable=False),
+    Column("period", Text, nullable=False),  # the month of the test, YYYY-MM
+    Column("key_period", Text, nullable=False),  # the period whose key made the token
+    Column("token", LargeBinary, nullable=False),  # the person under that key: no way back once the key is destroyed
+    Column("positive", Boolean, nullable=False),
+    PrimaryKeyConstraint("report", "establishment", "substance_group", "period", "key_period", "token"),
+)
+
+report_key = Table(
+    "report_key",
+    metadata,
+    Column("report", Text, nullable=False),
+    Column("establishment", Text, nullable=False),
+    Column("substance_group", Text, nullable=False),
+    Column("period", Text, nullable=False),
+    Column("wrapped_key", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("report", "establishment", "substance_group", "period"),
+)
+
+report_period = Table(
+    "report_period",
+    metadata,
+    Column("report", Text, nullable=False),
+    Column("establishment", Text, nullable=False),
+    Column("period", Text, nullable=False),
+    Column("closed_at", Text, nullable=False),
+    PrimaryKeyConstraint("report", "establishment", "period"),
+)
+
+ledger_entry = Table(
+    "ledger_entry",
+    metadata,
+    Column("sequence", Integer, primary_key=True, autoincrement=True),  # first seen; not the position in the tree
+    Column("id", Text, nullable=False, unique=True),  # random
+    Column("chain", Text, nullable=False),  # the message, delivery or act that the step number counts for
+    Column("step", Integer, nullable=False),
+    Column("body", LargeBinary, nullable=False),  # canonical JSON: closed vocabulary, random ids, keyed commitments
+    UniqueConstraint("chain", "step"),
+)
+
+ledger_position = Table(
+    "ledger_position",
+    metadata,
+    Column("position", Integer, primary_key=True),
+    Column("entry_id", Text, ForeignKey("ledger_entry.id"), nullable=False, unique=True),
+    Column("leaf_hash", LargeBinary, nullable=False),
+)
+
+ledger_head = Table(
+    "ledger_head",
+    metadata,
+    Column("size", Integer, primary_key=True),
+    Column("root", LargeBinary, nullable=False),
+    Column("note", Text, nullable=False),  # the signed note of this head
+    Column("signed_at", Text, nullable=False),
+)
