@@ -1,0 +1,37 @@
+# The commands of this project. `make demo` and `make test` need nothing but make and Python 3.11 or newer with venv.
+
+.PHONY: help demo test test-fast install install-dev clean
+.DEFAULT_GOAL := help
+
+# Nothing from the caller's own Python may leak in.
+unexport PYTHONPATH
+unexport PYTHONHOME
+unexport PYTHONSTARTUP
+unexport VIRTUAL_ENV
+export PYTHONNOUSERSITE := 1
+
+python := .venv/bin/python
+
+help:
+	@echo 'make demo       plays a story at one prison and prints who got what, what was withheld and why'
+	@echo 'make test       every check and every test that this machine can run'
+	@echo 'make test-fast  the inner loop: no slow tests'
+	@echo 'make install    makes .venv (locked, hashed) with the throughgate command in it'
+
+demo: install
+	@$(python) -m gateway demo
+
+test: install-dev
+	@$(python) tests/all_checks.py
+
+test-fast: install-dev
+	@$(python) tests/all_checks.py --fast
+
+install:
+	@requirements/install.sh runtime
+
+install-dev:
+	@requirements/install.sh dev
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist
