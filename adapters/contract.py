@@ -50,16 +50,23 @@ class Arrival:
     body: bytes
     content_type: str
     idempotency_key: str | None = None
+    truncated: bool = False
+    """More came than the channel takes: `body` is only its beginning, kept so that the refusal can name the message."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What goes back to the sender, decided by the gateway after the commit."""
+    """What goes back to the sender, decided by the gateway after the commit. An empty `body` means that nothing is sent.
+
+    `then` holds further messages owed on the same connection (an HL7 application acknowledgement after the accept
+    acknowledgement); a transport with one answer a request leaves them out.
+    """
 
     body: bytes
     content_type: str
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
+    then: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -109,6 +109,8 @@ class Refusal:
     message_id: str = ""
     sender: str = ""
     acknowledgement: AcknowledgementMode = AcknowledgementMode.ORIGINAL
+    accept_when: str = ""
+    application_when: str = ""
     processing_id: str = "P"
     version: str = ""
     sending_application: str = ""
