@@ -216,6 +216,11 @@ class LetterContext:
     event: str = ""
     occurred: str | None = None
     corrects: str | None = None
+    """The delivery id of the letter that a correction takes back: its recipient saw it as Bundle.identifier."""
+    focus: tuple[str, ...] = ()
+    """`Type/id` of what caused the letter: a prescription copy holds these MedicationRequests and no other."""
+    establishment_telephone: str = ""
+    """Where the recipient can ask; when it is empty the letter says that it is missing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -224,6 +229,25 @@ class Composed:
 
     bundle: Json
     missing: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportCell:
+    """One cell of the security report as words: `tested` and `shown` have been through disclosure control, no number in them is exact."""
+
+    group: str
+    tested: str
+    shown: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportFigures:
+    """The security report of one establishment and one calendar month (`period` is `YYYY-MM`). Nothing here is about one person."""
+
+    establishment: str
+    establishment_name: str
+    period: str
+    cells: tuple[ReportCell, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
