@@ -1,0 +1,350 @@
+"""How this installation runs: `throughgate.toml`, read once, every key known, every number bounded.
+
+Who receives is in `recipients/`, what may be shared in `agreements/`; nothing here MUST ever widen what is shared.
+Technical settings have safe defaults. An unknown key is an error that names the file and the key. "For ever" is not a value.
+"""
+
+import tomllib
+from collections.abc import Mapping
+from enum import StrEnum
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, Self, TypeVar
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from fhir_profiles.shapes import Channel
+from gateway.errors import SettingsError
+
+AGENCY_PATTERN: Final = r"^[A-Z]{3}$"
+NAME_PATTERN: Final = r"^[a-z0-9][a-z0-9-]{0,62}$"
+ODS_PATTERN: Final = r"^[A-Z0-9]{3,10}$"
+
+Name = Annotated[str, Field(pattern=NAME_PATTERN)]
+Agency = Annotated[str, Field(pattern=AGENCY_PATTERN)]
+Ods = Annotated[str, Field(pattern=ODS_PATTERN)]
+Days = Annotated[int, Field(ge=1, le=36_525)]
+T = TypeVar("T", bound=BaseModel)
+
+
+class Strict(BaseModel):
+    """Unknown keys are errors, values do not change, numbers are not read from text."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Category(StrEnum):
+    """Every kind of thing that is kept; the same words in `sealed.category` and in `[retention]`."""
+
+    BODY = "body"
+    ANSWER = "answer"
+    RESOURCE = "resource"
+    CONSENT = "consent"
+    DECISION = "decision"
+    LETTER = "letter"
+    MESSAGE = "message"
+    REJECTED = "rejected"
+    TASK = "task"
+    TOKEN = "token"  # noqa: S105 - the name of a category, not a secret
+    CONTRIBUTION = "contribution"
+    LEDGER = "ledger"
+
+
+class Retention(Strict):
+    """Days that each category is kept, from when a person or a receipt ended it. At most a hundred years, and never "for ever".
+
+    `resource`, `consent`, `decision`: eight years after the end of care, the adult health record of the NHS Records Management
+    Code. `answer` is also how long a repeated message id is recognised.
+    """
+
+    body: Days = 90
+    answer: Days = 365
+    resource: Days = 2922
+    consent: Days = 2922
+    decision: Days = 2922
+    letter: Days = 90
+    message: Days = 2922
+    rejected: Days = 90
+    task: Days = 730
+    token: Days = 1
+    contribution: Days = 200
+    ledger: Days = 7305
+
+    def days(self, category: str) -> int:
+        """The retention of one `Category`; an unknown category is a `KeyError`, never an endless one."""
+        if category not in set(Category):
+            raise KeyError(category)
+        return int(getattr(self, category))
+
+
+def is_loopback(host: str) -> bool:
+    """True for `localhost` and the addresses that never leave the machine."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+class Installation(Strict):
+    """Where things are. Relative paths are relative to the file. Only loopback may be listened on until TLS is configured."""
+
+    installation: Name
+    store_url: str = "sqlite:///throughgate.db"
+    bus_url: Literal["memory://"] = "memory://"
+    keys_dir: Path = Field(default=Path("keys"), strict=False)
+    recipients_dir: Path = Field(default=Path("recipients"), strict=False)
+    agreements_dir: Path = Field(default=Path("agreements"), strict=False)
+    head_file: Path = Field(default=Path("head/ledger.head"), strict=False)
+    http_host: str = "127.0.0.1"
+    http_port: int = Field(default=8080, ge=0, le=65_535)
+    mllp_host: str = "127.0.0.1"
+
+    @field_validator("http_host", "mllp_host")
+    @classmethod
+    def _only_loopback(cls, host: str) -> str:
+        # INVARIANT: nothing listens beyond this machine without TLS.
+        if not is_loopback(host):
+            raise ValueError("only loopback can be listened on: use 127.0.0.1, ::1 or localhost")
+        return host
+
+
+class Sender(Strict):
+    """Who this installation is in the heading of a letter."""
+
+    ods: Ods
+    name: str = Field(min_length=1, max_length=200)
+    endpoint: str = Field(min_length=1, max_length=500)
+
+    @field_validator("endpoint")
+    @classmethod
+    def _an_address(cls, endpoint: str) -> str:
+        if not urlsplit(endpoint).scheme:
+            raise ValueError("an absolute address is needed, for example https://throughgate.example/fhir")
+        return endpoint.rstrip("/")
+
+
+class Establishment(Strict):
+    """A prison that this installation serves: its agency id and its name."""
+
+    id: Agency
+    name: str = Field(min_length=1, max_length=200)
+
+
+DISPOSITIONS: Final = frozenset({"release", "transfer", "court", "temporary-absence", "escape", "death", "merge"})
+
+
+class ChannelSettings(Strict):
+    """One way in, for one client. An `mllp` channel has a port of its own; an `http` channel only states more about a client.
+
+    `senders` are the allowed `MSH-3|MSH-4` as written (or MessageHeader.source.endpoint); empty means that they are not compared.
+    `kinds` narrows the client's own kinds for this channel. `dispositions` maps PV1-36 values over the default table.
+    """
+
+    name: Name
+    adapter: Literal["mllp", "http"]
+    client: Name
+    format: Literal["hl7v2", "fhir"] = "hl7v2"
+    port: int | None = Field(default=None, ge=0, le=65_535)
+    kinds: tuple[str, ...] = Field(default=(), strict=False)
+    senders: tuple[str, ...] = Field(default=(), strict=False)
+    processing_ids: tuple[Literal["P", "T", "D"], ...] = Field(default=("P",), min_length=1, strict=False)
+    application_acknowledgement: Literal["none", "same-connection"] = "none"
+    """Enhanced mode: whether an owed application acknowledgement follows the accept acknowledgement on the same connection."""
+    dispositions: Mapping[str, str] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _fits_its_adapter(self) -> Self:
+        if self.adapter == "mllp" and (self.port is None or self.format != "hl7v2"):
+            raise ValueError("an mllp channel needs a port and the format hl7v2")
+        if self.adapter == "http" and self.port is not None:
+            raise ValueError("an http channel has no port of its own: see gateway.http_port")
+        if unknown := set(self.dispositions.values()) - DISPOSITIONS:
+            raise ValueError(f"unknown disposition {min(unknown)}: use one of {', '.join(sorted(DISPOSITIONS))}")
+        return self
+
+    def shape(self) -> Channel:
+        """What `fhir_profiles` may know of this channel."""
+        return Channel(name=self.name, format=self.format, dispositions=dict(self.dispositions))
+
+
+class Tell(Strict):
+    """How a person is told: a command, or an https address, that gets ids and a code, never content."""
+
+    command: tuple[str, ...] = Field(default=(), strict=False)
+    url: str = ""
+    timeout_seconds: float = Field(default=10, gt=0, le=60)
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if bool(self.command) == bool(self.url):
+            raise ValueError("give a command or a url, one of the two")
+        if self.url:
+            require_safe_url(self.url)
+        return self
+
+
+def require_safe_url(url: str) -> str:
+    """Take https anywhere, http only to loopback; no user or password in the address. Anything else is a ValueError."""
+    parts = urlsplit(url)
+    if parts.username or parts.password:
+        raise ValueError("no user or password in an address")
+    if parts.scheme == "https" and parts.hostname:
+        return url
+    if parts.scheme == "http" and is_loopback(parts.hostname or ""):
+        return url
+    raise ValueError("an https address is needed (http only to this machine)")
+
+
+class Limits(Strict):
+    """Bounds on what comes in. None can be switched off."""
+
+    max_body_bytes: int = Field(default=5_242_880, ge=1_024, le=5_242_880)
+    http_read_seconds: float = Field(default=30, gt=0, le=300)
+    http_connections: int = Field(default=1_000, ge=1, le=100_000)
+    process_seconds: float = Field(default=5, ge=0, le=60)
+    """How long a synchronous $process-message waits for the release before it answers 202."""
+    token_seconds: int = Field(default=3_600, ge=60, le=86_400)
+    mllp_connections: int = Field(default=1_000, ge=1, le=10_000)
+    mllp_idle_seconds: float = Field(default=300, gt=0, le=86_400)
+    mllp_frame_seconds: float = Field(default=30, gt=0, le=600)
+    mllp_buffer_bytes: int = Field(default=67_108_864, ge=5_242_880, le=1_073_741_824)
+    """All unfinished frames of one listener together."""
+
+
+class Delivery(Strict):
+    """How often and how long a letter is sent before a person is asked."""
+
+    attempts: int = Field(default=12, ge=1, le=100)
+    backoff_seconds: float = Field(default=5, gt=0, le=3_600)
+    backoff_max_seconds: float = Field(default=3_600, gt=0, le=86_400)
+    send_timeout_seconds: float = Field(default=30, gt=0, le=300)
+    retry_after_max_seconds: float = Field(default=3_600, gt=0, le=86_400)
+    concurrency: int = Field(default=8, ge=1, le=256)
+    mailbox_acknowledge_seconds: float = Field(default=3_600, gt=0, le=604_800)
+    """A collected letter that is not acknowledged in this time is `ambiguous` and told."""
+    expire_days: int = Field(default=30, ge=1, le=365)
+    sweep_seconds: float = Field(default=5, gt=0, le=300)
+
+
+class Reports(Strict):
+    """Calendar reports: the day of the next month on which a month is closed."""
+
+    close_day: int = Field(default=8, ge=1, le=28)
+
+
+class Settings(Strict):
+    """Everything in `throughgate.toml`."""
+
+    gateway: Installation
+    sender: Sender
+    establishments: tuple[Establishment, ...] = Field(min_length=1, strict=False)
+    channels: tuple[ChannelSettings, ...] = Field(default=(), strict=False)
+    tell: Tell | None = None
+    retention: Retention = Retention()
+    limits: Limits = Limits()
+    delivery: Delivery = Delivery()
+    reports: Reports = Reports()
+
+    @model_validator(mode="after")
+    def _nothing_twice(self) -> Self:
+        for what, values in (
+            ("establishments.id", [one.id for one in self.establishments]),
+            ("channels.name", [one.name for one in self.channels] + [one.name for one in HTTP_CHANNELS.values()]),
+            ("channels.port", [one.port for one in self.channels if one.port]),
+            (
+                "channels.client and format",
+                [(one.client, one.format) for one in self.channels if one.adapter == "http"],
+            ),
+        ):
+            if len(values) != len(set(values)):
+                raise ValueError(f"{what}: the same value twice")
+        return self
+
+    def establishment_names(self) -> dict[str, str]:
+        """Agency id -> name."""
+        return {one.id: one.name for one in self.establishments}
+
+    def channel(self, name: str) -> ChannelSettings:
+        """A configured channel, or one of the two that every HTTP client has. KeyError when there is none of that name."""
+        for channel in (*self.channels, *HTTP_CHANNELS.values()):
+            if channel.name == name:
+                return channel
+        raise KeyError(name)
+
+    def http_channel(self, client: str, message_format: Literal["hl7v2", "fhir"]) -> ChannelSettings:
+        """The channel of a client over HTTP: its own where `[[channels]]` states one, else the one that every client has."""
+        for channel in self.channels:
+            if channel.adapter == "http" and channel.client == client and channel.format == message_format:
+                return channel
+        return HTTP_CHANNELS[message_format]
+
+    def listener(self, channel: ChannelSettings) -> dict[str, Any]:
+        """The settings of an adapter's inbound side for one channel: hand them to `SPEC.inbound_settings(**...)`."""
+        return {
+            "channel": channel.name,
+            "client": channel.client,
+            "host": self.gateway.mllp_host,
+            "port": channel.port,
+            "max_frame_bytes": self.limits.max_body_bytes,
+            "max_connections": self.limits.mllp_connections,
+            "max_buffered_bytes": self.limits.mllp_buffer_bytes,
+            "idle_seconds": self.limits.mllp_idle_seconds,
+            "frame_seconds": self.limits.mllp_frame_seconds,
+        }
+
+
+HTTP_CHANNELS: Final[dict[str, ChannelSettings]] = {
+    "hl7v2": ChannelSettings(name="http-hl7v2", adapter="http", client="any", format="hl7v2"),
+    "fhir": ChannelSettings(name="http-fhir", adapter="http", client="any", format="fhir"),
+}
+"""What every client has over HTTP without a `[[channels]]` entry: its `client` is not compared, the bearer names the client."""
+
+
+def read_settings(path: Path) -> Settings:
+    """Read `throughgate.toml`. Relative paths become absolute, beside the file. Raises SettingsError (file, key, what to do)."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(str(path), "", "cannot be read as a UTF-8 file") from error
+    settings = parse_settings(text, str(path))
+    return _beside(settings, path.resolve().parent)
+
+
+def parse_settings(text: str, file: str) -> Settings:
+    """The settings of a text; `file` is only named in errors."""
+    try:
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(file, "", f"is not TOML: {error}") from error
+    return validated(Settings, values, file)
+
+
+def validated(model: type[T], values: Mapping[str, Any], file: str) -> T:
+    """`values` as `model`, or a SettingsError that names the first key that does not fit. Values are never quoted: one may be a secret."""
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        key = ".".join(str(part) for part in first["loc"])
+        text = "unknown key" if first["type"] == "extra_forbidden" else first["msg"].removeprefix("Value error, ")
+        raise SettingsError(file, key, text) from None
+
+
+def _beside(settings: Settings, folder: Path) -> Settings:
+    gateway = settings.gateway
+    places = {
+        "keys_dir": folder / gateway.keys_dir,
+        "recipients_dir": folder / gateway.recipients_dir,
+        "agreements_dir": folder / gateway.agreements_dir,
+        "head_file": folder / gateway.head_file,
+        "store_url": _store_beside(gateway.store_url, folder),
+    }
+    return settings.model_copy(update={"gateway": gateway.model_copy(update=places)})
+
+
+def _store_beside(url: str, folder: Path) -> str:
+    scheme, separator, place = url.partition(":///")
+    if scheme != "sqlite" or not separator or not place or place.startswith("/"):
+        return url
+    return f"sqlite:///{folder / place}"
