@@ -57,6 +57,7 @@ __all__ = [
 Json = dict[str, Any]
 NOON = "20260115120000+0000"
 PERSON = synthetic_person(1)
+ONCE_DAILY = Course(start=NOON)
 
 
 def adt_a01(person: SyntheticPerson = PERSON, *, message_id: str = "A01-1", at: str = NOON, **header: str) -> bytes:
@@ -106,7 +107,7 @@ def rde_o11(
     person: SyntheticPerson = PERSON,
     *,
     product: Product = METHADONE,
-    course: Course = Course(start=NOON),
+    course: Course = ONCE_DAILY,
     message_id: str = "RDE-1",
     at: str = NOON,
     **header: str,

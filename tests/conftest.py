@@ -17,6 +17,8 @@ from hypothesis import settings
 
 from tests.samples import WITHOUT_SAMPLES
 
+pytest_plugins = ("pytester",)
+
 os.environ["TZ"] = "Pacific/Kiritimati"  # UTC+14: whoever reads local time is a day off
 time.tzset()
 
