@@ -1,0 +1,156 @@
+"""The register of systems that may call: names, what each may send for which establishments, whose mailbox it opens, its bearers.
+
+There is no default client. A bearer is 256 random bits, shown once and kept only as its SHA-256; a client that has ended is refused
+whatever bearer it shows.
+"""
+
+import hashlib
+import json
+import re
+import secrets
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from sqlalchemy import Connection, Row, insert, select, update
+
+from gateway.errors import AccessError, Fault, ThroughgateError
+from gateway.instants import from_text, to_text
+from gateway.keys.identifiers import Ids
+from gateway.settings import AGENCY_PATTERN, NAME_PATTERN
+from gateway.store.schema import client, token
+
+MAX_TOKEN_SECONDS: Final = 86_400
+_BEARER_BYTES: Final = 32
+_KIND: Final = re.compile(r"[A-Z]{3}\^(?:[A-Z][0-9]{2}|\*)|fhir-message")
+
+
+class ClientError(ThroughgateError):
+    """A client or token that cannot be registered as asked."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Client:
+    """A registered system. `kinds` are message kinds (`ADT^A01`, `ADT^*`, `fhir-message`); `recipient` is whose mailbox it may open."""
+
+    id: str
+    name: str
+    kinds: tuple[str, ...]
+    establishments: tuple[str, ...]
+    recipient: str | None
+    consent_authority: bool
+
+    def may_send(self, kind: str) -> bool:
+        """May it send this kind of message?"""
+        return kind in self.kinds or kind.partition("^")[0] + "^*" in self.kinds
+
+
+def add_client(
+    c: Connection,
+    *,
+    ids: Ids,
+    now: str,
+    name: str,
+    kinds: Collection[str] = (),
+    establishments: Collection[str] = (),
+    recipient: str | None = None,
+    consent_authority: bool = False,
+) -> Client:
+    """Register a system. It sends nothing and collects nothing unless that is said. Raises ClientError."""
+    if not re.fullmatch(NAME_PATTERN, name):
+        raise ClientError("a client's name is lower case letters, digits and hyphens")
+    if unknown := sorted(kind for kind in kinds if not _KIND.fullmatch(kind)):
+        raise ClientError(f"no such kind of message: {unknown[0]} (ADT^A01, ADT^* and fhir-message are kinds)")
+    if unknown := sorted(one for one in establishments if not re.fullmatch(AGENCY_PATTERN, one)):
+        raise ClientError(f"no such establishment: {unknown[0]} (three capital letters)")
+    if kinds and not establishments:
+        raise ClientError("a client that sends needs at least one establishment")
+    if not kinds and recipient is None:
+        raise ClientError("a client needs kinds to send, or a recipient whose mailbox it opens")
+    if c.execute(select(client.c.id).where(client.c.name == name)).first():
+        raise ClientError("there is a client of that name: names are not used again, not even after an end")
+    made = Client(
+        id=ids.entry(),
+        name=name,
+        kinds=tuple(sorted(set(kinds))),
+        establishments=tuple(sorted(set(establishments))),
+        recipient=recipient,
+        consent_authority=consent_authority,
+    )
+    c.execute(
+        insert(client).values(
+            id=made.id,
+            name=name,
+            kinds=json.dumps(made.kinds),
+            establishments=json.dumps(made.establishments),
+            recipient=recipient,
+            consent_authority=consent_authority,
+            created_at=now,
+        )
+    )
+    return made
+
+
+def find(c: Connection, name: str) -> Client | None:
+    """The registered client of this name; None when there is none or it has ended."""
+    row = c.execute(select(client).where(client.c.name == name, client.c.ended_at.is_(None))).first()
+    return _client(row) if row else None
+
+
+def end_client(c: Connection, name: str, *, now: str) -> bool:
+    """End a registration: every bearer of it is refused from now on. False when there was nothing to end."""
+    ended = c.execute(update(client).where(client.c.name == name, client.c.ended_at.is_(None)).values(ended_at=now))
+    return ended.rowcount == 1
+
+
+def issue_token(
+    c: Connection,
+    client_name: str,
+    ttl_seconds: int,
+    *,
+    now: str,
+    randomness: Callable[[int], bytes] = secrets.token_bytes,
+) -> str:
+    """A new bearer for a client, shown once. Raises ClientError for an unknown client or a time beyond a day."""
+    if not 0 < ttl_seconds <= MAX_TOKEN_SECONDS:
+        raise ClientError(f"a token lasts 1 to {MAX_TOKEN_SECONDS} seconds")
+    owner = find(c, client_name)
+    if owner is None:
+        raise ClientError("there is no client of that name")
+    bearer = _text(randomness(_BEARER_BYTES))
+    ends = to_text(from_text(now) + timedelta(seconds=ttl_seconds))
+    # INVARIANT: only the digest is kept; 256 random bits need no salt and cannot be found from it.
+    c.execute(insert(token).values(digest=_digest(bearer), client_id=owner.id, expires_at=ends))
+    return bearer
+
+
+def authenticate(c: Connection, bearer: str, now: str) -> Client:
+    """The client of a bearer. Raises AccessError (`unauthenticated`) for anything else: unknown, expired, ended."""
+    row = c.execute(
+        select(client)
+        .join(token, token.c.client_id == client.c.id)
+        .where(token.c.digest == _digest(bearer), token.c.expires_at > now, client.c.ended_at.is_(None))
+    ).first()
+    if row is None:
+        raise AccessError(Fault.UNAUTHENTICATED)
+    return _client(row)
+
+
+def _client(row: Row[tuple[object, ...]]) -> Client:
+    return Client(
+        id=row.id,
+        name=row.name,
+        kinds=tuple(json.loads(row.kinds)),
+        establishments=tuple(json.loads(row.establishments)),
+        recipient=row.recipient,
+        consent_authority=bool(row.consent_authority),
+    )
+
+
+def _digest(bearer: str) -> bytes:
+    return hashlib.sha256(bearer.encode()).digest()
+
+
+def _text(random: bytes) -> str:
+    return "tg_" + random.hex()
