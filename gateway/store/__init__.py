@@ -1,1 +1,31 @@
 """The store remembers: one schema, two engines. Nothing outside this folder and `wiring.py` knows which one is in use."""
+
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+from gateway.errors import SettingsError, StoreUnavailable
+from gateway.store.engine import Store, StoreError
+from gateway.store.memory import MemoryStore
+from gateway.store.sqlite import SqliteStore
+
+__all__ = ["MemoryStore", "SqliteStore", "Store", "StoreError", "StoreUnavailable", "open_store"]
+
+
+def open_store(url: str) -> Store:
+    """Opens the store of a `store_url` and brings its tables up to date: `sqlite:////path/db`, or `sqlite://` (memory, nothing stays).
+
+    Raises SettingsError for an engine that is not supported or a folder that is not there.
+    """
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise SettingsError("throughgate.toml", "gateway.store_url", "not a URL; sqlite:////path/db is one") from None
+    if parsed.get_backend_name() != "sqlite" or parsed.query:
+        raise SettingsError(
+            "throughgate.toml",
+            "gateway.store_url",
+            f"engine {parsed.drivername!r} is not supported; sqlite:////path/db is",
+        )
+    if parsed.database in (None, "", ":memory:"):
+        return MemoryStore.create()
+    return SqliteStore.open(parsed.database)

@@ -4,6 +4,7 @@ Times are ISO 8601 UTC text with microseconds and `Z`, so that text order is tim
 """
 
 from sqlalchemy import (
+    DDL,
     Boolean,
     CheckConstraint,
     Column,
@@ -16,6 +17,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    event,
 )
 
 from gateway.states import DeliveryState, MessageState
@@ -112,7 +114,7 @@ message = Table(
     Column("kind", Text, nullable=False),
     Column("establishment", Text),
     Column("processing_id", Text, nullable=False),
-    Column("state", Text, CheckConstraint(_one_of("state", MessageState), name="state"), nullable=False),
+    Column("state", Text, nullable=False),
     Column("reason", Text),
     Column("person_id", Text, ForeignKey("person.id")),
     Column("body_id", Text, ForeignKey("sealed.id")),
@@ -121,9 +123,12 @@ message = Table(
     Column("attempts", Integer, nullable=False),
     Column("received_at", Text, nullable=False),
     Column("ended_at", Text),
+    CheckConstraint(_one_of("state", MessageState), name="state"),
     UniqueConstraint("key_index"),
     Index("ix_message_state", "state", "sequence"),
     Index("ix_message_person_id", "person_id", "sequence"),
+    Index("ix_message_body_id", "body_id"),  # these on `sealed` ids are for retention, which must not read whole tables
+    Index("ix_message_answer_id", "answer_id"),
 )
 
 resource = Table(
@@ -139,6 +144,7 @@ resource = Table(
     Column("created_at", Text, nullable=False),
     PrimaryKeyConstraint("person_id", "type", "fhir_id", "version"),
     Index("ix_resource_current", "person_id", "current"),
+    Index("ix_resource_sealed_id", "sealed_id"),
 )
 
 consent = Table(
@@ -153,6 +159,7 @@ consent = Table(
     Column("sealed_id", Text, ForeignKey("sealed.id"), nullable=False),
     Column("registered_at", Text, nullable=False),
     Index("ix_consent_person_id", "person_id", "version"),
+    Index("ix_consent_sealed_id", "sealed_id"),
 )
 
 decision = Table(
@@ -167,16 +174,21 @@ decision = Table(
     Column("agreement", Text, nullable=False),
     Column("agreement_digest", Text, nullable=False),
     Column("outcome", Text, nullable=False),
-    Column("sealed_id", Text, ForeignKey("sealed.id"), nullable=False),  # request, facts, composed bundle, naming, heading
+    Column(
+        "sealed_id", Text, ForeignKey("sealed.id")
+    ),  # request, facts, composed bundle, naming, heading; NULL once retention took it
     Column("decided_at", Text, nullable=False),
     Index("ix_decision_message_id", "message_id"),
+    Index("ix_decision_sealed_id", "sealed_id"),
 )
 
 delivery = Table(
     "delivery",
     metadata,
     Column("sequence", Integer, primary_key=True, autoincrement=True),  # order of release
-    Column("id", Text, nullable=False, unique=True),  # 20 characters of Crockford base32, the idempotency key on every wire
+    Column(
+        "id", Text, nullable=False, unique=True
+    ),  # 20 characters of Crockford base32, the idempotency key on every wire
     Column("message_id", Text, ForeignKey("message.id")),
     Column("person_id", Text, ForeignKey("person.id")),
     Column("recipient", Text),  # NULL while held for want of a recipient
@@ -185,13 +197,15 @@ delivery = Table(
     Column("whole_picture", Boolean, nullable=False),
     Column("provisional", Boolean, nullable=False),
     Column("decision_id", Text, ForeignKey("decision.id"), nullable=False),
-    Column("state", Text, CheckConstraint(_one_of("state", DeliveryState), name="state"), nullable=False),
+    Column("state", Text, nullable=False),
     Column("reason", Text),
     Column("wire", Text),
     Column("content_type", Text),
     Column("sealed_id", Text, ForeignKey("sealed.id")),  # the letter's bytes
     Column("digest", Text),  # SHA-256 of the letter's bytes
-    Column("mac", LargeBinary),  # under the installation's seal key, over delivery id, recipient, decision id and digest
+    Column(
+        "mac", LargeBinary
+    ),  # under the installation's seal key, over delivery id, recipient, decision id and digest
     Column("consent_version", Integer, nullable=False),
     Column("link_version", Integer, nullable=False),
     Column("recipient_version", Text, nullable=False),
@@ -201,11 +215,16 @@ delivery = Table(
     Column("due_at", Text, nullable=False),
     Column("created_at", Text, nullable=False),
     Column("ended_at", Text),
-    Column("supersedes", Text),  # the recalled delivery that this one stands for, or the handover that a correction corrects
+    Column(
+        "supersedes", Text
+    ),  # the recalled delivery that this one stands for, or the handover that a correction corrects
+    CheckConstraint(_one_of("state", DeliveryState), name="state"),
     Index("ix_delivery_state_due_at", "state", "due_at"),
     Index("ix_delivery_person_id", "person_id", "recipient", "sequence"),
     Index("ix_delivery_recipient", "recipient", "state"),
     Index("ix_delivery_message_id", "message_id"),
+    Index("ix_delivery_sealed_id", "sealed_id"),
+    Index("ix_delivery_decision_id", "decision_id"),
 )
 
 attempt = Table(
@@ -296,6 +315,24 @@ ledger_head = Table(
     metadata,
     Column("size", Integer, primary_key=True),
     Column("root", LargeBinary, nullable=False),
+    Column(
+        "frontier", LargeBinary, nullable=False
+    ),  # roots of the complete subtrees at this size, 32 bytes each: where the next head goes on
     Column("note", Text, nullable=False),  # the signed note of this head
     Column("signed_at", Text, nullable=False),
 )
+
+
+def append_only(table: str) -> tuple[str, ...]:
+    """Triggers (SQLite) that refuse a change of what is written once. They stop a mistake; `ledger verify` finds a crime."""
+    return tuple(
+        f"CREATE TRIGGER {table}_no_{act.lower()} BEFORE {act} ON {table} "
+        f"BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END"
+        for act in ("UPDATE", "DELETE")
+    )
+
+
+APPEND_ONLY = (ledger_entry, ledger_position, ledger_head)
+for _table in APPEND_ONLY:
+    for _trigger in append_only(_table.name):
+        event.listen(_table, "after_create", DDL(_trigger).execute_if(dialect="sqlite"))  # type: ignore[no-untyped-call]  # SQLAlchemy has no types for DDL

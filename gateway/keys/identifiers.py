@@ -1,0 +1,70 @@
+"""Where random ids and random keys come from, so that tests and `try` can have the same ones twice.
+
+Ids are Crockford base32 (no I, L, O, U) and say nothing. Only `wiring.py` and tests construct a source.
+"""
+
+import hashlib
+import itertools
+import secrets
+from typing import Protocol
+
+_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+ENTRY_LENGTH = 26  # 130 bits
+DELIVERY_LENGTH = 20  # 100 bits: MSH-10 holds 20 characters (DESIGN rule 6)
+KEY_BYTES = 32
+
+
+class Ids(Protocol):
+    """A source of ids and keys."""
+
+    def entry(self) -> str:
+        """26 characters: the id of anything that stays inside."""
+        ...
+
+    def delivery(self) -> str:
+        """20 characters: the id of a delivery, which is its idempotency key on every wire."""
+        ...
+
+    def key(self) -> bytes:
+        """32 bytes for a key."""
+        ...
+
+
+def _crockford(source: bytes, length: int) -> str:
+    number = int.from_bytes(source, "big")
+    return "".join(_ALPHABET[(number >> (5 * place)) & 31] for place in range(length))
+
+
+class RandomIds:
+    """The operating system's randomness. What a gateway uses."""
+
+    def entry(self) -> str:
+        return _crockford(secrets.token_bytes(17), ENTRY_LENGTH)
+
+    def delivery(self) -> str:
+        return _crockford(secrets.token_bytes(13), DELIVERY_LENGTH)
+
+    def key(self) -> bytes:
+        return secrets.token_bytes(KEY_BYTES)
+
+
+class SeededIds:
+    """The same ids and keys for the same seed, in the same order of asking. For `try` and tests only: whoever knows the seed knows the keys."""
+
+    def __init__(self, seed: int | str) -> None:
+        self._seed = str(seed).encode()
+        self._count = itertools.count()
+
+    def _next(self, kind: bytes) -> bytes:
+        return hashlib.sha256(
+            b"throughgate seeded ids\x00%s\x00%s\x00%d" % (self._seed, kind, next(self._count))
+        ).digest()
+
+    def entry(self) -> str:
+        return _crockford(self._next(b"entry"), ENTRY_LENGTH)
+
+    def delivery(self) -> str:
+        return _crockford(self._next(b"delivery"), DELIVERY_LENGTH)
+
+    def key(self) -> bytes:
+        return self._next(b"key")

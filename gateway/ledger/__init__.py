@@ -1,0 +1,19 @@
+"""The ledger: an append-only Merkle tree over every change of state, with a signed head that an edited database cannot follow."""
+
+from gateway.ledger.entry import EntryError, record
+from gateway.ledger.events import LedgerEvent
+from gateway.ledger.head import HeadFile, HeadInMemory, HeadKeeper
+from gateway.ledger.ledger import Ledger, LedgerFault
+from gateway.ledger.verify import Verification
+
+__all__ = [
+    "EntryError",
+    "HeadFile",
+    "HeadInMemory",
+    "HeadKeeper",
+    "Ledger",
+    "LedgerEvent",
+    "LedgerFault",
+    "Verification",
+    "record",
+]

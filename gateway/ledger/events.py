@@ -1,0 +1,58 @@
+"""The closed vocabulary of the ledger: what an entry can say happened. A word that is not here cannot be recorded."""
+
+from enum import StrEnum
+
+
+class LedgerEvent(StrEnum):
+    """Every message state and delivery state is an event by its own word (a test compares with states.py)."""
+
+    # states of a message
+    RECEIVED = "received"
+    RELEASED = "released"
+    HELD = "held"
+    REJECTED = "rejected"
+    PARKED = "parked"
+    # states of a delivery
+    QUEUED = "queued"
+    WAITING = "waiting"
+    SENDING = "sending"
+    DELIVERED = "delivered"
+    CONFIRMED = "confirmed"
+    REFUSED = "refused"
+    WITHHELD = "withheld"
+    RECALLED = "recalled"
+    AMBIGUOUS = "ambiguous"
+    EXPIRED = "expired"
+    # what is decided and known
+    DECIDED = "decided"
+    COUNTED = "counted"
+    REGISTERED = "registered"  # a consent version
+    LINKED = "linked"  # identifiers of a person
+    SEPARATED = "separated"
+    CLOSED = "closed"  # a calendar report's period
+    # what people and clients do
+    TOLD = "told"
+    TASK_ENDED = "task-ended"
+    HELD_RELEASED = "held-released"
+    HELD_REJECTED = "held-rejected"
+    OVERRIDDEN = "overridden"
+    REPLAYED = "replayed"
+    VIEWED = "viewed"
+    SEARCHED = "searched"
+    EXPORTED = "exported"
+    COLLECTED = "collected"  # a mailbox was opened
+    CLIENT_ADDED = "client-added"
+    TOKEN_ISSUED = "token-issued"  # noqa: S105  a word of the vocabulary
+    ACCESS_REFUSED = "access-refused"
+    LOGGED_IN = "logged-in"
+    AGREEMENT_ACTIVATED = "agreement-activated"
+    SWEPT = "swept"  # retention
+    ERASED = "erased"
+    # the installation and the ledger itself
+    GENESIS = "genesis"
+    STARTED = "started"
+    STOPPED = "stopped"
+    KEY_ROTATED = "key-rotated"
+    CLOCK_SKEWED = "clock-skewed"
+    SEALED_HEAD = "sealed-head"
+    WITNESSED = "witnessed"

@@ -1,0 +1,115 @@
+"""Where the last signed head is kept: outside the database, so that a database cannot be turned back without it showing.
+
+The file is made by `init` only. A head file that is missing is a fault, never a new beginning.
+"""
+
+import fcntl
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Protocol
+
+
+class HeadConflict(Exception):
+    """The head is not the one expected: somebody else signed in between."""
+
+
+class HeadMissing(Exception):
+    """There is no head: the file was deleted or `init` never ran."""
+
+
+class HeadKeeper(Protocol):
+    """Keeps one text; replaces it only if it still is what the caller read."""
+
+    def locked(self) -> AbstractContextManager[None]:
+        """While inside, nobody else reads or replaces."""
+        ...
+
+    def read(self) -> str:
+        """HeadMissing when there is none."""
+        ...
+
+    def replace(self, expected: str, new: str) -> None:
+        """Durable when it returns. HeadConflict when the head is not `expected`. Only inside `locked`."""
+        ...
+
+
+class HeadFile:
+    """A file, compared and swapped by an atomic rename under a lock that other processes respect."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock_path = path.with_name(path.name + ".lock")
+        self._lock = threading.Lock()
+
+    @classmethod
+    def create(cls, path: Path, first: str) -> "HeadFile":
+        """Makes the file, once. FileExistsError when it is there."""
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            os.write(descriptor, first.encode())
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        _sync_folder(path.parent)
+        return cls(path)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        with self._lock:
+            descriptor = os.open(self._lock_path, os.O_RDWR | os.O_CREAT, 0o600)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+                yield
+            finally:
+                os.close(descriptor)
+
+    def read(self) -> str:
+        try:
+            return self._path.read_text(encoding="utf-8", errors="replace")
+        except FileNotFoundError:
+            raise HeadMissing("the head file is not there") from None
+
+    def replace(self, expected: str, new: str) -> None:
+        if self.read() != expected:
+            raise HeadConflict("the head file was replaced by somebody else")
+        beside = self._path.with_name(self._path.name + ".new")
+        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        try:
+            os.write(descriptor, new.encode())
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        beside.rename(self._path)
+        _sync_folder(self._path.parent)
+
+
+class HeadInMemory:
+    """For `try` and tests: a head that ends with the process."""
+
+    def __init__(self, first: str) -> None:
+        self._text = first
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        with self._lock:
+            yield
+
+    def read(self) -> str:
+        return self._text
+
+    def replace(self, expected: str, new: str) -> None:
+        if self._text != expected:
+            raise HeadConflict("the head was replaced by somebody else")
+        self._text = new
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

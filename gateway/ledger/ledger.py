@@ -1,0 +1,156 @@
+"""The ledger of one installation: positions, signed heads, and the check of both.
+
+A head MUST NOT be signed for a tree that does not continue the last signed one: a database that was turned back, forked or edited
+is a fault that a person resolves.
+"""
+
+import threading
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from sqlalchemy import Connection, func, insert, select
+
+from gateway.failpoints import pass_point
+from gateway.instants import Clock, to_text
+from gateway.ledger import note
+from gateway.ledger.head import HeadConflict, HeadFile, HeadKeeper, HeadMissing
+from gateway.ledger.note import Head, NoteError
+from gateway.ledger.sequencer import Sequencer
+from gateway.ledger.tree import EMPTY_ROOT, Tree, leaf_hash
+from gateway.ledger.verify import Verification, verify
+from gateway.store import Store
+from gateway.store.schema import ledger_entry, ledger_head, ledger_position
+
+
+class LedgerFault(Exception):
+    """The ledger does not continue its last signed head. Nothing was signed. The text is for the person who is told."""
+
+
+class Ledger:
+    """Use from any thread; `sequence` and `sign_head` take turns."""
+
+    def __init__(self, *, store: Store, signer: Ed25519PrivateKey, head: HeadKeeper, origin: str, clock: Clock) -> None:
+        self._store = store
+        self._signer = signer
+        self._head = head
+        self._origin = origin
+        self._clock = clock
+        self._sequencer = Sequencer()
+        self._turn = threading.Lock()
+
+    @staticmethod
+    def first_head(signer: Ed25519PrivateKey, origin: str) -> str:
+        """The signed head of an empty ledger."""
+        return note.sign(Head(origin=origin, size=0, root=EMPTY_ROOT), signer)
+
+    @classmethod
+    def create_head_file(cls, path: Path, signer: Ed25519PrivateKey, origin: str) -> None:
+        """Makes the head file of a new installation; for `init` only. FileExistsError when it is there."""
+        HeadFile.create(path, cls.first_head(signer, origin))
+
+    def sequence(self) -> int:
+        """Gives positions to every entry that can have one; answers to how many."""
+        with self._turn:
+            total = 0
+            while given := self._store.write(self._sequencer.turn):
+                total += given
+                with self._store.read() as c:
+                    self._sequencer.settle(c)
+            return total
+
+    def sign_head(self) -> None:
+        """Signs the tree as it is, if it grew. LedgerFault when it does not continue the last signed head."""
+        with self._turn, self._head.locked():
+            try:
+                text = self._head.read()
+                old = note.read(text, self._signer.public_key(), self._origin)
+            except HeadMissing:
+                raise LedgerFault("the head file is missing; it is made by init only") from None
+            except NoteError as error:
+                raise LedgerFault(f"the head file is not ours: {error}") from None
+            with self._store.read() as c:
+                tree = _grown(c, old)
+            if tree.size == old.size:
+                return
+            new = Head(origin=self._origin, size=tree.size, root=tree.root())
+            signed = note.sign(new, self._signer)
+            pass_point("ledger.before-sign")
+            try:
+                self._head.replace(text, signed)
+            except HeadConflict as error:
+                raise LedgerFault(str(error)) from None
+            pass_point("ledger.after-sign")
+            row = {
+                "size": new.size,
+                "root": new.root,
+                "frontier": tree.frontier(),
+                "note": signed,
+                "signed_at": to_text(self._clock()),
+            }
+            self._store.write(lambda c: c.execute(insert(ledger_head).values(row)))
+
+    def verify(self) -> Verification:
+        """Checks everything up to the signed head, and the form of what is behind it. Never raises for what it finds."""
+        try:
+            with self._head.locked(), self._store.read() as c:
+                # under the lock: the head and the snapshot are of one moment
+                text = self._head.read()
+                return verify(c, text, self._signer.public_key(), self._origin)
+        except HeadMissing:
+            return Verification(
+                entries=0, covered=0, uncovered=0, root="", verified=False, faults=("the head file is missing",)
+            )
+
+    def lag(self) -> int:
+        """Entries without a position: a metric."""
+        with self._store.read() as c:
+            entries = c.scalar(select(func.count()).select_from(ledger_entry)) or 0
+            positions = c.scalar(select(func.count()).select_from(ledger_position)) or 0
+        return entries - positions
+
+
+def _grown(c: Connection, old: Head) -> Tree:
+    """The tree at its present size, shown to continue `old`.
+
+    INVARIANT: consistency by construction. It starts from a frontier that hashes to the signed root and appends the leaves behind it.
+    """
+    tree = _at(c, old)
+    expected = old.size
+    rows = c.execute(
+        select(ledger_position.c.position, ledger_position.c.leaf_hash, ledger_entry.c.body)
+        .outerjoin(ledger_entry, ledger_entry.c.id == ledger_position.c.entry_id)
+        .where(ledger_position.c.position >= old.size)
+        .order_by(ledger_position.c.position)
+    )
+    for position, leaf, body in rows:
+        if position != expected or body is None or leaf_hash(body) != leaf:
+            raise LedgerFault(f"position {expected} is not an entry and its leaf")
+        tree.append(leaf)
+        expected += 1
+    return tree
+
+
+def _at(c: Connection, old: Head) -> Tree:
+    """The tree at the signed size. LedgerFault when the database cannot give the signed root."""
+    size = (c.scalar(select(func.max(ledger_position.c.position))) or 0) + 1
+    if old.size > 0 and (size < old.size or c.scalar(select(func.count()).select_from(ledger_position)) == 0):
+        raise LedgerFault(f"the database is older than the signed head: {old.size} entries were signed")
+    near = c.execute(
+        select(ledger_head.c.size, ledger_head.c.frontier)
+        .where(ledger_head.c.size <= old.size)
+        .order_by(ledger_head.c.size.desc())
+        .limit(1)
+    ).one_or_none()
+    starts = [Tree()]
+    if near is not None and len(near.frontier) == 32 * near.size.bit_count():
+        starts.insert(0, Tree.from_bytes(near.size, near.frontier))
+    for tree in starts:
+        for leaf in c.scalars(
+            select(ledger_position.c.leaf_hash)
+            .where(ledger_position.c.position >= tree.size, ledger_position.c.position < old.size)
+            .order_by(ledger_position.c.position)
+        ):
+            tree.append(leaf)
+        if tree.size == old.size and tree.root() == old.root:
+            return tree
+    raise LedgerFault("the database does not lead to the signed head: entries were changed, or it is another database")

@@ -1,0 +1,167 @@
+"""Checks a ledger against its signed head: structure (nothing changed, removed, swapped, inserted, cut off) and meaning.
+
+It only reads. What it cannot know it says: how many entries the signed head does not cover.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from sqlalchemy import Connection, func, select
+
+from gateway.ledger import note
+from gateway.ledger.entry import FIRST_STEP, EntryError, decode
+from gateway.ledger.meaning import Meaning
+from gateway.ledger.note import Head, NoteError
+from gateway.ledger.tree import Tree, leaf_hash
+from gateway.store.schema import ledger_entry, ledger_head, ledger_position
+
+MOST_FAULTS = 100
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verification:
+    """What was found.
+
+    `entries`: in the database. `covered`: under the signed head. `uncovered`: the rest, which an edit could still change unseen.
+    `root`: the signed root, hex. `verified`: no fault. `faults`: sentences with positions and ids, at most `MOST_FAULTS`.
+    """
+
+    entries: int
+    covered: int
+    uncovered: int
+    root: str
+    verified: bool
+    faults: tuple[str, ...]
+
+
+class _Faults:
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+
+    def add(self, text: str) -> None:
+        if len(self.texts) < MOST_FAULTS:
+            self.texts.append(text)
+
+
+def verify(c: Connection, head_text: str, key: Ed25519PublicKey, origin: str) -> Verification:
+    """`c` is a snapshot, `head_text` the head file of the same moment."""
+    faults = _Faults()
+    try:
+        head = note.read(head_text, key, origin)
+    except NoteError as error:
+        faults.add(f"head file: {error}")
+        head = None
+    signed = _signed_heads(c, key, origin, head, faults)
+    size = _walk(c, signed, faults)
+    if head is not None and size < head.size:
+        faults.add(f"cut off: {head.size} entries were signed, {size} are there")
+    entries = c.scalar(select(func.count()).select_from(ledger_entry)) or 0
+    _check_waiting(c, faults)
+    covered = min(head.size, size) if head is not None else 0
+    return Verification(
+        entries=entries,
+        covered=covered,
+        uncovered=max(entries - covered, 0),
+        root=head.root.hex() if head is not None else "",
+        verified=not faults.texts,
+        faults=tuple(faults.texts),
+    )
+
+
+def _signed_heads(
+    c: Connection, key: Ed25519PublicKey, origin: str, head: Head | None, faults: _Faults
+) -> dict[int, bytes]:
+    """Size -> root that the tree must have there: of the head file and of every head kept in the database."""
+    signed: dict[int, bytes] = {}
+    for row in c.execute(select(ledger_head).order_by(ledger_head.c.size)):
+        try:
+            kept = note.read(row.note, key, origin)
+        except NoteError as error:
+            faults.add(f"kept head {row.size}: {error}")
+            continue
+        if (kept.size, kept.root) != (row.size, row.root):
+            faults.add(f"kept head {row.size}: its row says otherwise than its note")
+        signed[kept.size] = kept.root
+    if head is not None:
+        latest = max(signed, default=0)
+        if latest > head.size:
+            faults.add(f"head file: older than the head of {latest} that was signed after it")
+        if signed.get(head.size, head.root) != head.root:
+            faults.add(f"head file: another root than the kept head of {head.size}")
+        signed[head.size] = head.root
+    return signed
+
+
+def _rows(c: Connection) -> Iterator[tuple[int, str, bytes, str | None, int | None, bytes | None]]:
+    rows = c.execution_options(yield_per=1_000).execute(
+        select(
+            ledger_position.c.position,
+            ledger_position.c.entry_id,
+            ledger_position.c.leaf_hash,
+            ledger_entry.c.chain,
+            ledger_entry.c.step,
+            ledger_entry.c.body,
+        )
+        .outerjoin(ledger_entry, ledger_entry.c.id == ledger_position.c.entry_id)
+        .order_by(ledger_position.c.position)
+    )
+    for row in rows:
+        yield row.position, row.entry_id, row.leaf_hash, row.chain, row.step, row.body
+
+
+def _walk(c: Connection, signed: dict[int, bytes], faults: _Faults) -> int:
+    """Every position in order; answers how many there are."""
+    tree = Tree()
+    last_steps: dict[str, int] = {}
+    meaning = Meaning()
+    _check_root(tree, signed, faults)
+    for position, entry_id, leaf, chain, step, body in _rows(c):
+        if position != tree.size:
+            faults.add(f"position {tree.size}: missing, {position} follows")
+            return tree.size
+        if body is None or chain is None or step is None:
+            faults.add(f"position {position}: entry {entry_id} was removed")
+            return tree.size
+        found = leaf_hash(body)
+        if found != leaf:
+            faults.add(f"position {position}: entry {entry_id} was changed")
+        tree.append(found)
+        _check_root(tree, signed, faults)
+        if step != last_steps.get(chain, FIRST_STEP - 1) + 1:
+            faults.add(f"position {position}: step {step} of chain {chain} is out of order")
+        last_steps[chain] = step
+        members = _check_body(f"position {position}", body, (entry_id, chain, step), faults)
+        if members is not None:
+            for text in meaning.add(chain, str(members["event"]), members["facts"]):
+                faults.add(f"position {position}: {text}")
+    return tree.size
+
+
+def _check_root(tree: Tree, signed: dict[int, bytes], faults: _Faults) -> None:
+    root = signed.get(tree.size)
+    if root is not None and root != tree.root():
+        faults.add(f"the first {tree.size} entries are not those that were signed")
+
+
+def _check_body(where: str, body: bytes, row: tuple[str, str, int], faults: _Faults) -> dict[str, Any] | None:
+    try:
+        members = decode(body)
+    except EntryError as error:
+        faults.add(f"{where}: {error}")
+        return None
+    if (members["id"], members["chain"], members["step"]) != row:
+        faults.add(f"{where}: the row of entry {row[0]} says otherwise than its body")
+    return members
+
+
+def _check_waiting(c: Connection, faults: _Faults) -> None:
+    """The form of entries that have no position yet."""
+    rows = c.execute(
+        select(ledger_entry.c.id, ledger_entry.c.chain, ledger_entry.c.step, ledger_entry.c.body)
+        .outerjoin(ledger_position, ledger_position.c.entry_id == ledger_entry.c.id)
+        .where(ledger_position.c.entry_id.is_(None))
+    )
+    for row in rows:
+        _check_body(f"unsequenced entry {row.id}", row.body, (row.id, row.chain, row.step), faults)

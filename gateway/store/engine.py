@@ -1,0 +1,43 @@
+"""What a store is to the rest of the gateway: snapshots to read, and works that are durable when `write` returns.
+
+Nothing outside this folder and `wiring.py` may know which engine is behind it.
+"""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Protocol, TypeVar
+
+from sqlalchemy import Connection
+
+from gateway.errors import ThroughgateError
+
+T = TypeVar("T")
+
+
+class StoreError(ThroughgateError):
+    """The store was asked for what it never does (a work that commits, a database of a newer program). Not for trying again."""
+
+
+class Store(Protocol):
+    """One durable memory. Safe to use from any thread."""
+
+    def read(self) -> AbstractContextManager[Connection]:
+        """A read-only snapshot as of entry; later commits do not show in it."""
+        ...
+
+    def write(self, work: Callable[[Connection], T]) -> T:
+        """Runs `work` in a transaction and returns its answer after the fsynced commit.
+
+        Several callers may share one commit; each work has its own savepoint. What `work` raises is raised here and only its own
+        changes are undone. `work` MUST be short, MUST NOT commit, roll back, send, or call `write` again.
+        Raises gateway.errors.StoreUnavailable when the commit failed (disk full, I/O error, locked): nobody of the batch was acknowledged.
+        """
+        ...
+
+    async def write_async(self, work: Callable[[Connection], T]) -> T:
+        """`write` for coroutines: `work` runs in the writer, the event loop is not blocked."""
+        ...
+
+    def close(self) -> None:
+        """Finishes what was asked for, then lets go of the files."""
+        ...

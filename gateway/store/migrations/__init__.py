@@ -1,0 +1,1 @@
+"""Migrations of the tables, in order. A test compares what they make with `schema.py`."""

@@ -1,0 +1,46 @@
+"""Retention: what a sealed thing's `ends_at` has passed is deleted, in small batches.
+
+It MUST NOT delete what is not ended: DESIGN section 2, Keys. Who sets `ends_at` is the step that ends a thing; this only obeys.
+"""
+
+from sqlalchemy import Connection, delete, exists, or_, select, update
+
+from gateway.states import DELIVERY_OPEN, MESSAGE_MOVES
+from gateway.store.schema import consent, decision, delivery, message, resource, sealed
+
+BATCH = 200
+
+_MESSAGE_OPEN = [state.value for state, moves in MESSAGE_MOVES.items() if moves]
+_DELIVERY_OPEN = [state.value for state in DELIVERY_OPEN]
+
+# INVARIANT: retention never sweeps what is received, held, waiting, ambiguous or parked, whatever its ends_at says
+_needed = or_(
+    exists().where(
+        message.c.state.in_(_MESSAGE_OPEN), or_(message.c.body_id == sealed.c.id, message.c.answer_id == sealed.c.id)
+    ),
+    exists().where(delivery.c.state.in_(_DELIVERY_OPEN), delivery.c.sealed_id == sealed.c.id),
+    exists().where(
+        delivery.c.state.in_(_DELIVERY_OPEN),
+        delivery.c.decision_id == decision.c.id,
+        decision.c.sealed_id == sealed.c.id,
+    ),
+)
+
+
+def sweep_ended(c: Connection, now: str) -> int:
+    """Deletes up to `BATCH` sealed rows whose `ends_at` is at or before `now`, and what is nothing without them. Answers how many.
+
+    Rows that are history stay and lose their content (message, delivery, decision); a version of a resource or a consent goes with it.
+    Call again until the answer is 0.
+    """
+    ended = list(
+        c.scalars(select(sealed.c.id).where(sealed.c.ends_at <= now, ~_needed).order_by(sealed.c.ends_at).limit(BATCH))
+    )
+    if not ended:
+        return 0
+    for column in (message.c.body_id, message.c.answer_id, delivery.c.sealed_id, decision.c.sealed_id):
+        c.execute(update(column.table).where(column.in_(ended)).values({column.name: None}))
+    for table in (resource, consent):
+        c.execute(delete(table).where(table.c.sealed_id.in_(ended)))
+    c.execute(delete(sealed).where(sealed.c.id.in_(ended)))
+    return len(ended)

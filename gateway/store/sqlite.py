@@ -1,0 +1,167 @@
+"""The SQLite engine: a write-ahead log, one group-commit writer, readers on snapshots of their own.
+
+It MUST NOT open a database whose durability it could not verify, nor leave its file readable by others.
+"""
+
+import asyncio
+import os
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+from sqlalchemy import Connection, Engine, create_engine
+from sqlalchemy.pool import QueuePool
+
+from gateway.errors import SettingsError
+from gateway.store.engine import StoreError
+from gateway.store.group_commit import GroupCommit
+from gateway.store.guard import guard, mend, raw
+from gateway.store.migrate import migrate
+
+T = TypeVar("T")
+
+BUSY_MILLISECONDS = 5_000
+READERS = 8
+READERS_AT_PEAK = 64
+WAL_LIMIT_BYTES = 4 * 1024 * 1024
+"""A write-ahead log longer than this is copied into the database and truncated after the next commit."""
+
+# INVARIANT: WAL with synchronous=FULL: a COMMIT returns after fsync. secure_delete: what retention deletes is overwritten.
+_PRAGMAS = {
+    "journal_mode": "wal",
+    "synchronous": 2,
+    "foreign_keys": 1,
+    "secure_delete": 1,
+    "busy_timeout": BUSY_MILLISECONDS,
+    "wal_autocheckpoint": 0,  # the writer checkpoints by itself, with truncation
+    "temp_store": 2,  # no copy of a row in a temporary file
+}
+
+
+def _prepare(c: sqlite3.Connection) -> None:
+    """Sets every PRAGMA and reads it back: one that did not take is an error at start-up, not a loss later."""
+    c.execute(f"PRAGMA busy_timeout = {BUSY_MILLISECONDS}")  # first: the others may have to wait
+    for name, value in _PRAGMAS.items():
+        c.execute(f"PRAGMA {name} = {value}")
+        found = c.execute(f"PRAGMA {name}").fetchone()[0]
+        if found != value:
+            raise StoreError(f"PRAGMA {name} is {found}, not {value}: this database cannot keep what it acknowledges")
+
+
+def _connect(path: Path, *, writes: bool) -> sqlite3.Connection:
+    c = sqlite3.connect(path, check_same_thread=False, isolation_level=None, cached_statements=256)
+    _prepare(c)
+    if not writes:
+        c.execute("PRAGMA query_only = ON")
+    return c
+
+
+def _engine(path: Path, *, writes: bool) -> Engine:
+    engine = create_engine(
+        "sqlite+pysqlite://",
+        creator=lambda: _connect(path, writes=writes),
+        poolclass=QueuePool,
+        pool_size=1 if writes else READERS,
+        max_overflow=0 if writes else READERS_AT_PEAK - READERS,
+        isolation_level="AUTOCOMMIT",  # transactions are driven by GroupCommit and by `read`, not by SQLAlchemy
+        skip_autocommit_rollback=True,
+        hide_parameters=True,  # INVARIANT: no value of a row in a log line or an exception
+    )
+    if writes:
+        guard(engine)
+    return engine
+
+
+def _make_file(path: Path) -> None:
+    """An empty file of mode 0600 before SQLite sees it; its -wal and -shm files take the same mode."""
+    if not path.parent.is_dir():
+        raise SettingsError(
+            "throughgate.toml",
+            "gateway.store_url",
+            "the folder of the database does not exist; `throughgate init` makes it",
+        )
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    path.chmod(0o600)
+
+
+class SqliteStore:
+    """See `Store`. One process writes; others (a command beside a running gateway) wait for its commits, `BUSY_MILLISECONDS` at most."""
+
+    def __init__(self, path: Path) -> None:
+        self._wal = path.with_name(path.name + "-wal")
+        self._readers = _engine(path, writes=False)
+        self._writers = _engine(path, writes=True)
+        self._c = self._writers.connect()
+        self._writer = GroupCommit(self._c, raw(self._c), self._checkpoint_when_long)
+
+    @classmethod
+    def open(cls, database: str) -> "SqliteStore":
+        """Opens (or makes) the file and brings its tables up to date. Raises SettingsError, StoreError."""
+        path = Path(database).absolute()
+        try:
+            _make_file(path)
+        except OSError as error:
+            raise SettingsError(
+                "throughgate.toml", "gateway.store_url", f"the database cannot be opened: {error.strerror}"
+            ) from None
+        first = _connect(path, writes=True)
+        try:
+            migrate(first)
+        finally:
+            first.close()
+        return cls(path)
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        with self._readers.connect() as c:
+            driver = raw(c)
+            driver.execute("BEGIN")
+            try:
+                driver.execute(
+                    "SELECT 1 FROM sqlite_schema LIMIT 1"
+                ).fetchone()  # the snapshot is taken here, not at the first question
+                yield c
+            finally:
+                driver.execute("ROLLBACK")
+
+    def write(self, work: Callable[[Connection], T]) -> T:
+        return self._writer.submit(work).result()
+
+    async def write_async(self, work: Callable[[Connection], T]) -> T:
+        future = self._writer.submit(work, asyncio.get_running_loop()).future
+        assert future is not None
+        return await future
+
+    def checkpoint(self) -> bool:
+        """Copies the write-ahead log into the database and truncates it. False when a reader still needs it: the next commit tries again.
+
+        Only for the writer's thread, or after it has stopped.
+        """
+        driver = raw(self._c)
+        driver.execute("PRAGMA busy_timeout = 0")
+        try:
+            busy: int = driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+        except sqlite3.Error:  # another process checkpoints, or the disk is full: the log only stays longer
+            return False
+        finally:
+            driver.execute(f"PRAGMA busy_timeout = {BUSY_MILLISECONDS}")
+        return not busy
+
+    def _checkpoint_when_long(self) -> None:
+        try:
+            length = self._wal.stat().st_size
+        except FileNotFoundError:
+            return
+        if length > WAL_LIMIT_BYTES:
+            self.checkpoint()
+
+    def close(self) -> None:
+        self._writer.stop()
+        if not self._c.closed:
+            self.checkpoint()
+            mend(self._c)
+            self._c.close()
+        self._writers.dispose()
+        self._readers.dispose()
