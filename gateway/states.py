@@ -44,8 +44,8 @@ MESSAGE_MOVES: dict[MessageState, frozenset[MessageState]] = {
 DELIVERY_START = frozenset({D.QUEUED, D.WAITING, D.WITHHELD, D.HELD})
 DELIVERY_MOVES: dict[DeliveryState, frozenset[DeliveryState]] = {
     D.QUEUED: frozenset({D.SENDING, D.RECALLED, D.PARKED, D.EXPIRED}),
-    D.WAITING: frozenset({D.SENDING, D.RECALLED, D.EXPIRED}),
-    D.SENDING: frozenset({D.DELIVERED, D.REFUSED, D.AMBIGUOUS, D.QUEUED, D.PARKED}),
+    D.WAITING: frozenset({D.SENDING, D.RECALLED, D.PARKED, D.EXPIRED}),
+    D.SENDING: frozenset({D.SENDING, D.DELIVERED, D.REFUSED, D.AMBIGUOUS, D.QUEUED, D.PARKED}),
     D.AMBIGUOUS: frozenset({D.SENDING, D.DELIVERED, D.CONFIRMED, D.REFUSED, D.PARKED}),
     D.DELIVERED: frozenset({D.CONFIRMED, D.REFUSED}),
     D.PARKED: frozenset({D.QUEUED, D.RECALLED, D.EXPIRED}),
@@ -57,5 +57,8 @@ DELIVERY_MOVES: dict[DeliveryState, frozenset[DeliveryState]] = {
     D.EXPIRED: frozenset(),
 }
 
+DELIVERY_RECALLABLE = frozenset({D.QUEUED, D.WAITING, D.PARKED, D.HELD})
+"""Has not left, as far as the state tells: what recall ends. `sending` and `ambiguous` count as received."""
+
 DELIVERY_OPEN = frozenset({D.QUEUED, D.WAITING, D.SENDING, D.AMBIGUOUS, D.PARKED, D.HELD})
-"""Not ended: never swept by retention, and what recall looks at (but `sending` and `ambiguous` count as received)."""
+"""Not ended: never swept by retention, and its successors wait for it."""

@@ -1,0 +1,116 @@
+"""The register of consents: each version a person's word at one moment, from a source that may, or may not, widen sharing by it.
+
+A recorded dissent always counts, whoever sent it. A consent that could widen counts only from a consent authority; from anybody else it
+is registered without authority (it can narrow at once) and its message is held for a person. This module MUST NOT decide a disclosure.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, insert, select, update
+
+from consent.lint import widens
+from consent.shapes import RegisteredConsent
+from fhir_profiles import fhir_json
+from fhir_profiles.shapes import Json, Task
+from gateway.consents.withdrawal import is_withdrawn_by_person
+from gateway.journeys.tasks import task_of
+from gateway.moves import note_message
+from gateway.parts import Parts
+from gateway.store.schema import consent, message, person
+
+
+@dataclass(frozen=True, kw_only=True)
+class Registration:
+    """What a message's consents would register. `widening`: something in them could widen and the source may not do that."""
+
+    consents: tuple[RegisteredConsent, ...]
+    widening: bool
+    tasks: tuple[Task, ...]
+
+
+NOTHING = Registration(consents=(), widening=False, tasks=())
+
+
+def prepare(resources: Iterable[Json], *, authority: bool, registered: str) -> Registration:
+    """Read the Consents among a message's resources. `registered` is the instant of registration."""
+    said = tuple(each for each in resources if each["resourceType"] == "Consent")
+    if not said:
+        return NOTHING
+    return Registration(
+        consents=tuple(
+            RegisteredConsent(
+                consent=each,
+                authority=authority,
+                registered=registered,
+                withdrawn_by_person=is_withdrawn_by_person(each),
+            )
+            for each in said
+        ),
+        widening=not authority and any(widens(each) for each in said),
+        tasks=tuple({task_of("consent-error") for each in said if each.get("status") == "entered-in-error"}),
+    )
+
+
+def read_consents(c: Connection, parts: Parts, person_id: str) -> tuple[RegisteredConsent, ...]:
+    """Every registered version of the person's consents, oldest first. Lineage is for `consent` to read."""
+    rows = c.execute(select(consent).where(consent.c.person_id == person_id).order_by(consent.c.version, consent.c.id))
+    return tuple(
+        RegisteredConsent(
+            consent=fhir_json.decode(parts.keys.unseal(c, row.sealed_id)),
+            authority=row.authority,
+            registered=row.registered_at,
+            withdrawn_by_person=row.withdrawn_by_person,
+        )
+        for row in rows
+    )
+
+
+def write_consents(
+    c: Connection, parts: Parts, person_id: str, message_id: str, consents: Sequence[RegisteredConsent]
+) -> None:
+    """Register them under the person's next consent version. Every letter of the person is looked at again after that."""
+    if not consents:
+        return
+    c.execute(update(person).where(person.c.id == person_id).values(consent_version=person.c.consent_version + 1))
+    version = c.execute(select(person.c.consent_version).where(person.c.id == person_id)).scalar_one()
+    for each in consents:
+        consent_id = parts.ids.entry()
+        c.execute(
+            insert(consent).values(
+                id=consent_id,
+                person_id=person_id,
+                version=version,
+                authority=each.authority,
+                withdrawn_by_person=each.withdrawn_by_person,
+                message_id=message_id,
+                sealed_id=parts.keys.seal(
+                    c,
+                    category="consent",
+                    plaintext=fhir_json.encode(each.consent),
+                    person_id=person_id,
+                    now=parts.now(),
+                ),
+                registered_at=each.registered,
+            )
+        )
+        facts = {"consent": consent_id, "version": version, "authority": each.authority}
+        note_message(c, parts, message_id, "registered", facts)
+
+
+def is_registered_by(c: Connection, message_id: str) -> bool:
+    """Has this message registered its consents before (it was held for its authority, and a person releases it now)?"""
+    return c.execute(select(consent.c.id).where(consent.c.message_id == message_id)).first() is not None
+
+
+def give_authority(c: Connection, parts: Parts, person_id: str, message_id: str) -> None:
+    """A person confirmed the consents of a held message: they count as from a consent authority from now on."""
+    c.execute(update(person).where(person.c.id == person_id).values(consent_version=person.c.consent_version + 1))
+    version = c.execute(select(person.c.consent_version).where(person.c.id == person_id)).scalar_one()
+    c.execute(update(consent).where(consent.c.message_id == message_id).values(authority=True, version=version))
+    note_message(c, parts, message_id, "registered", {"version": version, "authority": True})
+
+
+def may_register(c: Connection, message_id: str, authorities: frozenset[str]) -> bool:
+    """Is the message's client a consent authority?"""
+    return c.execute(select(message.c.client).where(message.c.id == message_id)).scalar_one() in authorities

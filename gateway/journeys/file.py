@@ -1,0 +1,128 @@
+"""A person's file: the current version of every resource that messages brought, each sealed under the person's key.
+
+Joining is pure; reading and writing are one function each. This module MUST NOT decide what leaves.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, func, insert, select, update
+
+from fhir_profiles import fhir_json
+from fhir_profiles.shapes import Json
+from gateway.parts import Parts
+from gateway.store.schema import person, resource
+
+REGISTERED_ELSEWHERE = frozenset({"Consent"})
+"""Never filed: the register of consents keeps them with their authority."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Versions:
+    """The versions that a letter is made from; any that moved makes it stale."""
+
+    consent: int
+    file: int
+    link: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class PersonFile:
+    """A person's file at one moment. `resources` are labelled FHIR with internal ids."""
+
+    person_id: str
+    versions: Versions
+    resources: tuple[Json, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Filing:
+    """A message's resources joined to a file: `added` are the new versions to write, `resources` is the file afterwards."""
+
+    added: tuple[Json, ...]
+    resources: tuple[Json, ...]
+
+
+def read_versions(c: Connection, person_id: str) -> Versions:
+    """The versions in force."""
+    row = c.execute(
+        select(person.c.consent_version, person.c.file_version, person.c.link_version).where(person.c.id == person_id)
+    ).one()
+    return Versions(consent=row.consent_version, file=row.file_version, link=row.link_version)
+
+
+def read_file(c: Connection, parts: Parts, person_id: str) -> PersonFile:
+    """The person's current file, oldest resource first."""
+    rows = c.execute(
+        select(resource.c.sealed_id)
+        .where(resource.c.person_id == person_id, resource.c.current)
+        .order_by(resource.c.created_at, resource.c.type, resource.c.fhir_id)
+    ).scalars()
+    found = tuple(fhir_json.decode(parts.keys.unseal(c, sealed_id)) for sealed_id in rows)
+    return PersonFile(person_id=person_id, versions=read_versions(c, person_id), resources=found)
+
+
+def join_file(held: Sequence[Json], arrived: Sequence[Json]) -> Filing:
+    """Join what a message brought. The same id supersedes; a Patient keeps what the new one does not say; the same content adds nothing."""
+    current = {_name(each): each for each in held}
+    added: dict[str, Json] = {}
+    for each in arrived:
+        if each["resourceType"] in REGISTERED_ELSEWHERE:
+            continue
+        name = _name(each)
+        before = current.get(name)
+        after = _merge_patient(before, each) if before is not None and each["resourceType"] == "Patient" else each
+        if before is not None and fhir_json.canonical(before) == fhir_json.canonical(after):
+            continue
+        current[name] = after
+        added[name] = after
+    return Filing(added=tuple(added.values()), resources=tuple(current.values()))
+
+
+def write_filing(c: Connection, parts: Parts, person_id: str, message_id: str, filing: Filing) -> None:
+    """Write the new versions and move the file's version. Nothing new moves nothing."""
+    if not filing.added:
+        return
+    now = parts.now()
+    for each in filing.added:
+        hidden = parts.keys.index("resource", _name(each)).hex()
+        same = (
+            resource.c.person_id == person_id,
+            resource.c.type == each["resourceType"],
+            resource.c.fhir_id == hidden,
+        )
+        version = c.execute(select(func.max(resource.c.version)).where(*same)).scalar_one_or_none() or 0
+        c.execute(update(resource).where(*same, resource.c.current).values(current=False))
+        sealed_id = parts.keys.seal(
+            c, category="resource", plaintext=fhir_json.encode(each), person_id=person_id, now=now
+        )
+        c.execute(
+            insert(resource).values(
+                person_id=person_id,
+                type=each["resourceType"],
+                fhir_id=hidden,
+                version=version + 1,
+                current=True,
+                message_id=message_id,
+                sealed_id=sealed_id,
+                created_at=now,
+            )
+        )
+    c.execute(update(person).where(person.c.id == person_id).values(file_version=person.c.file_version + 1))
+
+
+def _name(each: Json) -> str:
+    return f"{each['resourceType']}/{each['id']}"
+
+
+def _merge_patient(before: Json, after: Json) -> Json:
+    """An element that the new Patient does not have keeps its value; identifiers are united, the newer word first."""
+    merged = {**before, **after}
+    identifiers = list(after.get("identifier", []))
+    known = {(each.get("system"), each.get("value")) for each in identifiers}
+    identifiers += [
+        each for each in before.get("identifier", []) if (each.get("system"), each.get("value")) not in known
+    ]
+    if identifiers:
+        merged["identifier"] = identifiers
+    return merged

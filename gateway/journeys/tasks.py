@@ -1,0 +1,154 @@
+"""Work for a person, as a closed table: who does it, whether they are told at once, and the sentence they read. Never content."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, insert, select
+
+from fhir_profiles.shapes import Event, HoldCode, Task
+from gateway.parts import Parts
+from gateway.store.schema import task
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskKind:
+    """One row of the table. `tell`: told at once, not only listed."""
+
+    role: str
+    tell: bool
+    text: str
+
+
+CLINICAL_LEAD = "clinical-lead"
+OPERATOR = "operator"
+IG_OFFICER = "ig-officer"
+
+TASKS: dict[str, TaskKind] = {
+    Event.RELEASE_UNCLEAR.value: TaskKind(
+        role=CLINICAL_LEAD,
+        tell=True,
+        text="a discharge does not say why: the handover has left, provisional; confirm or correct it",
+    ),
+    Event.TRANSFER.value: TaskKind(
+        role=CLINICAL_LEAD,
+        tell=True,
+        text="transferred to another prison: no letter is made yet; hand over by hand today",
+    ),
+    Event.COURT.value: TaskKind(
+        role=CLINICAL_LEAD, tell=False, text="out to court: no letter is made; release from court is possible"
+    ),
+    Event.TEMPORARY_ABSENCE.value: TaskKind(
+        role=CLINICAL_LEAD, tell=False, text="temporary absence: no letter is made; see to doses due while away"
+    ),
+    Event.ESCAPE.value: TaskKind(role=CLINICAL_LEAD, tell=False, text="escape: no handover is made"),
+    Event.DEATH.value: TaskKind(role=CLINICAL_LEAD, tell=False, text="death: no handover is made"),
+    "no-recipient": TaskKind(
+        role=OPERATOR,
+        tell=True,
+        text="none, or several, of the recipients serve this person: name one and release the letter",
+    ),
+    "withheld-by-consent": TaskKind(
+        role=CLINICAL_LEAD,
+        tell=True,
+        text="a letter of care did not go, by the person's recorded dissent: talk to the person and record the outcome",
+    ),
+    "undecidable": TaskKind(
+        role=CLINICAL_LEAD,
+        tell=True,
+        text="a letter of care waits: what the person said cannot be decided; read it, then release or reject the letter",
+    ),
+    "recalled-left": TaskKind(
+        role=IG_OFFICER,
+        tell=True,
+        text="a letter may have arrived before the person's decision changed: it is not sent again",
+    ),
+    "delivery-parked": TaskKind(
+        role=OPERATOR, tell=True, text="a letter could not be delivered: see why, then release it again or reject it"
+    ),
+    "delivery-refused": TaskKind(
+        role=OPERATOR, tell=True, text="the recipient refused a letter: speak to the recipient"
+    ),
+    "delivery-ambiguous": TaskKind(
+        role=OPERATOR, tell=True, text="nobody knows whether a letter arrived: ask the recipient; it is tried again"
+    ),
+    "not-acknowledged": TaskKind(
+        role=OPERATOR, tell=True, text="a letter was collected and never acknowledged: ask the recipient"
+    ),
+    "seal-broken": TaskKind(
+        role=IG_OFFICER,
+        tell=True,
+        text="a letter in the store is not the one that was decided: it did not leave; find out why",
+    ),
+    "message-parked": TaskKind(
+        role=OPERATOR, tell=True, text="a message could not be processed: the person's later changes wait behind it"
+    ),
+    "purpose-unknown": TaskKind(
+        role=CLINICAL_LEAD, tell=False, text="a drug test does not say its purpose: it is not reported; ask the sender"
+    ),
+    "consent-error": TaskKind(
+        role=IG_OFFICER, tell=True, text="a consent was entered in error: confirm what the person said before"
+    ),
+    HoldCode.NO_PERSON.value: TaskKind(
+        role=OPERATOR, tell=True, text="a message names nobody who can be identified: find out who it is about"
+    ),
+    HoldCode.TWO_PEOPLE.value: TaskKind(
+        role=OPERATOR, tell=True, text="a message is about two people: ask the sender to send it again"
+    ),
+    HoldCode.IDENTITY_CONFLICT.value: TaskKind(
+        role=OPERATOR, tell=True, text="a message's identifiers belong to different people: find out who it is about"
+    ),
+    HoldCode.MERGE_WAITS.value: TaskKind(
+        role=OPERATOR, tell=True, text="two records are to be merged: merges are not processed yet"
+    ),
+    HoldCode.UNREADABLE_CONTENT.value: TaskKind(
+        role=OPERATOR,
+        tell=True,
+        text="a message was accepted and its content cannot be read: see the issues with `try`",
+    ),
+    HoldCode.CONSENT_AUTHORITY.value: TaskKind(
+        role=IG_OFFICER,
+        tell=True,
+        text="a consent that could widen sharing came from a system that may not register one: confirm it or reject it",
+    ),
+}
+
+
+def task_of(code: str) -> Task:
+    """The table's row as a plain task."""
+    kind = TASKS[code]
+    return Task(for_=kind.role, code=code, text=kind.text)
+
+
+def is_told(code: str) -> bool:
+    """Whether a person is told at once. A code of a mapping that the table does not have is told: silence is the worse mistake."""
+    return TASKS[code].tell if code in TASKS else True
+
+
+def add_tasks(
+    c: Connection, parts: Parts, tasks: Iterable[Task], *, message_id: str | None = None, delivery_id: str | None = None
+) -> None:
+    """Write tasks, each code once for a message or delivery while it is open. The teller finds them (gateway/desk.py)."""
+    now = parts.now()
+    for each in tasks:
+        same = (task.c.code == each.code, task.c.message_id == message_id, task.c.delivery_id == delivery_id)
+        if c.execute(select(task.c.id).where(*same, task.c.ended_at.is_(None))).first() is not None:
+            continue
+        c.execute(
+            insert(task).values(
+                id=parts.ids.entry(),
+                role=each.for_,
+                code=each.code,
+                message_id=message_id,
+                delivery_id=delivery_id,
+                tell=is_told(each.code),
+                tell_attempts=0,
+                due_at=now,
+                created_at=now,
+            )
+        )
+
+
+def end_tasks(c: Connection, parts: Parts, *, message_id: str | None = None, delivery_id: str | None = None) -> None:
+    """A person saw to it: its tasks are done."""
+    column, value = (task.c.message_id, message_id) if message_id is not None else (task.c.delivery_id, delivery_id)
+    c.execute(task.update().where(column == value, task.c.ended_at.is_(None)).values(ended_at=parts.now()))

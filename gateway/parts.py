@@ -1,0 +1,64 @@
+"""The parts of one gateway, handed to every step. `wiring.py` is the only maker; a step MUST NOT reach for a part any other way."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from adapters.contract import Outbound
+from consent.shapes import Agreement
+from fhir_profiles.shapes import Translation
+from gateway.bus import Bus
+from gateway.instants import Clock, to_text
+from gateway.keys import Keys
+from gateway.keys.identifiers import Ids
+from gateway.ledger import Ledger
+from gateway.recipients import Recipient
+from gateway.settings import Settings
+from gateway.store import Store
+
+
+@dataclass(frozen=True, kw_only=True)
+class Told:
+    """What a person is told: ids and a code, never content. Empty text where there is no such id."""
+
+    code: str
+    role: str
+    task: str
+    message: str
+    delivery: str
+
+
+Teller = Callable[[Told], Awaitable[None]]
+"""Tells a person. Raises anything when it could not: it is asked again later."""
+
+
+@dataclass(kw_only=True)
+class Parts:
+    """Everything a step may use. `outbounds` has one sender a recipient that is not a mailbox; `agreements` are the active ones by name."""
+
+    settings: Settings
+    store: Store
+    bus: Bus
+    keys: Keys
+    ledger: Ledger
+    clock: Clock
+    ids: Ids
+    recipients: Mapping[str, Recipient]
+    agreements: Mapping[str, Agreement]
+    establishments: Mapping[str, str]
+    outbounds: Mapping[str, Outbound]
+    teller: Teller | None = None
+    register_checked: bool = True
+    """False only in `try` without a configuration: an unknown sender is named, not refused."""
+    dry_run: bool = False
+    """True only in `try`: nothing is sent, processing ids P, T and D are taken."""
+    translations: dict[str, Translation] = field(default_factory=dict)
+    """What was read lately, by message id: reading is pure, so this only saves time. Bounded by its only writer, `steps/identify.py`."""
+
+    def now(self) -> str:
+        """This instant as the store writes it."""
+        return to_text(self.clock())
+
+    def after(self, *, days: float = 0, seconds: float = 0) -> str:
+        """That much later than now, as the store writes it."""
+        return to_text(self.clock() + timedelta(days=days, seconds=seconds))

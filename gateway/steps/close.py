@@ -1,0 +1,266 @@
+"""CLOSE: a calendar report is a release over many messages that the clock starts; it goes through the same gate as a letter.
+
+A cell of too few people joins the next month's, by person; what was printed, or is too old, loses its keys, and with them the way back
+to anybody. This module MUST NOT compute what is shown (consent/disclosure_control.py does) nor make a row for a person.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Connection, delete, func, insert, select
+
+from consent.disclosure_control import CellCount, ShownCell, close_cells
+from consent.shapes import Agreement
+from fhir_profiles.compose import compose_report
+from fhir_profiles.facts import SUBSTANCE_GROUPS
+from fhir_profiles.shapes import LetterContext, ReportCell, ReportFigures
+from gateway.failpoints import pass_point
+from gateway.moves import note_delivery
+from gateway.parts import Parts
+from gateway.recipients import Recipient, choose
+from gateway.steps.release import NOBODY, Draft, Question, decide_letter, draft_composed, write_draft
+from gateway.store.schema import contribution, report_key, report_period
+
+KEY_PERIODS = 6
+"""A cell that was carried this often, unprinted, is dropped."""
+
+LONDON = ZoneInfo("Europe/London")
+
+
+class PeriodMoved(Exception):
+    """A contribution came in while the report was made: make it again."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """One closed report: what was made, the cells as shown, and the delivery that carries it."""
+
+    report: str
+    establishment: str
+    period: str
+    cells: tuple[ShownCell, ...]
+    delivery_id: str
+
+
+def due_periods(parts: Parts) -> Iterator[tuple[Agreement, str, str]]:
+    """(agreement, establishment, period) of every report that should be closed by now, oldest first."""
+    today = parts.clock().astimezone(LONDON).date()
+    for agreement in reports_of(parts):
+        for establishment in parts.establishments:
+            with parts.store.read() as c:
+                first = _first_open(c, agreement.name, establishment)
+            if first is None:
+                continue
+            for period in _months_from(first):
+                if not is_due(period, today, parts.settings.reports.close_day):
+                    break
+                yield agreement, establishment, period
+
+
+def reports_of(parts: Parts) -> tuple[Agreement, ...]:
+    """The agreements whose letter is a calendar report."""
+    return tuple(each for each in parts.agreements.values() if each.regime == "anonymous")
+
+
+def is_due(period: str, today: date, close_day: int) -> bool:
+    """Is the close day of the month after `period` here?"""
+    following = datetime.strptime(next_month(period), "%Y-%m").date()  # noqa: DTZ007  a month of the calendar has no zone
+    return today >= following.replace(day=close_day)
+
+
+def next_month(period: str) -> str:
+    """The month after `YYYY-MM`."""
+    year, month = int(period[:4]), int(period[5:])
+    return f"{year + month // 12:04d}-{month % 12 + 1:02d}"
+
+
+def months_between(first: str, last: str) -> int:
+    """How many months `last` is after `first`."""
+    return (int(last[:4]) - int(first[:4])) * 12 + int(last[5:]) - int(first[5:])
+
+
+def close_period(parts: Parts, agreement: Agreement, establishment: str, period: str) -> Report | None:
+    """Make, decide and queue one report, once. None when it was closed before."""
+    while True:
+        with parts.store.read() as c:
+            if _is_closed(c, agreement.name, establishment, period):
+                return None
+            counts = count_cells(c, agreement.name, establishment, period)
+        cells = close_cells(counts, SUBSTANCE_GROUPS)
+        made = _draft(parts, agreement, establishment, period, cells)
+        pass_point("close.before-commit")
+        try:
+            closed = parts.store.write(
+                lambda c: _commit(c, parts, made, agreement.name, establishment, period, counts, cells)  # noqa: B023  used at once
+            )
+        except PeriodMoved:
+            continue
+        pass_point("close.after-commit")
+        return closed
+
+
+def count_cells(c: Connection, report: str, establishment: str, period: str) -> tuple[CellCount, ...]:
+    """People counted in each cell of the month, with what earlier months carried over, united by person under the oldest open key."""
+    oldest = (
+        select(report_key.c.substance_group, func.min(report_key.c.period).label("period"))
+        .where(
+            report_key.c.report == report, report_key.c.establishment == establishment, report_key.c.period <= period
+        )
+        .group_by(report_key.c.substance_group)
+        .subquery()
+    )
+    people = (
+        select(
+            contribution.c.substance_group, contribution.c.token, func.max(contribution.c.positive).label("positive")
+        )
+        .join(
+            oldest,
+            (oldest.c.substance_group == contribution.c.substance_group)
+            & (oldest.c.period == contribution.c.key_period),
+        )
+        .where(
+            contribution.c.report == report,
+            contribution.c.establishment == establishment,
+            contribution.c.period <= period,
+        )
+        .group_by(contribution.c.substance_group, contribution.c.token)
+        .subquery()
+    )
+    rows = c.execute(
+        select(people.c.substance_group, func.count().label("tested"), func.sum(people.c.positive).label("positive"))
+        .group_by(people.c.substance_group)
+        .order_by(people.c.substance_group)
+    )
+    return tuple(
+        CellCount(group=row.substance_group, tested=row.tested, positive=int(row.positive or 0)) for row in rows
+    )
+
+
+def _draft(parts: Parts, agreement: Agreement, establishment: str, period: str, cells: Sequence[ShownCell]) -> Draft:
+    name = parts.establishments.get(establishment, establishment)
+    composed = compose_report(
+        ReportFigures(
+            establishment=establishment,
+            establishment_name=name,
+            period=period,
+            cells=tuple(ReportCell(group=each.group, tested=each.tested, shown=each.shown) for each in cells),
+        )
+    )
+    question = Question(
+        agreement=agreement,
+        recipient=_recipient(parts, agreement, establishment),
+        context=LetterContext(establishment=establishment, establishment_name=name, event="close", occurred=period),
+        resources=(),
+        consents=(),
+        at=parts.now(),
+    )
+    return draft_composed(
+        parts, question, composed, decide_letter(question, composed.bundle), agreement, question.recipient
+    )
+
+
+def _recipient(parts: Parts, agreement: Agreement, establishment: str) -> Recipient | None:
+    return choose(
+        parts.recipients,
+        agreement.letter,
+        agreement.recipient_class,
+        establishment=establishment,
+        postcode=None,
+        gp_ods=None,
+        pharmacy_ods=None,
+    )
+
+
+def _commit(
+    c: Connection,
+    parts: Parts,
+    made: Draft,
+    report: str,
+    establishment: str,
+    period: str,
+    counts: Sequence[CellCount],
+    cells: Sequence[ShownCell],
+) -> Report | None:
+    if _is_closed(c, report, establishment, period):
+        return None
+    if count_cells(c, report, establishment, period) != tuple(counts):
+        raise PeriodMoved
+    c.execute(
+        insert(report_period).values(report=report, establishment=establishment, period=period, closed_at=parts.now())
+    )
+    write_draft(c, parts, made, NOBODY)
+    facts = {"report": report, "establishment": establishment, "period": period}
+    note_delivery(c, parts, made.delivery_id, "closed", facts)
+    for cell in cells:
+        _destroy(c, report, establishment, cell, period)
+    return Report(
+        report=report, establishment=establishment, period=period, cells=tuple(cells), delivery_id=made.delivery_id
+    )
+
+
+def _destroy(c: Connection, report: str, establishment: str, cell: ShownCell, period: str) -> None:
+    """Destroy the keys that this close ends, with the contributions under them."""
+    rows = c.execute(
+        select(report_key.c.period).where(
+            report_key.c.report == report,
+            report_key.c.establishment == establishment,
+            report_key.c.substance_group == cell.group,
+            report_key.c.period <= period,
+        )
+    ).scalars()
+    # INVARIANT: a key ends when the cell it was counted in is printed or dropped, or after 6 periods unprinted.
+    ended = [each for each in rows if cell.fate != "carried" or months_between(each, period) >= KEY_PERIODS - 1]
+    for table, column in ((contribution, contribution.c.key_period), (report_key, report_key.c.period)):
+        c.execute(
+            delete(table).where(
+                table.c.report == report,
+                table.c.establishment == establishment,
+                table.c.substance_group == cell.group,
+                column.in_(ended),
+            )
+        )
+
+
+def _is_closed(c: Connection, report: str, establishment: str, period: str) -> bool:
+    same = (
+        report_period.c.report == report,
+        report_period.c.establishment == establishment,
+        report_period.c.period == period,
+    )
+    return c.execute(select(report_period.c.closed_at).where(*same)).first() is not None
+
+
+def _first_open(c: Connection, report: str, establishment: str) -> str | None:
+    """The month after the last closed one, or the first that anything was counted in."""
+    last = c.execute(
+        select(func.max(report_period.c.period)).where(
+            report_period.c.report == report, report_period.c.establishment == establishment
+        )
+    ).scalar()
+    if last is not None:
+        return next_month(last)
+    first: str | None = c.execute(
+        select(func.min(contribution.c.period)).where(
+            contribution.c.report == report, contribution.c.establishment == establishment
+        )
+    ).scalar()
+    return first
+
+
+def _months_from(first: str) -> Iterator[str]:
+    while True:
+        yield first
+        first = next_month(first)
+
+
+def contributed_periods(c: Connection, report: str) -> Iterable[tuple[str, str]]:
+    """(establishment, period) of everything counted and not closed, oldest first: what `try --close` closes."""
+    rows = c.execute(
+        select(contribution.c.establishment, contribution.c.period)
+        .where(contribution.c.report == report)
+        .distinct()
+        .order_by(contribution.c.period, contribution.c.establishment)
+    )
+    return [(row.establishment, row.period) for row in rows]

@@ -1,0 +1,117 @@
+"""Whose message is it? Every message in order of acceptance gets its person, or is held, before any of it is filed.
+
+After this step the order of one person's messages is a question to the database. A message that cannot be read now is left for another
+attempt and holds up nobody: whose it is, is not known. This module MUST NOT file, decide or release anything.
+"""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, select, update
+
+from fhir_profiles.shapes import Hold, HoldCode, Translation
+from fhir_profiles.translate import translate
+from gateway.failpoints import pass_point
+from gateway.journeys.tasks import add_tasks, task_of
+from gateway.moves import move_message
+from gateway.parts import Parts
+from gateway.people.find import NotFound, resolve
+from gateway.states import MessageState
+from gateway.store.schema import message
+
+BATCH = 64
+KEPT_TRANSLATIONS = 256
+
+
+@dataclass(frozen=True, kw_only=True)
+class Identified:
+    """What one pass did: messages that have a person now, that are held, and that could not be read (with what was raised)."""
+
+    known: tuple[str, ...]
+    held: tuple[str, ...]
+    failed: tuple[tuple[str, Exception], ...]
+
+
+def identify(parts: Parts, skip: frozenset[str] = frozenset()) -> Identified:
+    """Give the next received messages their person, oldest first, in one transaction. `skip` are messages that wait for another attempt."""
+    with parts.store.read() as c:
+        rows = c.execute(
+            select(message.c.id, message.c.channel, message.c.body_id)
+            .where(
+                message.c.state == MessageState.RECEIVED.value, message.c.person_id.is_(None), message.c.id.not_in(skip)
+            )
+            .order_by(message.c.sequence)
+            .limit(BATCH)
+        ).all()
+        read: dict[str, Translation] = {}
+        failed: list[tuple[str, Exception]] = []
+        for row in rows:
+            try:
+                read[row.id] = translation_of(parts, row.id, row.channel, parts.keys.unseal(c, row.body_id))
+            except Exception as error:  # noqa: BLE001  one message that breaks a mapping must not stop the others
+                failed.append((row.id, error))
+    pass_point("identify.before-commit")
+    known, held = _commit(parts, read, failed)
+    pass_point("identify.after-commit")
+    return Identified(known=known, held=held, failed=tuple(failed))
+
+
+def _commit(
+    parts: Parts, read: dict[str, Translation], failed: list[tuple[str, Exception]]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """All in one transaction; where one of them breaks it, each in its own."""
+    try:
+        return parts.store.write(lambda c: _give_people(c, parts, read)) if read else ((), ())
+    except Exception as error:  # noqa: BLE001  whatever it was, it is this message's and the others go on
+        if len(read) == 1:
+            failed.append((next(iter(read)), error))
+            return (), ()
+        halves = [_commit(parts, {name: read[name]}, failed) for name in read]
+        return tuple(k for known, _ in halves for k in known), tuple(h for _, held in halves for h in held)
+
+
+def translation_of(parts: Parts, message_id: str, channel: str, body: bytes) -> Translation:
+    """The message's meaning, read once where it can be remembered."""
+    found = parts.translations.get(message_id)
+    if found is None:
+        found = translate(parts.settings.channel(channel).shape(), body)
+        while len(parts.translations) >= KEPT_TRANSLATIONS:
+            parts.translations.pop(next(iter(parts.translations)), None)
+        parts.translations[message_id] = found
+    return found
+
+
+def _give_people(c: Connection, parts: Parts, read: dict[str, Translation]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    known: list[str] = []
+    held: list[str] = []
+    for message_id, translation in read.items():
+        state = c.execute(select(message.c.state, message.c.person_id).where(message.c.id == message_id)).one()
+        if state.state != MessageState.RECEIVED or state.person_id is not None:
+            continue  # somebody else was faster
+        (known if give_person(c, parts, message_id, translation) is None else held).append(message_id)
+    return tuple(known), tuple(held)
+
+
+def give_person(c: Connection, parts: Parts, message_id: str, translation: Translation) -> Hold | None:
+    """Give a message its person and wrap it under that person's key, or hold it. What it holds for, or None."""
+    hold = translation.hold
+    if hold is None:
+        found = resolve(c, parts.keys, translation.persons, parts.now())
+        if isinstance(found, NotFound):
+            hold = Hold(code=found.code, path=found.path, text=found.text)
+        else:
+            # INVARIANT: in the transaction that gives a message its person it is wrapped by that person's key.
+            c.execute(update(message).where(message.c.id == message_id).values(person_id=found.person_id))
+            row = c.execute(select(message.c.body_id, message.c.answer_id).where(message.c.id == message_id)).one()
+            for sealed_id in (row.body_id, row.answer_id):
+                if sealed_id is not None:
+                    parts.keys.wrap_for_person(c, sealed_id, found.person_id)
+            return None
+    hold_message(c, parts, message_id, hold.code)
+    add_tasks(c, parts, translation.tasks, message_id=message_id)
+    return hold
+
+
+def hold_message(c: Connection, parts: Parts, message_id: str, code: HoldCode) -> None:
+    """Hold a message for a person, who is told."""
+    move_message(c, parts, message_id, MessageState.HELD, reason=code.value)
+    add_tasks(c, parts, (task_of(code.value),), message_id=message_id)

@@ -1,0 +1,376 @@
+"""RELEASE of one message: file it, find its letters, decide them, queue them. The order: gateway/pipeline.py. The gate: release.py.
+
+Read, translated, composed and decided outside a transaction; the commit compares the versions of the person's consents, file and links
+and everything else it was made from, and raises `Moved` when one is another now. This module MUST NOT touch bytes that leave.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from sqlalchemy import Connection, func, select
+
+from consent.decide import decide
+from consent.shapes import Agreement, Decision, Facts, Outcome, Reason, RegisteredConsent, Request
+from fhir_profiles import facts
+from fhir_profiles.shapes import Event, HoldCode, LetterContext, Task, Translation
+from gateway.consents.register import (
+    NOTHING,
+    Registration,
+    give_authority,
+    is_registered_by,
+    prepare,
+    read_consents,
+    write_consents,
+)
+from gateway.failpoints import pass_point
+from gateway.journeys.cancelled import Handover, arrived_of, handover_letters, handovers_of, recall_unsent
+from gateway.journeys.file import Filing, PersonFile, Versions, join_file, read_file, read_versions, write_filing
+from gateway.journeys.plan import Neighbourhood, event_tasks, plan
+from gateway.journeys.tasks import add_tasks, end_tasks, task_of
+from gateway.moves import move_message
+from gateway.parts import Parts
+from gateway.recipients import choose
+from gateway.states import MessageState
+from gateway.steps.contributions import CHANGES_RESULTS, counted_of, read_closed, recount
+from gateway.steps.identify import give_person, hold_message, translation_of
+from gateway.steps.kept import Counted
+from gateway.steps.release import Draft, Owner, Question, draft, party_of, write_counted, write_draft
+from gateway.store.schema import client, decision, message
+
+RESTARTS = 20
+OPEN_MESSAGES = (MessageState.HELD.value, MessageState.PARKED.value)
+
+
+class Moved(Exception):
+    """What a draft was made from is another now: make it again."""
+
+
+class Contended(Exception):
+    """It moved every time: try again later."""
+
+
+class Fate(StrEnum):
+    """What one call did with a message."""
+
+    RELEASED = "released"
+    HELD = "held"
+    WAITS = "waits"  # for an earlier message of the same person
+    NOTHING = "nothing"  # it is finished, or not identified yet
+
+
+@dataclass(frozen=True, kw_only=True)
+class Done:
+    """`person_id` so that the next message of this person can go on; `stale` says that open letters of the person need another look."""
+
+    fate: Fate
+    person_id: str | None = None
+    stale: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """One message and everything about its person, as of one snapshot."""
+
+    message_id: str
+    sequence: int
+    state: MessageState
+    reason: str | None
+    file: PersonFile
+    consents: tuple[RegisteredConsent, ...]
+    authority: bool
+    registered: bool
+    decided: bool
+    handovers: tuple[Handover, ...]
+    not_contained: int
+    closed: dict[str, dict[str, str]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Counting:
+    """What a message's results were counted in, under one agreement."""
+
+    agreement: Agreement
+    decision: Decision
+    recipient: str | None
+    context: LetterContext
+    counted: tuple[Counted, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """Everything that the commit of one message writes."""
+
+    seen: Seen
+    translation: Translation
+    filing: Filing
+    registration: Registration
+    drafts: tuple[Draft, ...]
+    counting: tuple[Counting, ...]
+    tests: tuple[facts.Test, ...] | None
+    tasks: tuple[Task, ...]
+
+
+def release_message(parts: Parts, message_id: str, *, by_person: bool = False) -> Done:
+    """Take one identified message all the way to the outbox. `by_person`: a person released a held or parked message."""
+    for _ in range(RESTARTS):
+        with parts.store.read() as c:
+            row = c.execute(select(message).where(message.c.id == message_id)).one_or_none()
+            if row is None or not _may_go(row.state, by_person=by_person):
+                return Done(fate=Fate.NOTHING)
+            translation = translation_of(parts, message_id, row.channel, parts.keys.unseal(c, row.body_id))
+        if row.person_id is None:
+            done = _identify_again(parts, message_id, translation) if by_person else Done(fate=Fate.NOTHING)
+            if done is not None:
+                return done
+            continue
+        with parts.store.read() as c:
+            if not by_person and _waits(c, row.person_id, row.sequence):
+                return Done(fate=Fate.WAITS, person_id=row.person_id)
+            seen = _see(c, parts, row.id)
+        work = _work(parts, seen, translation, by_person=by_person)
+        pass_point("release.before-commit")
+        try:
+            done = parts.store.write(lambda c: _commit(c, parts, work, by_person=by_person))  # noqa: B023  used at once
+        except Moved:
+            continue
+        pass_point("release.after-commit")
+        return done
+    raise Contended
+
+
+def _may_go(state: str, *, by_person: bool) -> bool:
+    return state == MessageState.RECEIVED or (by_person and state in OPEN_MESSAGES)
+
+
+def _identify_again(parts: Parts, message_id: str, translation: Translation) -> Done | None:
+    """A person released a message that had nobody: look again, under today's register of people. None: it has somebody now."""
+
+    def work(c: Connection) -> bool:
+        end_tasks(c, parts, message_id=message_id)
+        return give_person(c, parts, message_id, translation) is not None
+
+    return Done(fate=Fate.HELD) if parts.store.write(work) else None
+
+
+def _waits(c: Connection, person_id: str, sequence: int) -> bool:
+    """INVARIANT: releases of one person are serialised in the order of acceptance, by sequence in the database."""
+    earlier = select(message.c.id).where(
+        message.c.person_id == person_id, message.c.sequence < sequence, message.c.state == MessageState.RECEIVED.value
+    )
+    return c.execute(earlier.limit(1)).first() is not None
+
+
+def _see(c: Connection, parts: Parts, message_id: str) -> Seen:
+    row = c.execute(select(message).where(message.c.id == message_id)).one()
+    authority = c.execute(
+        select(client.c.consent_authority).where(client.c.name == row.client, client.c.ended_at.is_(None))
+    ).scalar_one_or_none()
+    not_contained = c.execute(
+        select(func.count()).where(
+            message.c.person_id == row.person_id, message.c.sequence < row.sequence, message.c.state.in_(OPEN_MESSAGES)
+        )
+    ).scalar_one()
+    return Seen(
+        message_id=message_id,
+        sequence=row.sequence,
+        state=MessageState(row.state),
+        reason=row.reason,
+        file=read_file(c, parts, row.person_id),
+        consents=read_consents(c, parts, row.person_id),
+        authority=bool(authority) or not parts.register_checked,
+        registered=is_registered_by(c, message_id),
+        decided=c.execute(select(decision.c.id).where(decision.c.message_id == message_id)).first() is not None,
+        handovers=handovers_of(c, row.person_id, handover_letters(parts)),
+        not_contained=not_contained,
+        closed={
+            name: dict(read_closed(c, name, parts.establishments))
+            for name, agreement in parts.agreements.items()
+            if agreement.regime == "anonymous"
+        },
+    )
+
+
+def _work(parts: Parts, seen: Seen, translation: Translation, *, by_person: bool) -> Work:
+    """The pure middle: joined file, letters, decisions, counted cells."""
+    arrived = tuple(entry["resource"] for entry in translation.bundle.get("entry", []))
+    filing = join_file(seen.file.resources, arrived)
+    at = parts.now()
+    registration = NOTHING if seen.registered else prepare(arrived, authority=seen.authority, registered=at)
+    consents = (*seen.consents, *registration.consents)
+    drafts: tuple[Draft, ...] = ()
+    counting: tuple[Counting, ...] = ()
+    changes = any(each["resourceType"] in CHANGES_RESULTS for each in (*arrived, *filing.added))
+    tests = facts.tests(filing.resources) if changes else ()
+    own = frozenset(f"Observation/{each['id']}" for each in arrived if each["resourceType"] == "Observation")
+    if not seen.decided:
+        drafts = _drafts(parts, seen, translation, filing, consents, at)
+        counting = _counting(parts, seen, translation, tests, own, at)
+    unstated = any(test.purpose is facts.Purpose.UNKNOWN for test in tests if test.observation in own)
+    purpose = (task_of("purpose-unknown"),) if unstated else ()
+    tasks = (*translation.tasks, *event_tasks(translation.events), *registration.tasks, *purpose)
+    return Work(
+        seen=seen,
+        translation=translation,
+        filing=filing,
+        registration=registration,
+        drafts=drafts,
+        counting=counting,
+        tests=tests if changes else None,
+        tasks=tasks if not (by_person and seen.decided) else (),
+    )
+
+
+def _drafts(
+    parts: Parts,
+    seen: Seen,
+    translation: Translation,
+    filing: Filing,
+    consents: Sequence[RegisteredConsent],
+    at: str,
+) -> tuple[Draft, ...]:
+    neighbourhood = Neighbourhood(
+        recipients=parts.recipients, agreements=parts.agreements, establishments=parts.establishments
+    )
+    wanted = plan(
+        neighbourhood,
+        translation,
+        filing.resources,
+        arrived=arrived_of(seen.handovers) if Event.RELEASE_CANCELLED in translation.events else (),
+        not_contained=seen.not_contained,
+    )
+    return tuple(
+        draft(
+            parts,
+            Question(
+                agreement=each.agreement,
+                recipient=each.recipient,
+                context=each.context,
+                resources=filing.resources,
+                consents=consents,
+                at=at,
+                corrects=each.corrects,
+            ),
+        )
+        for each in wanted
+    )
+
+
+def _counting(
+    parts: Parts,
+    seen: Seen,
+    translation: Translation,
+    tests: Sequence[facts.Test],
+    own: frozenset[str],
+    at: str,
+) -> tuple[Counting, ...]:
+    """What the message's own results are counted in. A calendar report is never made here (gateway/steps/close.py)."""
+    events = {event.value for event in translation.events}
+    found = []
+    for agreement in parts.agreements.values():
+        if agreement.regime != "anonymous" or not events & set(agreement.events):
+            continue
+        counted = counted_of(agreement.name, tests, own, seen.closed[agreement.name])
+        establishment = translation.establishment or ""
+        recipient = choose(
+            parts.recipients,
+            agreement.letter,
+            agreement.recipient_class,
+            establishment=establishment or None,
+            postcode=None,
+            gp_ods=None,
+            pharmacy_ods=None,
+        )
+        context = LetterContext(
+            establishment=establishment,
+            establishment_name=parts.establishments.get(establishment, establishment),
+            event=Event.TEST_RESULT.value,
+        )
+        asked = Request(
+            recipient=party_of(agreement, recipient),
+            purpose=agreement.purpose,
+            action=agreement.action,
+            letter=agreement.letter,
+            as_of=at,
+        )
+        decided = decide(asked, Facts(resources=(), consents=()), agreement)
+        found.append(
+            Counting(
+                agreement=agreement,
+                decision=decided if counted else _not_counted(decided),
+                recipient=recipient.id if recipient else None,
+                context=context,
+                counted=counted if decided.outcome is Outcome.COUNTED else (),
+            )
+        )
+    return tuple(found)
+
+
+def _not_counted(decided: Decision) -> Decision:
+    """Nothing of this message counts: not therapeutic, no intervention, unknown, or the month is closed."""
+    text = "no result of this message is one that the report counts: nothing leaves"
+    return replace(decided, outcome=Outcome.WITHHOLD, reasons=(Reason(rule="not-counted", text=text),), permitted=())
+
+
+def _commit(c: Connection, parts: Parts, work: Work, *, by_person: bool) -> Done:
+    """Everything of one message in one transaction, or `Moved`."""
+    seen, person_id = work.seen, work.seen.file.person_id
+    state = c.execute(select(message.c.state).where(message.c.id == seen.message_id)).scalar_one()
+    if state != seen.state:
+        return Done(fate=Fate.NOTHING)
+    # INVARIANT: the commit reads the versions of consent, file and links again and starts over if they moved.
+    if (
+        read_versions(c, person_id) != seen.file.versions
+        or handovers_of(c, person_id, handover_letters(parts)) != seen.handovers
+    ):
+        raise Moved
+    if not by_person and _waits(c, person_id, seen.sequence):
+        return Done(fate=Fate.WAITS, person_id=person_id)
+    if by_person:
+        end_tasks(c, parts, message_id=seen.message_id)
+    write_filing(c, parts, person_id, seen.message_id, work.filing)
+    write_consents(c, parts, person_id, seen.message_id, work.registration.consents)
+    confirms = by_person and seen.registered and seen.reason == HoldCode.CONSENT_AUTHORITY
+    if confirms:
+        give_authority(c, parts, person_id, seen.message_id)
+    _count(c, parts, work)
+    if Event.RELEASE_CANCELLED in work.translation.events:
+        recall_unsent(c, parts, seen.handovers)
+    after = read_versions(c, person_id)
+    owner = Owner(
+        message_id=seen.message_id, person_id=person_id, consent_version=after.consent, link_version=after.link
+    )
+    for made in work.drafts:
+        write_draft(c, parts, made, owner)
+    for each in work.counting:
+        write_counted(
+            c,
+            parts,
+            decision=each.decision,
+            agreement=each.agreement,
+            recipient=each.recipient,
+            context=each.context,
+            counted=each.counted,
+            owner=owner,
+        )
+    add_tasks(c, parts, work.tasks, message_id=seen.message_id)
+    return _end(c, parts, work, after)
+
+
+def _count(c: Connection, parts: Parts, work: Work) -> None:
+    if work.tests is None:
+        return
+    for agreement in parts.agreements.values():
+        if agreement.regime == "anonymous":
+            recount(c, parts, agreement.name, work.seen.file.person_id, work.tests)
+
+
+def _end(c: Connection, parts: Parts, work: Work, after: Versions) -> Done:
+    """The message's own state: released, or held for the widening that its source may not register."""
+    seen = work.seen
+    stale = after.consent != seen.file.versions.consent
+    if work.registration.widening:
+        hold_message(c, parts, seen.message_id, HoldCode.CONSENT_AUTHORITY)
+        return Done(fate=Fate.HELD, person_id=seen.file.person_id, stale=stale)
+    move_message(c, parts, seen.message_id, MessageState.RELEASED)
+    return Done(fate=Fate.RELEASED, person_id=seen.file.person_id, stale=stale)

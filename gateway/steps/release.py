@@ -1,0 +1,426 @@
+"""The gate: one letter composed, decided, minimised, rendered and sealed; and its row written. Every letter that leaves was made here.
+
+`seal` is the only writer of an outbox letter; this is the only importer of `consent.minimise` and `fhir_profiles.render`. Which letters a
+message asks for is `letters.py`'s; this module MUST NOT let bytes out that were not decided.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from sqlalchemy import Connection, insert, update
+
+from consent.decide import decide
+from consent.minimise import minimise
+from consent.shapes import (
+    Agreement,
+    Decision,
+    Facts,
+    Naming,
+    Outcome,
+    Party,
+    Reason,
+    RegisteredConsent,
+    Released,
+    Request,
+    Withheld,
+)
+from fhir_profiles import systems
+from fhir_profiles.compose import LETTERS, compose
+from fhir_profiles.render import render
+from fhir_profiles.shapes import Composed, Heading, Json, LetterContext, Task
+from gateway.journeys.tasks import add_tasks, task_of
+from gateway.keys import Keys
+from gateway.moves import move_delivery, note_delivery, note_message, start_delivery
+from gateway.parts import Parts
+from gateway.recipients import Recipient
+from gateway.states import DeliveryState
+from gateway.steps.kept import Counted, write_kept
+from gateway.store.schema import decision as decision_table
+from gateway.store.schema import delivery
+
+LEAVES = frozenset({Outcome.RELEASE, Outcome.REDUCE})
+DIRECTORY = frozenset({"Organization", "Practitioner", "PractitionerRole", "RelatedPerson", "Group", "CareTeam"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stamp:
+    """What a seal binds a letter to."""
+
+    delivery_id: str
+    recipient: str
+    decision_id: str
+    wire: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sealed:
+    """A letter that may be queued: its bytes, their SHA-256, and the MAC that binds them to delivery, recipient and decision."""
+
+    stamp: Stamp
+    content_type: str
+    body: bytes
+    digest: str
+    mac: bytes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Draft:
+    """One letter decided, not yet written: `sealed` only where the decision lets it leave. `kept` is sealed with the decision."""
+
+    delivery_id: str
+    decision_id: str
+    agreement: Agreement
+    recipient: Recipient | None
+    context: LetterContext
+    corrects: str | None
+    decision: Decision
+    state: DeliveryState
+    reason: str | None
+    sealed: Sealed | None
+    withheld: tuple[Withheld, ...]
+    kept: bytes
+    tasks: tuple[Task, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """One letter to decide. `consents` are all that are registered for the person; `resources` is the person's file."""
+
+    agreement: Agreement
+    recipient: Recipient | None
+    context: LetterContext
+    resources: Sequence[Json]
+    consents: Sequence[RegisteredConsent]
+    at: str
+    corrects: str | None = None
+    person_released: bool = False
+    delivery_id: str | None = None
+
+
+def seal(keys: Keys, released: Released, heading: Heading, stamp: Stamp) -> Sealed:
+    """Render what was released and seal it. TypeError for anything that `minimise` did not make."""
+    # INVARIANT: only what went through minimise can be sealed, and only what is sealed can be queued.
+    if type(released) is not Released:
+        raise TypeError("only what consent.minimise released can be sealed")
+    rendered = render(released.bundle, stamp.wire, heading)
+    digest = hashlib.sha256(rendered.body).hexdigest()
+    return Sealed(
+        stamp=stamp,
+        content_type=rendered.content_type,
+        body=rendered.body,
+        digest=digest,
+        mac=seal_mac(keys, stamp.delivery_id, stamp.recipient, stamp.decision_id, digest),
+    )
+
+
+def seal_mac(keys: Keys, delivery_id: str, recipient: str, decision_id: str, digest: str) -> bytes:
+    """The MAC of a letter in the outbox."""
+    return keys.seal_mac("letter", delivery_id, recipient, decision_id, digest)
+
+
+def draft(parts: Parts, question: Question) -> Draft:
+    """Compose, decide, and where it may leave minimise, render and seal. No transaction, nothing written."""
+    agreement, recipient = question.agreement, question.recipient
+    composed = compose(agreement.letter, question.resources, question.context, question.at)
+    return draft_composed(parts, question, composed, decide_letter(question, composed.bundle), agreement, recipient)
+
+
+def draft_composed(
+    parts: Parts,
+    question: Question,
+    composed: Composed,
+    decision: Decision,
+    agreement: Agreement,
+    recipient: Recipient | None,
+) -> Draft:
+    """The letter of a decision that was made."""
+    delivery_id = question.delivery_id or parts.ids.delivery()
+    decision_id = parts.ids.entry()
+    decision, state, reason, tasks = _fate(decision, agreement, recipient)
+    id_key = parts.ids.key()
+    sealed: Sealed | None = None
+    withheld: tuple[Withheld, ...] = ()
+    heading = _heading(parts, recipient, delivery_id, question.at)
+    if decision.outcome in LEAVES and recipient is not None:
+        released = minimise(composed.bundle, decision, Naming(id_key=id_key))
+        withheld = released.withheld
+        wire = recipient.letters[agreement.letter]
+        stamp = Stamp(delivery_id=delivery_id, recipient=recipient.id, decision_id=decision_id, wire=wire)
+        sealed = seal(parts.keys, released, heading, stamp)
+    kept = write_kept(
+        decision=decision,
+        recipient=recipient.id if recipient else None,
+        context=question.context,
+        corrects=question.corrects,
+        person_released=question.person_released,
+        composed=composed.bundle,
+        missing=composed.missing,
+        id_key=id_key,
+        heading=heading,
+        withheld=withheld,
+        consents=tuple(_consent_name(each) for each in question.consents),
+    )
+    return Draft(
+        delivery_id=delivery_id,
+        decision_id=decision_id,
+        agreement=agreement,
+        recipient=recipient,
+        context=question.context,
+        corrects=question.corrects,
+        decision=decision,
+        state=state,
+        reason=reason,
+        sealed=sealed,
+        withheld=withheld,
+        kept=kept,
+        tasks=tasks,
+    )
+
+
+def decide_letter(question: Question, bundle: Json) -> Decision:
+    """Ask `consent` about one composed letter."""
+    resources = tuple(entry["resource"] for entry in bundle.get("entry", []))
+    return decide(
+        Request(
+            recipient=party_of(question.agreement, question.recipient),
+            purpose=question.agreement.purpose,
+            action=question.agreement.action,
+            letter=question.agreement.letter,
+            as_of=question.at,
+            person_released=question.person_released,
+        ),
+        Facts(
+            resources=resources,
+            consents=tuple(question.consents),
+            directory=tuple(each for each in question.resources if each["resourceType"] in DIRECTORY),
+        ),
+        question.agreement,
+    )
+
+
+def party_of(agreement: Agreement, recipient: Recipient | None) -> Party:
+    """Who would receive, as `consent` knows them."""
+    if recipient is None:
+        return Party(identifiers=(), recipient_class=agreement.recipient_class)
+    identifiers = ((systems.ODS, recipient.ods),) if recipient.ods else ()
+    return Party(identifiers=identifiers, recipient_class=recipient.recipient_class, roles=tuple(recipient.roles))
+
+
+def _fate(
+    decision: Decision, agreement: Agreement, recipient: Recipient | None
+) -> tuple[Decision, DeliveryState, str | None, tuple[Task, ...]]:
+    """What becomes of a decided letter, and who has to know."""
+    care = agreement.without_consent == "implied"
+    if decision.outcome in (Outcome.WITHHOLD, Outcome.COUNTED):
+        tasks = (task_of("withheld-by-consent"),) if care else ()
+        return decision, DeliveryState.WITHHELD, "withheld-by-consent", tasks
+    if recipient is None:
+        # INVARIANT: none or several recipients is nobody; the letter waits for a person, it never goes to a nearest guess.
+        reasons = (
+            Reason(rule="no-recipient", text="none, or several, of the recipients serve this person"),
+            *decision.reasons,
+        )
+        held = replace(decision, outcome=Outcome.HOLD, permitted=(), reasons=reasons)
+        return held, DeliveryState.HELD, "no-recipient", (task_of("no-recipient"),)
+    if decision.outcome is Outcome.HOLD:
+        return decision, DeliveryState.HELD, "undecidable", (task_of("undecidable"),)
+    state = DeliveryState.WAITING if recipient.adapter == "mailbox" else DeliveryState.QUEUED
+    return decision, state, None, ()
+
+
+def _heading(parts: Parts, recipient: Recipient | None, delivery_id: str, at: str) -> Heading:
+    sender = parts.settings.sender
+    return Heading(
+        delivery_id=delivery_id,
+        sender_ods=sender.ods,
+        sender_name=sender.name,
+        sender_endpoint=sender.endpoint,
+        destination_name=recipient.name if recipient else "",
+        destination_ods=(recipient.ods or "") if recipient else "",
+        destination_endpoint=str(recipient.adapter_settings.get("url", "")) if recipient else "",
+        time=at,
+    )
+
+
+def _consent_name(registered: RegisteredConsent) -> str:
+    meta = registered.consent.get("meta", {})
+    return f"{registered.consent.get('id', '')}/{meta.get('versionId', '')}@{registered.registered}"
+
+
+def write_draft(c: Connection, parts: Parts, made: Draft, owner: "Owner", *, supersedes: str | None = None) -> None:
+    """Write a draft's decision and delivery, with their entries and tasks. The only insertion of a delivery (DESIGN rule 2)."""
+    write_decision(c, parts, made, owner)
+    values = {
+        "id": made.delivery_id,
+        "message_id": owner.message_id,
+        "person_id": owner.person_id,
+        "recipient_class": made.agreement.recipient_class,
+        "letter": made.agreement.letter,
+        "whole_picture": LETTERS[made.agreement.letter].whole_picture,
+        "provisional": made.context.provisional,
+        "state": made.state.value,
+        "due_at": parts.now(),
+        "supersedes": supersedes or made.corrects,
+        **_outbox(c, parts, made, owner),
+    }
+    start_delivery(c, parts, values, facts=_facts(parts, made))
+    if owner.message_id is None:
+        note_delivery(c, parts, made.delivery_id, "decided", _facts(parts, made))
+    add_tasks(c, parts, made.tasks, delivery_id=made.delivery_id)
+
+
+def refill(c: Connection, parts: Parts, made: Draft, owner: "Owner") -> None:
+    """Give a held delivery the letter of a new decision: it keeps its id. A decision that is `hold` again only moves the versions."""
+    write_decision(c, parts, made, owner)
+    c.execute(
+        update(delivery)
+        .where(delivery.c.id == made.delivery_id)
+        .values(**_outbox(c, parts, made, owner), due_at=parts.now())
+    )
+    if made.state is DeliveryState.HELD:
+        note_delivery(c, parts, made.delivery_id, "decided", _facts(parts, made))
+        return
+    move_delivery(c, parts, made.delivery_id, made.state, reason=made.reason, facts=_facts(parts, made))
+    add_tasks(c, parts, made.tasks, delivery_id=made.delivery_id)
+
+
+def restamp(c: Connection, parts: Parts, made: Draft, owner: "Owner", *, recipient: str, digest: str) -> None:
+    """The same is allowed under the versions in force now: the letter keeps its bytes, its MAC names the new decision."""
+    write_decision(c, parts, made, owner)
+    c.execute(
+        update(delivery)
+        .where(delivery.c.id == made.delivery_id)
+        .values(
+            decision_id=made.decision_id,
+            mac=seal_mac(parts.keys, made.delivery_id, recipient, made.decision_id, digest),
+            **_versions(made, owner),
+        )
+    )
+    facts = {**_facts(parts, made), "mark": mark(parts, digest)}
+    note_delivery(c, parts, made.delivery_id, "decided", facts)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Owner:
+    """Whose letter it is, and the versions it was decided under. A calendar report has neither message nor person."""
+
+    message_id: str | None
+    person_id: str | None
+    consent_version: int
+    link_version: int
+
+
+NOBODY = Owner(message_id=None, person_id=None, consent_version=0, link_version=0)
+
+
+def write_decision(c: Connection, parts: Parts, made: Draft, owner: Owner) -> None:
+    """Keep a decision with what it was made from, and enter it in the message's chain (a report's is in its delivery's)."""
+    ends_at = parts.after(days=parts.settings.retention.days("decision"))
+    sealed_id = parts.keys.seal(
+        c, category="decision", plaintext=made.kept, person_id=owner.person_id, now=parts.now(), ends_at=ends_at
+    )
+    c.execute(
+        insert(decision_table).values(
+            id=made.decision_id,
+            message_id=owner.message_id,
+            person_id=owner.person_id,
+            recipient=made.recipient.id if made.recipient else None,
+            recipient_class=made.agreement.recipient_class,
+            letter=made.agreement.letter,
+            agreement=made.agreement.name,
+            agreement_digest=made.agreement.digest,
+            outcome=made.decision.outcome.value,
+            sealed_id=sealed_id,
+            decided_at=parts.now(),
+        )
+    )
+    if owner.message_id is not None:
+        note_message(c, parts, owner.message_id, "decided", _facts(parts, made))
+
+
+def mark(parts: Parts, digest: str) -> str:
+    """A letter's bytes in the ledger: the digest under a key, so that the ledger says nothing to who has not got it."""
+    return parts.keys.index("letter-digest", digest).hex()
+
+
+def _facts(parts: Parts, made: Draft) -> dict[str, str | int | bool]:
+    facts: dict[str, str | int | bool] = {
+        "decision": made.decision_id,
+        "outcome": made.decision.outcome.value,
+        "letter": made.agreement.letter,
+        "agreement": made.agreement.digest,
+    }
+    if made.recipient is not None:
+        facts["recipient"] = made.recipient.id
+    if made.sealed is not None:
+        facts["mark"] = mark(parts, made.sealed.digest)
+    return facts
+
+
+def _versions(made: Draft, owner: Owner) -> dict[str, object]:
+    return {
+        "consent_version": owner.consent_version,
+        "link_version": owner.link_version,
+        "recipient_version": made.recipient.version if made.recipient else "",
+        "agreement_digest": made.agreement.digest,
+    }
+
+
+def _outbox(c: Connection, parts: Parts, made: Draft, owner: Owner) -> dict[str, object]:
+    """The columns of a letter in the outbox, or of the place where none is."""
+    letter = made.sealed
+    sealed_id = (
+        parts.keys.seal(c, category="letter", plaintext=letter.body, person_id=owner.person_id, now=parts.now())
+        if letter
+        else None
+    )
+    return {
+        "recipient": made.recipient.id if made.recipient else None,
+        "decision_id": made.decision_id,
+        "reason": made.reason,
+        "wire": letter.stamp.wire if letter else None,
+        "content_type": letter.content_type if letter else None,
+        "sealed_id": sealed_id,
+        "digest": letter.digest if letter else None,
+        "mac": letter.mac if letter else None,
+        **_versions(made, owner),
+    }
+
+
+def write_counted(
+    c: Connection,
+    parts: Parts,
+    *,
+    decision: Decision,
+    agreement: Agreement,
+    recipient: str | None,
+    context: LetterContext,
+    counted: tuple[Counted, ...],
+    owner: Owner,
+) -> None:
+    """Keep the decision of a message whose results are counted and not sent."""
+    decision_id = parts.ids.entry()
+    kept = write_kept(decision=decision, recipient=recipient, context=context, counted=counted)
+    ends_at = parts.after(days=parts.settings.retention.days("decision"))
+    sealed_id = parts.keys.seal(
+        c, category="decision", plaintext=kept, person_id=owner.person_id, now=parts.now(), ends_at=ends_at
+    )
+    c.execute(
+        insert(decision_table).values(
+            id=decision_id,
+            message_id=owner.message_id,
+            person_id=owner.person_id,
+            recipient=recipient,
+            recipient_class=agreement.recipient_class,
+            letter=agreement.letter,
+            agreement=agreement.name,
+            agreement_digest=agreement.digest,
+            outcome=decision.outcome.value,
+            sealed_id=sealed_id,
+            decided_at=parts.now(),
+        )
+    )
+    if owner.message_id is not None:
+        facts = {"decision": decision_id, "outcome": decision.outcome.value, "agreement": agreement.digest}
+        note_message(c, parts, owner.message_id, "decided", facts)
