@@ -1,0 +1,225 @@
+"""Put the security labels on a resource that say how sensitive it is (HL7 v3-Confidentiality and v3-ActCode), by the rows of `labels.toml`.
+
+It only ever raises: a higher label that is there stays, another one is added. It must never label what no row recognises; a resource without a
+label counts as carrying every label. It is idempotent, changes nothing but `meta.security`, and never raises on malformed content.
+"""
+
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any, Final
+
+from fhir_profiles import systems, terminology
+from fhir_profiles.shapes import Json
+from fhir_profiles.terminology.concepts import coded, words_of
+
+CONFIDENTIALITY_ORDER: Final = ("U", "L", "M", "N", "R", "V")
+_PLACES: Final = (
+    "code", "category", "type", "serviceType", "serviceCategory", "specialty", "appointmentType", "reasonCode", "conclusionCode", "orderDetail",
+    "medicationCodeableConcept", "valueCodeableConcept", "description", "topic", "title", "name", "docStatus",
+)  # fmt: skip
+"""The members that say what a resource is about; never a person's name (only concepts and texts of a concept's place are read)."""
+_NAMED: Final = frozenset({"CareTeam", "Goal", "CarePlan", "Composition", "DocumentReference", "List", "Appointment"})
+_KEYS: Final = frozenset({"name", "types", "question", "codes", "words", "confidentiality", "sensitivity", "reason"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelRule:
+    """One row of `labels.toml`."""
+
+    name: str
+    types: frozenset[str]
+    question: str
+    codes: frozenset[tuple[str, str]]
+    words: tuple[str, ...]
+    confidentiality: str
+    sensitivity: tuple[str, ...]
+    reason: str
+
+
+class LabelTableError(ValueError):
+    """`labels.toml` has a row that cannot be read. Names the row and the key."""
+
+
+@cache
+def label_rules() -> tuple[LabelRule, ...]:
+    """Read the rows, once. Raises `LabelTableError`."""
+    return read_rules(files("fhir_profiles").joinpath("labels.toml").read_text(encoding="utf-8"))
+
+
+def read_rules(text: str) -> tuple[LabelRule, ...]:
+    """Read rows from the text of a table. Raises `LabelTableError` for an unknown key or question, and for a row without a reason."""
+    rules = []
+    for row in tomllib.loads(text)["rule"]:
+        name = row.get("name", "")
+        if not row.keys() <= _KEYS or not {"name", "confidentiality", "sensitivity", "reason"} <= row.keys():
+            raise LabelTableError(f"{name}: a key is unknown or missing")
+        if not row["reason"].strip() or row["confidentiality"] not in CONFIDENTIALITY_ORDER:
+            raise LabelTableError(f"{name}: reason or confidentiality")
+        if row.get("question", "whole-type") not in _QUESTIONS or not {"question", "codes", "words"} & row.keys():
+            raise LabelTableError(f"{name}: question")
+        codes = [tuple(code.rsplit("|", 1)) for code in row.get("codes", ())]
+        rules.append(
+            LabelRule(
+                name=name,
+                types=frozenset(row.get("types", ())),
+                question=row.get("question", ""),
+                codes=frozenset((system, code) for system, code in codes),
+                words=tuple(row.get("words", ())),
+                confidentiality=row["confidentiality"],
+                sensitivity=tuple(row["sensitivity"]),
+                reason=row["reason"],
+            )
+        )
+    return tuple(rules)
+
+
+def label_resource(resource: Json) -> Json:
+    """Give the resource with its labels; the same object when nothing is added. References to other resources are not followed."""
+    return _label(resource, {})
+
+
+def label_bundle(bundle: Json) -> Json:
+    """Give the Bundle with every entry's resource labelled; a medication is followed to the Medication of the same Bundle."""
+    entries = bundle.get("entry")
+    if not isinstance(entries, list):
+        return bundle
+    medications = {}
+    for entry in entries:
+        resource = entry.get("resource") if isinstance(entry, dict) else None
+        if isinstance(resource, dict) and resource.get("resourceType") == "Medication":
+            medications[f"Medication/{resource.get('id')}"] = resource
+            medications[str(entry.get("fullUrl"))] = resource
+    labelled = [
+        {**entry, "resource": _label(entry["resource"], medications)}
+        if isinstance(entry, dict) and isinstance(entry.get("resource"), dict)
+        else entry
+        for entry in entries
+    ]
+    return {**bundle, "entry": labelled}
+
+
+def _label(resource: Json, medications: Mapping[str, Json]) -> Json:
+    kind = resource.get("resourceType")
+    concepts = list(_concepts(resource, medications))
+    found = [
+        rule for rule in label_rules() if (not rule.types or kind in rule.types) and _matches(rule, resource, concepts)
+    ]
+    if not found:
+        return resource
+    meta = resource.get("meta") if isinstance(resource.get("meta"), dict) else {}
+    before = [coding for coding in _as_list((meta or {}).get("security")) if isinstance(coding, dict)]
+    after = _raised(before, found)
+    return resource if after == before else _with_labels(resource, after)
+
+
+def _with_labels(resource: Json, security: list[Json]) -> Json:
+    """Keep the order of members: `meta` stays where it is, or comes after `resourceType` and `id`."""
+    if isinstance(resource.get("meta"), dict):
+        return {key: {**value, "security": security} if key == "meta" else value for key, value in resource.items()}
+    head: Json = {key: resource[key] for key in ("resourceType", "id") if key in resource}
+    return {
+        **head,
+        "meta": {"security": security},
+        **{key: value for key, value in resource.items() if key not in (*head, "meta")},
+    }
+
+
+def _raised(before: list[Json], found: list[LabelRule]) -> list[Json]:
+    # INVARIANT: labels only rise (DESIGN section 2 rule 8: absent never widens): the highest confidentiality wins, sensitivities are united.
+    level = max(_level(rule.confidentiality) for rule in found)
+    had = [_level(coding.get("code")) for coding in before if coding.get("system") == systems.CONFIDENTIALITY]
+    kept = before
+    if level > max(had, default=-1):
+        kept = [coding for coding in before if coding.get("system") != systems.CONFIDENTIALITY]
+        kept.insert(0, {"system": systems.CONFIDENTIALITY, "code": CONFIDENTIALITY_ORDER[level]})
+    present = {(coding.get("system"), coding.get("code")) for coding in kept}
+    wanted = dict.fromkeys(code for rule in found for code in rule.sensitivity)
+    return kept + [
+        {"system": systems.ACT_CODE, "code": code} for code in wanted if (systems.ACT_CODE, code) not in present
+    ]
+
+
+def _level(code: Any) -> int:
+    return CONFIDENTIALITY_ORDER.index(code) if code in CONFIDENTIALITY_ORDER else -1
+
+
+def _matches(rule: LabelRule, resource: Json, concepts: list[Any]) -> bool:
+    if rule.question:
+        return _QUESTIONS[rule.question](resource, concepts)
+    if rule.codes & set(coded(concepts)):
+        return True
+    texts = [f" {text} " for concept in concepts for text in words_of(concept)]
+    return any(f" {word} " in text for word in rule.words for text in texts)
+
+
+def _concepts(resource: Json, medications: Mapping[str, Json]) -> Iterator[Any]:
+    """Give every concept, and for the types that have a name or title of their own that text, that says what the resource is about."""
+    kind = resource.get("resourceType")
+    for place in _PLACES:
+        value = resource.get(place)
+        if isinstance(value, dict | list) and place != "name":
+            yield from (item for item in _as_list(value) if isinstance(item, dict))
+        elif isinstance(value, str) and kind in _NAMED:
+            yield value
+    for component in _as_list(resource.get("component")):
+        if isinstance(component, dict) and isinstance(component.get("code"), dict):
+            yield component["code"]
+    for ingredient in _as_list(resource.get("ingredient")):
+        if isinstance(ingredient, dict) and isinstance(ingredient.get("itemCodeableConcept"), dict):
+            yield ingredient["itemCodeableConcept"]
+    medication = _referred(resource, medications)
+    if medication is not None and medication is not resource:
+        yield from _concepts(medication, {})
+
+
+def _referred(resource: Json, medications: Mapping[str, Json]) -> Json | None:
+    reference = resource.get("medicationReference")
+    target = reference.get("reference") if isinstance(reference, dict) else None
+    if not isinstance(target, str):
+        return None
+    if target.startswith("#"):
+        inner = (one for one in _as_list(resource.get("contained")) if isinstance(one, dict))
+        return next((one for one in inner if one.get("id") == target[1:]), None)
+    return medications.get(target)
+
+
+def _as_list(value: Any) -> list[Any]:
+    if value is None:
+        return []
+    return value if isinstance(value, list) else [value]
+
+
+def _is_whole_type(_resource: Json, _about: list[Any]) -> bool:
+    return True
+
+
+def _is_drug_test(_resource: Json, concepts: list[Any]) -> bool:
+    about = [concept for concept in concepts if isinstance(concept, dict)]
+    local = {systems.SUBSTANCE_GROUP, systems.TEST_PURPOSE}
+    return (
+        any(system in local for system, _ in coded(about))
+        or terminology.is_drug_panel(about)
+        or any(terminology.substance_group(concept) is not None for concept in about)
+    )
+
+
+def _is_problem(_resource: Json, concepts: list[Any]) -> bool:
+    titles = [concept for concept in concepts if isinstance(concept, str)] or [""]
+    about = [concept for concept in concepts if isinstance(concept, dict)]
+    return any(terminology.is_substance_misuse_care_plan(about, title) for title in titles)
+
+
+def _any_concept(question: Callable[[Json], bool]) -> Callable[[Json, list[Any]], bool]:
+    return lambda _resource, concepts: any(question(concept) for concept in concepts if isinstance(concept, dict))
+
+
+_QUESTIONS: Final[Mapping[str, Callable[[Json, list[Any]], bool]]] = {
+    "whole-type": _is_whole_type,
+    "drug-test": _is_drug_test,
+    "substitute-medication": _any_concept(terminology.is_substitute_medication),
+    "substance-misuse-medication": _any_concept(terminology.is_substance_misuse_medication),
+    "substance-misuse-problem": _is_problem,
+}

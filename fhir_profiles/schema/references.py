@@ -1,0 +1,133 @@
+"""Do the references of a resource or a Bundle lead to something, and to a type that R4 allows? It must never fetch anything.
+
+A local `#id` that leads nowhere is an error (ref-1). A `urn:` reference that no fullUrl of its Bundle answers is an error where it says whom
+or what the resource is about, elsewhere a warning: 27 of 155 official EPS examples have one (tiers of strictness, not silence); so do contained orders in 7 of them, whose subject leads nowhere.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from fhir_profiles.schema.invariants import Breach
+from fhir_profiles.shapes import Json, Severity
+
+_INDEX: Final = re.compile(r"\[[0-9]+\]")
+_TYPE_AND_ID: Final = re.compile(
+    r"(?:^|/)([A-Z][A-Za-z]{1,63})/([A-Za-z0-9.\-]{1,64})(?:/_history/[A-Za-z0-9.\-]{1,64})?$"
+)
+_ABOUT: Final = ("subject", "patient", "focus", "for", "individual")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """One Reference with a `reference`, its place (`Observation.performer[0]`), and the type that it says it leads to."""
+
+    path: str
+    reference: str
+    declared: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Surroundings:
+    """What references of one resource may lead to: its contained resources by id, its Bundle's entries by fullUrl (None: no Bundle)."""
+
+    contained: Mapping[str, str]
+    entries: Mapping[str, str] | None
+    base: str = ""
+
+
+def entries_by_url(bundle: Json) -> dict[str, str]:
+    """Give the resource type behind each fullUrl of a Bundle."""
+    found = {}
+    for entry in bundle.get("entry", ()):
+        url, resource = entry.get("fullUrl"), entry.get("resource")
+        if url and resource:
+            found[url] = resource.get("resourceType", "")
+    return found
+
+
+def target_of(reference: str, around: Surroundings) -> str | None:
+    """Give the type that a reference leads to: empty when it cannot be known from here, None when it leads nowhere."""
+    if reference.startswith("#"):
+        return around.contained.get(reference[1:]) if len(reference) > 1 else ""
+    if around.entries is not None:
+        if reference in around.entries:
+            return around.entries[reference]
+        if reference.startswith(("urn:uuid:", "urn:oid:")):
+            return None
+        if around.base and around.base + reference in around.entries:
+            return around.entries[around.base + reference]
+    named = _TYPE_AND_ID.search(reference)
+    return named[1] if named else ""
+
+
+def reference_breaches(
+    found: Sequence[Found], around: Surroundings, allowed: Mapping[str, Sequence[str]], known: frozenset[str]
+) -> Iterator[Breach]:
+    """Judge every reference of one resource; paths are below the resource."""
+    for item in found:
+        place = _INDEX.sub("", item.path)
+        target = target_of(item.reference, around)
+        path = item.path[item.path.index(".") :]
+        if target is None:
+            yield _dangling(item.reference, place, path)
+            continue
+        if not target or target not in known:
+            continue
+        types = allowed.get(place) or allowed.get(_BY_DATATYPE.get(place.rpartition(".")[2], ""))
+        if types and target not in types:
+            yield Breach(key="target", text="a reference to a type of resource that R4 does not allow here", path=path)
+        if item.declared and item.declared.rpartition("/")[2] != target:
+            yield Breach(key="type", text="a reference whose type differs from what it leads to", path=path)
+
+
+_BY_DATATYPE: Final = {
+    "assigner": "Identifier.assigner",
+    "authorReference": "Annotation.authorReference",
+    "who": "Signature.who",
+    "onBehalfOf": "Signature.onBehalfOf",
+}
+
+
+def _dangling(reference: str, place: str, path: str) -> Breach:
+    if reference.startswith("#"):
+        return Breach(key="ref-1", text="a local reference to nothing that the resource contains (ref-1)", path=path)
+    about = place.rpartition(".")[2] in _ABOUT and ".contained." not in place
+    return Breach(
+        key="dangling",
+        text="a reference to no entry of the Bundle",
+        path=path,
+        severity=Severity.ERROR if about else Severity.WARNING,
+    )
+
+
+def contained_breaches(resource: Json) -> Iterator[Breach]:
+    """dom-2 to dom-5: contained resources contain nothing, are referred to, and have neither version nor labels of their own."""
+    names = set(_local_names(resource))
+    for position, inner in enumerate(resource["contained"]):
+        path = f".contained[{position}]"
+        meta = inner.get("meta", {})
+        if "contained" in inner:
+            yield Breach(key="dom-2", text="a contained resource contains nothing (dom-2)", path=path)
+        if isinstance(meta, dict) and {"versionId", "lastUpdated"} & meta.keys():
+            yield Breach(key="dom-4", text="a contained resource has no version of its own (dom-4)", path=path)
+        if isinstance(meta, dict) and "security" in meta:
+            yield Breach(key="dom-5", text="a contained resource has no labels of its own (dom-5)", path=path)
+        if f"#{inner.get('id', '')}" not in names and "#" not in set(_local_names(inner)):
+            yield Breach(
+                key="dom-3", text="a contained resource that nothing in its resource refers to (dom-3)", path=path
+            )
+
+
+def _local_names(value: Any) -> Iterator[str]:
+    """Give every text that begins with `#`: references, and canonical urls that name something contained."""
+    if isinstance(value, str):
+        if value.startswith("#"):
+            yield value
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from _local_names(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _local_names(item)
