@@ -8,17 +8,19 @@ import hashlib
 import json
 import re
 import secrets
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final
+from typing import Final, Protocol
 
 from sqlalchemy import Connection, Row, insert, select, update
 
 from gateway.errors import AccessError, Fault, ThroughgateError
 from gateway.instants import from_text, to_text
 from gateway.keys.identifiers import Ids
+from gateway.ledger import record
 from gateway.settings import AGENCY_PATTERN, NAME_PATTERN
+from gateway.store import Store
 from gateway.store.schema import client, token
 
 MAX_TOKEN_SECONDS: Final = 86_400
@@ -46,50 +48,68 @@ class Client:
         return kind in self.kinds or kind.partition("^")[0] + "^*" in self.kinds
 
 
+class RegisterParts(Protocol):
+    """What registering needs of a gateway's parts."""
+
+    store: Store
+    ids: Ids
+
+    def now(self) -> str: ...
+
+
 def add_client(
-    c: Connection,
+    parts: RegisterParts,
     *,
-    ids: Ids,
-    now: str,
     name: str,
     kinds: Collection[str] = (),
     establishments: Collection[str] = (),
     recipient: str | None = None,
     consent_authority: bool = False,
-) -> Client:
-    """Register a system. It sends nothing and collects nothing unless that is said. Raises ClientError."""
-    if not re.fullmatch(NAME_PATTERN, name):
-        raise ClientError("a client's name is lower case letters, digits and hyphens")
-    if unknown := sorted(kind for kind in kinds if not _KIND.fullmatch(kind)):
-        raise ClientError(f"no such kind of message: {unknown[0]} (ADT^A01, ADT^* and fhir-message are kinds)")
-    if unknown := sorted(one for one in establishments if not re.fullmatch(AGENCY_PATTERN, one)):
-        raise ClientError(f"no such establishment: {unknown[0]} (three capital letters)")
-    if kinds and not establishments:
-        raise ClientError("a client that sends needs at least one establishment")
-    if not kinds and recipient is None:
-        raise ClientError("a client needs kinds to send, or a recipient whose mailbox it opens")
-    if c.execute(select(client.c.id).where(client.c.name == name)).first():
-        raise ClientError("there is a client of that name: names are not used again, not even after an end")
+) -> str:
+    """Register a system, with its ledger entry; its id. It sends nothing and collects nothing unless that is said. Raises ClientError."""
     made = Client(
-        id=ids.entry(),
+        id=parts.ids.entry(),
         name=name,
         kinds=tuple(sorted(set(kinds))),
         establishments=tuple(sorted(set(establishments))),
         recipient=recipient,
         consent_authority=consent_authority,
     )
+    _check(made)
+    parts.store.write(lambda c: _insert(c, parts, made))
+    return made.id
+
+
+def _check(made: Client) -> None:
+    if not re.fullmatch(NAME_PATTERN, made.name):
+        raise ClientError("a client's name is lower case letters, digits and hyphens")
+    if unknown := [kind for kind in made.kinds if not _KIND.fullmatch(kind)]:
+        raise ClientError(f"no such kind of message: {unknown[0]} (ADT^A01, ADT^* and fhir-message are kinds)")
+    if unknown := [one for one in made.establishments if not re.fullmatch(AGENCY_PATTERN, one)]:
+        raise ClientError(f"no such establishment: {unknown[0]} (three capital letters)")
+    if made.kinds and not made.establishments:
+        raise ClientError("a client that sends needs at least one establishment")
+    if not made.kinds and made.recipient is None:
+        raise ClientError("a client needs kinds to send, or a recipient whose mailbox it opens")
+
+
+def _insert(c: Connection, parts: RegisterParts, made: Client) -> None:
+    if c.execute(select(client.c.id).where(client.c.name == made.name)).first():
+        raise ClientError("there is a client of that name: names are not used again, not even after an end")
+    now = parts.now()
     c.execute(
         insert(client).values(
             id=made.id,
-            name=name,
+            name=made.name,
             kinds=json.dumps(made.kinds),
             establishments=json.dumps(made.establishments),
-            recipient=recipient,
-            consent_authority=consent_authority,
+            recipient=made.recipient,
+            consent_authority=made.consent_authority,
             created_at=now,
         )
     )
-    return made
+    facts: dict[str, str | int | bool] = {"consent_authority": made.consent_authority}
+    record(c, entry_id=parts.ids.entry(), chain=made.id, step=1, event="client-added", at=now, facts=facts)
 
 
 def find(c: Connection, name: str) -> Client | None:
@@ -104,25 +124,25 @@ def end_client(c: Connection, name: str, *, now: str) -> bool:
     return ended.rowcount == 1
 
 
-def issue_token(
-    c: Connection,
-    client_name: str,
-    ttl_seconds: int,
-    *,
-    now: str,
-    randomness: Callable[[int], bytes] = secrets.token_bytes,
-) -> str:
-    """A new bearer for a client, shown once. Raises ClientError for an unknown client or a time beyond a day."""
+def issue_token(parts: RegisterParts, client_name: str, ttl_seconds: int) -> str:
+    """A new bearer for a client, shown once, with its ledger entry. Raises ClientError for an unknown client or more than a day."""
     if not 0 < ttl_seconds <= MAX_TOKEN_SECONDS:
         raise ClientError(f"a token lasts 1 to {MAX_TOKEN_SECONDS} seconds")
+    bearer = "tg_" + secrets.token_hex(_BEARER_BYTES)
+    parts.store.write(lambda c: _insert_token(c, parts, client_name, bearer, ttl_seconds))
+    return bearer
+
+
+def _insert_token(c: Connection, parts: RegisterParts, client_name: str, bearer: str, ttl_seconds: int) -> None:
     owner = find(c, client_name)
     if owner is None:
-        raise ClientError("there is no client of that name")
-    bearer = _text(randomness(_BEARER_BYTES))
+        raise ClientError("there is no client of that name, or its registration has ended")
+    now = parts.now()
     ends = to_text(from_text(now) + timedelta(seconds=ttl_seconds))
     # INVARIANT: only the digest is kept; 256 random bits need no salt and cannot be found from it.
     c.execute(insert(token).values(digest=_digest(bearer), client_id=owner.id, expires_at=ends))
-    return bearer
+    act = parts.ids.entry()
+    record(c, entry_id=parts.ids.entry(), chain=act, step=1, event="token-issued", at=now, facts={"client": owner.id})
 
 
 def authenticate(c: Connection, bearer: str, now: str) -> Client:
@@ -150,7 +170,3 @@ def _client(row: Row[tuple[object, ...]]) -> Client:
 
 def _digest(bearer: str) -> bytes:
     return hashlib.sha256(bearer.encode()).digest()
-
-
-def _text(random: bytes) -> str:
-    return "tg_" + random.hex()

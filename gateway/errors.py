@@ -49,6 +49,7 @@ class Fault(StrEnum):
     NOT_ACCEPTABLE = "not-acceptable"
     TOO_SLOW = "too-slow"
     REQUEST_INVALID = "request-invalid"
+    INTERNAL = "internal"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,6 +131,7 @@ _TEXTS: Final[dict[Fault, str]] = {
     Fault.NOT_ACCEPTABLE: "only JSON is served here: accept application/fhir+json",
     Fault.TOO_SLOW: "the body did not arrive in time: send it again",
     Fault.REQUEST_INVALID: "the request cannot be read: correct it",
+    Fault.INTERNAL: "something failed here and nothing is known to be kept: send the same again later",
 }
 
 # reference: HL7 v2 chapter 2 section 2.9 and table 0357. "Not parseable, MSH readable" is AE or CR: CE would ask for a resend.
@@ -163,6 +165,7 @@ _RULES: Final[dict[Fault, tuple[int, str, str, int, str]]] = {
     Fault.NOT_ACCEPTABLE: (207, "R", "R", 406, "not-supported"),
     Fault.TOO_SLOW: (207, "R", "R", 408, "timeout"),
     Fault.REQUEST_INVALID: (207, "R", "R", 400, "invalid"),
+    Fault.INTERNAL: (207, "R", "E", 500, "exception"),
 }
 
 RULES: Final[dict[Fault, Rule]] = {
@@ -262,12 +265,12 @@ def hl7_acknowledgement(
     version = seen.version if _VERSION.fullmatch(seen.version) else _ASSUMED_VERSION
     segments = [_msh(seen, version=version, control_id=control_id, time=time, application=code.startswith("A"))]
     if fault is None:
-        segments.append(f"MSA|{code}|{_echo(seen.message_id)}")
+        segments.append(f"MSA|{code}|{_identifier(seen.message_id)}")
     else:
         listed = tuple(issues) or issues_of(fault)
-        segments.append(f"MSA|{code}|{_echo(seen.message_id)}|{_escape(listed[0].text)[:80]}")
+        segments.append(f"MSA|{code}|{_identifier(seen.message_id)}|{_escape(listed[0].text)[:80]}")
         segments.extend(_err(fault, issue, old=_is_before_2_5(version)) for issue in listed[:MAX_ERRORS_SHOWN])
-    return "".join(segment + "\r" for segment in segments).encode()
+    return "".join(segment + "\r" for segment in segments).encode("utf-8", "replace")
 
 
 def _msh(seen: Envelope | Refusal, *, version: str, control_id: str, time: str, application: bool) -> str:
@@ -316,6 +319,11 @@ def _err(fault: Fault, issue: Issue, *, old: bool) -> str:
 
 def _is_before_2_5(version: str) -> bool:
     return version < "2.5"
+
+
+def _identifier(value: str) -> str:
+    """MSA-2: the sender's MSH-10, whose escapes were resolved when it was read, escaped again."""
+    return re.sub(r"[\x00-\x1f\x7f]", "", value).translate(_ESCAPES)[:_MAX_ECHO]
 
 
 def _echo(value: str) -> str:

@@ -1,0 +1,40 @@
+"""How an answer looks over HTTP. One function makes every error, so that no other text can reach a caller."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from starlette.responses import Response
+
+from adapters.contract import Answer
+from fhir_profiles.fhir_json import encode
+from fhir_profiles.shapes import Issue
+from gateway.errors import RULES, Fault, operation_outcome
+from gateway.steps.acknowledge import FHIR_CONTENT_TYPE, RETRY_AFTER_SECONDS
+
+
+def refusal(fault: Fault, issues: Sequence[Issue] = (), headers: Mapping[str, str] | None = None) -> Response:
+    """The OperationOutcome of a fault with its status, and the headers that its status asks for."""
+    more = dict(headers or {})
+    if fault is Fault.UNAUTHENTICATED:
+        more["WWW-Authenticate"] = 'Bearer realm="throughgate"'
+    if fault in (Fault.STORE_UNAVAILABLE, Fault.INTERNAL):
+        more["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    if fault in (Fault.TOO_LARGE, Fault.TOO_SLOW):
+        more["Connection"] = "close"
+    return fhir_json(operation_outcome(fault, issues), RULES[fault].status, more)
+
+
+def fhir_json(resource: dict[str, Any], status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """A FHIR resource."""
+    return Response(encode(resource), status, dict(headers or {}), media_type=FHIR_CONTENT_TYPE)
+
+
+def plain_json(document: dict[str, Any], status: int = 200) -> Response:
+    """A document that is no FHIR resource."""
+    return Response(json.dumps(document), status, media_type="application/json")
+
+
+def sent(answer: Answer) -> Response:
+    """A gateway's answer as it is. Further acknowledgements that are owed cannot travel here and are left out."""
+    return Response(answer.body, answer.status, dict(answer.headers), media_type=answer.content_type)

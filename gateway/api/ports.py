@@ -1,0 +1,55 @@
+"""What the HTTP side needs of a gateway. `gateway.pipeline.Gateway` has it; tests may bring something smaller."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from adapters.contract import Arrival, Letter
+from gateway.clients import Client
+from gateway.settings import Settings
+from gateway.states import MessageState
+from gateway.steps.receive import Received
+from gateway.store import Store
+
+
+@dataclass(frozen=True, kw_only=True)
+class MailboxItem:
+    """One line of a mailbox's list: an id and a time, nothing else."""
+
+    id: str
+    queued_at: str
+
+
+class Intake(Protocol):
+    """The line, as far as HTTP goes."""
+
+    settings: Settings
+    store: Store
+
+    def now(self) -> str:
+        """Tell this instant as the store writes it."""
+        ...
+
+    async def receive(self, arrival: Arrival) -> Received:
+        """Custody of an arrival; what was accepted is published when this returns. Never raises on data."""
+        ...
+
+    async def settle_message(self, message_id: str, timeout_seconds: float) -> MessageState:
+        """The state of a message once it is no longer `received`, or after that time."""
+        ...
+
+    async def mailbox_list(self, client: Client) -> Sequence[MailboxItem]:
+        """What waits for the client's recipient."""
+        ...
+
+    async def mailbox_open(self, client: Client, delivery_id: str) -> Letter | None:
+        """The door: the letter, checked now; None for recalled, expired, unknown and another's, which look the same."""
+        ...
+
+    async def mailbox_acknowledge(self, client: Client, delivery_id: str) -> bool:
+        """The recipient stored it. False when there is no such letter for this client."""
+        ...
+
+    async def ready(self) -> bool:
+        """Can messages be taken now?"""
+        ...

@@ -1,0 +1,88 @@
+"""Takes a request's body and headers within limits. It MUST NOT read more than the limit, and MUST NOT understand a body."""
+
+import asyncio
+import re
+from typing import Final
+
+from starlette.requests import ClientDisconnect, Request
+
+from fhir_profiles.shapes import Issue, Severity
+from gateway.errors import RULES, Fault, RequestError
+from gateway.settings import Limits
+
+FHIR_TYPES: Final = frozenset({"application/fhir+json", "application/json"})
+HL7_TYPES: Final = frozenset({"application/hl7-v2+er7", "x-application/hl7-v2+er7", "text/plain"})
+_IDEMPOTENCY_KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
+_JSON_FORMATS: Final = frozenset({"json", "application/json", "application/fhir+json", "text/json"})
+_ACCEPTED: Final = frozenset({"*/*", "application/*", *FHIR_TYPES})
+
+
+async def read_body(request: Request, types: frozenset[str], limits: Limits) -> bytes:
+    """The whole body, of one of these media types, uncompressed, in size and in time. Raises RequestError."""
+    if media_type(request.headers.get("Content-Type", "")) not in types:
+        raise RequestError(Fault.MEDIA_TYPE_UNSUPPORTED)
+    if request.headers.get("Content-Encoding", "identity").strip().lower() not in ("", "identity"):
+        raise RequestError(Fault.ENCODING_UNSUPPORTED)
+    declared = request.headers.get("Content-Length", "0")
+    if declared.isdigit() and int(declared[:20]) > limits.max_body_bytes:
+        raise RequestError(Fault.TOO_LARGE)
+    try:
+        async with asyncio.timeout(limits.http_read_seconds):
+            return await _collect(request, limits.max_body_bytes)
+    except TimeoutError:
+        raise RequestError(Fault.TOO_SLOW) from None
+    except ClientDisconnect:
+        raise RequestError(Fault.REQUEST_INVALID) from None
+
+
+async def _collect(request: Request, maximum: int) -> bytes:
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        # INVARIANT: the limit holds while reading, whatever length was declared.
+        if len(body) > maximum:
+            raise RequestError(Fault.TOO_LARGE)
+    return bytes(body)
+
+
+def media_type(header: str) -> str:
+    """`application/fhir+json` of `application/fhir+json; charset=utf-8`. Another character set than UTF-8 is no type that is taken."""
+    kind, _, parameters = header.partition(";")
+    charset = re.search(r"charset\s*=\s*\"?([^\s;\"]+)", parameters, re.IGNORECASE)
+    kind = kind.strip().lower()
+    if charset and kind in FHIR_TYPES and charset[1].lower() not in ("utf-8", "utf8"):
+        return ""
+    return kind
+
+
+def require_json_accepted(request: Request) -> None:
+    """Only JSON is served. Raises RequestError (`not-acceptable`)."""
+    accept = request.headers.get("Accept", "*/*")
+    offered = {one.partition(";")[0].strip().lower() for one in accept.split(",")}
+    if not offered & _ACCEPTED:
+        raise RequestError(Fault.NOT_ACCEPTABLE)
+    if (
+        request.query_params.get("_format", "json").partition(";")[0].strip().lower().replace(" ", "+")
+        not in _JSON_FORMATS
+    ):
+        raise RequestError(Fault.NOT_ACCEPTABLE)
+
+
+def require_parameters(request: Request, allowed: frozenset[str]) -> None:
+    """Unknown query parameters are refused, never ignored. Raises RequestError; no parameter is quoted."""
+    if set(request.query_params) - allowed:
+        known = ", ".join(sorted(allowed)) or "none"
+        raise RequestError(Fault.REQUEST_INVALID, invalid(f"a query parameter is not known here; known: {known}"))
+
+
+def idempotency_key(request: Request) -> str | None:
+    """The Idempotency-Key header, if it has the form of one. Raises RequestError when it has not."""
+    value = request.headers.get("Idempotency-Key")
+    if value is not None and not _IDEMPOTENCY_KEY.fullmatch(value):
+        raise RequestError(Fault.REQUEST_INVALID, invalid("Idempotency-Key is 1 to 255 visible ASCII characters"))
+    return value
+
+
+def invalid(text: str) -> Issue:
+    """An issue of an invalid request."""
+    return Issue(severity=Severity.ERROR, code=RULES[Fault.REQUEST_INVALID].issue, path="", text=text)

@@ -1,0 +1,177 @@
+"""Every route, who may call it, and what it does. A route that is not a row of `ROUTES` does not exist."""
+
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from adapters.contract import Arrival
+from gateway.api.access import Access, Caller
+from gateway.api.answers import fhir_json, plain_json, refusal, sent
+from gateway.api.documents import capability_statement, smart_configuration
+from gateway.api.ports import Intake
+from gateway.api.reading import (
+    FHIR_TYPES,
+    HL7_TYPES,
+    idempotency_key,
+    invalid,
+    read_body,
+    require_json_accepted,
+    require_parameters,
+)
+from gateway.clients import Client
+from gateway.errors import AccessError, Fault, RequestError
+from gateway.states import MessageState
+from gateway.steps.receive import Received
+
+Serve = Callable[[Intake, Request, Caller], Awaitable[Response]]
+_DELIVERY_ID: Final = re.compile(r"[0-9A-HJKMNP-TV-Z]{20}")
+_PROCESS_PARAMETERS: Final = frozenset({"async", "response-url", "_format"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Route:
+    """One row: method, path, who may call, what answers."""
+
+    method: str
+    path: str
+    access: Access
+    name: str
+    serve: Serve
+
+
+async def hl7v2(gateway: Intake, request: Request, caller: Caller) -> Response:
+    """POST /hl7v2: one ER7 message; the answer is the HL7 acknowledgement."""
+    client = _client(caller)
+    require_parameters(request, frozenset())
+    body = await read_body(request, HL7_TYPES, gateway.settings.limits)
+    received = await _receive(gateway, request, client, "hl7v2", body)
+    return sent(received.answer)
+
+
+async def process_message(gateway: Intake, request: Request, caller: Caller) -> Response:
+    """POST /fhir/$process-message: 202 custody with `async`, 200 with the response message when it was released in time."""
+    client = _client(caller)
+    require_json_accepted(request)
+    require_parameters(request, _PROCESS_PARAMETERS)
+    waits = not _asks_for_async(request)
+    body = await read_body(request, FHIR_TYPES, gateway.settings.limits)
+    received = await _receive(gateway, request, client, "fhir", body)
+    if waits and received.accepted and received.processed and received.message_id:
+        state = await gateway.settle_message(received.message_id, gateway.settings.limits.process_seconds)
+        if state is MessageState.RELEASED:
+            return sent(received.processed)
+    return sent(received.answer)
+
+
+def _asks_for_async(request: Request) -> bool:
+    # INVARIANT: no outbound address is ever taken from a request or a message.
+    if "response-url" in request.query_params:
+        text = "response-url is not taken: an address to send to is registered, never asked for in a request"
+        raise RequestError(Fault.REQUEST_INVALID, invalid(text))
+    value = request.query_params.get("async", "false")
+    if value not in ("true", "false"):
+        raise RequestError(Fault.REQUEST_INVALID, invalid("async is true or false"))
+    return value == "true" or "respond-async" in request.headers.get("Prefer", "")
+
+
+async def _receive(
+    gateway: Intake, request: Request, client: Client, message_format: Literal["hl7v2", "fhir"], body: bytes
+) -> Received:
+    channel = gateway.settings.http_channel(client.name, message_format)
+    arrival = Arrival(
+        channel=channel.name,
+        client=client.name,
+        body=body,
+        content_type=request.headers.get("Content-Type", ""),
+        idempotency_key=idempotency_key(request),
+    )
+    return await gateway.receive(arrival)
+
+
+async def metadata(gateway: Intake, request: Request, _caller: Caller) -> Response:
+    """GET /fhir/metadata: the CapabilityStatement."""
+    require_json_accepted(request)
+    return fhir_json(capability_statement(gateway.settings))
+
+
+async def smart(gateway: Intake, _request: Request, _caller: Caller) -> Response:
+    """GET /.well-known/smart-configuration."""
+    return plain_json(smart_configuration(gateway.settings))
+
+
+async def oauth_token(_gateway: Intake, _request: Request, _caller: Caller) -> Response:
+    """POST /oauth2/token: no grant is served yet; an operator issues a bearer with `throughgate token`."""
+    document = {
+        "error": "unsupported_grant_type",
+        "error_description": "no grant is served here yet: ask the operator for a bearer (throughgate token --client NAME)",
+    }
+    return plain_json(document, 400)
+
+
+async def mailbox_list(gateway: Intake, _request: Request, caller: Caller) -> Response:
+    """GET /mailbox: ids and times."""
+    items = await gateway.mailbox_list(_client(caller))
+    return plain_json({"letters": [{"id": item.id, "queued_at": item.queued_at} for item in items]})
+
+
+async def mailbox_open(gateway: Intake, request: Request, caller: Caller) -> Response:
+    """GET /mailbox/{id}: the letter, checked at the door now. Recalled, expired, unknown and another's are the same 404."""
+    letter = await gateway.mailbox_open(_client(caller), _delivery_id(request))
+    if letter is None:
+        raise RequestError(Fault.NOT_FOUND)
+    return Response(letter.body, media_type=letter.content_type)
+
+
+async def mailbox_acknowledge(gateway: Intake, request: Request, caller: Caller) -> Response:
+    """PUT /mailbox/{id}/acknowledged: stored by the recipient. 204, and 204 again."""
+    if not await gateway.mailbox_acknowledge(_client(caller), _delivery_id(request)):
+        raise RequestError(Fault.NOT_FOUND)
+    return Response(status_code=204)
+
+
+def _delivery_id(request: Request) -> str:
+    value = str(request.path_params["id"])
+    if not _DELIVERY_ID.fullmatch(value):
+        raise RequestError(Fault.NOT_FOUND)
+    return value
+
+
+async def live(_gateway: Intake, _request: Request, _caller: Caller) -> Response:
+    """GET /health/live: the process answers."""
+    return plain_json({"status": "live"})
+
+
+async def ready(gateway: Intake, _request: Request, _caller: Caller) -> Response:
+    """GET /health/ready: messages can be taken."""
+    if not await gateway.ready():
+        return refusal(Fault.STORE_UNAVAILABLE)
+    return plain_json({"status": "ready"})
+
+
+def _client(caller: Caller) -> Client:
+    """The client of a route that is not public. INVARIANT: no handler of such a route runs without one."""
+    if caller == "public":
+        raise AccessError(Fault.UNAUTHENTICATED)
+    return caller
+
+
+def _row(method: str, path: str, access: Access, serve: Serve) -> Route:
+    return Route(method=method, path=path, access=access, name=serve.__name__.replace("_", "-"), serve=serve)
+
+
+ROUTES: Final = (
+    _row("POST", "/hl7v2", Access.SENDS_HL7, hl7v2),
+    _row("POST", "/fhir/$process-message", Access.SENDS_FHIR, process_message),
+    _row("GET", "/fhir/metadata", Access.PUBLIC, metadata),
+    _row("GET", "/.well-known/smart-configuration", Access.PUBLIC, smart),
+    _row("POST", "/oauth2/token", Access.PUBLIC, oauth_token),
+    _row("GET", "/mailbox", Access.COLLECTS, mailbox_list),
+    _row("GET", "/mailbox/{id}", Access.COLLECTS, mailbox_open),
+    _row("PUT", "/mailbox/{id}/acknowledged", Access.COLLECTS, mailbox_acknowledge),
+    _row("GET", "/health/live", Access.PUBLIC, live),
+    _row("GET", "/health/ready", Access.PUBLIC, ready),
+)

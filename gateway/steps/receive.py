@@ -1,0 +1,290 @@
+"""Take custody of what arrived, once: look at the bytes, compare with register and inbox, keep, and only then acknowledge.
+
+A message that passes is kept as `received` with its bytes and its acknowledgement; one that does not is kept as `rejected` with a
+digest and a code, no person, no bytes, and no claim on its id. What is found after this step never becomes a refusal. This module
+MUST NOT read meaning: `fhir_profiles.peek` alone looks inside.
+"""
+
+import base64
+import hashlib
+import json
+import re
+from dataclasses import dataclass, replace
+from typing import Final
+
+from sqlalchemy import Connection, insert, select
+
+from adapters.contract import Answer, Arrival
+from fhir_profiles.peek import peek
+from fhir_profiles.shapes import Envelope, Issue, Refusal, RefusalCode
+from gateway.clients import find
+from gateway.errors import Fault, fault_of, issues_of
+from gateway.failpoints import pass_point
+from gateway.ledger import record
+from gateway.log import Code, log
+from gateway.parts import Parts
+from gateway.settings import Category, ChannelSettings
+from gateway.states import MessageState
+from gateway.steps.acknowledge import Names, fhir_custody, fhir_response, hl7_answer
+from gateway.store.schema import message
+
+DRY_RUN_PROCESSING_IDS: Final = ("P", "T", "D")
+_KIND: Final = re.compile(r"[A-Z]{3}\^[A-Z][0-9]{2}|fhir-message")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Received:
+    """What became of an arrival. `answer` says custody or refusal; `processed` is the response message of a FHIR message, to be sent
+    in place of `answer` once the message was released. `message_id` is None when nothing could be kept.
+    """
+
+    answer: Answer
+    message_id: str | None
+    accepted: bool
+    duplicate: bool = False
+    processed: Answer | None = None
+    fault: Fault | None = None
+    issues: tuple[Issue, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Looked:
+    """Everything that is known of an arrival before the transaction."""
+
+    channel: ChannelSettings
+    arrival: Arrival
+    seen: Envelope | Refusal
+    names: Names
+    key_index: bytes | None
+    body_index: bytes
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Verdict:
+    fault: Fault
+    issues: tuple[Issue, ...]
+
+
+async def receive(parts: Parts, arrival: Arrival) -> Received:
+    """Take custody of one arrival. Never raises on data: a store that fails is an answer too. The answer may leave when this returns."""
+    looked = _look(parts, arrival)
+    try:
+        received = await parts.store.write_async(lambda c: _keep(c, parts, looked))
+    except Exception as error:  # noqa: BLE001 - whatever failed, nothing was kept and the sender has to hear that it should send again
+        log(Code.STORE_FAILED, channel=arrival.channel, error=type(error).__name__)
+        fault = Fault.STORE_UNAVAILABLE
+        unnamed = replace(looked, names=replace(looked.names, message_id=""))
+        unkept = _refused(unnamed, _Verdict(fault=fault, issues=issues_of(fault)))
+        return Received(answer=unkept, message_id=None, accepted=False, fault=fault, issues=issues_of(fault))
+    # INVARIANT: nothing is acknowledged before an fsynced commit (DESIGN section 2, rule 1).
+    pass_point("receive.after-commit")
+    if received.fault and received.message_id:
+        log(Code.MESSAGE_REJECTED, message=received.message_id, channel=arrival.channel, reason=received.fault.value)
+    return received
+
+
+def _look(parts: Parts, arrival: Arrival) -> _Looked:
+    """Outside the transaction: read the envelope, make the indexes and the ids."""
+    channel = parts.settings.channel(arrival.channel)
+    seen = peek(channel.shape(), arrival.body)
+    if arrival.truncated:
+        seen = _too_large(seen)
+    key = seen.key if isinstance(seen, Envelope) else ()
+    return _Looked(
+        channel=channel,
+        arrival=arrival,
+        seen=seen,
+        names=Names(
+            accept_id=parts.ids.delivery(),
+            application_id=parts.ids.delivery(),
+            time=parts.now(),
+            message_id=parts.ids.entry(),
+        ),
+        key_index=parts.keys.index(f"message-key|{channel.format}", json.dumps(key)) if key else None,
+        body_index=parts.keys.index("message-body", hashlib.sha256(arrival.body).hexdigest()),
+    )
+
+
+def _too_large(seen: Envelope | Refusal) -> Refusal:
+    """INVARIANT: the beginning of a message is never taken for the message."""
+    return Refusal(
+        code=RefusalCode.TOO_LARGE,
+        issues=issues_of(Fault.TOO_LARGE),
+        kind=seen.kind,
+        message_id=seen.message_id,
+        sender=seen.sender,
+        acknowledgement=seen.acknowledgement,
+        accept_when=seen.accept_when,
+        application_when=seen.application_when,
+        processing_id=seen.processing_id,
+        version=seen.version,
+        sending_application=seen.sending_application,
+        sending_facility=seen.sending_facility,
+        receiving_application=seen.receiving_application,
+        receiving_facility=seen.receiving_facility,
+    )
+
+
+def _keep(c: Connection, parts: Parts, looked: _Looked) -> Received:
+    """The accepting transaction: register, inbox, then keep as received or as rejected."""
+    seen = looked.seen
+    if isinstance(seen, Refusal):
+        return _reject(c, parts, looked, _Verdict(fault=fault_of(seen.code), issues=seen.issues))
+    judged = _compare_with_register(c, parts, looked, seen)
+    if isinstance(judged, _Verdict):
+        return _reject(c, parts, looked, judged)
+    before = c.execute(
+        select(message.c.id, message.c.body_index, message.c.answer_id).where(message.c.key_index == looked.key_index)
+    ).one_or_none()
+    if before is None:
+        return _accept(c, parts, looked, seen, judged)
+    if before.body_index != looked.body_index:
+        return _reject(c, parts, looked, _verdict(Fault.ID_REUSED, _key_path(looked.channel)))
+    # INVARIANT: the same message again gets the stored acknowledgement, byte for byte, and has no second effect.
+    stored = _unpack(parts.keys.unseal(c, before.answer_id))
+    return Received(answer=stored[0], processed=stored[1], message_id=before.id, accepted=True, duplicate=True)
+
+
+def _compare_with_register(c: Connection, parts: Parts, looked: _Looked, seen: Envelope) -> str | _Verdict | None:
+    """The establishment that the message is kept under (None only when the register is not asked), or why it is refused."""
+    channel = looked.channel
+    v2 = channel.format == "hl7v2"
+    taken = DRY_RUN_PROCESSING_IDS if parts.dry_run else channel.processing_ids
+    if seen.processing_id not in taken:
+        return _verdict(Fault.PROCESSING_ID_WRONG, "MSH-11")
+    if not parts.register_checked:
+        return seen.establishment
+    client = find(c, looked.arrival.client)
+    if client is None:
+        return _verdict(Fault.CLIENT_UNKNOWN, "")
+    only = client.establishments[0] if len(client.establishments) == 1 else None
+    establishment = seen.establishment or only
+    sender_fits = not channel.senders or seen.sender in channel.senders
+    kind_fits = client.may_send(seen.kind) and (not channel.kinds or seen.kind in channel.kinds)
+    checks = (
+        (sender_fits, Fault.SENDER_UNKNOWN, "MSH-3" if v2 else "MessageHeader.source.endpoint"),
+        (kind_fits, Fault.KIND_NOT_REGISTERED, "MSH-9" if v2 else "Bundle.type"),
+        (establishment is not None, Fault.ESTABLISHMENT_MISSING, ""),
+        (establishment in client.establishments, Fault.ESTABLISHMENT_NOT_REGISTERED, ""),
+    )
+    for fits, fault, path in checks:
+        if not fits:
+            return _verdict(fault, path)
+    return establishment
+
+
+def _verdict(fault: Fault, path: str) -> _Verdict:
+    return _Verdict(fault=fault, issues=issues_of(fault, path=path))
+
+
+def _key_path(channel: ChannelSettings) -> str:
+    return "MSH-10" if channel.format == "hl7v2" else "Bundle.id"
+
+
+def _accept(c: Connection, parts: Parts, looked: _Looked, seen: Envelope, establishment: str | None) -> Received:
+    """Keep the bytes and the acknowledgement. Retention starts when the message has ended, not now."""
+    names = looked.names
+    processed: Answer | None = None
+    if looked.channel.format == "hl7v2":
+        both = looked.channel.application_acknowledgement == "same-connection"
+        answer = hl7_answer(seen, names, both=both)
+    else:
+        answer = fhir_custody(names)
+        processed = fhir_response(seen, names, endpoint=parts.settings.sender.endpoint)
+    now = names.time
+    body_id = parts.keys.seal(c, category=Category.BODY, plaintext=looked.arrival.body, person_id=None, now=now)
+    packed = _pack(answer, processed)
+    answer_id = parts.keys.seal(c, category=Category.ANSWER, plaintext=packed, person_id=None, now=now)
+    _insert(
+        c,
+        parts,
+        looked,
+        state=MessageState.RECEIVED,
+        kind=seen.kind,
+        establishment=establishment,
+        key_index=looked.key_index,
+        body_id=body_id,
+        answer_id=answer_id,
+    )
+    return Received(answer=answer, processed=processed, message_id=names.message_id, accepted=True)
+
+
+def _reject(c: Connection, parts: Parts, looked: _Looked, verdict: _Verdict) -> Received:
+    """Keep that something was refused, and why: no bytes, no person, no claim on the message's id."""
+    kind = looked.seen.kind if _KIND.fullmatch(looked.seen.kind) else "unreadable"
+    _insert(
+        c, parts, looked, state=MessageState.REJECTED, kind=kind, reason=verdict.fault.value, ended_at=looked.names.time
+    )
+    return Received(
+        answer=_refused(looked, verdict),
+        message_id=looked.names.message_id,
+        accepted=False,
+        fault=verdict.fault,
+        issues=verdict.issues,
+    )
+
+
+def _refused(looked: _Looked, verdict: _Verdict) -> Answer:
+    if looked.channel.format == "hl7v2":
+        return hl7_answer(looked.seen, looked.names, fault=verdict.fault, issues=verdict.issues)
+    return fhir_custody(looked.names, fault=verdict.fault, issues=verdict.issues)
+
+
+def _insert(
+    c: Connection,
+    parts: Parts,
+    looked: _Looked,
+    *,
+    state: MessageState,
+    kind: str,
+    reason: str | None = None,
+    **columns: str | bytes | None,
+) -> None:
+    """The message's row and the first entry of its chain, in one transaction."""
+    processing_id = looked.seen.processing_id if looked.seen.processing_id in DRY_RUN_PROCESSING_IDS else "unknown"
+    message_id, now = looked.names.message_id, looked.names.time
+    c.execute(
+        insert(message).values(
+            id=message_id,
+            body_index=looked.body_index,
+            client=looked.arrival.client,
+            channel=looked.channel.name,
+            format=looked.channel.format,
+            kind=kind,
+            processing_id=processing_id,
+            state=state.value,
+            reason=reason,
+            step=1,
+            attempts=0,
+            received_at=now,
+            **columns,
+        )
+    )
+    facts: dict[str, str | int | bool] = {"kind": kind, "channel": looked.channel.name, "client": looked.arrival.client}
+    if reason:
+        facts["reason"] = reason
+    record(c, entry_id=parts.ids.entry(), chain=message_id, step=1, event=state.value, at=now, facts=facts)
+    pass_point("receive.before-commit")
+
+
+def _pack(answer: Answer, processed: Answer | None) -> bytes:
+    return json.dumps([_packed(one) for one in (answer, processed) if one], separators=(",", ":")).encode()
+
+
+def _packed(answer: Answer) -> dict[str, object]:
+    bodies = [base64.b64encode(body).decode() for body in (answer.body, *answer.then)]
+    return {"status": answer.status, "type": answer.content_type, "headers": dict(answer.headers), "bodies": bodies}
+
+
+def _unpack(stored: bytes) -> tuple[Answer, Answer | None]:
+    answers = [
+        Answer(
+            body=base64.b64decode(one["bodies"][0]),
+            content_type=one["type"],
+            status=one["status"],
+            headers=one["headers"],
+            then=tuple(base64.b64decode(body) for body in one["bodies"][1:]),
+        )
+        for one in json.loads(stored)
+    ]
+    return answers[0], answers[1] if len(answers) > 1 else None
