@@ -72,6 +72,7 @@ class InProcessBus:
                 line.ready.notify_all()
             await asyncio.gather(*line.tasks)
             line.tasks = []
+            line.waiting.clear()
 
     def pending(self) -> int:
         return sum(len(line.waiting) + len(line.running) for line in self._lines.values())

@@ -5,6 +5,7 @@ is a fault that a person resolves.
 """
 
 import threading
+from contextlib import ExitStack
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -16,7 +17,7 @@ from gateway.ledger import note
 from gateway.ledger.head import HeadConflict, HeadFile, HeadKeeper, HeadMissing
 from gateway.ledger.note import Head, NoteError
 from gateway.ledger.sequencer import Sequencer
-from gateway.ledger.tree import EMPTY_ROOT, Tree, leaf_hash
+from gateway.ledger.tree import EMPTY_ROOT, HASH_BYTES, Tree, leaf_hash
 from gateway.ledger.verify import Verification, verify
 from gateway.store import Store
 from gateway.store.schema import ledger_entry, ledger_head, ledger_position
@@ -51,11 +52,16 @@ class Ledger:
     def sequence(self) -> int:
         """Gives positions to every entry that can have one; answers to how many."""
         with self._turn:
+            with self._store.read() as c:
+                if self._sequencer.idle(c):
+                    return 0
             total = 0
-            while given := self._store.write(self._sequencer.turn):
-                total += given
-                with self._store.read() as c:
-                    self._sequencer.settle(c)
+            more = True
+            while more:
+                turn = self._store.write(self._sequencer.turn)
+                self._sequencer.remember(turn)
+                total += turn.given
+                more = turn.more
             return total
 
     def sign_head(self) -> None:
@@ -91,15 +97,14 @@ class Ledger:
 
     def verify(self) -> Verification:
         """Checks everything up to the signed head, and the form of what is behind it. Never raises for what it finds."""
-        try:
-            with self._head.locked(), self._store.read() as c:
-                # under the lock: the head and the snapshot are of one moment
-                text = self._head.read()
-                return verify(c, text, self._signer.public_key(), self._origin)
-        except HeadMissing:
-            return Verification(
-                entries=0, covered=0, uncovered=0, root="", verified=False, faults=("the head file is missing",)
-            )
+        with ExitStack() as open_while_reading:
+            with self._head.locked():  # the head and the snapshot are of one moment; nobody waits for the reading
+                try:
+                    text = self._head.read()
+                except HeadMissing:
+                    text = None
+                c = open_while_reading.enter_context(self._store.read())
+            return verify(c, text, self._signer.public_key(), self._origin)
 
     def lag(self) -> int:
         """Entries without a position: a metric."""
@@ -132,9 +137,12 @@ def _grown(c: Connection, old: Head) -> Tree:
 
 def _at(c: Connection, old: Head) -> Tree:
     """The tree at the signed size. LedgerFault when the database cannot give the signed root."""
-    size = (c.scalar(select(func.max(ledger_position.c.position))) or 0) + 1
-    if old.size > 0 and (size < old.size or c.scalar(select(func.count()).select_from(ledger_position)) == 0):
+    last = c.scalar(select(func.max(ledger_position.c.position)))
+    if (0 if last is None else last + 1) < old.size:
         raise LedgerFault(f"the database is older than the signed head: {old.size} entries were signed")
+    signed_later: int = c.scalar(select(func.max(ledger_head.c.size))) or 0
+    if signed_later > old.size:
+        raise LedgerFault(f"the head file is older than the database: a head of {signed_later} was signed after it")
     near = c.execute(
         select(ledger_head.c.size, ledger_head.c.frontier)
         .where(ledger_head.c.size <= old.size)
@@ -142,7 +150,7 @@ def _at(c: Connection, old: Head) -> Tree:
         .limit(1)
     ).one_or_none()
     starts = [Tree()]
-    if near is not None and len(near.frontier) == 32 * near.size.bit_count():
+    if near is not None and len(near.frontier) == HASH_BYTES * near.size.bit_count():
         starts.insert(0, Tree.from_bytes(near.size, near.frontier))
     for tree in starts:
         for leaf in c.scalars(

@@ -4,15 +4,16 @@ There is one sequencer at a time. It MUST NOT change or drop an entry; one whose
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
-from sqlalchemy import Connection, Row, func, insert, select
+from sqlalchemy import Connection, Row, func, insert, or_, select
 
 from gateway.ledger.entry import FIRST_STEP
 from gateway.ledger.tree import leaf_hash
 from gateway.store.schema import ledger_entry, ledger_position
 
 BATCH = 500
-"""Entries looked at in one transaction: small, so that arrivals do not wait behind the sequencer."""
+"""New entries looked at in one transaction: small, so that arrivals do not wait behind the sequencer."""
 
 Candidate = Row[int, str, str, int, bytes]
 
@@ -24,25 +25,50 @@ _unsequenced = (
 )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Turn:
+    """What one transaction did, to be remembered once it is committed."""
+
+    given: int
+    seen_to: int
+    waiting: frozenset[int]
+    more: bool
+
+
 class Sequencer:
-    """Remembers up to where everything has a position, so that a turn costs what is new and not what there is."""
+    """Remembers up to where it has looked and what waits, so that a turn costs what is new and not what there is."""
 
     def __init__(self) -> None:
-        self._settled = 0  # every entry with a sequence up to here has a position
+        self._seen_to: int | None = None
+        self._waiting: frozenset[int] = frozenset()
 
-    def turn(self, c: Connection) -> int:
-        """Gives positions to what can have one, `BATCH` at most; answers to how many. For one write transaction."""
-        after = self._settled
-        while True:
-            rows: Sequence[Candidate] = c.execute(
-                _unsequenced.where(ledger_entry.c.sequence > after).limit(BATCH)
-            ).all()
-            ready = _in_order(rows, _last_steps(c, {row.chain for row in rows}))
-            if ready or len(rows) < BATCH:
-                break
-            after = rows[-1].sequence  # a whole batch waits for predecessors: look behind it
+    def idle(self, c: Connection) -> bool:
+        """In a snapshot: is there nothing new and nothing that waits? The first call reads the whole table."""
+        if self._seen_to is None:
+            first = c.scalar(
+                select(func.min(ledger_entry.c.sequence))
+                .outerjoin(ledger_position, ledger_position.c.entry_id == ledger_entry.c.id)
+                .where(ledger_position.c.entry_id.is_(None))
+            )
+            last: int = c.scalar(select(func.max(ledger_entry.c.sequence))) or 0
+            self._seen_to = last if first is None else first - 1
+        newest: int = c.scalar(select(func.max(ledger_entry.c.sequence))) or 0
+        return newest <= self._seen_to and not self._waiting
+
+    def turn(self, c: Connection) -> Turn:
+        """Gives positions to what can have one. For one write transaction, after `idle` was asked once."""
+        seen_to = self._seen_to or 0
+        new: Sequence[Candidate] = c.execute(_unsequenced.where(ledger_entry.c.sequence > seen_to).limit(BATCH)).all()
+        rows: Sequence[Candidate] = new
+        if self._waiting:
+            found = or_(
+                ledger_entry.c.sequence.in_(self._waiting), ledger_entry.c.sequence.in_([row.sequence for row in new])
+            )
+            rows = c.execute(_unsequenced.where(found)).all()
+        ready = _in_order(rows, _last_steps(c, {row.chain for row in rows}))
         if ready:
-            first = (c.scalar(select(func.max(ledger_position.c.position))) or 0) + 1 if _any_position(c) else 0
+            last = c.scalar(select(func.max(ledger_position.c.position)))
+            first = 0 if last is None else last + 1
             c.execute(
                 insert(ledger_position),
                 [
@@ -50,22 +76,17 @@ class Sequencer:
                     for at, row in enumerate(ready)
                 ],
             )
-        return len(ready)
-
-    def settle(self, c: Connection) -> None:
-        """Moves the mark, from a snapshot of what is committed. A position that was rolled back is never behind the mark."""
-        waiting = c.scalar(
-            select(func.min(ledger_entry.c.sequence))
-            .outerjoin(ledger_position, ledger_position.c.entry_id == ledger_entry.c.id)
-            .where(ledger_entry.c.sequence > self._settled, ledger_position.c.entry_id.is_(None))
+        return Turn(
+            given=len(ready),
+            seen_to=new[-1].sequence if new else seen_to,
+            waiting=frozenset(row.sequence for row in rows) - {row.sequence for row in ready},
+            more=len(new) == BATCH,
         )
-        if waiting is None:
-            waiting = (c.scalar(select(func.max(ledger_entry.c.sequence))) or 0) + 1
-        self._settled = waiting - 1
 
-
-def _any_position(c: Connection) -> bool:
-    return c.scalar(select(ledger_position.c.position).limit(1)) is not None
+    def remember(self, turn: Turn) -> None:
+        """After its commit, never before: a turn that was rolled back is looked at again."""
+        self._seen_to = turn.seen_to
+        self._waiting = turn.waiting
 
 
 def _last_steps(c: Connection, chains: Iterable[str]) -> dict[str, int]:
@@ -76,7 +97,7 @@ def _last_steps(c: Connection, chains: Iterable[str]) -> dict[str, int]:
         .where(ledger_entry.c.chain.in_(list(chains)))
         .group_by(ledger_entry.c.chain)
     )
-    return {chain: step for chain, step in rows}  # noqa: C416  typed rows do not make a dict
+    return {row[0]: row[1] for row in rows}
 
 
 def _in_order(rows: Sequence[Candidate], last: dict[str, int]) -> list[Candidate]:

@@ -45,14 +45,10 @@ class _Faults:
             self.texts.append(text)
 
 
-def verify(c: Connection, head_text: str, key: Ed25519PublicKey, origin: str) -> Verification:
-    """`c` is a snapshot, `head_text` the head file of the same moment."""
+def verify(c: Connection, head_text: str | None, key: Ed25519PublicKey, origin: str) -> Verification:
+    """`c` is a snapshot, `head_text` the head file of the same moment, None when it is missing."""
     faults = _Faults()
-    try:
-        head = note.read(head_text, key, origin)
-    except NoteError as error:
-        faults.add(f"head file: {error}")
-        head = None
+    head = _read_head(head_text, key, origin, faults)
     signed = _signed_heads(c, key, origin, head, faults)
     size = _walk(c, signed, faults)
     if head is not None and size < head.size:
@@ -68,6 +64,17 @@ def verify(c: Connection, head_text: str, key: Ed25519PublicKey, origin: str) ->
         verified=not faults.texts,
         faults=tuple(faults.texts),
     )
+
+
+def _read_head(head_text: str | None, key: Ed25519PublicKey, origin: str, faults: _Faults) -> Head | None:
+    if head_text is None:
+        faults.add("head file: missing")
+        return None
+    try:
+        return note.read(head_text, key, origin)
+    except NoteError as error:
+        faults.add(f"head file: {error}")
+        return None
 
 
 def _signed_heads(

@@ -54,4 +54,7 @@ def _upgrade(c: sqlite3.Connection) -> None:
     except BaseException:
         c.execute("ROLLBACK")
         raise
-    c.execute("COMMIT")
+    else:
+        c.execute("COMMIT")
+    finally:
+        connection.close()  # the bookkeeping; `c` stays open for its owner

@@ -3,6 +3,8 @@
 It MUST NOT delete what is not ended: DESIGN section 2, Keys. Who sets `ends_at` is the step that ends a thing; this only obeys.
 """
 
+from collections.abc import Iterable
+
 from sqlalchemy import Connection, delete, exists, or_, select, update
 
 from gateway.states import DELIVERY_OPEN, MESSAGE_MOVES
@@ -25,6 +27,11 @@ _needed = or_(
         decision.c.sealed_id == sealed.c.id,
     ),
 )
+
+
+def set_end(c: Connection, sealed_ids: Iterable[str], ends_at: str) -> None:
+    """From now on these may be swept at `ends_at`. For the step that ends a thing: a receipt, a person's decision."""
+    c.execute(update(sealed).where(sealed.c.id.in_(list(sealed_ids))).values(ends_at=ends_at))
 
 
 def sweep_ended(c: Connection, now: str) -> int:

@@ -124,7 +124,8 @@ class SqliteStore:
                 ).fetchone()  # the snapshot is taken here, not at the first question
                 yield c
             finally:
-                driver.execute("ROLLBACK")
+                if driver.in_transaction:
+                    driver.execute("ROLLBACK")
 
     def write(self, work: Callable[[Connection], T]) -> T:
         return self._writer.submit(work).result()
