@@ -1,0 +1,164 @@
+"""What the bytes of a FHIR message alone say: an Envelope, or a Refusal with code and place. Cheap, pure and total.
+
+It takes a Bundle of type message whose first entry is a MessageHeader, with any event. It must never validate the content (a message that
+is not valid R4 is held, not refused), look at a register, or put content into an issue.
+"""
+
+from collections.abc import Iterator
+from typing import Final
+
+from fhir_profiles import systems
+from fhir_profiles.fhir_json import FhirJsonError, JsonFault, decode
+from fhir_profiles.fhir_message import (
+    KIND,
+    Entry,
+    bundle_id,
+    entries_of,
+    establishment_of,
+    event_of,
+    header_id,
+    header_of,
+    object_of,
+    objects_of,
+    person_identifiers,
+    sender_of,
+    text_of,
+)
+from fhir_profiles.limits import MAX_ENTRIES
+from fhir_profiles.shapes import (
+    AcknowledgementMode,
+    Channel,
+    Envelope,
+    Issue,
+    Json,
+    PersonIdentifier,
+    Refusal,
+    RefusalCode,
+    Severity,
+)
+
+_HEADER: Final = "Bundle.entry[0].resource"
+_CODES: Final = {
+    JsonFault.SIZE: (RefusalCode.TOO_LARGE, "too-long"),
+    JsonFault.DEPTH: (RefusalCode.TOO_DEEP, "too-costly"),
+    JsonFault.ROOT: (RefusalCode.STRUCTURE_INVALID, "structure"),
+}
+_ISSUE_CODES: Final = {
+    RefusalCode.TYPE_UNSUPPORTED: "not-supported",
+    RefusalCode.SEGMENT_MISSING: "required",
+    RefusalCode.FIELD_MISSING: "required",
+    RefusalCode.TOO_LARGE: "too-costly",
+}
+_Problem = tuple[RefusalCode, str, str]
+
+
+def peek_fhir(channel: Channel, body: bytes) -> Envelope | Refusal:
+    """Read one message. Never raises: whatever the bytes are, the answer is an Envelope or a Refusal.
+
+    `channel` decides nothing here; it stands in the signature because every peek has it.
+    """
+    del channel
+    try:
+        bundle = decode(body)
+    except FhirJsonError as fault:
+        code, issue_code = _CODES.get(fault.code, (RefusalCode.UNREADABLE, "structure"))
+        return Refusal(code=code, issues=(_fatal(issue_code, "Bundle", str(fault)),))
+    entries = entries_of(bundle)
+    header = header_of(entries)
+    problem = next(_problems(bundle, header), None)
+    if problem is not None:
+        return _refusal(bundle, entries, problem)
+    assert header is not None
+    return _envelope(bundle, entries, header)
+
+
+def _problems(bundle: Json, header: Entry | None) -> Iterator[_Problem]:
+    """Give what is wrong, the worst first: (code, place, sentence without content)."""
+    if bundle.get("resourceType") != "Bundle":
+        yield RefusalCode.TYPE_UNSUPPORTED, "Bundle", "not a Bundle; supported is a Bundle of type message"
+    if bundle.get("type") != "message":
+        yield RefusalCode.TYPE_UNSUPPORTED, "Bundle.type", "this type of Bundle is not supported; supported is message"
+    entries = bundle.get("entry")
+    if isinstance(entries, list) and len(entries) > MAX_ENTRIES:
+        yield RefusalCode.TOO_LARGE, "Bundle.entry", f"more than {MAX_ENTRIES} entries"
+    if header is None:
+        yield RefusalCode.SEGMENT_MISSING, _HEADER, "a message begins with a MessageHeader (bdl-12)"
+        return
+    if not header_id(header):
+        yield (
+            RefusalCode.FIELD_MISSING,
+            f"{_HEADER}.id",
+            "a MessageHeader needs an id or a fullUrl, or a repeat cannot be told from a new message",
+        )
+    if not sender_of(header):
+        yield RefusalCode.FIELD_MISSING, f"{_HEADER}.source.endpoint", "MessageHeader.source.endpoint is required"
+    if not event_of(header):
+        yield RefusalCode.FIELD_MISSING, f"{_HEADER}.event", "MessageHeader.eventCoding or eventUri is required"
+
+
+def _envelope(bundle: Json, entries: tuple[Entry, ...], header: Entry) -> Envelope:
+    message_id = header_id(header)
+    source = object_of(header.resource.get("source"))
+    destination = next(iter(objects_of(header.resource.get("destination"))), {})
+    return Envelope(
+        kind=KIND,
+        event=event_of(header),
+        message_id=message_id,
+        key=(bundle_id(bundle, header), message_id),
+        sender=sender_of(header),
+        establishment=establishment_of(entries),
+        persons=_persons(entries),
+        acknowledgement=AcknowledgementMode.ORIGINAL,
+        processing_id="T" if _is_test(bundle) or _is_test(header.resource) else "P",
+        version="4.0.1",
+        sending_application=text_of(source.get("name")) or text_of(source.get("software")),
+        sending_facility=_identifier(header.resource.get("sender")),
+        receiving_application=text_of(destination.get("endpoint")),
+        receiving_facility=_identifier(destination.get("receiver")),
+    )
+
+
+def _persons(entries: tuple[Entry, ...]) -> tuple[PersonIdentifier, ...]:
+    found: dict[tuple[str, str], PersonIdentifier] = {}
+    for entry in entries:
+        if entry.kind == "Patient":
+            for identifier in person_identifiers(entry.resource, entry.path):
+                found.setdefault((identifier.system, identifier.value), identifier)
+    return tuple(found.values())
+
+
+def _is_test(resource: Json) -> bool:
+    """HTEST in meta.security marks test data (http://hl7.org/fhir/R4/resource.html#tag, HL7 v3-ActReason)."""
+    security = objects_of(object_of(resource.get("meta")).get("security"))
+    return any(label.get("system") == systems.ACT_REASON and label.get("code") == "HTEST" for label in security)
+
+
+def _identifier(reference: object) -> str:
+    return text_of(object_of(object_of(reference).get("identifier")).get("value"))
+
+
+def _refusal(bundle: Json, entries: tuple[Entry, ...], problem: _Problem) -> Refusal:
+    """Keep what can still be read, so that the answer can name the message."""
+    code, path, text = problem
+    issues = (_fatal(_ISSUE_CODES.get(code, "structure"), path, text),)
+    header = header_of(entries)
+    if header is None or bundle.get("resourceType") != "Bundle":
+        return Refusal(code=code, issues=issues)
+    known = _envelope(bundle, entries, header)
+    return Refusal(
+        code=code,
+        issues=issues,
+        kind=KIND,
+        message_id=known.message_id,
+        sender=known.sender,
+        processing_id=known.processing_id,
+        version=known.version,
+        sending_application=known.sending_application,
+        sending_facility=known.sending_facility,
+        receiving_application=known.receiving_application,
+        receiving_facility=known.receiving_facility,
+    )
+
+
+def _fatal(code: str, path: str, text: str) -> Issue:
+    return Issue(severity=Severity.FATAL, code=code, path=path, text=text)
