@@ -1,7 +1,6 @@
 """What the HTTP side needs of a gateway. `gateway.pipeline.Gateway` has it; tests may bring something smaller."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from adapters.contract import Arrival, Letter
@@ -12,12 +11,14 @@ from gateway.steps.receive import Received
 from gateway.store import Store
 
 
-@dataclass(frozen=True, kw_only=True)
-class MailboxItem:
+class MailboxItem(Protocol):
     """One line of a mailbox's list: an id and a time, nothing else."""
 
-    id: str
-    queued_at: str
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def queued_at(self) -> str: ...
 
 
 class Intake(Protocol):

@@ -57,6 +57,7 @@ class _Looked:
     names: Names
     key_index: bytes | None
     body_index: bytes
+    bundle_index: bytes | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,6 +103,7 @@ def _look(parts: Parts, arrival: Arrival) -> _Looked:
         ),
         key_index=parts.keys.index(f"message-key|{channel.format}", json.dumps(key)) if key else None,
         body_index=parts.keys.index("message-body", hashlib.sha256(arrival.body).hexdigest()),
+        bundle_index=parts.keys.index("bundle-id", key[0]) if key and channel.format == "fhir" else None,
     )
 
 
@@ -136,6 +138,8 @@ def _keep(c: Connection, parts: Parts, looked: _Looked) -> Received:
     before = c.execute(
         select(message.c.id, message.c.body_index, message.c.answer_id).where(message.c.key_index == looked.key_index)
     ).one_or_none()
+    if before is None and _is_bundle_id_used(c, looked):
+        return _reject(c, parts, looked, _verdict(Fault.ID_REUSED, "Bundle.id"))
     if before is None:
         return _accept(c, parts, looked, seen, judged)
     if before.body_index != looked.body_index:
@@ -145,13 +149,20 @@ def _keep(c: Connection, parts: Parts, looked: _Looked) -> Received:
     return Received(answer=stored[0], processed=stored[1], message_id=before.id, accepted=True, duplicate=True)
 
 
+def _is_bundle_id_used(c: Connection, looked: _Looked) -> bool:
+    """Bundle.id seen under another MessageHeader.id: ids are never used again. The reverse is a message sent again, and is taken."""
+    if looked.bundle_index is None:
+        return False
+    return c.execute(select(message.c.id).where(message.c.bundle_index == looked.bundle_index)).first() is not None
+
+
 def _compare_with_register(c: Connection, parts: Parts, looked: _Looked, seen: Envelope) -> str | _Verdict | None:
     """The establishment that the message is kept under (None only when the register is not asked), or why it is refused."""
     channel = looked.channel
     v2 = channel.format == "hl7v2"
     taken = DRY_RUN_PROCESSING_IDS if parts.dry_run else channel.processing_ids
     if seen.processing_id not in taken:
-        return _verdict(Fault.PROCESSING_ID_WRONG, "MSH-11")
+        return _verdict(Fault.PROCESSING_ID_WRONG, "MSH-11" if v2 else "Bundle.meta.tag")
     if not parts.register_checked:
         return seen.establishment
     client = find(c, looked.arrival.client)
@@ -162,7 +173,7 @@ def _compare_with_register(c: Connection, parts: Parts, looked: _Looked, seen: E
     sender_fits = not channel.senders or seen.sender in channel.senders
     kind_fits = client.may_send(seen.kind) and (not channel.kinds or seen.kind in channel.kinds)
     checks = (
-        (sender_fits, Fault.SENDER_UNKNOWN, "MSH-3" if v2 else "MessageHeader.source.endpoint"),
+        (sender_fits, Fault.SENDER_UNKNOWN, "MSH-3" if v2 else "Bundle.entry[0].resource.source.endpoint"),
         (kind_fits, Fault.KIND_NOT_REGISTERED, "MSH-9" if v2 else "Bundle.type"),
         (establishment is not None, Fault.ESTABLISHMENT_MISSING, ""),
         (establishment in client.establishments, Fault.ESTABLISHMENT_NOT_REGISTERED, ""),
@@ -203,6 +214,7 @@ def _accept(c: Connection, parts: Parts, looked: _Looked, seen: Envelope, establ
         kind=seen.kind,
         establishment=establishment,
         key_index=looked.key_index,
+        bundle_index=looked.bundle_index,
         body_id=body_id,
         answer_id=answer_id,
     )

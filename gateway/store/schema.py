@@ -107,6 +107,7 @@ message = Table(
     Column("sequence", Integer, primary_key=True, autoincrement=True),  # order of acceptance
     Column("id", Text, nullable=False, unique=True),
     Column("key_index", LargeBinary),  # HMAC of the message key; NULL for a rejected message, which claims no id
+    Column("bundle_index", LargeBinary),  # HMAC of a FHIR message's Bundle.id, which is never used again under another header
     Column("body_index", LargeBinary, nullable=False),  # HMAC of the bytes
     Column("client", Text, nullable=False),
     Column("channel", Text, nullable=False),
@@ -125,6 +126,7 @@ message = Table(
     Column("ended_at", Text),
     CheckConstraint(_one_of("state", MessageState), name="state"),
     UniqueConstraint("key_index"),
+    Index("ix_message_bundle_index", "bundle_index"),
     Index("ix_message_state", "state", "sequence"),
     Index("ix_message_person_id", "person_id", "sequence"),
     Index("ix_message_body_id", "body_id"),  # these on `sealed` ids are for retention, which must not read whole tables

@@ -136,6 +136,7 @@ def upgrade() -> None:
         sa.Column("sequence", sa.Integer(), autoincrement=True, nullable=False),
         sa.Column("id", sa.Text(), nullable=False),
         sa.Column("key_index", sa.LargeBinary(), nullable=True),
+        sa.Column("bundle_index", sa.LargeBinary(), nullable=True),
         sa.Column("body_index", sa.LargeBinary(), nullable=False),
         sa.Column("client", sa.Text(), nullable=False),
         sa.Column("channel", sa.Text(), nullable=False),
@@ -164,6 +165,7 @@ def upgrade() -> None:
     )
     op.create_index("ix_message_answer_id", "message", ["answer_id"], unique=False)
     op.create_index("ix_message_body_id", "message", ["body_id"], unique=False)
+    op.create_index("ix_message_bundle_index", "message", ["bundle_index"], unique=False)
     op.create_index("ix_message_person_id", "message", ["person_id", "sequence"], unique=False)
     op.create_index("ix_message_state", "message", ["state", "sequence"], unique=False)
     op.create_table(
