@@ -1,0 +1,231 @@
+"""The decision: may this recipient have this letter, now? Layers in the order of consent.md 3.3; a later layer can only narrow.
+
+1. integrity: the request fits the agreement, and the letter is about one person
+2. regime: what is anonymous is counted, and consent is not asked (nothing about a person leaves)
+3. the agreement itself: in force until `ends`
+4. each resource: what we do not understand stays back; unlabelled goes to direct care only
+5. consent, for each resource; where none speaks, `without_consent`
+6. the whole: hold over deny over permit; a letter without its person or without content does not leave
+
+Total: no data makes it raise. An error while deciding releases nothing. There is no clock: `as_of` is in the request.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from consent import labels, purposes
+from consent.fhir_consent import Judge, people
+from consent.graph import references
+from consent.reading import holds_key, label_of, text
+from consent.shapes import Agreement, Decision, Facts, Json, Outcome, Reason, Request, ResourceVote, Vote
+from consent.ternary import Match
+from consent.when import instant, span
+
+FRAME = frozenset(
+    # fmt: off
+    {
+        "Patient",
+        "Composition",
+        "Organization",
+        "Practitioner",
+        "PractitionerRole",
+        "Location",
+        "Provenance",
+        "MessageHeader",
+        "Bundle",
+        "Communication",
+        "Endpoint",
+        "Device",
+    }
+    # fmt: on
+)
+"""Types that frame a letter. When nothing else may leave, nothing leaves (a bare cover still says whom it is about, and to whom)."""
+WHOLE = frozenset({"Patient", "Composition"})
+"""Without these there is no letter."""
+AGGREGATES = frozenset({"MeasureReport", "Organization"})
+"""The only types a report about nobody is made of."""
+SENSITIVE_PERSON_PATHS = (
+    "Patient.address",
+    "Patient.telecom",
+    "Patient.generalPractitioner",
+    "Patient.managingOrganization",
+    "Patient.contact",
+)
+"""What never leaves about a person whose record PDS flags as sensitive."""
+
+RULES = {
+    "implied": "direct care: no consent on record speaks against it",
+    "no-consent": "no consent on record permits it, and this flow needs one",
+    "consent-permit": "a recorded consent permits it",
+    "consent-deny": "a recorded consent denies it",
+    "dissent": "the person has refused or withdrawn it",
+    "undecidable": "something that is not known could deny it",
+    "person-released": "a person with the right to looked at what is not known and released it",
+    "anonymous": "counted for a report about nobody; consent is not asked",
+    "aggregate": "a finished report about nobody",
+    "not-understood": "an implicit rule or a modifier that is not understood",
+    "unlabelled": "a resource without a label goes to direct care only",
+    "agreement-mismatch": "the request does not fit the agreement",
+    "agreement-ended": "the agreement has ended",
+    "several-people": "the letter is about more than one person",
+    "sensitive-person": "the person's record is flagged sensitive",
+    "subject-denied": "the person themselves may not be named, so nothing leaves",
+    "nothing-left": "nothing but the frame of the letter may leave",
+    "nothing-asked": "the letter holds no resource",
+    "conflict": "consents of different origin disagree; the denial stands",
+    "entered-in-error": "a consent was entered in error; somebody should confirm what holds",
+    "error": "an error while deciding; nothing is released",
+}
+"""Every rule a decision can name, in a sentence."""
+
+
+def decide(request: Request, facts: Facts, agreement: Agreement) -> Decision:
+    """Decide one letter for one recipient (DESIGN section 2, `decide`). Never raises on data."""
+    try:
+        return _decide(request, facts, agreement)
+    except Exception:  # noqa: BLE001 - INVARIANT: absent never widens; whatever went wrong, nothing is released
+        outcome = Outcome.HOLD if agreement.undecidable == "hold" else Outcome.WITHHOLD
+        return _decision(request, agreement, outcome, ["error"], ())
+
+
+def _decide(request: Request, facts: Facts, agreement: Agreement) -> Decision:
+    as_of = instant(request.as_of)
+    if as_of is None:
+        raise ValueError("as_of is not an instant")
+    if not _fits(request, agreement):
+        return _decision(request, agreement, Outcome.WITHHOLD, ["agreement-mismatch"], ())
+    if _has_ended(agreement, as_of) and not (_direct_care(agreement) and request.person_released):
+        outcome = Outcome.HOLD if _direct_care(agreement) else Outcome.WITHHOLD
+        return _decision(request, agreement, outcome, ["agreement-ended"], ())
+    if agreement.regime == "anonymous":
+        return _anonymous(request, facts, agreement)
+    if len(people(facts.resources)) > 1:
+        outcome = Outcome.HOLD if agreement.undecidable == "hold" else Outcome.WITHHOLD
+        return _decision(request, agreement, outcome, ["several-people"], ())
+    judge = Judge(request, facts, as_of)
+    votes = tuple(_vote(resource, judge, request, agreement) for resource in facts.resources)
+    outcome, rules = _whole(votes, facts.resources, request, agreement)
+    rules += ["conflict"] if judge.conflicts() else []
+    if any(text(item.consent, "status") == "entered-in-error" for item in facts.consents):
+        rules.append("entered-in-error")
+    sensitive = _is_sensitive_person(facts.resources)
+    return _decision(request, agreement, outcome, rules, votes, sensitive=sensitive)
+
+
+def _anonymous(request: Request, facts: Facts, agreement: Agreement) -> Decision:
+    """What is about a person is counted and never leaves; only a finished report, which is about nobody, is released.
+
+    INVARIANT: consent is not asked, because nothing that it could be about leaves: cells pass disclosure control first.
+    """
+    if not facts.resources or not all(_is_about_nobody(resource) for resource in facts.resources):
+        return _decision(request, agreement, Outcome.COUNTED, ["anonymous"], ())
+    votes = tuple(ResourceVote(resource=label_of(item), vote=Vote.PERMIT, rule="aggregate") for item in facts.resources)
+    return _decision(request, agreement, Outcome.RELEASE, ["aggregate"], votes)
+
+
+def _is_about_nobody(resource: Json) -> bool:
+    held = {"subject", "patient", "individual", "contained", "extension", "modifierExtension", "evaluatedResource"}
+    people_named = any(name.split("/", 1)[0] in ("Patient", "RelatedPerson", "Group") for name in references(resource))
+    return resource.get("resourceType") in AGGREGATES and held.isdisjoint(resource) and not people_named
+
+
+def _fits(request: Request, agreement: Agreement) -> bool:
+    purposes_fit = bool(request.purpose) and all(
+        any(purposes.covers(agreed, asked) is Match.YES for agreed in agreement.purpose) for asked in request.purpose
+    )
+    return (
+        purposes_fit
+        and request.letter == agreement.letter
+        and request.recipient.recipient_class == agreement.recipient_class
+        and request.action == agreement.action
+    )
+
+
+def _direct_care(agreement: Agreement) -> bool:
+    return agreement.without_consent == "implied"
+
+
+def _has_ended(agreement: Agreement, as_of: datetime) -> bool:
+    """`ends` is the last day on which the agreement holds."""
+    ends = agreement.text.get("ends", "")
+    last = span(ends) if ends else None
+    return last is not None and as_of >= last.end
+
+
+def _vote(resource: Json, judge: Judge, request: Request, agreement: Agreement) -> ResourceVote:
+    name = label_of(resource)
+    hold = agreement.undecidable == "hold"
+    voted = judge.vote(resource, agreement.without_consent, hold=hold)
+    if voted.vote is Vote.DENY:
+        return voted
+    if "implicitRules" in resource or holds_key(resource, frozenset({"modifierExtension"})):
+        if not hold or resource.get("resourceType") not in WHOLE:
+            return ResourceVote(resource=name, vote=Vote.DENY, rule="not-understood")
+        # Keeping these back would end the whole letter, which no consent has asked for: a person looks.
+        return voted if request.person_released else ResourceVote(resource=name, vote=Vote.HOLD, rule="not-understood")
+    if not _direct_care(agreement) and not labels.resource_labels(resource):
+        return ResourceVote(resource=name, vote=Vote.DENY, rule="unlabelled")
+    return voted
+
+
+def _is_sensitive_person(resources: Iterable[Json]) -> bool:
+    return any(item.get("resourceType") == "Patient" and labels.is_restricted(item) for item in resources)
+
+
+def _whole(
+    votes: Sequence[ResourceVote], resources: Sequence[Json], request: Request, agreement: Agreement
+) -> tuple[Outcome, list[str]]:
+    """From the votes to the letter: hold over deny over permit (consent.md 3.4b 11)."""
+    rules = sorted({vote.rule for vote in votes})
+    if not votes:
+        return Outcome.WITHHOLD, ["nothing-asked"]
+    denied = [resource for resource, vote in zip(resources, votes, strict=True) if vote.vote is Vote.DENY]
+    kept = [resource for resource, vote in zip(resources, votes, strict=True) if vote.vote is not Vote.DENY]
+    if any(resource.get("resourceType") in WHOLE for resource in denied):
+        return Outcome.WITHHOLD, [*rules, "subject-denied"]
+    if not any(_is_content(resource, resources) for resource in kept):
+        # Told to a person where it is not the person's own wish that empties the letter.
+        held = agreement.undecidable == "hold" and "not-understood" in rules
+        return (Outcome.HOLD if held else Outcome.WITHHOLD), [*rules, "nothing-left"]
+    if any(vote.vote is Vote.HOLD for vote in votes):
+        return Outcome.HOLD, rules
+    if _is_sensitive_person(resources) and not request.person_released:
+        outcome = Outcome.HOLD if _direct_care(agreement) else Outcome.WITHHOLD
+        return outcome, [*rules, "sensitive-person"]
+    return (Outcome.REDUCE if denied else Outcome.RELEASE), rules
+
+
+def _is_content(resource: Json, resources: Sequence[Json]) -> bool:
+    """A Communication is the content of a letter that has nothing else (a correction), and only its frame otherwise."""
+    kind = resource.get("resourceType")
+    if kind == "Communication":
+        return all(item.get("resourceType") in FRAME for item in resources)
+    return kind not in FRAME
+
+
+def _decision(
+    request: Request,
+    agreement: Agreement,
+    outcome: Outcome,
+    rules: Iterable[str],
+    votes: tuple[ResourceVote, ...],
+    *,
+    sensitive: bool = False,
+) -> Decision:
+    leaves = outcome in (Outcome.RELEASE, Outcome.REDUCE)
+    paths = tuple(item.path for item in agreement.fields) if leaves else ()
+    if sensitive:
+        paths = tuple(path for path in paths if not path.startswith(SENSITIVE_PERSON_PATHS))
+    return Decision(
+        outcome=outcome,
+        recipient_class=agreement.recipient_class,
+        agreement=agreement.name,
+        agreement_digest=agreement.digest,
+        letter=agreement.letter,
+        as_of=request.as_of,
+        reasons=tuple(Reason(rule=rule, text=RULES[rule]) for rule in rules),
+        votes=votes,
+        permitted=paths,
+        identifier_systems=agreement.identifier_systems if leaves else (),
+        withheld_marker=agreement.withheld_marker and outcome is Outcome.REDUCE,
+    )

@@ -1,0 +1,54 @@
+"""Provision.securityLabel against the labels of a resource (consent.md 3.4 d, 3.4b 1 and 6).
+
+Confidentiality is ordered: a permit covers its level and below, a deny its level and above. Sensitivity goes by subsumption. A permit must
+cover every label of the resource; one matched label is enough for a deny. A resource without any label counts as carrying every label.
+"""
+
+from collections.abc import Sequence
+
+from consent import codes
+from consent.reading import coding, obj, objects
+from consent.shapes import Coding, Json
+from consent.ternary import Match, all_of, any_of
+
+CONFIDENTIALITY = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality"
+_ORDER = {code: rank for rank, code in enumerate("ULMNRV")}
+
+
+def resource_labels(resource: Json) -> list[Coding]:
+    """What meta.security says. An entry that cannot be read is a label that nothing is known to cover."""
+    meta = obj(resource, "meta")
+    if "security" not in meta:
+        return []
+    found, readable = objects(meta, "security")
+    labels = [coding(item) for item in found]
+    return labels if readable else [*labels, Coding(system="", code="")]
+
+
+def is_restricted(resource: Json) -> bool:
+    """Does the resource itself carry confidentiality R or V (on a Patient: a record flagged sensitive by PDS)?"""
+    return any(item.system == CONFIDENTIALITY and item.code in ("R", "V") for item in resource_labels(resource))
+
+
+def match(stated: Sequence[Coding], labels: Sequence[Coding], subsumes: codes.Subsumes, *, permit: bool) -> Match:
+    if not labels:
+        return Match.NO if permit else Match.YES
+    silent = any(item.system == CONFIDENTIALITY for item in stated) and not any(
+        item.system == CONFIDENTIALITY for item in labels
+    )
+    if permit:
+        answer = all_of(any_of(_covers(rule, label, subsumes, permit=True) for rule in stated) for label in labels)
+        return min(answer, Match.UNKNOWN) if silent else answer
+    answer = any_of(_covers(rule, label, subsumes, permit=False) for rule in stated for label in labels)
+    return max(answer, Match.UNKNOWN) if silent else answer
+
+
+def _covers(rule: Coding, label: Coding, subsumes: codes.Subsumes, *, permit: bool) -> Match:
+    if rule.system == CONFIDENTIALITY and label.system == CONFIDENTIALITY:
+        stated, found = _ORDER.get(rule.code), _ORDER.get(label.code)
+        if stated is None or found is None:
+            return Match.UNKNOWN
+        return Match.YES if (found <= stated if permit else found >= stated) else Match.NO
+    if label.system and rule.system and CONFIDENTIALITY in (rule.system, label.system):
+        return Match.NO
+    return codes.covers(rule, label, subsumes)

@@ -1,0 +1,142 @@
+"""What is odd about a Consent, before it takes effect; and whether anything in it could permit. It decides nothing."""
+
+from collections.abc import Iterator, Sequence
+
+from consent import purposes
+from consent.parties import Directory
+from consent.provisions import DATA_ELEMENTS, SCOPE_ELEMENTS, Base, dialect
+from consent.reading import coding, holds_key, obj, objects, text
+from consent.shapes import Json, Reason
+from consent.ternary import Match
+from consent.when import bounds
+
+_KNOWN = frozenset({"id", "type", "provision", *SCOPE_ELEMENTS, *DATA_ELEMENTS})
+
+TEXTS = {
+    "dialect-mixed": "the policy rule and the type at the root say different things: it can deny, not permit",
+    "dialect-unknown": "neither a type at the root nor a policy rule that we read: it can deny, not permit",
+    "not-understood": "an implicit rule or modifier that we do not understand: it can deny, not permit",
+    "type-missing": "a nested provision without a type: it can deny, not permit",
+    "same-type": "a provision has the type of the one above it: it changes nothing, or something was meant that is not said",
+    "too-deep": "IHE PCF has one level of nested provisions; deeper ones are read by their stated type",
+    "unreachable": "a provision lies outside what the one above it covers, so it never applies",
+    "contradiction": "two provisions beside each other say opposite things of the same; the denial stands",
+    "dangling-actor": "an actor that resolves to nobody: for a denial that is unknown and holds letters of direct care",
+    "ends": "the period has an end; after it the agreement's default holds",
+    "never": "the period ends before it starts, so it never applies",
+    "unsupported": "an element that we do not read",
+    "unverified": "it asks to be verified and is not: it can deny, not permit",
+}
+
+
+def widens(consent: Json) -> bool:
+    """Could anything in this Consent permit? From a source without authority such a Consent is held for a person; a mere refusal is not."""
+    if text(consent, "status") != "active":
+        return False
+    base = dialect(consent).base
+    if base is Base.PERMIT:
+        return True
+    return any(node.get("type") != "deny" for node, _, depth in _provisions(consent) if depth > 0) or not _readable(
+        consent
+    )
+
+
+def _readable(consent: Json) -> bool:
+    if "provision" in consent and not isinstance(consent["provision"], dict):
+        return False
+    return all("provision" not in node or objects(node, "provision")[1] for node, _, _ in _provisions(consent))
+
+
+def _provisions(consent: Json) -> Iterator[tuple[Json, Json, int]]:
+    """Every provision with the one above it and its depth; the root is at 0."""
+    root = obj(consent, "provision")
+    waiting: list[tuple[Json, Json, int]] = [(root, {}, 0)] if root else []
+    while waiting:
+        node, above, depth = waiting.pop()
+        yield node, above, depth
+        waiting.extend((child, node, depth + 1) for child in objects(node, "provision")[0])
+
+
+def lint(consent: Json, directory: Sequence[Json] = ()) -> tuple[Reason, ...]:
+    """Remarks on one Consent, each rule once, sorted."""
+    found = set(_on_the_whole(consent))
+    known = Directory.of((*directory, *objects(consent, "contained")[0]))
+    pcf = dialect(consent).pcf
+    for node, above, depth in _provisions(consent):
+        found |= set(_on_a_provision(node, above, depth, pcf=pcf))
+        if any(_dangles(actor, consent, known) for actor in objects(node, "actor")[0]):
+            found.add("dangling-actor")
+        if _contradicts(objects(node, "provision")[0]):
+            found.add("contradiction")
+    return tuple(Reason(rule=rule, text=TEXTS[rule]) for rule in sorted(found))
+
+
+def _on_the_whole(consent: Json) -> Iterator[str]:
+    written = dialect(consent)
+    if written.contradictory:
+        yield "dialect-mixed"
+    elif written.base is Base.UNKNOWN:
+        yield "dialect-unknown"
+    if "implicitRules" in consent or holds_key(consent, frozenset({"modifierExtension"})):
+        yield "not-understood"
+    if any(check.get("verified") is not True for check in objects(consent, "verification")[0]):
+        yield "unverified"
+
+
+def _on_a_provision(node: Json, above: Json, depth: int, *, pcf: bool) -> Iterator[str]:
+    kind = node.get("type")
+    if depth and kind not in ("permit", "deny"):
+        yield "type-missing"
+    if depth and kind is not None and kind == above.get("type"):
+        yield "same-type"
+    if pcf and depth > 1:
+        yield "too-deep"
+    if set(node) - _KNOWN:
+        yield "unsupported"
+    period = obj(node, "period")
+    if period:
+        limits = bounds(period)
+        if limits.start >= limits.end:
+            yield "never"
+        elif "end" in period:
+            yield "ends"
+    if depth and _outside(node, above):
+        yield "unreachable"
+
+
+def _outside(node: Json, above: Json) -> bool:
+    if "period" in node and "period" in above:
+        inner, outer = bounds(obj(node, "period")), bounds(obj(above, "period"))
+        if inner.end <= outer.start or outer.end <= inner.start:
+            return True
+    stated, held = objects(above, "purpose")[0], objects(node, "purpose")[0]
+    if stated and held:
+        return all(
+            purposes.covers(coding(one), coding(other)) is Match.NO
+            and purposes.covers(coding(other), coding(one)) is Match.NO
+            for one in stated
+            for other in held
+        )
+    return False
+
+
+def _contradicts(siblings: Sequence[Json]) -> bool:
+    said = [
+        ({key: value for key, value in node.items() if key not in ("type", "id")}, node.get("type"))
+        for node in siblings
+    ]
+    return any(
+        one[0] == other[0] and one[1] != other[1] for place, one in enumerate(said) for other in said[place + 1 :]
+    )
+
+
+def _dangles(actor: Json, consent: Json, known: Directory) -> bool:
+    if "reference" not in actor:
+        return "role" not in actor
+    reference = obj(actor, "reference")
+    literal = text(reference, "reference")
+    if "identifier" in reference:
+        return False
+    if literal.startswith("#"):
+        return literal[1:] not in {text(item, "id") for item in objects(consent, "contained")[0]}
+    return not known.find(literal)
