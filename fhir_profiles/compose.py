@@ -1,0 +1,43 @@
+"""Compose: from a person's file to a letter's bundle, before anybody has decided who may know.
+
+The bundle keeps internal ids (`Type/id`) and carries labels; consent, minimisation and rendering come after. Total on data: whatever the file
+lacks is named in the letter and in `Composed.missing`. It must never invent, compute or round a clinical value.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from fhir_profiles.label import label_bundle
+from fhir_profiles.letters import LETTERS
+from fhir_profiles.letters.parts.closing import closed, with_followed
+from fhir_profiles.letters.parts.picture import picture_of
+from fhir_profiles.letters.report import missing_groups, write_report
+from fhir_profiles.shapes import Composed, Json, LetterContext, ReportFigures
+
+__all__ = ["LETTERS", "compose", "compose_report"]
+
+
+def _bundle(resources: Iterable[Json]) -> Json:
+    """Give the labelled Bundle; its type is settled by the wire."""
+    return label_bundle({"resourceType": "Bundle", "type": "collection", "entry": [{"resource": r} for r in resources]})
+
+
+def compose(letter: str, resources: Sequence[Json], context: LetterContext, as_of: str) -> Composed:
+    """Write a letter about one person from the current file.
+
+    `letter` is a name of `LETTERS` (but `report`), `as_of` an instant with offset. Raises ValueError for another name; never on data.
+    """
+    spec = LETTERS.get(letter)
+    if spec is None:
+        raise ValueError(f"there is no letter named {letter}")
+    picture = picture_of(resources, context, as_of)
+    missing = tuple(fact for fact in spec.required if not fact.present(picture))
+    written = spec.write(picture, missing)
+    return Composed(
+        bundle=_bundle(closed(with_followed(written, picture.file))),
+        missing=tuple(fact.name for fact in missing),
+    )
+
+
+def compose_report(report: ReportFigures) -> Composed:
+    """Write the security report from closed figures. Raises ValueError when the period is not a calendar month."""
+    return Composed(bundle=_bundle(write_report(report)), missing=missing_groups(report))

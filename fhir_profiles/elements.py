@@ -1,0 +1,112 @@
+"""Tolerant reading of FHIR JSON for facts and letters. It must never raise on a malformed element, and never change what it reads."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Final
+
+from fhir_profiles.shapes import Json
+
+ENTERED_IN_ERROR: Final = "entered-in-error"
+
+
+def as_object(value: Any) -> Json:
+    """Give the value when it is a JSON object, else an empty one."""
+    return value if isinstance(value, dict) else {}
+
+
+def as_objects(value: Any) -> tuple[Json, ...]:
+    """Give the JSON objects of a list, or the object itself as a list of one."""
+    items = value if isinstance(value, list | tuple) else [value]
+    return tuple(item for item in items if isinstance(item, dict))
+
+
+def as_text(value: Any) -> str:
+    """Give the string without surrounding blanks; anything else is empty."""
+    return value.strip() if isinstance(value, str) else ""
+
+
+def kind(resource: Json) -> str:
+    return as_text(resource.get("resourceType"))
+
+
+def name_of(resource: Json) -> str:
+    """Give `Type/id`."""
+    return f"{kind(resource)}/{as_text(resource.get('id'))}"
+
+
+def well_formed(resources: Iterable[Any]) -> tuple[Json, ...]:
+    """Give the resources that have a type and an id, the last version of each where one appears twice, in order of first appearance."""
+    found: dict[str, Json] = {}
+    for resource in resources:
+        if isinstance(resource, dict) and kind(resource) and as_text(resource.get("id")):
+            found[name_of(resource)] = resource
+    return tuple(found.values())
+
+
+def of_type(resources: Iterable[Json], *types: str) -> tuple[Json, ...]:
+    return tuple(resource for resource in resources if kind(resource) in types)
+
+
+def codings(concepts: Any) -> Iterator[Json]:
+    """Give every Coding of a CodeableConcept or of a list of them."""
+    for concept in as_objects(concepts):
+        yield from as_objects(concept.get("coding"))
+
+
+def codes(concepts: Any, system: str) -> tuple[str, ...]:
+    """Give the codes of one system in a CodeableConcept or a list of them."""
+    return tuple(
+        as_text(c.get("code")) for c in codings(concepts) if c.get("system") == system and as_text(c.get("code"))
+    )
+
+
+def words_of(concept: Any) -> str:
+    """Give what a person reads: the text of a CodeableConcept, else its first display, else its first code."""
+    for item in as_objects(concept):
+        text = as_text(item.get("text"))
+        if text:
+            return text
+    for member in ("display", "code"):
+        for coding in codings(concept):
+            if as_text(coding.get(member)):
+                return as_text(coding.get(member))
+    return ""
+
+
+def every_coding(value: Any) -> Iterator[Json]:
+    """Give every object below `value` that has a system and a code, wherever it stands."""
+    if isinstance(value, dict):
+        if isinstance(value.get("system"), str) and isinstance(value.get("code"), str):
+            yield value
+        for item in value.values():
+            yield from every_coding(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from every_coding(item)
+
+
+def referenced(reference: Any) -> str:
+    """Give `Type/id` of a Reference (versions left off), or an empty string."""
+    text = as_text(as_object(reference).get("reference"))
+    return text.split("/_history/")[0]
+
+
+def find(resources: Sequence[Json], reference: Any) -> Json | None:
+    """Give the resource that a Reference names among `resources`, or None."""
+    wanted = referenced(reference)
+    return next((resource for resource in resources if wanted and name_of(resource) == wanted), None)
+
+
+def identifier_value(identifiers: Any, system: str) -> str:
+    """Give the value of the first Identifier of a system that has not ended, or an empty string."""
+    for identifier in as_objects(identifiers):
+        ended = as_text(as_object(identifier.get("period")).get("end"))
+        if identifier.get("system") == system and as_text(identifier.get("value")) and not ended:
+            return as_text(identifier.get("value"))
+    return ""
+
+
+def in_error(resource: Json) -> bool:
+    """Say whether a resource was entered in error: such a one is no fact and goes into no letter."""
+    if as_text(resource.get("status")) == ENTERED_IN_ERROR:
+        return True
+    return any(as_text(c.get("code")) == ENTERED_IN_ERROR for c in codings(resource.get("verificationStatus")))

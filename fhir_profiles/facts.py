@@ -1,0 +1,373 @@
+"""Clinical facts that the line needs from a person's file: was this result explained, what was the last dose, who is the pharmacy.
+
+Pure and three-valued: what the file does not say is unknown, never assumed. It must never decide who may know.
+The caller gives the whole current file (FHIR resources with internal ids); times are FHIR text with an offset.
+
+Expected or unexpected (specification A 5.12, 5.13). A positive is *expected* when a prescription that was in force on the day of the test
+contains a substance that explains the group (`in_force.py`, `medicines.py`). It is *unexpected* when every medicine that was in force is
+known and none explains it. It is *unknown* when a medicine in force is not recognised, may explain it or not, or has dates that do not settle it.
+
+Confirmation. A confirmatory result of a group replaces the screening results of the same group from the same specimen; where either names no
+specimen, from the same day. Only a confirmatory result that found something out (positive or negative) does so.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Final
+
+from fhir_profiles import systems
+from fhir_profiles.care_plans import is_substance_misuse_plan
+from fhir_profiles.days import Days, days_of, instant_of, on_or_before
+from fhir_profiles.drug_tests import HEROIN_MARKER, Assay, Purpose, Result, assays_of, reports_by_observation
+from fhir_profiles.elements import (
+    as_object,
+    as_objects,
+    as_text,
+    every_coding,
+    find,
+    identifier_value,
+    in_error,
+    name_of,
+    of_type,
+    well_formed,
+    words_of,
+)
+from fhir_profiles.in_force import in_force
+from fhir_profiles.medicines import Contents, contents_of, is_substitute, medication_concepts
+from fhir_profiles.shapes import Json
+from fhir_profiles.terminology import SUBSTANCE_GROUPS
+
+__all__ = [
+    "SUBSTANCE_GROUPS",
+    "LastDose",
+    "Purpose",
+    "Test",
+    "expected",
+    "gp_practice",
+    "last_dose",
+    "nominated_pharmacy",
+]
+__all__ += ["on_substitute_medication", "prescription_for_supply", "release_postcode", "tests"]
+
+SUPERVISED: Final = "supervised"
+UNSUPERVISED: Final = "unsupervised"
+_MEDICATION_TYPES: Final = ("MedicationRequest", "MedicationStatement", "MedicationAdministration")
+DIAMORPHINE: Final = "diamorphine"
+_INPATIENT: Final = "inpatient"
+_ENDED: Final = frozenset({"stopped", "completed", "ended"})
+RECENT_DOSE_DAYS: Final = 3
+"""A dose of substitute medication in these days shows that the person is in treatment, whatever the prescriptions say."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Test:
+    """One drug test of one substance group.
+
+    `observation` is `Observation/<id>`, `taken` an ISO date (the day in London), `month` is `YYYY-MM`. `unexpected` is meant for
+    the security report: positive and not explained; None when that cannot be known; a negative is never unexpected.
+    """
+
+    __test__ = False  # it is no test case of pytest, whatever its name
+
+    observation: str
+    group: str
+    taken: str
+    month: str
+    purpose: Purpose
+    result: Result
+    unexpected: bool | None
+    in_intervention: bool
+    establishment: str | None
+    confirmatory: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class LastDose:
+    """The last dose that was given. `given` is FHIR text as recorded; `amount` keeps its digits; None and "" mean: nobody wrote it down."""
+
+    administration: str
+    given: str
+    medicine: str
+    amount: Decimal | int | None
+    unit: str
+    text: str
+    supervised: bool | None
+
+
+class _Medicines:
+    """The medicines of a file, each read once."""
+
+    def __init__(self, resources: Sequence[Json]) -> None:
+        self._rows: tuple[tuple[Json, Contents], ...] = tuple(
+            (resource, contents_of(resource, resources)) for resource in of_type(resources, *_MEDICATION_TYPES)
+        )
+
+    def explain(self, group: str, analyte: str, day: Days) -> bool | None:
+        """Say whether a positive of this group on this day is explained."""
+        doubt = False
+        for resource, contents in self._rows:
+            covered = in_force(resource, day)
+            if covered is False:
+                continue
+            explains = group in contents.explains
+            if analyte == HEROIN_MARKER:
+                explains = explains and DIAMORPHINE in contents.names
+            if explains and covered:
+                return True
+            doubt = doubt or explains or group in contents.may_explain or not contents.names
+        return None if doubt else False
+
+    def intervention(self, day: Days) -> bool:
+        """Say whether a substance misuse medicine was in force on this day, for certain."""
+        return any(contents.treats and in_force(row, day) is True for row, contents in self._rows)
+
+    def substitute_prescribed(self, group: str, day: Days) -> bool:
+        """Say whether substitute medication that this very group tests for was in force on this day, for certain."""
+        return any(c.substitute and group in c.explains and in_force(row, day) is True for row, c in self._rows)
+
+
+def _plan_active(resources: Sequence[Json], day: Days) -> bool:
+    """Say whether a substance misuse care plan was active on this day; an active plan without dates is active."""
+    for plan in of_type(resources, "CarePlan"):
+        status = as_text(plan.get("status"))
+        if (
+            in_error(plan)
+            or status not in {"active", "completed", "on-hold"}
+            or not is_substance_misuse_plan(plan, resources)
+        ):
+            continue
+        period = as_object(plan.get("period"))
+        start, end = days_of(period.get("start")) or days_of(plan.get("created")), days_of(period.get("end"))
+        begun = on_or_before(start, day) if start is not None else status == "active"
+        lasts = on_or_before(day, end) if end is not None else status == "active"
+        if begun and lasts:
+            return True
+    return False
+
+
+def _superseded(assay: Assay, group: str, confirmed: Mapping[str, Sequence[Assay]]) -> bool:
+    """Say whether a confirmatory result of the same group and specimen (or day) replaces this screening result."""
+    if assay.confirmatory:
+        return False
+    for other in confirmed.get(group, ()):
+        if assay.specimen and other.specimen:
+            if assay.specimen == other.specimen:
+                return True
+        elif assay.days is not None and assay.days == other.days:
+            return True
+    return False
+
+
+def _assays(resources: Sequence[Json]) -> Iterator[Assay]:
+    reports = reports_by_observation(resources)
+    for observation in of_type(resources, "Observation"):
+        yield from assays_of(observation, reports.get(name_of(observation), ()))
+
+
+def tests(resources: Sequence[Json]) -> tuple[Test, ...]:
+    """Give the drug tests of a person's whole current file, in the order of the file.
+
+    A test whose day is not known to the day belongs to no month and is left out, and so is a screening result that was confirmed or refuted.
+    """
+    file = well_formed(resources)
+    found = tuple(_assays(file))
+    confirmed: dict[str, list[Assay]] = {}
+    for assay in found:
+        if assay.confirmatory and assay.result != "unknown":
+            for group in assay.groups:
+                confirmed.setdefault(group, []).append(assay)
+    medicines = _Medicines(file)
+    return tuple(
+        _test(assay, group, medicines, file)
+        for assay in found
+        for group in assay.groups
+        if assay.days is not None and assay.days.first == assay.days.last and not _superseded(assay, group, confirmed)
+    )
+
+
+def _test(assay: Assay, group: str, medicines: _Medicines, file: Sequence[Json]) -> Test:
+    assert assay.days is not None
+    unexpected: bool | None = None
+    if assay.result == "negative":
+        unexpected = False
+    elif assay.result == "positive":
+        explained = medicines.explain(group, assay.analyte, assay.days)
+        unexpected = None if explained is None else not explained
+    taken = assay.days.first.isoformat()
+    return Test(
+        observation=assay.observation,
+        group=group,
+        taken=taken,
+        month=taken[:7],
+        purpose=assay.purpose,
+        result=assay.result,
+        unexpected=unexpected,
+        in_intervention=medicines.intervention(assay.days) or _plan_active(file, assay.days),
+        establishment=assay.establishment,
+        confirmatory=assay.confirmatory,
+    )
+
+
+def expected(observation: Json, resources: Sequence[Json]) -> bool | None:
+    """Say whether a result was to be expected from what was prescribed on the day of the test.
+
+    Positive: explained by a prescription in force. Negative: True, but False when substitute medication that this group tests for was
+    in force (a sign for the prescriber, never for security). None: it cannot be known, or the Observation is no drug test with a result.
+    """
+    file = well_formed(resources)
+    reports = reports_by_observation(file).get(name_of(observation), ())
+    medicines = _Medicines(file)
+    answers = [
+        _expected(assay, group, medicines) for assay in assays_of(observation, reports) for group in assay.groups
+    ]
+    if not answers or None in answers:
+        return None
+    return all(answers)
+
+
+def _expected(assay: Assay, group: str, medicines: _Medicines) -> bool | None:
+    if assay.days is None or assay.result == "unknown":
+        return None
+    if assay.result == "negative":
+        return not medicines.substitute_prescribed(group, assay.days)
+    return medicines.explain(group, assay.analyte, assay.days)
+
+
+def in_intervention(resources: Sequence[Json], day: str) -> bool:
+    """Say whether the person was in a clinical intervention on a day: a substance misuse medicine or care plan, active for certain."""
+    file = well_formed(resources)
+    days = days_of(day)
+    return days is not None and (_Medicines(file).intervention(days) or _plan_active(file, days))
+
+
+def supervised(resource: Json) -> bool | None:
+    """Say whether a dose was supervised: the local supervision code, wherever a mapping put it. None when nobody wrote it or both are there."""
+    said = {as_text(c.get("code")) for c in every_coding(resource) if c.get("system") == systems.SUPERVISION}
+    if said == {SUPERVISED}:
+        return True
+    return False if said == {UNSUPERVISED} else None
+
+
+def given_at(administration: Json) -> str:
+    """Give when a dose was given, as written: effectiveDateTime, else the end or the start of effectivePeriod."""
+    period = as_object(administration.get("effectivePeriod"))
+    for value in (administration.get("effectiveDateTime"), period.get("end"), period.get("start")):
+        if instant_of(value) is not None:
+            return as_text(value)
+    return ""
+
+
+def last_administration(resources: Sequence[Json], as_of: str, names: frozenset[str] | None = None) -> Json | None:
+    """Give the MedicationAdministration of the last dose given up to `as_of`: of substitute medication, or of the substances in `names`."""
+    file = well_formed(resources)
+    until = instant_of(as_of)
+    best: tuple[Any, Json] | None = None
+    for administration in of_type(file, "MedicationAdministration"):
+        moment = instant_of(given_at(administration))
+        if as_text(administration.get("status")) not in {"completed", "in-progress"} or moment is None:
+            continue
+        contents = contents_of(administration, file)
+        relevant = bool(contents.names & names) if names is not None else contents.substitute
+        if relevant and (until is None or moment <= until) and (best is None or moment >= best[0]):
+            best = (moment, administration)
+    return best[1] if best else None
+
+
+def dose_of(administration: Json, resources: Sequence[Json]) -> LastDose:
+    """Read one administration as a dose; nothing is computed from it."""
+    dosage = as_object(administration.get("dosage"))
+    dose = as_object(dosage.get("dose"))
+    value = dose.get("value")
+    amount = value if isinstance(value, int | Decimal) and not isinstance(value, bool) else None
+    return LastDose(
+        administration=name_of(administration),
+        given=given_at(administration),
+        medicine=next((words for words in map(words_of, medication_concepts(administration, resources)) if words), ""),
+        amount=amount,
+        unit=as_text(dose.get("unit")) or as_text(dose.get("code")),
+        text=as_text(dosage.get("text")),
+        supervised=supervised(administration),
+    )
+
+
+def last_dose(resources: Sequence[Json], as_of: str) -> LastDose | None:
+    """Give the last dose of substitute medication that was given up to `as_of`, or None when the file has none."""
+    file = well_formed(resources)
+    administration = last_administration(file, as_of)
+    return dose_of(administration, file) if administration is not None else None
+
+
+def current(resource: Json, as_of: str) -> bool:
+    """Say whether a prescription or statement stands at `as_of`: not stopped, not clearly over, not clearly in the future. Doubt counts as current."""
+    days = days_of(as_of)
+    if in_error(resource) or as_text(resource.get("status")) in _ENDED:
+        return False
+    return days is None or in_force(resource, days) is not False
+
+
+def on_substitute_medication(resources: Sequence[Json], as_of: str) -> bool:
+    """Say whether the person is on substitute medication at `as_of`, for safety: doubt counts as yes, because silence can kill.
+
+    Yes when such a prescription stands, or ended no earlier than that day, or a dose was given in the three days before.
+    """
+    file = well_formed(resources)
+    day = days_of(as_of)
+    for request in of_type(file, "MedicationRequest", "MedicationStatement"):
+        covered = day is not None and in_force(request, day) is True
+        if is_substitute(request, file) and (covered or current(request, as_of)):
+            return True
+    last = last_administration(file, as_of)
+    given = days_of(given_at(last)) if last is not None else None
+    until = given.plus(RECENT_DOSE_DAYS) if given is not None else None
+    return bool(on_or_before(day, until))
+
+
+def prescription_for_supply(request: Json) -> bool:
+    """Say whether a community pharmacy could ever supply it: an inpatient prescription is administered in custody and no copy goes out."""
+    concepts = [as_text(c.get("code")) for c in every_coding(request.get("category"))]
+    return _INPATIENT not in concepts
+
+
+def _patient(resources: Sequence[Json]) -> Json:
+    return next(iter(of_type(well_formed(resources), "Patient")), {})
+
+
+def _organisation_code(reference: Any, resources: Sequence[Json]) -> str:
+    """Give the ODS code that a Reference carries itself, or that the Organization it names has."""
+    code = identifier_value(as_object(reference).get("identifier"), systems.ODS)
+    organisation = find(resources, reference)
+    return code or identifier_value(as_object(organisation).get("identifier"), systems.ODS)
+
+
+def _only(values: Iterator[str]) -> str | None:
+    """Give the one value there is; None when there is none, or when there are several that differ: never a nearest guess."""
+    found = {value.upper() for value in values if value}
+    return found.pop() if len(found) == 1 else None
+
+
+def nominated_pharmacy(resources: Sequence[Json]) -> str | None:
+    """Give the ODS code of the one nominated pharmacy of the Patient (UK Core extension NominatedPharmacy)."""
+    extensions = as_objects(_patient(resources).get("extension"))
+    nominated = (e for e in extensions if e.get("url") == systems.UK_CORE_NOMINATED_PHARMACY)
+    return _only(_organisation_code(e.get("valueReference"), resources) for e in nominated)
+
+
+def gp_practice(resources: Sequence[Json]) -> str | None:
+    """Give the ODS code of the one general practice of the Patient (Patient.generalPractitioner)."""
+    references = as_objects(_patient(resources).get("generalPractitioner"))
+    return _only(_organisation_code(reference, resources) for reference in references)
+
+
+def release_addresses(patient: Json) -> tuple[Json, ...]:
+    """Give the home addresses that have not ended: where the person goes on release."""
+    return tuple(
+        address
+        for address in as_objects(patient.get("address"))
+        if address.get("use") == "home" and not as_text(as_object(address.get("period")).get("end"))
+    )
+
+
+def release_postcode(resources: Sequence[Json]) -> str | None:
+    """Give the one postcode of the release address, capitals and single blanks, or None."""
+    return _only(" ".join(as_text(a.get("postalCode")).split()) for a in release_addresses(_patient(resources)))

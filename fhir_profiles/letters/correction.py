@@ -1,0 +1,70 @@
+"""Correction: the release that an earlier letter reported did not happen. It says which letter and what to do, and nothing clinical.
+
+It must never repeat, add or change anything clinical: who acted on the earlier letter has it, and nobody else learns it here.
+"""
+
+from typing import Final
+
+from fhir_profiles.letters.parts.identity import CONTACT, WHO
+from fhir_profiles.letters.parts.labels_of_ours import CONFIDENTIAL
+from fhir_profiles.letters.parts.notice import DELIVERY_ID, establishment, notice
+from fhir_profiles.letters.parts.picture import Picture
+from fhir_profiles.letters.parts.spec import Letter, Missing, RequiredFact
+from fhir_profiles.profiles.notice import letter_concept
+from fhir_profiles.shapes import Event, Json
+
+TITLE: Final = "Correction: the reported release did not happen"
+_IDENTITY: Final = ("resourceType", "id", "meta", "identifier", "name", "gender", "birthDate")
+"""Enough to find the right person, and no more: no address, no telephone, no practitioner."""
+
+
+def who(patient: Json) -> Json:
+    """Copy of the Patient that only says who it is."""
+    return {key: patient[key] for key in _IDENTITY if key in patient}
+
+
+def _sentences(picture: Picture) -> tuple[str, ...]:
+    context = picture.context
+    place = context.establishment_name or context.establishment
+    letter = f"letter {context.corrects}" if context.corrects else "an earlier letter"
+    when = f" for {context.occurred}" if context.occurred else ""
+    return (
+        f"The release from {place or 'prison'}{when} that {letter} reported is withdrawn: it did not happen, or was reversed. The person is in custody.",
+        f"Do not act further on {letter}. Mark it as withdrawn in your record, and do not delete it.",
+        "If you have booked, prescribed or supplied anything because of it, stop that and tell the establishment at once.",
+        "When the person is released, a new handover follows.",
+    )
+
+
+def write(picture: Picture, missing: Missing) -> tuple[Json, ...]:
+    sentences = (*_sentences(picture), *(f"Not in this letter: {fact.text}" for fact in missing))
+    note = notice(
+        picture,
+        letter=letter_concept("correction", TITLE),
+        priority="urgent",
+        sentences=sentences,
+        labels=CONFIDENTIAL,
+    )
+    if picture.context.corrects:
+        note["about"] = [{"identifier": {"system": DELIVERY_ID, "value": picture.context.corrects}}]
+    return (note, who(picture.patient), establishment(picture))
+
+
+LETTER: Final = Letter(
+    name="correction",
+    title=TITLE,
+    events=(Event.RELEASE_CANCELLED,),
+    wires=("fhir-message", "fhir-collection"),
+    whole_picture=False,
+    required=(
+        *WHO,
+        CONTACT,
+        RequiredFact(
+            name="corrected-letter",
+            heading="Corrected letter",
+            text="The letter that is corrected is not named.",
+            present=lambda p: bool(p.context.corrects),
+        ),
+    ),
+    write=write,
+)

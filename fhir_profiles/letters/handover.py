@@ -1,0 +1,283 @@
+"""Handover: what the community treatment provider needs on the day a person is released, from what came in before.
+
+A whole picture, as a FHIR document with record standard headings. What the file does not hold is named, never invented; risk is never left
+out (R075); a mandatory test is never in it (R118). It must never be delayed or thinned because something is missing.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from fhir_profiles import facts
+from fhir_profiles.days import days_of
+from fhir_profiles.drug_tests import CONFIRMATORY
+from fhir_profiles.elements import as_objects, codes, name_of
+from fhir_profiles.letters.parts import selection
+from fhir_profiles.letters.parts.headings import Section, missing_json, section_json
+from fhir_profiles.letters.parts.identity import CONTACT, WHO
+from fhir_profiles.letters.parts.labels_of_ours import RESTRICTED
+from fhir_profiles.letters.parts.notice import ESTABLISHMENT, establishment, notice
+from fhir_profiles.letters.parts.picture import Picture
+from fhir_profiles.letters.parts.spec import Letter, Missing, RequiredFact
+from fhir_profiles.profiles import handover_composition
+from fhir_profiles.profiles.notice import letter_concept
+from fhir_profiles.shapes import Event, Json
+from fhir_profiles.systems import TEST_METHOD
+
+TITLE: Final = "Substance misuse handover on release from prison"
+PRESUMPTIVE: Final = "Presumptive: this is not a confirmatory result."
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Part:
+    """One clinical section: its heading, what it takes from the file, and what it says when that is nothing."""
+
+    code: str
+    title: str
+    pick: Callable[[Picture], tuple[Json, ...]]
+    empty: str
+
+
+_PARTS: Final = (
+    _Part(
+        code="risk-information",
+        title="Risk",
+        pick=selection.risk_flags,
+        empty="No risk flag is in the file. That is not a finding of no risk.",
+    ),
+    _Part(
+        code="active-medications",
+        title="Substitute medication",
+        pick=selection.substitute_medication,
+        empty="No current substitute medication is in the file.",
+    ),
+    _Part(
+        code="treatments-and-interventions",
+        title="Last dose given",
+        pick=selection.last_dose,
+        empty="No dose of substitute medication is recorded as given.",
+    ),
+    _Part(
+        code="discontinued-medications",
+        title="Substitute medication that ended lately",
+        pick=selection.ended_substitute_medication,
+        empty="None in the file.",
+    ),
+    _Part(
+        code="active-medications",
+        title="Other current medication",
+        pick=selection.other_medication,
+        empty="No other current medication is in the file.",
+    ),
+    _Part(
+        code="test-result",
+        title="Drug test results",
+        pick=selection.drug_tests_and_reports,
+        empty="No clinical drug test result is in the file.",
+    ),
+    _Part(
+        code="assessment-scales",
+        title="Assessment scores",
+        pick=selection.scores,
+        empty="No assessment score is in the file.",
+    ),
+    _Part(
+        code="allergies-and-adverse-reaction",
+        title="Allergies",
+        pick=selection.allergies,
+        empty="Nothing about allergies is in the file. That is not a finding of no allergy.",
+    ),
+    _Part(code="diagnoses", title="Conditions", pick=selection.conditions, empty="No condition is in the file."),
+    _Part(
+        code="plan-and-requested-actions",
+        title="Care plan",
+        pick=selection.care_plan,
+        empty="No current care plan is in the file.",
+    ),
+    _Part(
+        code="appointment",
+        title="Appointments after release",
+        pick=selection.appointments,
+        empty="No appointment after release is in the file.",
+    ),
+    _Part(
+        code="general-practitioner-practice",
+        title="General practice",
+        pick=selection.general_practice,
+        empty="No one general practice is named in the file.",
+    ),
+)
+"""The sections in the order in which a reader acts on them: risk and medicines first."""
+
+
+def _sentences(picture: Picture, missing: Missing) -> tuple[str, ...]:
+    context = picture.context
+    place = context.establishment_name or context.establishment
+    when = f" at {context.occurred}" if context.occurred else ""
+    said = [f"Release from {place}{when}." if place else f"Release from prison{when}."]
+    if context.provisional:
+        said.append(
+            "Provisional: the message that reported this did not say clearly that it was a release. "
+            "Act on it as a release; a correction follows if it was none."
+        )
+    earlier = context.not_contained
+    said.append(
+        "No earlier message about this person waits outside it."
+        if earlier == 0
+        else f"Earlier messages that it does not contain: {earlier}. They wait for a person and follow when they are settled."
+    )
+    if missing:
+        said.append(f"Facts that it should hold and does not: {len(missing)}. They are named in the section Missing.")
+    return tuple(said)
+
+
+def _marked(observation: Json) -> Json:
+    """Say `presumptive` in the data of a drug test that is not confirmatory (R119); nothing else of it changes."""
+    if CONFIRMATORY in codes(observation.get("method"), TEST_METHOD):
+        return observation
+    return {**observation, "note": [{"text": PRESUMPTIVE}, *as_objects(observation.get("note"))]}
+
+
+def _composition(picture: Picture, sections: list[Section], missing: Missing) -> Json:
+    context = picture.context
+    event: Json = {"code": [{"text": "Release from prison"}]}
+    if context.occurred and days_of(context.occurred) is not None:
+        event["period"] = {"start": context.occurred}
+    written = tuple(section_json(section) for section in sections)
+    named = missing_json(missing)
+    composition = handover_composition.build(
+        kind=letter_concept("handover", TITLE),
+        title=TITLE,
+        provisional=context.provisional,
+        date=picture.as_of,
+        subject=name_of(picture.patient),
+        author=ESTABLISHMENT,
+        event=event,
+        sections=(*written, named) if named else written,
+    )
+    return {**composition, "meta": RESTRICTED}
+
+
+def write(picture: Picture, missing: Missing) -> tuple[Json, ...]:
+    """Write the Composition first, then the Patient, then what the sections hold, in their order."""
+    sentences = _sentences(picture, missing)
+    kind = letter_concept("handover", TITLE)
+    note = notice(picture, letter=kind, priority="urgent", sentences=sentences, labels=RESTRICTED)
+    sender = establishment(picture)
+    sections = [Section(code="handover-details", title="Handover details", entries=(name_of(note),))]
+    entries = [note]
+    tests = {name_of(test) for test in picture.drug_tests}
+    for part in _PARTS:
+        picked = part.pick(picture)
+        names = tuple(name_of(resource) for resource in picked)
+        sections.append(Section(code=part.code, title=part.title, entries=names, empty=part.empty))
+        entries += [_marked(resource) if name_of(resource) in tests else resource for resource in picked]
+    sections.append(Section(code="contact-for-further-information", title="Contact", entries=(ESTABLISHMENT,)))
+    return (_composition(picture, sections, missing), picture.patient, *entries, sender)
+
+
+def _dose(picture: Picture) -> facts.LastDose | None:
+    return facts.last_dose(picture.file, picture.as_of)
+
+
+def _dose_known(picture: Picture) -> bool:
+    """Say whether a last dose is in the file, or none is to be expected."""
+    return _dose(picture) is not None or not selection.in_substitute_treatment(picture)
+
+
+def _amount_known(picture: Picture) -> bool:
+    dose = _dose(picture)
+    return dose is None or dose.amount is not None or bool(dose.text)
+
+
+def _supervision_known(picture: Picture) -> bool:
+    dose = _dose(picture)
+    return dose is None or dose.supervised is not None
+
+
+REQUIRED: Final[Missing] = (
+    *WHO,
+    CONTACT,
+    RequiredFact(
+        name="release-address",
+        heading="Release address",
+        text="No release address is in the file.",
+        present=lambda p: bool(facts.release_addresses(p.patient)),
+    ),
+    RequiredFact(
+        name="risk",
+        heading="Risk",
+        text="No risk flag is in the file. Ask: that is not a finding of no risk.",
+        present=lambda p: bool(selection.risk_flags(p)),
+    ),
+    RequiredFact(
+        name="substitute-medication",
+        heading="Substitute medication",
+        text="No current substitute medication is in the file. Ask before concluding that there is none.",
+        present=lambda p: bool(selection.substitute_medication(p)),
+    ),
+    RequiredFact(
+        name="last-dose",
+        heading="Last dose given",
+        text="The person is in substitute treatment and no dose given is in the file. Ask before giving any dose.",
+        present=_dose_known,
+    ),
+    RequiredFact(
+        name="last-dose-amount",
+        heading="Amount of the last dose",
+        text="The amount of the last dose is not recorded. Ask before giving any dose.",
+        present=_amount_known,
+    ),
+    RequiredFact(
+        name="last-dose-supervision",
+        heading="Supervision of the last dose",
+        text="Whether the last dose was supervised is not recorded.",
+        present=_supervision_known,
+    ),
+    RequiredFact(
+        name="test-results",
+        heading="Drug test results",
+        text="No clinical drug test result is in the file.",
+        present=lambda p: bool(p.drug_tests),
+    ),
+    RequiredFact(
+        name="allergies",
+        heading="Allergies",
+        text="Nothing about allergies is in the file, not even that there are none.",
+        present=lambda p: bool(selection.allergies(p)),
+    ),
+    RequiredFact(
+        name="conditions",
+        heading="Conditions",
+        text="No condition is in the file.",
+        present=lambda p: bool(selection.conditions(p)),
+    ),
+    RequiredFact(
+        name="care-plan",
+        heading="Care plan",
+        text="No current care plan is in the file.",
+        present=lambda p: bool(selection.care_plan(p)),
+    ),
+    RequiredFact(
+        name="appointment",
+        heading="Appointment after release",
+        text="No appointment after release is in the file.",
+        present=lambda p: bool(selection.appointments(p)),
+    ),
+    RequiredFact(
+        name="general-practice",
+        heading="General practice",
+        text="The file names no general practice, or more than one.",
+        present=lambda p: facts.gp_practice(p.file) is not None,
+    ),
+)
+
+LETTER: Final = Letter(
+    name="handover",
+    title=TITLE,
+    events=(Event.RELEASE, Event.RELEASE_UNCLEAR),
+    wires=("fhir-document", "fhir-message", "fhir-collection"),
+    whole_picture=True,
+    required=REQUIRED,
+    write=write,
+)

@@ -1,0 +1,36 @@
+"""The facts that every letter about a person needs: who it is about and whom to ask."""
+
+from typing import Final
+
+from fhir_profiles.elements import as_objects, as_text, identifier_value
+from fhir_profiles.letters.parts.picture import Picture
+from fhir_profiles.letters.parts.spec import Missing, RequiredFact
+from fhir_profiles.systems import NHS_NUMBER
+
+
+def _named(picture: Picture) -> bool:
+    return any(
+        as_text(name.get("family")) or as_text(name.get("text")) for name in as_objects(picture.patient.get("name"))
+    )
+
+
+def _numbered(picture: Picture) -> bool:
+    return bool(identifier_value(picture.patient.get("identifier"), NHS_NUMBER))
+
+
+WHO: Final[Missing] = (
+    RequiredFact(name="name", heading="Name", text="The name is not in the file.", present=_named),
+    RequiredFact(name="nhs-number", heading="NHS number", text="The NHS number is not in the file.", present=_numbered),
+    RequiredFact(
+        name="date-of-birth",
+        heading="Date of birth",
+        text="The date of birth is not in the file.",
+        present=lambda picture: bool(as_text(picture.patient.get("birthDate"))),
+    ),
+)
+CONTACT: Final = RequiredFact(
+    name="contact",
+    heading="Contact telephone",
+    text="No telephone number of the establishment is set.",
+    present=lambda picture: bool(picture.context.establishment_telephone),
+)

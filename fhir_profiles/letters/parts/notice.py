@@ -1,0 +1,40 @@
+"""What a letter itself says, and who says it: the notice and the sending establishment. It must never hold clinical content."""
+
+from typing import Final
+
+from fhir_profiles import systems
+from fhir_profiles.days import instant_of
+from fhir_profiles.elements import name_of
+from fhir_profiles.letters.parts.labels_of_ours import NORMAL
+from fhir_profiles.letters.parts.picture import Picture
+from fhir_profiles.profiles import notice as profile
+from fhir_profiles.shapes import Json
+
+DELIVERY_ID: Final = systems.LOCAL_ID + "delivery"
+ESTABLISHMENT: Final = "Organization/establishment"
+
+
+def notice(picture: Picture, *, letter: Json, priority: str, sentences: tuple[str, ...], labels: Json) -> Json:
+    """Write the Communication `notice` of a letter with these labels."""
+    timed = len(picture.as_of) > 10 and instant_of(picture.as_of) is not None
+    written = profile.build(
+        letter=letter,
+        priority=priority,
+        sentences=sentences,
+        subject=name_of(picture.patient),
+        sender=ESTABLISHMENT,
+        sent=picture.as_of if timed else None,
+    )
+    return {**written, "meta": labels}
+
+
+def establishment(picture: Picture) -> Json:
+    """Write the Organization that sends: name, agency id, and where to ask when that is known."""
+    context = picture.context
+    written: Json = {"resourceType": "Organization", "id": "establishment", "meta": NORMAL}
+    if context.establishment:
+        written["identifier"] = [{"system": systems.AGENCY, "value": context.establishment}]
+    written["name"] = context.establishment_name or context.establishment or "the sending establishment"
+    if context.establishment_telephone:
+        written["telecom"] = [{"system": "phone", "value": context.establishment_telephone}]
+    return written

@@ -1,0 +1,62 @@
+"""A person's file as a letter sees it: nothing entered in error, nothing of a mandatory test, one version of everything.
+
+It must never change a resource; a letter copies before it adds.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from fhir_profiles.drug_tests import is_drug_test, is_mandatory, reports_by_observation
+from fhir_profiles.elements import as_objects, in_error, name_of, of_type, referenced, well_formed
+from fhir_profiles.ids import PATIENT_ID
+from fhir_profiles.shapes import Json, LetterContext
+
+
+@dataclass(frozen=True, kw_only=True)
+class Picture:
+    """What a letter may look at. `file` has no mandatory test in it: such a result is the prison's and never leaves as a clinical one."""
+
+    file: tuple[Json, ...]
+    context: LetterContext
+    as_of: str
+
+    @cached_property
+    def patient(self) -> Json:
+        """The Patient, or one that says nothing when the file has none: a letter invents nobody."""
+        empty: Json = {"resourceType": "Patient", "id": PATIENT_ID}
+        return next(iter(of_type(self.file, "Patient")), empty)
+
+    @cached_property
+    def drug_tests(self) -> tuple[Json, ...]:
+        """The Observations that are drug tests."""
+        reports = reports_by_observation(self.file)
+        return tuple(o for o in of_type(self.file, "Observation") if is_drug_test(o, reports.get(name_of(o), ())))
+
+    def of(self, *types: str, keep: Callable[[Json], bool] = bool) -> tuple[Json, ...]:
+        """The resources of these types that `keep` accepts, in the order of the file."""
+        return tuple(resource for resource in of_type(self.file, *types) if keep(resource))
+
+
+def picture_of(resources: Sequence[Any], context: LetterContext, as_of: str) -> Picture:
+    """Make the picture from the current file (resources with internal ids)."""
+    file = tuple(resource for resource in well_formed(resources) if not in_error(resource))
+    return Picture(file=_without_mandatory_tests(file), context=context, as_of=as_of)
+
+
+def _without_mandatory_tests(file: tuple[Json, ...]) -> tuple[Json, ...]:
+    """Leave out mandatory tests: the Observations, their members, and every report or specimen that is only about such tests."""
+    reports = reports_by_observation(file)
+    observations = of_type(file, "Observation")
+    # INVARIANT: a prison-owned mandatory test never leaves as a clinical result (R002, R118): it is out before any letter is written.
+    out = {name_of(o) for o in observations if is_mandatory(o, reports.get(name_of(o), ()))}
+    out |= {name_of(r) for r in of_type(file, "DiagnosticReport") if is_mandatory(r)}
+    for observation in observations:
+        if name_of(observation) in out:
+            out |= {referenced(member) for member in as_objects(observation.get("hasMember"))}
+    for report in of_type(file, "DiagnosticReport"):
+        results = {referenced(result) for result in as_objects(report.get("result"))}
+        if results & out:
+            out.add(name_of(report))
+    return tuple(resource for resource in file if name_of(resource) not in out)

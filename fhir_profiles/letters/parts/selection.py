@@ -1,0 +1,143 @@
+"""What a handover picks from the file. Each pick says what it takes and what it leaves; it must never change what it takes."""
+
+from typing import Final
+
+from fhir_profiles import facts
+from fhir_profiles.care_plans import is_substance_misuse_plan
+from fhir_profiles.days import days_of, on_or_before
+from fhir_profiles.drug_tests import is_mandatory
+from fhir_profiles.elements import as_object, as_objects, as_text, codings, identifier_value, name_of, referenced
+from fhir_profiles.in_force import request_days
+from fhir_profiles.letters.parts.labels_of_ours import NORMAL
+from fhir_profiles.letters.parts.picture import Picture
+from fhir_profiles.medicines import is_substitute
+from fhir_profiles.shapes import Json
+from fhir_profiles.systems import ODS
+
+ENDED_LATELY_DAYS: Final = 28
+"""Substitute medication that ended in these days before the release is told, so that nobody takes its end for an omission."""
+_SCORES: Final = frozenset({"survey", "social-history"})
+
+
+def substitute_medication(picture: Picture) -> tuple[Json, ...]:
+    return picture.of(
+        "MedicationRequest", keep=lambda r: is_substitute(r, picture.file) and facts.current(r, picture.as_of)
+    )
+
+
+def other_medication(picture: Picture) -> tuple[Json, ...]:
+    return picture.of(
+        "MedicationRequest",
+        "MedicationStatement",
+        keep=lambda r: not is_substitute(r, picture.file) and facts.current(r, picture.as_of),
+    )
+
+
+def ended_substitute_medication(picture: Picture) -> tuple[Json, ...]:
+    """Substitute medication that ended in the last 28 days, or on a day that nobody wrote down."""
+    today = days_of(picture.as_of)
+    since = today.plus(-ENDED_LATELY_DAYS) if today is not None else None
+
+    def lately(request: Json) -> bool:
+        if not is_substitute(request, picture.file) or facts.current(request, picture.as_of):
+            return False
+        start, end = request_days(request)
+        not_begun = on_or_before(start, today) is False
+        return not not_begun and as_text(request.get("status")) != "draft" and on_or_before(since, end) is not False
+
+    return picture.of("MedicationRequest", keep=lately)
+
+
+def last_dose(picture: Picture) -> tuple[Json, ...]:
+    """The administration of the last dose of substitute medication, or nothing."""
+    dose = facts.last_administration(picture.file, picture.as_of)
+    return (dose,) if dose is not None else ()
+
+
+def in_substitute_treatment(picture: Picture) -> bool:
+    """Say whether a last dose is to be expected: substitute medication stands, or ended lately."""
+    treated = facts.on_substitute_medication(picture.file, picture.as_of)
+    return treated or bool(ended_substitute_medication(picture))
+
+
+def risk_flags(picture: Picture) -> tuple[Json, ...]:
+    """Every flag that has not been ended. They are never left out."""
+    return picture.of("Flag", keep=lambda flag: as_text(flag.get("status")) != "inactive")
+
+
+def care_plan(picture: Picture) -> tuple[Json, ...]:
+    """The one care plan: active before anything else, of substance misuse before any other, the latest of those."""
+
+    def rank(plan: Json) -> tuple[bool, bool, str]:
+        began = as_text(as_object(plan.get("period")).get("start"))
+        latest = max(as_text(plan.get("created")), began)
+        return as_text(plan.get("status")) == "active", is_substance_misuse_plan(plan, picture.file), latest
+
+    plans = picture.of("CarePlan", keep=lambda plan: as_text(plan.get("status")) in {"active", "on-hold", "unknown"})
+    return tuple(sorted(plans, key=rank)[-1:])
+
+
+def drug_test_reports(picture: Picture) -> tuple[Json, ...]:
+    """The reports all of whose results are drug tests of this letter."""
+    tests = {name_of(test) for test in picture.drug_tests}
+
+    def about_tests(report: Json) -> bool:
+        results = {referenced(result) for result in as_objects(report.get("result"))}
+        return bool(results) and results <= tests and not is_mandatory(report)
+
+    return picture.of("DiagnosticReport", keep=about_tests)
+
+
+def drug_tests_and_reports(picture: Picture) -> tuple[Json, ...]:
+    return (*picture.drug_tests, *drug_test_reports(picture))
+
+
+def scores(picture: Picture) -> tuple[Json, ...]:
+    """Assessment scores and social history: the Observations that are no drug test and whose category says so."""
+    tests = {name_of(test) for test in picture.drug_tests}
+
+    def is_score(observation: Json) -> bool:
+        categories = {as_text(coding.get("code")) for coding in codings(observation.get("category"))}
+        return name_of(observation) not in tests and bool(categories & _SCORES)
+
+    return picture.of("Observation", keep=is_score)
+
+
+def allergies(picture: Picture) -> tuple[Json, ...]:
+    return picture.of("AllergyIntolerance")
+
+
+def conditions(picture: Picture) -> tuple[Json, ...]:
+    return picture.of("Condition")
+
+
+def appointments(picture: Picture) -> tuple[Json, ...]:
+    """Appointments that stand and are not over."""
+    today = days_of(picture.as_of)
+
+    def ahead(appointment: Json) -> bool:
+        standing = as_text(appointment.get("status")) not in {"cancelled", "noshow", "fulfilled"}
+        return standing and on_or_before(today, days_of(appointment.get("start"))) is not False
+
+    return picture.of("Appointment", keep=ahead)
+
+
+def general_practice(picture: Picture) -> tuple[Json, ...]:
+    """The general practice as an Organization, from Patient.generalPractitioner; nothing when the file names none, or several."""
+    code = facts.gp_practice(picture.file)
+    if code is None:
+        return ()
+    for organisation in picture.of("Organization"):
+        if identifier_value(organisation.get("identifier"), ODS).upper() == code:
+            return (organisation,)
+    display = next(
+        (as_text(r.get("display")) for r in as_objects(picture.patient.get("generalPractitioner")) if r.get("display")),
+        "",
+    )
+    made: Json = {
+        "resourceType": "Organization",
+        "id": "gp-practice",
+        "meta": NORMAL,
+        "identifier": [{"system": ODS, "value": code}],
+    }
+    return ({**made, "name": display} if display else made,)

@@ -1,0 +1,46 @@
+"""What every letter states about itself. A letter without its list of required facts, or without an event, is not a letter."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from fhir_profiles.letters.parts.picture import Picture
+from fhir_profiles.shapes import Event, Json
+
+
+@dataclass(frozen=True, kw_only=True)
+class RequiredFact:
+    """Something that the letter must hold. `text` is the sentence that stands in its place when the file has it not (no patient data)."""
+
+    name: str
+    heading: str
+    text: str
+    present: Callable[[Picture], bool]
+
+
+Missing = tuple[RequiredFact, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Letter:
+    """One kind of letter. `write` gives the resources of its bundle, the first resource first; references are `Type/id`.
+
+    `whole_picture`: it passes earlier letters that wait (DESIGN rule 10). `wires`: the wires that can carry it; the first is the default.
+    """
+
+    name: str
+    title: str
+    events: tuple[Event, ...]
+    wires: tuple[str, ...]
+    whole_picture: bool
+    required: Missing
+    write: Callable[[Picture, Missing], tuple[Json, ...]]
+
+    def __post_init__(self) -> None:
+        if not self.required or not self.events or not self.wires:
+            raise ValueError(f"letter {self.name}: required facts, events and wires must be stated")
+        if len({fact.name for fact in self.required}) != len(self.required):
+            raise ValueError(f"letter {self.name}: a required fact is stated twice")
+
+    @property
+    def default_wire(self) -> str:
+        return self.wires[0]

@@ -1,0 +1,112 @@
+"""Prescription copy: what was prescribed, for the pharmacy that the person uses. It must never look like an order or an authority to supply.
+
+It holds the prescriptions that caused it and no other, the last dose of what they prescribe, and the mark in a Communication and in each
+MedicationRequest. Not a whole picture: the order of copies holds. No reason, plan or test is in it.
+"""
+
+from typing import Final
+
+from fhir_profiles import facts
+from fhir_profiles.elements import as_object, as_objects, as_text, name_of
+from fhir_profiles.letters.parts.identity import CONTACT, WHO
+from fhir_profiles.letters.parts.labels_of_ours import CONFIDENTIAL
+from fhir_profiles.letters.parts.notice import establishment, notice
+from fhir_profiles.letters.parts.picture import Picture
+from fhir_profiles.letters.parts.spec import Letter, Missing, RequiredFact
+from fhir_profiles.medicines import contents_of
+from fhir_profiles.profiles import prescription_copy as copy
+from fhir_profiles.profiles.notice import letter_concept
+from fhir_profiles.shapes import Event, Json
+
+TITLE: Final = "Copy of a prescription"
+
+
+def prescriptions(picture: Picture) -> tuple[Json, ...]:
+    """The prescriptions that caused this letter and that a pharmacy could ever supply, in the order of the file."""
+    focus = frozenset(picture.context.focus)
+    return picture.of("MedicationRequest", keep=lambda r: name_of(r) in focus and facts.prescription_for_supply(r))
+
+
+def last_doses(picture: Picture) -> tuple[Json, ...]:
+    """The last dose given of the substances of each prescription, each once."""
+    found: dict[str, Json] = {}
+    for request in prescriptions(picture):
+        names = contents_of(request, picture.file).names
+        dose = facts.last_administration(picture.file, picture.as_of, names)
+        if dose is not None:
+            found[name_of(dose)] = dose
+    return tuple(found.values())
+
+
+def write(picture: Picture, missing: Missing) -> tuple[Json, ...]:
+    requests = prescriptions(picture)
+    sentences = [copy.MARK, f"Prescriptions in this copy: {len(requests)}."]
+    sentences += [f"Not in this copy: {fact.heading.lower()}. {fact.text}" for fact in missing]
+    note = notice(
+        picture,
+        letter=letter_concept("prescription-copy", TITLE),
+        priority="routine",
+        sentences=tuple(sentences),
+        labels=CONFIDENTIAL,
+    )
+    if requests:
+        note["about"] = [{"reference": name_of(request)} for request in requests]
+    return (note, picture.patient, *map(copy.build, requests), *last_doses(picture), establishment(picture))
+
+
+def _every_dosage(picture: Picture) -> bool:
+    """Say whether each prescription says how the medicine is taken."""
+
+    def says(request: Json) -> bool:
+        return any(
+            as_text(d.get("text")) or as_objects(d.get("doseAndRate"))
+            for d in as_objects(request.get("dosageInstruction"))
+        )
+
+    return all(says(request) for request in prescriptions(picture))
+
+
+def _every_quantity(picture: Picture) -> bool:
+    """Say whether each prescription says how much is to be supplied."""
+    return all(
+        as_object(as_object(r.get("dispenseRequest")).get("quantity")).get("value") is not None
+        for r in prescriptions(picture)
+    )
+
+
+LETTER: Final = Letter(
+    name="prescription-copy",
+    title=TITLE,
+    events=(Event.PRESCRIPTION,),
+    wires=("fhir-message", "fhir-collection"),
+    whole_picture=False,
+    required=(
+        *WHO,
+        CONTACT,
+        RequiredFact(
+            name="prescription",
+            heading="Prescription",
+            text="None of the prescriptions named can be supplied by a pharmacy.",
+            present=lambda p: bool(prescriptions(p)),
+        ),
+        RequiredFact(
+            name="dosage", heading="Dosage", text="How the medicine is taken is not recorded.", present=_every_dosage
+        ),
+        RequiredFact(
+            name="quantity", heading="Quantity", text="The quantity is not recorded.", present=_every_quantity
+        ),
+        RequiredFact(
+            name="prescriber",
+            heading="Prescriber",
+            text="The prescriber is not recorded.",
+            present=lambda p: all(as_object(r.get("requester")) for r in prescriptions(p)),
+        ),
+        RequiredFact(
+            name="last-dose",
+            heading="Last dose",
+            text="No dose given of this medicine is in the file.",
+            present=lambda p: bool(last_doses(p)),
+        ),
+    ),
+    write=write,
+)

@@ -1,0 +1,105 @@
+"""What a recorded medicine contains: which positive test it can explain, and whether it treats substance misuse.
+
+The knowledge is `terminology/` (formulary, substances) and, for everything else that people take, `medicines.toml`. It must never guess: a
+medicine that no row recognises is unknown, which is not the same as harmless.
+"""
+
+import re
+import tomllib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources as package_files
+from typing import Final
+
+from fhir_profiles import terminology
+from fhir_profiles.elements import as_object, as_objects, as_text, codings, find, referenced
+from fhir_profiles.shapes import Json
+
+_WORD: Final = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contents:
+    """What is known of one medicine. `names` of its substances; empty means that the medicine is not known at all."""
+
+    names: frozenset[str]
+    explains: frozenset[str]
+    may_explain: frozenset[str]
+    substitute: bool
+    treats: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Row:
+    name: str
+    explains: frozenset[str]
+    may_explain: frozenset[str]
+
+
+@cache
+def _rows() -> dict[str, _Row]:
+    """Read `medicines.toml` once: word -> row. Raises ValueError when a word stands in two rows."""
+    text = package_files.files("fhir_profiles").joinpath("medicines.toml").read_text("utf-8")
+    by_word: dict[str, _Row] = {}
+    for entry in tomllib.loads(text)["medicine"]:
+        row = _Row(
+            name=entry["name"],
+            explains=frozenset(entry.get("explains", ())),
+            may_explain=frozenset(entry.get("may_explain", ())),
+        )
+        for word in entry["words"]:
+            if word in by_word:
+                raise ValueError(f"medicines.toml: {word} stands in two rows")
+            by_word[word] = row
+    return by_word
+
+
+def medication_concepts(resource: Json, resources: Sequence[Json]) -> Iterator[Json]:
+    """Give the CodeableConcepts that say what the medicine is: in place, contained, or of the Medication that is referred to."""
+    yield from as_objects(resource.get("medicationCodeableConcept"))
+    reference = as_object(resource.get("medicationReference"))
+    medication: Json | None = None
+    if referenced(reference).startswith("#"):
+        wanted = referenced(reference)[1:]
+        contained = as_objects(resource.get("contained"))
+        medication = next((item for item in contained if as_text(item.get("id")) == wanted), None)
+    elif referenced(reference):
+        medication = find(resources, reference)
+    if as_text(reference.get("display")):
+        yield {"text": as_text(reference.get("display"))}
+    if medication is not None:
+        yield from as_objects(medication.get("code"))
+        for ingredient in as_objects(medication.get("ingredient")):
+            yield from as_objects(ingredient.get("itemCodeableConcept"))
+
+
+def contents_of(resource: Json, resources: Sequence[Json]) -> Contents:
+    """Read what a MedicationRequest, MedicationStatement or MedicationAdministration contains."""
+    concepts = tuple(medication_concepts(resource, resources))
+    rows = {row.name: row for concept in concepts for row in _rows_named(concept)}
+    names = frozenset(rows)
+    explains = frozenset().union(*(row.explains for row in rows.values()))
+    for concept in concepts:
+        names |= terminology.substances_of(concept)
+        explains |= terminology.explained_groups(concept)
+    return Contents(
+        names=names,
+        explains=explains,
+        may_explain=frozenset().union(*(row.may_explain for row in rows.values())),
+        substitute=any(terminology.is_substitute_medication(concept) for concept in concepts),
+        treats=any(terminology.is_substance_misuse_medication(concept) for concept in concepts),
+    )
+
+
+def _rows_named(concept: Json) -> Iterator[_Row]:
+    by_word = _rows()
+    for name in (concept.get("text"), *(coding.get("display") for coding in codings(concept))):
+        for word in _WORD.findall(as_text(name).lower()):
+            if word in by_word:
+                yield by_word[word]
+
+
+def is_substitute(resource: Json, resources: Sequence[Json]) -> bool:
+    """Say whether the medicine is substitute medication (opioid agonist treatment: methadone, buprenorphine)."""
+    return contents_of(resource, resources).substitute

@@ -1,0 +1,26 @@
+"""The wire `fhir-collection`: a collection Bundle. It has no time of its own: a report must tell no time but its period."""
+
+from typing import Final
+
+from fhir_profiles.fhir_json import encode
+from fhir_profiles.profiles import claimed
+from fhir_profiles.shapes import Heading, Json, Rendered
+from fhir_profiles.wires.envelope import delivery_identifier, derived_uuid, entries_of
+from fhir_profiles.wires.narrative import narrated
+
+CONTENT_TYPE: Final = "application/fhir+json"
+
+
+def collection(bundle: Json, heading: Heading) -> Json:
+    entries = list(narrated(entries_of(bundle, heading)))
+    shell: Json = {
+        "resourceType": "Bundle",
+        "id": derived_uuid(heading.delivery_id, "bundle"),
+        "identifier": delivery_identifier(heading),
+        "type": "collection",
+    }
+    return claimed({**shell, "entry": entries} if entries else shell)
+
+
+def render(bundle: Json, heading: Heading) -> Rendered:
+    return Rendered(content_type=CONTENT_TYPE, body=encode(collection(bundle, heading)))

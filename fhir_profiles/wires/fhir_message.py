@@ -1,0 +1,49 @@
+"""The wire `fhir-message`: a message Bundle, the MessageHeader first (http://hl7.org/fhir/R4/messaging.html).
+
+The event is always one of ours. It must never be an event of the Electronic Prescription Service: a copy that could be taken for a
+`prescription-order` is a supply that nobody authorised.
+"""
+
+from typing import Final
+
+from fhir_profiles.elements import kind
+from fhir_profiles.fhir_json import encode
+from fhir_profiles.profiles import claimed, letter_header
+from fhir_profiles.shapes import Heading, Json, Rendered
+from fhir_profiles.wires.envelope import delivery_identifier, derived_uuid, entries_of, first_of, letter_name
+from fhir_profiles.wires.narrative import narrated
+
+CONTENT_TYPE: Final = "application/fhir+json"
+
+
+def _focus(entries: tuple[Json, ...]) -> list[str]:
+    """Give what the message is about: the Composition; or the notice and the prescriptions."""
+    composition = first_of(entries, "Composition")
+    if composition is not None:
+        return [composition["fullUrl"]]
+    return [e["fullUrl"] for e in entries if kind(e["resource"]) in {"Communication", "MedicationRequest"}]
+
+
+def message(bundle: Json, heading: Heading) -> Json:
+    """Make the message; a Composition in it gets its narrative."""
+    entries = narrated(entries_of(bundle, heading))
+    header = letter_header.build(
+        header_id=derived_uuid(heading.delivery_id, "message-header"),
+        event=letter_name(entries),
+        heading=heading,
+        focus=_focus(entries),
+    )
+    return claimed(
+        {
+            "resourceType": "Bundle",
+            "id": derived_uuid(heading.delivery_id, "bundle"),
+            "identifier": delivery_identifier(heading),
+            "type": "message",
+            "timestamp": heading.time,
+            "entry": [{"fullUrl": f"urn:uuid:{header['id']}", "resource": header}, *entries],
+        }
+    )
+
+
+def render(bundle: Json, heading: Heading) -> Rendered:
+    return Rendered(content_type=CONTENT_TYPE, body=encode(message(bundle, heading)))

@@ -1,0 +1,212 @@
+"""One resource as one line for a reader, from its data and nothing else. It must never compute, round or explain: numbers keep their digits."""
+
+from collections.abc import Callable, Iterator, Mapping
+from decimal import Decimal
+from typing import Any, Final
+
+from fhir_profiles import systems
+from fhir_profiles.drug_tests import CONFIRMATORY
+from fhir_profiles.elements import as_object, as_objects, as_text, codes, kind, referenced, words_of
+from fhir_profiles.facts import supervised
+from fhir_profiles.shapes import Json
+
+Found = Mapping[str, Json]
+"""fullUrl -> resource of the same letter."""
+
+
+def quantity(value: Any) -> str:
+    """Write a Quantity: comparator, digits as they are, unit."""
+    item = as_object(value)
+    number = item.get("value")
+    if isinstance(number, bool) or not isinstance(number, int | Decimal):
+        return ""
+    unit = as_text(item.get("unit")) or as_text(item.get("code"))
+    return " ".join(part for part in (as_text(item.get("comparator")) + str(number), unit) if part)
+
+
+def _period(value: Any) -> str:
+    period = as_object(value)
+    start, end = as_text(period.get("start")), as_text(period.get("end"))
+    return " ".join(part for part in (f"from {start}" if start else "", f"to {end}" if end else "") if part)
+
+
+def _medicine(resource: Json, found: Found) -> str:
+    reference = as_object(resource.get("medicationReference"))
+    concepts = (resource.get("medicationCodeableConcept"), as_object(found.get(referenced(reference))).get("code"))
+    words = (*map(words_of, concepts), as_text(reference.get("display")))
+    return next((word for word in words if word), "medicine not named")
+
+
+def _notes(resource: Json) -> Iterator[str]:
+    for note in as_objects(resource.get("note")):
+        if as_text(note.get("text")):
+            yield f"note: {as_text(note.get('text'))}"
+
+
+def _when(resource: Json) -> str:
+    return as_text(resource.get("effectiveDateTime")) or _period(resource.get("effectivePeriod"))
+
+
+def _dosage(dosage: Json) -> Iterator[str]:
+    """The dose in figures, then the text as it was written."""
+    timing = as_object(dosage.get("timing"))
+    for rate in as_objects(dosage.get("doseAndRate")):
+        dose = quantity(rate.get("doseQuantity"))
+        low, high = (quantity(as_object(rate.get("doseRange")).get(end)) for end in ("low", "high"))
+        yield dose or " to ".join(part for part in (low, high) if part)
+    yield words_of(timing.get("code"))
+    yield words_of(dosage.get("route"))
+    yield _period(as_object(timing.get("repeat")).get("boundsPeriod"))
+    text = as_text(dosage.get("text")) or as_text(dosage.get("patientInstruction"))
+    yield f"as written: {text}" if text else ""
+
+
+def _prescription(resource: Json, found: Found) -> Iterator[str]:
+    yield _medicine(resource, found)
+    for dosage in as_objects(resource.get("dosageInstruction")) or as_objects(resource.get("dosage")):
+        yield from _dosage(dosage)
+    yield _supervision(resource, unknown="")
+    supply = as_object(resource.get("dispenseRequest"))
+    total = quantity(supply.get("quantity"))
+    yield f"quantity {total}" if total else ""
+    written = as_text(resource.get("authoredOn")) or _when(resource)
+    yield f"prescribed {written}" if written else "date of prescription not recorded"
+    yield f"status {as_text(resource.get('status')) or 'not recorded'}"
+    yield from _notes(resource)
+
+
+def _supervision(resource: Json, unknown: str) -> str:
+    return {True: "supervised", False: "not supervised", None: unknown}[supervised(resource)]
+
+
+def _administration(resource: Json, found: Found) -> Iterator[str]:
+    dosage = as_object(resource.get("dosage"))
+    text = as_text(dosage.get("text"))
+    yield _medicine(resource, found)
+    yield quantity(dosage.get("dose")) or ("" if text else "amount not recorded")
+    yield f"as written: {text}" if text else ""
+    yield f"given {_when(resource)}" if _when(resource) else "time not recorded"
+    yield _supervision(resource, unknown="supervision not recorded")
+    yield from _notes(resource)
+
+
+def _value(resource: Json) -> str:
+    """Write value[x] of an Observation or component, or why there is none."""
+    for member in ("valueCodeableConcept", "dataAbsentReason"):
+        if words_of(resource.get(member)):
+            return words_of(resource.get(member))
+    if quantity(resource.get("valueQuantity")):
+        return quantity(resource.get("valueQuantity"))
+    for member in ("valueString", "valueDateTime"):
+        if as_text(resource.get(member)):
+            return as_text(resource.get(member))
+    for member in ("valueInteger", "valueBoolean"):
+        if isinstance(resource.get(member), int):
+            return str(resource.get(member)).lower()
+    return ""
+
+
+def _observation(resource: Json, _found: Found) -> Iterator[str]:
+    yield _when(resource) or "date not recorded"
+    value = _value(resource)
+    parts = as_objects(resource.get("component"))
+    yield f"{words_of(resource.get('code')) or 'not named'}: {value or ('see parts' if parts else 'no value')}"
+    for part in parts:
+        yield f"{words_of(part.get('code')) or 'part not named'}: {_value(part) or 'no value'}"
+    concepts = [*as_objects(resource.get("category")), *as_objects(resource.get("code"))]
+    purposes = codes(concepts, systems.TEST_PURPOSE)
+    method = codes(resource.get("method"), systems.TEST_METHOD)
+    if purposes or method or codes(concepts, systems.SUBSTANCE_GROUP):
+        yield "confirmatory result" if CONFIRMATORY in method else "presumptive, not a confirmatory result"
+        yield f"purpose: {', '.join(purposes) or 'not stated'}"
+    yield from _notes(resource)
+
+
+def _report(resource: Json, _found: Found) -> Iterator[str]:
+    yield _when(resource) or as_text(resource.get("issued"))
+    yield f"report: {words_of(resource.get('code')) or 'not named'}"
+    yield f"status {as_text(resource.get('status'))}" if as_text(resource.get("status")) else ""
+    yield as_text(resource.get("conclusion"))
+
+
+def _flag(resource: Json, _found: Found) -> Iterator[str]:
+    yield words_of(resource.get("code")) or "flag without words"
+    yield words_of(resource.get("category"))
+    yield _period(resource.get("period"))
+    yield f"status {as_text(resource.get('status'))}" if as_text(resource.get("status")) else ""
+
+
+def _condition(resource: Json, _found: Found) -> Iterator[str]:
+    yield words_of(resource.get("code")) or "not named"
+    yield words_of(resource.get("clinicalStatus"))
+    yield words_of(resource.get("verificationStatus"))
+    onset = as_text(resource.get("onsetDateTime")) or as_text(resource.get("recordedDate"))
+    yield f"since or recorded {onset}" if onset else ""
+    yield from _notes(resource)
+
+
+def _allergy(resource: Json, _found: Found) -> Iterator[str]:
+    yield words_of(resource.get("code")) or "not named"
+    for reaction in as_objects(resource.get("reaction")):
+        for manifestation in as_objects(reaction.get("manifestation")):
+            yield f"reaction: {words_of(manifestation)}"
+    yield f"criticality {as_text(resource.get('criticality'))}" if as_text(resource.get("criticality")) else ""
+    yield words_of(resource.get("verificationStatus"))
+    yield from _notes(resource)
+
+
+def _plan(resource: Json, _found: Found) -> Iterator[str]:
+    yield as_text(resource.get("title")) or words_of(resource.get("category")) or "care plan"
+    yield _period(resource.get("period")) or f"created {as_text(resource.get('created')) or 'on a day not recorded'}"
+    yield f"status {as_text(resource.get('status'))}" if as_text(resource.get("status")) else ""
+    description = as_text(resource.get("description"))
+    yield f"as written: {description}" if description else ""
+    for activity in as_objects(resource.get("activity")):
+        detail = as_object(activity.get("detail"))
+        words = words_of(detail.get("code")) or as_text(detail.get("description"))
+        yield f"activity: {words}" if words else ""
+    yield from _notes(resource)
+
+
+def _appointment(resource: Json, _found: Found) -> Iterator[str]:
+    yield as_text(resource.get("start")) or "time not recorded"
+    yield as_text(resource.get("description")) or words_of(resource.get("serviceType"))
+    yield f"status {as_text(resource.get('status'))}" if as_text(resource.get("status")) else ""
+    yield as_text(resource.get("comment"))
+
+
+def _organisation(resource: Json, _found: Found) -> Iterator[str]:
+    yield as_text(resource.get("name"))
+    for identifier in as_objects(resource.get("identifier")):
+        yield f"code {as_text(identifier.get('value'))}" if as_text(identifier.get("value")) else ""
+    for contact in as_objects(resource.get("telecom")):
+        yield " ".join(part for part in (as_text(contact.get("system")), as_text(contact.get("value"))) if part)
+
+
+def _communication(resource: Json, _found: Found) -> Iterator[str]:
+    for payload in as_objects(resource.get("payload")):
+        yield as_text(payload.get("contentString")).rstrip(".")
+
+
+_MAKERS: Final[Mapping[str, Callable[[Json, Found], Iterator[str]]]] = {
+    "MedicationRequest": _prescription,
+    "MedicationStatement": _prescription,
+    "MedicationAdministration": _administration,
+    "Observation": _observation,
+    "DiagnosticReport": _report,
+    "Flag": _flag,
+    "Condition": _condition,
+    "AllergyIntolerance": _allergy,
+    "CarePlan": _plan,
+    "Appointment": _appointment,
+    "Organization": _organisation,
+    "Communication": _communication,
+}
+
+
+def sentence(resource: Json, found: Found) -> str:
+    """Give one line about a resource; a type without a line of its own is named and no more."""
+    maker = _MAKERS.get(kind(resource))
+    parts = [part for part in maker(resource, found) if part] if maker is not None else []
+    separator = ". " if kind(resource) == "Communication" else "; "
+    return separator.join(parts) or kind(resource)
