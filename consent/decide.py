@@ -21,24 +21,8 @@ from consent.shapes import Agreement, Decision, Facts, Json, Outcome, Reason, Re
 from consent.ternary import Match
 from consent.when import instant, span
 
-FRAME = frozenset(
-    # fmt: off
-    {
-        "Patient",
-        "Composition",
-        "Organization",
-        "Practitioner",
-        "PractitionerRole",
-        "Location",
-        "Provenance",
-        "MessageHeader",
-        "Bundle",
-        "Communication",
-        "Endpoint",
-        "Device",
-    }
-    # fmt: on
-)
+_FRAME = "Patient Composition Organization Practitioner PractitionerRole Location Provenance MessageHeader Bundle Communication Endpoint Device"
+FRAME = frozenset(_FRAME.split())
 """Types that frame a letter. When nothing else may leave, nothing leaves (a bare cover still says whom it is about, and to whom)."""
 WHOLE = frozenset({"Patient", "Composition"})
 """Without these there is no letter."""

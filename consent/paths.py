@@ -11,80 +11,20 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-RESERVED = frozenset(
-    # fmt: off
-    {
-        "text",
-        "display",
-        "div",
-        "title",
-        "comment",
-        "description",
-        "instruction",
-        "patientInstruction",
-        "conclusion",
-        "authorString",
-        "id",
-        "identifier",
-        "assigner",
-        "extension",
-        "modifierExtension",
-        "contained",
-        "url",
-        "data",
-        "hash",
-    }
-    # fmt: on
+_RESERVED = (
+    "text display div title comment description instruction patientInstruction conclusion authorString "  # free text and names, wherever they stand
+    "id identifier assigner extension modifierExtension contained url data hash"  # identities, links and attached content
 )
+RESERVED = frozenset(_RESERVED.split())
 """Element names that no wider path permits. `reference` is rebuilt, never copied."""
 NEVER = frozenset({"contained", "modifierExtension", "implicitRules", "div", "id", "resourceType"})
 """Element names that no path can permit."""
-FREE_CHOICES = frozenset(
-    # fmt: off
-    {
-        "String",
-        "Markdown",
-        "Attachment",
-        "Base64Binary",
-        "Annotation",
-        "Reference",
-        "Identifier",
-        "Boolean",
-        "Integer",
-        "Decimal",
-        "Instant",
-        "Date",
-        "DateTime",
-        "Time",
-        "Uri",
-        "Url",
-        "Canonical",
-        "Code",
-        "Id",
-        "Oid",
-        "PositiveInt",
-        "UnsignedInt",
-        "Uuid",
-        "Address",
-        "Age",
-        "CodeableConcept",
-        "Coding",
-        "ContactPoint",
-        "Count",
-        "Distance",
-        "Duration",
-        "HumanName",
-        "Money",
-        "Period",
-        "Quantity",
-        "Range",
-        "Ratio",
-        "SampledData",
-        "Timing",
-        "Dosage",
-    }
-    # fmt: on
+_CHOICES = (
+    "Boolean Integer Decimal Instant Date DateTime Time Uri Url Canonical Code Id Oid PositiveInt UnsignedInt Uuid Address Age "
+    "CodeableConcept Coding ContactPoint Count Distance Duration HumanName Money Period Quantity Range Ratio SampledData Timing Dosage"
 )
+CHOICES = frozenset(_CHOICES.split())
+"""Types that `value[x]` includes. Not text (`valueString`), attachments, references or identifiers: those need their own path."""
 
 _STEP = re.compile(r"(?P<name>[A-Za-z][A-Za-z0-9]*)(?P<choice>\[x\])?(\((?P<url>[^()\s]+)\))?(\.|\Z)")
 
