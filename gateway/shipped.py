@@ -3,8 +3,11 @@
 They are templates. An installation reads only its own folders (DESIGN section 4); the demo and `try` run on these.
 """
 
+import shutil
 from importlib.resources import files
 from pathlib import Path
+
+EXAMPLE_SUFFIX = ".example"
 
 
 def templates() -> Path:
@@ -25,3 +28,19 @@ def recipients() -> Path:
 def agreements() -> Path:
     """The folder of the shipped sharing agreements."""
     return Path(str(files("consent"))) / "agreements"
+
+
+def copy_templates(folder: Path, *, active: bool = False) -> Path:
+    """Copy the shipped settings, recipients and agreements into `folder`; returns its throughgate.toml.
+
+    Recipients and agreements get the ending `.toml.example`, which is never read. `active` leaves it out: for the demo only.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    config = folder / "throughgate.toml"
+    shutil.copyfile(settings_template(), config)
+    suffix = "" if active else EXAMPLE_SUFFIX
+    for source, target in ((recipients(), folder / "recipients"), (agreements(), folder / "agreements")):
+        target.mkdir(mode=0o700)
+        for template in sorted(source.glob("*.toml")):
+            shutil.copyfile(template, target / f"{template.name}{suffix}")
+    return config

@@ -120,7 +120,7 @@ def settings_page() -> str:
     for heading, model in _models(settings.Settings, ""):
         if not heading:
             continue
-        rows = [row for row in _rows(model)]
+        rows = list(_rows(model))
         says = " ".join((model.__doc__ or "").split())
         lines += ["", f"## `{heading}`", "", says, "", "| key | value | default |", "|---|---|---|", *rows]
     return "\n".join([*lines, ""])
@@ -137,7 +137,14 @@ def hazards_page() -> str:
         "this is a developer's log, not a clinical safety case.",
     ]
     for hazard in hazards:
-        lines += ["", f"## {hazard['id']} {hazard['hazard']}", "", f"**Cause.** {hazard['cause']}", "", f"**Effect.** {hazard['effect']}"]
+        lines += [
+            "",
+            f"## {hazard['id']} {hazard['hazard']}",
+            "",
+            f"**Cause.** {hazard['cause']}",
+            "",
+            f"**Effect.** {hazard['effect']}",
+        ]
         lines += ["", "**Control.**", "", *[f"- {control}" for control in hazard["control"]]]
         lines += ["", "**Shown by.**", "", *[f"- `{test}`" for test in hazard["test"]]]
         lines += ["", f"**Residual risk.** {hazard['residual']}"]

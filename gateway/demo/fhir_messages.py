@@ -15,6 +15,7 @@ from fhir_profiles.systems import (
     CONSENT_SCOPE,
     LOCAL_CODE,
     LOCAL_ID,
+    MEDICATION_REQUEST_CATEGORY,
     NHS_NUMBER,
     ODS,
     PRISON_NUMBER,
@@ -128,13 +129,16 @@ def care_plan(
     }
 
 
-def medication_request(product: Product, *, resource_id: str, authored: str, text: str, status: str = "active") -> Json:
-    """A prescription in the clinical system's own form."""
+def medication_request(
+    product: Product, *, resource_id: str, authored: str, text: str, status: str = "active", category: str = "community"
+) -> Json:
+    """A prescription in the clinical system's own form. `category` is `inpatient` (given in custody), `community` or `discharge`."""
     return {
         "resourceType": "MedicationRequest",
         "id": resource_id,
         "status": status,
         "intent": "order",
+        "category": [{"coding": [{"system": MEDICATION_REQUEST_CATEGORY, "code": category}]}],
         "medicationCodeableConcept": {
             "coding": [{"system": SNOMED, "code": product.code, "display": product.text}],
             "text": product.text,
@@ -145,9 +149,9 @@ def medication_request(product: Product, *, resource_id: str, authored: str, tex
     }
 
 
-def administration(product: Product, *, resource_id: str, given: str, request: str, text: str) -> Json:
+def administration(product: Product, *, resource_id: str, given: str, text: str, request: str | None = None) -> Json:
     """A dose given, with the time: what a handover names as the last dose."""
-    return {
+    resource: Json = {
         "resourceType": "MedicationAdministration",
         "id": resource_id,
         "status": "completed",
@@ -157,7 +161,6 @@ def administration(product: Product, *, resource_id: str, given: str, request: s
         },
         "subject": {"reference": "Patient/patient"},
         "effectiveDateTime": given,
-        "request": {"reference": f"MedicationRequest/{request}"},
         "dosage": {
             "text": text,
             "dose": {
@@ -168,6 +171,9 @@ def administration(product: Product, *, resource_id: str, given: str, request: s
             },
         },
     }
+    if request is not None:
+        resource["request"] = {"reference": f"MedicationRequest/{request}"}
+    return resource
 
 
 def risk_flag(*, resource_id: str, text: str, start: str) -> Json:
@@ -191,20 +197,21 @@ def consent(
     at: str,
     decision: str,
     recipient_ods: str | None = None,
+    recipient_reference: str | None = None,
     status: str = "active",
     purpose: str = "TREAT",
 ) -> Json:
-    """A FHIR R4 Consent in the core dialect: `decision` is `permit` or `deny`, for one recipient (by ODS code) or for all."""
+    """A FHIR R4 Consent in the core dialect: `decision` is `permit` or `deny`, for one recipient (an ODS code), for
+    whatever a reference means, or for all.
+    """
     # The core dialect: the policy rule states the decision and the root provision says what it is about; a type there would make
     # it the other dialect (IHE PCF).
     provision: Json = {"purpose": [{"system": ACT_REASON, "code": purpose}]}
-    if recipient_ods is not None:
-        provision["actor"] = [
-            {
-                "role": {"coding": [{"system": ROLE, "code": "IRCP"}]},
-                "reference": {"identifier": {"system": ODS, "value": recipient_ods}},
-            }
-        ]
+    actor: Json = (
+        {"identifier": {"system": ODS, "value": recipient_ods}} if recipient_ods else {"reference": recipient_reference}
+    )
+    if recipient_ods or recipient_reference:
+        provision["actor"] = [{"role": {"coding": [{"system": ROLE, "code": "IRCP"}]}, "reference": actor}]
     policy = {"permit": "OPTIN", "deny": "OPTOUT"}[decision]
     return {
         "resourceType": "Consent",

@@ -1,0 +1,73 @@
+"""The command line: `throughgate ...`. It parses, calls the gateway, and words the result; it decides nothing.
+
+Exit codes (DESIGN section 6): 0 good; 1 a fault was found, or a message is refused or held; 2 wrong arguments.
+Every command imports what it needs when it runs, so that `--help` is quick.
+"""
+
+import sys
+
+import click
+import typer
+
+from gateway.commands import (
+    agreements_check,
+    check,
+    client_add,
+    demo,
+    held,
+    init,
+    journey,
+    ledger_verify,
+    serve,
+    token,
+    try_message,
+)
+from gateway.commands.outcome import complain
+
+app = typer.Typer(
+    name="throughgate",
+    help="HL7 FHIR middleware for prison substance misuse services: consent decides, the least that serves leaves, a ledger proves it.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command("demo")(demo.demo)
+app.command("init")(init.init)
+app.command("serve")(serve.serve)
+app.command("check")(check.check)
+app.command("try")(try_message.try_message)
+app.command("journey")(journey.journey)
+app.command("token")(token.token)
+app.add_typer(held.app, name="held")
+
+client = typer.Typer(help="The systems that may send to this gateway or open a mailbox.", no_args_is_help=True)
+client.command("add")(client_add.client_add)
+app.add_typer(client, name="client")
+
+ledger = typer.Typer(help="The ledger of everything that was received, decided and sent.", no_args_is_help=True)
+ledger.command("verify")(ledger_verify.ledger_verify)
+app.add_typer(ledger, name="ledger")
+
+agreements = typer.Typer(help="The sharing agreements.", no_args_is_help=True)
+agreements.command("check")(agreements_check.agreements_check)
+app.add_typer(agreements, name="agreements")
+
+
+@app.callback()
+def throughgate() -> None:
+    """Keeps every command under its name; there is nothing to do before one."""
+
+
+def main() -> None:
+    """The entry point of the `throughgate` script."""
+    try:
+        app()
+    except (click.exceptions.Exit, click.exceptions.Abort):
+        raise
+    except Exception as error:  # noqa: BLE001 - the last resort: an error of ours is worded, never a traceback with data in it
+        sys.exit(complain(error))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,68 @@
+"""`throughgate journey ID`: the whole way of a message, or of everything about the same person. Ids and closed words, no content."""
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gateway.commands.opened import opened
+from gateway.commands.outcome import DEFAULT_CONFIG, AsJson, Config, Exit, refuse, say_json
+
+if TYPE_CHECKING:
+    from gateway.whole_way import MessageWay
+
+
+def journey(
+    some_id: Annotated[str, typer.Argument(metavar="ID", help="The id of a message, a delivery or a decision.")],
+    *,
+    episode: Annotated[bool, typer.Option("--episode", help="Every message about the same person, in order.")] = False,
+    config: Config = DEFAULT_CONFIG,
+    as_json: AsJson = False,
+) -> None:
+    """Print what a message meant for whom, what was withheld by which rule, and what became of each letter."""
+    from gateway import whole_way
+
+    with opened(config) as parts, parts.store.read() as c:
+        found = whole_way.find_message(c, some_id)
+        if found is None:
+            raise refuse(
+                "no message, delivery or decision has this id: `throughgate held` lists what waits", Exit.ARGUMENTS
+            )
+        ids = whole_way.same_person(c, found) if episode else (found,)
+        ways = [way for each in ids if (way := whole_way.message_way(c, parts, each)) is not None]
+    if as_json:
+        say_json({"messages": [asdict(way) for way in ways]})
+    else:
+        for way in ways:
+            say_way(way)
+
+
+def say_way(way: "MessageWay") -> None:
+    """One message as an indented account."""
+    reason = f" ({way.reason})" if way.reason else ""
+    typer.echo(f"message {way.id}  {way.kind} from {way.client}  {way.received_at}  {way.state}{reason}")
+    for decision in way.decisions:
+        typer.echo(
+            f"  decided {decision.outcome}: {decision.letter} to {decision.recipient or decision.recipient_class}  [{decision.id}]"
+        )
+        for rule, text in decision.reasons:
+            typer.echo(f"    because {rule}: {text}")
+        for report, period, cell in decision.counted:
+            typer.echo(f"    counted in {report} {period}, cell {cell}")
+        for path, rule in decision.withheld:
+            typer.echo(f"    withheld {path}: {rule}")
+        for missing in decision.missing:
+            typer.echo(f"    not on file: {missing}")
+    for delivery in way.deliveries:
+        reason = f" ({delivery.reason})" if delivery.reason else ""
+        typer.echo(
+            f"  letter {delivery.id}  {delivery.letter} to {delivery.recipient or delivery.recipient_class}: {delivery.state}{reason}"
+        )
+        for attempt in delivery.attempts:
+            outcome = attempt.outcome or "not known yet"
+            typer.echo(
+                f"    attempt {attempt.number}  {attempt.intent_at}  {outcome}{f' ({attempt.code})' if attempt.code else ''}"
+            )
+    for task in way.tasks:
+        told = f"told {task.told_at}" if task.told_at else "not told"
+        typer.echo(f"  task for {task.role}: {task.code}, {told}, {'done' if task.ended_at else 'open'}")

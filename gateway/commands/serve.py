@@ -1,0 +1,27 @@
+"""`throughgate serve`: the gateway as one process, until it is told to stop."""
+
+import asyncio
+from pathlib import Path
+
+import typer
+
+from gateway.commands.outcome import DEFAULT_CONFIG, Config
+
+
+def serve(config: Config = DEFAULT_CONFIG) -> None:
+    """Run the gateway until SIGTERM or Ctrl-C: HTTP, MLLP listeners, deliveries."""
+    asyncio.run(_serve(config))
+
+
+async def _serve(config: Path) -> None:
+    from gateway import wiring
+    from gateway.serving import Serving
+    from gateway.settings import read_settings
+
+    settings = read_settings(config)
+    async with Serving(wiring.build(settings), settings) as serving:
+        for door in serving.addresses():
+            typer.echo(door)
+        typer.echo("ready; stop with Ctrl-C or SIGTERM")
+        await serving.until_stopped()
+        typer.echo("stopping: doors closed, finishing what is in flight")

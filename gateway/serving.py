@@ -1,0 +1,138 @@
+"""One running gateway: its HTTP side, its MLLP listeners and the line, in one event loop. `serve`, the demo and tests start it here.
+
+A stop closes the doors first, lets what is in flight finish, then stops the line. Nothing that was acknowledged depends on a good end.
+"""
+
+import asyncio
+import contextlib
+import signal
+import socket
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Self
+
+import uvicorn
+
+from adapters.contract import Inbound
+from adapters.discover import discover
+from gateway.api import create_app
+from gateway.errors import SettingsError
+from gateway.pipeline import Gateway
+from gateway.settings import ChannelSettings, Settings
+
+GRACE_SECONDS = 20
+
+
+class _HttpServer(uvicorn.Server):
+    """uvicorn, but the process's signals stay ours: doors close in our order."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+class Serving:
+    """`async with Serving(gateway):` opens every door and closes them again. `addresses` says where each one is."""
+
+    def __init__(self, gateway: Gateway, settings: Settings) -> None:
+        self._gateway = gateway
+        self._settings = settings
+        self._stopped = asyncio.Event()
+        self._listeners: list[Inbound] = []
+        self._socket = _bind(settings.gateway.http_host, settings.gateway.http_port)
+        self._http = _HttpServer(
+            uvicorn.Config(
+                create_app(gateway),
+                loop="asyncio",
+                http="httptools",
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                limit_concurrency=settings.limits.http_connections,
+                timeout_graceful_shutdown=GRACE_SECONDS,
+            )
+        )
+        self._http_task: asyncio.Task[None] | None = None
+
+    def addresses(self) -> tuple[str, ...]:
+        """One line a door."""
+        host, port = self._socket.getsockname()[:2]
+        doors = [f"http   http://{host}:{port}"]
+        doors += [
+            f"mllp   {self._settings.gateway.mllp_host}:{channel.port}  channel {channel.name}, client {channel.client}"
+            for channel in self._settings.channels
+            if channel.adapter == "mllp"
+        ]
+        return tuple(doors)
+
+    async def __aenter__(self) -> Self:
+        await self._gateway.start()
+        try:
+            for channel in self._settings.channels:
+                if channel.adapter != "http":
+                    listener = make_listener(self._settings, channel)
+                    await listener.start(self._gateway.accept)
+                    self._listeners.append(listener)
+            self._http_task = asyncio.create_task(self._http.serve(sockets=[self._socket]))
+            while not self._http.started:
+                if self._http_task.done():
+                    self._http_task.result()
+                await asyncio.sleep(0.01)
+        except BaseException:
+            await self._close()
+            raise
+        return self
+
+    async def __aexit__(
+        self, _type: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        await self._close()
+
+    async def until_stopped(self) -> None:
+        """Wait for SIGTERM or SIGINT."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stopped.set)
+        try:
+            await self._stopped.wait()
+        finally:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.remove_signal_handler(number)
+
+    async def _close(self) -> None:
+        for listener in self._listeners:
+            await listener.stop()
+        if self._http_task is not None:
+            self._http.should_exit = True
+            await self._http_task
+        self._socket.close()
+        await self._gateway.stop()
+
+
+def make_listener(settings: Settings, channel: ChannelSettings) -> Inbound:
+    """The inbound side of one channel's adapter. Raises SettingsError when the adapter has none."""
+    spec = discover().get(channel.adapter)
+    if spec is None or spec.make_inbound is None or spec.inbound_settings is None:
+        raise SettingsError(
+            "throughgate.toml", f"channels.{channel.name}.adapter", "this adapter cannot receive: use mllp"
+        )
+    return spec.make_inbound(spec.inbound_settings(**settings.listener(channel)))
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise SettingsError(
+            "throughgate.toml",
+            "gateway.http_port",
+            f"{host}:{port} cannot be listened on ({error.strerror}): choose a free port",
+        ) from None
+    listener.setblocking(False)
+    return listener

@@ -1,0 +1,201 @@
+"""The whole way of one message: what was decided for whom, what was withheld by which rule, what became of each letter.
+
+Read only. It shows ids, closed words, paths and rules; it MUST NOT show the content of a message or a letter.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, Row, or_, select
+
+from gateway.parts import Parts
+from gateway.steps.kept import read_kept
+from gateway.store.schema import attempt, decision, delivery, message, task
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attempt:
+    number: int
+    intent_at: str
+    outcome: str | None
+    code: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeliveryWay:
+    """One letter. `supersedes` is the delivery that it stands for, or the handover that it corrects."""
+
+    id: str
+    recipient: str | None
+    recipient_class: str
+    letter: str
+    wire: str | None
+    state: str
+    reason: str | None
+    provisional: bool
+    supersedes: str | None
+    created_at: str
+    ended_at: str | None
+    attempts: tuple[Attempt, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecisionWay:
+    """One decision. `reasons` and `withheld` are (rule, text) and (path, rule); `counted` are (report, period, cell)."""
+
+    id: str
+    recipient: str | None
+    recipient_class: str
+    letter: str
+    agreement: str
+    outcome: str
+    decided_at: str
+    reasons: tuple[tuple[str, str], ...]
+    permitted: tuple[str, ...]
+    withheld: tuple[tuple[str, str], ...]
+    counted: tuple[tuple[str, str, str], ...]
+    missing: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskWay:
+    role: str
+    code: str
+    told_at: str | None
+    ended_at: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class MessageWay:
+    id: str
+    kind: str
+    client: str
+    establishment: str | None
+    state: str
+    reason: str | None
+    received_at: str
+    ended_at: str | None
+    decisions: tuple[DecisionWay, ...]
+    deliveries: tuple[DeliveryWay, ...]
+    tasks: tuple[TaskWay, ...]
+
+
+def find_message(c: Connection, some_id: str) -> str | None:
+    """The message of a message's, a delivery's or a decision's id."""
+    for table, column in (
+        (message, message.c.id),
+        (delivery, delivery.c.message_id),
+        (decision, decision.c.message_id),
+    ):
+        found = c.execute(select(column).where(table.c.id == some_id)).scalar()
+        if found is not None:
+            return str(found)
+    return None
+
+
+def newest_message(c: Connection) -> str | None:
+    """The message that was kept last."""
+    found = c.execute(select(message.c.id).order_by(message.c.sequence.desc()).limit(1)).scalar()
+    return None if found is None else str(found)
+
+
+def reports(c: Connection) -> tuple[DeliveryWay, ...]:
+    """The deliveries that no message made: calendar reports, oldest first."""
+    rows = c.execute(select(delivery).where(delivery.c.message_id.is_(None)).order_by(delivery.c.sequence)).all()
+    return tuple(delivery_way(c, row) for row in rows)
+
+
+def all_deliveries(c: Connection) -> tuple[DeliveryWay, ...]:
+    """Every delivery in the order of release, with what became of it."""
+    return tuple(delivery_way(c, row) for row in c.execute(select(delivery).order_by(delivery.c.sequence)).all())
+
+
+def digests(c: Connection) -> dict[str, str]:
+    """Delivery id -> SHA-256 of the letter's bytes as they were decided; deliveries without a letter are left out."""
+    rows = c.execute(select(delivery.c.id, delivery.c.digest).where(delivery.c.digest.is_not(None)))
+    return {str(row.id): str(row.digest) for row in rows}
+
+
+def same_person(c: Connection, message_id: str) -> tuple[str, ...]:
+    """The messages of the same person, in the order of acceptance; only this one where it has no person."""
+    person = c.execute(select(message.c.person_id).where(message.c.id == message_id)).scalar()
+    if person is None:
+        return (message_id,)
+    found = c.execute(select(message.c.id).where(message.c.person_id == person).order_by(message.c.sequence))
+    return tuple(str(row.id) for row in found)
+
+
+def message_way(c: Connection, parts: Parts, message_id: str) -> MessageWay | None:
+    """Everything that is kept about one message; None when there is no such message."""
+    row = c.execute(select(message).where(message.c.id == message_id)).first()
+    if row is None:
+        return None
+    deliveries = c.execute(
+        select(delivery).where(delivery.c.message_id == message_id).order_by(delivery.c.sequence)
+    ).all()
+    decisions = c.execute(
+        select(decision).where(decision.c.message_id == message_id).order_by(decision.c.decided_at, decision.c.id)
+    ).all()
+    return MessageWay(
+        id=row.id,
+        kind=row.kind,
+        client=row.client,
+        establishment=row.establishment,
+        state=row.state,
+        reason=row.reason,
+        received_at=row.received_at,
+        ended_at=row.ended_at,
+        decisions=tuple(decision_way(c, parts, each) for each in decisions),
+        deliveries=tuple(delivery_way(c, each) for each in deliveries),
+        tasks=_tasks(c, message_id, [each.id for each in deliveries]),
+    )
+
+
+def decision_way(c: Connection, parts: Parts, row: Row[tuple[object, ...]]) -> DecisionWay:
+    """One decision's row, with what was sealed beside it."""
+    kept = read_kept(parts.keys.unseal(c, row.sealed_id))
+    return DecisionWay(
+        id=row.id,
+        recipient=row.recipient,
+        recipient_class=row.recipient_class,
+        letter=row.letter,
+        agreement=row.agreement,
+        outcome=row.outcome,
+        decided_at=row.decided_at,
+        reasons=kept.reasons,
+        permitted=kept.permitted,
+        withheld=kept.withheld,
+        counted=tuple((each.report, each.period, each.cell) for each in kept.counted),
+        missing=kept.missing,
+    )
+
+
+def delivery_way(c: Connection, row: Row[tuple[object, ...]]) -> DeliveryWay:
+    """One delivery's row with its attempts."""
+    tries = c.execute(select(attempt).where(attempt.c.delivery_id == row.id).order_by(attempt.c.number))
+    return DeliveryWay(
+        id=row.id,
+        recipient=row.recipient,
+        recipient_class=row.recipient_class,
+        letter=row.letter,
+        wire=row.wire,
+        state=row.state,
+        reason=row.reason,
+        provisional=bool(row.provisional),
+        supersedes=row.supersedes,
+        created_at=row.created_at,
+        ended_at=row.ended_at,
+        attempts=tuple(
+            Attempt(number=each.number, intent_at=each.intent_at, outcome=each.outcome, code=each.code)
+            for each in tries
+        ),
+    )
+
+
+def _tasks(c: Connection, message_id: str, deliveries: Sequence[str]) -> tuple[TaskWay, ...]:
+    found = c.execute(
+        select(task)
+        .where(or_(task.c.message_id == message_id, task.c.delivery_id.in_(deliveries)))
+        .order_by(task.c.created_at, task.c.id)
+    )
+    return tuple(TaskWay(role=row.role, code=row.code, told_at=row.told_at, ended_at=row.ended_at) for row in found)
