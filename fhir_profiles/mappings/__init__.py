@@ -1,0 +1,18 @@
+"""Source messages: one module a kind, and the table that finds it. A mapping must never decide about permission, nor raise."""
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from fhir_profiles.mappings import adt_a01, adt_a03, adt_a13, adt_a40, oru_r01, rde_o11
+from fhir_profiles.shapes import Channel, Translation
+
+MAPPINGS: Final[Mapping[str, Callable[[Channel, bytes], Translation]]] = {
+    "ADT^A01": adt_a01.translate,
+    "ADT^A03": adt_a03.translate,
+    "ADT^A13": adt_a13.translate,
+    "ADT^A40": adt_a40.translate,
+    "ORU^R01": oru_r01.translate,
+    "RDE^O01": rde_o11.translate,
+    "RDE^O11": rde_o11.translate,
+}
+"""Message kind -> mapping."""

@@ -1,0 +1,192 @@
+"""HL7 v2 data types as FHIR data types (HL7 v2-to-FHIR implementation guide, data type maps). It must never invent a code or a system.
+
+Every function reads through a `Row`, so what it takes is in the ledger. Texts are cut of surrounding blanks; an absent value gives None.
+"""
+
+import re
+from decimal import Decimal, InvalidOperation
+from functools import lru_cache
+from typing import Final
+
+from fhir_profiles import systems
+from fhir_profiles.mappings.field_ledger import Row
+from fhir_profiles.shapes import Json
+from fhir_profiles.terminology import lookup
+
+_SYSTEMS: Final = {
+    "LN": systems.LOINC,
+    "LOINC": systems.LOINC,
+    "2.16.840.1.113883.6.1": systems.LOINC,
+    "SCT": systems.SNOMED,
+    "SNM": systems.SNOMED,
+    "SNM3": systems.SNOMED,
+    "SNOMED": systems.SNOMED,
+    "SNOMED-CT": systems.SNOMED,
+    "SNOMED CT": systems.SNOMED,
+    "SNOMEDCT": systems.SNOMED,
+    "2.16.840.1.113883.6.96": systems.SNOMED,
+    "2.16.840.1.113883.2.1.3.2.4.15": systems.SNOMED,
+    "DMD": systems.DMD,
+    "DM+D": systems.DMD,
+    "UCUM": systems.UCUM,
+    "ODS": systems.ODS,
+    "NOMIS": "NOMIS",
+}
+_V2_TABLE: Final = re.compile(r"(?:HL7)?([0-9]{4})")
+_NOT_IN_URI: Final = re.compile(r"[^a-z0-9.+-]+")
+_NUMBER: Final = re.compile(r"([+-]?)([0-9]{0,30})(?:\.([0-9]{0,30}))?")
+_ODS_CODE: Final = re.compile(r"(?=[A-Z0-9]*[0-9])[A-Z][A-Z0-9]{2,9}")
+
+
+def slug(text: str) -> str:
+    """Write a name as a part of a URI."""
+    return _NOT_IN_URI.sub("-", text.lower()).strip("-") or "unnamed"
+
+
+@lru_cache(maxsize=1_024)
+def code_system(name: str) -> str | None:
+    """Give the URI of a coding system as HL7 v2 names it (table 0396); a system that is not known gets a local URI, none gives None."""
+    if not name:
+        return None
+    known = _SYSTEMS.get(name.upper())
+    if known is not None:
+        return known if known != "NOMIS" else systems.LOCAL_CODE + "nomis"
+    table = _V2_TABLE.fullmatch(name.upper())
+    if table is not None:
+        return systems.V2_TABLE + table.group(1)
+    return (
+        name
+        if name.startswith(("http://", "https://", "urn:oid:")) and " " not in name
+        else systems.LOCAL_CODE + slug(name)
+    )
+
+
+def code(text: str) -> str:
+    """Write a FHIR code: single blanks inside, none around."""
+    return " ".join(text.split())
+
+
+def coding(system: str | None, value: str, display: str = "") -> Json:
+    """Make a Coding; what is empty is left out."""
+    result: Json = {}
+    if system:
+        result["system"] = system
+    if value:
+        result["code"] = code(value)
+    if display:
+        result["display"] = display
+    return result
+
+
+def concept(row: Row, number: int, repetition: int = 1, *, to: str) -> Json | None:
+    """Read a CE, CWE, CNE, IS or ID as a CodeableConcept: both codings, and the text that a person read."""
+    codings: list[Json] = []
+    for first in (1, 4, 10):
+        value = row.text(number, first, repetition, to=f"{to}.coding.code")
+        display = row.text(number, first + 1, repetition, to=f"{to}.coding.display")
+        if not value:
+            if display:
+                row.mapped(number, first + 1, repetition, to=f"{to}.text")
+            continue
+        system = code_system(row.text(number, first + 2, repetition, to=f"{to}.coding.system"))
+        codings.append(coding(system, value, display))
+    displays = (row.peek(number, position, repetition) for position in (9, 2, 5))
+    row.text(number, 9, repetition, to=f"{to}.text")
+    text = next((display for display in displays if display), "") or (codings[0]["code"] if codings else "")
+    if not text:
+        return None
+    return {"coding": codings, "text": text} if codings else {"text": text}
+
+
+def number_of(text: str) -> int | Decimal | None:
+    """Read an NM: a whole number stays one, a fraction keeps its digits; None when it is no number of at most 30 digits each side."""
+    found = _NUMBER.fullmatch(text.strip())
+    if found is None or not (found.group(2) or found.group(3)):
+        return None
+    sign, whole, fraction = found.groups()
+    try:
+        if not fraction:
+            return int(f"{sign}{whole or '0'}")
+        return Decimal(f"{sign if sign == '-' else ''}{int(whole or '0')}.{fraction}")
+    except (ValueError, InvalidOperation):
+        return None
+
+
+def unit(written: str, display: str = "", system: str = "") -> Json:
+    """Give unit, system and code of a Quantity: UCUM where the sender says so or the list of units knows the spelling; else the text alone."""
+    if not written and not display:
+        return {}
+    result: Json = {"unit": display or written}
+    ucum = written if code_system(system) == systems.UCUM else ""
+    row = lookup("units").by("written").get(written)
+    if not ucum and row is not None and system.upper() in {"", "L", "ISO+", "UCUM"}:
+        ucum = row["ucum"]
+    if ucum and " " not in ucum:
+        result["system"], result["code"] = systems.UCUM, ucum
+    return result
+
+
+def quantity(value: int | Decimal, row: Row, number: int, *, to: str) -> Json:
+    """Make a Quantity of a number and the CE or CWE that names its unit."""
+    written = row.text(number, 1, to=f"{to}.code")
+    display = row.text(number, 2, to=f"{to}.unit")
+    named = row.text(number, 3, to=f"{to}.system")
+    return {"value": value, **unit(written, display, named)}
+
+
+def ods_code(row: Row, number: int, repetition: int, authority: str) -> str | None:
+    """Say whether the first component is an ODS code: the authority says so, or none is named and it looks like one."""
+    value = row.peek(number, 1, repetition).upper()
+    if _ODS_CODE.fullmatch(value) is None:
+        return None
+    return value if authority.upper() in {"", "ODS", systems.ODS.upper()} else None
+
+
+def display_name(row: Row, number: int, repetition: int, *, first: int, to: str) -> str:
+    """Join the parts of an XCN name that begin at `first` (family, given, middle, suffix, prefix) as a person would say them."""
+    family, given, middle, suffix, prefix = (
+        row.text(number, position, repetition, to=to) for position in range(first, first + 5)
+    )
+    return " ".join(part for part in (prefix, given, middle, family, suffix) if part)
+
+
+def practitioner(row: Row, number: int, repetition: int = 1, *, to: str) -> Json | None:
+    """Read an XCN as a Reference to a Practitioner by identifier and name; the person is not a resource of the bundle."""
+    value = row.text(number, 1, repetition, to=f"{to}.identifier.value")
+    display = display_name(row, number, repetition, first=2, to=f"{to}.display")
+    if not value and not display:
+        return None
+    result: Json = {"type": "Practitioner"}
+    if value:
+        authority = row.text(number, 9, repetition, to=f"{to}.identifier.system")
+        result["identifier"] = {"system": practitioner_system(authority), "value": value}
+    if display:
+        result["display"] = display
+    return result
+
+
+def practitioner_system(authority: str) -> str:
+    known = {"GMC": systems.GMC_NUMBER, "GMP": systems.GMP_NUMBER}
+    return known.get(authority.upper()) or systems.LOCAL_ID + slug(authority or "practitioner")
+
+
+def order_identifier(row: Row, number: int, *, kind: str, to: str) -> Json | None:
+    """Read an EI as an Identifier of type PLAC or FILL."""
+    value = row.text(number, 1, to=f"{to}.value")
+    if not value:
+        return None
+    namespace = row.text(number, 2, to=f"{to}.system")
+    name = "placer-order" if kind == "PLAC" else "filler-order"
+    return {
+        "type": {"coding": [coding(systems.V2_TABLE + "0203", kind)]},
+        "system": systems.LOCAL_ID + name + (f"/{slug(namespace)}" if namespace else ""),
+        "value": value,
+    }
+
+
+def establishment_extension(agency: str) -> Json:
+    """Say in which establishment something was made."""
+    return {
+        "url": systems.ESTABLISHMENT_EXTENSION,
+        "valueIdentifier": {"system": systems.AGENCY, "value": agency},
+    }

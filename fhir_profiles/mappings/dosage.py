@@ -1,0 +1,222 @@
+"""RXE, TQ1 and RXR as Dosage: the text as the prescriber wrote it, and timing, dose and route where they are exact. It must never compute a dose.
+
+What has no exact meaning stays as text; no unit is converted. A timing word that the list does not know is kept as the text of Timing.code.
+"""
+
+import re
+from typing import Final
+
+from fhir_profiles import systems
+from fhir_profiles.hl7_times import fhir_date_time, is_before
+from fhir_profiles.mappings.datatypes import coding, concept, number_of, unit
+from fhir_profiles.mappings.field_ledger import Row
+from fhir_profiles.mappings.reading import Reading
+from fhir_profiles.shapes import Json
+from fhir_profiles.terminology import lookup
+from fhir_profiles.terminology.concepts import plain
+
+_EVERY: Final = re.compile(r"Q([1-9][0-9]{0,2})(H|D|W|L|M|S)")
+_UNITS: Final = {"H": "h", "D": "d", "W": "wk", "L": "mo", "M": "min", "S": "s"}
+_DURATION: Final = re.compile(r"(H|D|W|M|L|S)([1-9][0-9]{0,3})")
+_SUPERVISED: Final = re.compile(r"\bsupervised\b|\bsupervised consumption\b|\bsupervise\b")
+_UNSUPERVISED: Final = re.compile(r"\bunsupervised\b|\bnot supervised\b|\bno supervision\b|\bwithout supervision\b")
+_TO: Final = "MedicationRequest.dosageInstruction"
+
+
+def dosages(reading: Reading, rxe: Row, timings: list[Row], routes: list[Row], stopped_at: str | None) -> list[Json]:
+    """Make one Dosage for each TQ1, or one of RXE-1 in the way of older messages. `stopped_at` ends what has no end of its own."""
+    text = instructions(rxe)
+    dose = _dose(reading, rxe)
+    route = _route(routes)
+    found = []
+    for index, timing in enumerate(timings or [None]):
+        quantity_timing = _Timing(reading, timing, rxe)
+        dosage: Json = {"sequence": index + 1} if len(timings) > 1 else {}
+        written = text or quantity_timing.text()
+        if written:
+            dosage["text"] = written
+        supervised = _supervision(f"{written} {quantity_timing.text()}")
+        if supervised is not None:
+            dosage["additionalInstruction"] = [supervised]
+        dosage |= quantity_timing.elements(stopped_at)
+        dosage |= route
+        if dose is not None:
+            dosage["doseAndRate"] = [dose]
+        if dosage:
+            found.append(dosage)
+    return found
+
+
+def instructions(rxe: Row) -> str:
+    """Join RXE-7, the provider's administration instructions, as one text."""
+    texts = []
+    for repetition in range(1, rxe.count(7) + 1):
+        item = concept(rxe, 7, repetition, to=f"{_TO}.text")
+        if item is not None:
+            texts.append(item["text"])
+    return "; ".join(texts)
+
+
+def _supervision(text: str) -> Json | None:
+    """Say `supervised` or `unsupervised` where the instruction states it; a text that says both says nothing."""
+    words = plain(text)
+    unsupervised = _UNSUPERVISED.search(words) is not None
+    supervised = _SUPERVISED.search(_UNSUPERVISED.sub(" ", words)) is not None
+    if supervised == unsupervised:
+        return None
+    word = "supervised" if supervised else "unsupervised"
+    return {"coding": [coding(systems.SUPERVISION, word)], "text": f"{word} consumption"}
+
+
+def _dose(reading: Reading, rxe: Row) -> Json | None:
+    """Read RXE-3 (minimum), RXE-4 (maximum) and RXE-5 (unit). A dose that is no number is left out, with an issue."""
+    low, high = rxe.peek(3), rxe.peek(4)
+    first = number_of(low)
+    if low and first is None:
+        rxe.unsupported(3, reason="not a number")
+        reading.warn("RXE-3", "the dose is not a number, and was left out; read the dosage text")
+        return None
+    if first is None:
+        return None
+    rxe.mapped(3, to=f"{_TO}.doseAndRate")
+    unit_of_dose = _unit(rxe, 5)
+    last = number_of(high)
+    if last is None or last <= first:
+        if high and last == first:
+            rxe.mapped(4, to=f"{_TO}.doseAndRate")
+        elif high:
+            rxe.unsupported(4, reason="not a number above the minimum")
+            reading.warn("RXE-4", "the maximum of the dose is not a number above its minimum, and was left out")
+        return {"doseQuantity": {"value": first, **unit_of_dose}}
+    rxe.mapped(4, to=f"{_TO}.doseAndRate")
+    return {"doseRange": {"low": {"value": first, **unit_of_dose}, "high": {"value": last, **unit_of_dose}}}
+
+
+def _unit(rxe: Row, number: int) -> Json:
+    written = rxe.text(number, 1, to=f"{_TO}.doseAndRate")
+    display = rxe.text(number, 2, to=f"{_TO}.doseAndRate")
+    return unit(written, display, rxe.text(number, 3, to=f"{_TO}.doseAndRate"))
+
+
+def _route(routes: list[Row]) -> Json:
+    """Read the first RXR: route, site and method; the route by the dm+d list where its word is known."""
+    if not routes:
+        return {}
+    row = routes[0]
+    found: Json = {}
+    for name, number in (("site", 2), ("route", 1), ("method", 4)):
+        item = concept(row, number, to=f"{_TO}.{name}")
+        if item is not None:
+            found[name] = item
+    if "route" in found:
+        table = lookup("routes").by("written")
+        written = (row.peek(1), found["route"]["text"])
+        known = next((table[word.upper()] for word in written if word.upper() in table), None)
+        codings = found["route"].get("coding", [])
+        if known is not None and not any(item.get("system") == systems.SNOMED for item in codings):
+            code = coding(systems.SNOMED, known["code"], known["display"])
+            found["route"] = {**found["route"], "coding": [code, *codings]}
+    return found
+
+
+class _Timing:
+    """Timing of one TQ1, or of RXE-1 (a TQ) where there is none: pattern, start, end, duration, text, priority."""
+
+    def __init__(self, reading: Reading, row: Row | None, rxe: Row) -> None:
+        self.reading = reading
+        self.row = row if row is not None else rxe
+        self.old = row is None
+
+    def _value(self, number: int, component: int, to: str) -> str:
+        """Read TQ1-`number`, or component `component` of RXE-1."""
+        return self.row.text(1, component, to=to) if self.old else self.row.text(number, to=to)
+
+    def text(self) -> str:
+        """Read TQ1-11 or TQ.8, and the condition TQ1-10 or TQ.7."""
+        parts = [self._value(11, 8, f"{_TO}.text"), self._value(10, 7, f"{_TO}.text")]
+        return "; ".join(part for part in parts if part)
+
+    def elements(self, stopped_at: str | None) -> Json:
+        """Give `timing` and `asNeededBoolean`."""
+        patterns = (
+            [self.row.peek(1, 2)] if self.old else [self.row.peek(3, 1, n) for n in range(1, self.row.count(3) + 1)]
+        )
+        patterns = [pattern for pattern in patterns if pattern]
+        repeat = self._bounds(stopped_at)
+        found: Json = {}
+        unknown = []
+        for index, pattern in enumerate(patterns, start=1):
+            self.row.mapped(1, 2, to=f"{_TO}.timing") if self.old else self.row.mapped(3, 1, index, to=f"{_TO}.timing")
+            known = _pattern(pattern)
+            if known == {"as_needed": True}:
+                found["asNeededBoolean"] = True
+            elif known is None or "period" in repeat:
+                unknown.append(pattern)
+            else:
+                repeat |= known
+        timing: Json = {"repeat": repeat} if repeat else {}
+        if unknown:
+            timing["code"] = {"text": "; ".join(patterns)}
+        return found | ({"timing": timing} if timing else {})
+
+    def _bounds(self, stopped_at: str | None) -> Json:
+        """Give boundsPeriod, else boundsDuration. An end before the start is left out, with an issue."""
+        start = self._moment(7, 4, "start")
+        end = self._moment(8, 5, "end")
+        place = "RXE-1.5" if self.old else self.row.place(8)
+        if start is not None and end is not None and is_before(end, start):
+            self.reading.warn(place, "the end of the prescription lies before its start, and was left out")
+            end = None
+        if stopped_at is not None and (end is None or is_before(stopped_at, end)):
+            late = start is not None and is_before(stopped_at, start)
+            end = start if late else stopped_at
+        period = {edge: moment for edge, moment in (("start", start), ("end", end)) if moment is not None}
+        if end is None:
+            duration = self._duration()
+            if duration and not period:
+                return duration
+        return {"boundsPeriod": period} if period else {}
+
+    def _moment(self, number: int, component: int, edge: str) -> str | None:
+        written = self._value(number, component, f"{_TO}.timing.repeat.boundsPeriod.{edge}")
+        moment = fhir_date_time(written) if written else None
+        if written and moment is None:
+            place = (1, component) if self.old else (number, 1)
+            self.row.unsupported(*place, reason="not a real date and time")
+            self.reading.warn(self.row.place(*place), "this is not a real date and time, and was left out")
+        return moment
+
+    def _duration(self) -> Json:
+        """Read TQ1-6 (a CQ) in days, or TQ.3 written like D7; only where no period says it."""
+        if self.old:
+            found = _DURATION.fullmatch(self.row.peek(1, 3).upper())
+            if found is None or found.group(1) not in "DW":
+                return {}
+            self.row.mapped(1, 3, to=f"{_TO}.timing.repeat.boundsDuration")
+            return _bounds_duration(int(found.group(2)), _UNITS[found.group(1)])
+        number = number_of(self.row.peek(6))
+        written = (self.row.peek(6, 2) or self.row.peek(6, 2, 1, 2)).lower()
+        code = {"d": "d", "day": "d", "days": "d", "wk": "wk", "week": "wk", "weeks": "wk"}.get(written)
+        if not isinstance(number, int) or number <= 0 or code is None:
+            return {}
+        self.row.mapped(6, to=f"{_TO}.timing.repeat.boundsDuration")
+        return _bounds_duration(number, code)
+
+
+def _bounds_duration(value: int, code: str) -> Json:
+    name = {"d": "day", "wk": "week"}[code]
+    return {"boundsDuration": {"value": value, "unit": name, "system": systems.UCUM, "code": code}}
+
+
+def _pattern(written: str) -> Json | None:
+    """Give Timing.repeat of a repeat pattern (table 0335) or a usual English word; None when no row knows it."""
+    row = lookup("timings").by("written").get(written.upper())
+    if row is not None:
+        if row["as_needed"]:
+            return {"as_needed": True}
+        found: Json = {"frequency": int(row["frequency"]), "period": int(row["period"]), "periodUnit": row["unit"]}
+        return found | ({"when": [row["when"]]} if row["when"] else {})
+    every = _EVERY.fullmatch(written.upper())
+    if every is None:
+        return None
+    return {"frequency": 1, "period": int(every.group(1)), "periodUnit": _UNITS[every.group(2)]}

@@ -1,0 +1,305 @@
+"""ORU^R01, results: a DiagnosticReport for each order (OBR) and an Observation for each result (OBX). Drug tests and other laboratory results.
+
+The purpose of a drug test is read from OBR-31, else ORC-16, else OBR-13 (DESIGN section 6). It must never be guessed: a drug test without a
+stated purpose raises a task, and is never reported.
+"""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from fhir_profiles import systems
+from fhir_profiles.hl7_times import fhir_instant
+from fhir_profiles.ids import PATIENT_REFERENCE, reference, stable_id
+from fhir_profiles.mappings.datatypes import (
+    coding,
+    concept,
+    establishment_extension,
+    order_identifier,
+    practitioner,
+    slug,
+)
+from fhir_profiles.mappings.field_ledger import Row
+from fhir_profiles.mappings.observation import Order, observation
+from fhir_profiles.mappings.observation_value import DOCUMENTS, attachment
+from fhir_profiles.mappings.person import add_patient, identity_hold
+from fhir_profiles.mappings.reading import Reading, open_message
+from fhir_profiles.mappings.specimen import specimen_of
+from fhir_profiles.shapes import Channel, Event, HoldCode, Json, Translation
+from fhir_profiles.terminology import is_drug_panel, substance_group, test_method, test_purpose
+
+PROFILE: Final = systems.UK_CORE + "UKCore-DiagnosticReport-Lab"
+_NOTE: Final = "http://hl7.org/fhir/5.0/StructureDefinition/extension-DiagnosticReport.note"
+_STATUSES: Final = {
+    "F": "final",
+    "P": "preliminary",
+    "C": "corrected",
+    "X": "cancelled",
+    "R": "partial",
+    "A": "partial",
+    "M": "partial",
+    "S": "registered",
+    "I": "registered",
+    "O": "registered",
+}
+"""HL7 table 0123."""
+_NO_PURPOSE: Final = (
+    "clinical-lead",
+    "test-purpose-missing",
+    "a drug test does not say why it was done (therapeutic, compact, mandatory): it is in the file and in no report; ask the sender",
+)
+
+
+@dataclass(kw_only=True)
+class Group:
+    """The segments of one order as they stand in the message: each result with the notes that follow it."""
+
+    orc: Row | None = None
+    obr: Row | None = None
+    specimens: list[Row] = field(default_factory=list)
+    notes: list[Row] = field(default_factory=list)
+    results: list[tuple[Row, list[Row]]] = field(default_factory=list)
+
+
+def translate(channel: Channel, body: bytes) -> Translation:
+    """Translate one ORU^R01. Never raises; bytes that cannot be read are held.
+
+    When the message may be about two people, only the results before the second PID are translated: they are never mixed.
+    """
+    reading = open_message(channel, body)
+    if isinstance(reading, Translation):
+        return reading
+    hold = identity_hold(reading)
+    add_patient(reading)
+    visit = _visit(reading)
+    first_only = hold is not None and hold.code is HoldCode.TWO_PEOPLE
+    occurred: str | None = None
+    for group in _groups(reading, first_only=first_only):
+        moment = _translate_group(reading, group, visit)
+        occurred = occurred or moment
+    return reading.finish((Event.TEST_RESULT,), occurred=occurred, hold=hold)
+
+
+def _visit(reading: Reading) -> Json | None:
+    """Read the visit number: results name their stay, and never restate it."""
+    row = reading.first("PV1")
+    if row is None:
+        return None
+    reading.ledger.leave(row.segment, "about the stay: an admission or a discharge message carries it")
+    if row.peek(3, 4) == reading.establishment:
+        row.text(3, 4, to="Observation.extension")
+    value = row.text(19, to="Observation.encounter.identifier")
+    if not value:
+        return None
+    authority = row.text(19, 4, to="Observation.encounter.identifier")
+    system = systems.LOCAL_ID + "visit" + (f"/{slug(authority)}" if authority else "")
+    return {"type": "Encounter", "identifier": {"system": system, "value": value}}
+
+
+def _groups(reading: Reading, *, first_only: bool) -> list[Group]:
+    """Cut the message into orders: ORC or OBR begins one; NTE belongs to what it follows."""
+    groups: list[Group] = []
+    notes: list[Row] | None = None
+    persons = 0
+    for segment in reading.message.segments:
+        row = reading.row(segment)
+        if segment.name == "PID":
+            persons += 1
+            notes = None
+        elif first_only and persons > 1:
+            reading.ledger.leave(segment, "about what may be another person")
+        elif segment.name == "ORC" or (segment.name == "OBR" and (not groups or groups[-1].obr is not None)):
+            is_order = segment.name == "ORC"
+            groups.append(Group(orc=row if is_order else None, obr=None if is_order else row))
+            notes = groups[-1].notes
+        elif segment.name == "OBR":
+            groups[-1].obr = row
+        elif segment.name == "NTE" and notes is not None:
+            notes.append(row)
+        elif segment.name == "SPM" and groups:
+            groups[-1].specimens.append(row)
+            notes = None
+        elif segment.name == "OBX" and groups and groups[-1].obr is not None:
+            notes = []
+            groups[-1].results.append((row, notes))
+        elif segment.name == "OBX":
+            reading.ledger.leave(segment, "a result outside every order")
+            notes = None
+    return [group for group in groups if group.obr is not None]
+
+
+def _translate_group(reading: Reading, group: Group, visit: Json | None) -> str | None:
+    """Add the report and the results of one order; gives when the specimen was taken."""
+    obr = group.obr
+    if obr is None:
+        return None
+    report = _report(reading, group, obr)
+    order = _order(reading, group, obr, report, visit)
+    reading.resources.append(report)
+    forms: list[Json] = []
+    results: list[Json] = []
+    for row, notes in group.results:
+        if row.peek(2).upper() in DOCUMENTS:
+            form = attachment(reading, row)
+            forms += [form] if form is not None else []
+            row.text(2, to="DiagnosticReport.presentedForm")
+            continue
+        resource = observation(reading, row, _texts(notes, to="Observation.note.text"), order)
+        reading.resources.append(resource)
+        results.append({"reference": reference("Observation", resource["id"])})
+    if results:
+        report["result"] = results
+    if forms:
+        report["presentedForm"] = forms
+    if order.drug_tests and order.purpose is None:
+        reading.task(*_NO_PURPOSE)
+    return order.taken
+
+
+def _order(reading: Reading, group: Group, obr: Row, report: Json, visit: Json | None) -> Order:
+    """Read what the order says for all its results."""
+    code = report["code"]
+    panel = is_drug_panel(code) or substance_group(code) is not None
+    purpose = _purpose(reading, group, obr)
+    if purpose is not None:
+        report["category"].append({"coding": [coding(systems.TEST_PURPOSE, purpose)]})
+    collected, specimen = specimen_of(reading, group.specimens, obr, _key(reading, group, obr))
+    taken = collected or report.get("effectiveDateTime")
+    if taken is not None:
+        report["effectiveDateTime"] = taken
+    if visit is not None:
+        report["encounter"] = visit
+    if specimen is not None and "reference" in specimen:
+        report["specimen"] = [specimen]
+    return Order(
+        key=_key(reading, group, obr),
+        code=code,
+        panel=panel,
+        purpose=purpose,
+        taken=taken,
+        method=test_method(code),
+        specimen=specimen,
+        encounter=visit,
+    )
+
+
+def _key(reading: Reading, group: Group, obr: Row) -> tuple[str, ...]:
+    """Name the order: filler number, else placer number, of OBR or ORC; without any, the message and the place in it."""
+    code = obr.peek(4) or obr.peek(4, 2)
+    for number in (3, 2):
+        for row in (obr, group.orc):
+            value = row.peek(number) if row is not None else ""
+            if value and row is not None:
+                return str(number), value, row.peek(number, 2), code
+    return "message", reading.message.get("MSH-10") or "", str(obr.segment.occurrence), code
+
+
+def _purpose(reading: Reading, group: Group, obr: Row) -> str | None:
+    """Read the purpose of a drug test. The first place that names one counts; another that differs is an issue for a person."""
+    found: list[tuple[Row, int, str]] = []
+    for row, number in ((obr, 31), (group.orc, 16), (obr, 13)):
+        for repetition in range(1, row.count(number) + 1) if row is not None else ():
+            if row is None:
+                continue
+            parts = [{"code": row.peek(number, position, repetition)} for position in (1, 4)]
+            texts = [{"text": row.peek(number, position, repetition)} for position in (1, 2, 5, 9)]
+            purpose = test_purpose([*parts, *texts])
+            if purpose is not None:
+                row.mapped(number, 0, repetition, to="Observation.category")
+                found.append((row, number, purpose))
+    if not found:
+        return None
+    if len({purpose for _, _, purpose in found}) > 1:
+        row, number, _ = found[0]
+        reading.warn(row.place(number), "the order names more than one purpose of the test; the first counts")
+        reading.task(
+            "clinical-lead", "test-purpose-conflict", "a drug test names more than one purpose; ask the sender"
+        )
+    return found[0][2]
+
+
+def _report(reading: Reading, group: Group, obr: Row) -> Json:
+    to = "DiagnosticReport"
+    code = concept(obr, 4, to=f"{to}.code") or {"text": "not stated"}
+    obr.residual(1, 0, reason="sequence number of the segment")
+    resource: Json = {
+        "resourceType": "DiagnosticReport",
+        "id": stable_id("DiagnosticReport", reading.sender, *_key(reading, group, obr)),
+        "meta": {"profile": [PROFILE]},
+    }
+    extensions = [establishment_extension(reading.establishment)] if reading.establishment is not None else []
+    extensions += [
+        {"url": _NOTE, "valueAnnotation": {"text": text}} for text in _texts(group.notes, to=f"{to}.extension")
+    ]
+    if extensions:
+        resource["extension"] = extensions
+    identifiers = _identifiers(group, obr)
+    if identifiers:
+        resource["identifier"] = identifiers
+    resource["status"] = _status(reading, obr)
+    resource["category"] = _categories(obr)
+    resource["code"] = code
+    resource["subject"] = {"reference": PATIENT_REFERENCE}
+    taken = reading.date_time(obr, 7, to=f"{to}.effectiveDateTime")
+    if taken is not None:
+        resource["effectiveDateTime"] = taken
+    issued = fhir_instant(obr.text(22, to=f"{to}.issued"))
+    if issued is not None:
+        resource["issued"] = issued
+    interpreter = _interpreter(obr)
+    if interpreter is not None:
+        resource["resultsInterpreter"] = [interpreter]
+    if group.orc is not None:
+        group.orc.text(1, to=f"{to}.status")
+        reading.ledger.leave(group.orc.segment, "about the handling of the order: kept in the original message")
+    return resource
+
+
+def _identifiers(group: Group, obr: Row) -> list[Json]:
+    found: list[Json] = []
+    for row in (obr, group.orc):
+        for number, kind in ((2, "PLAC"), (3, "FILL")) if row is not None else ():
+            item = (
+                order_identifier(row, number, kind=kind, to="DiagnosticReport.identifier") if row is not None else None
+            )
+            if item is not None and item not in found:
+                found.append(item)
+    return found
+
+
+def _status(reading: Reading, obr: Row) -> str:
+    written = obr.text(25, to="DiagnosticReport.status").upper()
+    known = _STATUSES.get(written)
+    if known is None and written:
+        obr.unsupported(25, reason="not a value of table 0123")
+        reading.warn(obr.place(25), "not a value of table 0123", code="code-invalid")
+    return known or "unknown"
+
+
+def _categories(obr: Row) -> list[Json]:
+    categories: list[Json] = [{"coding": [coding(systems.DIAGNOSTIC_SERVICE, "LAB", "Laboratory")]}]
+    section = obr.text(24, to="DiagnosticReport.category").upper()
+    if section and section != "LAB":
+        categories.append({"coding": [coding(systems.DIAGNOSTIC_SERVICE, section)]})
+    return categories
+
+
+def _interpreter(obr: Row) -> Json | None:
+    """Read OBR-32 when it is written as HL7 v2.5 writes it: a name (CNN) in the subcomponents of the first component."""
+    parts = [obr.text(32, 1, 1, position, to="DiagnosticReport.resultsInterpreter") for position in (6, 3, 2)]
+    display = " ".join(part for part in parts if part)
+    if display:
+        obr.text(32, 1, 1, 1, to="DiagnosticReport.resultsInterpreter")
+        return {"type": "Practitioner", "display": display}
+    return practitioner(obr, 32, to="DiagnosticReport.resultsInterpreter")
+
+
+def _texts(notes: list[Row], *, to: str) -> list[str]:
+    """Read the comments (NTE-3), one text for each segment; repetitions are its lines."""
+    found = []
+    for row in notes:
+        row.residual(1, 0, reason="sequence number of the segment")
+        lines = [row.text(3, 1, repetition, to=to) for repetition in range(1, row.count(3) + 1)]
+        text = "\n".join(line for line in lines if line)
+        if text:
+            found.append(text)
+    return found

@@ -1,0 +1,274 @@
+"""PID and PD1 as a UK Core Patient with the id `patient`, and whether the message is about exactly one person who can be identified.
+
+It must never look a person up, and never put a number under the NHS number's system whose check digit fails: a letter would carry it on.
+"""
+
+from typing import Final
+
+from fhir_profiles import systems
+from fhir_profiles.hl7_times import fhir_date
+from fhir_profiles.identifiers import (
+    nhs_number_is_valid,
+    normal_nhs_number,
+    normal_prison_number,
+    prison_number_is_valid,
+)
+from fhir_profiles.ids import PATIENT_ID
+from fhir_profiles.mappings.datatypes import coding, concept, display_name, ods_code, practitioner_system, slug
+from fhir_profiles.mappings.field_ledger import Row
+from fhir_profiles.mappings.person_contact import addresses, names, telecoms
+from fhir_profiles.mappings.reading import Reading
+from fhir_profiles.shapes import Hold, HoldCode, Json
+from fhir_profiles.terminology import lookup
+from fhir_profiles.v2_identity import identifier_system, identifiers_in
+
+_GENDERS: Final = {
+    "M": "male",
+    "F": "female",
+    "O": "other",
+    "A": "other",
+    "U": "unknown",
+    "N": "unknown",
+    "1": "male",
+    "2": "female",
+    "0": "unknown",
+    "9": "unknown",
+}
+"""HL7 table 0001, and the NHS data dictionary's person gender codes that English senders use in its place."""
+_MARITAL: Final = {"A": "L", "E": "L", "G": "T", "P": "T", "R": "T", "N": "A", "B": "U"} | {
+    sign: sign for sign in "DMSWCI"
+}
+_MARITAL_SYSTEM: Final = "http://terminology.hl7.org/CodeSystem/v3-MaritalStatus"
+_VERIFICATION: Final = {
+    "01": "Number present and verified",
+    "02": "Number present but not traced",
+    "03": "Trace required",
+    "04": "Trace attempted - No match or multiple match found",
+    "05": "Trace needs to be resolved - (NHS Number or patient detail conflict)",
+    "06": "Trace in progress",
+    "07": "Number not present and trace not required",
+    "08": "Trace postponed (baby under six weeks old)",
+}
+PROFILE: Final = systems.UK_CORE + "UKCore-Patient"
+
+
+def identity_hold(reading: Reading) -> Hold | None:
+    """Say why the message cannot be given to exactly one person, or None.
+
+    Two people: two different values of one identifier system, or PID segments that share no identifier. Nobody: no identifier whose form and
+    check digit hold.
+    """
+    values: dict[str, str] = {}
+    for identifier in reading.persons:
+        if values.setdefault(identifier.system, identifier.value) != identifier.value:
+            return Hold(
+                code=HoldCode.TWO_PEOPLE,
+                path=identifier.path,
+                text="two different numbers of one kind: the message may be about two people",
+            )
+    segments = reading.message.all("PID")
+    if len(segments) > 1:
+        known = [_names_of(reading, index) for index in range(len(segments))]
+        if any(not (known[0] & other) for other in known[1:]):
+            return Hold(
+                code=HoldCode.TWO_PEOPLE,
+                path="PID[2]-3",
+                text="the PID segments share no identifier: the message may be about two people",
+            )
+    if not any(identifier.valid for identifier in reading.persons):
+        return Hold(
+            code=HoldCode.NO_PERSON,
+            path="PID-3",
+            text="no NHS number or prison number whose form and check digit hold",
+        )
+    return None
+
+
+def _names_of(reading: Reading, index: int) -> frozenset[str]:
+    """Give what names the person of one PID: its national identifiers, else the field as written."""
+    segment = reading.message.all("PID")[index]
+    found = frozenset(f"{item.system}|{item.value}" for item in identifiers_in(reading.message, segment, 3))
+    return found or frozenset({segment.field(3)})
+
+
+def add_patient(reading: Reading) -> None:
+    """Put the Patient into the bundle: of the first PID; further PIDs stay in the original message. A message without PID gets an empty Patient."""
+    patient: Json = {"resourceType": "Patient", "id": PATIENT_ID, "meta": {"profile": [PROFILE]}}
+    reading.resources.append(patient)
+    segments = reading.rows("PID")
+    for other in segments[1:]:
+        reading.ledger.leave(other.segment, "a second PID segment: the Patient is made from the first")
+    if segments:
+        _read_pid(reading, segments[0], patient)
+    pd1 = reading.first("PD1")
+    if pd1 is not None:
+        practitioners = _general_practitioners(pd1)
+        if practitioners:
+            patient["generalPractitioner"] = practitioners
+
+
+def _read_pid(reading: Reading, row: Row, patient: Json) -> None:
+    row.residual(1, 0, reason="sequence number of the segment")
+    _put(patient, "extension", _ethnicity(row))
+    _put(patient, "identifier", _identifiers(reading, row))
+    _put(patient, "name", names(row))
+    _put(patient, "telecom", telecoms(row))
+    gender = _GENDERS.get(row.text(8, to="Patient.gender").upper())
+    if gender is not None:
+        patient["gender"] = gender
+    elif row.has(8):
+        row.unsupported(8, reason="not a value of table 0001")
+        reading.warn("PID-8", "not a value of table 0001; the gender was left out", code="code-invalid")
+    birth = row.text(7, to="Patient.birthDate")
+    if birth:
+        date = fhir_date(birth)
+        if date is None:
+            row.unsupported(7, reason="not a real date")
+            reading.warn("PID-7", "this is not a real date, and was left out")
+        else:
+            patient["birthDate"] = date
+    _deceased(reading, row, patient)
+    _put(patient, "address", addresses(row))
+    _marital(row, patient)
+    language = concept(row, 15, to="Patient.communication.language")
+    if language is not None:
+        patient["communication"] = [{"language": language}]
+
+
+def _put(resource: Json, name: str, values: list[Json]) -> None:
+    if values:
+        resource[name] = values
+
+
+def _identifiers(reading: Reading, row: Row) -> list[Json]:
+    found: list[Json] = []
+    for number in (3, 2, 4):
+        for repetition in range(1, row.count(number) + 1):
+            identifier = _identifier(reading, row, number, repetition)
+            if identifier is None:
+                continue
+            if not any(
+                other["system"] == identifier["system"] and other["value"] == identifier["value"] for other in found
+            ):
+                found.append(identifier)
+    return found
+
+
+def _identifier(reading: Reading, row: Row, number: int, repetition: int) -> Json | None:
+    """Read one CX. National numbers are taken from PID-3 only: PID-2 and PID-4 are what they were before HL7 v2.3.1."""
+    to = "Patient.identifier"
+    system = identifier_system(row.segment, number, repetition)
+    value = row.text(number, 1, repetition, to=f"{to}.value")
+    if not value:
+        return None
+    authority = row.text(number, 4, repetition, to=f"{to}.system")
+    for part in (2, 3):
+        row.text(number, 4, repetition, part, to=f"{to}.system")
+    kind = row.text(number, 5, repetition, to=f"{to}.type")
+    if system is None:
+        named = authority or row.peek(number, 4, repetition, 2) or kind or "unnamed"
+        identifier: Json = {"system": systems.LOCAL_ID + slug(named), "value": value}
+        if kind:
+            identifier = {"type": {"coding": [coding(systems.V2_TABLE + "0203", kind)], "text": kind}, **identifier}
+        return identifier
+    if number != 3:
+        row.residual(number, 0, repetition, reason="a national number is read from PID-3 only")
+        return None
+    nhs = system == systems.NHS_NUMBER
+    normal = normal_nhs_number(value) if nhs else normal_prison_number(value)
+    if not (nhs_number_is_valid(normal) if nhs else prison_number_is_valid(normal)):
+        reason = "the check digit of this NHS number fails" if nhs else "this prison number has not the form A1234BC"
+        row.unsupported(number, 1, repetition, reason=reason)
+        reading.warn(row.place(number, 1, repetition), f"{reason}; it was left out")
+        return None
+    identifier = {"system": system, "value": normal}
+    status = _verification(row) if nhs else None
+    return {"extension": [status], **identifier} if status is not None else identifier
+
+
+def _verification(row: Row) -> Json | None:
+    """Read PID-32 as the status of the NHS number: 01 to 08, also written NSTS01 to NSTS08 (HL7 UK use of table 0445)."""
+    written = row.peek(32).upper().removeprefix("NSTS")
+    display = _VERIFICATION.get(written)
+    if display is None:
+        return None
+    row.mapped(32, 1, to="Patient.identifier.extension")
+    status = {"coding": [coding(systems.UK_CORE_VERIFICATION_CODES, written, display)]}
+    return {"url": systems.UK_CORE_VERIFICATION, "valueCodeableConcept": status}
+
+
+def _ethnicity(row: Row) -> list[Json]:
+    """Read the ethnic category where it is coded as the NHS codes it, in PID-22 or PID-10."""
+    table = lookup("ethnic_categories").by("code")
+    for number in (22, 10):
+        written = row.peek(number).upper()
+        known = table.get(written)
+        if known is not None:
+            row.mapped(number, 1, to="Patient.extension")
+            row.text(number, 2, to="Patient.extension")
+            category = {"coding": [coding(systems.UK_CORE_ETHNIC_CODES, written, known["display"])]}
+            return [{"url": systems.UK_CORE_ETHNIC_CATEGORY, "valueCodeableConcept": category}]
+    return []
+
+
+def _deceased(reading: Reading, row: Row, patient: Json) -> None:
+    moment = reading.date_time(row, 29, to="Patient.deceasedDateTime") if row.has(29) else None
+    indicator = row.text(30, to="Patient.deceasedBoolean").upper()
+    if moment is not None:
+        patient["deceasedDateTime"] = moment
+    elif indicator in {"Y", "N"}:
+        patient["deceasedBoolean"] = indicator == "Y"
+    elif indicator:
+        row.unsupported(30, reason="not Y or N")
+
+
+def _marital(row: Row, patient: Json) -> None:
+    status = concept(row, 16, to="Patient.maritalStatus")
+    if status is None:
+        return
+    known = _MARITAL.get(row.peek(16).upper())
+    if known is not None:
+        status["coding"] = [coding(_MARITAL_SYSTEM, known)]
+    patient["maritalStatus"] = status
+
+
+def _general_practitioners(row: Row) -> list[Json]:
+    """Read PD1-4 (the person's GP) and PD1-3 (the practice, an XON). An ODS code names an Organization (DESIGN section 6)."""
+    found: list[Json] = []
+    to = "Patient.generalPractitioner"
+    for repetition in range(1, row.count(4) + 1):
+        found += _gp_of_xcn(row, repetition, to)
+    for repetition in range(1, row.count(3) + 1):
+        name = row.text(3, 1, repetition, to=f"{to}.display")
+        value = row.text(3, 3, repetition, to=f"{to}.identifier.value") or row.text(
+            3, 10, repetition, to=f"{to}.identifier.value"
+        )
+        ods = value.upper() if value and value[:1].isalpha() and value.isalnum() else ""
+        reference: Json = {"type": "Organization"}
+        if value:
+            system = systems.ODS if ods else systems.LOCAL_ID + "practice"
+            reference["identifier"] = {"system": system, "value": ods or value}
+        if name:
+            reference["display"] = name
+        if len(reference) > 1 and reference.get("identifier") not in [item.get("identifier") for item in found]:
+            found.append(reference)
+    return found
+
+
+def _gp_of_xcn(row: Row, repetition: int, to: str) -> list[Json]:
+    value = row.text(4, 1, repetition, to=f"{to}.identifier.value")
+    authority = row.text(4, 9, repetition, to=f"{to}.identifier.system")
+    display = display_name(row, 4, repetition, first=2, to=f"{to}.display")
+    if not value and not display:
+        return []
+    ods = ods_code(row, 4, repetition, authority)
+    if ods is not None and not (ods[0] in "CG" and ods[1:].isdigit() and len(ods) == 8):
+        reference: Json = {"type": "Organization", "identifier": {"system": systems.ODS, "value": ods}}
+    else:
+        reference = {"type": "Practitioner"}
+        if value:
+            system = systems.GMP_NUMBER if value[0] == "G" and len(value) == 8 else practitioner_system(authority)
+            reference["identifier"] = {"system": system, "value": value}
+    if display:
+        reference["display"] = display
+    return [reference]
