@@ -56,7 +56,7 @@ class Parts:
     """What was read lately, by message id: reading is pure, so this only saves time. Bounded by its only writer, `steps/identify.py`."""
 
     def now(self) -> str:
-        """This instant as the store writes it."""
+        """Tell this instant as the store writes it."""
         return to_text(self.clock())
 
     def after(self, *, days: float = 0, seconds: float = 0) -> str:

@@ -48,7 +48,7 @@ DELIVERY_MOVES: dict[DeliveryState, frozenset[DeliveryState]] = {
     D.SENDING: frozenset({D.SENDING, D.DELIVERED, D.REFUSED, D.AMBIGUOUS, D.QUEUED, D.PARKED}),
     D.AMBIGUOUS: frozenset({D.SENDING, D.DELIVERED, D.CONFIRMED, D.REFUSED, D.PARKED}),
     D.DELIVERED: frozenset({D.CONFIRMED, D.REFUSED}),
-    D.PARKED: frozenset({D.QUEUED, D.RECALLED, D.EXPIRED}),
+    D.PARKED: frozenset({D.QUEUED, D.DELIVERED, D.RECALLED, D.EXPIRED}),
     D.HELD: frozenset({D.QUEUED, D.WAITING, D.WITHHELD, D.RECALLED, D.EXPIRED}),
     D.CONFIRMED: frozenset(),
     D.REFUSED: frozenset(),

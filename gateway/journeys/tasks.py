@@ -74,6 +74,9 @@ TASKS: dict[str, TaskKind] = {
     "not-acknowledged": TaskKind(
         role=OPERATOR, tell=True, text="a letter was collected and never acknowledged: ask the recipient"
     ),
+    "delivery-expired": TaskKind(
+        role=OPERATOR, tell=True, text="nobody collected a letter in time: speak to the recipient"
+    ),
     "seal-broken": TaskKind(
         role=IG_OFFICER,
         tell=True,

@@ -4,9 +4,10 @@ A cell of too few people joins the next month's, by person; what was printed, or
 to anybody. This module MUST NOT compute what is shown (consent/disclosure_control.py does) nor make a row for a person.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from itertools import takewhile
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, delete, func, insert, select
@@ -35,12 +36,14 @@ class PeriodMoved(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """One closed report: what was made, the cells as shown, and the delivery that carries it."""
+    """One closed report: the cells as shown, the delivery that carries it, the groups that join the next month and those that do not."""
 
     report: str
     establishment: str
     period: str
     cells: tuple[ShownCell, ...]
+    carried: tuple[str, ...]
+    dropped: tuple[str, ...]
     delivery_id: str
 
 
@@ -195,8 +198,25 @@ def _commit(
     note_delivery(c, parts, made.delivery_id, "closed", facts)
     for cell in cells:
         _destroy(c, report, establishment, cell, period)
+    someone = {count.group for count in counts if count.tested}
+    left = set(
+        c.execute(
+            select(report_key.c.substance_group).where(
+                report_key.c.report == report,
+                report_key.c.establishment == establishment,
+                report_key.c.period <= period,
+            )
+        ).scalars()
+    )
+    unprinted = [cell.group for cell in cells if cell.group in someone and cell.fate != "printed"]
     return Report(
-        report=report, establishment=establishment, period=period, cells=tuple(cells), delivery_id=made.delivery_id
+        report=report,
+        establishment=establishment,
+        period=period,
+        cells=tuple(cells),
+        carried=tuple(group for group in unprinted if group in left),
+        dropped=tuple(group for group in unprinted if group not in left),
+        delivery_id=made.delivery_id,
     )
 
 
@@ -255,12 +275,21 @@ def _months_from(first: str) -> Iterator[str]:
         first = next_month(first)
 
 
-def contributed_periods(c: Connection, report: str) -> Iterable[tuple[str, str]]:
-    """(establishment, period) of everything counted and not closed, oldest first: what `try --close` closes."""
-    rows = c.execute(
-        select(contribution.c.establishment, contribution.c.period)
-        .where(contribution.c.report == report)
-        .distinct()
-        .order_by(contribution.c.period, contribution.c.establishment)
-    )
-    return [(row.establishment, row.period) for row in rows]
+def counted_months(parts: Parts, report: str) -> Sequence[tuple[str, str]]:
+    """(establishment, period) from the first to the last month that was counted in, oldest first: what `try --close` closes."""
+    with parts.store.read() as c:
+        rows = c.execute(
+            select(
+                contribution.c.establishment,
+                func.min(contribution.c.period).label("first"),
+                func.max(contribution.c.period).label("last"),
+            )
+            .where(contribution.c.report == report)
+            .group_by(contribution.c.establishment)
+        ).all()
+    found = [
+        (period, row.establishment)
+        for row in rows
+        for period in takewhile(lambda month: month <= row.last, _months_from(row.first))  # noqa: B023  used at once
+    ]
+    return [(establishment, period) for period, establishment in sorted(found)]

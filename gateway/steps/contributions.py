@@ -135,12 +135,12 @@ def _open_keys(c: Connection, parts: Parts, report: str, establishments: Sequenc
 
 def _forget(c: Connection, report: str, tokens: Mapping[Cell, bytes], closed: Mapping[str, str]) -> None:
     """Take the person out of every month that is not closed. What a closed month carries over stays."""
+    names = [column.name for column in contribution.columns]
     rows = c.execute(
         select(contribution).where(contribution.c.report == report, contribution.c.token.in_(set(tokens.values())))
     ).all()
     for row in rows:
         if is_closed(closed, row.establishment, row.period):
             continue
-        c.execute(
-            delete(contribution).where(*(column == row._mapping[column.name] for column in contribution.primary_key))
-        )
+        key = dict(zip(names, row, strict=True))
+        c.execute(delete(contribution).where(*(column == key[column.name] for column in contribution.primary_key)))

@@ -32,7 +32,8 @@ class Kept:
     corrects: str | None
     person_released: bool
     outcome: str
-    votes: tuple[tuple[str, str], ...]
+    votes: tuple[tuple[str, str, str], ...]
+    """(resource, vote, rule)."""
     permitted: tuple[str, ...]
     reasons: tuple[tuple[str, str], ...]
     withheld: tuple[tuple[str, str], ...]
@@ -89,7 +90,7 @@ def read_kept(text: bytes) -> Kept:
         corrects=kept["corrects"],
         person_released=kept["person_released"],
         outcome=decision["outcome"],
-        votes=tuple((vote["resource"], vote["vote"]) for vote in decision["votes"]),
+        votes=tuple((vote["resource"], vote["vote"], vote["rule"]) for vote in decision["votes"]),
         permitted=tuple(decision["permitted"]),
         reasons=tuple((reason["rule"], reason["text"]) for reason in decision["reasons"]),
         withheld=tuple((each["path"], each["rule"]) for each in kept["withheld"]),

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from sqlalchemy import Connection, insert, update
 
 from consent.decide import decide
-from consent.minimise import minimise
+from consent.minimise import Released, minimise
 from consent.shapes import (
     Agreement,
     Decision,
@@ -21,7 +21,6 @@ from consent.shapes import (
     Party,
     Reason,
     RegisteredConsent,
-    Released,
     Request,
     Withheld,
 )
@@ -285,20 +284,15 @@ def refill(c: Connection, parts: Parts, made: Draft, owner: "Owner") -> None:
     add_tasks(c, parts, made.tasks, delivery_id=made.delivery_id)
 
 
-def restamp(c: Connection, parts: Parts, made: Draft, owner: "Owner", *, recipient: str, digest: str) -> None:
-    """The same is allowed under the versions in force now: the letter keeps its bytes, its MAC names the new decision."""
-    write_decision(c, parts, made, owner)
-    c.execute(
-        update(delivery)
-        .where(delivery.c.id == made.delivery_id)
-        .values(
-            decision_id=made.decision_id,
-            mac=seal_mac(parts.keys, made.delivery_id, recipient, made.decision_id, digest),
-            **_versions(made, owner),
-        )
-    )
-    facts = {**_facts(parts, made), "mark": mark(parts, digest)}
-    note_delivery(c, parts, made.delivery_id, "decided", facts)
+def restamp(c: Connection, parts: Parts, made: Draft, owner: "Owner", *, delivery_id: str, decision_id: str) -> None:
+    """The same is allowed under the versions in force now: the letter keeps its bytes and its decision, and says that it was asked again."""
+    c.execute(update(delivery).where(delivery.c.id == delivery_id).values(**_versions(made, owner)))
+    facts: dict[str, str | int | bool] = {
+        "decision": decision_id,
+        "outcome": made.decision.outcome.value,
+        "consent_version": owner.consent_version,
+    }
+    note_delivery(c, parts, delivery_id, "decided", facts)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,270 @@
+"""The desk: what waits for a person, harm first; letting it go or ending it, with a reason; and telling people that something waits.
+
+Who is told gets ids and a code, never content. A reason is sealed: only its id stands in the ledger. Nothing here MUST ever decide by
+itself: a person's word resolves what is not known, it never overrides a dissent.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+
+from sqlalchemy import Connection, Select, select, update
+
+from consent.shapes import Outcome
+from gateway.errors import ThroughgateError
+from gateway.instants import from_text, to_text
+from gateway.journeys.tasks import TASKS, end_tasks
+from gateway.ledger import record
+from gateway.log import Code, log
+from gateway.moves import move_delivery, move_message, note_delivery, note_message
+from gateway.parts import Parts, Told
+from gateway.recipients import Recipient
+from gateway.states import DeliveryState, MessageState
+from gateway.steps.letters import Done, release_message
+from gateway.steps.reconsider import reconsider
+from gateway.steps.standing import DeliveryRow, delivery_row
+from gateway.store.schema import delivery, message, task
+
+D = DeliveryState
+M = MessageState
+WAITING_DELIVERIES = (D.HELD.value, D.PARKED.value, D.AMBIGUOUS.value)
+WAITING_MESSAGES = (M.HELD.value, M.PARKED.value)
+TELL_AGAIN_SECONDS = 15.0
+"""A person who could not be told is told again within a minute, however often it failed."""
+
+
+class DeskError(ThroughgateError):
+    """The desk cannot do this: the text says why and what to do."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeldItem:
+    """One thing that waits. `harm` 0 is the worst; `todo` is the sentence of its reason."""
+
+    kind: str
+    id: str
+    state: str
+    reason: str
+    letter: str
+    recipient_class: str
+    since: str
+    age_seconds: int
+    harm: int
+    todo: str
+
+
+def held(parts: Parts) -> tuple[HeldItem, ...]:
+    """Everything that waits for a person: harm first, then the oldest."""
+    with parts.store.read() as c:
+        letters = c.execute(select(delivery).where(delivery.c.state.in_(WAITING_DELIVERIES))).all()
+        messages = c.execute(select(message).where(message.c.state.in_(WAITING_MESSAGES))).all()
+    items = [_delivery_item(parts, row) for row in letters] + [_message_item(parts, row) for row in messages]
+    return tuple(sorted(items, key=lambda item: (item.harm, item.since, item.id)))
+
+
+def _delivery_item(parts: Parts, row: DeliveryRow) -> HeldItem:
+    harm = 0 if row.whole_picture and row.person_id else 2 if row.person_id else 3
+    code = (
+        row.reason if row.state == D.HELD else "delivery-ambiguous" if row.state == D.AMBIGUOUS else "delivery-parked"
+    )
+    return _item(
+        parts,
+        "delivery",
+        row,
+        letter=row.letter,
+        recipient_class=row.recipient_class,
+        harm=harm,
+        code=code,
+        since=row.created_at,
+    )
+
+
+def _message_item(parts: Parts, row: DeliveryRow) -> HeldItem:
+    code = row.reason if row.state == M.HELD else "message-parked"
+    return _item(parts, "message", row, letter="", recipient_class="", harm=1, code=code, since=row.received_at)
+
+
+def _item(
+    parts: Parts,
+    kind: str,
+    row: DeliveryRow,
+    *,
+    letter: str,
+    recipient_class: str,
+    harm: int,
+    code: str | None,
+    since: str,
+) -> HeldItem:
+    known = TASKS.get(code or "")
+    return HeldItem(
+        kind=kind,
+        id=row.id,
+        state=row.state,
+        reason=row.reason or "",
+        letter=letter,
+        recipient_class=recipient_class,
+        since=since,
+        age_seconds=int((parts.clock() - from_text(since)).total_seconds()),
+        harm=harm,
+        todo=known.text if known else "see `throughgate journey`",
+    )
+
+
+def release_held(parts: Parts, some_id: str, *, reason: str, by: str, recipient: str | None = None) -> str:
+    """Let a held or parked message or letter go on; the state that it has then. `recipient`: whom a person names where nobody was found.
+
+    Raises DeskError when there is nothing to release, or still nobody to send it to.
+    """
+    with parts.store.read() as c:
+        letter = delivery_row(c, some_id)
+        one = c.execute(select(message).where(message.c.id == some_id)).one_or_none()
+    if letter is not None:
+        return _release_letter(parts, letter, reason=reason, by=by, recipient=recipient)
+    if one is None or one.state not in WAITING_MESSAGES:
+        raise DeskError("no message or letter with this id is held or parked: `throughgate held` lists what waits")
+    parts.store.write(lambda c: _note(c, parts, one, "held-released", reason=reason, by=by))
+    done = release_message(parts, some_id, by_person=True)
+    after_release(parts, done)
+    with parts.store.read() as c:
+        return str(c.execute(select(message.c.state).where(message.c.id == some_id)).scalar_one())
+
+
+def after_release(parts: Parts, done: Done) -> None:
+    """What a message changed for the person's other letters is looked at before anything else happens."""
+    if done.stale and done.person_id is not None:
+        reconsider(parts, done.person_id)
+
+
+def _release_letter(parts: Parts, row: DeliveryRow, *, reason: str, by: str, recipient: str | None) -> str:
+    if row.state == D.PARKED:
+        parts.store.write(lambda c: _unpark(c, parts, row.id, reason=reason, by=by))
+    elif row.state == D.HELD:
+        named = _named(parts, row, recipient)
+        parts.store.write(lambda c: _note(c, parts, row, "held-released", reason=reason, by=by))
+        assert row.person_id is not None
+        reconsider(parts, row.person_id, released_by_person=row.id, recipient=named)
+        parts.store.write(lambda c: _end_tasks_of_letter(c, parts, row.id))
+    else:
+        raise DeskError("this letter is neither held nor parked: `throughgate journey` shows where it is")
+    with parts.store.read() as c:
+        after = delivery_row(c, row.id)
+        assert after is not None
+        return str(after.state)
+
+
+def _end_tasks_of_letter(c: Connection, parts: Parts, delivery_id: str) -> None:
+    """The tasks of the hold end with it; what a person's word did not resolve keeps them."""
+    row = delivery_row(c, delivery_id)
+    if row is not None and row.state != D.HELD and Outcome(row.outcome) is not Outcome.WITHHOLD:
+        end_tasks(c, parts, delivery_id=delivery_id)
+
+
+def _named(parts: Parts, row: DeliveryRow, recipient: str | None) -> Recipient | None:
+    """Whom a person names for a letter that found nobody; None where the letter has its recipient."""
+    if recipient is None:
+        if row.recipient is None:
+            raise DeskError("nobody was found for this letter: name the recipient with --recipient, or reject it")
+        return None
+    named = parts.recipients.get(recipient)
+    if named is None or named.recipient_class != row.recipient_class or row.letter not in named.letters:
+        raise DeskError("this recipient does not take this letter: `throughgate check` prints who takes what")
+    return named
+
+
+def reject_held(parts: Parts, some_id: str, *, reason: str, by: str) -> str:
+    """End what waits: a held letter is withheld, a parked one recalled, a message rejected. The state that it has then."""
+
+    def work(c: Connection) -> str:
+        row = delivery_row(c, some_id)
+        if row is not None and row.state in (D.HELD.value, D.PARKED.value):
+            _note(c, parts, row, "held-rejected", reason=reason, by=by)
+            to = D.WITHHELD if row.state == D.HELD else D.RECALLED
+            move_delivery(c, parts, some_id, to, reason="rejected-by-person")
+            end_tasks(c, parts, delivery_id=some_id)
+            return to.value
+        one = c.execute(select(message).where(message.c.id == some_id)).one_or_none()
+        if one is None or one.state not in WAITING_MESSAGES:
+            raise DeskError("no message or letter with this id is held or parked: `throughgate held` lists what waits")
+        _note(c, parts, one, "held-rejected", reason=reason, by=by)
+        move_message(c, parts, some_id, M.REJECTED, reason="rejected-by-person")
+        end_tasks(c, parts, message_id=some_id)
+        return M.REJECTED.value
+
+    return parts.store.write(work)
+
+
+def _unpark(c: Connection, parts: Parts, delivery_id: str, *, reason: str, by: str) -> None:
+    row = delivery_row(c, delivery_id)
+    if row is None or row.state != D.PARKED:
+        raise DeskError("this letter is not parked any more: `throughgate journey` shows where it is")
+    if row.reason == "seal-broken":
+        raise DeskError("the letter in the store is not the one that was decided: reject it, then find out why")
+    _note(c, parts, row, "held-released", reason=reason, by=by)
+    c.execute(update(delivery).where(delivery.c.id == delivery_id).values(due_at=parts.now()))
+    move_delivery(c, parts, delivery_id, D.QUEUED)
+    end_tasks(c, parts, delivery_id=delivery_id)
+
+
+def _note(c: Connection, parts: Parts, row: DeliveryRow, event: str, *, reason: str, by: str) -> None:
+    """Who, and why, sealed; the ledger has the id of what was sealed."""
+    if not reason.strip():
+        raise DeskError("a reason is needed")
+    sealed_id = parts.keys.seal(
+        c,
+        category="task",
+        plaintext=json.dumps({"by": by, "reason": reason}).encode(),
+        person_id=row.person_id,
+        now=parts.now(),
+        ends_at=parts.after(days=parts.settings.retention.days("task")),
+    )
+    note = note_delivery if "decision_id" in row._fields else note_message
+    note(c, parts, row.id, event, {"note": sealed_id})
+
+
+def open_tasks(parts: Parts) -> Sequence[Told]:
+    """Every open task as ids and codes."""
+    with parts.store.read() as c:
+        rows = c.execute(select(task).where(task.c.ended_at.is_(None)).order_by(task.c.created_at)).all()
+    return [_told(row) for row in rows]
+
+
+def _told(row: DeliveryRow) -> Told:
+    return Told(code=row.code, role=row.role, task=row.id, message=row.message_id or "", delivery=row.delivery_id or "")
+
+
+async def tell(parts: Parts) -> int:
+    """Tell people what has not been told. How many were told. What fails is told again, soon; a task that ended is not told."""
+    if parts.teller is None:
+        return 0
+    with parts.store.read() as c:
+        rows = c.execute(_untold(parts).order_by(task.c.created_at).limit(50)).all()
+    told = 0
+    for row in rows:
+        try:
+            await parts.teller(_told(row))
+        except Exception as error:  # noqa: BLE001  whatever the way of telling raised, the person has not been told
+            log(Code.TELL_FAILED, task=row.id, error=type(error).__name__)
+            again = to_text(parts.clock() + timedelta(seconds=min(2.0**row.tell_attempts, TELL_AGAIN_SECONDS)))
+            await parts.store.write_async(partial(_tell_later, task_id=row.id, again=again))
+            continue
+        await parts.store.write_async(partial(_mark_told, parts=parts, task_id=row.id))
+        told += 1
+    return told
+
+
+def _untold(parts: Parts) -> Select[tuple[object, ...]]:
+    return select(task).where(
+        task.c.tell, task.c.told_at.is_(None), task.c.ended_at.is_(None), task.c.due_at <= parts.now()
+    )
+
+
+def _tell_later(c: Connection, *, task_id: str, again: str) -> None:
+    c.execute(update(task).where(task.c.id == task_id).values(tell_attempts=task.c.tell_attempts + 1, due_at=again))
+
+
+def _mark_told(c: Connection, *, parts: Parts, task_id: str) -> None:
+    changed = c.execute(update(task).where(task.c.id == task_id, task.c.told_at.is_(None)).values(told_at=parts.now()))
+    if changed.rowcount:
+        record(c, entry_id=parts.ids.entry(), chain=task_id, step=1, event="told", at=parts.now(), facts={})

@@ -1,0 +1,287 @@
+"""The line on one screen. Read this first.
+
+    accept ──> [message] ──> on_release ──> [delivery] ──> on_deliver ──> the recipient
+                                 └── counted ──> on_close ──┘   (or its mailbox)
+
+Each step is a module of `gateway/steps/`; this one says what comes after what and never what a message means or who may know. The bus
+carries ids; whatever it loses, `sweep` publishes again, because the store says what is unfinished. A handler does nothing twice.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from adapters.contract import AdapterError, Answer, Arrival, Letter, Outcome, Transient
+from gateway import desk, unfinished
+from gateway.bus import BusError
+from gateway.bus.protocol import Topic
+from gateway.clients import Client
+from gateway.failpoints import pass_point
+from gateway.log import Code, log
+from gateway.parts import Parts
+from gateway.states import MessageState
+from gateway.steps import close, deliver
+from gateway.steps.deliver import Result, Sent, Shut
+from gateway.steps.identify import identify
+from gateway.steps.letters import Fate, release_message
+from gateway.steps.receive import Received, receive
+from gateway.steps.reconsider import reconsider
+from gateway.store.retention import sweep_ended
+
+IDLE_SECONDS = 0.002
+
+
+@dataclass(kw_only=True)
+class Gateway(Parts):
+    """The line of one installation. `wiring.build` makes it; `start` opens it; every part of `Parts` is its own."""
+
+    waiting_messages: dict[str, str] = field(default_factory=dict)
+    """Messages that failed and wait for another attempt, with the instant; only this process's memory of it."""
+    working: int = 0
+    _identifying: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _background: list[asyncio.Task[None]] = field(default_factory=list)
+
+    async def accept(self, arrival: Arrival) -> Answer:
+        """RECEIVE: custody. The answer may leave when this returns: everything it says is on disk."""
+        return (await self.receive(arrival)).answer
+
+    async def receive(self, arrival: Arrival) -> Received:
+        """RECEIVE, and what became of it. Never raises on data."""
+        received = await receive(self, arrival)
+        if received.accepted and not received.duplicate and received.message_id is not None:
+            await self._publish("messages", received.message_id)
+        return received
+
+    async def on_release(self, message_id: str) -> None:
+        """RELEASE: whose it is, its letters, then the next message of the same person."""
+        with _at_work(self):
+            await self._identify()
+            following: str | None = message_id
+            while following is not None:
+                following = await self._release(following)
+
+    async def on_deliver(self, delivery_id: str) -> None:
+        """DELIVER: the door, the send with no transaction open, the receipt, then whoever waited behind it."""
+        with _at_work(self):
+            letter = await asyncio.to_thread(deliver.open_at_door, self, delivery_id)
+            if letter is Shut.MOVED:
+                await self._reconsider_of(delivery_id)
+            elif isinstance(letter, Letter):
+                number = await asyncio.to_thread(unfinished.attempts_of, self, delivery_id)
+                sent = await self._send(letter)
+                await asyncio.to_thread(deliver.write_receipt, self, delivery_id, number, sent)
+            for waiting in await asyncio.to_thread(unfinished.behind, self, delivery_id):
+                await self._publish("deliveries", waiting)
+
+    async def on_close(self) -> None:
+        """CLOSE: every calendar report that is due."""
+        for agreement, establishment, period in await asyncio.to_thread(lambda: list(close.due_periods(self))):
+            report = await asyncio.to_thread(close.close_period, self, agreement, establishment, period)
+            if report is not None:
+                log(Code.REPORT_CLOSED, delivery=report.delivery_id, report=report.report, period=period)
+                await self._publish("deliveries", report.delivery_id)
+
+    async def sweep(self) -> None:
+        """Whatever the store says is unfinished and can go on now is published again; clocks are looked at; people are told."""
+        await asyncio.to_thread(deliver.time_out_sending, self)
+        await asyncio.to_thread(deliver.expire_uncollected, self)
+        await self.on_close()
+        work = await asyncio.to_thread(unfinished.read, self)
+        for person_id in work.stale_people:
+            await self._reconsider(person_id)
+        for message_id in work.messages:
+            if self._may_try(message_id):
+                await self._publish("messages", message_id)
+        for delivery_id in work.deliveries:
+            await self._publish("deliveries", delivery_id)
+        await desk.tell(self)
+
+    # ── what the steps above are made of ──
+
+    async def _identify(self) -> None:
+        async with self._identifying:
+            while True:
+                skip = frozenset(each for each in self.waiting_messages if not self._may_try(each))
+                found = await asyncio.to_thread(identify, self, skip)
+                for message_id, error in found.failed:
+                    await self._failed(message_id, error)
+                for message_id in found.held:
+                    log(Code.MESSAGE_HELD, message=message_id)
+                if not found.known and not found.held:
+                    return
+
+    async def _release(self, message_id: str) -> str | None:
+        """One message; the next one of the same person that waits for it."""
+        if not self._may_try(message_id):
+            return None
+        try:
+            done = await asyncio.to_thread(release_message, self, message_id)
+        except Exception as error:  # noqa: BLE001  a poisoned message is parked and never holds up another person
+            return await self._failed(message_id, error)
+        self.waiting_messages.pop(message_id, None)
+        self.translations.pop(message_id, None)
+        if done.person_id is None or done.fate in (Fate.WAITS, Fate.NOTHING):
+            return None
+        if done.stale:
+            await self._reconsider(done.person_id)
+        for delivery_id in await asyncio.to_thread(unfinished.of_message, self, message_id):
+            await self._publish("deliveries", delivery_id)
+        return await asyncio.to_thread(unfinished.next_message, self, done.person_id)
+
+    async def _failed(self, message_id: str, error: Exception) -> str | None:
+        """Count the attempt; the person's next message when this one was parked."""
+        log(Code.RELEASE_FAILED, message=message_id, error=type(error).__name__)
+        failed = await asyncio.to_thread(unfinished.count_failure, self, message_id)
+        if failed.again_at is not None:
+            self.waiting_messages[message_id] = failed.again_at
+            return None
+        self.waiting_messages.pop(message_id, None)
+        log(Code.MESSAGE_PARKED, message=message_id)
+        return failed.next_message
+
+    def _may_try(self, message_id: str) -> bool:
+        return self.waiting_messages.get(message_id, "") <= self.now()
+
+    async def _reconsider_of(self, delivery_id: str) -> None:
+        person_id = await asyncio.to_thread(unfinished.person_of, self, delivery_id)
+        if person_id is not None:
+            await self._reconsider(person_id)
+
+    async def _reconsider(self, person_id: str) -> None:
+        await asyncio.to_thread(reconsider, self, person_id)
+        for delivery_id in await asyncio.to_thread(unfinished.of_person, self, person_id):
+            await self._publish("deliveries", delivery_id)
+
+    async def _send(self, letter: Letter) -> Sent:
+        """One attempt. Whatever is not certain is ambiguous."""
+        pass_point("send.before")
+        try:
+            async with asyncio.timeout(self.settings.delivery.send_timeout_seconds):
+                receipt = await self.outbounds[letter.recipient].send(letter)
+        except Transient as error:
+            return Sent(result=Result.TRANSIENT, code=error.code, retry_after_seconds=error.retry_after_seconds)
+        except AdapterError as error:
+            return Sent(result=Result.REFUSED, code=error.code)
+        except TimeoutError:
+            return Sent(result=Result.AMBIGUOUS, code="timeout")
+        except Exception as error:  # noqa: BLE001  INVARIANT: an outcome that is not known is ambiguous, never assumed
+            log(Code.UNEXPECTED, delivery=letter.delivery_id, error=type(error).__name__)
+            return Sent(result=Result.AMBIGUOUS, code="unexpected")
+        pass_point("send.after")
+        result = Result.DELIVERED if receipt.outcome is Outcome.DELIVERED else Result.AMBIGUOUS
+        return Sent(result=result, code=receipt.code)
+
+    async def _publish(self, topic: Topic, some_id: str) -> None:
+        try:
+            await self.bus.publish(topic, some_id)
+        except BusError:
+            log(Code.BUS_NOT_TAKEN, topic=topic, id=some_id)  # nothing is lost: the sweep brings it again
+
+    # ── the mailbox: GET of one letter is the door ──
+
+    async def mailbox_list(self, client: Client) -> Sequence[unfinished.MailboxItem]:
+        """What the client's recipient may collect, in the order of release."""
+        return await asyncio.to_thread(unfinished.mailbox, self, client.recipient)
+
+    async def mailbox_open(self, client: Client, delivery_id: str) -> Letter | None:
+        """A new attempt each time, checked again; None for recalled, expired, unknown and another's alike."""
+        if not await asyncio.to_thread(unfinished.is_in_mailbox, self, client.recipient, delivery_id):
+            return None
+        letter = await asyncio.to_thread(deliver.open_at_door, self, delivery_id, collected=True)
+        if letter is Shut.MOVED:
+            await self._reconsider_of(delivery_id)
+            letter = await asyncio.to_thread(deliver.open_at_door, self, delivery_id, collected=True)
+        return letter if isinstance(letter, Letter) else None
+
+    async def mailbox_acknowledge(self, client: Client, delivery_id: str) -> bool:
+        """The recipient has it."""
+        if client.recipient is None:
+            return False
+        return await asyncio.to_thread(deliver.acknowledge_collected, self, delivery_id, client.recipient)
+
+    # ── opening, closing, waiting ──
+
+    async def start(self) -> None:
+        """Take up what the last process left, then keep sweeping and sequencing."""
+        self.bus.subscribe("messages", self.on_release, self.settings.delivery.concurrency)
+        self.bus.subscribe("deliveries", self.on_deliver, self.settings.delivery.concurrency)
+        await self.bus.start()
+        self._background = [asyncio.create_task(self._keep_sweeping()), asyncio.create_task(self._keep_sequencing())]
+
+    async def stop(self) -> None:
+        """Let what is in flight finish; sign the ledger's head; let go of everything."""
+        for background in self._background:
+            background.cancel()
+        await asyncio.gather(*self._background, return_exceptions=True)
+        await self.bus.stop()
+        await asyncio.to_thread(self._sign)
+        for outbound in self.outbounds.values():
+            await outbound.close()
+        self.store.close()
+
+    async def settle(self, timeout_seconds: float = 30) -> None:
+        """Sweep until nothing that is unfinished could go on now. TimeoutError when that does not end."""
+        async with asyncio.timeout(timeout_seconds):
+            while True:
+                await self._idle()
+                work = await asyncio.to_thread(unfinished.read, self)
+                if not work.runnable(self._may_try) and not await asyncio.to_thread(unfinished.is_due, self):
+                    break
+                await self.sweep()
+        await asyncio.to_thread(self._sign)
+
+    async def _idle(self) -> None:
+        while self.working or self.bus.pending():  # noqa: ASYNC110  two counters that others move: nothing to wait on
+            await asyncio.sleep(IDLE_SECONDS)
+
+    async def settle_message(self, message_id: str, timeout_seconds: float) -> MessageState:
+        """The state of a message once it is no longer `received`, or after that time."""
+        ends = asyncio.get_running_loop().time() + timeout_seconds
+        while True:
+            state = await asyncio.to_thread(unfinished.state_of, self, message_id)
+            if state is not MessageState.RECEIVED or asyncio.get_running_loop().time() >= ends:
+                return state
+            await asyncio.sleep(0.005)
+
+    async def ready(self) -> bool:
+        """Can messages be taken now?"""
+        try:
+            await self.store.write_async(lambda _: None)
+        except Exception as error:  # noqa: BLE001  whatever it is, messages cannot be taken
+            log(Code.STORE_FAILED, error=type(error).__name__)
+            return False
+        return True
+
+    async def _keep_sweeping(self) -> None:
+        while True:
+            try:
+                await self.sweep()
+                await self.store.write_async(lambda c: sweep_ended(c, self.now()))
+            except Exception as error:  # noqa: BLE001  the sweep is what brings everything else back: it never ends
+                log(Code.SWEEP_FAILED, error=type(error).__name__)
+            await asyncio.sleep(self.settings.delivery.sweep_seconds)
+
+    async def _keep_sequencing(self) -> None:
+        while True:
+            try:
+                await asyncio.to_thread(self._sign)
+            except Exception as error:  # noqa: BLE001  told by the log; `ledger verify` says what it is
+                log(Code.LEDGER_FAULT, error=type(error).__name__)
+            await asyncio.sleep(1)
+
+    def _sign(self) -> None:
+        self.ledger.sequence()
+        self.ledger.sign_head()
+
+
+class _at_work:  # noqa: N801  reads as what it says: `with _at_work(gateway):`
+    """Counts handlers in flight, so that `settle` knows when nothing runs."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+
+    def __enter__(self) -> None:
+        self._gateway.working += 1
+
+    def __exit__(self, *_: object) -> None:
+        self._gateway.working -= 1

@@ -1,0 +1,280 @@
+"""DELIVER: the door, the receipt, and what is tried again when.
+
+`open_at_door` is the only constructor of `Letter`: seal, digest and decision are checked, then the versions of consent, agreement,
+recipient and link in the very transaction that commits the intent. Bytes are sent with no transaction open. What is not known is
+`ambiguous`, never assumed.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+
+from sqlalchemy import Connection, insert, select, update
+
+from adapters.contract import Letter
+from consent.shapes import Outcome
+from gateway.failpoints import pass_point
+from gateway.instants import to_text
+from gateway.journeys.tasks import add_tasks, end_tasks, task_of
+from gateway.keys import SealedError
+from gateway.log import Code, log
+from gateway.moves import move_delivery
+from gateway.parts import Parts
+from gateway.states import DeliveryState
+from gateway.steps.release import LEAVES, mark
+from gateway.steps.standing import DeliveryRow, delivery_row, is_behind, is_superseded, moved_since
+from gateway.store.schema import attempt, delivery
+
+D = DeliveryState
+SENDABLE = frozenset({D.QUEUED, D.AMBIGUOUS})
+COLLECTABLE = frozenset({D.WAITING, D.SENDING, D.AMBIGUOUS})
+LATE_SECONDS = 2.0
+"""How much later than the send timeout a `sending` counts as left by a crash: the receipt of a send that ended in time is written by then."""
+
+
+class Shut(StrEnum):
+    """Why the door stays shut."""
+
+    NOT_NOW = "not-now"  # ended, in another's hands, not due, or behind another letter
+    MOVED = "moved"  # decided under versions that hold no more: back to RELEASE
+    BROKEN = "broken"  # not the letter that was decided: parked
+
+
+class Result(StrEnum):
+    """What one send came to."""
+
+    DELIVERED = "delivered"
+    AMBIGUOUS = "ambiguous"
+    TRANSIENT = "transient"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sent:
+    """The outcome of one attempt. `code` is the adapter's closed code."""
+
+    result: Result
+    code: str
+    retry_after_seconds: float | None = None
+
+
+def open_at_door(parts: Parts, delivery_id: str, *, collected: bool = False) -> Letter | Shut:
+    """Check a letter and commit the intent to send it, or say why not. `collected`: its recipient stands at the mailbox."""
+    with parts.store.read() as c:
+        row = delivery_row(c, delivery_id)
+        if row is None or DeliveryState(row.state) not in (COLLECTABLE if collected else SENDABLE):
+            return Shut.NOT_NOW
+        if moved_since(c, parts, row) is not None:
+            return Shut.MOVED
+        body = _genuine_body(c, parts, row)
+    if body is None:
+        parts.store.write(lambda c: _park_broken(c, parts, delivery_id))
+        return Shut.BROKEN
+    pass_point("door.before-commit")
+    shut = parts.store.write(lambda c: _commit_intent(c, parts, row, collected=collected))
+    pass_point("door.after-commit")
+    if shut is not None:
+        return shut
+    return Letter(delivery_id=row.id, recipient=row.recipient, wire=row.wire, content_type=row.content_type, body=body)
+
+
+def _genuine_body(c: Connection, parts: Parts, row: DeliveryRow) -> bytes | None:
+    """INVARIANT: bytes leave only when seal, digest and a decision that lets them leave agree."""
+    if row.sealed_id is None or row.mac is None or row.recipient is None or Outcome(row.outcome) not in LEAVES:
+        return None
+    if not parts.keys.verify_seal_mac(row.mac, "letter", row.id, row.recipient, row.decision_id, row.digest):
+        return None
+    try:
+        body = parts.keys.unseal(c, row.sealed_id)
+    except SealedError:
+        return None
+    return body if hashlib.sha256(body).hexdigest() == row.digest else None
+
+
+def _park_broken(c: Connection, parts: Parts, delivery_id: str) -> None:
+    row = delivery_row(c, delivery_id)
+    if row is None or DeliveryState(row.state) not in (SENDABLE | COLLECTABLE):
+        return
+    log(Code.DOOR_REFUSED, delivery=delivery_id)
+    move_delivery(c, parts, delivery_id, D.PARKED, reason="seal-broken")
+    add_tasks(c, parts, (task_of("seal-broken"),), delivery_id=delivery_id)
+
+
+def _commit_intent(c: Connection, parts: Parts, seen: DeliveryRow, *, collected: bool) -> Shut | None:
+    row = delivery_row(c, seen.id)
+    if row is None or row.step != seen.step or row.mac != seen.mac:
+        return Shut.NOT_NOW
+    if is_superseded(c, row):
+        _retire_superseded(c, parts, row)
+        return Shut.NOT_NOW
+    if (not collected and row.due_at > parts.now()) or is_behind(c, parts, row, collected=collected):
+        return Shut.NOT_NOW
+    # INVARIANT: no intent is committed under versions that hold no more (DESIGN section 2, rule 4).
+    if moved_since(c, parts, row) is not None:
+        return Shut.MOVED
+    number = row.attempts + 1
+    if DeliveryState(row.state) is D.SENDING:
+        _end_attempt(c, parts, row.id, row.attempts, Sent(result=Result.AMBIGUOUS, code="opened-again"))
+    # INVARIANT: attempt, digest and decision are committed before the first byte is sent.
+    c.execute(insert(attempt).values(delivery_id=row.id, number=number, intent_at=parts.now()))
+    c.execute(update(delivery).where(delivery.c.id == row.id).values(attempts=number))
+    facts = {"attempt": number, "decision": row.decision_id, "mark": mark(parts, row.digest)}
+    move_delivery(c, parts, row.id, D.SENDING, facts=facts)
+    return None
+
+
+def _retire_superseded(c: Connection, parts: Parts, row: DeliveryRow) -> None:
+    """A newer whole picture holds everything that this one did."""
+    state = DeliveryState(row.state)
+    if state in (D.QUEUED, D.WAITING):
+        move_delivery(c, parts, row.id, D.RECALLED, reason="superseded")
+    elif state is D.AMBIGUOUS:
+        move_delivery(c, parts, row.id, D.PARKED, reason="superseded")
+
+
+def write_receipt(parts: Parts, delivery_id: str, number: int, sent: Sent) -> None:
+    """Commit what one attempt came to, and what follows from it."""
+    pass_point("receipt.before-commit")
+    parts.store.write(lambda c: _receipt(c, parts, delivery_id, number, sent))
+    pass_point("receipt.after-commit")
+
+
+def _receipt(c: Connection, parts: Parts, delivery_id: str, number: int, sent: Sent) -> None:
+    _end_attempt(c, parts, delivery_id, number, sent)
+    row = delivery_row(c, delivery_id)
+    if row is None:
+        return
+    state = DeliveryState(row.state)
+    if state is not D.SENDING or row.attempts != number:
+        if sent.result is Result.DELIVERED and state in (D.AMBIGUOUS, D.PARKED):
+            _deliver(c, parts, delivery_id, number, sent)  # the answer came after we had given up waiting
+        return
+    match sent.result:
+        case Result.DELIVERED:
+            _deliver(c, parts, delivery_id, number, sent)
+        case Result.REFUSED:
+            log(Code.DELIVERY_REFUSED, delivery=delivery_id, recipient=row.recipient, reason=sent.code)
+            move_delivery(c, parts, delivery_id, D.REFUSED, reason=sent.code, facts={"attempt": number})
+            add_tasks(c, parts, (task_of("delivery-refused"),), delivery_id=delivery_id)
+        case Result.TRANSIENT:
+            _again(c, parts, row, D.QUEUED, sent)
+        case Result.AMBIGUOUS:
+            _again(c, parts, row, D.AMBIGUOUS, sent)
+
+
+def _deliver(c: Connection, parts: Parts, delivery_id: str, number: int, sent: Sent) -> None:
+    move_delivery(c, parts, delivery_id, D.DELIVERED, facts={"attempt": number, "code": sent.code})
+    end_tasks(c, parts, delivery_id=delivery_id)
+
+
+def _again(c: Connection, parts: Parts, row: DeliveryRow, state: DeliveryState, sent: Sent) -> None:
+    """Try again later with the same idempotency key, or park after the limit. An ambiguous one is told at once."""
+    limit = parts.settings.delivery.attempts
+    parked = row.attempts % limit == 0
+    if state is D.AMBIGUOUS:
+        log(Code.DELIVERY_AMBIGUOUS, delivery=row.id, recipient=row.recipient, reason=sent.code)
+        add_tasks(c, parts, (task_of("delivery-ambiguous"),), delivery_id=row.id)
+    if parked:
+        log(Code.DELIVERY_PARKED, delivery=row.id, recipient=row.recipient, reason=sent.code)
+        reason = "ambiguous" if state is D.AMBIGUOUS else "attempts"
+        move_delivery(c, parts, row.id, D.PARKED, reason=reason, facts={"attempt": row.attempts, "code": sent.code})
+        add_tasks(c, parts, (task_of("delivery-parked"),), delivery_id=row.id)
+        return
+    log(Code.DELIVERY_RETRIED, delivery=row.id, recipient=row.recipient, reason=sent.code, attempt=row.attempts)
+    move_delivery(c, parts, row.id, state, reason=sent.code, facts={"attempt": row.attempts})
+    seconds = backoff_seconds(parts, row.id, row.attempts, sent.retry_after_seconds)
+    due_at = to_text(parts.clock() + timedelta(seconds=seconds))
+    c.execute(update(delivery).where(delivery.c.id == row.id).values(due_at=due_at))
+
+
+def backoff_seconds(parts: Parts, delivery_id: str, number: int, retry_after_seconds: float | None) -> float:
+    """How long to wait after attempt `number`: doubling, spread over its upper half by the delivery's id, and never sooner than asked."""
+    settings = parts.settings.delivery
+    longest = min(settings.backoff_seconds * 2.0 ** ((number - 1) % settings.attempts), settings.backoff_max_seconds)
+    spread = hashlib.sha256(f"{delivery_id}/{number}".encode()).digest()[0] / 255
+    asked = min(retry_after_seconds or 0, settings.retry_after_max_seconds)
+    return max(longest * (0.5 + spread / 2), asked)
+
+
+def _end_attempt(c: Connection, parts: Parts, delivery_id: str, number: int, sent: Sent) -> None:
+    c.execute(
+        update(attempt)
+        .where(attempt.c.delivery_id == delivery_id, attempt.c.number == number)
+        .values(outcome=sent.result.value, code=sent.code, ended_at=parts.now())
+    )
+
+
+def acknowledge_collected(parts: Parts, delivery_id: str, recipient: str) -> bool:
+    """The recipient says that it has the letter. True again when it says so twice; False when it was never collected."""
+    return parts.store.write(lambda c: _acknowledge(c, parts, delivery_id, recipient))
+
+
+def _acknowledge(c: Connection, parts: Parts, delivery_id: str, recipient: str) -> bool:
+    row = delivery_row(c, delivery_id)
+    if row is None or row.recipient != recipient or row.attempts == 0:
+        return False
+    state = DeliveryState(row.state)
+    if state in (D.DELIVERED, D.CONFIRMED):
+        return True
+    if state not in (D.SENDING, D.AMBIGUOUS, D.PARKED):
+        return False
+    sent = Sent(result=Result.DELIVERED, code="acknowledged")
+    _end_attempt(c, parts, delivery_id, row.attempts, sent)
+    _deliver(c, parts, delivery_id, row.attempts, sent)
+    return True
+
+
+def time_out_sending(parts: Parts) -> tuple[str, ...]:
+    """`sending` without a receipt in time is `ambiguous`: a crash left it, or a mailbox letter was not acknowledged."""
+    settings = parts.settings.delivery
+    boxes = tuple(each.id for each in parts.recipients.values() if each.adapter == "mailbox")
+    now = parts.clock()
+    pushed = to_text(now - timedelta(seconds=settings.send_timeout_seconds + LATE_SECONDS))
+    fetched = to_text(now - timedelta(seconds=settings.mailbox_acknowledge_seconds))
+    late = (
+        select(delivery.c.id, delivery.c.recipient)
+        .join(attempt, (attempt.c.delivery_id == delivery.c.id) & (attempt.c.number == delivery.c.attempts))
+        .where(delivery.c.state == D.SENDING.value)
+        .where(
+            (delivery.c.recipient.in_(boxes) & (attempt.c.intent_at <= fetched))
+            | (delivery.c.recipient.not_in(boxes) & (attempt.c.intent_at <= pushed))
+        )
+    )
+    with parts.store.read() as c:
+        rows = c.execute(late).all()
+    for row in rows:
+        parts.store.write(lambda c: _time_out(c, parts, row.id, collected=row.recipient in boxes))  # noqa: B023  used at once
+    return tuple(row.id for row in rows)
+
+
+def _time_out(c: Connection, parts: Parts, delivery_id: str, *, collected: bool) -> None:
+    row = delivery_row(c, delivery_id)
+    if row is None or DeliveryState(row.state) is not D.SENDING:
+        return
+    sent = Sent(result=Result.AMBIGUOUS, code="not-acknowledged" if collected else "no-receipt")
+    _end_attempt(c, parts, delivery_id, row.attempts, sent)
+    if not collected:
+        _again(c, parts, row, D.AMBIGUOUS, sent)
+        return
+    move_delivery(c, parts, delivery_id, D.AMBIGUOUS, reason=sent.code, facts={"attempt": row.attempts})
+    add_tasks(c, parts, (task_of("not-acknowledged"),), delivery_id=delivery_id)
+
+
+def expire_uncollected(parts: Parts) -> int:
+    """A letter that nobody collected in time ends, and a person is told."""
+    before = to_text(parts.clock() - timedelta(days=parts.settings.delivery.expire_days))
+    old = select(delivery.c.id).where(delivery.c.state == D.WAITING.value, delivery.c.created_at <= before)
+
+    def work(c: Connection) -> int:
+        ids = list(c.execute(old).scalars())
+        for delivery_id in ids:
+            log(Code.DELIVERY_EXPIRED, delivery=delivery_id)
+            move_delivery(c, parts, delivery_id, D.EXPIRED, reason="not-collected")
+            add_tasks(c, parts, (task_of("delivery-expired"),), delivery_id=delivery_id)
+        return len(ids)
+
+    with parts.store.read() as c:
+        if c.execute(old.limit(1)).first() is None:
+            return 0
+    return parts.store.write(work)

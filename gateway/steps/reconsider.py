@@ -1,0 +1,157 @@
+"""Back to RELEASE: a person's letters that have not left are looked at again when consent, agreement, recipient or link moved.
+
+All of one person's, in their order, in one transaction: what may still go keeps its bytes under a new decision; where it is another
+letter now, or none, the old one is recalled and a new one stands for it. What may have arrived is never called recalled.
+"""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, select
+
+from consent.shapes import Agreement
+from gateway.consents.register import read_consents
+from gateway.failpoints import pass_point
+from gateway.journeys.file import Versions, read_file, read_versions
+from gateway.journeys.tasks import add_tasks, task_of
+from gateway.log import Code, log
+from gateway.moves import move_delivery
+from gateway.parts import Parts
+from gateway.recipients import Recipient
+from gateway.states import DeliveryState
+from gateway.steps.kept import Kept, read_kept
+from gateway.steps.letters import RESTARTS, Contended, Moved
+from gateway.steps.release import LEAVES, Draft, Owner, Question, draft, refill, restamp, write_draft
+from gateway.steps.standing import DeliveryRow, delivery_row, moved_since
+from gateway.store.schema import decision, delivery
+
+D = DeliveryState
+LOOKED_AT = (D.QUEUED, D.WAITING, D.PARKED, D.HELD, D.AMBIGUOUS)
+MAY_HAVE_ARRIVED = frozenset({D.AMBIGUOUS, D.SENDING})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Again:
+    """One delivery looked at again. `made` is None when its agreement is not in force any more."""
+
+    row: DeliveryRow
+    moved: str
+    kept: Kept
+    made: Draft | None
+
+
+def reconsider(
+    parts: Parts, person_id: str, *, released_by_person: str | None = None, recipient: Recipient | None = None
+) -> bool:
+    """Look at every open letter of the person that was decided under other versions. True when anything was written.
+
+    `released_by_person` is a held delivery that a person lets go (to `recipient`, where one was named): it is decided again whatever moved.
+    """
+    for _ in range(RESTARTS):
+        with parts.store.read() as c:
+            versions = read_versions(c, person_id)
+            again = tuple(_look(c, parts, person_id, released_by_person, recipient))
+        if not again:
+            return False
+        pass_point("reconsider.before-commit")
+        try:
+            parts.store.write(lambda c: _commit(c, parts, person_id, versions, again))  # noqa: B023  used at once
+        except Moved:
+            continue
+        pass_point("reconsider.after-commit")
+        return True
+    raise Contended
+
+
+def _look(
+    c: Connection, parts: Parts, person_id: str, released_by_person: str | None, named: Recipient | None
+) -> list[Again]:
+    boxes = {each.id for each in parts.recipients.values() if each.adapter == "mailbox"}
+    rows = c.execute(
+        select(delivery, decision.c.agreement.label("agreement"), decision.c.outcome.label("outcome"))
+        .join(decision, decision.c.id == delivery.c.decision_id)
+        .where(delivery.c.person_id == person_id)
+        .order_by(delivery.c.sequence)
+    ).all()
+    found = []
+    for row in rows:
+        state = DeliveryState(row.state)
+        if state not in LOOKED_AT and not (state is D.SENDING and row.recipient in boxes):
+            continue
+        by_person = row.id == released_by_person
+        moved = "person" if by_person else moved_since(c, parts, row)
+        if moved is not None:
+            found.append(_again(c, parts, row, moved, by_person=by_person, named=named if by_person else None))
+    return found
+
+
+def _again(
+    c: Connection, parts: Parts, row: DeliveryRow, moved: str, *, by_person: bool, named: Recipient | None
+) -> Again:
+    sealed_id = c.execute(select(decision.c.sealed_id).where(decision.c.id == row.decision_id)).scalar_one()
+    kept = read_kept(parts.keys.unseal(c, sealed_id))
+    agreement = parts.agreements.get(row.agreement)
+    if agreement is None:
+        return Again(row=row, moved=moved, kept=kept, made=None)
+    question = Question(
+        agreement=agreement,
+        recipient=named or _recipient(parts, kept.recipient, agreement),
+        context=kept.context,
+        resources=read_file(c, parts, row.person_id).resources,
+        consents=read_consents(c, parts, row.person_id),
+        at=parts.now(),
+        corrects=kept.corrects,
+        person_released=kept.person_released or by_person,
+        delivery_id=row.id if DeliveryState(row.state) is D.HELD else None,
+    )
+    return Again(row=row, moved=moved, kept=kept, made=draft(parts, question))
+
+
+def _recipient(parts: Parts, recipient: str | None, agreement: Agreement) -> Recipient | None:
+    """The same recipient, if it still is one for this letter."""
+    found = parts.recipients.get(recipient or "")
+    fits = (
+        found is not None and found.recipient_class == agreement.recipient_class and agreement.letter in found.letters
+    )
+    return found if fits else None
+
+
+def _commit(c: Connection, parts: Parts, person_id: str, versions: Versions, again: tuple[Again, ...]) -> None:
+    if read_versions(c, person_id) != versions:
+        raise Moved
+    owner_versions = {"consent_version": versions.consent, "link_version": versions.link}
+    for each in again:
+        now = delivery_row(c, each.row.id)
+        if now is None or now.step != each.row.step:
+            raise Moved
+        owner = Owner(message_id=each.row.message_id, person_id=person_id, **owner_versions)
+        _write(c, parts, each, owner)
+
+
+def _write(c: Connection, parts: Parts, each: Again, owner: Owner) -> None:
+    row, made, state = each.row, each.made, DeliveryState(each.row.state)
+    if state is D.HELD and made is not None:
+        refill(c, parts, made, owner)
+        return
+    if made is not None and _is_same(each, made):
+        restamp(c, parts, made, owner, delivery_id=row.id, decision_id=row.decision_id)
+        return
+    if state in MAY_HAVE_ARRIVED:
+        move_delivery(c, parts, row.id, D.PARKED, reason=f"{each.moved}-moved")
+        add_tasks(c, parts, (task_of("recalled-left"),), delivery_id=row.id)
+    else:
+        log(Code.DELIVERY_RECALLED, delivery=row.id, recipient=row.recipient or "")
+        move_delivery(c, parts, row.id, D.RECALLED, reason=f"{each.moved}-moved")
+    if made is not None:
+        write_draft(c, parts, made, owner, supersedes=row.id)
+
+
+def _is_same(each: Again, made: Draft) -> bool:
+    """Is exactly the same allowed to the same recipient, so that the bytes may stay?"""
+    votes = tuple((vote.resource, vote.vote.value, vote.rule) for vote in made.decision.votes)
+    return (
+        each.moved == "consent"
+        and made.decision.outcome in LEAVES
+        and made.decision.outcome.value == each.kept.outcome
+        and votes == each.kept.votes
+        and made.decision.permitted == each.kept.permitted
+    )

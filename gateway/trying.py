@@ -1,0 +1,351 @@
+"""`try`: the same receive, release and close in a gateway in memory that keeps nothing and sends nothing; answers the shapes of DESIGN 6.
+
+Ids and naming keys are fixed, so the same question has the same answer. This module MUST NOT decide, minimise or render by itself.
+"""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from sqlalchemy import Connection, Row, or_, select
+
+from adapters.contract import Arrival
+from fhir_profiles import fhir_json
+from fhir_profiles.peek import peek
+from fhir_profiles.shapes import Envelope, Issue, PersonIdentifier, Refusal, Severity, Translation
+from fhir_profiles.translate import translate
+from gateway.clients import Client, find
+from gateway.journeys.tasks import TASKS
+from gateway.pipeline import Gateway
+from gateway.settings import ChannelSettings, read_settings
+from gateway.states import MessageState
+from gateway.steps import close
+from gateway.steps.identify import identify
+from gateway.steps.kept import Kept, read_kept
+from gateway.steps.letters import release_message
+from gateway.steps.receive import Received, receive
+from gateway.steps.reconsider import reconsider
+from gateway.store.schema import client, decision, delivery, message, task
+from gateway.wiring import build_for_try, copy_register
+
+Json = dict[str, Any]
+OUTCOMES = {
+    MessageState.RELEASED: "released",
+    MessageState.HELD: "held",
+    MessageState.REJECTED: "rejected",
+    MessageState.PARKED: "held",
+    MessageState.RECEIVED: "held",
+}
+NOBODY = "try"
+
+
+def try_message(
+    body: bytes,
+    *,
+    config: Path | None = None,
+    history: Sequence[bytes] = (),
+    consents: Sequence[bytes] = (),
+    as_of: str | None = None,
+) -> Json:
+    """What would become of one message. `history` came before it; `consents` are on record, as from a consent authority."""
+    gate = _gate(config, as_of)
+    try:
+        issues = _history(gate, history)
+        channel, looked = _looked(gate, body)
+        if consents and isinstance(looked, Envelope):
+            issues += _register(gate, consents, looked.persons)
+        received = _take(gate, body)
+        translation = translate(channel.shape(), body) if received.accepted else None
+        return _shape(gate, looked, received, translation, issues)
+    finally:
+        gate.store.close()
+
+
+def try_close(bodies: Iterable[bytes], *, as_of: str | None = None, config: Path | None = None) -> Json:
+    """The calendar reports that these messages would make: with `as_of` those due by then, else one for every month that was counted in."""
+    gate = _gate(config, as_of)
+    try:
+        _history(gate, tuple(bodies))
+        if as_of is not None:
+            due = [(agreement, place, period) for agreement, place, period in close.due_periods(gate)]
+        else:
+            due = [
+                (agreement, place, period)
+                for agreement in close.reports_of(gate)
+                for place, period in close.counted_months(gate, agreement.name)
+            ]
+        reports = [close.close_period(gate, *each) for each in due]
+        return {"reports": [_report(each) for each in reports if each is not None]}
+    finally:
+        gate.store.close()
+
+
+def _gate(config: Path | None, as_of: str | None) -> Gateway:
+    gate = build_for_try(config, as_of=as_of)
+    if config is not None:
+        copy_register(read_settings(config), gate)
+    return gate
+
+
+def _history(gate: Gateway, bodies: Sequence[bytes]) -> list[Json]:
+    """Take what came before, in order. What was a duplicate is said, and not counted twice."""
+    issues = []
+    for number, body in enumerate(bodies, start=1):
+        received = _take(gate, body)
+        if received.duplicate:
+            text = f"message {number} of the history was received before: it is not counted twice"
+            issues.append(_issue(Severity.INFORMATION, "duplicate", "", text))
+        elif not received.accepted:
+            text = f"message {number} of the history would be refused: it is left out"
+            issues.append(_issue(Severity.WARNING, "incomplete", "", text))
+    return issues
+
+
+def _take(gate: Gateway, body: bytes) -> Received:
+    """One message through the inbox and, when it is new, through RELEASE."""
+    channel, looked = _looked(gate, body)
+    received = asyncio.run(
+        receive(
+            gate,
+            Arrival(
+                channel=channel.name,
+                client=_client(gate, channel, looked),
+                body=body,
+                content_type="application/octet-stream",
+            ),
+        )
+    )
+    if received.accepted and not received.duplicate and received.message_id is not None:
+        for failed in identify(gate).failed:
+            raise failed[1]
+        done = release_message(gate, received.message_id)
+        if done.stale and done.person_id is not None:
+            reconsider(gate, done.person_id)
+    return received
+
+
+def _looked(gate: Gateway, body: bytes) -> tuple[ChannelSettings, Envelope | Refusal]:
+    form: Literal["fhir", "hl7v2"] = "fhir" if body.lstrip(b"\xef\xbb\xbf \t\r\n").startswith((b"{", b"[")) else "hl7v2"
+    fitting = [each for each in gate.settings.channels if each.format == form and gate.register_checked]
+    looked = peek(gate.settings.http_channel(NOBODY, form).shape(), body)
+    for channel in fitting:
+        if isinstance(looked, Envelope) and looked.sender in channel.senders:
+            return channel, looked
+    return gate.settings.http_channel(NOBODY, form), looked
+
+
+def _client(gate: Gateway, channel: ChannelSettings, looked: Envelope | Refusal) -> str:
+    """The registered client that may send this, when there is a register: in `try` nothing proves who sends."""
+    if not gate.register_checked or not isinstance(looked, Envelope):
+        return NOBODY
+    with gate.store.read() as c:
+        names = [channel.client, *c.execute(select(client.c.name).order_by(client.c.name)).scalars()]
+        for name in names:
+            found = find(c, name)
+            if found is not None and _fits(found, looked):
+                return str(name)
+    return NOBODY
+
+
+def _fits(found: Client, looked: Envelope) -> bool:
+    return found.may_send(looked.kind) and (
+        looked.establishment is None or looked.establishment in found.establishments
+    )
+
+
+def _register(gate: Gateway, consents: Sequence[bytes], persons: Sequence[PersonIdentifier]) -> list[Json]:
+    """Consents on record, as messages of a consent authority about the same person."""
+    issues = []
+    checked, gate.register_checked = gate.register_checked, False
+    for number, text in enumerate(consents, start=1):
+        try:
+            wrapped = fhir_json.encode(_wrapped(fhir_json.decode(text), persons, number))
+        except fhir_json.FhirJsonError as error:
+            issues.append(_issue(Severity.ERROR, "structure", error.place, f"consent {number}: {error.text}"))
+            continue
+        received = _take(gate, wrapped)
+        with gate.store.read() as c:
+            row = c.execute(
+                select(message.c.state, message.c.reason).where(message.c.id == received.message_id)
+            ).one_or_none()
+        if row is None or row.state != MessageState.RELEASED:
+            why = row.reason if row is not None else "it was refused"
+            issues.append(_issue(Severity.ERROR, "invalid", "", f"consent {number} does not count: {why}"))
+    gate.register_checked = checked
+    return issues
+
+
+def _wrapped(given: Json, persons: Sequence[PersonIdentifier], number: int) -> Json:
+    """A message that brings one Consent, or the Consents of a Bundle with what they refer to, about this person."""
+    brought = (
+        [entry["resource"] for entry in given.get("entry", [])] if given.get("resourceType") == "Bundle" else [given]
+    )
+    patient: Json = {
+        "resourceType": "Patient",
+        "id": "patient",
+        "identifier": [{"system": each.system, "value": each.value} for each in persons if each.valid],
+    }
+    resources = [_about(each, number) for each in brought if each.get("resourceType") != "Patient"]
+    header = {
+        "resourceType": "MessageHeader",
+        "id": f"header-{number}",
+        "eventCoding": {"system": "https://throughgate.example/code/event", "code": "consent"},
+        "source": {"endpoint": "https://throughgate.example/try"},
+    }
+    return {
+        "resourceType": "Bundle",
+        "id": f"consents-{number}",
+        "type": "message",
+        "timestamp": "2000-01-01T00:00:00Z",
+        "entry": [
+            {
+                "fullUrl": f"https://throughgate.example/try/{each['resourceType']}/{each.get('id', number)}",
+                "resource": each,
+            }
+            for each in (header, patient, *resources)
+        ],
+    }
+
+
+def _about(resource: Json, number: int) -> Json:
+    """A Consent that says whom it is about by an identifier keeps that word; a bare reference is about the message's person."""
+    named: Json = {"id": f"given-{number}", **resource}
+    if resource.get("resourceType") == "Consent" and "identifier" not in resource.get("patient", {}):
+        named["patient"] = {"reference": "Patient/patient"}
+    return named
+
+
+def _shape(
+    gate: Gateway,
+    looked: Envelope | Refusal,
+    received: Received,
+    translation: Translation | None,
+    issues: list[Json],
+) -> Json:
+    """The answer of `try --json`."""
+    with gate.store.read() as c:
+        row = c.execute(select(message).where(message.c.id == received.message_id)).one_or_none()
+        state = MessageState(row.state) if row is not None and received.accepted else MessageState.REJECTED
+        own = row.id if row is not None and received.accepted and not received.duplicate else None
+        decisions = _decisions(c, gate, own) if own else []
+        tasks = _tasks(c, own, translation) if own else []
+    return {
+        "message": {
+            "kind": looked.kind,
+            "event": translation.events[0].value
+            if translation and translation.events
+            else getattr(looked, "event", ""),
+            "events": [event.value for event in translation.events] if translation else [],
+            "subject": _subject(translation.persons if translation else getattr(looked, "persons", ())),
+            "outcome": OUTCOMES[state],
+            "issues": [*issues, *_issues(gate, looked, received, translation, row.reason if row is not None else None)],
+        },
+        "bundle": translation.bundle if translation else None,
+        "fields": [
+            {"source": each.source, "fate": each.fate.value, "path": each.path, "reason": each.reason}
+            for each in (translation.fields if translation else ())
+        ],
+        "decisions": decisions,
+        "tells": [{"to": each["for"], "code": each["code"], "text": each["text"]} for each in tasks if each["tell"]],
+        "tasks": [{"for": each["for"], "code": each["code"], "text": each["text"]} for each in tasks],
+    }
+
+
+def _subject(persons: Sequence[PersonIdentifier]) -> Json | None:
+    valid = [{"system": each.system, "value": each.value} for each in persons if each.valid]
+    return {"identifiers": valid} if valid else None
+
+
+def _issues(
+    gate: Gateway, looked: Envelope | Refusal, received: Received, translation: Translation | None, reason: str | None
+) -> list[Json]:
+    found: list[Issue] = list(received.issues)
+    found += [each for each in (translation.issues if translation else ()) if each not in found]
+    issues = [_issue(each.severity, each.code, each.path, each.text) for each in found]
+    if translation is not None and translation.hold is not None:
+        hold = translation.hold
+        issues.append(_issue(Severity.ERROR, hold.code.value, hold.path, hold.text))
+    elif received.accepted and reason is not None:
+        issues.append(
+            _issue(Severity.ERROR, reason, "", TASKS[reason].text if reason in TASKS else "a person has to look")
+        )
+    if received.duplicate:
+        text = "the same message came before: its stored acknowledgement is answered again and nothing is done twice"
+        issues.append(_issue(Severity.INFORMATION, "duplicate", "", text))
+    if not gate.register_checked:
+        path = "MSH-3" if looked.kind != "fhir-message" else "MessageHeader.source.endpoint"
+        text = f"sender {looked.sender or '(none)'}: the register was not asked; with --config it is"
+        issues.append(_issue(Severity.INFORMATION, "informational", path, text))
+    return issues
+
+
+def _issue(severity: Severity, code: str, path: str, text: str) -> Json:
+    return {"severity": severity.value, "code": code, "path": path, "text": text}
+
+
+def _decisions(c: Connection, gate: Gateway, message_id: str) -> list[Json]:
+    rows = c.execute(
+        select(decision).where(decision.c.message_id == message_id).order_by(decision.c.letter, decision.c.id)
+    ).all()
+    found = []
+    for row in rows:
+        kept = read_kept(gate.keys.unseal(c, row.sealed_id))
+        letter = c.execute(select(delivery).where(delivery.c.decision_id == row.id)).one_or_none()
+        one = {
+            "recipient": row.recipient,
+            "class": row.recipient_class,
+            "agreement": row.agreement,
+            "letter": row.letter,
+            "outcome": row.outcome,
+            "reasons": [{"rule": rule, "text": text} for rule, text in kept.reasons],
+            "released": _released(c, gate, letter),
+            "counted": None,
+            "withheld": _withheld(kept),
+            "missing": list(kept.missing),
+            "state": letter.state if letter is not None else None,
+        }
+        cells = [{"report": each.report, "period": each.period, "cell": each.cell} for each in kept.counted]
+        found += [{**one, "counted": cell} for cell in cells] or [one]
+    return found
+
+
+def _withheld(kept: Kept) -> list[Json]:
+    """What did not leave and by which rule; where nothing leaves, the resources that were not permitted."""
+    by_vote = [] if kept.withheld else [(resource, rule) for resource, vote, rule in kept.votes if vote != "permit"]
+    return [{"path": path, "rule": rule} for path, rule in (*kept.withheld, *by_vote)]
+
+
+def _released(c: Connection, gate: Gateway, letter: Row[tuple[object, ...]] | None) -> Json | None:
+    if letter is None or letter.sealed_id is None:
+        return None
+    body = gate.keys.unseal(c, letter.sealed_id)
+    return {"wire": letter.wire, "content_type": letter.content_type, "body": body.decode("utf-8", "replace")}
+
+
+def _tasks(c: Connection, message_id: str, translation: Translation | None) -> list[Json]:
+    own = select(delivery.c.id).where(delivery.c.message_id == message_id).scalar_subquery()
+    rows = c.execute(
+        select(task).where(or_(task.c.message_id == message_id, task.c.delivery_id.in_(own))).order_by(task.c.id)
+    ).all()
+    texts = {each.code: each.text for each in (translation.tasks if translation else ())}
+    return [
+        {
+            "for": row.role,
+            "code": row.code,
+            "text": texts.get(row.code) or (TASKS[row.code].text if row.code in TASKS else row.code),
+            "tell": bool(row.tell),
+        }
+        for row in rows
+    ]
+
+
+def _report(made: close.Report) -> Json:
+    return {
+        "report": made.report,
+        "establishment": made.establishment,
+        "period": made.period,
+        "cells": [{"group": each.group, "tested": each.tested, "shown": each.shown} for each in made.cells],
+        "carried": list(made.carried),
+        "dropped": list(made.dropped),
+    }

@@ -1,0 +1,238 @@
+"""What the store says is unfinished: the questions that the line asks between its steps. Reads, and one counter; it decides nothing."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy import Connection, or_, select, update
+
+from gateway.instants import to_text
+from gateway.journeys.tasks import add_tasks, task_of
+from gateway.moves import move_message
+from gateway.parts import Parts
+from gateway.states import DeliveryState, MessageState
+from gateway.steps.close import due_periods
+from gateway.steps.standing import is_behind, moved_since
+from gateway.store.schema import decision, delivery, message, person, task
+
+D = DeliveryState
+M = MessageState
+PUBLISHED_AT_ONCE = 500
+"""A sweep publishes this many of each; the next one brings the rest."""
+MESSAGE_ATTEMPTS = 5
+RETRY_SECONDS = (0.1, 0.5, 2.0, 10.0)
+SENDABLE = (D.QUEUED.value, D.AMBIGUOUS.value)
+COLLECTABLE = (D.WAITING.value, D.SENDING.value, D.AMBIGUOUS.value)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """What could go on now. `stale_people` have letters that were decided under versions that hold no more."""
+
+    messages: tuple[str, ...]
+    deliveries: tuple[str, ...]
+    stale_people: tuple[str, ...]
+    untold: int
+
+    def runnable(self, may_try: Callable[[str], bool]) -> bool:
+        """Is there anything to do now?"""
+        return bool(self.deliveries or self.stale_people or self.untold or any(map(may_try, self.messages)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class MailboxItem:
+    """One line of a mailbox's list."""
+
+    id: str
+    queued_at: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """A message that could not be released: when it is tried again, or that it was parked and which message of the person comes next."""
+
+    again_at: str | None
+    next_message: str | None = None
+
+
+def read(parts: Parts) -> Work:
+    """Everything that is unfinished and could go on now."""
+    with parts.store.read() as c:
+        return Work(
+            messages=_messages(c),
+            deliveries=_deliveries(c, parts),
+            stale_people=_stale_people(c, parts),
+            untold=_untold(c, parts),
+        )
+
+
+def is_due(parts: Parts) -> bool:
+    """Is a calendar report due?"""
+    return next(iter(due_periods(parts)), None) is not None
+
+
+def _messages(c: Connection) -> tuple[str, ...]:
+    rows = c.execute(
+        select(message.c.id)
+        .where(message.c.state == M.RECEIVED.value)
+        .order_by(message.c.sequence)
+        .limit(PUBLISHED_AT_ONCE)
+    )
+    return tuple(rows.scalars())
+
+
+def _deliveries(c: Connection, parts: Parts) -> tuple[str, ...]:
+    rows = c.execute(
+        select(delivery, decision.c.agreement.label("agreement"))
+        .join(decision, decision.c.id == delivery.c.decision_id)
+        .where(
+            delivery.c.state.in_(SENDABLE), delivery.c.due_at <= parts.now(), delivery.c.recipient.in_(parts.outbounds)
+        )
+        .order_by(delivery.c.sequence)
+        .limit(PUBLISHED_AT_ONCE)
+    ).all()
+    return tuple(row.id for row in rows if not is_behind(c, parts, row, collected=False))
+
+
+def _stale_people(c: Connection, parts: Parts) -> tuple[str, ...]:
+    """People with a letter that has not left and was decided under other versions."""
+    digests = {agreement.digest for agreement in parts.agreements.values()}
+    versions = {recipient.version for recipient in parts.recipients.values()}
+    rows = c.execute(
+        select(delivery, decision.c.agreement.label("agreement"))
+        .join(decision, decision.c.id == delivery.c.decision_id)
+        .join(person, person.c.id == delivery.c.person_id)
+        .where(delivery.c.state.in_((D.QUEUED.value, D.WAITING.value, D.PARKED.value, D.HELD.value, D.AMBIGUOUS.value)))
+        .where(
+            or_(
+                person.c.consent_version != delivery.c.consent_version,
+                person.c.link_version != delivery.c.link_version,
+                delivery.c.agreement_digest.not_in(digests),
+                delivery.c.recipient.is_not(None) & delivery.c.recipient_version.not_in(versions),
+            )
+        )
+        .limit(PUBLISHED_AT_ONCE)
+    ).all()
+    return tuple({row.person_id: None for row in rows if moved_since(c, parts, row) is not None})
+
+
+def _untold(c: Connection, parts: Parts) -> int:
+    if parts.teller is None:
+        return 0
+    rows = c.execute(
+        select(task.c.id).where(
+            task.c.tell, task.c.told_at.is_(None), task.c.ended_at.is_(None), task.c.due_at <= parts.now()
+        )
+    )
+    return len(rows.all())
+
+
+def of_message(parts: Parts, message_id: str) -> Sequence[str]:
+    """The letters of a message that wait to be sent."""
+    with parts.store.read() as c:
+        return _queued(c, delivery.c.message_id == message_id)
+
+
+def of_person(parts: Parts, person_id: str) -> Sequence[str]:
+    """The letters about a person that wait to be sent."""
+    with parts.store.read() as c:
+        return _queued(c, delivery.c.person_id == person_id)
+
+
+def behind(parts: Parts, delivery_id: str) -> Sequence[str]:
+    """The next letters that may have waited behind this one."""
+    with parts.store.read() as c:
+        row = c.execute(
+            select(delivery.c.person_id, delivery.c.recipient, delivery.c.sequence).where(delivery.c.id == delivery_id)
+        ).one_or_none()
+        if row is None or row.person_id is None:
+            return ()
+        same = (delivery.c.person_id == row.person_id) & (delivery.c.recipient == row.recipient)
+        return _queued(c, same & (delivery.c.sequence > row.sequence))[:2]
+
+
+def _queued(c: Connection, where: object) -> list[str]:
+    rows = c.execute(
+        select(delivery.c.id)
+        .where(delivery.c.state == D.QUEUED.value, where)  # type: ignore[arg-type]  # a column expression
+        .order_by(delivery.c.sequence)
+    )
+    return list(rows.scalars())
+
+
+def next_message(parts: Parts, person_id: str) -> str | None:
+    """The person's next message that has not been released."""
+    with parts.store.read() as c:
+        return _next(c, person_id)
+
+
+def _next(c: Connection, person_id: str) -> str | None:
+    found: str | None = c.execute(
+        select(message.c.id)
+        .where(message.c.person_id == person_id, message.c.state == M.RECEIVED.value)
+        .order_by(message.c.sequence)
+        .limit(1)
+    ).scalar()
+    return found
+
+
+def attempts_of(parts: Parts, delivery_id: str) -> int:
+    """The number of a delivery's last attempt."""
+    with parts.store.read() as c:
+        return int(c.execute(select(delivery.c.attempts).where(delivery.c.id == delivery_id)).scalar_one())
+
+
+def person_of(parts: Parts, delivery_id: str) -> str | None:
+    """Whose letter it is."""
+    with parts.store.read() as c:
+        found: str | None = c.execute(select(delivery.c.person_id).where(delivery.c.id == delivery_id)).scalar()
+    return found
+
+
+def state_of(parts: Parts, message_id: str) -> MessageState:
+    """The state of a message."""
+    with parts.store.read() as c:
+        return MessageState(c.execute(select(message.c.state).where(message.c.id == message_id)).scalar_one())
+
+
+def count_failure(parts: Parts, message_id: str) -> Failure:
+    """Count a failed attempt at a message; after the last one it is parked and told."""
+
+    def work(c: Connection) -> Failure:
+        row = c.execute(select(message).where(message.c.id == message_id)).one()
+        if row.state != M.RECEIVED:
+            return Failure(again_at=None)
+        c.execute(update(message).where(message.c.id == message_id).values(attempts=row.attempts + 1))
+        if row.attempts + 1 < MESSAGE_ATTEMPTS:
+            seconds = RETRY_SECONDS[min(row.attempts, len(RETRY_SECONDS) - 1)]
+            return Failure(again_at=to_text(parts.clock() + timedelta(seconds=seconds)))
+        move_message(c, parts, message_id, M.PARKED, reason="attempts")
+        add_tasks(c, parts, (task_of("message-parked"),), message_id=message_id)
+        return Failure(again_at=None, next_message=_next(c, row.person_id) if row.person_id else None)
+
+    return parts.store.write(work)
+
+
+def mailbox(parts: Parts, recipient: str | None) -> Sequence[MailboxItem]:
+    """What a recipient may collect now, in the order of release."""
+    with parts.store.read() as c:
+        rows = c.execute(
+            select(delivery, decision.c.agreement.label("agreement"))
+            .join(decision, decision.c.id == delivery.c.decision_id)
+            .where(delivery.c.recipient == recipient, delivery.c.state.in_(COLLECTABLE))
+            .order_by(delivery.c.sequence)
+        ).all()
+        free = [row for row in rows if not is_behind(c, parts, row, collected=True)]
+    return [MailboxItem(id=row.id, queued_at=row.created_at) for row in free]
+
+
+def is_in_mailbox(parts: Parts, recipient: str | None, delivery_id: str) -> bool:
+    """Is this letter this recipient's to collect?"""
+    box = parts.recipients.get(recipient or "")
+    if box is None or box.adapter != "mailbox":
+        return False
+    with parts.store.read() as c:
+        found = c.execute(
+            select(delivery.c.id).where(delivery.c.id == delivery_id, delivery.c.recipient == box.id)
+        ).first()
+    return found is not None

@@ -1,0 +1,192 @@
+"""Builds a gateway from its settings: the only module that knows which store, bus and adapters are in use, and the only one with a clock.
+
+Nothing is shared that an installation's own `recipients/` and `agreements/` do not name. This module MUST NOT hold any logic of the line.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from sqlalchemy import select
+
+from adapters.contract import Outbound
+from adapters.discover import discover
+from consent.agreement_file import AgreementError, read_agreement
+from consent.shapes import Agreement
+from fhir_profiles.letters import LETTERS
+from gateway import shipped
+from gateway.bus import Bus, InProcessBus
+from gateway.errors import SettingsError
+from gateway.instants import Clock, from_text
+from gateway.keys import Keys
+from gateway.keys.identifiers import Ids, RandomIds, SeededIds
+from gateway.ledger import HeadFile, HeadInMemory, Ledger
+from gateway.parts import Parts
+from gateway.pipeline import Gateway
+from gateway.recipients import Recipient, read_recipients
+from gateway.settings import Settings, read_settings
+from gateway.store import Store, open_store
+from gateway.store.schema import client
+from gateway.telling import teller_of
+
+
+def read_clock() -> datetime:
+    """The present instant: the only place that asks the machine."""
+    return datetime.now(UTC)
+
+
+def read_sharing(settings: Settings) -> tuple[Mapping[str, Recipient], Mapping[str, Agreement]]:
+    """Who receives and what may be shared. Raises SettingsError for anything that does not fit."""
+    return read_recipients(settings.gateway.recipients_dir, LETTERS), read_agreements(settings.gateway.agreements_dir)
+
+
+def read_agreements(folder: Path) -> Mapping[str, Agreement]:
+    """Every active agreement of a folder, by name. Raises SettingsError."""
+    if not folder.is_dir():
+        raise SettingsError(str(folder), "", "there is no folder of agreements: `throughgate init` makes one")
+    found = {}
+    for path in sorted(folder.glob("*.toml")):
+        try:
+            found[path.stem] = read_agreement(path.read_text("utf-8"), path.stem)
+        except (AgreementError, OSError, UnicodeDecodeError) as error:
+            raise SettingsError(str(path), "", str(error)) from error
+        if found[path.stem].letter not in LETTERS:
+            raise SettingsError(str(path), "letter", f"no such letter: use one of {', '.join(sorted(LETTERS))}")
+    return found
+
+
+def registered_clients(settings: Settings) -> tuple[str, ...] | None:
+    """The names of registered clients; None where there is no store yet."""
+    store = open_store(settings.gateway.store_url)
+    try:
+        with store.read() as c:
+            return tuple(
+                c.execute(select(client.c.name).where(client.c.ended_at.is_(None)).order_by(client.c.name)).scalars()
+            )
+    finally:
+        store.close()
+
+
+def create_installation(config: Path) -> None:
+    """Keys, an empty store and the ledger's first head beside a new `throughgate.toml`. Raises FileExistsError when any is there."""
+    settings = read_settings(config)
+    gateway = settings.gateway
+    gateway.keys_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    gateway.head_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    Keys.create(gateway.keys_dir)
+    open_store(gateway.store_url).close()
+    Ledger.create_head_file(gateway.head_file, Keys.open(gateway.keys_dir).ledger_signer(), _origin(settings))
+
+
+@contextmanager
+def open_parts(settings: Settings, *, clock: Clock | None = None) -> Iterator[Gateway]:
+    """A gateway that is not started, for one command; closed at the end."""
+    gateway = build(settings, clock=clock)
+    try:
+        yield gateway
+    finally:
+        gateway.store.close()
+
+
+def build(settings: Settings, *, clock: Clock | None = None, ids: Ids | None = None, bus: Bus | None = None) -> Gateway:
+    """The gateway of an installation. Raises SettingsError when something does not fit, before anything is opened to others."""
+    recipients, agreements = read_sharing(settings)
+    teller = teller_of(settings.tell)
+    if teller is None and any(each.undecidable == "hold" for each in agreements.values()):
+        # INVARIANT: a flow where silence can kill does not start without a way to tell a person.
+        raise SettingsError(
+            "throughgate.toml", "tell", "a letter of care can be held: say how a person is told at once"
+        )
+    keys = Keys.open(settings.gateway.keys_dir)
+    store = open_store(settings.gateway.store_url)
+    ticking = clock or read_clock
+    return Gateway(
+        settings=settings,
+        store=store,
+        bus=bus or InProcessBus(),
+        keys=keys,
+        ledger=Ledger(
+            store=store,
+            signer=keys.ledger_signer(),
+            head=HeadFile(settings.gateway.head_file),
+            origin=_origin(settings),
+            clock=ticking,
+        ),
+        clock=ticking,
+        ids=ids or RandomIds(),
+        recipients=recipients,
+        agreements=agreements,
+        establishments=settings.establishment_names(),
+        outbounds=make_outbounds(recipients),
+        teller=teller,
+    )
+
+
+def make_outbounds(recipients: Mapping[str, Recipient]) -> Mapping[str, Outbound]:
+    """One sender a recipient; a mailbox has none, its recipient collects."""
+    specs = discover()
+    found: dict[str, Outbound] = {}
+    for recipient in recipients.values():
+        spec = specs[recipient.adapter]
+        if spec.make_outbound is not None and spec.outbound_settings is not None:
+            found[recipient.id] = spec.make_outbound(spec.outbound_settings(**recipient.adapter_settings))
+    return found
+
+
+def build_for_try(config: Path | None, *, as_of: str | None) -> Gateway:
+    """A gateway in memory that sends nothing: fixed ids and naming keys, so that the same question has the same answer.
+
+    Without `config` it has the shipped recipients and agreements, and its register is not asked.
+    """
+    settings = read_settings(config) if config is not None else shipped_settings()
+    recipients, agreements = read_sharing(settings)
+    ids = SeededIds("try")
+    keys = Keys.in_memory(ids)
+    store: Store = open_store("sqlite://")
+    instant = from_text(as_of) if as_of is not None else read_clock()
+    ledger = Ledger(
+        store=store,
+        signer=keys.ledger_signer(),
+        head=HeadInMemory(Ledger.first_head(keys.ledger_signer(), _origin(settings))),
+        origin=_origin(settings),
+        clock=lambda: instant,
+    )
+    return Gateway(
+        settings=settings,
+        store=store,
+        bus=InProcessBus(),
+        keys=keys,
+        ledger=ledger,
+        clock=lambda: instant,
+        ids=ids,
+        recipients=recipients,
+        agreements=agreements,
+        establishments=settings.establishment_names(),
+        outbounds={},
+        register_checked=config is not None,
+        dry_run=True,
+    )
+
+
+def shipped_settings() -> Settings:
+    """The template's settings on the shipped recipients and agreements: what `try` runs on without a configuration."""
+    settings = read_settings(shipped.settings_template())
+    places = {"recipients_dir": shipped.recipients(), "agreements_dir": shipped.agreements()}
+    return settings.model_copy(update={"gateway": settings.gateway.model_copy(update=places)})
+
+
+def copy_register(source: Settings, target: Parts) -> None:
+    """Give `try --config` the registered clients of an installation: names and rights, no bearer."""
+    store = open_store(source.gateway.store_url)
+    try:
+        with store.read() as c:
+            rows = [dict(row) for row in c.execute(select(client)).mappings()]
+    finally:
+        store.close()
+    if rows:
+        target.store.write(lambda c: c.execute(client.insert(), rows))
+
+
+def _origin(settings: Settings) -> str:
+    return f"throughgate.example/{settings.gateway.installation}"
