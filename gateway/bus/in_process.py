@@ -75,7 +75,7 @@ class InProcessBus:
             line.waiting.clear()
 
     def pending(self) -> int:
-        return sum(len(line.waiting) + len(line.running) for line in self._lines.values())
+        return sum(len(line.waiting) + len(line.running) + len(line.again) for line in self._lines.values())
 
     def _next(self, line: _Line) -> str:
         """Which of the waiting ids is handled now: the oldest."""
@@ -96,5 +96,5 @@ class InProcessBus:
             finally:
                 line.running.discard(id)
             if id in line.again:
-                line.again.discard(id)
                 await self._enqueue(line, id)
+                line.again.discard(id)

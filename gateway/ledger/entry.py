@@ -35,7 +35,7 @@ def encode(*, entry_id: str, chain: str, step: int, event: str, at: str, facts: 
             raise EntryError(f"{name} is not an id")
     if event not in _EVENTS:
         raise EntryError("event is not a word of the ledger")
-    if isinstance(step, bool) or step < FIRST_STEP:
+    if not isinstance(step, int) or isinstance(step, bool) or step < FIRST_STEP:
         raise EntryError("step counts from 1")
     if not _INSTANT.fullmatch(at):
         raise EntryError("at is not an instant of the store")

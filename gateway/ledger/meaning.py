@@ -1,21 +1,33 @@
 """What the entries mean together: moves that states.py allows, nothing sent without an earlier release, nothing arrived that was not sent.
 
-It reads entries in the order of their positions. What it needs of a `decided` entry: facts `outcome`, and `delivery` or `decision`;
-of a delivery's first entry: its word, and `decision` when the decided entry names no delivery.
+It reads entries in the order of their positions. It understands these facts: of `decided`, `decision`, `outcome` and `mark` (the keyed
+commitment to the letter's bytes); of a delivery's own entries, `decision` (the one in force from there on) and `mark`.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 from gateway.states import DELIVERY_MOVES, DELIVERY_START, MESSAGE_MOVES, MESSAGE_START, DeliveryState, MessageState
 
 _PERMITS = frozenset({"release", "reduce"})
-_NEEDS_PERMIT = frozenset({DeliveryState.SENDING})
 _NEEDS_SENDING = frozenset(
     {DeliveryState.DELIVERED, DeliveryState.CONFIRMED, DeliveryState.AMBIGUOUS, DeliveryState.REFUSED}
 )
+
+
+@dataclass
+class _Decision:
+    """The last that was decided under an id."""
+
+    chain: str = ""
+    outcome: str = ""
+    mark: str = ""
+
+    def lets_go(self, delivery: str) -> bool:
+        """A calendar report is `counted` in its own delivery's chain; a result that was counted in a message's chain goes nowhere."""
+        return self.outcome in _PERMITS or (self.outcome == "counted" and self.chain == delivery)
 
 
 @dataclass
@@ -24,7 +36,7 @@ class _Chain:
 
     message: bool
     state: StrEnum | None = None
-    decisions: set[str] = field(default_factory=set)
+    decision: str = ""
     sent: bool = False
 
 
@@ -33,30 +45,38 @@ class Meaning:
 
     def __init__(self) -> None:
         self._chains: dict[str, _Chain] = {}
-        self._permits: set[str] = set()  # decision ids and delivery ids that a release was decided for
+        self._decisions: dict[str, _Decision] = {}
 
     def add(self, chain: str, event: str, facts: Mapping[str, Any]) -> tuple[str, ...]:
         """Sentences without the position, which the caller knows."""
         known = self._chains.setdefault(chain, _Chain(message=event in MESSAGE_START))
         if event == "decided":
             self._decided(chain, facts)
-        decision = facts.get("decision")
-        if isinstance(decision, str):
-            known.decisions.add(decision)
         if known.message:
             return _moved(chain, known, MessageState, event, MESSAGE_START, MESSAGE_MOVES)
+        known.decision = str(facts.get("decision", known.decision or chain))
         faults = _moved(chain, known, DeliveryState, event, DELIVERY_START, DELIVERY_MOVES)
-        if event in _NEEDS_PERMIT:
+        if event == DeliveryState.SENDING:
             known.sent = True
-            if chain not in self._permits and not known.decisions & self._permits:
-                faults += (f"delivery {chain} is sent without an earlier release",)
+            faults += self._sending(chain, known, facts)
         if event in _NEEDS_SENDING and not known.sent:
             faults += (f"delivery {chain} is {event} and was never sent",)
         return faults
 
     def _decided(self, chain: str, facts: Mapping[str, Any]) -> None:
-        if facts.get("outcome") in _PERMITS:
-            self._permits |= {str(facts[name]) for name in ("delivery", "decision") if name in facts} or {chain}
+        decision = self._decisions.setdefault(str(facts.get("decision", chain)), _Decision())
+        decision.chain = chain
+        decision.outcome = str(facts.get("outcome", ""))
+        decision.mark = str(facts.get("mark", decision.mark))
+
+    def _sending(self, chain: str, known: _Chain, facts: Mapping[str, Any]) -> tuple[str, ...]:
+        """INVARIANT checked: nothing leaves without an earlier decision that lets exactly these bytes go."""
+        decision = self._decisions.get(known.decision, _Decision())
+        if not decision.lets_go(chain):
+            return (f"delivery {chain} is sent without an earlier release",)
+        if facts.get("mark", decision.mark) != decision.mark:
+            return (f"delivery {chain} is sent with other bytes than were released",)
+        return ()
 
 
 def _moved(
