@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import InitVar, dataclass, field
 from typing import Any
 
-from consent.paths import RESERVED, Node, compile_paths
+from consent.paths import Node, compile_paths, is_reserved
 from consent.reading import label_of, obj, objects, text
 from consent.shapes import Decision, Json, Naming, Outcome, Vote, Withheld
 
@@ -149,7 +149,7 @@ class _Projection:
                 continue
             child = node.child(key)
             below = f"{path}.{key}"
-            if child is None and (not whole or key in RESERVED or key.startswith("_") or _is_free_choice(key)):
+            if child is None and (not whole or is_reserved(key)):
                 self._withhold(below, "not-in-agreement")
                 continue
             kept = self._value(value, child or _EMPTY, whole or (child is not None and child.whole), below, key)
@@ -263,11 +263,6 @@ def _is_reference(value: Json) -> bool:
         and not isinstance(value.get("type"), (dict, list))
         and not isinstance(value.get("identifier"), list)
     )
-
-
-def _is_free_choice(key: str) -> bool:
-    """`valueString` and the like: free text or linked content by its type."""
-    return key.endswith(("String", "Markdown", "Base64Binary")) and key not in ("String", "Markdown")
 
 
 def rebuilt_id(id_key: bytes, name: str) -> str:

@@ -7,7 +7,6 @@ A path permits what it names and everything below, except what is RESERVED: each
 """
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -109,6 +108,19 @@ def compile_paths(paths: tuple[str, ...]) -> Node:
     return root
 
 
-def check_paths(paths: Iterable[str]) -> None:
-    for path in paths:
-        steps(path)
+def permits(root: Node, path: str) -> bool:
+    """Would the element at this path leave? `path` is an element as it stands in FHIR JSON (`Observation.valueQuantity.value`)."""
+    found: Node | None = root
+    whole = False
+    for step in path.split("."):
+        node = found.child(step) if found is not None else None
+        if node is None and (not whole or is_reserved(step)):
+            return False
+        whole = whole or (node is not None and node.whole)
+        found = node
+    return whole
+
+
+def is_reserved(key: str) -> bool:
+    """No wider path permits this element: it is reserved, a primitive's extension, or free text by its type."""
+    return key in RESERVED or key.startswith("_") or key.endswith(("String", "Markdown", "Base64Binary"))

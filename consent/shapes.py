@@ -93,6 +93,12 @@ class Example:
     resources: tuple[Json, ...] = ()
     recipient_identifiers: tuple[tuple[str, str], ...] = ()
     as_of: str = "2026-01-15T12:00:00+00:00"
+    authority: bool = True
+    """False: the consents of this example come from a source that may only narrow."""
+    leaves: tuple[str, ...] = ()
+    """Elements, as `Type.element`, that must be permitted where the letter leaves."""
+    stays: tuple[str, ...] = ()
+    """Elements that must never be permitted."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,281 @@
+"""Reads one sharing agreement from one TOML file, and runs its examples (consent/agreements/README.md says what the keys mean).
+
+Strict: an unknown key, a missing key or a path that is not in the language is an error that names the key. No sharing key has a default.
+"""
+
+import hashlib
+import json
+import tomllib
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, Literal, cast
+
+from consent.examples import ExampleError, consent_of, faults, resource_of, run
+from consent.paths import PathError, steps
+from consent.shapes import Agreement, Coding, Example, Json, Outcome, PermittedPath
+
+KEYS = frozenset(
+    [
+        "title",
+        "letter",
+        "recipient_class",
+        "events",
+        "regime",
+        "purpose",
+        "action",
+        "without_consent",
+        "undecidable",
+        "withheld_marker",
+        "identifier_systems",
+        "words",
+        "fields",
+        "examples",
+    ]
+)
+WORDS = frozenset(
+    [
+        "parties",
+        "controller",
+        "processor",
+        "purpose",
+        "article_6",
+        "article_9",
+        "schedule_1",
+        "common_law",
+        "caveats",
+        "retention",
+        "owner",
+        "review",
+        "ends",
+    ]
+)
+"""What an IG officer signs; every one is required."""
+MORE_WORDS = frozenset({"article_10", "motivated_intruder"})
+FIELD_KEYS = frozenset({"paths", "with", "why"})
+EXAMPLE_KEYS = frozenset(
+    {"name", "expect", "given", "has", "consents", "resources", "authority", "as_of", "leaves", "stays"}
+)
+MUST_HOLD = frozenset({"handover", "transfer", "prescription-copy", "correction"})
+"""Letters where silence can kill: what cannot be decided is held and told, never dropped."""
+
+
+class AgreementError(ValueError):
+    """An agreement that cannot take effect. `key` names what is wrong."""
+
+    def __init__(self, name: str, key: str, text: str) -> None:
+        super().__init__(f"agreement {name}: {key}: {text}")
+        self.key = key
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExampleResult:
+    """One example, run. `text` says what is not as it should be."""
+
+    name: str
+    expected: Outcome
+    got: Outcome
+    passed: bool
+    text: str
+
+
+@dataclass(frozen=True)
+class _File:
+    """The parsed file, asked key by key."""
+
+    name: str
+    data: Mapping[str, Any]
+    place: str = ""
+
+    def wrong(self, key: str, text: str) -> AgreementError:
+        return AgreementError(self.name, f"{self.place}{key}", text)
+
+    def closed(self, known: frozenset[str], required: frozenset[str]) -> None:
+        for key in sorted(set(self.data) - known):
+            raise self.wrong(key, "unknown key")
+        for key in sorted(required - set(self.data)):
+            raise self.wrong(key, "missing, and it has no default")
+
+    def text(self, key: str) -> str:
+        value = self.data.get(key)
+        if isinstance(value, date):
+            return value.isoformat()
+        if not isinstance(value, str) or not value.strip():
+            raise self.wrong(key, "must be words")
+        return value
+
+    def word(self, key: str, choices: Sequence[str]) -> str:
+        value = self.data.get(key)
+        if not isinstance(value, str) or value not in choices:
+            raise self.wrong(key, f"must be one of {', '.join(choices)}")
+        return value
+
+    def flag(self, key: str) -> bool:
+        value = self.data.get(key)
+        if not isinstance(value, bool):
+            raise self.wrong(key, "must be true or false")
+        return value
+
+    def texts(self, key: str, *, empty: bool = False) -> tuple[str, ...]:
+        value = self.data.get(key, [])
+        if not isinstance(value, list) or not all(isinstance(item, str) and item.strip() for item in value):
+            raise self.wrong(key, "must be a list of words")
+        if not value and not empty:
+            raise self.wrong(key, "must not be empty")
+        return tuple(value)
+
+    def tables(self, key: str) -> "list[_File]":
+        value = self.data.get(key, [])
+        if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+            raise self.wrong(key, "must be a list of tables")
+        return [_File(self.name, item, f"{self.place}{key}[{index}].") for index, item in enumerate(value)]
+
+    def coding(self, key: str, written: str) -> Coding:
+        system, bar, code = written.partition("|")
+        if not system or not bar or not code:
+            raise self.wrong(key, "must be system|code")
+        return Coding(system=system, code=code)
+
+
+def digest_of(text: str) -> str:
+    """`sha256:` of the file's text; line ends, spaces at line ends and Unicode spelling do not count."""
+    lines = unicodedata.normalize("NFC", text).replace("\r\n", "\n").split("\n")
+    normal = "\n".join(line.rstrip() for line in lines).strip("\n") + "\n"
+    return f"sha256:{hashlib.sha256(normal.encode()).hexdigest()}"
+
+
+def read_agreement(text: str, name: str) -> Agreement:
+    """Read and check one agreement. Raises AgreementError, which names the key."""
+    try:
+        file = _File(name, tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise AgreementError(name, "file", f"is not TOML: {error}") from None
+    file.closed(KEYS, KEYS)
+    agreement = Agreement(
+        name=name,
+        title=file.text("title"),
+        letter=file.text("letter"),
+        recipient_class=file.text("recipient_class"),
+        events=file.texts("events"),
+        regime=cast(
+            'Literal["uk-gdpr", "dpa-part-3", "anonymous"]', file.word("regime", ("uk-gdpr", "dpa-part-3", "anonymous"))
+        ),
+        purpose=tuple(file.coding("purpose", item) for item in file.texts("purpose")),
+        action=file.coding("action", file.text("action")),
+        without_consent=cast('Literal["implied", "nothing"]', file.word("without_consent", ("implied", "nothing"))),
+        undecidable=cast('Literal["hold", "withhold"]', file.word("undecidable", ("hold", "withhold"))),
+        withheld_marker=file.flag("withheld_marker"),
+        identifier_systems=file.texts("identifier_systems", empty=True),
+        fields=_fields(file),
+        examples=tuple(_example(item) for item in file.tables("examples")),
+        digest=digest_of(text),
+        text=_words(file),
+    )
+    _check(file, agreement)
+    return agreement
+
+
+def _words(file: _File) -> Mapping[str, str]:
+    value = file.data["words"]
+    if not isinstance(value, dict):
+        raise file.wrong("words", "must be a table")
+    words = _File(file.name, value, "words.")
+    words.closed(WORDS | MORE_WORDS, WORDS)
+    for key in ("review", "ends"):
+        if not isinstance(value[key], date):
+            raise words.wrong(key, "must be a date")
+    return {key: words.text(key) for key in value}
+
+
+def _fields(file: _File) -> tuple[PermittedPath, ...]:
+    found: dict[str, PermittedPath] = {}
+    for item in file.tables("fields"):
+        item.closed(FIELD_KEYS, frozenset({"paths", "why"}))
+        why = item.text("why")
+        for path in item.texts("paths"):
+            for written in (path, *(f"{path}.{more}" for more in item.texts("with", empty=True))):
+                try:
+                    steps(written)
+                except PathError as error:
+                    raise item.wrong("paths", str(error)) from None
+                if written in found:
+                    raise item.wrong("paths", f"{written} is permitted twice")
+                found[written] = PermittedPath(path=written, why=why)
+    if not found:
+        raise file.wrong("fields", "nothing may leave")
+    return tuple(found.values())
+
+
+def _example(file: _File) -> Example:
+    file.closed(EXAMPLE_KEYS, frozenset({"name", "expect"}))
+    try:
+        consents = [consent_of(item.data, place) for place, item in enumerate(file.tables("given"))]
+        resources = [resource_of(item, place) for place, item in enumerate(file.texts("has", empty=True))]
+    except ExampleError as error:
+        raise file.wrong("given", str(error)) from None
+    plain = Example(
+        name=file.text("name"),
+        expect=Outcome(file.word("expect", tuple(Outcome))),
+        consents=(*consents, *_json(file, "consents")),
+        resources=(*resources, *_json(file, "resources")),
+        authority=file.flag("authority") if "authority" in file.data else True,
+        leaves=file.texts("leaves", empty=True),
+        stays=file.texts("stays", empty=True),
+    )
+    if "as_of" not in file.data:
+        return plain
+    return Example(**{**plain.__dict__, "as_of": file.text("as_of")})
+
+
+def _json(file: _File, key: str) -> list[Json]:
+    found: list[Json] = []
+    for written in file.texts(key, empty=True):
+        try:
+            value = json.loads(written)
+        except ValueError:
+            raise file.wrong(key, "is not JSON") from None
+        if not isinstance(value, dict):
+            raise file.wrong(key, "must be a FHIR resource")
+        found.append(value)
+    return found
+
+
+def _check(file: _File, agreement: Agreement) -> None:
+    """What no single key can say: the rules that hold between them."""
+    if agreement.letter in MUST_HOLD and agreement.undecidable != "hold":
+        raise file.wrong("undecidable", "where silence can kill, what cannot be decided is held")
+    if agreement.regime == "anonymous":
+        personal = {path.path.split(".", 1)[0] for path in agreement.fields} - {"MeasureReport", "Organization"}
+        if agreement.without_consent != "nothing" or agreement.identifier_systems or personal:
+            raise file.wrong(
+                "regime", "an anonymous report names no person: no identifiers, no other types, without_consent nothing"
+            )
+        if "motivated_intruder" not in agreement.text:
+            raise file.wrong("words.motivated_intruder", "missing: an anonymous report needs its assessment")
+    wants = any(path.path.split(".")[:2] == ["Patient", "identifier"] for path in agreement.fields)
+    if wants != bool(agreement.identifier_systems):
+        raise file.wrong("identifier_systems", "Patient.identifier and identifier_systems stand or fall together")
+    good = {Outcome.RELEASE, Outcome.REDUCE, Outcome.COUNTED}
+    if not {item.expect for item in agreement.examples} & good or (
+        all(item.expect in good for item in agreement.examples) and not any(item.stays for item in agreement.examples)
+    ):
+        raise file.wrong("examples", "needs an example that leaves and a counter-example that does not")
+
+
+def check_examples(agreement: Agreement) -> tuple[ExampleResult, ...]:
+    """Run every example of an agreement, in its order."""
+    results = []
+    for example in agreement.examples:
+        decision = run(agreement, example)
+        wrong = faults(agreement, example, decision)
+        results.append(
+            ExampleResult(
+                name=example.name,
+                expected=example.expect,
+                got=decision.outcome,
+                passed=not wrong,
+                text="; ".join(wrong),
+            )
+        )
+    return tuple(results)
