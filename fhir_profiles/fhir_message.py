@@ -19,7 +19,7 @@ from fhir_profiles.shapes import Json, PersonIdentifier
 
 KIND: Final = "fhir-message"
 _AGENCY: Final = re.compile(r"[A-Z]{3}")
-_PERSON_SYSTEMS: Final = frozenset({systems.NHS_NUMBER, systems.PRISON_NUMBER})
+PERSON_SYSTEMS: Final = frozenset({systems.NHS_NUMBER, systems.PRISON_NUMBER})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +97,7 @@ def person_identifiers(patient: Json, path: str) -> tuple[PersonIdentifier, ...]
     for position, identifier in enumerate(items if isinstance(items, list) else ()):
         item = object_of(identifier)
         system, written = text_of(item.get("system")), text_of(item.get("value"))
-        if system not in _PERSON_SYSTEMS or not written or item.get("use") == "old":
+        if system not in PERSON_SYSTEMS or not written or item.get("use") == "old":
             continue
         nhs = system == systems.NHS_NUMBER
         value = normal_nhs_number(written) if nhs else normal_prison_number(written)

@@ -238,7 +238,8 @@ def _breaches(
     yield from _walk(resource, found)
     if "contained" in resource:
         yield from contained_breaches(resource)
-    around = Surroundings(contained=_contained_types(resource) if local is None else local, entries=entries, base=base)
+    contained = _contained_types(resource) if local is None else local
+    around = Surroundings(contained=contained, entries=entries, base=base, inside=local is not None)
     yield from reference_breaches(found, around, _schema()["targets"], resource_types())
 
 

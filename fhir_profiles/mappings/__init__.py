@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from fhir_profiles.mappings import adt_a01, adt_a03, adt_a13, adt_a40, oru_r01, rde_o11
+from fhir_profiles.mappings import adt_a01, adt_a03, adt_a13, adt_a40, fhir_message, oru_r01, rde_o11
 from fhir_profiles.shapes import Channel, Translation
 
 MAPPINGS: Final[Mapping[str, Callable[[Channel, bytes], Translation]]] = {
@@ -14,5 +14,6 @@ MAPPINGS: Final[Mapping[str, Callable[[Channel, bytes], Translation]]] = {
     "ORU^R01": oru_r01.translate,
     "RDE^O01": rde_o11.translate,
     "RDE^O11": rde_o11.translate,
+    "fhir-message": fhir_message.translate,
 }
 """Message kind -> mapping."""

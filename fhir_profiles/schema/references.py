@@ -1,7 +1,8 @@
 """Do the references of a resource or a Bundle lead to something, and to a type that R4 allows? It must never fetch anything.
 
 A local `#id` that leads nowhere is an error (ref-1). A `urn:` reference that no fullUrl of its Bundle answers is an error where it says whom
-or what the resource is about, elsewhere a warning: 27 of 155 official EPS examples have one (tiers of strictness, not silence); so do contained orders in 7 of them, whose subject leads nowhere.
+or what the resource is about, elsewhere a warning: 27 of 155 official EPS examples have one (tiers of strictness,
+not silence); a contained resource never makes it an error: the one around it says more surely whom it is about.
 """
 
 import re
@@ -35,6 +36,8 @@ class Surroundings:
     contained: Mapping[str, str]
     entries: Mapping[str, str] | None
     base: str = ""
+    inside: bool = False
+    """The resource is contained in another one."""
 
 
 def entries_by_url(bundle: Json) -> dict[str, str]:
@@ -71,7 +74,7 @@ def reference_breaches(
         target = target_of(item.reference, around)
         path = item.path[item.path.index(".") :]
         if target is None:
-            yield _dangling(item.reference, place, path)
+            yield _dangling(item.reference, place, path, lenient=around.inside)
             continue
         if not target or target not in known:
             continue
@@ -90,10 +93,10 @@ _BY_DATATYPE: Final = {
 }
 
 
-def _dangling(reference: str, place: str, path: str) -> Breach:
+def _dangling(reference: str, place: str, path: str, *, lenient: bool) -> Breach:
     if reference.startswith("#"):
         return Breach(key="ref-1", text="a local reference to nothing that the resource contains (ref-1)", path=path)
-    about = place.rpartition(".")[2] in _ABOUT and ".contained." not in place
+    about = place.rpartition(".")[2] in _ABOUT and not lenient
     return Breach(
         key="dangling",
         text="a reference to no entry of the Bundle",

@@ -1,0 +1,354 @@
+"""A FHIR message Bundle (kind `fhir-message`): its resources in the internal form, whose they are, and the fate of every leaf.
+
+One message is about one person: a second Patient, a resource about somebody else, or a reference that leads to another person holds the
+message, and nothing of it is carried. A resource with a modifierExtension or implicitRules is kept back, because what it says could be the
+opposite of what is read; only a Consent is carried even so, since it can still deny (reference/consent.md 3.4 a). Valid R4 is a condition:
+`fhir_profiles.validate` has looked first, and its errors hold the message.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+from fhir_profiles.fhir_json import FhirJsonError, decode
+from fhir_profiles.fhir_message import (
+    PERSON_SYSTEMS,
+    entries_of,
+    establishment_of,
+    header_of,
+    object_of,
+    person_identifiers,
+    sender_of,
+    text_of,
+)
+from fhir_profiles.mappings.fhir_carry import AnotherPersonError, Carrier, field, leaves
+from fhir_profiles.mappings.fhir_drug_tests import is_laboratory, normalise_drug_tests, without_purpose
+from fhir_profiles.mappings.fhir_medicines import normalise_medicines
+from fhir_profiles.mappings.fhir_naming import Lead, Naming, Part, parts_of
+from fhir_profiles.shapes import (
+    Channel,
+    Event,
+    Fate,
+    Field,
+    Hold,
+    HoldCode,
+    Issue,
+    Json,
+    PersonIdentifier,
+    Severity,
+    Task,
+    Translation,
+)
+from fhir_profiles.validate import invalid, validate
+
+ACCEPTED: Final = frozenset(
+    {
+        "AllergyIntolerance", "Appointment", "CarePlan", "CareTeam", "Condition", "Consent", "DiagnosticReport", "Encounter", "Flag", "Goal",
+        "Location", "Medication", "MedicationAdministration", "MedicationRequest", "MedicationStatement", "Observation", "Organization",
+        "Patient", "Practitioner", "PractitionerRole", "Provenance", "QuestionnaireResponse", "ServiceRequest", "Specimen",
+    }
+)  # fmt: skip
+"""Resource types that join a person's file; a Provenance is kept as a record. Others are listed as unsupported."""
+SUBJECTS: Final = {
+    "AllergyIntolerance": "patient",
+    "CarePlan": "subject",
+    "Condition": "subject",
+    "Consent": "patient",
+    "DiagnosticReport": "subject",
+    "Encounter": "subject",
+    "Flag": "subject",
+    "Goal": "subject",
+    "MedicationAdministration": "subject",
+    "MedicationRequest": "subject",
+    "MedicationStatement": "subject",
+    "Observation": "subject",
+    "QuestionnaireResponse": "subject",
+    "ServiceRequest": "subject",
+}
+"""What must say whose it is, or is kept back. CareTeam and Specimen may leave it out, but not contradict; so may an Appointment."""
+_MAY_SAY: Final = {"CareTeam": "subject", "Specimen": "subject"}
+NO_LIFE_OF_ITS_OWN: Final = frozenset({"CarePlan", "Consent", "MedicationRequest"})
+"""Contained, one of these only explains the resource around it; lifted out it would be a prescription, a plan or a consent that nobody made."""
+_EVENTS: Final = {
+    "Consent": Event.CONSENT,
+    "CarePlan": Event.CARE_PLAN,
+    "MedicationRequest": Event.PRESCRIPTION,
+    "MedicationAdministration": Event.ADMINISTRATION,
+}
+_HEADER: Final = {
+    "eventCoding": "Provenance.activity",
+    "eventUri": "Provenance.activity",
+    "id": "Provenance.entity.what.identifier",
+    "source": "Provenance.agent.who",
+    "sender": "Translation.establishment",
+}
+_ENVELOPE: Final = "transport of the message: kept in its envelope"
+_HELD: Final = "the message is held: nothing of it is carried"
+_KEPT_BACK: Final = "kept back: it has a modifier extension or rules that are not known here"
+_NOBODY: Final = "kept back: it does not say whom it is about"
+_UNSUPPORTED: Final = "a type of resource that does not join a person's file here"
+_CONTAINED: Final = "contained: it explains a resource that is not carried, or would be more than it is when lifted out"
+_SAME_PERSON: Final = "repeats the person of the message"
+_KEPT_BACK_TASK: Final = Task(
+    for_="operator",
+    code="kept-back",
+    text="part of a message is not in the file: it has rules that are not known, or does not say whom it is about; ask the sender",
+)
+_PURPOSE_TASK: Final = Task(
+    for_="clinical-lead",
+    code="purpose-unknown",
+    text="a drug test does not say its purpose: it is not reported; ask the sender",
+)
+
+
+class _HeldError(Exception):
+    """The message cannot be carried; `hold` says why."""
+
+    def __init__(self, hold: Hold) -> None:
+        super().__init__(hold.code.value)
+        self.hold = hold
+
+
+def translate(channel: Channel, body: bytes) -> Translation:
+    """Give the meaning of one FHIR message. Bytes that are no FHIR message, and invalid R4, give a Translation that is held."""
+    del channel
+    try:
+        bundle = decode(body)
+    except FhirJsonError as fault:
+        return _unreadable(
+            (), (Issue(severity=Severity.FATAL, code="structure", path="Bundle", text=str(fault)),), "Bundle"
+        )
+    issues = validate(bundle)
+    if invalid(issues) or header_of(entries_of(bundle)) is None or bundle.get("type") != "message":
+        return _unreadable(_all_held(bundle), issues, "Bundle")
+    return _Message(bundle, issues).translation()
+
+
+def _unreadable(fields: tuple[Field, ...], issues: tuple[Issue, ...], path: str) -> Translation:
+    hold = Hold(code=HoldCode.UNREADABLE_CONTENT, path=path, text="the content is not a valid FHIR R4 message")
+    return Translation(bundle=_collection(()), events=(), persons=(), fields=fields, issues=issues, hold=hold)
+
+
+def _collection(resources: Sequence[Json]) -> Json:
+    """Make a Bundle of type collection; FHIR JSON has no empty lists, so one without resources has no `entry`."""
+    bundle: Json = {"resourceType": "Bundle", "type": "collection"}
+    if resources:
+        bundle["entry"] = [{"resource": resource} for resource in resources]
+    return bundle
+
+
+def _all_held(bundle: Json) -> tuple[Field, ...]:
+    return tuple(field(place, Fate.RESIDUAL, "", _HELD) for place in leaves(bundle, "Bundle"))
+
+
+def _has_modifier(value: Any) -> bool:
+    """Look for a modifierExtension anywhere but in contained resources, which are judged by themselves."""
+    if isinstance(value, dict):
+        return "modifierExtension" in value or any(
+            _has_modifier(item) for key, item in value.items() if key != "contained"
+        )
+    return isinstance(value, list) and any(_has_modifier(item) for item in value)
+
+
+def _is_kept_back(resource: Json) -> bool:
+    return "implicitRules" in resource or "_implicitRules" in resource or _has_modifier(resource)
+
+
+class _Message:
+    """One message while it is being read; valid R4."""
+
+    def __init__(self, bundle: Json, issues: tuple[Issue, ...]) -> None:
+        self.bundle = bundle
+        self.entries = entries_of(bundle)
+        header = header_of(self.entries)
+        assert header is not None
+        self.header = header
+        self.sender = sender_of(header)
+        self.establishment = establishment_of(self.entries)
+        self.parts = parts_of(self.entries)[1:]
+        self.issues = list(issues)
+        self.tasks: list[Task] = []
+
+    def translation(self) -> Translation:
+        patients = [part for part in self.parts if part.kind == "Patient" and not part.holder]
+        persons = tuple(item for part in patients for item in person_identifiers(part.resource, part.path))
+        try:
+            person = self._person(patients, persons)
+            resources, fields = self._carried(person, persons)
+        except _HeldError as held:
+            return self._result((), persons, _all_held(self.bundle), held.hold)
+        except AnotherPersonError as other:
+            hold = Hold(code=HoldCode.TWO_PEOPLE, path=other.path, text="a reference leads to another person")
+            return self._result((), persons, _all_held(self.bundle), hold)
+        hold_nobody = None
+        if not any(identifier.valid for identifier in persons):
+            text = "the Patient has no NHS number or prison number that is well formed"
+            hold_nobody = Hold(code=HoldCode.NO_PERSON, path=f"{person.path}.identifier", text=text)
+        return self._result(resources, persons, fields, hold_nobody)
+
+    def _result(
+        self,
+        resources: Sequence[Json],
+        persons: tuple[PersonIdentifier, ...],
+        fields: tuple[Field, ...],
+        hold: Hold | None,
+    ) -> Translation:
+        return Translation(
+            bundle=_collection(resources),
+            events=_events(resources),
+            persons=persons,
+            fields=fields,
+            issues=tuple(self.issues),
+            hold=hold,
+            tasks=tuple(self.tasks),
+            establishment=self.establishment,
+            occurred=text_of(self.bundle.get("timestamp")) or None,
+        )
+
+    def _person(self, patients: list[Part], persons: tuple[PersonIdentifier, ...]) -> Part:
+        """Find the one person, or hold."""
+        for path, resource in (("Bundle", self.bundle), (self.header.path, self.header.resource)):
+            if "implicitRules" in resource or "modifierExtension" in resource:
+                raise _held(
+                    HoldCode.UNREADABLE_CONTENT, path, "the message has rules of its own that are not known here"
+                )
+        if not patients:
+            raise _held(HoldCode.NO_PERSON, "Bundle.entry", "the message has no Patient")
+        if len(patients) > 1:
+            raise _held(HoldCode.TWO_PEOPLE, patients[1].path, "the message has a second Patient")
+        person = patients[0]
+        if _is_kept_back(person.resource):
+            text = "the Patient has a modifier extension or rules that are not known here"
+            raise _held(HoldCode.UNREADABLE_CONTENT, person.path, text)
+        for system in {identifier.system for identifier in persons}:
+            same = [identifier for identifier in persons if identifier.system == system and identifier.valid]
+            if len(same) > 1:
+                raise _held(HoldCode.TWO_PEOPLE, same[1].path, "the Patient has two numbers of the same kind")
+        if any(link["type"] != "seealso" for link in person.resource.get("link", ())):
+            raise _held(
+                HoldCode.TWO_PEOPLE, f"{person.path}.link", "the Patient replaces, or is replaced by, another one"
+            )
+        return person
+
+    def _carried(self, person: Part, persons: tuple[PersonIdentifier, ...]) -> tuple[list[Json], tuple[Field, ...]]:
+        numbers = {identifier.system: identifier.value for identifier in persons if identifier.valid}
+        aliases = frozenset(self._same_person(numbers))
+        carried: frozenset[str] = frozenset()
+        for part in self.parts:  # what contains comes before what is contained
+            if self._is_carried(part, aliases, carried):
+                carried |= {part.path}
+        naming = Naming(self.sender, self.parts, person, aliases, carried)
+        self._check_subjects(
+            naming, [part for part in self.parts if part.kind in ACCEPTED and part.path not in aliases]
+        )
+        carrier = Carrier(naming, numbers)
+        self._envelope_fields(carrier)
+        resources = []
+        for part in self.parts:
+            if part.path in carried:
+                resources.append(carrier.carry(part))
+            else:
+                self._leave(part, carrier, aliases)
+        self._mention_extensions(carrier.unknown_extensions)
+        resources = normalise_medicines(normalise_drug_tests(resources, self.establishment))
+        if next(without_purpose(resources), None) is not None:
+            self.tasks.append(_PURPOSE_TASK)
+        return resources, tuple(carrier.fields)
+
+    def _same_person(self, numbers: dict[str, str]) -> Iterator[str]:
+        """Give the places of contained Patients that are the person; hold when one is not."""
+        for part in self.parts:
+            if part.kind == "Patient" and part.holder:
+                found = person_identifiers(part.resource, part.path)
+                if not found or any(numbers.get(identifier.system) != identifier.value for identifier in found):
+                    raise _held(
+                        HoldCode.TWO_PEOPLE, part.path, "a contained Patient who cannot be shown to be the same person"
+                    )
+                yield part.path
+
+    def _is_carried(self, part: Part, aliases: frozenset[str], carried: frozenset[str]) -> bool:
+        if part.kind not in ACCEPTED or part.path in aliases:
+            return False
+        if part.holder and (part.holder not in carried or part.kind in NO_LIFE_OF_ITS_OWN):
+            return False
+        if part.kind in SUBJECTS and SUBJECTS[part.kind] not in part.resource:
+            return False
+        return part.kind == "Consent" or not _is_kept_back(part.resource)
+
+    def _check_subjects(self, naming: Naming, parts: list[Part]) -> None:
+        """Every resource about a person is about the person of the message."""
+        for part in parts:
+            name = SUBJECTS.get(part.kind) or _MAY_SAY.get(part.kind)
+            if name is None:
+                continue
+            subject = part.resource.get(name)
+            if subject is None:
+                continue  # `_is_carried` has kept back what must say it
+            place = f"{part.path}.{name}"
+            text = text_of(object_of(subject).get("reference"))
+            if not text and object_of(subject.get("identifier")).get("system") in PERSON_SYSTEMS:
+                continue  # by number alone: compared when it is carried
+            target = naming.target(text, part.holder or part.path)
+            if target.lead is Lead.ANOTHER_PERSON:
+                raise _held(HoldCode.TWO_PEOPLE, place, "a resource is about another person")
+            if part.kind == "QuestionnaireResponse" and target.carried and target.text.partition("/")[0] in SUBJECTS:
+                continue  # about a thing that itself says whose it is
+            if target.lead is not Lead.PERSON:
+                raise _held(
+                    HoldCode.NO_PERSON, place, "a resource does not say that it is about the person of the message"
+                )
+
+    def _envelope_fields(self, carrier: Carrier) -> None:
+        """Account for the Bundle around the resources, and for the MessageHeader."""
+        for key, value in self.bundle.items():
+            if key == "entry":
+                for position, entry in enumerate(value):
+                    around = {name: item for name, item in entry.items() if name != "resource"}
+                    carrier.leave(around, f"Bundle.entry[{position}]", Fate.RESIDUAL, _ENVELOPE)
+            elif key == "timestamp":
+                carrier.fields.append(field("Bundle.timestamp", Fate.MAPPED, "Provenance.recorded", ""))
+            else:
+                carrier.leave(value, f"Bundle.{key}", Fate.RESIDUAL, _ENVELOPE)
+        for key, value in self.header.resource.items():
+            for place in leaves(value, f"{self.header.path}.{key}"):
+                mapped = _HEADER.get(key)
+                if mapped is not None:
+                    carrier.fields.append(field(place, Fate.MAPPED, mapped, ""))
+                else:
+                    carrier.fields.append(field(place, Fate.RESIDUAL, "", _ENVELOPE))
+
+    def _leave(self, part: Part, carrier: Carrier, aliases: frozenset[str]) -> None:
+        own = {key: value for key, value in part.resource.items() if key != "contained"}
+        if part.path in aliases:
+            carrier.leave(own, part.path, Fate.RESIDUAL, _SAME_PERSON)
+        elif part.holder and not _is_kept_back(part.resource):
+            carrier.leave(own, part.path, Fate.UNSUPPORTED, _CONTAINED if part.kind in ACCEPTED else _UNSUPPORTED)
+        elif part.kind in ACCEPTED:
+            reason = _KEPT_BACK if _is_kept_back(part.resource) else _NOBODY
+            carrier.leave(own, part.path, Fate.UNSUPPORTED, reason)
+            self._note(Severity.WARNING, "not-supported", part.path, reason)
+            if _KEPT_BACK_TASK not in self.tasks:
+                self.tasks.append(_KEPT_BACK_TASK)
+        else:
+            carrier.leave(own, part.path, Fate.UNSUPPORTED, _UNSUPPORTED)
+            self._note(Severity.INFORMATION, "not-supported", part.path, _UNSUPPORTED)
+
+    def _mention_extensions(self, places: list[str]) -> None:
+        if places:
+            text = f"{len(places)} extensions that are not known here are left out; the first is at this place"
+            self._note(Severity.INFORMATION, "extension", places[0], text)
+
+    def _note(self, severity: Severity, code: str, path: str, text: str) -> None:
+        self.issues.append(Issue(severity=severity, code=code, path=path, text=text))
+
+
+def _held(code: HoldCode, path: str, text: str) -> _HeldError:
+    return _HeldError(Hold(code=code, path=path, text=text))
+
+
+def _events(resources: Sequence[Json]) -> tuple[Event, ...]:
+    """Read what the message means from what it brings; anything else that joins the file is a record."""
+    found = [_EVENTS[resource["resourceType"]] for resource in resources if resource["resourceType"] in _EVENTS]
+    found += [Event.TEST_RESULT for resource in resources if is_laboratory(resource)]
+    if not found and resources:
+        return (Event.RECORD,)
+    return tuple(event for event in Event if event in found)
