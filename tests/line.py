@@ -1,0 +1,283 @@
+"""One whole installation for a test: its folder, its clients, a clock that the test moves, and neighbours that really receive.
+
+Everything goes through the doors that the product has: bytes in through `accept`, bytes out over loopback HTTP or the mailbox.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+from sqlalchemy import select
+
+from adapters.contract import Answer, Arrival
+from gateway import shipped, wiring
+from gateway.bus import Bus
+from gateway.clients import add_client, find
+from gateway.parts import Told
+from gateway.pipeline import Gateway
+from gateway.settings import parse_settings
+from gateway.store.schema import delivery, message, task
+
+Json = dict[str, Any]
+EHR, CLINICAL, STRANGER, BOX = "fellgate-ehr", "fellgate-clinical", "passing-system", "southfell"
+START = datetime(2026, 1, 15, 12, 0, tzinfo=UTC)
+
+SETTINGS = """
+[gateway]
+installation = "test"
+store_url = "sqlite:///{folder}/throughgate.db"
+keys_dir = "{folder}/keys"
+recipients_dir = "{folder}/recipients"
+agreements_dir = "{folder}/agreements"
+head_file = "{folder}/head/ledger.head"
+http_port = 0
+
+[sender]
+ods = "ZZT01"
+name = "Test prison healthcare"
+endpoint = "https://throughgate.example/fhir"
+
+[[establishments]]
+id = "ZFG"
+name = "HMP Fellgate (example)"
+
+[[channels]]
+name = "fellgate-ehr"
+adapter = "mllp"
+port = 0
+client = "fellgate-ehr"
+
+[tell]
+command = ["true"]
+
+[delivery]
+attempts = 4
+backoff_seconds = 1
+backoff_max_seconds = 8
+send_timeout_seconds = {send_timeout_seconds}
+sweep_seconds = 300
+mailbox_acknowledge_seconds = 600
+"""
+
+RECIPIENTS = {
+    "northfell": ('community-provider', "ZZC01", 'postcode_areas = ["ZA"]', {"handover": "fhir-document", "correction": "fhir-message"}),
+    "southfell": ('community-provider', "ZZC02", 'postcode_areas = ["ZB"]', {"handover": "fhir-document", "correction": "fhir-message"}),
+    "pharmacy": ("pharmacy", "ZZP01", 'ods = ["ZZP01"]', {"prescription-copy": "fhir-message"}),
+    "security": ("prison-security", "ZZS01", 'establishments = ["ZFG"]', {"report": "fhir-collection"}),
+}
+MAILBOXES = frozenset({"southfell"})
+
+
+class MovableClock:
+    """A clock that stands where the test puts it, and ticks a millisecond at each look so that no two instants are one."""
+
+    def __init__(self, start: datetime = START) -> None:
+        self.instant = start
+
+    def __call__(self) -> datetime:
+        self.instant += timedelta(milliseconds=1)
+        return self.instant
+
+    def advance(self, **by: float) -> None:
+        """Move it."""
+        self.instant += timedelta(**by)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Got:
+    """One request that a neighbour took, in the order of arrival. `effect` is False for a repeat of a key that had its effect."""
+
+    key: str
+    body: bytes
+    content_type: str
+    answered: int
+    effect: bool
+
+
+@dataclass
+class Neighbour:
+    """A recipient's server on loopback. `answers` are the statuses of the next requests, then 200; 0 takes it and hangs up unanswered."""
+
+    name: str
+    got: list[Got] = field(default_factory=list)
+    answers: list[int] = field(default_factory=list)
+    before_answer: Callable[[], None] | None = None
+    up: bool = True
+    port: int = 0
+
+    async def take(self, request: web.Request) -> web.Response:
+        """One POST."""
+        body = await request.read()
+        status = self.answers.pop(0) if self.answers else 200
+        if not self.up:
+            status = 503
+        key = request.headers["Idempotency-Key"]
+        took = status < 300
+        effect = took and not any(each.key == key and each.effect for each in self.got)
+        self.got.append(
+            Got(key=key, body=body, content_type=request.headers["Content-Type"], answered=status, effect=effect)
+        )
+        if self.before_answer is not None:
+            self.before_answer()
+        if status == 0:
+            assert request.transport is not None
+            request.transport.abort()
+            return web.Response(status=500)
+        return web.Response(status=status)
+
+    @property
+    def effects(self) -> list[Got]:
+        """What had an effect here, once each."""
+        return [each for each in self.got if each.effect]
+
+
+@asynccontextmanager
+async def neighbours(*names: str) -> AsyncIterator[dict[str, Neighbour]]:
+    """Start the servers of these recipients."""
+    found: dict[str, Neighbour] = {}
+    runners = []
+    for name in names:
+        neighbour = Neighbour(name=name)
+        application = web.Application(client_max_size=16 * 1024 * 1024)
+        application.router.add_post("/{tail:.*}", neighbour.take)
+        runner = web.AppRunner(application, access_log=None)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        neighbour.port = runner.addresses[0][1]
+        runners.append(runner)
+        found[name] = neighbour
+    try:
+        yield found
+    finally:
+        for runner in runners:
+            await runner.cleanup()
+
+
+def make_installation(folder: Path, ports: dict[str, int], *, send_timeout_seconds: float = 5) -> Path:
+    """A folder as `init` makes it, with active recipients and agreements; its throughgate.toml."""
+    (folder / "recipients").mkdir()
+    (folder / "agreements").mkdir()
+    for source in shipped.agreements().glob("*.toml"):
+        (folder / "agreements" / source.name).write_bytes(source.read_bytes())
+    for name, (recipient_class, ods, serves, letters) in RECIPIENTS.items():
+        lines = [f'name = "{name} (example)"', f'class = "{recipient_class}"', f'ods = "{ods}"']
+        if name in MAILBOXES:
+            lines.append('adapter = "mailbox"')
+        else:
+            lines += ['adapter = "fhir_http"', "[adapter_settings]", f'url = "http://127.0.0.1:{ports[name]}/fhir"']
+        lines += ["[letters]", *(f'{letter} = "{wire}"' for letter, wire in letters.items()), "[serves]", serves]
+        (folder / "recipients" / f"{name}.toml").write_text("\n".join(lines) + "\n")
+    config = folder / "throughgate.toml"
+    config.write_text(SETTINGS.format(folder=folder, send_timeout_seconds=send_timeout_seconds))
+    wiring.create_installation(config)
+    return config
+
+
+def register_clients(gateway: Gateway) -> None:
+    """An EHR that speaks HL7 v2, a clinical system that is a consent authority, one that is none, and a mailbox's owner."""
+    kinds = ("ADT^*", "ORU^R01", "RDE^O11")
+    add_client(gateway, name=EHR, kinds=kinds, establishments=("ZFG",))
+    add_client(gateway, name=CLINICAL, kinds=("fhir-message",), establishments=("ZFG",), consent_authority=True)
+    add_client(gateway, name=STRANGER, kinds=("fhir-message",), establishments=("ZFG",))
+    add_client(gateway, name=BOX, recipient="southfell")
+
+
+@dataclass
+class Line:
+    """A running gateway with its neighbours. `told` is what people were told."""
+
+    gateway: Gateway
+    clock: MovableClock
+    neighbours: dict[str, Neighbour]
+    folder: Path
+    told: list[Told] = field(default_factory=list)
+    accepted: list[bytes] = field(default_factory=list)
+
+    async def send(self, body: bytes, *, client: str | None = None) -> Answer:
+        """One message through the door that its client has; custody or refusal."""
+        fhir = body.lstrip().startswith(b"{")
+        name = client or (CLINICAL if fhir else EHR)
+        channel = self.gateway.settings.http_channel(name, "fhir").name if fhir else "fellgate-ehr"
+        answer = await self.gateway.accept(
+            Arrival(channel=channel, client=name, body=body, content_type="application/fhir+json" if fhir else "text/plain")
+        )
+        if self.is_accepted(answer):
+            self.accepted.append(body)
+        return answer
+
+    async def play(self, *bodies: bytes, client: str | None = None) -> None:
+        """Messages one after the other, each accepted and settled."""
+        for body in bodies:
+            answer = await self.send(body, client=client)
+            assert self.is_accepted(answer), answer
+            await self.settle()
+
+    @staticmethod
+    def is_accepted(answer: Answer) -> bool:
+        """Does this answer say custody?"""
+        return answer.status < 300 and (b"MSA|AA" in answer.body or b"MSA|CA" in answer.body or b"MSA" not in answer.body)
+
+    async def settle(self, timeout_seconds: float = 20) -> None:
+        """Until nothing could go on now."""
+        await self.gateway.settle(timeout_seconds)
+
+    def rows(self, table: Any, **where: Any) -> list[Any]:
+        """Rows of a table, in order."""
+        with self.gateway.store.read() as c:
+            query = select(table).where(*(table.c[name] == value for name, value in where.items()))
+            order = table.c.sequence if "sequence" in table.c else table.c.created_at
+            return list(c.execute(query.order_by(order)))
+
+    def deliveries(self, **where: Any) -> list[Any]:
+        """Deliveries, in order of release."""
+        return self.rows(delivery, **where)
+
+    def messages(self, **where: Any) -> list[Any]:
+        """Messages, in order of acceptance."""
+        return self.rows(message, **where)
+
+    def tasks(self, **where: Any) -> list[Any]:
+        """Tasks, oldest first."""
+        return self.rows(task, **where)
+
+    def told_codes(self) -> list[str]:
+        """The codes that people were told, in order."""
+        return [each.code for each in self.told]
+
+    def box_client(self) -> Any:
+        """The registered client of the mailbox."""
+        with self.gateway.store.read() as c:
+            return find(c, BOX)
+
+
+@asynccontextmanager
+async def running(
+    folder: Path, *, bus: Bus | None = None, send_timeout_seconds: float = 5, ids: Any = None
+) -> AsyncIterator[Line]:
+    """A line from nothing to its end."""
+    served = [name for name in RECIPIENTS if name not in MAILBOXES]
+    async with neighbours(*served) as found:
+        config = make_installation(
+            folder, {name: each.port for name, each in found.items()}, send_timeout_seconds=send_timeout_seconds
+        )
+        clock = MovableClock()
+        gateway = wiring.build(parse_settings(config.read_text(), str(config)), clock=clock, bus=bus, ids=ids)
+        line = Line(gateway=gateway, clock=clock, neighbours=found, folder=folder)
+
+        async def tell(told: Told) -> None:
+            line.told.append(told)
+
+        gateway.teller = tell
+        register_clients(gateway)
+        await gateway.start()
+        await asyncio.sleep(0)
+        try:
+            yield line
+        finally:
+            await gateway.stop()
