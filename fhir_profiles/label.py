@@ -22,6 +22,7 @@ _PLACES: Final = (
 )  # fmt: skip
 """The members that say what a resource is about; never a person's name (only concepts and texts of a concept's place are read)."""
 _NAMED: Final = frozenset({"CareTeam", "Goal", "CarePlan", "Composition", "DocumentReference", "List", "Appointment"})
+_EXPLAINING: Final = frozenset({"Medication", "Condition"})
 _KEYS: Final = frozenset({"name", "types", "question", "codes", "words", "confidentiality", "sensitivity", "reason"})
 
 
@@ -82,18 +83,20 @@ def label_resource(resource: Json) -> Json:
 
 
 def label_bundle(bundle: Json) -> Json:
-    """Give the Bundle with every entry's resource labelled; a medication is followed to the Medication of the same Bundle."""
+    """Give the Bundle with every entry's resource labelled; what explains it (its Medication, the Condition that a plan addresses) is followed
+    to the same Bundle.
+    """
     entries = bundle.get("entry")
     if not isinstance(entries, list):
         return bundle
-    medications = {}
+    explaining = {}
     for entry in entries:
         resource = entry.get("resource") if isinstance(entry, dict) else None
-        if isinstance(resource, dict) and resource.get("resourceType") == "Medication":
-            medications[f"Medication/{resource.get('id')}"] = resource
-            medications[str(entry.get("fullUrl"))] = resource
+        if isinstance(resource, dict) and resource.get("resourceType") in _EXPLAINING:
+            explaining[f"{resource['resourceType']}/{resource.get('id')}"] = resource
+            explaining[str(entry.get("fullUrl"))] = resource
     labelled = [
-        {**entry, "resource": _label(entry["resource"], medications)}
+        {**entry, "resource": _label(entry["resource"], explaining)}
         if isinstance(entry, dict) and isinstance(entry.get("resource"), dict)
         else entry
         for entry in entries
@@ -101,12 +104,10 @@ def label_bundle(bundle: Json) -> Json:
     return {**bundle, "entry": labelled}
 
 
-def _label(resource: Json, medications: Mapping[str, Json]) -> Json:
+def _label(resource: Json, explaining: Mapping[str, Json]) -> Json:
     kind = resource.get("resourceType")
-    concepts = list(_concepts(resource, medications))
-    found = [
-        rule for rule in label_rules() if (not rule.types or kind in rule.types) and _matches(rule, resource, concepts)
-    ]
+    about = _About(list(_concepts(resource, explaining)))
+    found = [rule for rule in label_rules() if (not rule.types or kind in rule.types) and _matches(rule, about)]
     if not found:
         return resource
     meta = resource.get("meta") if isinstance(resource.get("meta"), dict) else {}
@@ -146,16 +147,24 @@ def _level(code: Any) -> int:
     return CONFIDENTIALITY_ORDER.index(code) if code in CONFIDENTIALITY_ORDER else -1
 
 
-def _matches(rule: LabelRule, resource: Json, concepts: list[Any]) -> bool:
+class _About:
+    """What a resource is about: its concepts, and their codes and words once for all rows."""
+
+    __slots__ = ("codes", "concepts", "words")
+
+    def __init__(self, concepts: list[Any]) -> None:
+        self.concepts = concepts
+        self.codes = frozenset(coded(concepts))
+        self.words = f" {' | '.join(text for concept in concepts for text in words_of(concept))} "
+
+
+def _matches(rule: LabelRule, about: _About) -> bool:
     if rule.question:
-        return _QUESTIONS[rule.question](resource, concepts)
-    if rule.codes & set(coded(concepts)):
-        return True
-    texts = [f" {text} " for concept in concepts for text in words_of(concept)]
-    return any(f" {word} " in text for word in rule.words for text in texts)
+        return _QUESTIONS[rule.question](about.concepts)
+    return not rule.codes.isdisjoint(about.codes) or any(f" {word} " in about.words for word in rule.words)
 
 
-def _concepts(resource: Json, medications: Mapping[str, Json]) -> Iterator[Any]:
+def _concepts(resource: Json, explaining: Mapping[str, Json]) -> Iterator[Any]:
     """Give every concept, and for the types that have a name or title of their own that text, that says what the resource is about."""
     kind = resource.get("resourceType")
     for place in _PLACES:
@@ -170,20 +179,21 @@ def _concepts(resource: Json, medications: Mapping[str, Json]) -> Iterator[Any]:
     for ingredient in _as_list(resource.get("ingredient")):
         if isinstance(ingredient, dict) and isinstance(ingredient.get("itemCodeableConcept"), dict):
             yield ingredient["itemCodeableConcept"]
-    medication = _referred(resource, medications)
-    if medication is not None and medication is not resource:
-        yield from _concepts(medication, {})
+    for reference in (*_as_list(resource.get("medicationReference")), *_as_list(resource.get("addresses"))):
+        if isinstance(reference, dict):
+            yield {"text": reference.get("display")}
+            other = _referred(resource, reference.get("reference"), explaining)
+            if other is not None and other is not resource:
+                yield from _concepts(other, {})
 
 
-def _referred(resource: Json, medications: Mapping[str, Json]) -> Json | None:
-    reference = resource.get("medicationReference")
-    target = reference.get("reference") if isinstance(reference, dict) else None
+def _referred(resource: Json, target: Any, explaining: Mapping[str, Json]) -> Json | None:
     if not isinstance(target, str):
         return None
     if target.startswith("#"):
         inner = (one for one in _as_list(resource.get("contained")) if isinstance(one, dict))
         return next((one for one in inner if one.get("id") == target[1:]), None)
-    return medications.get(target)
+    return explaining.get(target)
 
 
 def _as_list(value: Any) -> list[Any]:
@@ -192,11 +202,11 @@ def _as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def _is_whole_type(_resource: Json, _about: list[Any]) -> bool:
+def _is_whole_type(_concepts: list[Any]) -> bool:
     return True
 
 
-def _is_drug_test(_resource: Json, concepts: list[Any]) -> bool:
+def _is_drug_test(concepts: list[Any]) -> bool:
     about = [concept for concept in concepts if isinstance(concept, dict)]
     local = {systems.SUBSTANCE_GROUP, systems.TEST_PURPOSE}
     return (
@@ -206,17 +216,17 @@ def _is_drug_test(_resource: Json, concepts: list[Any]) -> bool:
     )
 
 
-def _is_problem(_resource: Json, concepts: list[Any]) -> bool:
+def _is_problem(concepts: list[Any]) -> bool:
     titles = [concept for concept in concepts if isinstance(concept, str)] or [""]
     about = [concept for concept in concepts if isinstance(concept, dict)]
     return any(terminology.is_substance_misuse_care_plan(about, title) for title in titles)
 
 
-def _any_concept(question: Callable[[Json], bool]) -> Callable[[Json, list[Any]], bool]:
-    return lambda _resource, concepts: any(question(concept) for concept in concepts if isinstance(concept, dict))
+def _any_concept(question: Callable[[Json], bool]) -> Callable[[list[Any]], bool]:
+    return lambda concepts: any(question(concept) for concept in concepts if isinstance(concept, dict))
 
 
-_QUESTIONS: Final[Mapping[str, Callable[[Json, list[Any]], bool]]] = {
+_QUESTIONS: Final[Mapping[str, Callable[[list[Any]], bool]]] = {
     "whole-type": _is_whole_type,
     "drug-test": _is_drug_test,
     "substitute-medication": _any_concept(terminology.is_substitute_medication),

@@ -120,7 +120,8 @@ def translate(channel: Channel, body: bytes) -> Translation:
     issues = validate(bundle)
     if invalid(issues) or header_of(entries_of(bundle)) is None or bundle.get("type") != "message":
         return _unreadable(_all_held(bundle), issues, "Bundle")
-    return _Message(bundle, issues).translation()
+    # A name can only be written with an escape where there is one; without either no resource has to be searched.
+    return _Message(bundle, issues, may_modify=b"modifierExtension" in body or b"\\u" in body).translation()
 
 
 def _unreadable(fields: tuple[Field, ...], issues: tuple[Issue, ...], path: str) -> Translation:
@@ -149,15 +150,12 @@ def _has_modifier(value: Any) -> bool:
     return isinstance(value, list) and any(_has_modifier(item) for item in value)
 
 
-def _is_kept_back(resource: Json) -> bool:
-    return "implicitRules" in resource or "_implicitRules" in resource or _has_modifier(resource)
-
-
 class _Message:
     """One message while it is being read; valid R4."""
 
-    def __init__(self, bundle: Json, issues: tuple[Issue, ...]) -> None:
+    def __init__(self, bundle: Json, issues: tuple[Issue, ...], *, may_modify: bool) -> None:
         self.bundle = bundle
+        self.may_modify = may_modify
         self.entries = entries_of(bundle)
         header = header_of(self.entries)
         assert header is not None
@@ -216,7 +214,7 @@ class _Message:
         if len(patients) > 1:
             raise _held(HoldCode.TWO_PEOPLE, patients[1].path, "the message has a second Patient")
         person = patients[0]
-        if _is_kept_back(person.resource):
+        if self._is_kept_back(person.resource):
             text = "the Patient has a modifier extension or rules that are not known here"
             raise _held(HoldCode.UNREADABLE_CONTENT, person.path, text)
         for system in {identifier.system for identifier in persons}:
@@ -265,6 +263,10 @@ class _Message:
                     )
                 yield part.path
 
+    def _is_kept_back(self, resource: Json) -> bool:
+        rules = "implicitRules" in resource or "_implicitRules" in resource
+        return rules or (self.may_modify and _has_modifier(resource))
+
     def _is_carried(self, part: Part, aliases: frozenset[str], carried: frozenset[str]) -> bool:
         if part.kind not in ACCEPTED or part.path in aliases:
             return False
@@ -272,7 +274,7 @@ class _Message:
             return False
         if part.kind in SUBJECTS and SUBJECTS[part.kind] not in part.resource:
             return False
-        return part.kind == "Consent" or not _is_kept_back(part.resource)
+        return part.kind == "Consent" or not self._is_kept_back(part.resource)
 
     def _check_subjects(self, naming: Naming, parts: list[Part]) -> None:
         """Every resource about a person is about the person of the message."""
@@ -320,10 +322,10 @@ class _Message:
         own = {key: value for key, value in part.resource.items() if key != "contained"}
         if part.path in aliases:
             carrier.leave(own, part.path, Fate.RESIDUAL, _SAME_PERSON)
-        elif part.holder and not _is_kept_back(part.resource):
+        elif part.holder and not self._is_kept_back(part.resource):
             carrier.leave(own, part.path, Fate.UNSUPPORTED, _CONTAINED if part.kind in ACCEPTED else _UNSUPPORTED)
         elif part.kind in ACCEPTED:
-            reason = _KEPT_BACK if _is_kept_back(part.resource) else _NOBODY
+            reason = _KEPT_BACK if self._is_kept_back(part.resource) else _NOBODY
             carrier.leave(own, part.path, Fate.UNSUPPORTED, reason)
             self._note(Severity.WARNING, "not-supported", part.path, reason)
             if _KEPT_BACK_TASK not in self.tasks:
