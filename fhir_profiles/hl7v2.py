@@ -114,20 +114,24 @@ class Segment:
 
     def raw_value(self, number: int, repetition: int = 1, component: int = 1, subcomponent: int = 1) -> str:
         """Give one leaf as it is written, escapes included."""
-        raw = self.field(number)
-        if not raw or (self.name == "MSH" and number <= 2):
+        fields = self._fields or self.fields
+        raw = fields[number] if number < len(fields) else ""
+        if not raw:
+            return ""
+        if self.name == "MSH" and number <= 2:
             return raw if repetition == component == subcomponent == 1 else ""
         delimiters = self.delimiters
-        for index, separator in (
-            (repetition, delimiters.repetition),
-            (component, delimiters.component),
-            (subcomponent, delimiters.subcomponent),
-        ):
-            parts = _split(raw, separator)
-            if index > len(parts):
-                return ""
-            raw = parts[index - 1]
-        return raw
+        raw = _part(raw, delimiters.repetition, repetition)
+        raw = _part(raw, delimiters.component, component)
+        return _part(raw, delimiters.subcomponent, subcomponent)
+
+
+def _part(raw: str, separator: str, index: int) -> str:
+    """Give the part with that number, an empty text when there are fewer."""
+    if not separator or separator not in raw:
+        return raw if index == 1 else ""
+    parts = raw.split(separator)
+    return parts[index - 1] if index <= len(parts) else ""
 
 
 def _split(raw: str, separator: str) -> list[str]:

@@ -60,7 +60,9 @@ def peek_hl7v2(channel: Channel, body: bytes) -> Envelope | Refusal:
     """
     del channel
     if len(body) > MAX_BODY_BYTES:
-        return _refusal(_header_alone(body), RefusalCode.TOO_LARGE, "MSH", f"the message is larger than {MAX_BODY_BYTES} bytes")
+        return _refusal(
+            _header_alone(body), RefusalCode.TOO_LARGE, "MSH", f"the message is larger than {MAX_BODY_BYTES} bytes"
+        )
     try:
         message = parse(body)
     except Hl7Error as error:

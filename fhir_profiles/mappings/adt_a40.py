@@ -19,5 +19,5 @@ def translate(channel: Channel, body: bytes) -> Translation:
         return reading
     add_patient(reading)
     for row in reading.rows("MRG"):
-        reading.ledger.leave(row.segment, "a merge waits for a person")
+        row.leave("a merge waits for a person")
     return reading.finish((Event.MERGE,), occurred=happened(reading, None), hold=_HOLD)

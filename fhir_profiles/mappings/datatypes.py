@@ -9,8 +9,8 @@ from functools import lru_cache
 from typing import Final
 
 from fhir_profiles import systems
-from fhir_profiles.mappings.field_ledger import Row
-from fhir_profiles.shapes import Json
+from fhir_profiles.mappings.field_ledger import Row, went_to
+from fhir_profiles.shapes import Fate, Json
 from fhir_profiles.terminology import lookup
 
 _SYSTEMS: Final = {
@@ -78,21 +78,37 @@ def coding(system: str | None, value: str, display: str = "") -> Json:
     return result
 
 
+@lru_cache(maxsize=256)
+def _concept_marks(to: str) -> tuple[tuple[Fate, str, str], ...]:
+    """Give where each component of a CE or CWE goes; components 7, 8 and after 12 go nowhere."""
+    suffixes = ("coding.code", "coding.display", "coding.system")
+    return (
+        *(went_to(f"{to}.{suffixes[position % 3]}") for position in range(6)),
+        went_to(""),
+        went_to(""),
+        went_to(f"{to}.text"),
+        *(went_to(f"{to}.{suffix}") for suffix in suffixes),
+    )
+
+
 def concept(row: Row, number: int, repetition: int = 1, *, to: str) -> Json | None:
-    """Read a CE, CWE, CNE, IS or ID as a CodeableConcept: both codings, and the text that a person read."""
+    """Read a CE, CWE, CNE, IS or ID as a CodeableConcept: every coding, and the text that a person read."""
+    raw = row.raw_components(number, repetition)
+    if not raw:
+        return None
+    parts = [row.component_text(part) if part else "" for part in raw[:12]]
+    marks = _concept_marks(to)
+    for position, part in enumerate(parts, start=1):
+        if part and position not in {7, 8}:
+            row.mark_first((number, repetition, position, 0), marks[position - 1])
+    parts += [""] * (12 - len(parts))
     codings: list[Json] = []
-    for first in (1, 4, 10):
-        value = row.text(number, first, repetition, to=f"{to}.coding.code")
-        display = row.text(number, first + 1, repetition, to=f"{to}.coding.display")
-        if not value:
-            if display:
-                row.mapped(number, first + 1, repetition, to=f"{to}.text")
-            continue
-        system = code_system(row.text(number, first + 2, repetition, to=f"{to}.coding.system"))
-        codings.append(coding(system, value, display))
-    displays = (row.peek(number, position, repetition) for position in (9, 2, 5))
-    row.text(number, 9, repetition, to=f"{to}.text")
-    text = next((display for display in displays if display), "") or (codings[0]["code"] if codings else "")
+    for first in (0, 3, 9):
+        if parts[first]:
+            codings.append(coding(code_system(parts[first + 2]), parts[first], parts[first + 1]))
+        elif parts[first + 1]:
+            row.mark_first((number, repetition, first + 2, 0), marks[8])
+    text = parts[8] or parts[1] or parts[4] or (codings[0]["code"] if codings else "")
     if not text:
         return None
     return {"coding": codings, "text": text} if codings else {"text": text}

@@ -112,7 +112,7 @@ def happened(reading: Reading, moment: str | None) -> str | None:
     if event is None:
         return moment
     event.text(1, to="Translation.events")
-    reading.ledger.leave(event.segment, "about the recording of the event: kept in the original message")
+    event.leave("about the recording of the event: kept in the original message")
     occurred = reading.date_time(event, 6, to="Translation.occurred")
     recorded = reading.date_time(event, 2, to="Translation.occurred")
     event.text(7, to="Translation.establishment")

@@ -16,153 +16,191 @@ _Mark = tuple[Fate, str, str]
 NOT_MAPPED: Final = "no mapping for this element; it stays in the original message"
 NULL_REASON: Final = "an explicit null: the element is not carried, and no earlier value is deleted"
 BLANK_REASON: Final = "only blanks"
-_STRUCTURE: Final = "structure of the message"
+_NULL_MARK: Final = (Fate.UNSUPPORTED, "", NULL_REASON)
+_BLANK_MARK: Final = (Fate.RESIDUAL, "", BLANK_REASON)
+_LEFT: Final = (Fate.RESIDUAL, "", NOT_MAPPED)
+
+
+@lru_cache(maxsize=4_096)
+def went_to(path: str) -> _Mark:
+    """Make the mark of a value that went to a FHIR path."""
+    return Fate.MAPPED, path, ""
 
 
 @lru_cache(maxsize=65_536)
-def _entry(source: str, fate: Fate, path: str, reason: str) -> Field:
+def _entry(  # a cache has no keywords; the one caller is below
+    name: str, occurrence: int, number: int, repetition: int, component: int, subcomponent: int, mark: _Mark
+) -> Field:
     """Make an entry once: entries hold no content, so the same one serves every message that has the same field."""
+    source = path_of(name, occurrence, number, repetition, component, subcomponent)
+    fate, path, reason = mark
     return Field(source=source, fate=fate, path=path, reason=reason)
 
 
 class FieldLedger:
-    """The marks that a mapping makes while it reads one message."""
+    """The rows of one message, each with the marks that a mapping made while it read."""
 
-    __slots__ = ("_marks", "_residual", "message")
+    __slots__ = ("_rows", "message")
 
     def __init__(self, message: Message) -> None:
         self.message = message
-        self._marks: dict[int, dict[_Key, _Mark]] = {}
-        self._residual: dict[int, str] = {}
+        self._rows: dict[int, Row] = {}
 
-    def mark(self, segment: Segment, key: _Key, mark: _Mark) -> None:
-        """Note the fate of (field, repetition, component, subcomponent); a 0 stands for all that are below."""
-        self.marks_of(segment)[key] = mark
-
-    def marks_of(self, segment: Segment) -> dict[_Key, _Mark]:
-        """Give the marks of one segment, to take one back."""
-        return self._marks.setdefault(id(segment), {})
-
-    def mark_field(self, segment: Segment, number: int, *, to: str) -> None:
-        """Say that a whole field, with all its repetitions, went to `to`."""
-        self.mark(segment, (number, 0, 0, 0), (Fate.MAPPED, to, ""))
-
-    def leave(self, segment: Segment, reason: str) -> None:
-        """Say why whatever is still unread in a segment stays unmapped."""
-        self._residual.setdefault(id(segment), reason)
+    def row(self, segment: Segment) -> "Row":
+        """Give the one Row of a segment."""
+        found = self._rows.get(id(segment))
+        if found is None:
+            found = self._rows[id(segment)] = Row(segment, self.message)
+        return found
 
     def fields(self) -> tuple[Field, ...]:
         """Give one entry for every leaf of the message that is not empty, in the order of the message."""
         entries: list[Field] = []
         for segment in self.message.segments:
-            marks = self._marks.get(id(segment), {})
-            reason = self._residual.get(id(segment), NOT_MAPPED)
-            for number, raw in enumerate(segment.fields):
+            row = self.row(segment)
+            for number, raw in enumerate(row.fields):
                 if raw and number:
-                    _account(entries, segment, number, raw, marks, reason)
+                    _account(entries, row, number, raw)
         return tuple(entries)
 
 
-def _account(
-    entries: list[Field],
-    segment: Segment,
-    number: int,
-    raw: str,
-    marks: dict[_Key, _Mark],
-    reason: str,
-) -> None:
+def _account(entries: list[Field], row: "Row", number: int, raw: str) -> None:
     """Add the entries of one field.
 
     INVARIANT: every leaf that is not empty gets exactly one entry, whatever the mapping did (issue 2: nothing is dropped silently).
     """
+    segment, marks, left = row.segment, row.marks, row.left
     name, occurrence, delimiters = segment.name, segment.occurrence, segment.delimiters
-    if name == "MSH" and number <= 2:
-        entries.append(_entry(f"MSH-{number}", Fate.RESIDUAL, "", _STRUCTURE))
+    if raw.isalnum() or (name == "MSH" and number <= 2):
+        mark = marks.get((number, 1, 1, 0)) or marks.get((number, 1, 0, 0)) or marks.get((number, 0, 0, 0)) or left
+        entries.append(_entry(name, occurrence, number, 1, 0, 0, mark))
         return
     repetitions = raw.split(delimiters.repetition) if delimiters.repetition in raw else (raw,)
     for repetition, repeated in enumerate(repetitions, start=1):
         components = repeated.split(delimiters.component)
+        above = marks.get((number, repetition, 0, 0)) or marks.get((number, 0, 0, 0)) or left
+        single = len(components) == 1
         for position, component in enumerate(components, start=1):
             if not component:
                 continue
+            whole = marks.get((number, repetition, position, 0)) or above
             sign = delimiters.subcomponent
-            parts = component.split(sign) if sign and sign in component else (component,)
-            several = len(parts) > 1
-            for subposition, value in enumerate(parts, start=1):
-                if not value:
-                    continue
-                mark = (
-                    marks.get((number, repetition, position, subposition))
-                    or marks.get((number, repetition, position, 0))
-                    or marks.get((number, repetition, 0, 0))
-                    or marks.get((number, 0, 0, 0))
-                )
-                source = path_of(
-                    name,
-                    occurrence,
-                    number,
-                    repetition,
-                    position if several or len(components) > 1 else 0,
-                    subposition if several else 0,
-                )
-                entries.append(_entry(source, *_fate(value, mark, reason)))
+            if not sign or sign not in component:
+                place = 0 if single else position
+                entries.append(_entry(name, occurrence, number, repetition, place, 0, _fate(component, whole)))
+                continue
+            for subposition, value in enumerate(component.split(sign), start=1):
+                if value:
+                    mark = marks.get((number, repetition, position, subposition)) or (
+                        above if subposition > 1 and (number, repetition, position, 0) in row.firsts else whole
+                    )
+                    fate = _fate(value, mark)
+                    entries.append(_entry(name, occurrence, number, repetition, position, subposition, fate))
 
 
-def _fate(value: str, mark: _Mark | None, reason: str) -> _Mark:
+def _fate(value: str, mark: _Mark) -> _Mark:
+    """Give the mark, unless the value itself says that there is nothing to carry."""
     if value == NULL:
-        return Fate.UNSUPPORTED, "", NULL_REASON
-    if not value.strip():
-        return Fate.RESIDUAL, "", BLANK_REASON
-    return mark if mark is not None else (Fate.RESIDUAL, "", reason)
+        return _NULL_MARK
+    return mark if value[0] not in " \t" or value.strip() else _BLANK_MARK
 
 
 class Row:
-    """One segment as a mapping reads it. Every read says where the value goes, and that is written into the ledger."""
+    """One segment as a mapping reads it. Every read says where the value goes, and that is written into the ledger.
 
-    __slots__ = ("ledger", "message", "segment")
+    `marks` has the fate of (field, repetition, component, subcomponent), where a 0 stands for all that are below; `firsts` names components
+    of which only the first subcomponent was read; `left` is the fate of whatever no mapping reads.
+    """
 
-    def __init__(self, segment: Segment, ledger: FieldLedger) -> None:
+    __slots__ = ("fields", "firsts", "left", "marks", "message", "segment")
+
+    def __init__(self, segment: Segment, message: Message) -> None:
         self.segment = segment
-        self.ledger = ledger
-        self.message = ledger.message
+        self.fields = segment.fields
+        self.message = message
+        self.marks: dict[_Key, _Mark] = {}
+        self.firsts: set[_Key] = set()
+        self.left: _Mark = _LEFT
 
     def peek(self, number: int, component: int = 1, repetition: int = 1, subcomponent: int = 1) -> str:
         """Read a value without saying anything about its fate: no escapes, blanks cut off; empty when absent or null."""
+        if number >= len(self.fields):
+            return ""
+        raw = self.fields[number]
+        if not raw:
+            return ""
+        if raw.isalnum():  # no delimiter, no escape, no blank: the usual case, and the fast one
+            return raw if component == repetition == subcomponent == 1 else ""
         raw = self.segment.raw_value(number, repetition, component, subcomponent)
         if not raw or raw == NULL:
             return ""
-        return (self.message.text(raw) if self.segment.delimiters.escape in raw else raw).strip()
+        return self.message.text(raw).strip()
 
-    def text(self, number: int, component: int = 1, repetition: int = 1, subcomponent: int = 1, *, to: str) -> str:
-        """Read a value that goes to the FHIR path `to`; empty when absent or null."""
-        value = self.peek(number, component, repetition, subcomponent)
+    def text(self, number: int, component: int = 1, repetition: int = 1, subcomponent: int = 0, *, to: str) -> str:
+        """Read a value that goes to the FHIR path `to`; empty when absent or null. Without a subcomponent, the first is read."""
+        value = self.peek(number, component, repetition, subcomponent or 1)
         if value:
-            self.ledger.mark(self.segment, (number, repetition, component, subcomponent), (Fate.MAPPED, to, ""))
+            key = (number, repetition, component, subcomponent)
+            self.marks[key] = went_to(to)
+            if not subcomponent:
+                self.firsts.add(key)
         return value
 
     def mapped(self, number: int, component: int = 0, repetition: int = 1, *, to: str) -> None:
         """Say that a whole component, or a whole repetition, went to `to`."""
-        self.ledger.mark(self.segment, (number, repetition, component, 0), (Fate.MAPPED, to, ""))
+        self._set((number, repetition, component, 0), went_to(to))
+
+    def mapped_field(self, number: int, *, to: str) -> None:
+        """Say that a whole field, with all its repetitions, went to `to`."""
+        self._set((number, 0, 0, 0), went_to(to))
 
     def residual(self, number: int, component: int = 0, repetition: int = 1, *, reason: str) -> None:
         """Say why a value was read and is not carried as FHIR."""
-        self.ledger.mark(self.segment, (number, repetition, component, 0), (Fate.RESIDUAL, "", reason))
+        self._set((number, repetition, component, 0), (Fate.RESIDUAL, "", reason))
 
     def unsupported(self, number: int, component: int = 1, repetition: int = 1, *, reason: str) -> None:
         """Say that a value cannot be understood; this takes back what an earlier read said of it."""
-        self.ledger.mark(self.segment, (number, repetition, component, 0), (Fate.UNSUPPORTED, "", reason))
-        marks = self.ledger.marks_of(self.segment)
-        for key in [key for key in marks if key[:3] == (number, repetition, component) and key[3]]:
-            del marks[key]
+        for key in [key for key in self.marks if key[:3] == (number, repetition, component)]:
+            del self.marks[key]
+        self._set((number, repetition, component, 0), (Fate.UNSUPPORTED, "", reason))
+
+    def _set(self, key: _Key, mark: _Mark) -> None:
+        self.marks[key] = mark
+        self.firsts.discard(key)
+
+    def leave(self, reason: str) -> None:
+        """Say why whatever is still unread in this segment stays unmapped."""
+        self.left = (Fate.RESIDUAL, "", reason)
 
     def has(self, number: int) -> bool:
         """Say whether a field has any value at all."""
-        raw = self.segment.field(number)
-        return bool(raw) and raw != NULL
+        return number < len(self.fields) and self.fields[number] not in {"", NULL}
 
     def count(self, number: int) -> int:
         """Give the number of repetitions of a field."""
-        return len(self.segment.repetitions(number))
+        raw = self.fields[number] if number < len(self.fields) else ""
+        return raw.count(self.segment.delimiters.repetition) + 1 if raw else 0
+
+    def raw_components(self, number: int, repetition: int = 1) -> list[str]:
+        """Give the components of one repetition as they are written; none when it is absent or null."""
+        if number >= len(self.fields) or not self.fields[number]:
+            return []
+        repetitions = self.segment.repetitions(number)
+        raw = repetitions[repetition - 1] if repetition <= len(repetitions) else ""
+        return raw.split(self.segment.delimiters.component) if raw and raw != NULL else []
+
+    def component_text(self, raw: str) -> str:
+        """Resolve a component that was taken from `raw_components`: its first subcomponent, without escapes, blanks cut off."""
+        if raw.isalnum():
+            return raw
+        sign = self.segment.delimiters.subcomponent
+        first = raw.split(sign, 1)[0] if sign and sign in raw else raw
+        return "" if first == NULL else self.message.text(first).strip()
+
+    def mark_first(self, key: _Key, mark: _Mark) -> None:
+        """Note the fate of a component of which the first subcomponent was read."""
+        self.marks[key] = mark
+        self.firsts.add(key)
 
     def place(self, number: int, component: int = 0, repetition: int = 1) -> str:
         """Write the path of a value for an issue."""

@@ -14,7 +14,7 @@ from fhir_profiles.mappings.field_ledger import Row
 from fhir_profiles.mappings.observation_value import drug_value, value
 from fhir_profiles.mappings.reading import Reading
 from fhir_profiles.shapes import Json
-from fhir_profiles.terminology import substance_group, test_method
+from fhir_profiles.terminology import assay, test_method
 
 PROFILE: Final = systems.UK_CORE + "UKCore-Observation-Lab"
 STATUSES: Final = {
@@ -84,8 +84,9 @@ class Order:
 def observation(reading: Reading, row: Row, notes: Sequence[str], order: Order) -> Json:
     """Make the Observation of one OBX with the notes (NTE) that follow it."""
     code = concept(row, 3, to="Observation.code") or {"text": "not stated"}
-    group = substance_group(code)
-    method = test_method(code) or _method_of(row) or order.method
+    known = assay(code)
+    group = known.group
+    method = known.method or _method_of(row) or order.method
     resource: Json = {
         "resourceType": "Observation",
         "id": _id(reading, row, order, method or ""),

@@ -84,7 +84,7 @@ def _visit(reading: Reading) -> Json | None:
     row = reading.first("PV1")
     if row is None:
         return None
-    reading.ledger.leave(row.segment, "about the stay: an admission or a discharge message carries it")
+    row.leave("about the stay: an admission or a discharge message carries it")
     if row.peek(3, 4) == reading.establishment:
         row.text(3, 4, to="Observation.extension")
     value = row.text(19, to="Observation.encounter.identifier")
@@ -106,7 +106,7 @@ def _groups(reading: Reading, *, first_only: bool) -> list[Group]:
             persons += 1
             notes = None
         elif first_only and persons > 1:
-            reading.ledger.leave(segment, "about what may be another person")
+            row.leave("about what may be another person")
         elif segment.name == "ORC" or (segment.name == "OBR" and (not groups or groups[-1].obr is not None)):
             is_order = segment.name == "ORC"
             groups.append(Group(orc=row if is_order else None, obr=None if is_order else row))
@@ -122,7 +122,7 @@ def _groups(reading: Reading, *, first_only: bool) -> list[Group]:
             notes = []
             groups[-1].results.append((row, notes))
         elif segment.name == "OBX":
-            reading.ledger.leave(segment, "a result outside every order")
+            row.leave("a result outside every order")
             notes = None
     return [group for group in groups if group.obr is not None]
 
@@ -250,7 +250,7 @@ def _report(reading: Reading, group: Group, obr: Row) -> Json:
         resource["resultsInterpreter"] = [interpreter]
     if group.orc is not None:
         group.orc.text(1, to=f"{to}.status")
-        reading.ledger.leave(group.orc.segment, "about the handling of the order: kept in the original message")
+        group.orc.leave("about the handling of the order: kept in the original message")
     return resource
 
 

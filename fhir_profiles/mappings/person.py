@@ -97,7 +97,7 @@ def add_patient(reading: Reading) -> None:
     reading.resources.append(patient)
     segments = reading.rows("PID")
     for other in segments[1:]:
-        reading.ledger.leave(other.segment, "a second PID segment: the Patient is made from the first")
+        other.leave("a second PID segment: the Patient is made from the first")
     if segments:
         _read_pid(reading, segments[0], patient)
     pd1 = reading.first("PD1")

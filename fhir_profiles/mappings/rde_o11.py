@@ -72,7 +72,7 @@ def translate(channel: Channel, body: bytes) -> Translation:
     add_patient(reading)
     visit = reading.first("PV1")
     if visit is not None:
-        reading.ledger.leave(visit.segment, "about the stay: an admission or a discharge message carries it")
+        visit.leave("about the stay: an admission or a discharge message carries it")
         if visit.peek(3, 4) == reading.establishment:
             visit.text(3, 4, to=f"{_TO}.extension")
     first_only = hold is not None and hold.code is HoldCode.TWO_PEOPLE
@@ -92,7 +92,7 @@ def _groups(reading: Reading, *, first_only: bool) -> list[Group]:
         row = reading.row(segment)
         persons += segment.name == "PID"
         if first_only and persons > 1 and segment.name != "PID":
-            reading.ledger.leave(segment, "about what may be another person")
+            row.leave("about what may be another person")
         elif segment.name == "ORC":
             groups.append(Group(orc=row))
         elif not groups:
@@ -202,7 +202,7 @@ def _rest(reading: Reading, group: Group, rxe: Row, resource: Json, stopped_at: 
     for row in timings:
         row.residual(1, 0, reason="sequence number of the segment")
     for row in group.ordered_timings if group.timings else ():
-        reading.ledger.leave(row.segment, "the timing as ordered; the timing as encoded is carried")
+        row.leave("the timing as ordered; the timing as encoded is carried")
     dosage = dosages(reading, rxe, timings, group.routes, stopped_at)
     if dosage:
         resource["dosageInstruction"] = dosage
@@ -212,7 +212,7 @@ def _rest(reading: Reading, group: Group, rxe: Row, resource: Json, stopped_at: 
     # UK Core asks for it, and in England a pharmacy may not substitute unless the prescriber says so (EPS sends false).
     allowed = rxe.text(9, to=f"{_TO}.substitution.allowedBoolean").upper() in {"G", "T"}
     resource["substitution"] = {"allowedBoolean": allowed}
-    reading.ledger.leave(group.orc.segment, "about the handling of the order: kept in the original message")
+    group.orc.leave("about the handling of the order: kept in the original message")
 
 
 def _notes(group: Group, rxe: Row) -> list[Json]:

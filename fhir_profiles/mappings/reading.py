@@ -61,15 +61,15 @@ class Reading:
         self._read_header()
 
     def _read_header(self) -> None:
-        header = Row(self.message.segments[0], self.ledger)
-        self.ledger.leave(header.segment, _HEADER_REASON)
+        header = self.row(self.message.segments[0])
+        header.leave(_HEADER_REASON)
         for number, path in _HEADER_FIELDS.items():
-            self.ledger.mark_field(header.segment, number, to=path)
+            header.mapped_field(number, to=path)
         if not self.message.charset_declared and not self.message.encode().isascii():
             self.warn("MSH-18", "MSH-18 names no character set for these bytes; one was assumed", code="value")
 
     def row(self, segment: Segment) -> Row:
-        return Row(segment, self.ledger)
+        return self.ledger.row(segment)
 
     def rows(self, name: str) -> list[Row]:
         return [self.row(segment) for segment in self.message.all(name)]

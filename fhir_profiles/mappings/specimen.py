@@ -14,7 +14,7 @@ def specimen_of(reading: Reading, rows: list[Row], obr: Row, order: tuple[str, .
     row = rows[0]
     row.residual(1, 0, reason="sequence number of the segment")
     for other in rows[1:]:
-        reading.ledger.leave(other.segment, "a further specimen of the order")
+        other.leave("a further specimen of the order")
     number = row.text(2, 2, to="Specimen.id") or row.text(2, 1, to="Specimen.id")
     parts = (reading.sender, number) if number else (reading.sender, *order)
     resource: Json = {

@@ -7,18 +7,21 @@ or plain text. Sources and confidence stand in every row (README.md of this fold
 import re
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Final, Literal
+from functools import lru_cache
+from typing import Final, Literal, NamedTuple
 
 from fhir_profiles import systems
-from fhir_profiles.terminology.concepts import Concept, coded, plain, words_of
+from fhir_profiles.terminology.concepts import Concept, coded, plain, read, words_of
 from fhir_profiles.terminology.tables import Table, table
 
 __all__ = [
     "SUBSTANCE_GROUPS",
+    "Assay",
     "Concept",
     "Disposition",
     "Product",
     "ResultWord",
+    "assay",
     "consent_state",
     "disposition",
     "disposition_display",
@@ -134,43 +137,53 @@ def lookup(name: str) -> Table:
     return table(name)
 
 
-def substance_group(concept: Concept) -> str | None:
-    """Say which substance group a drug assay belongs to, by its code, else by its name; None when it is no assay that a row knows."""
-    for system, code in coded(concept):
-        if system == systems.SUBSTANCE_GROUP and code in SUBSTANCE_GROUPS:
-            return code
-        row = _ASSAY_BY_CODE.get((system, code))
-        if row is not None and row["group"]:
-            return row["group"]
-    for text in words_of(concept):
-        group = _ASSAY_NAMES.get(text) or _ASSAY_NAMES.get(_without_noise(text))
-        if group is not None:
-            return group
-    return None
+class Assay(NamedTuple):
+    """What a code or name says about an assay or an order of assays; None and False where no row says it."""
+
+    group: str | None
+    method: str | None
+    panel: bool
+
+
+@lru_cache(maxsize=8_192)
+def _assay(pairs: tuple[tuple[str, str], ...], words: tuple[str, ...]) -> Assay:
+    rows = [row for row in map(_ASSAY_BY_CODE.get, pairs) if row is not None]
+    groups = [code for system, code in pairs if system == systems.SUBSTANCE_GROUP and code in SUBSTANCE_GROUPS]
+    groups += [row["group"] for row in rows if row["group"]]
+    groups += [found for text in words if (found := _ASSAY_NAMES.get(text) or _ASSAY_NAMES.get(_without_noise(text)))]
+    methods = [
+        code for system, code in pairs if system == systems.TEST_METHOD and code in {"screening", "confirmatory"}
+    ]
+    methods += [row["method"] for row in rows if row["method"]]
+    if not methods:
+        said = {_METHOD_WORDS[word] for text in words for word in text.split() if word in _METHOD_WORDS}
+        methods = list(said) if len(said) == 1 else []
+    panel = any(row["kind"] == "panel" for row in rows) or not _PANEL_NAMES.isdisjoint(words)
+    return Assay(group=groups[0] if groups else None, method=methods[0] if methods else None, panel=panel)
 
 
 def _without_noise(text: str) -> str:
     return " ".join(_NOISE.sub(" ", text).split())
 
 
+def assay(concept: Concept) -> Assay:
+    """Read a code or a name as an assay: its substance group, its method, and whether it is an order of several drug tests."""
+    return _assay(*read(concept))
+
+
+def substance_group(concept: Concept) -> str | None:
+    """Say which substance group a drug assay belongs to, by its code, else by its name; None when it is no assay that a row knows."""
+    return assay(concept).group
+
+
 def is_drug_panel(concept: Concept) -> bool:
     """Say whether an order means a drug test, whatever its assays are called."""
-    rows = (_ASSAY_BY_CODE.get(pair) for pair in coded(concept))
-    return any(row is not None and row["kind"] == "panel" for row in rows) or any(
-        text in _PANEL_NAMES for text in words_of(concept)
-    )
+    return assay(concept).panel
 
 
 def test_method(concept: Concept) -> str | None:
     """Say `screening` or `confirmatory`, by the code's own method, else by the words; None when neither or both are named."""
-    for system, code in coded(concept):
-        if system == systems.TEST_METHOD and code in {"screening", "confirmatory"}:
-            return code
-        row = _ASSAY_BY_CODE.get((system, code))
-        if row is not None and row["method"]:
-            return row["method"]
-    found = {_METHOD_WORDS[word] for text in words_of(concept) for word in text.split() if word in _METHOD_WORDS}
-    return found.pop() if len(found) == 1 else None
+    return assay(concept).method
 
 
 def test_purpose(concept: Concept) -> str | None:
@@ -188,9 +201,9 @@ def test_purpose(concept: Concept) -> str | None:
 
 def drug_result(concept: Concept) -> ResultWord:
     """Say what a result's word or code means. Anything that is not exactly a known word is `unknown`; so are contradicting words."""
-    found = {_RESULTS.get(plain(code)) for _, code in coded(concept)} | {
-        _RESULTS.get(text) for text in words_of(concept)
-    }
+    pairs, words = read(concept)
+    found = {_RESULTS.get(plain(code)) for _, code in pairs}
+    found.update(map(_RESULTS.get, words))
     found.discard(None)
     if found == {"positive"}:
         return "positive"

@@ -1,7 +1,7 @@
 """Read a concept however it is written: Coding, CodeableConcept, a list of them, or text. It must never raise on malformed FHIR."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, Final
 
@@ -17,27 +17,39 @@ def plain(text: str) -> str:
     return _NOT_A_WORD.sub(" ", text.lower()).strip()
 
 
-def _parts(concept: Any) -> Iterator[Json]:
+def _parts(concept: Any) -> list[Json]:
     """Give every Coding and CodeableConcept of the concept as a dict."""
     if isinstance(concept, dict):
-        yield concept
-        for coding in concept.get("coding") or ():
-            if isinstance(coding, dict):
-                yield coding
-    elif isinstance(concept, list | tuple):
-        for item in concept:
-            yield from _parts(item)
+        inner = concept.get("coding")
+        return [concept, *(item for item in inner if isinstance(item, dict))] if isinstance(inner, list) else [concept]
+    if isinstance(concept, list | tuple):
+        return [part for item in concept for part in _parts(item)]
+    return []
+
+
+def read(concept: Concept) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...]]:
+    """Give the (system, code) pairs, a missing system as an empty text, and the texts and displays as plain words."""
+    if isinstance(concept, str):
+        return (), ((plain(concept),) if concept.strip() else ())
+    pairs: list[tuple[str, str]] = []
+    words: list[str] = []
+    for part in _parts(concept):
+        code = part.get("code")
+        if code and isinstance(code, str):
+            system = part.get("system", "")
+            pairs.append((system if isinstance(system, str) else "", code))
+        for name in ("text", "display"):
+            text = part.get(name)
+            if text and isinstance(text, str) and not text.isspace():
+                words.append(plain(text))
+    return tuple(pairs), tuple(words)
 
 
 def coded(concept: Concept) -> tuple[tuple[str, str], ...]:
-    """Give the (system, code) pairs; a missing system is an empty text."""
-    pairs = ((part.get("system", ""), part.get("code", "")) for part in _parts(concept))
-    return tuple((system, code) for system, code in pairs if isinstance(system, str) and isinstance(code, str) and code)
+    """Give the (system, code) pairs of a concept."""
+    return read(concept)[0]
 
 
 def words_of(concept: Concept) -> tuple[str, ...]:
-    """Give the texts and displays as plain words, the concept's own text first."""
-    if isinstance(concept, str):
-        return (plain(concept),) if concept.strip() else ()
-    texts = (part.get(name) for part in _parts(concept) for name in ("text", "display"))
-    return tuple(plain(text) for text in texts if isinstance(text, str) and text.strip())
+    """Give the texts and displays of a concept as plain words."""
+    return read(concept)[1]
