@@ -68,6 +68,9 @@ class ExactDecimal(Decimal):
     def __str__(self) -> str:
         return self.text
 
+    def __reduce__(self) -> tuple[type[Self], tuple[str]]:
+        return type(self), (self.text,)
+
 
 class _NumberRefusedError(ValueError):
     """A number beyond the limits, before its place is known."""
