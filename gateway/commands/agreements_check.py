@@ -1,7 +1,7 @@
 """`throughgate agreements check`: do the examples and counter-examples inside each agreement come out as they say? Changes nothing."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -24,7 +24,7 @@ def agreements_check(
     from gateway.settings import read_settings
 
     folder = shipped.agreements() if config is None else read_settings(config).gateway.agreements_dir
-    results = []
+    results: list[dict[str, Any]] = []
     for file in sorted(folder.glob("*.toml")):
         try:
             agreement = read_agreement(file.read_text("utf-8"), file.stem)
@@ -32,7 +32,13 @@ def agreements_check(
             results.append({"agreement": file.stem, "error": str(error), "examples": []})
             continue
         examples = [
-            {"name": result.name, "expected": str(result.expected), "found": str(result.found), "passed": result.passed}
+            {
+                "name": result.name,
+                "expected": str(result.expected),
+                "found": str(result.got),
+                "passed": result.passed,
+                "text": result.text,
+            }
             for result in check_examples(agreement)
         ]
         results.append({"agreement": file.stem, "digest": agreement.digest, "examples": examples})
@@ -47,12 +53,11 @@ def agreements_check(
         raise typer.Exit(int(Exit.FAULT))
 
 
-def _say(results: list[dict[str, object]], folder: Path) -> None:
+def _say(results: list[dict[str, Any]], folder: Path) -> None:
     if not results:
         typer.echo(f"no agreement is active in {folder}: rename an example to .toml to make it active")
     for result in results:
         examples = result["examples"]
-        assert isinstance(examples, list)
         if "error" in result:
             typer.echo(f"{result['agreement']}: cannot be read: {result['error']}")
             continue
@@ -61,4 +66,6 @@ def _say(results: list[dict[str, object]], folder: Path) -> None:
         )
         for example in examples:
             if not example["passed"]:
-                typer.echo(f"  FAILED {example['name']}: expected {example['expected']}, found {example['found']}")
+                typer.echo(
+                    f"  FAILED {example['name']}: expected {example['expected']}, found {example['found']}: {example['text']}"
+                )

@@ -32,25 +32,24 @@ def client_add(
     as_json: AsJson = False,
 ) -> None:
     """Register a client. It gets no secret: `throughgate token --client NAME` makes a short-lived one."""
-    from gateway.clients import add_client
+    from gateway.clients import add_client, find
 
     with opened(config) as gateway:
         if recipient is not None and recipient not in gateway.recipients:
             raise refuse(f"no active recipient is called {recipient}: `throughgate check` lists them", Exit.ARGUMENTS)
-        added = gateway.store.write(
-            lambda c: add_client(
-                c,
-                ids=gateway.ids,
-                now=gateway.now(),
-                name=name,
-                kinds=split(kinds),
-                establishments=split(establishments),
-                recipient=recipient,
-                consent_authority=consent_authority,
-            )
+        client_id = add_client(
+            gateway,
+            name=name,
+            kinds=split(kinds),
+            establishments=split(establishments),
+            recipient=recipient,
+            consent_authority=consent_authority,
         )
+        with gateway.store.read() as c:
+            added = find(c, name)
+    assert added is not None
     if as_json:
-        say_json(asdict(added))
+        say_json({**asdict(added), "id": client_id})
         return
     sends = f"sends {', '.join(added.kinds)} for {', '.join(added.establishments)}" if added.kinds else "sends nothing"
     typer.echo(f"registered {name}: {sends}{f', opens the mailbox of {recipient}' if recipient else ''}")

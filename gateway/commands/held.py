@@ -2,12 +2,13 @@
 
 from dataclasses import asdict
 from datetime import timedelta
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from gateway.commands.opened import opened
-from gateway.commands.outcome import DEFAULT_CONFIG, AsJson, Config, say_json
+from gateway.commands.outcome import CONFIG_VARIABLE, DEFAULT_CONFIG, AsJson, Config, Exit, refuse, say_json
 
 app = typer.Typer(help="What waits for a person: letters and messages that are held, harm first.")
 
@@ -17,14 +18,18 @@ HeldId = Annotated[
 Because = Annotated[
     str, typer.Option("--reason", help="Why. It is kept, sealed; never write a name or a number in it.")
 ]
+AnyPath = Annotated[Path, typer.Option("--config", envvar=CONFIG_VARIABLE, help="The installation's throughgate.toml.")]
+"""Looked at only where this group lists: `release` and `reject` have their own."""
 By = Annotated[str, typer.Option("--by", help="Who decides: a role or a staff id.")]
 
 
 @app.callback(invoke_without_command=True)
-def held(context: typer.Context, *, config: Config = DEFAULT_CONFIG, as_json: AsJson = False) -> None:
+def held(context: typer.Context, *, config: AnyPath = DEFAULT_CONFIG, as_json: AsJson = False) -> None:
     """List what waits: age, reason, what to do."""
     if context.invoked_subcommand is not None:
         return
+    if not config.is_file():
+        raise refuse(f"{config} does not exist: give --config", Exit.ARGUMENTS)
     from gateway import desk
 
     with opened(config) as gateway:

@@ -1,6 +1,7 @@
 """How every command ends: what is printed, as text or as JSON, and the exit code. It MUST NOT print the content of a message."""
 
 import json
+import traceback
 from collections.abc import Sequence
 from decimal import Decimal
 from enum import IntEnum
@@ -66,13 +67,15 @@ def complain(error: Exception) -> int:
     """The text and exit code of an error that reached the top. Only our own errors are quoted: another's text could hold data."""
     from gateway.errors import ThroughgateError
 
-    known = isinstance(error, ThroughgateError)
-    text = (
-        str(error)
-        if known
-        else f"internal error ({type(error).__name__}): nothing was changed by this command; run it with"
-    )
-    if not known:
-        text = f"internal error ({type(error).__name__}); see `throughgate check` for what does not fit in this installation"
-    typer.echo(f"throughgate: {text}", err=True)
+    if isinstance(error, ThroughgateError):
+        typer.echo(f"throughgate: {error}", err=True)
+    else:
+        typer.echo(f"throughgate: internal error, {type(error).__name__} at {_place(error)}", err=True)
+        typer.echo("this is a defect of the program: report the line above; it holds no data", err=True)
     return int(Exit.FAULT)
+
+
+def _place(error: Exception) -> str:
+    """Where an error came from: files and lines of the last frames, never a value."""
+    frames = traceback.extract_tb(error.__traceback__)[-4:]
+    return " < ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in reversed(frames)) or "start"

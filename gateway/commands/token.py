@@ -19,7 +19,7 @@ def token(
 
     with opened(config) as gateway:
         seconds = gateway.settings.limits.token_seconds
-        bearer = gateway.store.write(lambda c: issue_token(c, client, seconds, now=gateway.now()))
+        bearer = issue_token(gateway, client, seconds)
     if as_json:
         say_json({"access_token": bearer, "token_type": "Bearer", "expires_in": seconds})
     else:

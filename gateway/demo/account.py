@@ -35,46 +35,55 @@ def act(played: Played) -> Iterator[str]:
     """One message: what came in, what was decided for whom and why, what left, what was withheld by which rule, who was told."""
     one, way = played.act, played.way
     yield f"{played.number:>3}  {one.at:%d %b %H:%M}  {one.title}"
-    kind = way.kind if way else "the same bytes"
-    yield f"{INDENT}in        {kind} over {one.over}, answered {played.answer}"
+    yield f"{INDENT}in        {way.kind if way else 'the same bytes'} over {one.over}, answered {played.answer}"
     if way is not None:
-        yield from _decisions(way)
-        if way.state in ("rejected", "held", "parked"):
-            yield (
-                f"{INDENT}refused   {way.reason or way.state}"
-                if way.state == "rejected"
-                else f"{INDENT}{way.state:<9} {way.reason}"
-            )
-        if played.was_held:
-            yield f"{INDENT}then      a person released it: {one.then_release}"
-        yield from (f"{INDENT}told      {task.role}: {task.code}" for task in way.tasks if task.told_at is not None)
-    yield f"{INDENT}so        {one.note}"
+        if way.state != "released":
+            yield f"{INDENT}{way.state:<9} {way.reason or ''}"
+        yield from _decisions(way, played)
+        for delivery in way.deliveries:
+            yield f"{INDENT}{_fate(delivery)}"
+            if delivery.id in played.holds:
+                yield from _wrapped("holding", [played.holds[delivery.id]])
+    yield from _wrapped("so", [one.note])
     yield from (f"{INDENT}NOT AS THE STORY SAYS: {difference}" for difference in played.differences)
     yield ""
 
 
-def _decisions(way: MessageWay) -> Iterator[str]:
-    last = {(decision.letter, decision.recipient): decision for decision in way.decisions}
-    for decision in last.values():
-        whom = decision.recipient or f"any {decision.recipient_class}"
-        yield f"{INDENT}decided   {decision.outcome}: {decision.letter} for {whom} (agreement {decision.agreement})"
-        yield from _wrapped("because", (text for _rule, text in decision.reasons))
-        if decision.counted:
-            cells = ", ".join(sorted({cell for _report, _period, cell in decision.counted}))
-            yield from _wrapped("counted", [f"{decision.counted[0][1]}: {cells}"])
-        yield from _withheld(decision)
-        if decision.missing:
-            yield from _wrapped("missing", [f"named in the letter as not on file: {', '.join(decision.missing)}"])
-    for delivery in way.deliveries:
-        yield f"{INDENT}{'got' if delivery.state == 'delivered' else 'out':<9} {_fate(delivery)}"
+def _decisions(way: MessageWay, played: Played) -> Iterator[str]:
+    before = ""
+    told = [f"{INDENT}told      {task.role}: {task.code}" for task in way.tasks if task.told_at is not None]
+    for decision in way.decisions:
+        if f"{decision.letter} {decision.recipient} {decision.outcome}" == before:
+            continue  # decided again with the same outcome before it left
+        if before and played.was_held:
+            yield from told
+            told = []
+            yield f"{INDENT}person    released it, saying: {played.act.then_release}"
+        before = f"{decision.letter} {decision.recipient} {decision.outcome}"
+        yield from _decision(decision)
+    yield from told
+
+
+def _decision(decision: DecisionWay) -> Iterator[str]:
+    whom = decision.recipient or f"any {decision.recipient_class}"
+    yield f"{INDENT}decided   {decision.outcome}: {decision.letter} for {whom} (agreement {decision.agreement})"
+    yield from _wrapped("because", (text for _rule, text in decision.reasons))
+    if decision.counted:
+        cells = ", ".join(sorted({cell for _report, _period, cell in decision.counted}))
+        yield from _wrapped("counted", [f"{decision.counted[0][1]}: {cells}"])
+    yield from _withheld(decision)
+    if decision.missing and decision.outcome in ("release", "reduce"):
+        yield from _wrapped("missing", [f"named in the letter as not on file: {', '.join(decision.missing)}"])
 
 
 def _fate(delivery: DeliveryWay) -> str:
     whom = delivery.recipient or f"no {delivery.recipient_class}"
+    if delivery.state != "delivered":
+        reason = f" ({delivery.reason})" if delivery.reason else ""
+        return f"{'nothing':<9} {whom} did not get the {delivery.letter}: {delivery.state}{reason}"
     failed = [attempt.code or attempt.outcome or "" for attempt in delivery.attempts[:-1]]
     tries = f" at attempt {len(delivery.attempts)}, after {', '.join(dict.fromkeys(failed))}" if failed else ""
-    provisional = ", provisional" if delivery.provisional else ""
-    return f"{whom}: {delivery.letter} as {delivery.wire or 'nothing'}, {delivery.state}{tries}{provisional}"
+    return f"{'got':<9} {whom}: {delivery.letter} as {delivery.wire}, delivered{tries}{', provisional' if delivery.provisional else ''}"
 
 
 def _withheld(decision: DecisionWay) -> Iterator[str]:
@@ -115,7 +124,7 @@ def month(report: DeliveryWay | None, cells: dict[str, str]) -> Iterator[str]:
     if report is None:
         yield f"{INDENT}NOT AS THE STORY SAYS: no report was made"
         return
-    yield f"{INDENT}{'got' if report.state == 'delivered' else 'out':<9} {_fate(report)}"
+    yield f"{INDENT}{_fate(report)}"
     for group, shown in cells.items():
         yield f"{INDENT}          {group:<24} {shown}"
     yield f"{INDENT}so        counts of people over the whole month; a cell of fewer than 8, or mostly positive, says nothing"

@@ -1,8 +1,9 @@
 """Plays the story on the stage and keeps what came of each act. It compares with what the story expects; it MUST NOT mend anything."""
 
 import asyncio
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
 from gateway import desk, whole_way
 from gateway.demo import story
@@ -22,6 +23,8 @@ class Played:
     told: tuple[str, ...]
     differences: tuple[str, ...]
     was_held: bool = False
+    holds: Mapping[str, str] = field(default_factory=dict)
+    """Delivery id -> what the recipient found in the letter, by resource type."""
 
 
 async def play(stage: Stage) -> list[Played]:
@@ -62,6 +65,9 @@ async def play_act(stage: Stage, number: int, act: Act) -> Played:
         told=tuple(stage.pager.told[told_before:]),
         differences=(),
         was_held=was_held,
+        holds={delivery.id: found for delivery in way.deliveries if (found := what_arrived(stage, delivery.id))}
+        if way
+        else {},
     )
     return replace(result, differences=tuple(differences(result)))
 
@@ -84,6 +90,20 @@ async def _release(stage: Stage, message_id: str, reason: str) -> bool:
         await asyncio.to_thread(desk.release_held, stage.gateway, delivery_id, reason=reason, by="clinical-lead")
     await stage.settle()
     return bool(held)
+
+
+def what_arrived(stage: Stage, delivery_id: str) -> str:
+    """The resource types of a letter as its recipient has it; empty where nobody has it."""
+    got = [
+        letter
+        for letters in (*(server.got for server in stage.servers.values()), stage.mailbox.got)
+        for letter in letters
+    ]
+    for letter in got:
+        if letter.delivery_id == delivery_id:
+            types = Counter(entry["resource"]["resourceType"] for entry in letter.bundle().get("entry", []))
+            return ", ".join(name if number == 1 else f"{number} {name}" for name, number in types.items())
+    return ""
 
 
 def newest(stage: Stage) -> str | None:

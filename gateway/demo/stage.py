@@ -136,9 +136,11 @@ async def set_up(folder: Path, start: datetime) -> AsyncIterator[Stage]:
     servers = {name: HttpNeighbour(port) for name, port in ports.items() if name not in ("http", "mllp", "pager")}
     pager = Pager(ports["pager"])
     async with contextlib.AsyncExitStack() as stack:
-        for each in (pager, *servers.values()):
-            await each.up()
-            stack.push_async_callback(each.down)
+        await pager.up()
+        stack.push_async_callback(pager.down)
+        for server in servers.values():
+            await server.up()
+            stack.push_async_callback(server.down)
         serving = await stack.enter_async_context(Serving(gateway, settings))
         yield Stage(
             gateway=gateway,
@@ -156,36 +158,22 @@ async def set_up(folder: Path, start: datetime) -> AsyncIterator[Stage]:
 
 def _register(gateway: Gateway) -> None:
     """The demo's clients. There is no default one: an installation registers its own."""
-    parts = gateway
-    establishments = [one.id for one in parts.settings.establishments]
-    clients = (
-        ("fellgate-ehr", ("ADT^*", "ORU^R01", "RDE^O11"), None, False),
-        ("fellgate-clinical", ("fhir-message",), None, True),
-        ("southfell-mailbox", (), "southfell-recovery", False),
+    establishments = [one.id for one in gateway.settings.establishments]
+    v2 = ("ADT^*", "ORU^R01", "RDE^O11")
+    add_client(gateway, name="fellgate-ehr", kinds=v2, establishments=establishments)
+    add_client(
+        gateway,
+        name="fellgate-clinical",
+        kinds=("fhir-message",),
+        establishments=establishments,
+        consent_authority=True,
     )
-    for name, kinds, recipient, authority in clients:
-        parts.store.write(
-            lambda c, name=name, kinds=kinds, recipient=recipient, authority=authority: add_client(
-                c,
-                ids=parts.ids,
-                now=parts.now(),
-                name=name,
-                kinds=kinds,
-                establishments=establishments if kinds else (),
-                recipient=recipient,
-                consent_authority=authority,
-            )
-        )
+    add_client(gateway, name="southfell-mailbox", recipient="southfell-recovery")
 
 
 def _bearers(gateway: Gateway) -> Callable[[str], str]:
-    parts = gateway
-
-    def bearer(client: str) -> str:
-        # A new one each time: story months pass between two calls.
-        return parts.store.write(lambda c: issue_token(c, client, 3600, now=parts.now()))
-
-    return bearer
+    # A new one each time: story months pass between two calls.
+    return lambda client: issue_token(gateway, client, 3600)
 
 
 def instant(text: str) -> datetime:
