@@ -11,6 +11,7 @@ Confirmation. A confirmatory result of a group replaces the screening results of
 specimen, from the same day. Only a confirmatory result that found something out (positive or negative) does so.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -52,6 +53,8 @@ __all__ += ["on_substitute_medication", "prescription_for_supply", "release_post
 
 SUPERVISED: Final = "supervised"
 UNSUPERVISED: Final = "unsupervised"
+_SUPERVISED_WORD: Final = re.compile(r"\bsupervised\b")
+_UNSUPERVISED_WORDS: Final = re.compile(r"\bunsupervised\b|\bnot supervised\b|\b(?:no|without) supervision\b")
 _MEDICATION_TYPES: Final = ("MedicationRequest", "MedicationStatement", "MedicationAdministration")
 DIAMORPHINE: Final = "diamorphine"
 _INPATIENT: Final = "inpatient"
@@ -242,8 +245,17 @@ def in_intervention(resources: Sequence[Json], day: str) -> bool:
 
 
 def supervised(resource: Json) -> bool | None:
-    """Say whether a dose was supervised: the local supervision code, wherever a mapping put it. None when nobody wrote it or both are there."""
+    """Say whether a dose was supervised: the local supervision code wherever a mapping put it, else the words of its dosage text.
+
+    None when nobody wrote it, or when both are said.
+    """
     said = {as_text(c.get("code")) for c in every_coding(resource) if c.get("system") == systems.SUPERVISION}
+    if not said:
+        for dosage in as_objects(resource.get("dosage")):
+            text = as_text(dosage.get("text")).lower()
+            rest = _UNSUPERVISED_WORDS.sub(" ", text)
+            said |= {UNSUPERVISED} if rest != text else set()
+            said |= {SUPERVISED} if _SUPERVISED_WORD.search(rest) else set()
     if said == {SUPERVISED}:
         return True
     return False if said == {UNSUPERVISED} else None

@@ -8,12 +8,10 @@ from fhir_profiles.profiles.checking.spec import Fault, Profile
 from fhir_profiles.shapes import Json
 
 
-def build(*, bundle_id: str, identifier: Json, timestamp: str, entries: list[Json]) -> Json:
-    """Write the document; the first entry is the Composition."""
+def build(*, head: Json, timestamp: str, entries: list[Json]) -> Json:
+    """Write the document. `head` has its id, what the gate says of it (meta) and its identifier; the first entry is the Composition."""
     return {
-        "resourceType": "Bundle",
-        "id": bundle_id,
-        "identifier": identifier,
+        **head,
         "type": "document",
         "timestamp": timestamp,
         "entry": entries,

@@ -24,9 +24,15 @@ def derived_uuid(delivery_id: str, part: str) -> str:
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
-def delivery_identifier(heading: Heading) -> Json:
-    """The delivery id as Bundle.identifier: the recipient can discard a repeat by it, and a correction names it."""
-    return {"system": DELIVERY_ID, "value": heading.delivery_id}
+def head_of(bundle: Json, heading: Heading) -> Json:
+    """Give the head of a Bundle: a derived id, what the gate says of the letter (its generic marker of something left out), and an identifier.
+
+    The delivery id is the identifier: the recipient can discard a repeat by it, and a correction names it.
+    """
+    meta = as_object(bundle.get("meta"))
+    identifier = {"system": DELIVERY_ID, "value": heading.delivery_id}
+    bundle_id = derived_uuid(heading.delivery_id, "bundle")
+    return {"resourceType": "Bundle", "id": bundle_id, **({"meta": meta} if meta else {}), "identifier": identifier}
 
 
 def _full_url(entry: Json, resource: Json, delivery_id: str) -> str:

@@ -5,7 +5,7 @@ from typing import Final
 from fhir_profiles.fhir_json import encode
 from fhir_profiles.profiles import claimed
 from fhir_profiles.shapes import Heading, Json, Rendered
-from fhir_profiles.wires.envelope import delivery_identifier, derived_uuid, entries_of
+from fhir_profiles.wires.envelope import entries_of, head_of
 from fhir_profiles.wires.narrative import narrated
 
 CONTENT_TYPE: Final = "application/fhir+json"
@@ -13,12 +13,7 @@ CONTENT_TYPE: Final = "application/fhir+json"
 
 def collection(bundle: Json, heading: Heading) -> Json:
     entries = list(narrated(entries_of(bundle, heading)))
-    shell: Json = {
-        "resourceType": "Bundle",
-        "id": derived_uuid(heading.delivery_id, "bundle"),
-        "identifier": delivery_identifier(heading),
-        "type": "collection",
-    }
+    shell: Json = {**head_of(bundle, heading), "type": "collection"}
     return claimed({**shell, "entry": entries} if entries else shell)
 
 

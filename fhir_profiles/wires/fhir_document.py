@@ -5,7 +5,7 @@ from typing import Final
 from fhir_profiles.fhir_json import encode
 from fhir_profiles.profiles import claimed, handover_document
 from fhir_profiles.shapes import Heading, Json, Rendered
-from fhir_profiles.wires.envelope import delivery_identifier, derived_uuid, entries_of, first_of
+from fhir_profiles.wires.envelope import entries_of, first_of, head_of
 from fhir_profiles.wires.narrative import narrated
 
 CONTENT_TYPE: Final = "application/fhir+json"
@@ -19,8 +19,7 @@ def document(bundle: Json, heading: Heading) -> Json:
         raise ValueError("fhir-document: the letter has no Composition")
     return claimed(
         handover_document.build(
-            bundle_id=derived_uuid(heading.delivery_id, "bundle"),
-            identifier=delivery_identifier(heading),
+            head=head_of(bundle, heading),
             timestamp=heading.time,
             entries=[first, *(entry for entry in entries if entry is not first)],
         )

@@ -10,7 +10,7 @@ from fhir_profiles.elements import kind
 from fhir_profiles.fhir_json import encode
 from fhir_profiles.profiles import claimed, letter_header
 from fhir_profiles.shapes import Heading, Json, Rendered
-from fhir_profiles.wires.envelope import delivery_identifier, derived_uuid, entries_of, first_of, letter_name
+from fhir_profiles.wires.envelope import derived_uuid, entries_of, first_of, head_of, letter_name
 from fhir_profiles.wires.narrative import narrated
 
 CONTENT_TYPE: Final = "application/fhir+json"
@@ -35,9 +35,7 @@ def message(bundle: Json, heading: Heading) -> Json:
     )
     return claimed(
         {
-            "resourceType": "Bundle",
-            "id": derived_uuid(heading.delivery_id, "bundle"),
-            "identifier": delivery_identifier(heading),
+            **head_of(bundle, heading),
             "type": "message",
             "timestamp": heading.time,
             "entry": [{"fullUrl": f"urn:uuid:{header['id']}", "resource": header}, *entries],

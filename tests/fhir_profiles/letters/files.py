@@ -1,0 +1,260 @@
+"""Synthetic files of synthetic people: resources as a file holds them, with internal ids and labels. Keyword builders, one idea each."""
+
+from decimal import Decimal
+from typing import Any
+
+from fhir_profiles import systems
+from fhir_profiles.ids import PATIENT_REFERENCE
+from fhir_profiles.label import label_resource
+from fhir_profiles.shapes import Heading, Json, LetterContext, ReportCell, ReportFigures
+from fhir_profiles.terminology import SUBSTANCE_GROUPS
+
+AS_OF = "2026-01-15T12:00:00+00:00"
+CONTEXT = LetterContext(
+    establishment="LEI",
+    establishment_name="HMP Fellgate",
+    establishment_telephone="0113 496 0000",
+    event="release",
+    occurred="2026-01-15T10:30:00+00:00",
+    focus=("MedicationRequest/methadone",),
+    corrects="0000000000000000000C",
+)
+HEADING = Heading(
+    delivery_id="0123456789ABCDEFGHJK",
+    sender_ods="Y00001",
+    sender_name="HMP Fellgate healthcare",
+    sender_endpoint="https://gateway.example/fhir",
+    destination_name="Exampleton Recovery",
+    destination_ods="Y00002",
+    destination_endpoint="https://recovery.example/fhir",
+    time="2026-01-15T12:00:01.000000Z",
+)
+METHADONE = {
+    "coding": [{"system": systems.SNOMED, "code": "36120711000001104"}],
+    "text": "Methadone 1mg/ml oral solution",
+}
+
+
+ACTIVE_ALLERGY = {
+    "coding": [{"system": "http://terminology.hl7.org/CodeSystem/allergyintolerance-clinical", "code": "active"}]
+}
+
+
+def patient(**more: Any) -> Json:
+    return {
+        "resourceType": "Patient",
+        "id": "patient",
+        "identifier": [
+            {"system": systems.NHS_NUMBER, "value": "9990000026"},
+            {"system": systems.PRISON_NUMBER, "value": "Z0001AA"},
+        ],
+        "name": [{"use": "official", "family": "Example", "given": ["Alex"]}],
+        "gender": "male",
+        "birthDate": "1985-05-05",
+        "address": [{"use": "home", "line": ["1 Example Street"], "city": "Exampleton", "postalCode": "LS1 1ZZ"}],
+        "generalPractitioner": [
+            {"identifier": {"system": systems.ODS, "value": "Y99001"}, "display": "Example Surgery"}
+        ],
+        **more,
+    }
+
+
+def prescription(
+    resource_id: str = "methadone",
+    *,
+    medicine: Json | str = METHADONE,
+    authored: str | None = "2026-01-02",
+    start: str | None = None,
+    end: str | None = None,
+    status: str = "active",
+    text: str = "40 ml once a day, supervised",
+    **more: Any,
+) -> Json:
+    bounds = {key: value for key, value in (("start", start), ("end", end)) if value is not None}
+    dosage: Json = {"text": text}
+    if bounds:
+        dosage["timing"] = {"repeat": {"boundsPeriod": bounds}}
+    written: Json = {
+        "resourceType": "MedicationRequest",
+        "id": resource_id,
+        "status": status,
+        "intent": "order",
+        "medicationCodeableConcept": {"text": medicine} if isinstance(medicine, str) else medicine,
+        "subject": {"reference": PATIENT_REFERENCE},
+        "dosageInstruction": [dosage],
+        **more,
+    }
+    return {**written, "authoredOn": authored} if authored is not None else written
+
+
+def dose(
+    resource_id: str = "dose",
+    *,
+    given: str = "2026-01-15T08:05:00+00:00",
+    amount: Decimal | None = Decimal("40.00"),
+    supervised: str | None = "supervised",
+    medicine: Json | str = METHADONE,
+    status: str = "completed",
+) -> Json:
+    written: Json = {
+        "resourceType": "MedicationAdministration",
+        "id": resource_id,
+        "status": status,
+        "medicationCodeableConcept": {"text": medicine} if isinstance(medicine, str) else medicine,
+        "subject": {"reference": PATIENT_REFERENCE},
+        "effectiveDateTime": given,
+    }
+    if supervised is not None:
+        written["category"] = {"coding": [{"system": systems.SUPERVISION, "code": supervised}]}
+    if amount is not None:
+        written["dosage"] = {"dose": {"value": amount, "unit": "ml", "system": systems.UCUM, "code": "mL"}}
+    return written
+
+
+def drug_test(
+    resource_id: str = "test",
+    *,
+    group: str = "opiates",
+    result: str = "positive",
+    purpose: str | None = "therapeutic",
+    method: str | None = "screening",
+    taken: str | None = "2026-01-10T09:00:00+00:00",
+    specimen: str | None = None,
+    **more: Any,
+) -> Json:
+    category: list[Json] = [{"coding": [{"system": systems.OBSERVATION_CATEGORY, "code": "laboratory"}]}]
+    if purpose is not None:
+        category.append({"coding": [{"system": systems.TEST_PURPOSE, "code": purpose}]})
+    written: Json = {
+        "resourceType": "Observation",
+        "id": resource_id,
+        "extension": [
+            {"url": systems.ESTABLISHMENT_EXTENSION, "valueIdentifier": {"system": systems.AGENCY, "value": "LEI"}}
+        ],
+        "status": "final",
+        "category": category,
+        "code": {"coding": [{"system": systems.SUBSTANCE_GROUP, "code": group}], "text": group},
+        "subject": {"reference": PATIENT_REFERENCE},
+        "valueCodeableConcept": {"coding": [{"system": systems.TEST_RESULT, "code": result}], "text": result},
+        **more,
+    }
+    if taken is not None:
+        written["effectiveDateTime"] = taken
+    if method is not None:
+        written["method"] = {"coding": [{"system": systems.TEST_METHOD, "code": method}]}
+    if specimen is not None:
+        written["specimen"] = {"reference": specimen}
+    return written
+
+
+def report_of(resource_id: str, *observations: str, purpose: str | None = None) -> Json:
+    category = [{"coding": [{"system": systems.TEST_PURPOSE, "code": purpose}]}] if purpose else []
+    written: Json = {
+        "resourceType": "DiagnosticReport",
+        "id": resource_id,
+        "status": "final",
+        "code": {"text": "Urine drug screen"},
+        "subject": {"reference": PATIENT_REFERENCE},
+        "result": [{"reference": f"Observation/{observation}"} for observation in observations],
+    }
+    return {**written, "category": category} if category else written
+
+
+def care_plan(resource_id: str = "plan", **more: Any) -> Json:
+    return {
+        "resourceType": "CarePlan",
+        "id": resource_id,
+        "status": "active",
+        "intent": "plan",
+        "title": "Substance misuse care plan",
+        "description": "Maintain on methadone; relapse prevention group weekly.",
+        "subject": {"reference": PATIENT_REFERENCE},
+        "period": {"start": "2026-01-02"},
+        **more,
+    }
+
+
+def flag(resource_id: str = "risk", **more: Any) -> Json:
+    return {
+        "resourceType": "Flag",
+        "id": resource_id,
+        "status": "active",
+        "code": {"text": "Risk of self-harm: ACCT open"},
+        "subject": {"reference": PATIENT_REFERENCE},
+        **more,
+    }
+
+
+def simple(resource_type: str, resource_id: str, **more: Any) -> Json:
+    return {"resourceType": resource_type, "id": resource_id, **more}
+
+
+def whole_file() -> list[Json]:
+    """Everything that a handover wants, each once, labelled, with what must stay out beside it."""
+    subject = {"subject": {"reference": PATIENT_REFERENCE}}
+    return [
+        label_resource(resource)
+        for resource in (
+            patient(),
+            prescription(requester={"reference": "Practitioner/prescriber"}, dispenseRequest={"quantity": {"value": Decimal("280.0"), "unit": "ml"}}),
+            prescription("sertraline", medicine="Sertraline 50mg tablets", text="One each morning", authored="2026-01-03"),
+            prescription("old", medicine="Buprenorphine 2mg sublingual tablets", status="stopped", start="2025-12-20", end="2026-01-01"),
+            simple("Practitioner", "prescriber", name=[{"family": "Prescriber"}]),
+            dose("early", given="2026-01-14T08:00:00+00:00"),
+            dose(),
+            drug_test(),
+            drug_test("confirmed", group="methadone", method="confirmatory"),
+            drug_test("mandatory", group="cocaine", purpose="mandatory"),
+            report_of("panel", "test", "confirmed"),
+            report_of("mandatory-panel", "mandatory", purpose="mandatory"),
+            flag(),
+            flag("ended", status="inactive", code={"text": "Ended risk"}),
+            care_plan(),
+            care_plan("old-plan", status="revoked", description="An old plan"),
+            simple("Condition", "condition", code={"text": "Opioid dependence"}, **subject),
+            simple("AllergyIntolerance", "allergy", code={"text": "Penicillin"}, clinicalStatus=ACTIVE_ALLERGY, patient={"reference": PATIENT_REFERENCE}),
+            simple(
+                "Appointment",
+                "appointment",
+                status="booked",
+                start="2026-01-16T10:00:00+00:00",
+                end="2026-01-16T10:30:00+00:00",
+                description="Exampleton Recovery, first appointment",
+                participant=[{"actor": {"reference": PATIENT_REFERENCE}, "status": "accepted"}],
+            ),
+            simple(
+                "Observation",
+                "audit",
+                status="final",
+                category=[{"coding": [{"system": systems.OBSERVATION_CATEGORY, "code": "survey"}]}],
+                code={"text": "AUDIT total score"},
+                valueInteger=12,
+                effectiveDateTime="2026-01-03",
+                **subject,
+            ),
+            simple("Observation", "sodium", status="final", code={"text": "Sodium"}, valueQuantity={"value": Decimal("140.0")}, **subject),
+        )
+    ]  # fmt: skip
+
+
+FIGURES = ReportFigures(
+    establishment="LEI",
+    establishment_name="HMP Fellgate",
+    period="2026-01",
+    cells=tuple(
+        ReportCell(
+            group=group,
+            tested="15" if number < 3 else "not shown",
+            shown="seen (1 to 7)" if number < 3 else "not shown",
+        )
+        for number, group in enumerate(SUBSTANCE_GROUPS)
+    ),
+)
+
+
+def resources_in(bundle: Json) -> list[Json]:
+    return [entry["resource"] for entry in bundle["entry"]]
+
+
+def named(bundle: Json) -> dict[str, Json]:
+    return {f"{resource['resourceType']}/{resource['id']}": resource for resource in resources_in(bundle)}

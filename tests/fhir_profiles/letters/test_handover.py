@@ -1,0 +1,268 @@
+"""The handover: what a care recipient must have is in it, what it must not have is not, and what is missing is named."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from fhir_profiles.compose import LETTERS, compose
+from fhir_profiles.letters.parts.headings import LOCAL_HEADINGS
+from fhir_profiles.shapes import Json
+from tests.fhir_profiles.letters.files import (
+    AS_OF,
+    CONTEXT,
+    METHADONE,
+    care_plan,
+    dose,
+    drug_test,
+    flag,
+    named,
+    patient,
+    prescription,
+    report_of,
+    resources_in,
+    simple,
+    whole_file,
+)
+
+MUST_HAVE = {
+    "the person": "Patient/patient",
+    "the notice": "Communication/notice",
+    "substitute medication": "MedicationRequest/methadone",
+    "substitute medication that ended lately": "MedicationRequest/old",
+    "other medication": "MedicationRequest/sertraline",
+    "the prescriber": "Practitioner/prescriber",
+    "the last dose": "MedicationAdministration/dose",
+    "a drug test": "Observation/test",
+    "a confirmed drug test": "Observation/confirmed",
+    "the report of the drug tests": "DiagnosticReport/panel",
+    "a score": "Observation/audit",
+    "risk": "Flag/risk",
+    "the care plan": "CarePlan/plan",
+    "a condition": "Condition/condition",
+    "an allergy": "AllergyIntolerance/allergy",
+    "an appointment": "Appointment/appointment",
+    "the general practice": "Organization/gp-practice",
+    "the establishment": "Organization/establishment",
+}
+"""What a community treatment provider must have in a handover, adjudicated from specification A 5.8 to 5.10 (R075, R090 to R112)."""
+MUST_NOT_HAVE = {
+    "a mandatory test (R118)": "Observation/mandatory",
+    "the report of a mandatory test": "DiagnosticReport/mandatory-panel",
+    "an ended risk": "Flag/ended",
+    "a revoked plan": "CarePlan/old-plan",
+    "an earlier dose": "MedicationAdministration/early",
+    "a blood test that is no drug test": "Observation/sodium",
+}
+
+
+def handover(*file: Json, **context: Any) -> tuple[dict[str, Json], tuple[str, ...]]:
+    composed = compose("handover", file, replace(CONTEXT, **context), AS_OF)
+    return named(composed.bundle), composed.missing
+
+
+def sections(composition: Json) -> dict[str, Json]:
+    return {section["title"]: section for section in composition["section"]}
+
+
+def said(bundle: dict[str, Json]) -> str:
+    return " ".join(payload["contentString"] for payload in bundle["Communication/notice"]["payload"])
+
+
+@pytest.mark.parametrize("name", MUST_HAVE.values(), ids=MUST_HAVE)
+def test_it_has_what_the_provider_must_have(name: str) -> None:
+    bundle, missing = handover(*whole_file())
+    assert name in bundle
+    assert missing == ()
+
+
+@pytest.mark.parametrize("name", MUST_NOT_HAVE.values(), ids=MUST_NOT_HAVE)
+def test_it_has_nothing_else(name: str) -> None:
+    bundle, _missing = handover(*whole_file())
+    assert name not in bundle
+    assert set(bundle) == {*MUST_HAVE.values(), "Composition/handover"}
+
+
+def test_what_it_takes_from_the_file_is_unchanged() -> None:
+    file = {f"{resource['resourceType']}/{resource['id']}": resource for resource in whole_file()}
+    bundle, _missing = handover(*file.values())
+    for name, resource in bundle.items():
+        if name in file and name != "Observation/test":
+            assert resource == file[name]
+
+
+def test_the_composition_comes_first_and_every_section_has_entries_or_a_reason() -> None:
+    composed = compose("handover", whole_file(), CONTEXT, AS_OF)
+    first = resources_in(composed.bundle)[0]
+    assert first["resourceType"] == "Composition"
+    for section in first["section"]:
+        assert ("entry" in section) != ("emptyReason" in section)
+
+
+def test_risk_and_medicines_come_before_everything_else() -> None:
+    bundle, _missing = handover(*whole_file())
+    titles = list(sections(bundle["Composition/handover"]))
+    assert titles[:4] == ["Handover details", "Risk", "Substitute medication", "Last dose given"]
+
+
+@pytest.mark.parametrize(
+    ("name", "drop"),
+    [
+        ("name", lambda r: r.pop("name", None)),
+        ("nhs-number", lambda r: r.pop("identifier", None)),
+        ("date-of-birth", lambda r: r.pop("birthDate", None)),
+        ("release-address", lambda r: r.pop("address", None)),
+        ("general-practice", lambda r: r.pop("generalPractitioner", None)),
+        ("risk", "Flag/risk"),
+        ("substitute-medication", "MedicationRequest/methadone"),
+        ("last-dose", ("MedicationAdministration/dose", "MedicationAdministration/early")),
+        ("test-results", ("Observation/test", "Observation/confirmed")),
+        ("allergies", "AllergyIntolerance/allergy"),
+        ("conditions", "Condition/condition"),
+        ("care-plan", "CarePlan/plan"),
+        ("appointment", "Appointment/appointment"),
+    ],
+)
+def test_a_missing_fact_is_named_and_nothing_is_invented(
+    name: str, drop: str | tuple[str, ...] | Callable[[Json], Any]
+) -> None:
+    out = drop if isinstance(drop, tuple) else (drop,)
+    file = [r for r in whole_file() if f"{r['resourceType']}/{r['id']}" not in out]
+    if callable(drop):
+        for resource in file:
+            if resource["resourceType"] == "Patient":
+                drop(resource)
+    bundle, missing = handover(*file)
+    assert missing == (name,)
+    told = sections(bundle["Composition/handover"])["Missing: what this letter should hold and the file does not"]
+    (part,) = told["section"]
+    assert part["code"]["coding"] == [{"system": LOCAL_HEADINGS, "code": f"missing-{name}"}]
+    assert part["emptyReason"]["text"].endswith(".")
+
+
+def test_the_table_above_covers_every_required_fact() -> None:
+    parametrized = {row[0] for row in test_a_missing_fact_is_named_and_nothing_is_invented.pytestmark[0].args[1]}  # type: ignore[attr-defined]  # set by pytest
+    other = {"contact", "last-dose-amount", "last-dose-supervision"}
+    assert {fact.name for fact in LETTERS["handover"].required} == parametrized | other
+
+
+def test_contact_amount_and_supervision_are_named_when_missing() -> None:
+    file = [r for r in whole_file() if r["resourceType"] != "MedicationAdministration"]
+    _bundle, missing = handover(*file, dose(amount=None, supervised=None), establishment_telephone="")
+    assert missing == ("contact", "last-dose-amount", "last-dose-supervision")
+
+
+def test_no_last_dose_is_asked_of_a_person_without_substitute_treatment() -> None:
+    _bundle, missing = handover(patient(), prescription(medicine="Sertraline 50mg tablets"))
+    assert "last-dose" not in missing
+    assert "substitute-medication" in missing
+
+
+def test_a_provisional_release_is_marked() -> None:
+    bundle, _missing = handover(*whole_file(), provisional=True)
+    assert bundle["Composition/handover"]["status"] == "preliminary"
+    assert bundle["Composition/handover"]["title"].endswith("(provisional)")
+    assert "Provisional" in said(bundle)
+    certain, _missing = handover(*whole_file())
+    assert certain["Composition/handover"]["status"] == "final"
+    assert "rovisional" not in said(certain) + certain["Composition/handover"]["title"]
+
+
+def test_it_says_how_many_earlier_messages_it_does_not_contain() -> None:
+    assert "Earlier messages that it does not contain: 2." in said(handover(*whole_file(), not_contained=2)[0])
+    assert "No earlier message" in said(handover(*whole_file())[0])
+
+
+@pytest.mark.parametrize(("method", "presumptive"), [("screening", True), (None, True), ("confirmatory", False)])
+def test_a_result_that_is_not_confirmatory_is_called_presumptive(method: str | None, presumptive: bool) -> None:
+    bundle, _missing = handover(patient(), drug_test(method=method, note=[{"text": "as sent"}]))
+    notes = [note["text"] for note in bundle["Observation/test"]["note"]]
+    assert any("Presumptive" in note for note in notes) is presumptive
+    assert notes[-1] == "as sent"
+
+
+@pytest.mark.parametrize(
+    "tests",
+    [
+        [drug_test(purpose="mandatory")],
+        [drug_test(purpose=None), report_of("panel", "test", purpose="mandatory")],
+        [drug_test(purpose="therapeutic"), report_of("panel", "test", purpose="mandatory")],
+        [
+            drug_test("parent", purpose="mandatory", hasMember=[{"reference": "Observation/test"}]),
+            drug_test(purpose=None),
+        ],
+    ],
+    ids=["by itself", "by its report", "against its report", "as a member"],
+)
+def test_a_mandatory_test_is_in_no_clinical_letter(tests: list[Json]) -> None:
+    for letter in ("handover", "prescription-copy", "correction"):
+        composed = compose(letter, [patient(), prescription(), *tests], CONTEXT, AS_OF)
+        assert "Observation" not in str(composed.bundle)
+        assert "DiagnosticReport" not in str(composed.bundle)
+        assert "mandatory" not in str(composed.bundle).lower()
+
+
+def test_a_therapeutic_test_of_the_same_day_stays() -> None:
+    bundle, _missing = handover(
+        patient(), drug_test(), drug_test("mdt", purpose="mandatory"), report_of("panel", "mdt")
+    )
+    assert "Observation/test" in bundle
+    assert not {"Observation/mdt", "DiagnosticReport/panel"} & set(bundle)
+
+
+def test_there_is_one_care_plan_the_latest_active_of_substance_misuse() -> None:
+    plans = [
+        care_plan("older", period={"start": "2025-12-01"}),
+        care_plan("latest", period={"start": "2026-01-10"}),
+        care_plan("other", title="Diabetes plan", period={"start": "2026-01-14"}),
+        care_plan("held", status="on-hold", period={"start": "2026-01-15"}),
+    ]
+    bundle, _missing = handover(patient(), *plans)
+    assert [name for name in bundle if name.startswith("CarePlan/")] == ["CarePlan/latest"]
+
+
+def test_every_risk_flag_that_is_not_ended_is_there() -> None:
+    flags = [flag("a"), flag("b", status=None), flag("c", status="inactive"), flag("d", status="entered-in-error")]
+    bundle, _missing = handover(patient(), *flags)
+    assert {name for name in bundle if name.startswith("Flag/")} == {"Flag/a", "Flag/b"}
+
+
+def test_what_was_entered_in_error_is_nowhere() -> None:
+    wrong = {"verificationStatus": {"coding": [{"code": "entered-in-error"}]}}
+    bundle, _missing = handover(
+        patient(), simple("Condition", "wrong", **wrong), prescription(status="entered-in-error")
+    )
+    assert not {"Condition/wrong", "MedicationRequest/methadone"} & set(bundle)
+
+
+def test_a_product_that_is_referred_to_comes_along_and_a_reference_outwards_goes() -> None:
+    request = prescription(
+        medicationReference={"reference": "Medication/product"}, encounter={"reference": "Encounter/stay"}
+    )
+    del request["medicationCodeableConcept"]
+    bundle, _missing = handover(patient(), request, simple("Medication", "product", code=METHADONE))
+    assert "Medication/product" in bundle
+    assert "encounter" not in bundle["MedicationRequest/methadone"]
+    assert bundle["MedicationRequest/methadone"]["medicationReference"] == {"reference": "Medication/product"}
+
+
+def test_what_is_sensitive_and_what_the_letter_adds_is_labelled() -> None:
+    bundle, _missing = handover(*whole_file())
+    labels = {name: {c["code"] for c in r.get("meta", {}).get("security", ())} for name, r in bundle.items()}
+    for name in (
+        "Composition/handover",
+        "Communication/notice",
+        "MedicationRequest/methadone",
+        "Observation/test",
+        "CarePlan/plan",
+    ):
+        assert {"R", "SUD"} <= labels[name]
+    for name in ("Patient/patient", "Organization/establishment", "Organization/gp-practice"):
+        assert labels[name] == {"N"}
+
+
+def test_the_file_is_not_changed_by_writing_a_letter() -> None:
+    file = whole_file()
+    compose("handover", file, CONTEXT, AS_OF)
+    assert file == whole_file()

@@ -1,0 +1,191 @@
+"""The prescription copy, the correction and the report: what each holds, and what it must never hold."""
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from fhir_profiles import systems
+from fhir_profiles.compose import compose, compose_report
+from fhir_profiles.profiles.prescription_copy import MARK
+from fhir_profiles.shapes import Json, ReportFigures
+from fhir_profiles.terminology import SUBSTANCE_GROUPS
+from tests.fhir_profiles.letters.files import (
+    AS_OF,
+    CONTEXT,
+    FIGURES,
+    METHADONE,
+    dose,
+    named,
+    patient,
+    prescription,
+    resources_in,
+    whole_file,
+)
+
+COPY_MUST_HAVE = {
+    "the mark": "Communication/notice",
+    "the person": "Patient/patient",
+    "the prescription": "MedicationRequest/methadone",
+    "the last dose of it": "MedicationAdministration/dose",
+    "the prescriber": "Practitioner/prescriber",
+    "whom to ask": "Organization/establishment",
+}
+
+
+def copy_of(*file: Json, **context: Any) -> tuple[dict[str, Json], tuple[str, ...]]:
+    composed = compose("prescription-copy", file, replace(CONTEXT, **context), AS_OF)
+    return named(composed.bundle), composed.missing
+
+
+def sentences(bundle: dict[str, Json]) -> list[str]:
+    return [payload["contentString"] for payload in bundle["Communication/notice"]["payload"]]
+
+
+def test_a_copy_has_what_the_pharmacy_must_have_and_nothing_else() -> None:
+    bundle, missing = copy_of(*whole_file())
+    assert set(bundle) == set(COPY_MUST_HAVE.values())
+    assert missing == ()
+
+
+def test_the_mark_is_in_the_notice_and_in_every_prescription() -> None:
+    bundle, _missing = copy_of(*whole_file(), focus=("MedicationRequest/methadone", "MedicationRequest/sertraline"))
+    assert sentences(bundle)[0] == MARK
+    requests = [resource for name, resource in bundle.items() if name.startswith("MedicationRequest/")]
+    assert len(requests) == 2
+    assert [request["note"][0]["text"] for request in requests] == [MARK, MARK]
+
+
+def test_dose_quantity_dates_and_status_are_unchanged_in_a_copy() -> None:
+    before = {f"{r['resourceType']}/{r['id']}": r for r in whole_file()}["MedicationRequest/methadone"]
+    after = copy_of(*whole_file())[0]["MedicationRequest/methadone"]
+    for member in (
+        "status",
+        "intent",
+        "medicationCodeableConcept",
+        "authoredOn",
+        "dosageInstruction",
+        "dispenseRequest",
+    ):
+        assert after[member] == before[member]
+    assert str(after["dispenseRequest"]["quantity"]["value"]) == "280.0"
+
+
+def test_why_it_was_prescribed_does_not_go_to_the_pharmacy() -> None:
+    request = prescription(reasonCode=[{"text": "Opioid dependence"}], supportingInformation=[{"display": "test"}])
+    bundle, _missing = copy_of(patient(), request)
+    assert "Opioid dependence" not in str(bundle)
+    assert "supportingInformation" not in bundle["MedicationRequest/methadone"]
+
+
+def test_what_a_substitution_says_is_kept_and_silence_is_no() -> None:
+    assert copy_of(patient(), prescription())[0]["MedicationRequest/methadone"]["substitution"] == {
+        "allowedBoolean": False
+    }
+    said = prescription(substitution={"allowedBoolean": True})
+    assert copy_of(patient(), said)[0]["MedicationRequest/methadone"]["substitution"] == {"allowedBoolean": True}
+
+
+def test_an_inpatient_prescription_and_one_that_is_not_the_cause_are_not_copied() -> None:
+    inpatient = prescription(
+        category=[{"coding": [{"system": systems.MEDICATION_REQUEST_CATEGORY, "code": "inpatient"}]}]
+    )
+    bundle, missing = copy_of(patient(), inpatient, prescription("other"))
+    assert not [name for name in bundle if name.startswith("MedicationRequest/")]
+    assert "prescription" in missing
+
+
+def test_a_stopped_prescription_is_copied_as_stopped() -> None:
+    bundle, _missing = copy_of(patient(), prescription(status="stopped"))
+    assert bundle["MedicationRequest/methadone"]["status"] == "stopped"
+
+
+def test_the_last_dose_is_of_what_was_prescribed() -> None:
+    other = dose("other", given="2026-01-15T11:00:00+00:00", medicine="Sertraline 50mg tablets")
+    bundle, _missing = copy_of(patient(), prescription(), dose(), other)
+    assert "MedicationAdministration/dose" in bundle
+    assert "MedicationAdministration/other" not in bundle
+
+
+def test_what_a_copy_lacks_is_named() -> None:
+    bare = prescription(medicine=METHADONE, text="")
+    bundle, missing = copy_of({"resourceType": "Patient", "id": "patient"}, bare, establishment_telephone="")
+    assert missing == (
+        "name",
+        "nhs-number",
+        "date-of-birth",
+        "contact",
+        "dosage",
+        "quantity",
+        "prescriber",
+        "last-dose",
+    )
+    assert len([sentence for sentence in sentences(bundle) if sentence.startswith("Not in this copy")]) == len(missing)
+
+
+def test_a_correction_names_the_letter_and_holds_nothing_clinical() -> None:
+    composed = compose("correction", whole_file(), CONTEXT, AS_OF)
+    bundle = named(composed.bundle)
+    assert set(bundle) == {"Communication/notice", "Patient/patient", "Organization/establishment"}
+    assert composed.missing == ()
+    assert CONTEXT.corrects in " ".join(sentences(bundle))
+    assert bundle["Communication/notice"]["about"] == [
+        {"identifier": {"system": "https://throughgate.example/id/delivery", "value": CONTEXT.corrects}}
+    ]
+    assert set(bundle["Patient/patient"]) == {"resourceType", "id", "meta", "identifier", "name", "gender", "birthDate"}
+    clinical = ("methadone", "self-harm", "opioid", "opiates", "penicillin", "sertraline", "prescri")
+    text = json.dumps(composed.bundle, default=str).lower().replace("booked, prescribed or supplied", "")
+    assert [word for word in clinical if word in text] == []
+
+
+def test_a_correction_says_that_the_person_is_in_custody_and_what_to_do() -> None:
+    said = " ".join(sentences(named(compose("correction", whole_file(), CONTEXT, AS_OF).bundle)))
+    for words in ("withdrawn", "in custody", "Do not act further", "a new handover follows"):
+        assert words in said
+
+
+def test_a_correction_without_its_letter_says_so() -> None:
+    composed = compose("correction", whole_file(), replace(CONTEXT, corrects=None), AS_OF)
+    assert composed.missing == ("corrected-letter",)
+    assert "about" not in named(composed.bundle)["Communication/notice"]
+
+
+def test_the_report_is_words_and_no_person() -> None:
+    composed = compose_report(FIGURES)
+    measure, establishment = resources_in(composed.bundle)
+    assert composed.missing == ()
+    assert measure["resourceType"] == "MeasureReport"
+    assert [group["code"]["coding"][0]["code"] for group in measure["group"]] == list(SUBSTANCE_GROUPS)
+    texts = [[s["stratum"][0]["value"]["text"] for s in group["stratifier"]] for group in measure["group"]]
+    assert texts == [[cell.tested, cell.shown] for cell in FIGURES.cells]
+    assert measure["period"] == {"start": "2026-01", "end": "2026-01"}
+    assert not {"date", "subject", "evaluatedResource"} & set(measure)
+    assert "Patient" not in str(composed.bundle)
+    assert establishment["name"] == "HMP Fellgate"
+
+
+def test_a_report_without_every_group_says_which() -> None:
+    short = replace(FIGURES, cells=FIGURES.cells[1:-1])
+    assert compose_report(short).missing == (SUBSTANCE_GROUPS[0], SUBSTANCE_GROUPS[-1])
+
+
+@pytest.mark.parametrize("period", ["2026", "2026-13", "2026-01-15", "2026-01-15T10:00:00Z", ""])
+def test_a_finer_or_other_period_is_refused(period: str) -> None:
+    with pytest.raises(ValueError, match="calendar month"):
+        compose_report(replace(FIGURES, period=period))
+
+
+def test_the_report_is_never_written_from_a_file() -> None:
+    with pytest.raises(ValueError, match="never made from one person's file"):
+        compose("report", whole_file(), CONTEXT, AS_OF)
+
+
+def test_an_unknown_letter_is_an_error_of_the_caller() -> None:
+    with pytest.raises(ValueError, match="no letter named postcard"):
+        compose("postcard", [], CONTEXT, AS_OF)
+
+
+def test_figures_are_only_words() -> None:
+    assert {type(value) for cell in FIGURES.cells for value in (cell.group, cell.tested, cell.shown)} == {str}
+    assert set(ReportFigures.__dataclass_fields__) == {"establishment", "establishment_name", "period", "cells"}

@@ -1,0 +1,124 @@
+"""Every letter through its shipped agreement: what its recipient must have survives minimisation, and the claims still hold."""
+
+import re
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from consent.agreement_file import read_agreement
+from consent.decide import decide
+from consent.minimise import minimise
+from consent.shapes import Facts, Naming, Party, Request
+from fhir_profiles.compose import LETTERS, compose, compose_report
+from fhir_profiles.fhir_json import decode, encode
+from fhir_profiles.profiles import PROFILES
+from fhir_profiles.render import render
+from fhir_profiles.shapes import Json, Severity
+from fhir_profiles.validate import validate
+from tests.fhir_profiles.letters.files import AS_OF, CONTEXT, FIGURES, HEADING, resources_in, whole_file
+
+AGREEMENTS = Path(__file__).resolve().parents[3] / "consent" / "agreements"
+NAMING = Naming(id_key=bytes(range(32)))
+
+
+@cache
+def released(name: str, *, marked: bool = False) -> Json:
+    agreement = read_agreement((AGREEMENTS / f"{name}.toml").read_text("utf-8"), name)
+    bundle = compose_report(FIGURES).bundle if name == "report" else compose(name, whole_file(), CONTEXT, AS_OF).bundle
+    request = Request(
+        recipient=Party(identifiers=(), recipient_class=agreement.recipient_class),
+        purpose=agreement.purpose,
+        action=agreement.action,
+        letter=name,
+        as_of=AS_OF,
+    )
+    decision = decide(request, Facts(resources=tuple(resources_in(bundle)), consents=()), agreement)
+    minimised = minimise(bundle, replace(decision, withheld_marker=marked), NAMING)
+    return decode(render(minimised.bundle, LETTERS[name].default_wire, HEADING).body)
+
+
+NEEDED = {
+    "handover": (
+        "9990000026", "Example", "1985-05-05", "LS1 1ZZ", "Y99001", "Example Surgery",
+        "Methadone 1mg/ml oral solution", "36120711000001104", "40 ml once a day, supervised", "280.0", "Prescriber",
+        '"value":40.00', "2026-01-15T08:05:00+00:00", '"code":"supervised"', "Sertraline 50mg tablets", "One each morning",
+        "Buprenorphine 2mg sublingual tablets", '"end":"2026-01-01"', '"code":"screening"', '"code":"confirmatory"', '"code":"therapeutic"',
+        "Presumptive: this is not a confirmatory result.", "Urine drug screen", "AUDIT total score", '"valueInteger":12',
+        "Risk of self-harm: ACCT open", "Maintain on methadone; relapse prevention group weekly.", "Opioid dependence", "Penicillin",
+        "2026-01-16T10:00:00+00:00", "Exampleton Recovery, first appointment", "HMP Fellgate", "0113 496 0000", "2026-01-15T10:30:00+00:00",
+        "No earlier message about this person waits outside it.",
+    ),
+    "prescription-copy": (
+        "Information only: not a prescription, not authority to supply.", "9990000026", "Example", "1985-05-05", "LS1 1ZZ",
+        "Methadone 1mg/ml oral solution", "36120711000001104", "40 ml once a day, supervised", "280.0", "Prescriber", "2026-01-02",
+        '"value":40.00', "2026-01-15T08:05:00+00:00", '"code":"supervised"', "HMP Fellgate", "0113 496 0000",
+    ),
+    "correction": (
+        "0000000000000000000C", "is withdrawn", "in custody", "9990000026", "Example", "1985-05-05", "HMP Fellgate", "0113 496 0000",
+    ),
+    "report": ("HMP Fellgate", '"code":"synthetic-cannabinoids"', "seen (1 to 7)", "not shown", '"start":"2026-01"'),
+}  # fmt: skip
+"""The values that each recipient must find in its letter (adjudicated from specification A 5.8 to 5.13)."""
+KEPT_BACK = {
+    "handover": ("Z0001AA", "cocaine", "Ended risk", "An old plan", "Sodium"),
+    "prescription-copy": (
+        "Z0001AA",
+        "opiates",
+        "self-harm",
+        "Sertraline",
+        "Opioid dependence",
+        "Penicillin",
+        "Exampleton Recovery, first",
+    ),
+    "correction": ("Z0001AA", "ethadone", "opiates", "self-harm", "LS1 1ZZ", "Y99001"),
+    "report": ("9990000026", "Z0001AA", "Patient", "Example", "2026-01-"),
+}
+
+
+@pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in NEEDED.items() for value in values])
+def test_what_the_recipient_must_have_is_in_its_letter(name: str, value: str) -> None:
+    assert value in encode(released(name)).decode()
+
+
+@pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in KEPT_BACK.items() for value in values])
+def test_what_it_must_not_have_is_not(name: str, value: str) -> None:
+    text = (
+        re.sub("Exampleton Recovery", "", encode(released(name)).decode())
+        if name == "report"
+        else encode(released(name)).decode()
+    )
+    assert value not in text
+
+
+@pytest.mark.parametrize("name", NEEDED)
+def test_no_internal_id_is_left_and_everything_resolves(name: str) -> None:
+    bundle = released(name)
+    for entry in bundle["entry"]:
+        assert entry["fullUrl"] == f"urn:uuid:{entry['resource']['id']}"
+    assert not re.search(
+        r"(patient|notice|establishment|methadone|handover|report)\"",
+        " ".join(e["resource"]["id"] + '"' for e in bundle["entry"]),
+    )
+    assert [issue for issue in validate(bundle) if issue.severity in {Severity.ERROR, Severity.FATAL}] == []
+
+
+def test_the_promised_profiles_are_claimed_after_minimisation() -> None:
+    claims = {
+        url.rpartition("/")[2]
+        for name in NEEDED
+        for resource in (released(name), *resources_in(released(name)))
+        for url in resource.get("meta", {}).get("profile", ())
+    }
+    assert claims == {profile.name for profile in PROFILES.values()}
+
+
+def test_the_generic_marker_of_the_gate_survives_rendering() -> None:
+    bundle = released("handover", marked=True)
+    assert bundle["meta"]["security"] == [
+        {"system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue", "code": "REDACTED"}
+    ]
+    assert "Items excluded due to confidentiality" in bundle["entry"][0]["resource"]["section"][-1]["text"]["div"]
+    for url in bundle["meta"]["profile"]:
+        assert PROFILES[url].check(bundle) == ()

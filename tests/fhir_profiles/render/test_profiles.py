@@ -1,0 +1,137 @@
+"""Profiles: every golden bundle keeps what it claims, and each profile finds the fault that it is there to find."""
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from fhir_profiles.compose import compose, compose_report
+from fhir_profiles.fhir_json import decode
+from fhir_profiles.profiles import PROFILES
+from fhir_profiles.render import render
+from fhir_profiles.shapes import Json
+from tests.fhir_profiles.letters.files import AS_OF, CONTEXT, FIGURES, HEADING, whole_file
+
+BY_NAME = {profile.name: profile for profile in PROFILES.values()}
+
+
+def _document() -> Json:
+    return decode(render(compose("handover", whole_file(), CONTEXT, AS_OF).bundle, "fhir-document", HEADING).body)
+
+
+def _message() -> Json:
+    return decode(
+        render(compose("prescription-copy", whole_file(), CONTEXT, AS_OF).bundle, "fhir-message", HEADING).body
+    )
+
+
+def _report() -> Json:
+    return decode(render(compose_report(FIGURES).bundle, "fhir-collection", HEADING).body)
+
+
+def _first(bundle: Json, resource_type: str) -> Json:
+    return next(e["resource"] for e in bundle["entry"] if e["resource"]["resourceType"] == resource_type)
+
+
+GOOD: dict[str, Callable[[], Json]] = {
+    "handover-document": _document,
+    "handover-composition": lambda: _first(_document(), "Composition"),
+    "prescription-copy": lambda: _first(_message(), "MedicationRequest"),
+    "notice": lambda: _first(_message(), "Communication"),
+    "letter-header": lambda: _first(_message(), "MessageHeader"),
+    "security-report": lambda: _first(_report(), "MeasureReport"),
+}
+
+
+def test_every_profile_has_a_good_example() -> None:
+    assert set(GOOD) == set(BY_NAME)
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_a_golden_resource_keeps_and_claims_its_profile(name: str) -> None:
+    resource = GOOD[name]()
+    assert BY_NAME[name].check(resource) == ()
+    assert BY_NAME[name].url in resource["meta"]["profile"]
+
+
+def test_everything_that_is_claimed_is_kept() -> None:
+    for bundle in (_document(), _message(), _report()):
+        for resource in (bundle, *(entry["resource"] for entry in bundle["entry"])):
+            for url in resource.get("meta", {}).get("profile", ()):
+                assert PROFILES[url].check(resource) == ()
+
+
+def _drop(*path: Any) -> Callable[[Json], None]:
+    def change(resource: Json) -> None:
+        at: Any = resource
+        for step in path[:-1]:
+            at = at[step]
+        del at[path[-1]]
+
+    return change
+
+
+def _set(value: Any, *path: Any) -> Callable[[Json], None]:
+    def change(resource: Json) -> None:
+        at: Any = resource
+        for step in path[:-1]:
+            at = at[step]
+        at[path[-1]] = value
+
+    return change
+
+
+SABOTAGE: list[tuple[str, str, Callable[[Json], None]]] = [
+    ("handover-document", "another type", _set("collection", "type")),
+    ("handover-document", "no identifier", _drop("identifier")),
+    ("handover-document", "another identifier", _set("urn:x", "identifier", "system")),
+    ("handover-document", "no time", _drop("timestamp")),
+    ("handover-document", "no Composition first", _drop("entry", 0)),
+    ("handover-document", "a reference outwards", _drop("entry", 1)),
+    ("handover-document", "no fullUrl", _drop("entry", 1, "fullUrl")),
+    ("handover-document", "another resource", _set("Basic", "resourceType")),
+    ("handover-composition", "no risk", lambda r: r["section"].pop(1)),
+    ("handover-composition", "a section without text", _drop("section", 0, "text")),
+    ("handover-composition", "no subject", _drop("subject")),
+    ("handover-composition", "another letter", _set("correction", "type", "coding", 0, "code")),
+    ("handover-composition", "a section with nothing", _drop("section", 1, "entry")),
+    ("prescription-copy", "no mark", _set("Take it", "note", 0, "text")),
+    ("prescription-copy", "no note", _drop("note")),
+    ("prescription-copy", "the number of an order", _set([{"system": "https://fhir.nhs.uk/Id/prescription-order-item-number"}], "identifier")),
+    ("prescription-copy", "a reason", _set([{"text": "why"}], "reasonCode")),
+    ("prescription-copy", "no substitution", _drop("substitution")),
+    ("notice", "no kind of letter", _set("urn:x", "category", 0, "coding", 0, "system")),
+    ("notice", "nothing said", _drop("payload", 0, "contentString")),
+    ("notice", "no priority", _drop("priority")),
+    ("letter-header", "an event of electronic prescribing", _set("https://fhir.nhs.uk/CodeSystem/message-event", "eventCoding", "system")),
+    ("letter-header", "no destination", _drop("destination")),
+    ("security-report", "a group is missing", lambda r: r["group"].pop()),
+    ("security-report", "another order", lambda r: r["group"].reverse()),
+    ("security-report", "a count", _set([{"count": 3}], "group", 0, "population")),
+    ("security-report", "a score", _set({"value": 3}, "group", 0, "measureScore")),
+    ("security-report", "a person", _set({"reference": "Patient/patient"}, "subject")),
+    ("security-report", "a finer time", _set({"start": "2026-01-15", "end": "2026-01-15"}, "period")),
+    ("security-report", "a date", _set("2026-02-08", "date")),
+    ("security-report", "an individual report", _set("individual", "type")),
+    ("security-report", "one text only", lambda r: r["group"][0]["stratifier"].pop()),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "fault", "change"), SABOTAGE, ids=[f"{row[0]}: {row[1]}" for row in SABOTAGE])
+def test_a_profile_finds(name: str, fault: str, change: Callable[[Json], None]) -> None:
+    resource = copy.deepcopy(GOOD[name]())
+    change(resource)
+    issues = BY_NAME[name].check(resource)
+    assert issues
+    assert all(issue.path and issue.text for issue in issues)
+
+
+def test_a_resource_that_keeps_no_profile_claims_none() -> None:
+    bundle = compose("prescription-copy", whole_file(), CONTEXT, AS_OF).bundle
+    for entry in bundle["entry"]:
+        if entry["resource"]["resourceType"] == "MedicationRequest":
+            entry["resource"]["note"] = []
+            entry["resource"]["meta"]["profile"] = ["urn:somebody-else"]
+    written = decode(render(bundle, "fhir-message", HEADING).body)
+    assert "profile" not in _first(written, "MedicationRequest").get("meta", {})
