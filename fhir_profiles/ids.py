@@ -17,7 +17,7 @@ def stable_id(kind: str, *parts: str) -> str:
 
     `parts` are the sender and its business identifiers (filler or placer number, OBX-1, the sender's own FHIR id).
     """
-    text = "".join(f"{len(part)}:{part}" for part in (kind, *parts))
+    text = "".join([f"{len(part)}:{part}" for part in (kind, *parts)])
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 

@@ -9,8 +9,8 @@ from functools import lru_cache
 from typing import Final
 
 from fhir_profiles import systems
-from fhir_profiles.mappings.field_ledger import Row, went_to
-from fhir_profiles.shapes import Fate, Json
+from fhir_profiles.mappings.field_ledger import Mark, Row, went_to
+from fhir_profiles.shapes import Json
 from fhir_profiles.terminology import lookup
 
 _SYSTEMS: Final = {
@@ -79,7 +79,7 @@ def coding(system: str | None, value: str, display: str = "") -> Json:
 
 
 @lru_cache(maxsize=256)
-def _concept_marks(to: str) -> tuple[tuple[Fate, str, str], ...]:
+def _concept_marks(to: str) -> tuple[Mark, ...]:
     """Give where each component of a CE or CWE goes; components 7, 8 and after 12 go nowhere."""
     suffixes = ("coding.code", "coding.display", "coding.system")
     return (

@@ -11,30 +11,50 @@ from fhir_profiles.hl7v2 import NULL, Message, Segment, path_of
 from fhir_profiles.shapes import Fate, Field
 
 _Key = tuple[int, int, int, int]
-_Mark = tuple[Fate, str, str]
+_Place = tuple[str, int, int, int, int, int]
+_MAX_ENTRIES: Final = 4_096
 
 NOT_MAPPED: Final = "no mapping for this element; it stays in the original message"
 NULL_REASON: Final = "an explicit null: the element is not carried, and no earlier value is deleted"
 BLANK_REASON: Final = "only blanks"
-_NULL_MARK: Final = (Fate.UNSUPPORTED, "", NULL_REASON)
-_BLANK_MARK: Final = (Fate.RESIDUAL, "", BLANK_REASON)
-_LEFT: Final = (Fate.RESIDUAL, "", NOT_MAPPED)
+
+
+class Mark:
+    """A fate that fields can share. `entries` keeps the entry of every place that had it: entries hold no content, so each is made once."""
+
+    __slots__ = ("entries", "fate", "path", "reason")
+
+    def __init__(self, fate: Fate, path: str, reason: str) -> None:
+        self.fate = fate
+        self.path = path
+        self.reason = reason
+        self.entries: dict[_Place, Field] = {}
+
+    def entry(self, place: _Place) -> Field:
+        """Give the entry of (segment, occurrence, field, repetition, component, subcomponent)."""
+        found = self.entries.get(place)
+        if found is None:
+            if len(self.entries) >= _MAX_ENTRIES:
+                self.entries.clear()
+            found = Field(source=path_of(*place), fate=self.fate, path=self.path, reason=self.reason)
+            self.entries[place] = found
+        return found
 
 
 @lru_cache(maxsize=4_096)
-def went_to(path: str) -> _Mark:
+def went_to(path: str) -> Mark:
     """Make the mark of a value that went to a FHIR path."""
-    return Fate.MAPPED, path, ""
+    return Mark(Fate.MAPPED, path, "")
 
 
-@lru_cache(maxsize=65_536)
-def _entry(  # a cache has no keywords; the one caller is below
-    name: str, occurrence: int, number: int, repetition: int, component: int, subcomponent: int, mark: _Mark
-) -> Field:
-    """Make an entry once: entries hold no content, so the same one serves every message that has the same field."""
-    source = path_of(name, occurrence, number, repetition, component, subcomponent)
-    fate, path, reason = mark
-    return Field(source=source, fate=fate, path=path, reason=reason)
+@lru_cache(maxsize=1_024)
+def _stayed(fate: Fate, reason: str) -> Mark:
+    return Mark(fate, "", reason)
+
+
+_NULL_MARK: Final = _stayed(Fate.UNSUPPORTED, NULL_REASON)
+_BLANK_MARK: Final = _stayed(Fate.RESIDUAL, BLANK_REASON)
+_LEFT: Final = _stayed(Fate.RESIDUAL, NOT_MAPPED)
 
 
 class FieldLedger:
@@ -73,7 +93,7 @@ def _account(entries: list[Field], row: "Row", number: int, raw: str) -> None:
     name, occurrence, delimiters = segment.name, segment.occurrence, segment.delimiters
     if raw.isalnum() or (name == "MSH" and number <= 2):
         mark = marks.get((number, 1, 1, 0)) or marks.get((number, 1, 0, 0)) or marks.get((number, 0, 0, 0)) or left
-        entries.append(_entry(name, occurrence, number, 1, 0, 0, mark))
+        entries.append(mark.entry((name, occurrence, number, 1, 0, 0)))
         return
     repetitions = raw.split(delimiters.repetition) if delimiters.repetition in raw else (raw,)
     for repetition, repeated in enumerate(repetitions, start=1):
@@ -87,18 +107,18 @@ def _account(entries: list[Field], row: "Row", number: int, raw: str) -> None:
             sign = delimiters.subcomponent
             if not sign or sign not in component:
                 place = 0 if single else position
-                entries.append(_entry(name, occurrence, number, repetition, place, 0, _fate(component, whole)))
+                entries.append(_fate(component, whole).entry((name, occurrence, number, repetition, place, 0)))
                 continue
             for subposition, value in enumerate(component.split(sign), start=1):
                 if value:
                     mark = marks.get((number, repetition, position, subposition)) or (
                         above if subposition > 1 and (number, repetition, position, 0) in row.firsts else whole
                     )
-                    fate = _fate(value, mark)
-                    entries.append(_entry(name, occurrence, number, repetition, position, subposition, fate))
+                    where = (name, occurrence, number, repetition, position, subposition)
+                    entries.append(_fate(value, mark).entry(where))
 
 
-def _fate(value: str, mark: _Mark) -> _Mark:
+def _fate(value: str, mark: Mark) -> Mark:
     """Give the mark, unless the value itself says that there is nothing to carry."""
     if value == NULL:
         return _NULL_MARK
@@ -118,9 +138,9 @@ class Row:
         self.segment = segment
         self.fields = segment.fields
         self.message = message
-        self.marks: dict[_Key, _Mark] = {}
+        self.marks: dict[_Key, Mark] = {}
         self.firsts: set[_Key] = set()
-        self.left: _Mark = _LEFT
+        self.left: Mark = _LEFT
 
     def peek(self, number: int, component: int = 1, repetition: int = 1, subcomponent: int = 1) -> str:
         """Read a value without saying anything about its fate: no escapes, blanks cut off; empty when absent or null."""
@@ -156,21 +176,21 @@ class Row:
 
     def residual(self, number: int, component: int = 0, repetition: int = 1, *, reason: str) -> None:
         """Say why a value was read and is not carried as FHIR."""
-        self._set((number, repetition, component, 0), (Fate.RESIDUAL, "", reason))
+        self._set((number, repetition, component, 0), _stayed(Fate.RESIDUAL, reason))
 
     def unsupported(self, number: int, component: int = 1, repetition: int = 1, *, reason: str) -> None:
         """Say that a value cannot be understood; this takes back what an earlier read said of it."""
         for key in [key for key in self.marks if key[:3] == (number, repetition, component)]:
             del self.marks[key]
-        self._set((number, repetition, component, 0), (Fate.UNSUPPORTED, "", reason))
+        self._set((number, repetition, component, 0), _stayed(Fate.UNSUPPORTED, reason))
 
-    def _set(self, key: _Key, mark: _Mark) -> None:
+    def _set(self, key: _Key, mark: Mark) -> None:
         self.marks[key] = mark
         self.firsts.discard(key)
 
     def leave(self, reason: str) -> None:
         """Say why whatever is still unread in this segment stays unmapped."""
-        self.left = (Fate.RESIDUAL, "", reason)
+        self.left = _stayed(Fate.RESIDUAL, reason)
 
     def has(self, number: int) -> bool:
         """Say whether a field has any value at all."""
@@ -197,7 +217,7 @@ class Row:
         first = raw.split(sign, 1)[0] if sign and sign in raw else raw
         return "" if first == NULL else self.message.text(first).strip()
 
-    def mark_first(self, key: _Key, mark: _Mark) -> None:
+    def mark_first(self, key: _Key, mark: Mark) -> None:
         """Note the fate of a component of which the first subcomponent was read."""
         self.marks[key] = mark
         self.firsts.add(key)

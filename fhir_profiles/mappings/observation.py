@@ -92,7 +92,9 @@ def observation(reading: Reading, row: Row, notes: Sequence[str], order: Order) 
         "id": _id(reading, row, order, method or ""),
         "meta": {"profile": [PROFILE]},
         "status": _status(reading, row),
-        "category": [{"coding": [coding(systems.OBSERVATION_CATEGORY, "laboratory", "Laboratory")]}],
+        "category": [
+            {"coding": [{"system": systems.OBSERVATION_CATEGORY, "code": "laboratory", "display": "Laboratory"}]}
+        ],
         "code": code,
         "subject": {"reference": PATIENT_REFERENCE},
     }
@@ -165,18 +167,18 @@ def _drug_test(
     """Add what makes a result a drug test, and give its value."""
     group, method, purpose = about
     code = resource["code"]
-    resource["code"] = {**code, "coding": [*code.get("coding", []), coding(systems.SUBSTANCE_GROUP, group)]}
+    resource["code"] = {**code, "coding": [*code.get("coding", []), {"system": systems.SUBSTANCE_GROUP, "code": group}]}
     if purpose is not None:
-        resource["category"].append({"coding": [coding(systems.TEST_PURPOSE, purpose)]})
+        resource["category"].append({"coding": [{"system": systems.TEST_PURPOSE, "code": purpose}]})
     named = concept(row, 17, to="Observation.method")
     if method is not None:
-        codings = [coding(systems.TEST_METHOD, method), *(named or {}).get("coding", [])]
+        codings = [{"system": systems.TEST_METHOD, "code": method}, *(named or {}).get("coding", [])]
         resource["method"] = {"coding": codings, "text": (named or {}).get("text", method)}
     elif named is not None:
         resource["method"] = named
     said, result = drug_value(found, flags)
     known = _RESULT_FLAGS.get(result)
-    result_coding = coding(systems.TEST_RESULT, result)
+    result_coding = {"system": systems.TEST_RESULT, "code": result}
     flags.append({"coding": [result_coding, coding(systems.INTERPRETATION, *known)] if known else [result_coding]})
     if result == "unknown" and found:
         reading.warn(row.place(5), "this drug test says neither positive nor negative in words that are known")

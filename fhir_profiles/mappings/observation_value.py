@@ -112,6 +112,9 @@ def _date_range(row: Row) -> Json | None:
 
 def _coded(row: Row) -> Json:
     """Read one code or several; several are the codings of one concept only when they are alternatives, so here their texts are joined."""
+    if row.count(5) == 1:
+        single = concept(row, 5, to="Observation.valueCodeableConcept")
+        return {} if single is None else {"valueCodeableConcept": single}
     found = [
         item
         for item in (
@@ -122,8 +125,6 @@ def _coded(row: Row) -> Json:
     ]
     if not found:
         return {}
-    if len(found) == 1:
-        return {"valueCodeableConcept": found[0]}
     codings = [item for each in found for item in each.get("coding", [])]
     texts = "; ".join(each["text"] for each in found)
     return {"valueCodeableConcept": {"coding": codings, "text": texts} if codings else {"text": texts}}
