@@ -7,7 +7,6 @@ whatever bearer it shows.
 import hashlib
 import json
 import re
-import secrets
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
@@ -24,7 +23,6 @@ from gateway.store import Store
 from gateway.store.schema import client, token
 
 MAX_TOKEN_SECONDS: Final = 86_400
-_BEARER_BYTES: Final = 32
 _KIND: Final = re.compile(r"[A-Z]{3}\^(?:[A-Z][0-9]{2}|\*)|fhir-message")
 
 
@@ -128,7 +126,7 @@ def issue_token(parts: RegisterParts, client_name: str, ttl_seconds: int) -> str
     """A new bearer for a client, shown once, with its ledger entry. Raises ClientError for an unknown client or more than a day."""
     if not 0 < ttl_seconds <= MAX_TOKEN_SECONDS:
         raise ClientError(f"a token lasts 1 to {MAX_TOKEN_SECONDS} seconds")
-    bearer = "tg_" + secrets.token_hex(_BEARER_BYTES)
+    bearer = "tg_" + parts.ids.key().hex()
     parts.store.write(lambda c: _insert_token(c, parts, client_name, bearer, ttl_seconds))
     return bearer
 

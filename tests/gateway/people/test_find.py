@@ -1,5 +1,7 @@
 """Whose message: one person, a new one, or nobody. Never a guess, never an identifier in clear."""
 
+import hashlib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -125,8 +127,6 @@ def test_spaces_hyphens_and_case_make_no_other_person(parts: Parts) -> None:
 
 
 def test_no_identifier_and_no_bare_hash_is_kept_anywhere(parts: Parts) -> None:
-    import hashlib  # noqa: PLC0415 - only here
-
     found(parts, nhs(1), prison(1))
     with parts.store.read() as c:
         kept = [row for table in metadata.sorted_tables for row in c.execute(select(table))]

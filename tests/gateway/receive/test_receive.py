@@ -278,7 +278,7 @@ class Failing:
 )
 async def test_a_store_that_fails_is_never_custody(body: bytes, code: str, error: Exception) -> None:
     parts = make_parts()
-    parts.store = Failing(error)  # type: ignore[assignment] - sabotage
+    parts.store = Failing(error)  # type: ignore[assignment] - sabotage of the store
     received = await receive(parts, arrival(body))
     assert codes(received) == (code, "A01-1", "207")
     assert (received.accepted, received.message_id, received.answer.status) == (False, None, 503)

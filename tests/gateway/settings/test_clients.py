@@ -8,6 +8,7 @@ from sqlalchemy import select
 from gateway.clients import ClientError, add_client, authenticate, end_client, find, issue_token
 from gateway.errors import AccessError, Fault
 from gateway.parts import Parts
+from gateway.store import MemoryStore
 from gateway.store.schema import client, ledger_entry, token
 from tests.gateway.receive.line import make_parts
 
@@ -30,8 +31,6 @@ def refused(parts: Parts, bearer: str) -> bool:
 
 
 def test_a_new_store_has_no_client() -> None:
-    from gateway.store import MemoryStore  # noqa: PLC0415 - an empty store, beside the fixture's
-
     with MemoryStore.create().read() as c:
         assert c.execute(select(client)).all() == []
         assert c.execute(select(token)).all() == []
@@ -93,7 +92,7 @@ def test_a_bearer_is_short_lived(parts: Parts, seconds: int) -> None:
 )
 def test_nothing_is_registered_by_leaving_it_out(parts: Parts, asked: dict[str, object], says: str) -> None:
     with pytest.raises(ClientError, match=says):
-        add_client(parts, **asked)  # type: ignore[arg-type] - a table
+        add_client(parts, **asked)  # type: ignore[arg-type] - a table of arguments
 
 
 def test_kinds_are_exact_or_a_whole_type(parts: Parts) -> None:
