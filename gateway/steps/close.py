@@ -10,7 +10,7 @@ from datetime import date, datetime
 from itertools import takewhile
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, delete, func, insert, select
+from sqlalchemy import Connection, Integer, cast, delete, func, insert, select
 
 from consent.disclosure_control import CellCount, ShownCell, close_cells
 from consent.shapes import Agreement
@@ -116,7 +116,10 @@ def count_cells(c: Connection, report: str, establishment: str, period: str) -> 
     )
     people = (
         select(
-            contribution.c.substance_group, contribution.c.token, func.max(contribution.c.positive).label("positive")
+            contribution.c.substance_group,
+            contribution.c.token,
+            # A whole number, not a truth value: the sum over people below would else come back as "true", which counts as one.
+            func.max(cast(contribution.c.positive, Integer)).label("positive"),
         )
         .join(
             oldest,
