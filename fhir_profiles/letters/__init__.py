@@ -9,21 +9,21 @@ from collections.abc import Mapping
 from types import MappingProxyType, ModuleType
 from typing import Final
 
-from fhir_profiles.letters.parts.spec import Letter
+from fhir_profiles.letters.parts.spec import LetterKind
 
 
-def letter_in(module: ModuleType) -> Letter:
+def letter_in(module: ModuleType) -> LetterKind:
     """Give the letter that a module states. Raises TypeError when it states none, ValueError when it has another name."""
     file_name = module.__name__.rpartition(".")[2]
     letter = getattr(module, "LETTER", None)
-    if not isinstance(letter, Letter):
+    if not isinstance(letter, LetterKind):
         raise TypeError(f"letters/{file_name}.py states no LETTER")
     if letter.name != file_name.replace("_", "-"):
         raise ValueError(f"letters/{file_name}.py: the letter is named {letter.name}")
     return letter
 
 
-def _discover() -> Mapping[str, Letter]:
+def _discover() -> Mapping[str, LetterKind]:
     names = sorted(info.name for info in pkgutil.iter_modules(__path__) if not info.ispkg)
     letters = (letter_in(importlib.import_module(f"{__name__}.{name}")) for name in names)
     return MappingProxyType({letter.name: letter for letter in letters})

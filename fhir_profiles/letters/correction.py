@@ -9,7 +9,7 @@ from fhir_profiles.letters.parts.identity import CONTACT, WHO
 from fhir_profiles.letters.parts.labels_of_ours import CONFIDENTIAL
 from fhir_profiles.letters.parts.notice import DELIVERY_ID, establishment, notice
 from fhir_profiles.letters.parts.picture import Picture
-from fhir_profiles.letters.parts.spec import Letter, Missing, RequiredFact
+from fhir_profiles.letters.parts.spec import LetterKind, Missing, RequiredFact
 from fhir_profiles.profiles.notice import letter_concept
 from fhir_profiles.shapes import Event, Json
 
@@ -50,7 +50,7 @@ def write(picture: Picture, missing: Missing) -> tuple[Json, ...]:
     return (note, who(picture.patient), establishment(picture))
 
 
-LETTER: Final = Letter(
+LETTER: Final = LetterKind(
     name="correction",
     title=TITLE,
     events=(Event.RELEASE_CANCELLED,),

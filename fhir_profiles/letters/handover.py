@@ -18,7 +18,7 @@ from fhir_profiles.letters.parts.identity import CONTACT, WHO
 from fhir_profiles.letters.parts.labels_of_ours import RESTRICTED
 from fhir_profiles.letters.parts.notice import ESTABLISHMENT, establishment, notice
 from fhir_profiles.letters.parts.picture import Picture
-from fhir_profiles.letters.parts.spec import Letter, Missing, RequiredFact
+from fhir_profiles.letters.parts.spec import LetterKind, Missing, RequiredFact
 from fhir_profiles.profiles import handover_composition
 from fhir_profiles.profiles.notice import letter_concept
 from fhir_profiles.shapes import Event, Json
@@ -272,7 +272,7 @@ REQUIRED: Final[Missing] = (
     ),
 )
 
-LETTER: Final = Letter(
+LETTER: Final = LetterKind(
     name="handover",
     title=TITLE,
     events=(Event.RELEASE, Event.RELEASE_UNCLEAR),

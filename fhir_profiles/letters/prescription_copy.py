@@ -12,7 +12,7 @@ from fhir_profiles.letters.parts.identity import CONTACT, WHO
 from fhir_profiles.letters.parts.labels_of_ours import CONFIDENTIAL
 from fhir_profiles.letters.parts.notice import establishment, notice
 from fhir_profiles.letters.parts.picture import Picture
-from fhir_profiles.letters.parts.spec import Letter, Missing, RequiredFact
+from fhir_profiles.letters.parts.spec import LetterKind, Missing, RequiredFact
 from fhir_profiles.medicines import contents_of
 from fhir_profiles.profiles import prescription_copy as copy
 from fhir_profiles.profiles.notice import letter_concept
@@ -74,7 +74,7 @@ def _every_quantity(picture: Picture) -> bool:
     )
 
 
-LETTER: Final = Letter(
+LETTER: Final = LetterKind(
     name="prescription-copy",
     title=TITLE,
     events=(Event.PRESCRIPTION,),

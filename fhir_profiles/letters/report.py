@@ -12,7 +12,7 @@ from fhir_profiles import systems
 from fhir_profiles.letters.parts.labels_of_ours import NORMAL
 from fhir_profiles.letters.parts.notice import ESTABLISHMENT
 from fhir_profiles.letters.parts.picture import Picture
-from fhir_profiles.letters.parts.spec import Letter, Missing, RequiredFact
+from fhir_profiles.letters.parts.spec import LetterKind, Missing, RequiredFact
 from fhir_profiles.profiles import security_report
 from fhir_profiles.shapes import Event, Json, ReportFigures
 from fhir_profiles.terminology import SUBSTANCE_GROUPS
@@ -44,7 +44,7 @@ def _refuse(_picture: Picture, _missing: Missing) -> tuple[Json, ...]:
     raise ValueError("the report is written by compose_report: it is never made from one person's file")
 
 
-LETTER: Final = Letter(
+LETTER: Final = LetterKind(
     name="report",
     title=TITLE,
     events=(Event.TEST_RESULT,),

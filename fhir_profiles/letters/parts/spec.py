@@ -21,7 +21,7 @@ Missing = tuple[RequiredFact, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Letter:
+class LetterKind:
     """One kind of letter. `write` gives the resources of its bundle, the first resource first; references are `Type/id`.
 
     `whole_picture`: it passes earlier letters that wait (DESIGN rule 10). `wires`: the wires that can carry it; the first is the default.
