@@ -222,6 +222,7 @@ class Gateway(Parts):
     async def settle(self, timeout_seconds: float = 30) -> None:
         """Sweep until nothing that is unfinished could go on now. TimeoutError when that does not end."""
         async with asyncio.timeout(timeout_seconds):
+            await self.sweep()
             while True:
                 await self._idle()
                 work = await asyncio.to_thread(unfinished.read, self)

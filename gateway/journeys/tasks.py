@@ -52,6 +52,11 @@ TASKS: dict[str, TaskKind] = {
         tell=True,
         text="a letter of care did not go, by the person's recorded dissent: talk to the person and record the outcome",
     ),
+    "withheld-by-rule": TaskKind(
+        role=CLINICAL_LEAD,
+        tell=True,
+        text="a letter of care did not go, and not because of what the person said: see why, and hand over by hand",
+    ),
     "undecidable": TaskKind(
         role=CLINICAL_LEAD,
         tell=True,

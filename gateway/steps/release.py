@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from sqlalchemy import Connection, insert, update
 
 from consent.decide import decide
-from consent.minimise import Released, minimise
+from consent.minimise import NothingLeaves, Released, minimise
 from consent.shapes import (
     Agreement,
     Decision,
@@ -39,6 +39,7 @@ from gateway.store.schema import decision as decision_table
 from gateway.store.schema import delivery
 
 LEAVES = frozenset({Outcome.RELEASE, Outcome.REDUCE})
+SAID_BY_THE_PERSON = frozenset({"dissent", "consent-deny"})
 DIRECTORY = frozenset({"Organization", "Practitioner", "PractitionerRole", "RelatedPerson", "Group", "CareTeam"})
 
 
@@ -136,17 +137,21 @@ def draft_composed(
     """The letter of a decision that was made."""
     delivery_id = question.delivery_id or parts.ids.delivery()
     decision_id = parts.ids.entry()
-    decision, state, reason, tasks = _fate(decision, agreement, recipient)
     id_key = parts.ids.key()
+    heading = _heading(parts, recipient, delivery_id, question.at)
     sealed: Sealed | None = None
     withheld: tuple[Withheld, ...] = ()
-    heading = _heading(parts, recipient, delivery_id, question.at)
     if decision.outcome in LEAVES and recipient is not None:
-        released = minimise(composed.bundle, decision, Naming(id_key=id_key))
-        withheld = released.withheld
-        wire = recipient.letters[agreement.letter]
-        stamp = Stamp(delivery_id=delivery_id, recipient=recipient.id, decision_id=decision_id, wire=wire)
-        sealed = seal(parts.keys, released, heading, stamp)
+        try:
+            released = minimise(composed.bundle, decision, Naming(id_key=id_key))
+        except NothingLeaves:
+            decision = _nothing_leaves(decision, agreement)
+        else:
+            withheld = released.withheld
+            wire = recipient.letters[agreement.letter]
+            stamp = Stamp(delivery_id=delivery_id, recipient=recipient.id, decision_id=decision_id, wire=wire)
+            sealed = seal(parts.keys, released, heading, stamp)
+    decision, state, reason, tasks = _fate(decision, agreement, recipient)
     kept = write_kept(
         decision=decision,
         recipient=recipient.id if recipient else None,
@@ -175,6 +180,13 @@ def draft_composed(
         kept=kept,
         tasks=tasks,
     )
+
+
+def _nothing_leaves(decision: Decision, agreement: Agreement) -> Decision:
+    """Minimising left nothing that may leave, whatever was decided: a person looks where silence can kill."""
+    outcome = Outcome.HOLD if agreement.undecidable == "hold" else Outcome.WITHHOLD
+    reason = Reason(rule="nothing-left", text="nothing of the letter may leave")
+    return replace(decision, outcome=outcome, permitted=(), reasons=(*decision.reasons, reason))
 
 
 def decide_letter(question: Question, bundle: Json) -> Decision:
@@ -212,8 +224,9 @@ def _fate(
     """What becomes of a decided letter, and who has to know."""
     care = agreement.without_consent == "implied"
     if decision.outcome in (Outcome.WITHHOLD, Outcome.COUNTED):
-        tasks = (task_of("withheld-by-consent"),) if care else ()
-        return decision, DeliveryState.WITHHELD, "withheld-by-consent", tasks
+        said = any(reason.rule in SAID_BY_THE_PERSON for reason in decision.reasons)
+        code = "withheld-by-consent" if said else "withheld-by-rule"
+        return decision, DeliveryState.WITHHELD, code, (task_of(code),) if care else ()
     if recipient is None:
         # INVARIANT: none or several recipients is nobody; the letter waits for a person, it never goes to a nearest guess.
         reasons = (

@@ -1,0 +1,182 @@
+"""What the person says later, and what the prison takes back: recall, correction, and the authority to widen."""
+
+from pathlib import Path
+from typing import Any
+
+from gateway import desk
+from tests.builders import METHADONE, adt_a01, adt_a03, adt_a13, consent, fhir_message, medication_request, synthetic_person
+from tests.line import STRANGER, Line, running
+from tests.world import check_world
+
+BOXED = synthetic_person(2, postcode="ZB1 1AA")
+LATER = "2026-01-15T12:30:00+00:00"
+
+
+def word(decision: str, *, message_id: str = "FHIR-word", person: Any = None, **more: Any) -> bytes:
+    """A message with one consent."""
+    resource = consent(resource_id=f"word-{message_id}", at=more.pop("at", LATER), decision=decision, **more)
+    about = {"person": person} if person is not None else {}
+    return fhir_message(resources=[resource], message_id=message_id, event="consent", **about)
+
+
+async def _open(line: Line, delivery_id: str) -> bytes | None:
+    letter = await line.gateway.mailbox_open(line.box_client(), delivery_id)
+    return letter.body if letter is not None else None
+
+
+async def test_a_dissent_recalls_what_waits_in_a_mailbox(tmp_path: Path) -> None:
+    """The letter waits to be collected; the dissent comes; the same request finds nothing, and the clinician is told."""
+    async with running(tmp_path) as line:
+        await line.play(adt_a03(BOXED))
+        (row,) = line.deliveries()
+        assert (row.recipient, row.state) == ("southfell", "waiting")
+        assert [item.id for item in await line.gateway.mailbox_list(line.box_client())] == [row.id]
+        line.clock.advance(hours=1)
+        await line.play(word("deny", person=BOXED))
+        states = [(each.state, each.reason) for each in line.deliveries()]
+        assert states == [("recalled", "consent-moved"), ("withheld", "withheld-by-consent")]
+        assert line.deliveries()[1].supersedes == row.id
+        assert await _open(line, row.id) is None
+        assert not await line.gateway.mailbox_list(line.box_client())
+        assert "withheld-by-consent" in line.told_codes()
+        check_world(line)
+
+
+async def test_a_dissent_recalls_what_waits_for_a_recipient_that_is_down(tmp_path: Path) -> None:
+    """Queued and tried, never received: recalled before the recipient comes back."""
+    async with running(tmp_path) as line:
+        line.neighbours["northfell"].up = False
+        await line.play(adt_a03())
+        assert line.deliveries()[0].state == "queued"
+        await line.play(word("deny", at="2026-01-15T11:59:00+00:00"))
+        line.neighbours["northfell"].up = True
+        line.clock.advance(hours=1)
+        await line.settle()
+        assert [each.state for each in line.deliveries()] == ["recalled", "withheld"]
+        assert not line.neighbours["northfell"].effects
+        check_world(line)
+
+
+async def test_a_consent_that_changes_nothing_leaves_the_letter_as_it_is(tmp_path: Path) -> None:
+    """A permit arrives while the letter waits: asked again, same bytes, same id."""
+    async with running(tmp_path) as line:
+        await line.play(adt_a03(BOXED))
+        (before,) = line.deliveries()
+        await line.play(word("permit", person=BOXED, at="2026-01-15T11:00:00+00:00"))
+        rows = line.deliveries()
+        assert len(rows) in {1, 2}
+        live = rows[-1]
+        assert live.state == "waiting"
+        assert live.consent_version == before.consent_version + 1
+        assert await _open(line, live.id) is not None
+        assert await line.gateway.mailbox_acknowledge(line.box_client(), live.id)
+        check_world(line)
+
+
+async def test_the_door_alone_stops_a_letter_under_an_old_consent(tmp_path: Path) -> None:
+    """Sabotage of everything before it: the consent moves behind the line's back, and the door still asks again."""
+    async with running(tmp_path) as line:
+        line.neighbours["northfell"].up = False
+        await line.play(adt_a03())
+        bus = line.gateway.bus
+        await bus.stop()  # nothing looks at the person's letters now
+        line.clock.advance(minutes=1)
+        await line.send(word("deny", at="2026-01-15T11:59:00+00:00"))
+        from gateway.steps.deliver import Shut, open_at_door
+        from gateway.steps.identify import identify
+        from gateway.steps.letters import release_message
+
+        identify(line.gateway)
+        release_message(line.gateway, line.messages()[-1].id)
+        assert open_at_door(line.gateway, line.deliveries()[0].id) is Shut.MOVED
+        await bus.start()
+        line.neighbours["northfell"].up = True
+        await line.settle()
+        assert [each.state for each in line.deliveries()] == ["recalled", "withheld"]
+        check_world(line)
+
+
+async def test_a_cancelled_release_is_corrected_where_the_handover_arrived(tmp_path: Path) -> None:
+    """A13 after delivery: one correction to the same recipient, after the handover, naming it."""
+    async with running(tmp_path) as line:
+        await line.play(adt_a01(), adt_a03(), adt_a13(), adt_a13(message_id="A13-again"))
+        rows = line.deliveries()
+        assert [(row.letter, row.recipient, row.state) for row in rows] == [
+            ("handover", "northfell", "delivered"),
+            ("correction", "northfell", "delivered"),
+        ]
+        assert rows[1].supersedes == rows[0].id
+        assert rows[0].id in line.neighbours["northfell"].effects[1].body.decode()
+        check_world(line)
+
+
+async def test_a_cancelled_release_recalls_what_has_not_left(tmp_path: Path) -> None:
+    """A13 while the recipient is down: the handover never leaves, and there is nothing to correct."""
+    async with running(tmp_path) as line:
+        line.neighbours["northfell"].up = False
+        await line.play(adt_a03(), adt_a13())
+        line.neighbours["northfell"].up = True
+        line.clock.advance(hours=1)
+        await line.settle()
+        assert [(row.letter, row.state, row.reason) for row in line.deliveries()] == [
+            ("handover", "recalled", "release-cancelled")
+        ]
+        assert not line.neighbours["northfell"].effects
+        check_world(line)
+
+
+async def test_a_cancelled_release_corrects_what_may_have_arrived(tmp_path: Path) -> None:
+    """Ambiguous counts as arrived: the recipient gets the correction, and gets it after the handover."""
+    async with running(tmp_path) as line:
+        line.neighbours["northfell"].answers = [0]
+        await line.play(adt_a03())
+        assert line.deliveries()[0].state == "ambiguous"
+        assert "delivery-ambiguous" in line.told_codes()
+        await line.play(adt_a13())
+        line.clock.advance(hours=1)
+        await line.settle()
+        assert [(row.letter, row.state) for row in line.deliveries()] == [
+            ("handover", "delivered"),
+            ("correction", "delivered"),
+        ]
+        assert [len(set(each.key for each in line.neighbours["northfell"].got))] == [2]
+        check_world(line)
+
+
+async def test_a_widening_consent_from_a_stranger_waits_for_a_person(tmp_path: Path) -> None:
+    """No consent authority: the message is held and told; a person who confirms it gives it its weight."""
+    async with running(tmp_path) as line:
+        permit = word("permit")
+        await line.play(permit, client=STRANGER)
+        (row,) = line.messages()
+        assert (row.state, row.reason) == ("held", "consent-authority")
+        assert "consent-authority" in line.told_codes()
+        assert desk.release_held(line.gateway, row.id, reason="seen the signed form", by="ig-2") == "released"
+        assert [item.id for item in desk.held(line.gateway)] == []
+        check_world(line)
+
+
+async def test_a_dissent_from_a_stranger_counts_at_once(tmp_path: Path) -> None:
+    """Recorded dissent always counts, whoever sends it."""
+    async with running(tmp_path) as line:
+        await line.play(word("deny", at="2026-01-02T09:00:00+00:00"), client=STRANGER)
+        await line.play(adt_a03())
+        assert [row.state for row in line.deliveries()] == ["withheld"]
+        check_world(line)
+
+
+async def test_what_comes_with_a_held_consent_goes_on(tmp_path: Path) -> None:
+    """Only the widening waits: the prescription in the same message reaches the pharmacy, and not a second time when it is released."""
+    supply = medication_request(METHADONE, resource_id="rx", authored="2026-01-15", text="40 mg daily", category="discharge")
+    both = fhir_message(
+        resources=[supply, consent(resource_id="w", at="2026-01-02T09:00:00+00:00", decision="permit")], message_id="FHIR-both"
+    )
+    async with running(tmp_path) as line:
+        await line.play(both, client=STRANGER)
+        assert [row.state for row in line.messages()] == ["held"]
+        assert [(row.letter, row.state) for row in line.deliveries()] == [("prescription-copy", "delivered")]
+        desk.release_held(line.gateway, line.messages()[0].id, reason="seen the signed form", by="ig-2")
+        await line.settle()
+        assert len(line.neighbours["pharmacy"].effects) == 1
+        assert [row.state for row in line.messages()] == ["released"]
+        check_world(line)
