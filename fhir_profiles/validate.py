@@ -63,6 +63,11 @@ def _element_names() -> frozenset[str]:
 
 
 @cache
+def _reference_names() -> frozenset[str]:
+    return frozenset(place.rpartition(".")[2] for place in _schema()["targets"])
+
+
+@cache
 def resource_types() -> frozenset[str]:
     """The resource types that are checked; others pass with an issue."""
     return frozenset(_schema()["resources"])
@@ -114,7 +119,7 @@ def _judge(
             "a type of resource that is not used here: its content is not checked",
         )
         return
-    faults = list(islice(_schema_issues(kind, _shell(resource), path), MAX_ISSUES + 1))
+    faults = list(_schema_issues(kind, _shell(resource), path))
     yield from faults
     inner_entries, shell_is_sound = entries, not faults
     if kind == "Bundle" and shell_is_sound:
@@ -187,16 +192,16 @@ def _shell(resource: Json) -> Json:
 
 def _schema_issues(kind: str, shell: Json, path: str) -> Iterator[Issue]:
     validator = _validator(kind)
+    if validator.is_valid(shell):
+        return
     try:
-        if validator.is_valid(shell):
-            return
+        faults = list(islice(validator.iter_errors(shell), MAX_ISSUES + 1))
     except ValueError:  # a number that keeps its text: the validator knows plain decimals only
-        shell = plain(shell)
-    for error in validator.iter_errors(shell):
+        faults = list(islice(validator.iter_errors(plain(shell)), MAX_ISSUES + 1))
+    for error in faults:
         keyword = error.kind.name
-        yield _issue(
-            Severity.ERROR, _CODES.get(keyword, "value"), path + _expression(error.instance_path), _sentence(error)
-        )
+        place = path + _expression(error.instance_path)
+        yield _issue(Severity.ERROR, _CODES.get(keyword, "value"), place, _sentence(error))
 
 
 def _expression(steps: list[str | int]) -> str:
@@ -287,6 +292,8 @@ def _element_breaches(name: str, element: Json, path: str) -> Iterator[Breach]:
     start, end = element.get("start"), element.get("end")
     if isinstance(start, str) and isinstance(end, str) and period_fault(start, end):
         yield Breach(key="per-1", text="it starts after it ends (per-1)", path=path)
+    if name in _reference_names() and element.keys() <= {"id", "type"}:
+        yield Breach(key="ref-2", text="a reference needs a reference, an identifier or a display", path=path)
     if "code" in element and quantity_fault(element):
         yield Breach(key="qty-3", text="a coded unit needs its system (qty-3)", path=path)
 

@@ -120,11 +120,6 @@ def attachment_rule(value: Json) -> Iterator[Breach]:
         yield Breach(key="att-1", text="data needs a contentType (att-1)")
 
 
-def reference_rule(value: Json) -> Iterator[Breach]:
-    if value.get("reference") == "" or not value.keys() - {"id", "type"}:
-        yield Breach(key="ref-2", text="a reference needs a reference, an identifier or a display")
-
-
 _CONTACT_NAMES: Final = ("telecom", "valueContactPoint")
 _RANGE_NAMES: Final = (
     "valueRange",
