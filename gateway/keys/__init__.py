@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap, aes_key_wrap
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from gateway.errors import ThroughgateError
 from gateway.keys.identifiers import Ids, RandomIds
@@ -33,6 +33,15 @@ INSTALLATION: Final = "installation"
 """`sealed.wrapped_by` of what belongs to nobody or to two people."""
 
 _NONCE_BYTES = 12
+
+# constants with parameters: SQLAlchemy builds each once, not for each row
+_INSERT_SEALED = insert(sealed)
+_FIND_SEALED = select(
+    sealed.c.category, sealed.c.nonce, sealed.c.ciphertext, sealed.c.wrapped_key, sealed.c.wrapped_by
+).where(sealed.c.id == bindparam("sealed_id"))
+_FIND_WRAP = select(sealed.c.wrapped_key, sealed.c.wrapped_by).where(sealed.c.id == bindparam("sealed_id"))
+_WRAP_AGAIN = update(sealed).where(sealed.c.id == bindparam("sealed_id"))
+_FIND_PERSON_KEY = select(person.c.wrapped_key).where(person.c.id == bindparam("person_id"))
 
 
 class SealedError(ThroughgateError):
@@ -109,26 +118,23 @@ class Keys:
         nonce = os.urandom(_NONCE_BYTES)
         wrapping = self._wrap_sealed if person_id is None else self._person_wrap(c, person_id)
         c.execute(
-            insert(sealed).values(
-                id=sealed_id,
-                category=category,
-                nonce=nonce,
-                ciphertext=AESGCM(key).encrypt(nonce, plaintext, _associated(sealed_id, category)),
-                wrapped_key=aes_key_wrap(wrapping, key),
-                wrapped_by=INSTALLATION if person_id is None else person_id,
-                created_at=now,
-                ends_at=ends_at,
-            )
+            _INSERT_SEALED,
+            {
+                "id": sealed_id,
+                "category": category,
+                "nonce": nonce,
+                "ciphertext": AESGCM(key).encrypt(nonce, plaintext, _associated(sealed_id, category)),
+                "wrapped_key": aes_key_wrap(wrapping, key),
+                "wrapped_by": INSTALLATION if person_id is None else person_id,
+                "created_at": now,
+                "ends_at": ends_at,
+            },
         )
         return sealed_id
 
     def unseal(self, c: Connection, sealed_id: str) -> bytes:
         """The plaintext. SealedGone when retention or erasure took it, SealedBroken when it was tampered with."""
-        row = c.execute(
-            select(
-                sealed.c.category, sealed.c.nonce, sealed.c.ciphertext, sealed.c.wrapped_key, sealed.c.wrapped_by
-            ).where(sealed.c.id == sealed_id)
-        ).one_or_none()
+        row = c.execute(_FIND_SEALED, {"sealed_id": sealed_id}).one_or_none()
         if row is None:
             raise SealedGone(f"sealed {sealed_id} is gone")
         key = self._unwrap(c, sealed_id, row.wrapped_key, row.wrapped_by)
@@ -139,14 +145,14 @@ class Keys:
 
     def wrap_for_person(self, c: Connection, sealed_id: str, person_id: str) -> None:
         """Wraps the key for this person and overwrites the wrap before (the installation's, or in a merge another person's)."""
-        row = c.execute(select(sealed.c.wrapped_key, sealed.c.wrapped_by).where(sealed.c.id == sealed_id)).one_or_none()
+        row = c.execute(_FIND_WRAP, {"sealed_id": sealed_id}).one_or_none()
         if row is None:
             raise SealedGone(f"sealed {sealed_id} is gone")
         if row.wrapped_by == person_id:
             return
         key = self._unwrap(c, sealed_id, row.wrapped_key, row.wrapped_by)
         wrapped = aes_key_wrap(self._person_wrap(c, person_id), key)
-        c.execute(update(sealed).where(sealed.c.id == sealed_id).values(wrapped_key=wrapped, wrapped_by=person_id))
+        c.execute(_WRAP_AGAIN, {"sealed_id": sealed_id, "wrapped_key": wrapped, "wrapped_by": person_id})
 
     def _unwrap(self, c: Connection, sealed_id: str, wrapped_key: bytes, wrapped_by: str) -> bytes:
         wrapping = self._wrap_sealed if wrapped_by == INSTALLATION else self._person_wrap(c, wrapped_by)
@@ -176,7 +182,7 @@ class Keys:
 
     def _person_key(self, c: Connection, person_id: str) -> bytes:
         # never cached: once a person's key is destroyed nothing in this process may still open with it
-        wrapped = c.scalar(select(person.c.wrapped_key).where(person.c.id == person_id))
+        wrapped = c.scalar(_FIND_PERSON_KEY, {"person_id": person_id})
         if not wrapped:
             raise SealedGone(f"person {person_id} has no key")
         try:

@@ -19,6 +19,7 @@ FIRST_STEP: Final = 1
 LARGEST_BYTES: Final = 65_535
 """So that an entry fits a bundle of C2SP tlog-tiles."""
 
+_INSERT = insert(ledger_entry)  # a constant with parameters: SQLAlchemy builds and compiles it once, not for each entry
 _INSTANT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z")
 _EVENTS: Final = frozenset(LedgerEvent)
 _MEMBERS: Final = frozenset({"v", "id", "chain", "step", "event", "at", "facts"})
@@ -101,4 +102,4 @@ def record(
     """
     # INVARIANT: every change of state writes its entry in the same transaction, without a position (DESIGN rule 7)
     body = encode(entry_id=entry_id, chain=chain, step=step, event=event, at=at, facts=facts)
-    c.execute(insert(ledger_entry).values(id=entry_id, chain=chain, step=step, body=body))
+    c.execute(_INSERT, {"id": entry_id, "chain": chain, "step": step, "body": body})

@@ -107,7 +107,9 @@ message = Table(
     Column("sequence", Integer, primary_key=True, autoincrement=True),  # order of acceptance
     Column("id", Text, nullable=False, unique=True),
     Column("key_index", LargeBinary),  # HMAC of the message key; NULL for a rejected message, which claims no id
-    Column("bundle_index", LargeBinary),  # HMAC of a FHIR message's Bundle.id, which is never used again under another header
+    Column(
+        "bundle_index", LargeBinary
+    ),  # HMAC of a FHIR message's Bundle.id, which is never used again under another header
     Column("body_index", LargeBinary, nullable=False),  # HMAC of the bytes
     Column("client", Text, nullable=False),
     Column("channel", Text, nullable=False),
