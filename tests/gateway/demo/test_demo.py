@@ -19,6 +19,7 @@ from gateway.demo.stage import Stage, set_up
 ROOT = Path(__file__).resolve().parents[3]
 
 
+@pytest.mark.slow
 def test_the_demo_holds_and_says_so_in_json(tmp_path: Path) -> None:
     """`throughgate demo --json --keep DIR`: exit 0, the shape of DESIGN section 6, and a folder that the other commands can read."""
     keep = tmp_path / "kept"
@@ -61,6 +62,7 @@ def broken(found: tuple[Invariant, ...]) -> set[str]:
     return {one.name for one in found if not one.held}
 
 
+@pytest.mark.slow
 async def test_each_invariant_can_fail(stage: Stage) -> None:
     """Sabotage of what is looked at, one thing at a time: each must break the invariant that is about it."""
     played = await some_acts(stage)
