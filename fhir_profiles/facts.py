@@ -34,7 +34,7 @@ from fhir_profiles.elements import (
     well_formed,
     words_of,
 )
-from fhir_profiles.in_force import in_force
+from fhir_profiles.in_force import in_force, span_of
 from fhir_profiles.medicines import Contents, contents_of, is_substitute, medication_concepts
 from fhir_profiles.shapes import Json
 from fhir_profiles.terminology import SUBSTANCE_GROUPS
@@ -99,20 +99,23 @@ class LastDose:
 
 
 class _Medicines:
-    """The medicines of a file, each read once."""
+    """The medicines of a file, each read once, and each day looked up once."""
 
     def __init__(self, resources: Sequence[Json]) -> None:
-        self._rows: tuple[tuple[Json, Contents], ...] = tuple(
-            (resource, contents_of(resource, resources)) for resource in of_type(resources, *_MEDICATION_TYPES)
-        )
+        self._rows = tuple((span_of(r), contents_of(r, resources)) for r in of_type(resources, *_MEDICATION_TYPES))
+        self._days: dict[Days, tuple[tuple[bool | None, Contents], ...]] = {}
+
+    def _on(self, day: Days) -> tuple[tuple[bool | None, Contents], ...]:
+        """Give what was in force on a day, for certain or perhaps."""
+        if day not in self._days:
+            rows = ((span.covers(day), contents) for span, contents in self._rows)
+            self._days[day] = tuple(row for row in rows if row[0] is not False)
+        return self._days[day]
 
     def explain(self, group: str, analyte: str, day: Days) -> bool | None:
         """Say whether a positive of this group on this day is explained."""
         doubt = False
-        for resource, contents in self._rows:
-            covered = in_force(resource, day)
-            if covered is False:
-                continue
+        for covered, contents in self._on(day):
             explains = group in contents.explains
             if analyte == HEROIN_MARKER:
                 explains = explains and DIAMORPHINE in contents.names
@@ -123,11 +126,11 @@ class _Medicines:
 
     def intervention(self, day: Days) -> bool:
         """Say whether a substance misuse medicine was in force on this day, for certain."""
-        return any(contents.treats and in_force(row, day) is True for row, contents in self._rows)
+        return any(contents.treats and covered is True for covered, contents in self._on(day))
 
     def substitute_prescribed(self, group: str, day: Days) -> bool:
         """Say whether substitute medication that this very group tests for was in force on this day, for certain."""
-        return any(c.substitute and group in c.explains and in_force(row, day) is True for row, c in self._rows)
+        return any(c.substitute and group in c.explains and covered is True for covered, c in self._on(day))
 
 
 def _plan_active(resources: Sequence[Json], day: Days) -> bool:

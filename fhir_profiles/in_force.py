@@ -9,6 +9,7 @@ There is no grace for how long a substance stays detectable: the issue counts "a
 and no source of this project gives windows. `DETECTION_GRACE_DAYS` is where a figure would go once a laboratory signs one.
 """
 
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
@@ -67,22 +68,48 @@ def _effective_days(resource: Json) -> tuple[Days | None, Days | None]:
     return days_of(period.get("start")), days_of(period.get("end"))
 
 
-def in_force(resource: Json, day: Days) -> bool | None:
-    """Say whether a MedicationRequest, MedicationStatement or MedicationAdministration was in force on a day. None: cannot be known."""
+@dataclass(frozen=True, kw_only=True)
+class Span:
+    """When a medicine was in force, read once. `start` and `end` are None where nobody wrote them."""
+
+    never: bool
+    status: str
+    start: Days | None
+    end: Days | None
+    one_day: bool
+
+    def covers(self, day: Days) -> bool | None:
+        """Say whether the medicine was in force on a day. None: cannot be known."""
+        if self.never:
+            return False
+        begun = on_or_before(self.start, day)
+        if self.end is not None:
+            covered = both(begun, on_or_before(day, self.end.plus(DETECTION_GRACE_DAYS)))
+        elif self.status in _OPEN:
+            covered = begun
+        else:
+            covered = False if begun is False else None
+        if self.status in _OPEN | _ENDED or self.one_day:
+            return covered
+        return False if covered is False else None
+
+
+def span_of(resource: Json) -> Span:
+    """Read when a MedicationRequest, MedicationStatement or MedicationAdministration was in force."""
     status = as_text(resource.get("status"))
-    if status in _NEVER or resource.get("doNotPerform") is True or as_text(resource.get("intent")) in _NOT_ORDERED:
-        return False
-    single_day = kind(resource) == "MedicationAdministration"
+    one_day = kind(resource) == "MedicationAdministration"
     start, end = request_days(resource) if kind(resource) == "MedicationRequest" else _effective_days(resource)
-    if single_day and end is None:
-        end = start
-    begun = on_or_before(start, day)
-    if end is not None:
-        covered = both(begun, on_or_before(day, end.plus(DETECTION_GRACE_DAYS)))
-    elif status in _OPEN:
-        covered = begun
-    else:
-        covered = False if begun is False else None
-    if status in _OPEN | _ENDED or single_day:
-        return covered
-    return False if covered is False else None
+    return Span(
+        never=status in _NEVER
+        or resource.get("doNotPerform") is True
+        or as_text(resource.get("intent")) in _NOT_ORDERED,
+        status=status,
+        start=start,
+        end=start if one_day and end is None else end,
+        one_day=one_day,
+    )
+
+
+def in_force(resource: Json, day: Days) -> bool | None:
+    """Say whether a medicine was in force on a day. None: cannot be known."""
+    return span_of(resource).covers(day)

@@ -6,6 +6,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from fhir.resources.R4B import get_fhir_model_class
 
 from fhir_profiles import letters, profiles
 from fhir_profiles.letters import LETTERS, letter_in
@@ -93,3 +94,12 @@ def test_a_profile_module_that_does_not_fit_is_refused() -> None:
         profile_in(module("other", PROFILE=notice, build=print))
     with pytest.raises(ValueError, match="another type"):
         profile_in(module("notice", PROFILE=Profile(name="notice", resource_type="Basic"), build=print))
+
+
+@pytest.mark.parametrize("url", PROFILES)
+def test_a_definition_is_a_valid_structure_definition(url: str) -> None:
+    model = get_fhir_model_class("StructureDefinition")
+    definition = PROFILES[url].definition
+    model.model_validate(definition)
+    with pytest.raises(ValueError, match="kind"):
+        model.model_validate({**definition, "kind": None})
