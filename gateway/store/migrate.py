@@ -33,7 +33,7 @@ def migrate(c: sqlite3.Connection) -> None:
 
 def _upgrade(c: sqlite3.Connection) -> None:
     from alembic import command  # noqa: PLC0415  see the module's first line
-    from alembic.config import Config  # noqa: PLC0415
+    from alembic.config import Config  # noqa: PLC0415  for the same reason
 
     engine = create_engine(
         "sqlite+pysqlite://",

@@ -18,7 +18,7 @@ async def settled(bus: Bus) -> None:
 
 
 async def handling(recorder: "Recorder") -> None:
-    while not recorder.running.total():  # noqa: ASYNC110  as above
+    while not recorder.running.total():  # noqa: ASYNC110  nothing sleeps here either
         await asyncio.sleep(0)
 
 

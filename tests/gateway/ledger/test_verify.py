@@ -336,6 +336,6 @@ def test_another_installation_s_key_or_origin_is_found() -> None:
         signer=Ed25519PrivateKey.from_private_bytes(b"o" * 32),
         head=HeadInMemory(line.head.read()),
         origin=ORIGIN,
-        clock=lambda: None,  # type: ignore[arg-type,return-value]  # never asked
+        clock=lambda: None,  # type: ignore[arg-type,return-value]  # the clock is never asked
     )
     assert not other.verify().verified
