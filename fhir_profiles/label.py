@@ -92,7 +92,7 @@ def label_bundle(bundle: Json) -> Json:
     explaining = {}
     for entry in entries:
         resource = entry.get("resource") if isinstance(entry, dict) else None
-        if isinstance(resource, dict) and resource.get("resourceType") in _EXPLAINING:
+        if isinstance(resource, dict) and _kind(resource) in _EXPLAINING:
             explaining[f"{resource['resourceType']}/{resource.get('id')}"] = resource
             explaining[str(entry.get("fullUrl"))] = resource
     labelled = [
@@ -105,7 +105,7 @@ def label_bundle(bundle: Json) -> Json:
 
 
 def _label(resource: Json, explaining: Mapping[str, Json]) -> Json:
-    kind = resource.get("resourceType")
+    kind = _kind(resource)
     about = _About(list(_concepts(resource, explaining)))
     found = [rule for rule in label_rules() if (not rule.types or kind in rule.types) and _matches(rule, about)]
     if not found:
@@ -114,6 +114,11 @@ def _label(resource: Json, explaining: Mapping[str, Json]) -> Json:
     before = [coding for coding in _as_list((meta or {}).get("security")) if isinstance(coding, dict)]
     after = _raised(before, found)
     return resource if after == before else _with_labels(resource, after)
+
+
+def _kind(resource: Json) -> str:
+    kind = resource.get("resourceType")
+    return kind if isinstance(kind, str) else ""
 
 
 def _with_labels(resource: Json, security: list[Json]) -> Json:
@@ -136,7 +141,7 @@ def _raised(before: list[Json], found: list[LabelRule]) -> list[Json]:
     if level > max(had, default=-1):
         kept = [coding for coding in before if coding.get("system") != systems.CONFIDENTIALITY]
         kept.insert(0, {"system": systems.CONFIDENTIALITY, "code": CONFIDENTIALITY_ORDER[level]})
-    present = {(coding.get("system"), coding.get("code")) for coding in kept}
+    present = [(coding.get("system"), coding.get("code")) for coding in kept]
     wanted = dict.fromkeys(code for rule in found for code in rule.sensitivity)
     return kept + [
         {"system": systems.ACT_CODE, "code": code} for code in wanted if (systems.ACT_CODE, code) not in present
@@ -166,7 +171,7 @@ def _matches(rule: LabelRule, about: _About) -> bool:
 
 def _concepts(resource: Json, explaining: Mapping[str, Json]) -> Iterator[Any]:
     """Give every concept, and for the types that have a name or title of their own that text, that says what the resource is about."""
-    kind = resource.get("resourceType")
+    kind = _kind(resource)
     for place in _PLACES:
         value = resource.get(place)
         if isinstance(value, dict | list) and place != "name":
