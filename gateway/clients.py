@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final, Protocol
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
 from gateway.errors import AccessError, Fault, ThroughgateError
 from gateway.instants import from_text, to_text
@@ -24,6 +24,14 @@ from gateway.store.schema import client, token
 
 MAX_TOKEN_SECONDS: Final = 86_400
 _KIND: Final = re.compile(r"[A-Z]{3}\^(?:[A-Z][0-9]{2}|\*)|fhir-message")
+
+# Statements are built once: building one costs more than running it.
+_BY_NAME: Final = select(client).where(client.c.name == bindparam("name"), client.c.ended_at.is_(None))
+_BY_BEARER: Final = (
+    select(client)
+    .join(token, token.c.client_id == client.c.id)
+    .where(token.c.digest == bindparam("digest"), token.c.expires_at > bindparam("now"), client.c.ended_at.is_(None))
+)
 
 
 class ClientError(ThroughgateError):
@@ -112,7 +120,7 @@ def _insert(c: Connection, parts: RegisterParts, made: Client) -> None:
 
 def find(c: Connection, name: str) -> Client | None:
     """The registered client of this name; None when there is none or it has ended."""
-    row = c.execute(select(client).where(client.c.name == name, client.c.ended_at.is_(None))).first()
+    row = c.execute(_BY_NAME, {"name": name}).first()
     return _client(row) if row else None
 
 
@@ -145,11 +153,7 @@ def _insert_token(c: Connection, parts: RegisterParts, client_name: str, bearer:
 
 def authenticate(c: Connection, bearer: str, now: str) -> Client:
     """The client of a bearer. Raises AccessError (`unauthenticated`) for anything else: unknown, expired, ended."""
-    row = c.execute(
-        select(client)
-        .join(token, token.c.client_id == client.c.id)
-        .where(token.c.digest == _digest(bearer), token.c.expires_at > now, client.c.ended_at.is_(None))
-    ).first()
+    row = c.execute(_BY_BEARER, {"digest": _digest(bearer), "now": now}).first()
     if row is None:
         raise AccessError(Fault.UNAUTHENTICATED)
     return _client(row)

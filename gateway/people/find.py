@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from fhir_profiles.shapes import HoldCode, PersonIdentifier
 from fhir_profiles.systems import NHS_NUMBER, PRISON_NUMBER
@@ -16,6 +16,15 @@ from gateway.keys import Keys
 from gateway.store.schema import person, person_identifier
 
 NAMING_SYSTEMS: Final = (NHS_NUMBER, PRISON_NUMBER)
+
+# Statements are built once: building one costs more than running it.
+_OWNER: Final = select(person_identifier.c.person_id).where(
+    person_identifier.c.system == bindparam("system"), person_identifier.c.value_index == bindparam("index")
+)
+_NUMBER: Final = select(person_identifier.c.system).where(
+    person_identifier.c.person_id == bindparam("person_id"), person_identifier.c.system == bindparam("system")
+)
+_INSERT: Final = insert(person_identifier)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,26 +107,18 @@ def _conflict(named: dict[str, PersonIdentifier], text: str) -> NotFound:
 
 
 def _owner(c: Connection, system: str, index: bytes) -> str | None:
-    return c.execute(
-        select(person_identifier.c.person_id).where(
-            person_identifier.c.system == system, person_identifier.c.value_index == index
-        )
-    ).scalar_one_or_none()
+    found: str | None = c.execute(_OWNER, {"system": system, "index": index}).scalar_one_or_none()
+    return found
 
 
 def _has_another(c: Connection, person_id: str, system: str) -> bool:
     """Has this person a number of this system? (The one in hand is unknown, so any is another.)"""
-    row = c.execute(
-        select(person_identifier.c.person_id).where(
-            person_identifier.c.person_id == person_id, person_identifier.c.system == system
-        )
-    ).first()
-    return row is not None
+    return c.execute(_NUMBER, {"person_id": person_id, "system": system}).first() is not None
 
 
 def _add(c: Connection, person_id: str, indexes: dict[str, bytes]) -> None:
     for system, index in indexes.items():
-        c.execute(insert(person_identifier).values(system=system, value_index=index, person_id=person_id))
+        c.execute(_INSERT, {"system": system, "value_index": index, "person_id": person_id})
 
 
 def _plain(value: str) -> str:

@@ -5,6 +5,7 @@ digest and a code, no person, no bytes, and no claim on its id. What is found af
 MUST NOT read meaning: `fhir_profiles.peek` alone looks inside.
 """
 
+import asyncio
 import base64
 import hashlib
 import json
@@ -12,7 +13,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import Final
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, bindparam, insert, select
 
 from adapters.contract import Answer, Arrival
 from fhir_profiles.peek import peek
@@ -29,7 +30,15 @@ from gateway.steps.acknowledge import Names, fhir_custody, fhir_response, hl7_an
 from gateway.store.schema import message
 
 DRY_RUN_PROCESSING_IDS: Final = ("P", "T", "D")
+_LARGE_BYTES: Final = 65_536
 _KIND: Final = re.compile(r"[A-Z]{3}\^[A-Z][0-9]{2}|fhir-message")
+
+# Statements are built once: building one costs more than running it.
+_BEFORE: Final = select(message.c.id, message.c.body_index, message.c.answer_id).where(
+    message.c.key_index == bindparam("key_index")
+)
+_SAME_BUNDLE: Final = select(message.c.id).where(message.c.bundle_index == bindparam("bundle_index")).limit(1)
+_INSERT: Final = insert(message)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +77,10 @@ class _Verdict:
 
 async def receive(parts: Parts, arrival: Arrival) -> Received:
     """Take custody of one arrival. Never raises on data: a store that fails is an answer too. The answer may leave when this returns."""
-    looked = _look(parts, arrival)
+    if len(arrival.body) > _LARGE_BYTES:  # reading it here would keep every other connection waiting
+        looked = await asyncio.to_thread(_look, parts, arrival)
+    else:
+        looked = _look(parts, arrival)
     try:
         received = await parts.store.write_async(lambda c: _keep(c, parts, looked))
     except Exception as error:  # noqa: BLE001 - whatever failed, nothing was kept and the sender has to hear that it should send again
@@ -135,9 +147,7 @@ def _keep(c: Connection, parts: Parts, looked: _Looked) -> Received:
     judged = _compare_with_register(c, parts, looked, seen)
     if isinstance(judged, _Verdict):
         return _reject(c, parts, looked, judged)
-    before = c.execute(
-        select(message.c.id, message.c.body_index, message.c.answer_id).where(message.c.key_index == looked.key_index)
-    ).one_or_none()
+    before = c.execute(_BEFORE, {"key_index": looked.key_index}).one_or_none()
     if before is None and _is_bundle_id_used(c, looked):
         return _reject(c, parts, looked, _verdict(Fault.ID_REUSED, "Bundle.id"))
     if before is None:
@@ -153,7 +163,7 @@ def _is_bundle_id_used(c: Connection, looked: _Looked) -> bool:
     """Bundle.id seen under another MessageHeader.id: ids are never used again. The reverse is a message sent again, and is taken."""
     if looked.bundle_index is None:
         return False
-    return c.execute(select(message.c.id).where(message.c.bundle_index == looked.bundle_index)).first() is not None
+    return c.execute(_SAME_BUNDLE, {"bundle_index": looked.bundle_index}).first() is not None
 
 
 def _compare_with_register(c: Connection, parts: Parts, looked: _Looked, seen: Envelope) -> str | _Verdict | None:
@@ -255,23 +265,21 @@ def _insert(
     """The message's row and the first entry of its chain, in one transaction."""
     processing_id = looked.seen.processing_id if looked.seen.processing_id in DRY_RUN_PROCESSING_IDS else "unknown"
     message_id, now = looked.names.message_id, looked.names.time
-    c.execute(
-        insert(message).values(
-            id=message_id,
-            body_index=looked.body_index,
-            client=looked.arrival.client,
-            channel=looked.channel.name,
-            format=looked.channel.format,
-            kind=kind,
-            processing_id=processing_id,
-            state=state.value,
-            reason=reason,
-            step=1,
-            attempts=0,
-            received_at=now,
-            **columns,
-        )
-    )
+    row = {
+        "id": message_id,
+        "body_index": looked.body_index,
+        "client": looked.arrival.client,
+        "channel": looked.channel.name,
+        "format": looked.channel.format,
+        "kind": kind,
+        "processing_id": processing_id,
+        "state": state.value,
+        "reason": reason,
+        "step": 1,
+        "attempts": 0,
+        "received_at": now,
+    }
+    c.execute(_INSERT, {**row, **columns})
     facts: dict[str, str | int | bool] = {"kind": kind, "channel": looked.channel.name, "client": looked.arrival.client}
     if reason:
         facts["reason"] = reason

@@ -5,11 +5,13 @@ import json
 
 import pytest
 from fastapi.routing import APIRoute
+from starlette.requests import Request
 
 from gateway.api import create_app
 from gateway.api.access import Access
-from gateway.api.routes import ROUTES
+from gateway.api.routes import ROUTES, Route
 from gateway.clients import end_client
+from gateway.errors import AccessError
 from tests.builders import adt_a01, fhir_message
 from tests.gateway.api.conftest import LETTER, Http, Line
 from tests.gateway.receive.line import make_parts
@@ -84,6 +86,16 @@ def test_sabotage_an_unlisted_route_fails_the_matrix() -> None:
         (method, route.path) for route in app.routes if isinstance(route, APIRoute) for method in route.methods or ()
     }
     assert found != set(MATRIX) | set(PUBLIC)
+
+
+@pytest.mark.parametrize(
+    "route", [route for route in ROUTES if route.access is not Access.PUBLIC], ids=lambda route: route.name
+)
+async def test_sabotage_a_route_that_was_made_public_by_mistake_still_serves_nobody(route: Route) -> None:
+    """Every handler asks for its client itself."""
+    request = Request({"type": "http", "method": route.method, "path": route.path, "headers": [], "query_string": b""})
+    with pytest.raises(AccessError):
+        await route.serve(Line(make_parts()), request, "public")
 
 
 @pytest.mark.parametrize("route", MATRIX, ids=" ".join)

@@ -11,7 +11,9 @@ import pytest
 from fhir_profiles.shapes import Severity
 from fhir_profiles.validate import validate
 from gateway.api.documents import capability_statement, smart_configuration
+from gateway.api.reading import invalid
 from gateway.api.routes import ROUTES
+from gateway.errors import Fault, RequestError
 from gateway.states import MessageState
 from gateway.store import StoreUnavailable
 from tests.builders import adt_a01, fhir_message
@@ -295,6 +297,13 @@ async def test_no_error_body_header_or_log_line_holds_what_was_sent(
         shown = body.decode() + str(answered) + "".join(capsys.readouterr())
         assert CANARY not in shown
         assert "9990000018" not in shown
+
+
+async def test_sabotage_a_text_that_quotes_would_be_seen(http: Http) -> None:
+    """The search above finds a canary when an error does quote what was sent."""
+    http.line.fails = RequestError(Fault.REQUEST_INVALID, invalid(CANARY))
+    _, _, body = await post_hl7(http, adt_a01())
+    assert CANARY in body.decode()
 
 
 # headers
