@@ -392,20 +392,3 @@ def standard(raw: str, delimiters: Delimiters) -> str:
     written = {own: usual for own, usual in pairs if own}
     escapes = {"|": "\\F\\", "^": "\\S\\", "~": "\\R\\", "\\": "\\E\\", "&": "\\T\\"}
     return "".join(written.get(sign) or escapes.get(sign, sign) for sign in raw)
-
-
-def split_messages(body: bytes) -> list[bytes]:
-    """Cut a file into its messages at every line that begins with MSH; batch headers and trailers (FHS, BHS, BTS, FTS) are left out.
-
-    A file without any MSH is given back whole, so that the caller refuses it.
-    """
-    starts = [
-        found.start() for found in re.finditer(rb"(?:(?<=\r)|(?<=\n)|(?<=\xef\xbb\xbf)|\A)MSH[^A-Za-z0-9\r\n]", body)
-    ]
-    if not starts:
-        return [body]
-    pieces = [body[start:end] for start, end in zip(starts, [*starts[1:], len(body)], strict=True)]
-    return [
-        re.sub(rb"(?:(?<=\r)|(?<=\n))(?:FHS|BHS|BTS|FTS)[^\r\n]*[\r\n]*", b"", piece).rstrip(b"\r\n") + b"\r"
-        for piece in pieces
-    ]

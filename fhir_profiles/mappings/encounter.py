@@ -57,6 +57,26 @@ def encounter(reading: Reading, *, status: str) -> Json:
     return resource
 
 
+def named_stay(reading: Reading, *, to: str) -> Json | None:
+    """Give a Reference by visit number, for messages that name a stay and must not restate it; `to` is the resource that refers to it."""
+    row = reading.first("PV1")
+    if row is None:
+        return None
+    row.residual(1, 0, reason="sequence number of the segment")
+    row.leave("about the stay: an admission or a discharge message carries it")
+    if reading.establishment is not None and row.peek(3, 4) == reading.establishment:
+        row.text(3, 4, to=f"{to}.extension")
+    value = row.text(19, to=f"{to}.encounter.identifier")
+    if not value:
+        return None
+    authority = row.text(19, 4, to=f"{to}.encounter.identifier")
+    return {"type": "Encounter", "identifier": {"system": _visit_system(authority), "value": value}}
+
+
+def _visit_system(authority: str) -> str:
+    return systems.LOCAL_ID + "visit" + (f"/{slug(authority)}" if authority else "")
+
+
 def _class(row: Row) -> Json:
     written = row.text(2, to="Encounter.class").upper()
     known = _CLASSES.get(written)
@@ -71,8 +91,7 @@ def _visit_number(row: Row, resource: Json) -> None:
     value = row.text(19, to="Encounter.identifier.value")
     if value:
         authority = row.text(19, 4, to="Encounter.identifier.system")
-        system = systems.LOCAL_ID + "visit" + (f"/{slug(authority)}" if authority else "")
-        resource["identifier"] = [{"system": system, "value": value}]
+        resource["identifier"] = [{"system": _visit_system(authority), "value": value}]
 
 
 def _place(row: Row, resource: Json) -> None:

@@ -92,7 +92,13 @@ def _account(entries: list[Field], row: "Row", number: int, raw: str) -> None:
     segment, marks, left = row.segment, row.marks, row.left
     name, occurrence, delimiters = segment.name, segment.occurrence, segment.delimiters
     if raw.isalnum() or (name == "MSH" and number <= 2):
-        mark = marks.get((number, 1, 1, 0)) or marks.get((number, 1, 0, 0)) or marks.get((number, 0, 0, 0)) or left
+        mark = (
+            marks.get((number, 1, 1, 0))
+            or marks.get((number, 1, 1, 1))
+            or marks.get((number, 1, 0, 0))
+            or marks.get((number, 0, 0, 0))
+            or left
+        )
         entries.append(mark.entry((name, occurrence, number, 1, 0, 0)))
         return
     repetitions = raw.split(delimiters.repetition) if delimiters.repetition in raw else (raw,)
@@ -103,7 +109,9 @@ def _account(entries: list[Field], row: "Row", number: int, raw: str) -> None:
         for position, component in enumerate(components, start=1):
             if not component:
                 continue
-            whole = marks.get((number, repetition, position, 0)) or above
+            whole = (
+                marks.get((number, repetition, position, 0)) or marks.get((number, repetition, position, 1)) or above
+            )
             sign = delimiters.subcomponent
             if not sign or sign not in component:
                 place = 0 if single else position
@@ -111,9 +119,9 @@ def _account(entries: list[Field], row: "Row", number: int, raw: str) -> None:
                 continue
             for subposition, value in enumerate(component.split(sign), start=1):
                 if value:
-                    mark = marks.get((number, repetition, position, subposition)) or (
-                        above if subposition > 1 and (number, repetition, position, 0) in row.firsts else whole
-                    )
+                    read = (number, repetition, position, 0)
+                    below = marks.get(read) if subposition == 1 or read not in row.firsts else None
+                    mark = marks.get((number, repetition, position, subposition)) or below or above
                     where = (name, occurrence, number, repetition, position, subposition)
                     entries.append(_fate(value, mark).entry(where))
 

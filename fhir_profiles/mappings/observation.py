@@ -172,14 +172,16 @@ def _drug_test(
         resource["category"].append({"coding": [{"system": systems.TEST_PURPOSE, "code": purpose}]})
     named = concept(row, 17, to="Observation.method")
     if method is not None:
-        codings = [{"system": systems.TEST_METHOD, "code": method}, *(named or {}).get("coding", [])]
-        resource["method"] = {"coding": codings, "text": (named or {}).get("text", method)}
+        methods = [{"system": systems.TEST_METHOD, "code": method}, *(named or {}).get("coding", [])]
+        resource["method"] = {"coding": methods, "text": (named or {}).get("text", method)}
     elif named is not None:
         resource["method"] = named
     said, result = drug_value(found, flags)
+    codings: list[Json] = [{"system": systems.TEST_RESULT, "code": result}]
     known = _RESULT_FLAGS.get(result)
-    result_coding = {"system": systems.TEST_RESULT, "code": result}
-    flags.append({"coding": [result_coding, coding(systems.INTERPRETATION, *known)] if known else [result_coding]})
+    if known is not None and known[0] not in {flag["coding"][0]["code"] for flag in flags if "coding" in flag}:
+        codings.append({"system": systems.INTERPRETATION, "code": known[0], "display": known[1]})
+    flags.append({"coding": codings})
     if result == "unknown" and found:
         reading.warn(row.place(5), "this drug test says neither positive nor negative in words that are known")
     return said

@@ -16,8 +16,8 @@ from fhir_profiles.mappings.datatypes import (
     establishment_extension,
     order_identifier,
     practitioner,
-    slug,
 )
+from fhir_profiles.mappings.encounter import named_stay
 from fhir_profiles.mappings.field_ledger import Row
 from fhir_profiles.mappings.observation import Order, observation
 from fhir_profiles.mappings.observation_value import DOCUMENTS, attachment
@@ -70,29 +70,13 @@ def translate(channel: Channel, body: bytes) -> Translation:
         return reading
     hold = identity_hold(reading)
     add_patient(reading)
-    visit = _visit(reading)
+    visit = named_stay(reading, to="Observation")
     first_only = hold is not None and hold.code is HoldCode.TWO_PEOPLE
     occurred: str | None = None
     for group in _groups(reading, first_only=first_only):
         moment = _translate_group(reading, group, visit)
         occurred = occurred or moment
     return reading.finish((Event.TEST_RESULT,), occurred=occurred, hold=hold)
-
-
-def _visit(reading: Reading) -> Json | None:
-    """Read the visit number: results name their stay, and never restate it."""
-    row = reading.first("PV1")
-    if row is None:
-        return None
-    row.leave("about the stay: an admission or a discharge message carries it")
-    if row.peek(3, 4) == reading.establishment:
-        row.text(3, 4, to="Observation.extension")
-    value = row.text(19, to="Observation.encounter.identifier")
-    if not value:
-        return None
-    authority = row.text(19, 4, to="Observation.encounter.identifier")
-    system = systems.LOCAL_ID + "visit" + (f"/{slug(authority)}" if authority else "")
-    return {"type": "Encounter", "identifier": {"system": system, "value": value}}
 
 
 def _groups(reading: Reading, *, first_only: bool) -> list[Group]:

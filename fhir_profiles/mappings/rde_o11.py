@@ -20,6 +20,7 @@ from fhir_profiles.mappings.datatypes import (
     slug,
 )
 from fhir_profiles.mappings.dosage import dosages
+from fhir_profiles.mappings.encounter import named_stay
 from fhir_profiles.mappings.field_ledger import Row
 from fhir_profiles.mappings.person import add_patient, identity_hold
 from fhir_profiles.mappings.reading import Reading, open_message
@@ -70,17 +71,14 @@ def translate(channel: Channel, body: bytes) -> Translation:
         return reading
     hold = identity_hold(reading)
     add_patient(reading)
-    visit = reading.first("PV1")
-    if visit is not None:
-        visit.leave("about the stay: an admission or a discharge message carries it")
-        if visit.peek(3, 4) == reading.establishment:
-            visit.text(3, 4, to=f"{_TO}.extension")
+    stay = named_stay(reading, to=_TO)
     first_only = hold is not None and hold.code is HoldCode.TWO_PEOPLE
     for group in _groups(reading, first_only=first_only):
         if group.rxe is None:
             reading.warn(group.orc.place(1), "an order without an RXE segment says no medicine, and was left out")
         else:
-            reading.resources.append(_request(reading, group, group.rxe))
+            request = _request(reading, group, group.rxe)
+            reading.resources.append(request | ({"encounter": stay} if stay is not None else {}))
     return reading.finish((Event.PRESCRIPTION,), hold=hold)
 
 
