@@ -96,6 +96,7 @@ def acts() -> Iterator[Act]:
     """The whole story."""
     cast = Cast()
     yield from _alex_comes_in(cast.alex)
+    yield from _alex_is_tested(cast.alex)
     yield from _the_month_of_tests()
     yield from _alex_leaves(cast.alex)
     yield from _billie_is_freed_by_the_court(cast.billie)
@@ -154,6 +155,9 @@ def _alex_comes_in(alex: SyntheticPerson) -> Iterator[Act]:
         answer=TAKEN,
         note="registered, version 1",
     )
+
+
+def _alex_is_tested(alex: SyntheticPerson) -> Iterator[Act]:
     at = instant("2026-03-10 09:30")
     yield Act(
         title="Drug test, therapeutic: opiates and methadone positive",
