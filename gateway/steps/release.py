@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection, insert, update
 
+from consent.codes import pairs_asked
 from consent.decide import decide
 from consent.minimise import NothingLeaves, Released, minimise
 from consent.shapes import (
@@ -28,6 +29,7 @@ from fhir_profiles import systems
 from fhir_profiles.compose import LETTERS, compose
 from fhir_profiles.render import render
 from fhir_profiles.shapes import Composed, Heading, Json, LetterContext, Task
+from fhir_profiles.subsumption import subsumes
 from gateway.journeys.tasks import add_tasks, task_of
 from gateway.keys import Keys
 from gateway.moves import move_delivery, note_delivery, note_message, start_delivery
@@ -205,6 +207,7 @@ def decide_letter(question: Question, bundle: Json) -> Decision:
             resources=resources,
             consents=tuple(question.consents),
             directory=tuple(each for each in question.resources if each["resourceType"] in DIRECTORY),
+            subsumes=subsumes(pairs_asked(question.consents, resources)),
         ),
         question.agreement,
     )
