@@ -268,7 +268,7 @@ def hl7_acknowledgement(
         segments.append(f"MSA|{code}|{_identifier(seen.message_id)}")
     else:
         listed = tuple(issues) or issues_of(fault)
-        segments.append(f"MSA|{code}|{_identifier(seen.message_id)}|{_escape(listed[0].text)[:80]}")
+        segments.append(f"MSA|{code}|{_identifier(seen.message_id)}|{_escape(listed[0].text[:80])}")
         segments.extend(_err(fault, issue, old=_is_before_2_5(version)) for issue in listed[:MAX_ERRORS_SHOWN])
     return "".join(segment + "\r" for segment in segments).encode("utf-8", "replace")
 
@@ -314,7 +314,7 @@ def _err(fault: Fault, issue: Issue, *, old: bool) -> str:
         coded = f"{rule.hl7}&{TABLE_0357[rule.hl7]}&HL70357"
         return f"ERR|{'^'.join((*location[:3], coded))}"
     where = "^".join(location).rstrip("^")
-    return f"ERR||{where}|{rule.hl7}^{TABLE_0357[rule.hl7]}^HL70357|E|{fault.value}^^L|||{_escape(issue.text)[:250]}"
+    return f"ERR||{where}|{rule.hl7}^{TABLE_0357[rule.hl7]}^HL70357|E|{fault.value}^^L|||{_escape(issue.text[:250])}"
 
 
 def _is_before_2_5(version: str) -> bool:
@@ -323,7 +323,7 @@ def _is_before_2_5(version: str) -> bool:
 
 def _identifier(value: str) -> str:
     """MSA-2: the sender's MSH-10, whose escapes were resolved when it was read, escaped again."""
-    return re.sub(r"[\x00-\x1f\x7f]", "", value).translate(_ESCAPES)[:_MAX_ECHO]
+    return re.sub(r"[\x00-\x1f\x7f]", "", value)[:_MAX_ECHO].translate(_ESCAPES)
 
 
 def _echo(value: str) -> str:

@@ -166,6 +166,14 @@ def test_nothing_of_a_header_can_end_a_segment_or_a_frame() -> None:
     assert segments(ack)["MSH"][9] == "ACK^A01^ACK"
 
 
+@pytest.mark.parametrize("length", range(70, 90))
+def test_a_text_is_never_cut_inside_an_escape(length: int) -> None:
+    issue = Issue(severity=Severity.ERROR, code="required", path="", text="x" * length + "^" * 300)
+    ack = hl7_acknowledgement("AE", envelope(), control_id="1", time="2", fault=Fault.FIELD_MISSING, issues=(issue,))
+    for text in (segments(ack)["MSA"][3], segments(ack)["ERR"][8]):
+        assert "\\" not in text.replace("\\S\\", "")
+
+
 def test_every_fault_has_a_rule_and_every_refusal_a_fault() -> None:
     assert set(RULES) == set(Fault)
     assert {fault_of(code).value for code in RefusalCode} <= {fault.value for fault in Fault}
