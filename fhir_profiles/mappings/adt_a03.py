@@ -28,7 +28,7 @@ EVENTS: Final = {
 _TASKS: Final = {
     Disposition.UNCLEAR: (
         "clinical-lead",
-        "disposition-unclear",
+        Event.RELEASE_UNCLEAR.value,
         "a discharge does not say whether the person was released (PV1-36): a provisional handover leaves; find out what happened",
     ),
     Disposition.MERGE: (

@@ -44,7 +44,7 @@ _STATUSES: Final = {
 """HL7 table 0123."""
 _NO_PURPOSE: Final = (
     "clinical-lead",
-    "test-purpose-missing",
+    "purpose-unknown",
     "a drug test does not say why it was done (therapeutic, compact, mandatory): it is in the file and in no report; ask the sender",
 )
 
@@ -195,9 +195,7 @@ def _purpose(reading: Reading, group: Group, obr: Row) -> str | None:
     if len({purpose for _, _, purpose in found}) > 1:
         row, number, _ = found[0]
         reading.warn(row.place(number), "the order names more than one purpose of the test; the first counts")
-        reading.task(
-            "clinical-lead", "test-purpose-conflict", "a drug test names more than one purpose; ask the sender"
-        )
+        reading.task("clinical-lead", "purpose-conflict", "a drug test names more than one purpose; ask the sender")
     return found[0][2]
 
 
