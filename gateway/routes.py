@@ -6,6 +6,7 @@ A route is (events, letter, recipient, for whom, wire, adapter, agreement). What
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
+from consent.agreement_file import check_examples
 from consent.shapes import Agreement
 from gateway.recipients import Recipient
 from gateway.settings import Settings
@@ -86,6 +87,10 @@ def faults(
         if not any(_fits(recipient, agreement) for recipient in recipients.values()):
             text = f"no recipient of class `{agreement.recipient_class}` takes `{agreement.letter}`: its letters would all be held"
             yield Fault(place=f"agreements/{agreement.name}.toml", text=text)
+        for example in check_examples(agreement):
+            if not example.passed:
+                text = f"its example `{example.name}` does not come out as it says: {example.text}"
+                yield Fault(place=f"agreements/{agreement.name}.toml", text=text)
     if settings.tell is None and any(agreement.undecidable == "hold" for agreement in agreements.values()):
         yield Fault(
             place="throughgate.toml", text="[tell] is missing: a held letter of care must be told to a person at once"

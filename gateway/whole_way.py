@@ -26,6 +26,7 @@ class DeliveryWay:
     """One letter. `supersedes` is the delivery that it stands for, or the handover that it corrects."""
 
     id: str
+    decision: str
     recipient: str | None
     recipient_class: str
     letter: str
@@ -110,6 +111,11 @@ def all_deliveries(c: Connection) -> tuple[DeliveryWay, ...]:
     return tuple(delivery_way(c, row) for row in c.execute(select(delivery).order_by(delivery.c.sequence)).all())
 
 
+def outcomes(c: Connection) -> dict[str, str]:
+    """Decision id -> its outcome."""
+    return {str(row.id): str(row.outcome) for row in c.execute(select(decision.c.id, decision.c.outcome))}
+
+
 def digests(c: Connection) -> dict[str, str]:
     """Delivery id -> SHA-256 of the letter's bytes as they were decided; deliveries without a letter are left out."""
     rows = c.execute(select(delivery.c.id, delivery.c.digest).where(delivery.c.digest.is_not(None)))
@@ -175,6 +181,7 @@ def delivery_way(c: Connection, row: Row[tuple[object, ...]]) -> DeliveryWay:
     tries = c.execute(select(attempt).where(attempt.c.delivery_id == row.id).order_by(attempt.c.number))
     return DeliveryWay(
         id=row.id,
+        decision=row.decision_id,
         recipient=row.recipient,
         recipient_class=row.recipient_class,
         letter=row.letter,

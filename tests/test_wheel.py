@@ -1,5 +1,6 @@
 """The wheel has everything that the program reads: data files, migrations, templates."""
 
+import os
 import subprocess
 import sys
 import zipfile
@@ -12,14 +13,37 @@ PACKAGES = ("adapters", "consent", "fhir_profiles", "gateway")
 
 
 @pytest.fixture(scope="module")
-def names(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
-    """Every file name in a wheel that was just built, with no network and no isolation."""
+def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A wheel that was just built, with no network and no isolation, unpacked as an installer would."""
     folder = tmp_path_factory.mktemp("wheel")
     command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
     (wheel,) = folder.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
-        return set(archive.namelist())
+        archive.extractall(folder / "site")
+    return folder / "site"
+
+
+@pytest.fixture(scope="module")
+def names(unpacked: Path) -> set[str]:
+    """Every file name in the wheel."""
+    return {file.relative_to(unpacked).as_posix() for file in unpacked.rglob("*") if file.is_file()}
+
+
+def test_the_wheel_works_without_the_checkout(unpacked: Path, tmp_path: Path) -> None:
+    """What is installed finds its templates, agreements and tables by itself."""
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(unpacked), "PYTHONSAFEPATH": "1"}
+
+    def throughgate(*arguments: str) -> str:
+        command = [sys.executable, "-m", "gateway", *arguments]
+        return subprocess.run(command, cwd=tmp_path, env=environment, check=True, capture_output=True, text=True).stdout
+
+    throughgate("init", "made")
+    assert len(list((tmp_path / "made" / "recipients").glob("*.example"))) == len(
+        list((ROOT / "deploy" / "recipients").glob("*.toml"))
+    )
+    assert "examples hold" in throughgate("agreements", "check")
+    assert "handover" in throughgate("try", str(ROOT / "docs" / "examples" / "release.hl7"))
 
 
 def shipped_files() -> set[str]:

@@ -27,14 +27,6 @@ class Played:
     """Delivery id -> what the recipient found in the letter, by resource type."""
 
 
-async def play(stage: Stage) -> list[Played]:
-    """Every act, in order."""
-    played = []
-    for number, act in enumerate(story.acts(), start=1):
-        played.append(await play_act(stage, number, act))
-    return played
-
-
 async def play_act(stage: Stage, number: int, act: Act) -> Played:
     """Send one message, let the line settle, do what the act says a person or a neighbour does, and look at what was kept."""
     stage.clock.turn(act.at)

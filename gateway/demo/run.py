@@ -2,7 +2,7 @@
 
 import contextlib
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -79,7 +79,6 @@ def _untold(played: list[Played]) -> list[Played]:
     return found
 
 
-def _say_all(say: Say, lines: object) -> None:
-    assert hasattr(lines, "__iter__")
+def _say_all(say: Say, lines: Iterable[str]) -> None:
     for line in lines:
         say(line)

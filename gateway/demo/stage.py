@@ -79,7 +79,6 @@ class Stage:
     servers: dict[str, HttpNeighbour]
     mailbox: MailboxNeighbour
     pager: Pager
-    bearer: Callable[[str], str]
     doors: tuple[str, ...] = field(default=())
 
     async def settle(self) -> None:
@@ -151,7 +150,6 @@ async def set_up(folder: Path, start: datetime) -> AsyncIterator[Stage]:
             servers=servers,
             mailbox=MailboxNeighbour(address, lambda: bearer("southfell-mailbox")),
             pager=pager,
-            bearer=bearer,
             doors=serving.addresses(),
         )
 

@@ -10,12 +10,14 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from sqlalchemy import update
 
 from gateway.demo import invariants, play, story
 from gateway.demo.invariants import Invariant
 from gateway.demo.neighbours import Got
 from gateway.demo.play import Played
 from gateway.demo.stage import Stage, set_up
+from gateway.store.schema import decision
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -110,6 +112,17 @@ async def test_each_invariant_can_fail(stage: Stage) -> None:
     security[0] = replace(report, body=report.body.replace(b"not shown", story.Cast().alex.nhs_number.encode(), 1))
     assert "nobody can be found in what security got" in now_broken()
     security[0] = report
+
+    delivery = northfell[-1].delivery_id
+    parts = stage.gateway
+    way = next(d for one in played if one.way for d in one.way.deliveries if d.id == delivery)
+    parts.store.write(
+        lambda c: c.execute(update(decision).where(decision.c.id == way.decision).values(outcome="withhold"))
+    )
+    assert "every letter that left has a decision that let it" in now_broken()
+    parts.store.write(
+        lambda c: c.execute(update(decision).where(decision.c.id == way.decision).values(outcome="release"))
+    )
 
     stage.pager.told.append(casey.family)
     assert "what the person on duty heard names nobody" in now_broken()
