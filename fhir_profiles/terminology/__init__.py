@@ -128,7 +128,8 @@ def _products() -> tuple[dict[str, Product], dict[str, Product]]:
 _PRODUCT_BY_CODE, _PRODUCT_BY_NAME = _products()
 _USE_OF_SUBSTANCE: Final = {item.substance: item.use for item in _PRODUCT_BY_CODE.values()}
 _EXPLAINS: Final = {row["substance"]: frozenset(row["explains"].split()) for row in _SUBSTANCES.rows}
-_SUBSTANCE_OF_WORD: Final = {word: row["substance"] for row in _SUBSTANCES.rows for word in row["words"].split()}
+_SUBSTANCE_OF_WORD: Final = {plain(word): row["substance"] for row in _SUBSTANCES.rows for word in row["words"].split()}
+_SEVERAL_WORDS: Final = tuple(word for word in _SUBSTANCE_OF_WORD if " " in word)
 _PATCHES: Final = frozenset({"patch", "patches", "transdermal"})
 
 
@@ -224,6 +225,7 @@ def substances_of(concept: Concept) -> frozenset[str]:
     if known is not None:
         return frozenset({known.substance})
     words = {word for text in words_of(concept) for word in text.split()}
+    words |= {word for text in words_of(concept) for word in _SEVERAL_WORDS if f" {word} " in f" {text} "}
     found = {_SUBSTANCE_OF_WORD[word] for word in words if word in _SUBSTANCE_OF_WORD}
     if words & _PATCHES and found & {"buprenorphine"}:
         found = (found - {"buprenorphine"}) | {"buprenorphine-patch"}

@@ -1,0 +1,139 @@
+"""Any other result: exact decimals and units, every type of OBX-2, notes, and documents."""
+
+from decimal import Decimal
+
+import pytest
+
+from fhir_profiles import systems
+from fhir_profiles.mappings.datatypes import number_of
+from fhir_profiles.shapes import Fate, Json, Translation
+from tests.fhir_profiles.mappings.golden_pairs import translate
+
+
+def report(*lines: str) -> Translation:
+    header = ["MSH|^~\\&|LAB|LEI|||20260705||ORU^R01|M1|P|2.5.1", "PID|1||A1234BC^^^NOMIS^PI", "OBR|1||F1|1^Panel^L"]
+    return translate("\r".join([*header, *lines]).encode())
+
+
+def one(line: str) -> Json:
+    resources = [entry["resource"] for entry in report(line).bundle["entry"]]
+    (found,) = (each for each in resources if each["resourceType"] == "Observation")
+    return found
+
+
+def value(line: str) -> Json:
+    return {name: each for name, each in one(line).items() if name.startswith(("value", "dataAbsent"))}
+
+
+ABSENT = {"dataAbsentReason": {"coding": [{"system": systems.DATA_ABSENT, "code": "unknown"}]}}
+
+
+@pytest.mark.parametrize(
+    ("kind", "written", "expected"),
+    [
+        ("ST", "plain", {"valueString": "plain"}),
+        ("TX", "one~two", {"valueString": "one\ntwo"}),
+        ("FT", r"one\.br\two \T\ three", {"valueString": "one\ntwo & three"}),
+        ("NM", "clumped", {"valueString": "clumped"}),
+        ("NM", "<5", {"valueString": "<5"}),
+        ("NM", "1~2", {"valueString": "1; 2"}),
+        ("CWE", "1^One^L", {"valueCodeableConcept": {"coding": [{"system": systems.LOCAL_CODE + "l", "code": "1", "display": "One"}], "text": "One"}}),
+        ("CE", "^Words only", {"valueCodeableConcept": {"text": "Words only"}}),
+        ("DT", "20260301", {"valueDateTime": "2026-03-01"}),
+        ("TS", "202603010915", {"valueDateTime": "2026-03-01T09:15:00+00:00"}),
+        ("DT", "20261341", {"valueString": "20261341"}),
+        ("TM", "0830", {"valueTime": "08:30:00"}),
+        ("DR", "20260301^20260302", {"valuePeriod": {"start": "2026-03-01", "end": "2026-03-02"}}),
+        ("DR", "20260302^20260301", {"valueString": "20260302 20260301"}),
+        ("SN", "^1^:^128", {"valueRatio": {"numerator": {"value": 1}, "denominator": {"value": 128}}}),
+        ("SN", "^1^-^5", {"valueRange": {"low": {"value": 1}, "high": {"value": 5}}}),
+        ("SN", "<>^1", {"valueString": "<> 1"}),
+        ("ZZ", "a^b", {"valueString": "a b"}),
+        ("", "untyped", {"valueString": "untyped"}),
+        ("NM", "", ABSENT),
+        ("NM", '""', ABSENT),
+        ("NM", "  ", ABSENT),
+    ],
+)  # fmt: skip
+def test_values(kind: str, written: str, expected: Json) -> None:
+    """What does not fit its type stays, as text; nothing is dropped and nothing is converted."""
+    assert value(f"OBX|1|{kind}|x^X^L||{written}||||||F") == expected
+
+
+@pytest.mark.parametrize(
+    ("written", "number"),
+    [
+        ("83.00", Decimal("83.00")),
+        ("0.10", Decimal("0.10")),
+        (".5", Decimal("0.5")),
+        ("-0.50", Decimal("-0.50")),
+        ("+7", 7),
+        ("007", 7),
+        ("7.", 7),
+        ("12345678901234567890.123456789012345678", Decimal("12345678901234567890.123456789012345678")),
+        ("1e5", None),
+        (".", None),
+        ("", None),
+        ("1,5", None),
+        ("٧", None),
+        ("9" * 31, None),
+    ],
+)
+def test_numbers_keep_their_digits(written: str, number: Decimal | int | None) -> None:
+    found = number_of(written)
+    assert found == number
+    assert str(found) == str(number)
+
+
+def test_decimals_and_units() -> None:
+    quantity = one("OBX|1|NM|x^X^L||83.00|UMOLL|49 - 92|H|||F")["valueQuantity"]
+    assert str(quantity["value"]) == "83.00"
+    assert quantity == {"value": Decimal("83.00"), "unit": "UMOLL", "system": systems.UCUM, "code": "umol/L"}
+    assert one("OBX|1|NM|x^X^L||4|furlongs^^L|||||F")["valueQuantity"] == {"value": 4, "unit": "furlongs"}
+    assert one("OBX|1|NM|x^X^L||4|kat/m3^^UCUM|||||F")["valueQuantity"]["code"] == "kat/m3"
+    assert one("OBX|1|NM|x^X^L||4||||||F")["valueQuantity"] == {"value": 4}
+    found = one("OBX|1|SN|x^X^L||>^1000|ug/L|||||F")["valueQuantity"]
+    assert (found["comparator"], found["value"], found["code"]) == (">", 1000, "ug/L")
+
+
+@pytest.mark.parametrize(
+    ("written", "status"),
+    [("F", "final"), ("P", "preliminary"), ("C", "corrected"), ("X", "cancelled"), ("W", "entered-in-error"), ("", "unknown"), ("?", "unknown")],
+)  # fmt: skip
+def test_status(written: str, status: str) -> None:
+    translation = report(f"OBX|1|ST|x^X^L||a||||||{written}")
+    assert translation.bundle["entry"][-1]["resource"]["status"] == status
+    assert bool(translation.issues) == (status == "unknown")
+
+
+def test_notes_belong_to_what_they_follow() -> None:
+    """After the order to the report, after a result to it; repetitions are lines."""
+    translation = report("NTE|1||of the order", "OBX|1|ST|x^X^L||a||||||F", "NTE|1||of~the result", "NTE|2||again")
+    report_, observation = (entry["resource"] for entry in translation.bundle["entry"][1:])
+    assert [each["text"] for each in observation["note"]] == ["of\nthe result", "again"]
+    assert report_["extension"][-1]["valueAnnotation"] == {"text": "of the order"}
+
+
+def test_documents_are_attached_to_the_report() -> None:
+    translation = report("OBX|1|ED|PDF^Report^L||^application^PDF^Base64^JVBERi0xLjQK||||||F")
+    (found,) = (entry["resource"] for entry in translation.bundle["entry"] if "presentedForm" in entry["resource"])
+    assert found["presentedForm"] == [{"contentType": "application/pdf", "data": "JVBERi0xLjQK"}]
+
+
+def test_a_document_that_cannot_be_read_stays_behind_and_is_said() -> None:
+    translation = report("OBX|1|ED|PDF^Report^L||^application^PDF^Base64^not base64!||||||F")
+    assert "presentedForm" not in str(translation.bundle)
+    assert [issue.path for issue in translation.issues] == ["OBX-5"]
+    assert next(each.fate for each in translation.fields if each.source == "OBX-5.5") is Fate.UNSUPPORTED
+
+
+def test_without_order_numbers_results_are_named_by_their_message() -> None:
+    """Two reports without any number must not overwrite each other."""
+    lines = "PID|1||A1234BC^^^NOMIS^PI\rOBR|1|||1^Panel^L\rOBX|1|ST|x||a||||||F"
+    ids = {
+        translate(f"MSH|^~\\&|LAB|LEI|||20260705||ORU^R01|{name}|P|2.5.1\r{lines}".encode()).bundle["entry"][-1][
+            "resource"
+        ]["id"]
+        for name in ("M1", "M2")
+    }
+    assert len(ids) == 2

@@ -1,0 +1,184 @@
+"""RDE^O11: what is prescribed, how it stands, from when to when, and the pharmacy; exact, or as text."""
+
+from decimal import Decimal
+
+import pytest
+
+from fhir_profiles import systems
+from fhir_profiles.facts import prescription_for_supply
+from fhir_profiles.shapes import Event, Json, Translation
+from tests.fhir_profiles.mappings.golden_pairs import translate
+
+PID = "PID|1||9990000018^^^NHS^NH~A1234BC^^^NOMIS^PI"
+METHADONE = "36120711000001104^Methadone 1mg/ml oral solution^SCT"
+
+
+def prescribe(*lines: str, kind: str = "RDE^O11") -> Translation:
+    header = f"MSH|^~\\&|EHR|LEI|||20260310||{kind}|M1|P|2.5.1"
+    return translate("\r".join([header, PID, *lines]).encode())
+
+
+def request(*lines: str) -> Json:
+    resource: Json = prescribe(*lines).bundle["entry"][1]["resource"]
+    return resource
+
+
+def rxe(code: str = METHADONE, **fields: str) -> str:
+    numbered = {2: code, **{int(name[1:]): value for name, value in fields.items()}}
+    return "|".join(["RXE", *(numbered.get(number, "") for number in range(1, max(numbered) + 1))])
+
+
+ORC = "ORC|NW|RX-1|||||||20260310115500"
+
+
+@pytest.mark.parametrize(
+    ("control", "order_status", "status"),
+    [
+        ("NW", "", "active"),
+        ("RE", "", "active"),
+        ("XO", "", "active"),
+        ("CA", "", "cancelled"),
+        ("DC", "", "stopped"),
+        ("HD", "", "on-hold"),
+        ("RL", "", "active"),
+        ("SC", "CM", "completed"),
+        ("SC", "DC", "stopped"),
+        ("ZZ", "", "unknown"),
+    ],
+)
+def test_how_the_order_stands(control: str, order_status: str, status: str) -> None:
+    translation = prescribe(f"ORC|{control}|RX-1|||{order_status}", rxe())
+    assert translation.bundle["entry"][1]["resource"]["status"] == status
+    assert translation.events == (Event.PRESCRIPTION,)
+    assert bool(translation.tasks) == (status == "unknown")
+
+
+def test_a_stop_supersedes_the_order_and_keeps_its_start() -> None:
+    """The same id; it ends on the day of the stop; the day of the stop is not the day of prescribing."""
+    started = request(ORC, rxe(), "TQ1|1||QD||||20260310|20260323")
+    stopped = request("ORC|DC|RX-1|||||||20260318115500", rxe(f32="20260309"), "TQ1|1||QD||||20260310|20260323")
+    assert stopped["id"] == started["id"]
+    period = stopped["dosageInstruction"][0]["timing"]["repeat"]["boundsPeriod"]
+    assert period == {"start": "2026-03-10", "end": "2026-03-18T11:55:00+00:00"}
+    assert stopped["authoredOn"] == "2026-03-09"
+    assert "authoredOn" not in request("ORC|DC|RX-1|||||||20260318115500", rxe())
+    before = request("ORC|CA|RX-1|||||||20260301", rxe(), "TQ1|1||QD||||20260310|20260323")
+    assert before["dosageInstruction"][0]["timing"]["repeat"]["boundsPeriod"] == {
+        "start": "2026-03-10",
+        "end": "2026-03-10",
+    }
+
+
+@pytest.mark.parametrize(
+    ("written", "codes"),
+    [
+        (METHADONE, ["36120711000001104"]),
+        ("322496005^Buprenorphine 2mg^SCT", ["42009111000001108", "322496005"]),
+        ("321196004^Diazepam 2mg tablets^DMD", ["42128111000001101", "321196004"]),
+        ("231411000001101^Subutex 2mg^dm+d", ["42009111000001108", "231411000001101"]),
+        ("^Methadone 1mg/ml oral solution", ["36120711000001104"]),
+        ("L1^METHADONE 1MG/ML ORAL SOLUTION^L", ["36120711000001104", "L1"]),
+        ("36120711000001104", ["36120711000001104"]),
+        ("L2^Paracetamol^L", ["L2"]),
+        ("^Something new", []),
+    ],
+)
+def test_old_and_new_codes(written: str, codes: list[str]) -> None:
+    """The current dm+d code first, what was sent kept beside it; what the formulary does not know is carried as sent."""
+    concept = request(ORC, rxe(written))["medicationCodeableConcept"]
+    assert [each["code"] for each in concept.get("coding", [])] == codes
+    assert concept["text"]
+
+
+def test_doses_are_exact_or_text() -> None:
+    def dose(**fields: str) -> Json | None:
+        instruction: Json = request(ORC, rxe(f7="^as told", **fields))["dosageInstruction"][0]
+        assert instruction["text"] == "as told"
+        rates = instruction.get("doseAndRate")
+        return rates[0] if rates else None
+
+    mg = {"unit": "mg", "system": systems.UCUM, "code": "mg"}
+    assert dose(f3="0.50", f5="mg") == {"doseQuantity": {"value": Decimal("0.50"), **mg}}
+    assert dose(f3="2", f4="4", f5="mg") == {"doseRange": {"low": {"value": 2, **mg}, "high": {"value": 4, **mg}}}
+    assert dose(f3="40", f5="drops^drops^L") == {"doseQuantity": {"value": 40, "unit": "drops"}}
+    assert dose(f3="4", f4="2", f5="mg") == {"doseQuantity": {"value": 4, **mg}}
+    assert dose(f3="as needed", f5="mg") is None
+    assert [issue.path for issue in prescribe(ORC, rxe(f3="lots")).issues] == ["RXE-3"]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "repeat", "as_needed"),
+    [
+        ("QD", {"frequency": 1, "period": 1, "periodUnit": "d"}, None),
+        ("BD", {"frequency": 2, "period": 1, "periodUnit": "d"}, None),
+        ("Q6H", {"frequency": 1, "period": 6, "periodUnit": "h"}, None),
+        ("Q2D", {"frequency": 1, "period": 2, "periodUnit": "d"}, None),
+        ("nocte", {"frequency": 1, "period": 1, "periodUnit": "d", "when": ["NIGHT"]}, None),
+        ("PRN", None, True),
+        ("FRIDAYS", None, None),
+    ],
+)
+def test_timing(pattern: str, repeat: Json | None, as_needed: bool | None) -> None:
+    """A pattern that the list does not know is kept as text."""
+    dosage = request(ORC, rxe(f7="^x"), f"TQ1|1||{pattern}")["dosageInstruction"][0]
+    assert dosage.get("timing", {}).get("repeat") == repeat
+    assert dosage.get("asNeededBoolean") == as_needed
+    assert (dosage.get("timing", {}).get("code") == {"text": pattern}) == (repeat is None and not as_needed)
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("Once daily, supervised", "supervised"),
+        ("SUPERVISED CONSUMPTION", "supervised"),
+        ("unsupervised", "unsupervised"),
+        ("not supervised", "unsupervised"),
+        ("weekdays supervised, weekend unsupervised", None),
+        ("once daily", None),
+    ],
+)
+def test_supervision_only_where_it_is_stated(text: str, word: str | None) -> None:
+    found = request(ORC, rxe(f7=f"^{text}"))["dosageInstruction"][0].get("additionalInstruction", [])
+    assert [each["coding"][0]["code"] for each in found] == ([word] if word else [])
+
+
+@pytest.mark.parametrize(
+    ("written", "category", "supply"), [("I", "inpatient", False), ("O", "outpatient", True), ("", None, True)]
+)
+def test_category(written: str, category: str | None, supply: bool) -> None:
+    """ORC-29 I is given in custody: no pharmacy gets a copy of it."""
+    found = request(f"{ORC}{'|' * 20}{written}", rxe())
+    assert [each["coding"][0]["code"] for each in found.get("category", [])] == ([category] if category else [])
+    assert prescription_for_supply(found) is supply
+
+
+def test_supply() -> None:
+    found = request(ORC, rxe(f10="140.0", f11="ml", f12="2", f40="FX001^Example Pharmacy^ODS"))["dispenseRequest"]
+    assert found["quantity"]["code"] == "258773002"
+    assert str(found["quantity"]["value"]) == "140.0"
+    assert found["numberOfRepeatsAllowed"] == 2
+    assert found["performer"]["identifier"] == {"system": systems.ODS, "value": "FX001"}
+    local = request(ORC, rxe(f40="7^Corner^LOCAL"))["dispenseRequest"]["performer"]["identifier"]
+    assert local == {"system": systems.LOCAL_ID + "local", "value": "7"}
+
+
+def test_several_orders_and_old_messages() -> None:
+    """Each ORC is a MedicationRequest; TQ before the RXE counts only without one after it."""
+    translation = prescribe(ORC, "TQ1|1||BD", rxe(), "ORC|NW|RX-2", "TQ1|1||BD", rxe(), "TQ1|1||QD", "TQ1|2||QHS")
+    first, second = (entry["resource"] for entry in translation.bundle["entry"][1:])
+    assert first["dosageInstruction"][0]["timing"]["repeat"]["frequency"] == 2
+    assert [each["sequence"] for each in second["dosageInstruction"]] == [1, 2]
+    old = prescribe(ORC, rxe(f1="^BD^D7^20260310"), kind="RDE^O01").bundle["entry"][1]["resource"]
+    assert old["dosageInstruction"][0]["timing"]["repeat"] == {
+        "boundsPeriod": {"start": "2026-03-10"},
+        "frequency": 2,
+        "period": 1,
+        "periodUnit": "d",
+    }
+
+
+def test_an_end_before_the_start_is_left_out() -> None:
+    translation = prescribe(ORC, rxe(), "TQ1|1||QD||||20260310|20260301")
+    period = translation.bundle["entry"][1]["resource"]["dosageInstruction"][0]["timing"]["repeat"]["boundsPeriod"]
+    assert period == {"start": "2026-03-10"}
+    assert [issue.path for issue in translation.issues] == ["TQ1-8"]
