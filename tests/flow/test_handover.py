@@ -82,6 +82,27 @@ async def test_a_recorded_dissent_stops_it_and_the_clinician_is_told(tmp_path: P
         check_world(line)
 
 
+def about_label(code: str) -> bytes:
+    """A dissent about one sensitivity only."""
+    word = consent(resource_id="word", at=LONG_AGO, decision="permit")
+    label = {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": code}
+    word["provision"] = {"provision": [{"type": "deny", "securityLabel": [label]}]}
+    return fhir_message(resources=[word], message_id="FHIR-label", event="consent")
+
+
+@pytest.mark.parametrize(("code", "state"), [("HIV", "delivered"), ("SUD", "withheld")])
+async def test_a_dissent_about_one_sensitivity(tmp_path: Path, code: str, state: str) -> None:
+    """About HIV, of which the file has nothing: the handover leaves whole. About substance use: the letter itself would say it."""
+    async with running(tmp_path) as line:
+        await line.play(adt_a01(), oru_r01(), about_label(code), adt_a03())
+        assert [row.state for row in line.deliveries()] == [state]
+        if state == "delivered":
+            assert "Observation" in {each["resourceType"] for each in resources(letter(line, "northfell"))}
+        else:
+            assert "withheld-by-consent" in line.told_codes()
+        check_world(line)
+
+
 async def test_what_cannot_be_decided_is_told_and_leaves_when_a_person_releases_it(tmp_path: Path) -> None:
     """A denial for a recipient that nobody can resolve: held for this recipient, told within a minute, released by a person."""
     unclear = said("deny", recipient_reference="https://elsewhere.example/Organization/who-is-this")
