@@ -3,12 +3,14 @@
 Joining is pure; reading and writing are one function each. This module MUST NOT decide what leaves.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from sqlalchemy import Connection, func, insert, select, update
 
 from fhir_profiles import fhir_json
+from fhir_profiles.hl7_times import is_before
 from fhir_profiles.shapes import Json
 from gateway.parts import Parts
 from gateway.store.schema import person, resource
@@ -63,7 +65,10 @@ def read_file(c: Connection, parts: Parts, person_id: str) -> PersonFile:
 
 
 def join_file(held: Sequence[Json], arrived: Sequence[Json]) -> Filing:
-    """Join what a message brought. The same id supersedes; a Patient keeps what the new one does not say; the same content adds nothing."""
+    """Join what a message brought. The same id supersedes; a Patient, and the start of a prescription, keep what the new one does not say.
+
+    The same content adds nothing.
+    """
     current = {_name(each): each for each in held}
     added: dict[str, Json] = {}
     for each in arrived:
@@ -71,7 +76,7 @@ def join_file(held: Sequence[Json], arrived: Sequence[Json]) -> Filing:
             continue
         name = _name(each)
         before = current.get(name)
-        after = _merge_patient(before, each) if before is not None and each["resourceType"] == "Patient" else each
+        after = _KEEPING.get(each["resourceType"], _replace)(before, each) if before is not None else each
         if before is not None and fhir_json.canonical(before) == fhir_json.canonical(after):
             continue
         current[name] = after
@@ -126,3 +131,52 @@ def _merge_patient(before: Json, after: Json) -> Json:
     if identifiers:
         merged["identifier"] = identifiers
     return merged
+
+
+def _keep_start(before: Json, after: Json) -> Json:
+    """A later word about a prescription that does not repeat when it began keeps the day: a stop ends it, it never unmakes what was taken.
+
+    Without its start a test of last month would be judged as if nothing had been prescribed.
+    """
+    kept = dict(after)
+    if "authoredOn" in before:
+        kept.setdefault("authoredOn", before["authoredOn"])
+    known = [start for start in map(_start_of, before.get("dosageInstruction", ())) if start is not None]
+    told: Sequence[Json] = after.get("dosageInstruction", ())
+    if not known or any(_start_of(dosage) is not None for dosage in told):
+        return kept
+    start = min(known)
+    kept.setdefault("authoredOn", start)
+    kept["dosageInstruction"] = [_started(dosage, start) for dosage in told or _ONE_EMPTY]
+    return kept
+
+
+_ONE_EMPTY: Final[Sequence[Json]] = ({},)
+
+
+def _start_of(dosage: Json) -> str | None:
+    found = dosage.get("timing", {}).get("repeat", {}).get("boundsPeriod", {}).get("start")
+    return found if isinstance(found, str) else None
+
+
+def _started(dosage: Json, start: str) -> Json:
+    """The dosage with that start. A duration, which counts from a start, stays; an end before the start becomes the start."""
+    timing = dosage.get("timing", {})
+    repeat = timing.get("repeat", {})
+    if {"boundsDuration", "boundsRange"} & repeat.keys():
+        return dosage
+    period = {"start": start, **repeat.get("boundsPeriod", {})}
+    if "end" in period and is_before(period["end"], start):
+        period["end"] = start
+    return {**dosage, "timing": {**timing, "repeat": {**repeat, "boundsPeriod": period}}}
+
+
+def _replace(_before: Json, after: Json) -> Json:
+    return after
+
+
+_KEEPING: Final[Mapping[str, Callable[[Json, Json], Json]]] = {
+    "Patient": _merge_patient,
+    "MedicationRequest": _keep_start,
+}
+"""What a later version of a resource keeps of the one before. Everything else is superseded whole."""

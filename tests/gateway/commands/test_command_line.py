@@ -245,6 +245,8 @@ def test_history_and_consents_take_several_files() -> None:
         (b"MSH|a\rPID|1\r", 1),
         (b"MSH|a\n\nMSH|b\n", 2),
         (b"\x0bMSH|a\r\x1c\r\x0bMSH|b\r\x1c\r", 2),
+        (b"\xef\xbb\xbfMSH|a\rPID|1\r\xef\xbb\xbfMSH|b\rPID|2\r", 2),
+        (b"\xef\xbb\xbf\r\n  MSH|a\rPID|1\r", 1),
         (b"{}", 1),
         (b"", 1),
     ],
@@ -253,6 +255,7 @@ def test_messages_out_of_a_file(content: bytes, number: int) -> None:
     messages = split_messages(content)
     assert len(messages) == number
     assert not any(b"\n" in message or b"\x0b" in message for message in messages)
+    assert b"MSH" not in content or all(message.startswith(b"MSH|") for message in messages)
 
 
 def test_no_environment_is_needed(installation: Path) -> None:
