@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Select, select, update
 
 from consent.shapes import Outcome
 from gateway.errors import ThroughgateError
+from gateway.failpoints import around
 from gateway.instants import from_text, to_text
 from gateway.journeys.tasks import TASKS, end_tasks
 from gateway.ledger import record
@@ -124,7 +125,8 @@ def release_held(parts: Parts, some_id: str, *, reason: str, by: str, recipient:
         return _release_letter(parts, letter, reason=reason, by=by, recipient=recipient)
     if one is None or one.state not in WAITING_MESSAGES:
         raise DeskError("no message or letter with this id is held or parked: `throughgate held` lists what waits")
-    parts.store.write(lambda c: _note(c, parts, one, "held-released", reason=reason, by=by))
+    with around("held-released"):
+        parts.store.write(lambda c: _note(c, parts, one, "held-released", reason=reason, by=by))
     done = release_message(parts, some_id, by_person=True)
     after_release(parts, done)
     with parts.store.read() as c:
@@ -139,13 +141,16 @@ def after_release(parts: Parts, done: Done) -> None:
 
 def _release_letter(parts: Parts, row: DeliveryRow, *, reason: str, by: str, recipient: str | None) -> str:
     if row.state == D.PARKED:
-        parts.store.write(lambda c: _unpark(c, parts, row.id, reason=reason, by=by))
+        with around("unparked"):
+            parts.store.write(lambda c: _unpark(c, parts, row.id, reason=reason, by=by))
     elif row.state == D.HELD:
         named = _named(parts, row, recipient)
-        parts.store.write(lambda c: _note(c, parts, row, "held-released", reason=reason, by=by))
+        with around("held-released"):
+            parts.store.write(lambda c: _note(c, parts, row, "held-released", reason=reason, by=by))
         assert row.person_id is not None
         reconsider(parts, row.person_id, released_by_person=row.id, recipient=named)
-        parts.store.write(lambda c: _end_tasks_of_letter(c, parts, row.id))
+        with around("held-ended"):
+            parts.store.write(lambda c: _end_tasks_of_letter(c, parts, row.id))
     else:
         raise DeskError("this letter is neither held nor parked: `throughgate journey` shows where it is")
     with parts.store.read() as c:
@@ -192,7 +197,8 @@ def reject_held(parts: Parts, some_id: str, *, reason: str, by: str) -> str:
         end_tasks(c, parts, message_id=some_id)
         return M.REJECTED.value
 
-    return parts.store.write(work)
+    with around("held-rejected"):
+        return parts.store.write(work)
 
 
 def _unpark(c: Connection, parts: Parts, delivery_id: str, *, reason: str, by: str) -> None:
@@ -247,9 +253,11 @@ async def tell(parts: Parts) -> int:
         except Exception as error:  # noqa: BLE001  whatever the way of telling raised, the person has not been told
             log(Code.TELL_FAILED, task=row.id, error=type(error).__name__)
             again = to_text(parts.clock() + timedelta(seconds=min(2.0**row.tell_attempts, TELL_AGAIN_SECONDS)))
-            await parts.store.write_async(partial(_tell_later, task_id=row.id, again=again))
+            with around("tell-later"):
+                await parts.store.write_async(partial(_tell_later, task_id=row.id, again=again))
             continue
-        await parts.store.write_async(partial(_mark_told, parts=parts, task_id=row.id))
+        with around("told"):
+            await parts.store.write_async(partial(_mark_told, parts=parts, task_id=row.id))
         told += 1
     return told
 

@@ -17,10 +17,21 @@ def pass_point(name: str) -> None:
         _hook(name)
 
 
+_pass = pass_point  # so that every `pass_point("...")` in a source is one point with its name
+
+
 def install(hook: Hook | None) -> None:
     """Installs the one hook of this process; None takes it away. Tests only."""
     global _hook  # noqa: PLW0603  one process, one hook: passing it through every signature would put tests into production code
     _hook = hook
+
+
+@contextmanager
+def around(name: str) -> Iterator[None]:
+    """Use as `with around("door"):` for one durable write: "door.before-commit", then, unless the write raised, "door.after-commit"."""
+    _pass(f"{name}.before-commit")
+    yield
+    _pass(f"{name}.after-commit")
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from gateway import desk, unfinished
 from gateway.bus import BusError
 from gateway.bus.protocol import Topic
 from gateway.clients import Client
-from gateway.failpoints import pass_point
+from gateway.failpoints import around, pass_point
 from gateway.log import Code, log
 from gateway.parts import Parts
 from gateway.states import MessageState
@@ -50,6 +50,7 @@ class Gateway(Parts):
         received = await receive(self, arrival)
         if received.accepted and not received.duplicate and received.message_id is not None:
             await self._publish("messages", received.message_id)
+        pass_point("acknowledge.before")
         return received
 
     async def on_release(self, message_id: str) -> None:
@@ -159,21 +160,25 @@ class Gateway(Parts):
             async with asyncio.timeout(self.settings.delivery.send_timeout_seconds):
                 receipt = await self.outbounds[letter.recipient].send(letter)
         except Transient as error:
-            return Sent(result=Result.TRANSIENT, code=error.code, retry_after_seconds=error.retry_after_seconds)
+            sent = Sent(result=Result.TRANSIENT, code=error.code, retry_after_seconds=error.retry_after_seconds)
         except AdapterError as error:
-            return Sent(result=Result.REFUSED, code=error.code)
+            sent = Sent(result=Result.REFUSED, code=error.code)
         except TimeoutError:
-            return Sent(result=Result.AMBIGUOUS, code="timeout")
+            sent = Sent(result=Result.AMBIGUOUS, code="timeout")
         except Exception as error:  # noqa: BLE001  INVARIANT: an outcome that is not known is ambiguous, never assumed
             log(Code.UNEXPECTED, delivery=letter.delivery_id, error=type(error).__name__)
-            return Sent(result=Result.AMBIGUOUS, code="unexpected")
+            sent = Sent(result=Result.AMBIGUOUS, code="unexpected")
+        else:
+            result = Result.DELIVERED if receipt.outcome is Outcome.DELIVERED else Result.AMBIGUOUS
+            sent = Sent(result=result, code=receipt.code)
         pass_point("send.after")
-        result = Result.DELIVERED if receipt.outcome is Outcome.DELIVERED else Result.AMBIGUOUS
-        return Sent(result=result, code=receipt.code)
+        return sent
 
     async def _publish(self, topic: Topic, some_id: str) -> None:
         try:
+            pass_point("publish.before")
             await self.bus.publish(topic, some_id)
+            pass_point("publish.after")
         except BusError:
             log(Code.BUS_NOT_TAKEN, topic=topic, id=some_id)  # nothing is lost: the sweep brings it again
 
@@ -257,7 +262,8 @@ class Gateway(Parts):
         while True:
             try:
                 await self.sweep()
-                await self.store.write_async(lambda c: sweep_ended(c, self.now()))
+                with around("retention"):
+                    await self.store.write_async(lambda c: sweep_ended(c, self.now()))
             except Exception as error:  # noqa: BLE001  the sweep is what brings everything else back: it never ends
                 log(Code.SWEEP_FAILED, error=type(error).__name__)
             await asyncio.sleep(self.settings.delivery.sweep_seconds)

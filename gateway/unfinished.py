@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from sqlalchemy import Connection, or_, select, update
 
+from gateway.failpoints import around
 from gateway.instants import to_text
 from gateway.journeys.tasks import add_tasks, task_of
 from gateway.moves import move_message
@@ -210,7 +211,8 @@ def count_failure(parts: Parts, message_id: str) -> Failure:
         add_tasks(c, parts, (task_of("message-parked"),), message_id=message_id)
         return Failure(again_at=None, next_message=_next(c, row.person_id) if row.person_id else None)
 
-    return parts.store.write(work)
+    with around("count-failure"):
+        return parts.store.write(work)
 
 
 def mailbox(parts: Parts, recipient: str | None) -> Sequence[MailboxItem]:

@@ -11,6 +11,8 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Protocol
 
+from gateway.failpoints import pass_point
+
 
 class HeadConflict(Exception):
     """The head is not the one expected: somebody else signed in between."""
@@ -82,8 +84,10 @@ class HeadFile:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+        pass_point("head-file.before-commit")
         beside.rename(self._path)
         _sync_folder(self._path.parent)
+        pass_point("head-file.after-commit")
 
 
 class HeadInMemory:

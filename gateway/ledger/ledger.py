@@ -11,7 +11,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import Connection, func, insert, select
 
-from gateway.failpoints import pass_point
+from gateway.failpoints import around, pass_point
 from gateway.instants import Clock, to_text
 from gateway.ledger import note
 from gateway.ledger.head import HeadConflict, HeadFile, HeadKeeper, HeadMissing
@@ -58,7 +58,8 @@ class Ledger:
             total = 0
             more = True
             while more:
-                turn = self._store.write(self._sequencer.turn)
+                with around("sequence"):
+                    turn = self._store.write(self._sequencer.turn)
                 self._sequencer.remember(turn)
                 total += turn.given
                 more = turn.more
@@ -93,7 +94,8 @@ class Ledger:
                 "note": signed,
                 "signed_at": to_text(self._clock()),
             }
-            self._store.write(lambda c: c.execute(insert(ledger_head).values(row)))
+            with around("keep-head"):
+                self._store.write(lambda c: c.execute(insert(ledger_head).values(row)))
 
     def verify(self) -> Verification:
         """Checks everything up to the signed head, and the form of what is behind it. Never raises for what it finds."""

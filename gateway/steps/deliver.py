@@ -14,7 +14,7 @@ from sqlalchemy import Connection, insert, select, update
 
 from adapters.contract import Letter
 from consent.shapes import Outcome
-from gateway.failpoints import pass_point
+from gateway.failpoints import around, pass_point
 from gateway.instants import to_text
 from gateway.journeys.tasks import add_tasks, end_tasks, task_of
 from gateway.keys import SealedError
@@ -69,7 +69,8 @@ def open_at_door(parts: Parts, delivery_id: str, *, collected: bool = False) -> 
             return Shut.MOVED
         body = _genuine_body(c, parts, row)
     if body is None:
-        parts.store.write(lambda c: _park_broken(c, parts, delivery_id))
+        with around("park-broken"):
+            parts.store.write(lambda c: _park_broken(c, parts, delivery_id))
         return Shut.BROKEN
     pass_point("door.before-commit")
     shut = parts.store.write(lambda c: _commit_intent(c, parts, row, collected=collected))
@@ -207,7 +208,8 @@ def _end_attempt(c: Connection, parts: Parts, delivery_id: str, number: int, sen
 
 def acknowledge_collected(parts: Parts, delivery_id: str, recipient: str) -> bool:
     """The recipient says that it has the letter. True again when it says so twice; False when it was never collected."""
-    return parts.store.write(lambda c: _acknowledge(c, parts, delivery_id, recipient))
+    with around("collected"):
+        return parts.store.write(lambda c: _acknowledge(c, parts, delivery_id, recipient))
 
 
 def _acknowledge(c: Connection, parts: Parts, delivery_id: str, recipient: str) -> bool:
@@ -244,7 +246,8 @@ def time_out_sending(parts: Parts) -> tuple[str, ...]:
     with parts.store.read() as c:
         rows = c.execute(late).all()
     for row in rows:
-        parts.store.write(lambda c: _time_out(c, parts, row.id, collected=row.recipient in boxes))  # noqa: B023  used at once
+        with around("time-out"):
+            parts.store.write(lambda c: _time_out(c, parts, row.id, collected=row.recipient in boxes))  # noqa: B023  used at once
     return tuple(row.id for row in rows)
 
 
@@ -277,4 +280,5 @@ def expire_uncollected(parts: Parts) -> int:
     with parts.store.read() as c:
         if c.execute(old.limit(1)).first() is None:
             return 0
-    return parts.store.write(work)
+    with around("expire"):
+        return parts.store.write(work)

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, select, update
 
 from fhir_profiles.shapes import Hold, HoldCode, Translation
 from fhir_profiles.translate import translate
-from gateway.failpoints import pass_point
+from gateway.failpoints import around
 from gateway.journeys.tasks import add_tasks, task_of
 from gateway.moves import move_message
 from gateway.parts import Parts
@@ -49,9 +49,7 @@ def identify(parts: Parts, skip: frozenset[str] = frozenset()) -> Identified:
                 read[row.id] = translation_of(parts, row.id, row.channel, parts.keys.unseal(c, row.body_id))
             except Exception as error:  # noqa: BLE001  one message that breaks a mapping must not stop the others
                 failed.append((row.id, error))
-    pass_point("identify.before-commit")
-    known, held = _commit(parts, read, failed)
-    pass_point("identify.after-commit")
+    known, held = _commit(parts, read, failed) if read else ((), ())
     return Identified(known=known, held=held, failed=tuple(failed))
 
 
@@ -60,7 +58,8 @@ def _commit(
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """All in one transaction; where one of them breaks it, each in its own."""
     try:
-        return parts.store.write(lambda c: _give_people(c, parts, read)) if read else ((), ())
+        with around("identify"):
+            return parts.store.write(lambda c: _give_people(c, parts, read))
     except Exception as error:  # noqa: BLE001  whatever it was, it is this message's and the others go on
         if len(read) == 1:
             failed.append((next(iter(read)), error))

@@ -23,7 +23,7 @@ from gateway.consents.register import (
     read_consents,
     write_consents,
 )
-from gateway.failpoints import pass_point
+from gateway.failpoints import around, pass_point
 from gateway.journeys.cancelled import Handover, arrived_of, handover_letters, handovers_of, recall_unsent
 from gateway.journeys.file import Filing, PersonFile, Versions, join_file, read_file, read_versions, write_filing
 from gateway.journeys.plan import Neighbourhood, event_tasks, plan
@@ -150,7 +150,8 @@ def _identify_again(parts: Parts, message_id: str, translation: Translation) -> 
         end_tasks(c, parts, message_id=message_id)
         return give_person(c, parts, message_id, translation) is not None
 
-    return Done(fate=Fate.HELD) if parts.store.write(work) else None
+    with around("identify-again"):
+        return Done(fate=Fate.HELD) if parts.store.write(work) else None
 
 
 def _waits(c: Connection, person_id: str, sequence: int) -> bool:
