@@ -13,6 +13,8 @@ from gateway.commands import (
     agreements_check,
     check,
     client_add,
+    client_end,
+    client_key_add,
     demo,
     held,
     init,
@@ -43,6 +45,10 @@ app.add_typer(held.app, name="held")
 
 client = typer.Typer(help="The systems that may send to this gateway or open a mailbox.", no_args_is_help=True)
 client.command("add")(client_add.client_add)
+client.command("end")(client_end.client_end)
+client_key = typer.Typer(help="The public keys by which clients prove themselves.", no_args_is_help=True)
+client_key.command("add")(client_key_add.client_key_add)
+client.add_typer(client_key, name="key")
 app.add_typer(client, name="client")
 
 ledger = typer.Typer(help="The ledger of everything that was received, decided and sent.", no_args_is_help=True)

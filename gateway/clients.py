@@ -8,19 +8,20 @@ import hashlib
 import json
 import re
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final, Protocol
 
-from sqlalchemy import Connection, Row, bindparam, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
 
 from gateway.errors import AccessError, Fault, ThroughgateError
 from gateway.instants import from_text, to_text
 from gateway.keys.identifiers import Ids
 from gateway.ledger import record
+from gateway.scopes import granted, requested, scope_text
 from gateway.settings import AGENCY_PATTERN, NAME_PATTERN
 from gateway.store import Store
-from gateway.store.schema import client, token
+from gateway.store.schema import client, client_key, ledger_entry, token
 
 MAX_TOKEN_SECONDS: Final = 86_400
 _KIND: Final = re.compile(r"[A-Z]{3}\^(?:[A-Z][0-9]{2}|\*)|fhir-message")
@@ -28,7 +29,7 @@ _KIND: Final = re.compile(r"[A-Z]{3}\^(?:[A-Z][0-9]{2}|\*)|fhir-message")
 # Statements are built once: building one costs more than running it.
 _BY_NAME: Final = select(client).where(client.c.name == bindparam("name"), client.c.ended_at.is_(None))
 _BY_BEARER: Final = (
-    select(client)
+    select(client, token.c.scope)
     .join(token, token.c.client_id == client.c.id)
     .where(token.c.digest == bindparam("digest"), token.c.expires_at > bindparam("now"), client.c.ended_at.is_(None))
 )
@@ -48,6 +49,19 @@ class Client:
     establishments: tuple[str, ...]
     recipient: str | None
     consent_authority: bool
+    permissions: frozenset[str] = frozenset()
+    """What the bearer it called with lets it do (`Bundle.c`); empty where no bearer was shown."""
+
+    def registered(self) -> frozenset[str]:
+        """What its registration could ever let a bearer do: sending ER7 is `Binary.c`, sending FHIR `Bundle.c`, a mailbox `Bundle.rus`."""
+        found = set()
+        if "fhir-message" in self.kinds:
+            found.add("Bundle.c")
+        if any(kind != "fhir-message" for kind in self.kinds):
+            found.add("Binary.c")
+        if self.recipient is not None:
+            found |= {"Bundle.r", "Bundle.u", "Bundle.s"}
+        return frozenset(found)
 
     def may_send(self, kind: str) -> bool:
         """May it send this kind of message?"""
@@ -124,31 +138,58 @@ def find(c: Connection, name: str) -> Client | None:
     return _client(row) if row else None
 
 
-def end_client(c: Connection, name: str, *, now: str) -> bool:
-    """End a registration: every bearer of it is refused from now on. False when there was nothing to end."""
-    ended = c.execute(update(client).where(client.c.name == name, client.c.ended_at.is_(None)).values(ended_at=now))
-    return ended.rowcount == 1
+def end_client(c: Connection, parts: RegisterParts, name: str) -> bool:
+    """End a registration, with its ledger entry: no bearer, key, port or certificate of it is taken from now on. False when there is none."""
+    owner = find(c, name)
+    if owner is None:
+        return False
+    now = parts.now()
+    c.execute(update(client).where(client.c.id == owner.id).values(ended_at=now))
+    c.execute(
+        update(client_key)
+        .where(client_key.c.client_id == owner.id, client_key.c.ended_at.is_(None))
+        .values(ended_at=now)
+    )
+    note(c, parts, owner.id, "client-ended", {})
+    return True
+
+
+def note(c: Connection, parts: RegisterParts, client_id: str, event: str, facts: dict[str, str | int | bool]) -> None:
+    """The next entry in a client's own chain."""
+    last = c.execute(select(func.max(ledger_entry.c.step)).where(ledger_entry.c.chain == client_id)).scalar_one()
+    record(
+        c, entry_id=parts.ids.entry(), chain=client_id, step=(last or 0) + 1, event=event, at=parts.now(), facts=facts
+    )
 
 
 def issue_token(parts: RegisterParts, client_name: str, ttl_seconds: int) -> str:
-    """A new bearer for a client, shown once, with its ledger entry. Raises ClientError for an unknown client or more than a day."""
+    """A new bearer for everything a client is registered for. Raises ClientError for an unknown client or more than a day."""
     if not 0 < ttl_seconds <= MAX_TOKEN_SECONDS:
         raise ClientError(f"a token lasts 1 to {MAX_TOKEN_SECONDS} seconds")
+
+    def work(c: Connection) -> str:
+        owner = find(c, client_name)
+        if owner is None:
+            raise ClientError("there is no client of that name, or its registration has ended")
+        return insert_token(c, parts, owner, owner.registered(), ttl_seconds)
+
+    return parts.store.write(work)
+
+
+def insert_token(
+    c: Connection, parts: RegisterParts, owner: Client, permissions: Collection[str], ttl_seconds: int
+) -> str:
+    """A new bearer, shown once, with its ledger entry."""
     bearer = "tg_" + parts.ids.key().hex()
-    parts.store.write(lambda c: _insert_token(c, parts, client_name, bearer, ttl_seconds))
-    return bearer
-
-
-def _insert_token(c: Connection, parts: RegisterParts, client_name: str, bearer: str, ttl_seconds: int) -> None:
-    owner = find(c, client_name)
-    if owner is None:
-        raise ClientError("there is no client of that name, or its registration has ended")
     now = parts.now()
     ends = to_text(from_text(now) + timedelta(seconds=ttl_seconds))
     # INVARIANT: only the digest is kept; 256 random bits need no salt and cannot be found from it.
-    c.execute(insert(token).values(digest=_digest(bearer), client_id=owner.id, expires_at=ends))
+    c.execute(
+        insert(token).values(digest=_digest(bearer), client_id=owner.id, scope=scope_text(permissions), expires_at=ends)
+    )
     act = parts.ids.entry()
     record(c, entry_id=parts.ids.entry(), chain=act, step=1, event="token-issued", at=now, facts={"client": owner.id})
+    return bearer
 
 
 def authenticate(c: Connection, bearer: str, now: str) -> Client:
@@ -156,7 +197,9 @@ def authenticate(c: Connection, bearer: str, now: str) -> Client:
     row = c.execute(_BY_BEARER, {"digest": _digest(bearer), "now": now}).first()
     if row is None:
         raise AccessError(Fault.UNAUTHENTICATED)
-    return _client(row)
+    caller = _client(row)
+    # INVARIANT: a bearer is a ceiling under the registration of today, never more than it.
+    return replace(caller, permissions=granted(requested(row.scope), caller.registered()) if row.scope else frozenset())
 
 
 def _client(row: Row[tuple[object, ...]]) -> Client:

@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 
 from adapters.contract import AdapterError, Answer, Arrival, Letter, Outcome, Transient
 from gateway import desk, unfinished
-from gateway.bus import BusError
 from gateway.bus.protocol import Topic
 from gateway.clients import Client
 from gateway.failpoints import around, pass_point
 from gateway.log import Code, log
 from gateway.parts import Parts
+from gateway.smart.grant import sweep_credentials
 from gateway.states import MessageState
 from gateway.steps import close, deliver
 from gateway.steps.deliver import Result, Sent, Shut
@@ -179,8 +179,8 @@ class Gateway(Parts):
             pass_point("publish.before")
             await self.bus.publish(topic, some_id)
             pass_point("publish.after")
-        except BusError:
-            log(Code.BUS_NOT_TAKEN, topic=topic, id=some_id)  # nothing is lost: the sweep brings it again
+        except Exception as error:  # noqa: BLE001  whatever the bus raises, what is committed stays, and the sweep brings it again
+            log(Code.BUS_NOT_TAKEN, topic=topic, id=some_id, error=type(error).__name__)
 
     # ── the mailbox: GET of one letter is the door ──
 
@@ -215,11 +215,23 @@ class Gateway(Parts):
 
     async def stop(self) -> None:
         """Let what is in flight finish; sign the ledger's head; let go of everything."""
+        await self._end_background()
+        await self.bus.stop()
+        await asyncio.to_thread(self._sign)
+        await self._let_go()
+
+    async def abandon(self) -> None:
+        """Let go of everything as it is, as a process that dies would: nothing is signed, nothing is finished."""
+        await self._end_background()
+        await self.bus.stop()
+        await self._let_go()
+
+    async def _end_background(self) -> None:
         for background in self._background:
             background.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
-        await self.bus.stop()
-        await asyncio.to_thread(self._sign)
+
+    async def _let_go(self) -> None:
         for outbound in self.outbounds.values():
             await outbound.close()
         self.store.close()
@@ -264,6 +276,7 @@ class Gateway(Parts):
                 await self.sweep()
                 with around("retention"):
                     await self.store.write_async(lambda c: sweep_ended(c, self.now()))
+                await self.store.write_async(lambda c: sweep_credentials(c, self.now()))
             except Exception as error:  # noqa: BLE001  the sweep is what brings everything else back: it never ends
                 log(Code.SWEEP_FAILED, error=type(error).__name__)
             await asyncio.sleep(self.settings.delivery.sweep_seconds)

@@ -99,6 +99,13 @@ class Installation(Strict):
     http_host: str = "127.0.0.1"
     http_port: int = Field(default=8080, ge=0, le=65_535)
     mllp_host: str = "127.0.0.1"
+    public_url: str = ""
+    """The address by which clients know this gateway (issuer and audience of their assertions); empty: where it listens."""
+
+    @field_validator("public_url")
+    @classmethod
+    def _safe(cls, url: str) -> str:
+        return require_safe_url(url).rstrip("/") if url else ""
 
     @field_validator("http_host", "mllp_host")
     @classmethod
@@ -260,6 +267,10 @@ class Settings(Strict):
             if len(values) != len(set(values)):
                 raise ValueError(f"{what}: the same value twice")
         return self
+
+    def http_scheme(self) -> str:
+        """How this process is spoken to."""
+        return "http"
 
     def establishment_names(self) -> dict[str, str]:
         """Agency id -> name."""

@@ -18,20 +18,22 @@ class Access(StrEnum):
     """Who may call a route."""
 
     PUBLIC = "public"
-    SENDS_HL7 = "sends-hl7v2"
-    SENDS_FHIR = "sends-fhir"
-    COLLECTS = "collects"
+    CLIENT = "client"
 
 
 Caller = Client | Literal["public"]
 
 
-async def caller_of(gateway: Intake, request: Request, access: Access) -> Caller:
-    """The caller of a route. Raises AccessError: `unauthenticated` without a good bearer, `forbidden` for another kind of client."""
+async def caller_of(gateway: Intake, request: Request, access: Access, permission: str) -> Caller:
+    """The caller of a route. Raises AccessError: `unauthenticated` without a good bearer, `forbidden` when it does not hold `permission`.
+
+    A bearer's permissions are never more than what its client is registered for (`gateway.clients.authenticate`).
+    """
     if access is Access.PUBLIC:
         return "public"
     client = await _authenticated(gateway, request)
-    if not _may(client, access):
+    # INVARIANT: deny by default: a route that names no permission serves nobody.
+    if not permission or permission not in client.permissions:
         raise AccessError(Fault.FORBIDDEN)
     return client
 
@@ -47,16 +49,3 @@ async def _authenticated(gateway: Intake, request: Request) -> Client:
 def _look_up(gateway: Intake, bearer: str) -> Client:
     with gateway.store.read() as c:
         return authenticate(c, bearer, gateway.now())
-
-
-def _may(client: Client, access: Access) -> bool:
-    fhir = "fhir-message" in client.kinds
-    match access:
-        case Access.SENDS_FHIR:
-            return fhir
-        case Access.SENDS_HL7:
-            return len(client.kinds) > int(fhir)
-        case Access.COLLECTS:
-            return client.recipient is not None
-        case Access.PUBLIC:
-            return True

@@ -10,6 +10,7 @@ from adapters.contract import Answer
 from fhir_profiles.fhir_json import encode
 from fhir_profiles.shapes import Issue
 from gateway.errors import RULES, Fault, operation_outcome
+from gateway.scopes import scope_text
 from gateway.steps.acknowledge import FHIR_CONTENT_TYPE, RETRY_AFTER_SECONDS
 
 
@@ -25,14 +26,22 @@ def refusal(fault: Fault, issues: Sequence[Issue] = (), headers: Mapping[str, st
     return fhir_json(operation_outcome(fault, issues), RULES[fault].status, more)
 
 
+def challenge(fault: Fault, permission: str) -> dict[str, str]:
+    """RFC 6750: what a bearer would need that it has not."""
+    if fault is not Fault.FORBIDDEN or not permission:
+        return {}
+    scope = scope_text({permission})
+    return {"WWW-Authenticate": f'Bearer realm="throughgate", error="insufficient_scope", scope="{scope}"'}
+
+
 def fhir_json(resource: dict[str, Any], status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """A FHIR resource."""
     return Response(encode(resource), status, dict(headers or {}), media_type=FHIR_CONTENT_TYPE)
 
 
-def plain_json(document: dict[str, Any], status: int = 200) -> Response:
+def plain_json(document: dict[str, Any], status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """A document that is no FHIR resource."""
-    return Response(json.dumps(document), status, media_type="application/json")
+    return Response(json.dumps(document), status, dict(headers or {}), media_type="application/json")
 
 
 def sent(answer: Answer) -> Response:

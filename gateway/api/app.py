@@ -9,9 +9,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.api.access import caller_of
-from gateway.api.answers import refusal
+from gateway.api.answers import challenge, refusal
 from gateway.api.headers import Headers
 from gateway.api.ports import Intake
+from gateway.api.reading import require_parameters
 from gateway.api.routes import ROUTES, Route
 from gateway.errors import Fault, RequestError, StoreUnavailable
 from gateway.log import Code, log
@@ -40,12 +41,13 @@ def _endpoint(gateway: Intake, route: Route) -> Callable[[Request], Awaitable[Re
     async def endpoint(request: Request) -> Response:
         try:
             # INVARIANT: the caller is known before a handler runs or a body is read.
-            caller = await caller_of(gateway, request, route.access)
+            caller = await caller_of(gateway, request, route.access, route.permission)
+            require_parameters(request, route.parameters)
             return await route.serve(gateway, request, caller)
         except RequestError as error:
             if error.fault in (Fault.UNAUTHENTICATED, Fault.FORBIDDEN):
                 log(Code.ACCESS_REFUSED, route=route.name, reason=error.fault.value)
-            return refusal(error.fault, error.issues)
+            return refusal(error.fault, error.issues, challenge(error.fault, route.permission))
         except StoreUnavailable:
             return refusal(Fault.STORE_UNAVAILABLE)
         except Exception as error:  # noqa: BLE001 - the traceback of a stranger's error may hold content: only its type is written

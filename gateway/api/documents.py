@@ -3,19 +3,30 @@
 from typing import Any, Final
 
 from gateway.settings import Settings
+from gateway.smart.keys import ALGORITHMS
 
 _DATE: Final = "2026-01-15"
 _MINUTES_A_DAY: Final = 1_440
+SCOPES: Final = "system/Binary.c system/Bundle.crus"
+"""Every scope that any route asks for (a test compares with the route table)."""
 
 
 def base_address(settings: Settings) -> str:
-    """Where this process listens."""
+    """The address by which clients know this gateway: `gateway.public_url`, else where this process listens."""
+    if settings.gateway.public_url:
+        return settings.gateway.public_url
     host = settings.gateway.http_host
-    return (
-        f"http://[{host}]:{settings.gateway.http_port}"
-        if ":" in host
-        else f"http://{host}:{settings.gateway.http_port}"
-    )
+    return f"{settings.http_scheme()}://{f'[{host}]' if ':' in host else host}:{settings.gateway.http_port}"
+
+
+def token_address(settings: Settings) -> str:
+    """The token endpoint."""
+    return f"{base_address(settings)}/oauth2/token"
+
+
+def audiences(settings: Settings) -> tuple[str, str]:
+    """What an assertion may be for, byte for byte: this issuer, or its token endpoint as SMART says."""
+    return base_address(settings), token_address(settings)
 
 
 def capability_statement(settings: Settings) -> dict[str, Any]:
@@ -36,7 +47,17 @@ def capability_statement(settings: Settings) -> dict[str, Any]:
                 "documentation": "Messages in. Nothing about a person can be read or searched here.",
                 "security": {
                     "cors": False,
-                    "description": "A bearer of a registered client on every route but this one and the probes.",
+                    "service": [
+                        {
+                            "coding": [
+                                {
+                                    "system": "http://terminology.hl7.org/CodeSystem/restful-security-service",
+                                    "code": "SMART-on-FHIR",
+                                }
+                            ]
+                        }
+                    ],
+                    "description": "SMART Backend Services: a bearer of a registered client on every route but this one and the probes.",
                 },
                 "operation": [
                     {
@@ -69,10 +90,13 @@ def capability_statement(settings: Settings) -> dict[str, Any]:
 
 
 def smart_configuration(settings: Settings) -> dict[str, Any]:
-    """The SMART document. The token endpoint is there and issues nothing yet, so it lists no grant."""
+    """The SMART document of Backend Services."""
     return {
-        "token_endpoint": f"{base_address(settings)}/oauth2/token",
-        "grant_types_supported": [],
-        "token_endpoint_auth_methods_supported": [],
-        "capabilities": [],
+        "issuer": base_address(settings),
+        "token_endpoint": token_address(settings),
+        "grant_types_supported": ["client_credentials"],
+        "token_endpoint_auth_methods_supported": ["private_key_jwt"],
+        "token_endpoint_auth_signing_alg_values_supported": sorted(ALGORITHMS.values()),
+        "scopes_supported": SCOPES.split(" "),
+        "capabilities": ["client-confidential-asymmetric", "permission-v2"],
     }

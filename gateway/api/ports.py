@@ -5,6 +5,7 @@ from typing import Protocol
 
 from adapters.contract import Arrival, Letter
 from gateway.clients import Client
+from gateway.keys.identifiers import Ids
 from gateway.settings import Settings
 from gateway.states import MessageState
 from gateway.steps.receive import Received
@@ -26,6 +27,7 @@ class Intake(Protocol):
 
     settings: Settings
     store: Store
+    ids: Ids
 
     def now(self) -> str:
         """Tell this instant as the store writes it."""

@@ -13,22 +13,24 @@ from gateway.settings import Limits
 FHIR_TYPES: Final = frozenset({"application/fhir+json", "application/json"})
 HL7_TYPES: Final = frozenset({"application/hl7-v2+er7", "x-application/hl7-v2+er7", "text/plain"})
 _IDEMPOTENCY_KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
+_PARAMETER_NAME: Final = re.compile(r"[A-Za-z_:.-]{1,40}")
 _JSON_FORMATS: Final = frozenset({"json", "application/json", "application/fhir+json", "text/json"})
 _ACCEPTED: Final = frozenset({"*/*", "application/*", *FHIR_TYPES})
 
 
-async def read_body(request: Request, types: frozenset[str], limits: Limits) -> bytes:
+async def read_body(request: Request, types: frozenset[str], limits: Limits, maximum: int | None = None) -> bytes:
     """The whole body, of one of these media types, uncompressed, in size and in time. Raises RequestError."""
+    most = limits.max_body_bytes if maximum is None else min(maximum, limits.max_body_bytes)
     if media_type(request.headers.get("Content-Type", "")) not in types:
         raise RequestError(Fault.MEDIA_TYPE_UNSUPPORTED)
     if request.headers.get("Content-Encoding", "identity").strip().lower() not in ("", "identity"):
         raise RequestError(Fault.ENCODING_UNSUPPORTED)
     declared = request.headers.get("Content-Length", "0")
-    if declared.isdigit() and int(declared[:20]) > limits.max_body_bytes:
+    if declared.isdigit() and int(declared[:20]) > most:
         raise RequestError(Fault.TOO_LARGE)
     try:
         async with asyncio.timeout(limits.http_read_seconds):
-            return await _collect(request, limits.max_body_bytes)
+            return await _collect(request, most)
     except TimeoutError:
         raise RequestError(Fault.TOO_SLOW) from None
     except ClientDisconnect:
@@ -69,10 +71,16 @@ def require_json_accepted(request: Request) -> None:
 
 
 def require_parameters(request: Request, allowed: frozenset[str]) -> None:
-    """Unknown query parameters are refused, never ignored. Raises RequestError; no parameter is quoted."""
-    if set(request.query_params) - allowed:
+    """Unknown and repeated query parameters are refused, never ignored. Raises RequestError, which names it where it has the form of
+    a parameter's name (letters, `_`, `-`, `:`, `.`: never a number), and quotes no value.
+    """
+    given = [name for name, _ in request.query_params.multi_items()]
+    unknown = [name for name in given if name not in allowed] or [name for name in given if given.count(name) > 1]
+    if unknown:
+        named = f"`{unknown[0]}`" if _PARAMETER_NAME.fullmatch(unknown[0]) else "a query parameter"
         known = ", ".join(sorted(allowed)) or "none"
-        raise RequestError(Fault.REQUEST_INVALID, invalid(f"a query parameter is not known here; known: {known}"))
+        text = f"{named} is not known here or is given twice; known, once each: {known}"
+        raise RequestError(Fault.REQUEST_INVALID, invalid(text))
 
 
 def idempotency_key(request: Request) -> str | None:

@@ -1,7 +1,7 @@
 """Every route, who may call it, and what it does. A route that is not a row of `ROUTES` does not exist."""
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -20,8 +20,8 @@ from gateway.api.reading import (
     invalid,
     read_body,
     require_json_accepted,
-    require_parameters,
 )
+from gateway.api.token import oauth_token
 from gateway.clients import Client
 from gateway.errors import AccessError, Fault, RequestError
 from gateway.states import MessageState
@@ -29,16 +29,17 @@ from gateway.steps.receive import Received
 
 Serve = Callable[[Intake, Request, Caller], Awaitable[Response]]
 _DELIVERY_ID: Final = re.compile(r"[0-9A-HJKMNP-TV-Z]{20}")
-_PROCESS_PARAMETERS: Final = frozenset({"async", "response-url", "_format"})
 
 
 @dataclass(frozen=True, kw_only=True)
 class Route:
-    """One row: method, path, who may call, what answers."""
+    """One row: method, path, who may call with which permission of SMART's (`Bundle.c`), which query parameters there are, what answers."""
 
     method: str
     path: str
     access: Access
+    permission: str
+    parameters: frozenset[str]
     name: str
     serve: Serve
 
@@ -46,7 +47,6 @@ class Route:
 async def hl7v2(gateway: Intake, request: Request, caller: Caller) -> Response:
     """POST /hl7v2: one ER7 message; the answer is the HL7 acknowledgement."""
     client = _client(caller)
-    require_parameters(request, frozenset())
     body = await read_body(request, HL7_TYPES, gateway.settings.limits)
     received = await _receive(gateway, request, client, "hl7v2", body)
     return sent(received.answer)
@@ -56,7 +56,6 @@ async def process_message(gateway: Intake, request: Request, caller: Caller) -> 
     """POST /fhir/$process-message: 202 custody with `async`, 200 with the response message when it was released in time."""
     client = _client(caller)
     require_json_accepted(request)
-    require_parameters(request, _PROCESS_PARAMETERS)
     waits = not _asks_for_async(request)
     body = await read_body(request, FHIR_TYPES, gateway.settings.limits)
     received = await _receive(gateway, request, client, "fhir", body)
@@ -98,18 +97,14 @@ async def metadata(gateway: Intake, request: Request, _caller: Caller) -> Respon
     return fhir_json(capability_statement(gateway.settings))
 
 
+async def smart_of_fhir(gateway: Intake, request: Request, caller: Caller) -> Response:
+    """GET /fhir/.well-known/smart-configuration: where SMART looks, below the FHIR address."""
+    return await smart(gateway, request, caller)
+
+
 async def smart(gateway: Intake, _request: Request, _caller: Caller) -> Response:
     """GET /.well-known/smart-configuration."""
     return plain_json(smart_configuration(gateway.settings))
-
-
-async def oauth_token(_gateway: Intake, _request: Request, _caller: Caller) -> Response:
-    """POST /oauth2/token: no grant is served yet; an operator issues a bearer with `throughgate token`."""
-    document = {
-        "error": "unsupported_grant_type",
-        "error_description": "no grant is served here yet: ask the operator for a bearer (throughgate token --client NAME)",
-    }
-    return plain_json(document, 400)
 
 
 async def mailbox_list(gateway: Intake, _request: Request, caller: Caller) -> Response:
@@ -159,19 +154,42 @@ def _client(caller: Caller) -> Client:
     return caller
 
 
-def _row(method: str, path: str, access: Access, serve: Serve) -> Route:
-    return Route(method=method, path=path, access=access, name=serve.__name__.replace("_", "-"), serve=serve)
+def _client_row(
+    method: str, path: str, permission: str, serve: Serve, parameters: Collection[str] = frozenset()
+) -> Route:
+    return _row(method, path, serve, parameters, access=Access.CLIENT, permission=permission)
+
+
+def _row(
+    method: str,
+    path: str,
+    serve: Serve,
+    parameters: Collection[str] = frozenset(),
+    *,
+    access: Access = Access.PUBLIC,
+    permission: str = "",
+) -> Route:
+    return Route(
+        method=method,
+        path=path,
+        access=access,
+        permission=permission,
+        parameters=frozenset(parameters),
+        name=serve.__name__.replace("_", "-"),
+        serve=serve,
+    )
 
 
 ROUTES: Final = (
-    _row("POST", "/hl7v2", Access.SENDS_HL7, hl7v2),
-    _row("POST", "/fhir/$process-message", Access.SENDS_FHIR, process_message),
-    _row("GET", "/fhir/metadata", Access.PUBLIC, metadata),
-    _row("GET", "/.well-known/smart-configuration", Access.PUBLIC, smart),
-    _row("POST", "/oauth2/token", Access.PUBLIC, oauth_token),
-    _row("GET", "/mailbox", Access.COLLECTS, mailbox_list),
-    _row("GET", "/mailbox/{id}", Access.COLLECTS, mailbox_open),
-    _row("PUT", "/mailbox/{id}/acknowledged", Access.COLLECTS, mailbox_acknowledge),
-    _row("GET", "/health/live", Access.PUBLIC, live),
-    _row("GET", "/health/ready", Access.PUBLIC, ready),
+    _client_row("POST", "/hl7v2", "Binary.c", hl7v2),
+    _client_row("POST", "/fhir/$process-message", "Bundle.c", process_message, ("async", "response-url", "_format")),
+    _client_row("GET", "/mailbox", "Bundle.s", mailbox_list),
+    _client_row("GET", "/mailbox/{id}", "Bundle.r", mailbox_open),
+    _client_row("PUT", "/mailbox/{id}/acknowledged", "Bundle.u", mailbox_acknowledge),
+    _row("GET", "/fhir/metadata", metadata, ("_format",)),
+    _row("GET", "/fhir/.well-known/smart-configuration", smart_of_fhir),
+    _row("GET", "/.well-known/smart-configuration", smart),
+    _row("POST", "/oauth2/token", oauth_token),
+    _row("GET", "/health/live", live),
+    _row("GET", "/health/ready", ready),
 )

@@ -42,6 +42,8 @@ class LedgerEvent(StrEnum):
     EXPORTED = "exported"
     COLLECTED = "collected"  # a mailbox was opened
     CLIENT_ADDED = "client-added"
+    CLIENT_ENDED = "client-ended"
+    CLIENT_KEY_ADDED = "client-key-added"
     TOKEN_ISSUED = "token-issued"  # noqa: S105  a word of the vocabulary
     ACCESS_REFUSED = "access-refused"
     LOGGED_IN = "logged-in"

@@ -62,7 +62,31 @@ token = Table(
     metadata,
     Column("digest", LargeBinary, primary_key=True),  # SHA-256 of a 256-bit random bearer
     Column("client_id", Text, ForeignKey("client.id"), nullable=False),
+    Column("scope", Text, nullable=False),  # SMART system scopes: a ceiling under the client's registration
     Column("expires_at", Text, nullable=False),
+    Index("ix_token_expires_at", "expires_at"),
+)
+
+client_key = Table(
+    "client_key",
+    metadata,
+    Column("client_id", Text, ForeignKey("client.id"), nullable=False),
+    Column("kid", Text, nullable=False),
+    Column("alg", Text, nullable=False),  # the one algorithm of this key; a header never chooses
+    Column("jwk", Text, nullable=False),  # the public key, JSON
+    Column("created_at", Text, nullable=False),
+    Column("ended_at", Text),
+    PrimaryKeyConstraint("client_id", "kid"),
+)
+
+assertion_used = Table(
+    "assertion_used",
+    metadata,
+    Column("client_id", Text, ForeignKey("client.id"), nullable=False),
+    Column("jti_digest", LargeBinary, nullable=False),  # SHA-256
+    Column("expires_at", Text, nullable=False),  # when the assertion could not be used again anyway
+    PrimaryKeyConstraint("client_id", "jti_digest"),
+    Index("ix_assertion_used_expires_at", "expires_at"),
 )
 
 sealed = Table(
@@ -130,6 +154,7 @@ message = Table(
     UniqueConstraint("key_index"),
     Index("ix_message_bundle_index", "bundle_index"),
     Index("ix_message_state", "state", "sequence"),
+    Index("ix_message_channel", "channel", "sequence"),  # the silence of a feed
     Index("ix_message_person_id", "person_id", "sequence"),
     Index("ix_message_body_id", "body_id"),  # these on `sealed` ids are for retention, which must not read whole tables
     Index("ix_message_answer_id", "answer_id"),
@@ -328,7 +353,7 @@ ledger_head = Table(
 
 
 def append_only(table: str) -> tuple[str, ...]:
-    """Triggers (SQLite) that refuse a change of what is written once. They stop a mistake; `ledger verify` finds a crime."""
+    """Triggers of one engine that refuse a change of what is written once. They stop a mistake; `ledger verify` finds a crime."""
     return tuple(
         f"CREATE TRIGGER {table}_no_{act.lower()} BEFORE {act} ON {table} "
         f"BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END"
@@ -336,7 +361,27 @@ def append_only(table: str) -> tuple[str, ...]:
     )
 
 
+REFUSE = (
+    "CREATE FUNCTION append_only() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION "
+    "'the ledger is append-only' USING ERRCODE = 'integrity_constraint_violation'; END $$"
+)
+
+
+def append_only_many(table: str) -> str:
+    """The same for the engine of many writers, which can also empty a table at once."""
+    return (
+        f"CREATE TRIGGER {table}_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON {table} "
+        f"FOR EACH STATEMENT EXECUTE FUNCTION append_only()"
+    )
+
+
 APPEND_ONLY = (ledger_entry, ledger_position, ledger_head)
+event.listen(metadata, "before_create", DDL(REFUSE).execute_if(dialect="postgresql"))  # type: ignore[no-untyped-call]  # SQLAlchemy has no types for DDL
 for _table in APPEND_ONLY:
     for _trigger in append_only(_table.name):
         event.listen(_table, "after_create", DDL(_trigger).execute_if(dialect="sqlite"))  # type: ignore[no-untyped-call]  # SQLAlchemy has no types for DDL
+    event.listen(
+        _table,
+        "after_create",
+        DDL(append_only_many(_table.name)).execute_if(dialect="postgresql"),  # type: ignore[no-untyped-call]  # SQLAlchemy has no types for DDL
+    )

@@ -41,6 +41,7 @@ class Line:
         self.parts = parts
         self.settings = parts.settings
         self.store = parts.store
+        self.ids = parts.ids
         self.arrivals: list[Arrival] = []
         self.state = MessageState.RELEASED
         self.fails: Exception | None = None

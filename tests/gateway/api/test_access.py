@@ -44,6 +44,7 @@ MATRIX = {
 PUBLIC = {
     ("GET", "/fhir/metadata"): 200,
     ("GET", "/.well-known/smart-configuration"): 200,
+    ("GET", "/fhir/.well-known/smart-configuration"): 200,
     ("POST", "/oauth2/token"): 400,
     ("GET", "/health/live"): 200,
     ("GET", "/health/ready"): 200,
@@ -151,7 +152,7 @@ async def test_an_expired_bearer_and_an_ended_client_are_nobody(http: Http) -> N
     http.line.parts.clock.pass_seconds(600)  # type: ignore[attr-defined] - the test's clock
     assert (await http.ask("GET", "/mailbox", headers=headers))[0] == 401
     headers = http.bearer("pharmacy")
-    http.line.store.write(lambda c: end_client(c, "pharmacy", now=http.line.now()))
+    http.line.store.write(lambda c: end_client(c, http.line.parts, "pharmacy"))
     assert (await http.ask("GET", "/mailbox", headers=headers))[0] == 401
 
 

@@ -10,10 +10,12 @@ import pytest
 
 from fhir_profiles.shapes import Severity
 from fhir_profiles.validate import validate
-from gateway.api.documents import capability_statement, smart_configuration
+from gateway.api.access import Access
+from gateway.api.documents import SCOPES, capability_statement, smart_configuration
 from gateway.api.reading import invalid
 from gateway.api.routes import ROUTES
 from gateway.errors import Fault, RequestError
+from gateway.scopes import requested
 from gateway.states import MessageState
 from gateway.store import StoreUnavailable
 from tests.builders import adt_a01, fhir_message
@@ -383,7 +385,7 @@ async def test_the_capability_statement_is_valid_and_true(http: Http) -> None:
     statement = json.loads(body)
     assert not [one for one in validate(statement) if one.severity in (Severity.ERROR, Severity.FATAL)]
     operations = {f"/fhir/${one['name']}" for one in statement["rest"][0]["operation"]}
-    fhir_routes = {route.path for route in ROUTES if route.path.startswith("/fhir/") and route.path != "/fhir/metadata"}
+    fhir_routes = {route.path for route in ROUTES if route.path.startswith("/fhir/$")}
     assert operations == fhir_routes
     assert "resource" not in statement["rest"][0]
     assert statement["messaging"][0]["reliableCache"] > 1
@@ -396,16 +398,8 @@ async def test_documents_name_only_routes_that_are_served(http: Http) -> None:
     addresses = re.findall(re.escape(base) + r"(/[^\"']*)", json.dumps(documents))
     assert addresses
     assert set(addresses) - {"/fhir"} <= {route.path for route in ROUTES}
-
-
-async def test_the_token_endpoint_issues_nothing_yet_and_says_so(http: Http) -> None:
-    form = {"grant_type": "client_credentials", "client_id": "zfg-ehr"}
-    status, headers, body = await http.ask("POST", "/oauth2/token", data=form)
-    assert status == 400
-    assert json.loads(body)["error"] == "unsupported_grant_type"
-    assert headers["cache-control"] == "no-store"
-    _, _, smart = await http.ask("GET", "/.well-known/smart-configuration")
-    assert json.loads(smart)["grant_types_supported"] == []
+    asked_for = {route.permission for route in ROUTES if route.access is not Access.PUBLIC}
+    assert requested(SCOPES) == asked_for
 
 
 async def test_probes(http: Http) -> None:

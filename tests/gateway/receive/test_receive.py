@@ -189,7 +189,7 @@ async def test_a_message_without_establishment_from_a_client_of_two_is_refused(p
 
 
 async def test_an_ended_client_is_refused(parts: Parts) -> None:
-    parts.store.write(lambda c: end_client(c, "zfg-ehr", now=parts.now()))
+    parts.store.write(lambda c: end_client(c, parts, "zfg-ehr"))
     assert (await receive(parts, arrival(adt_a01()))).fault is Fault.CLIENT_UNKNOWN
 
 

@@ -62,7 +62,7 @@ def test_anything_else_is_refused(parts: Parts, bearer: str) -> None:
 
 def test_an_ended_client_is_refused_whatever_it_shows(parts: Parts) -> None:
     bearer = issue_token(parts, "zfg-ehr", 60)
-    assert parts.store.write(lambda c: end_client(c, "zfg-ehr", now=parts.now()))
+    assert parts.store.write(lambda c: end_client(c, parts, "zfg-ehr"))
     assert refused(parts, bearer)
     with parts.store.read() as c:
         assert find(c, "zfg-ehr") is None
@@ -70,7 +70,7 @@ def test_an_ended_client_is_refused_whatever_it_shows(parts: Parts) -> None:
         issue_token(parts, "zfg-ehr", 60)
     with pytest.raises(ClientError, match="not used again"):
         add_client(parts, name="zfg-ehr", kinds=("ADT^A01",), establishments=("ZFG",))
-    assert not parts.store.write(lambda c: end_client(c, "zfg-ehr", now=parts.now()))
+    assert not parts.store.write(lambda c: end_client(c, parts, "zfg-ehr"))
 
 
 @pytest.mark.parametrize("seconds", [0, -1, 86_401])
