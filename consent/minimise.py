@@ -22,6 +22,7 @@ PSEUDONYM_SYSTEM = "https://throughgate.example/id/pseudonym"
 WITHHELD_TEXT = "Items excluded due to confidentiality and/or patient preferences."
 """The generic marker (GP Connect's wording); it never says what, how much or why."""
 _SUBJECTS = frozenset({"subject", "patient", "individual", "beneficiary", "link", "other"})
+_PERSON_IDENTIFIERS = frozenset({"Patient.identifier", "RelatedPerson.identifier"})
 _REFERENCE = frozenset({"reference", "type", "identifier", "display", "id", "extension"})
 _MINIMUM_KEY_BYTES = 16
 
@@ -166,7 +167,7 @@ class _Projection:
         if key == "text" and ("div" in value or "status" in value):
             self._withhold(path, "narrative")
             return None
-        if key == "identifier" and path.startswith(("Patient.", "RelatedPerson.")):
+        if path in _PERSON_IDENTIFIERS:
             return self._identifier(value, node, whole, path)
         if _is_reference(value):
             return self._reference(value, node, whole, path, key)
