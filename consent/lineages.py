@@ -22,7 +22,7 @@ WITHDRAWN_CODES = frozenset({("http://read.info/ctv3", "XaNwU"), ("http://read.i
 _IGNORED = frozenset({"draft", "proposed"})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Version:
     registered: RegisteredConsent
     issued: Span
@@ -77,20 +77,41 @@ def newest(versions: Sequence[Version]) -> list[Version]:
 
 
 def lineages(consents: Iterable[RegisteredConsent], as_of: datetime) -> list[list[Version]]:
-    """Versions issued by `as_of`, grouped, in an order that does not depend on the order they came in."""
-    groups: list[tuple[set[object], list[Version]]] = []
-    for registered in consents:
-        version = make_version(registered)
-        if version.issued.start > as_of or version.status in _IGNORED:
-            continue
-        own = text(registered.consent, "id")
-        keys: set[object] = set(identifiers(registered.consent)) | ({own} if own else set())
-        joined = [group for group in groups if group[0] & keys]
-        groups = [group for group in groups if not group[0] & keys]
-        members = [item for group in joined for item in group[1]] + [version]
-        groups.append((keys.union(*(group[0] for group in joined)), members))
-    found = [sorted(members, key=_place) for _, members in groups]
+    """Versions issued by `as_of`, grouped, in an order that does not depend on the order they came in.
+
+    INVARIANT: two lineages become one only by the word of an authority. A refusal, or a source that may only narrow, that carries the
+    names of two lineages speaks in both, and joins none: joined, the newer permit would silence the older denial.
+    """
+    versions = [make_version(registered) for registered in consents]
+    versions = [item for item in versions if item.issued.start <= as_of and item.status not in _IGNORED]
+    joining = [item for item in versions if item.registered.authority and not is_dissent(item)]
+    groups = _connected(joining)
+    alone: list[Version] = []
+    for version in (item for item in versions if item not in joining):
+        spoken_in = [members for keys, members in groups if keys & _names(version)]
+        for members in spoken_in:
+            members.append(version)
+        alone += [] if spoken_in else [version]
+    found = [sorted(members, key=_place) for _, members in (*groups, *_connected(alone))]
     return sorted(found, key=lambda members: [_place(member) for member in members])
+
+
+def _names(version: Version) -> set[object]:
+    own = text(version.consent, "id")
+    return set(identifiers(version.consent)) | ({own} if own else set())
+
+
+def _connected(versions: Iterable[Version]) -> list[tuple[set[object], list[Version]]]:
+    """Groups of versions that share a name, directly or through others."""
+    groups: list[tuple[set[object], list[Version]]] = []
+    for version in versions:
+        names = _names(version)
+        joined = [group for group in groups if group[0] & names]
+        groups = [group for group in groups if not group[0] & names]
+        groups.append(
+            (names.union(*(keys for keys, _ in joined)), [item for _, held in joined for item in held] + [version])
+        )
+    return groups
 
 
 def _place(version: Version) -> tuple[datetime, str, str, str, bool, str]:
@@ -139,9 +160,10 @@ class Lineage:
 
     def __post_init__(self) -> None:
         self._readings: dict[tuple[int, bool], Reading] = {}
+        self._earlier: dict[tuple[frozenset[int], int], Finding] = {}
         with_authority = [item for item in self.versions if item.registered.authority]
         others = [item for item in self.versions if not item.registered.authority]
-        self._authority = (newest(with_authority), with_authority)
+        self._authority = (newest(with_authority), list(self.versions))
         # INVARIANT: a source without authority never silences one with authority; it adds its word if it is not older.
         heard = [item for item in others if not any(is_newer(other, item) for other in with_authority)]
         self._others = (newest(heard), list(self.versions))
@@ -195,10 +217,15 @@ class Lineage:
         return result
 
     def _dissents(self, version: Version, older: Sequence[Version], resource: Json, *, own_words: bool) -> Finding:
-        """A recorded dissent: denies what its last active version was about, and what a refusal itself names."""
-        active = newest([item for item in older if item.status == "active"])
+        """A recorded dissent: denies what its last active version was about, and what a refusal itself names.
+
+        It only ever adds: whatever was denied before it stays denied (consent.md 3.6, taking consent away never releases more).
+        """
+        told = [item for item in older if item.status == "active"]
+        with_authority = newest([item for item in told if item.registered.authority])
+        active = [*with_authority, *(item for item in newest(told) if item not in with_authority)]
         covered = [*active, version] if own_words or not active else active
-        result = SILENCE
+        result = self._stood(older, resource)
         for item in covered:
             found = self._reads(item, resource, dissent=True)
             possible = (DENY if found.possible & (PERMIT | DENY) else 0) | (found.possible & NONE)
@@ -207,6 +234,15 @@ class Lineage:
             said = Source("dissent", source.consent, source.version, source.provision)
             result = join(result, Finding(possible, known, None, said if possible & DENY else None))
         return result
+
+    def _stood(self, older: Sequence[Version], resource: Json) -> Finding:
+        """The denials of a lineage before its newest word. Worked out once: a long row of refusals asks for each other."""
+        heads = newest(older)
+        key = (frozenset(id(head) for head in heads), id(resource))
+        if key not in self._earlier:
+            found = self._voice(heads, older, resource)
+            self._earlier[key] = SILENCE if found is None else only_narrowing(found)
+        return self._earlier[key]
 
     def _reads(self, version: Version, resource: Json, *, dissent: bool = False) -> Finding:
         key = (id(version), dissent)
@@ -224,6 +260,11 @@ class Lineage:
     @staticmethod
     def _source(version: Version) -> Source:
         return Source("consent", text(version.consent, "id"), text(obj(version.consent, "meta"), "versionId"), "status")
+
+
+def is_dissent(version: Version) -> bool:
+    """Refused, or taken back by the person."""
+    return version.status == "rejected" or (version.status == "inactive" and version.withdrawn_by_person())
 
 
 def _may_permit(consent: Json) -> bool:

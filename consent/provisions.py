@@ -188,13 +188,14 @@ class Reading:
 
     def _root(self, root: Json, resource: Json) -> Finding:
         base = self.dialect.base
-        permit = base is not Base.DENY
-        data = self._match_data(root, resource, permit=permit)
         nested = self._children(root, resource, "provision", ())
-        if base is Base.UNKNOWN and not self.dissent:
-            # Neither dialect, or both: a stated deny still stands, nothing here permits.
-            return nested if nested.known == DENY else Finding(ANY, NONE, deny=nested.deny or self._source("provision"))
-        if self.dialect.pcf and base is Base.PERMIT:
+        if base is Base.UNKNOWN:
+            data = max(self._match_data(root, resource, permit=side) for side in (True, False))
+            if not self.dissent:
+                return self._neither(nested, data)
+        else:
+            data = self._match_data(root, resource, permit=base is not Base.DENY)
+        if self.dialect.pcf and (base is Base.PERMIT or (base is Base.UNKNOWN and self.dissent)):
             # IHE PCF: nested provisions are exceptions and may go beyond the root's data limits; what the root does not name is forbidden.
             own = {
                 Match.YES: self._of(PERMIT, "provision"),
@@ -206,11 +207,22 @@ class Reading:
             return SILENCE
         return self._maybe(self._under(nested, self._root_own(root)), data)
 
+    def _neither(self, nested: Finding, data: Match) -> Finding:
+        """A consent of neither dialect, or of both: a stated deny still stands, nothing here permits."""
+        if data is Match.NO and not self.dialect.pcf:
+            return SILENCE
+        stands = nested.known == DENY
+        found = nested if stands else Finding(ANY, NONE, deny=nested.deny or self._source("provision"))
+        return self._maybe(found, data) if stands and not self.dialect.pcf else found
+
     def _root_own(self, root: Json) -> Finding:
         base = self.dialect.base
         if self.dissent and base in (Base.SILENT, Base.UNKNOWN):
-            states = any(name in root for name in ("type", *SCOPE_ELEMENTS, *DATA_ELEMENTS))
-            return self._of(DENY, "provision") if states or "provision" not in root else SILENCE
+            if "provision" not in root or any(name in root for name in ("type", *SCOPE_ELEMENTS, *DATA_ELEMENTS)):
+                return self._of(DENY, "provision")
+            # A refusal covers what it states. What an active consent with a rule that we do not read covered is not known.
+            unread = base is Base.UNKNOWN and self.consent.get("status") == "active"
+            return Finding(DENY | NONE, NONE, deny=self._source("provision")) if unread else SILENCE
         return self._of_base(base, "provision")
 
     def _of_base(self, base: Base, path: str) -> Finding:

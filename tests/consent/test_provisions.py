@@ -4,6 +4,9 @@ from typing import Any
 
 import pytest
 
+from consent.purposes import covers
+from consent.shapes import Coding
+from consent.ternary import Match
 from tests.consent.made import (
     ASKS_FIRST,
     LABELS,
@@ -312,10 +315,6 @@ def test_an_unlabelled_resource_counts_as_carrying_every_label() -> None:
 
 
 def test_claiming_an_emergency_reaches_no_further_than_treatment() -> None:
-    from consent.purposes import covers
-    from consent.shapes import Coding
-    from consent.ternary import Match
-
     def asked(stated: str, claimed: str) -> Match:
         return covers(Coding(system=REASON, code=stated), Coding(system=REASON, code=claimed))
 

@@ -1,0 +1,281 @@
+"""Laws of consent.md 3.6 over generated consents: taking consent away never releases more, an unknown never releases more than the known."""
+
+import random
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from consent.decide import decide
+from consent.shapes import Agreement, Decision, Facts, Outcome, RegisteredConsent, Vote
+from tests.consent.made import (
+    ASKS_FIRST,
+    DIRECTORY,
+    LABELS,
+    THEM,
+    TYPES,
+    US,
+    actor,
+    agreement,
+    fhir_consent,
+    label,
+    patient,
+    provision,
+    purpose,
+    registered,
+    request,
+    resource,
+)
+
+Json = dict[str, Any]
+laws = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+RESOURCES = (
+    patient(),
+    resource("Observation", "sud", ["R", "SUD"], effectiveDateTime="2025-05-05"),
+    resource("Observation", "hiv", ["R", "HIV"], effectiveDateTime="2024-05-05"),
+    resource("MedicationRequest", "script", ["R", "OPIOIDUD"], authoredOn="2025-12"),
+    resource("Flag", "bare", None),
+    resource("CarePlan", "plan", ["N"], period={"start": "2025-01-01"}),
+)
+NOBODY = {"reference": {"reference": "Organization/nobody-knows"}}
+elements = st.fixed_dictionaries(
+    {},
+    optional={
+        "actor": st.lists(st.sampled_from([actor(US), actor(THEM), NOBODY]), min_size=1, max_size=2),
+        "purpose": st.lists(
+            st.sampled_from([purpose("TREAT"), purpose("HRESCH"), purpose("ETREAT"), purpose("odd")]),
+            min_size=1,
+            max_size=2,
+        ),
+        "securityLabel": st.lists(
+            st.sampled_from([label(code) for code in ("N", "R", "V", "SUD", "HIV", "XX")]), min_size=1, max_size=3
+        ),
+        "class": st.lists(
+            st.sampled_from([{"system": TYPES, "code": kind} for kind in ("Observation", "Flag")]),
+            min_size=1,
+            max_size=2,
+        ),
+        "period": st.sampled_from([{"start": "2026"}, {"end": "2025"}, {"end": "2026-01-15"}, {"start": "odd"}]),
+        "dataPeriod": st.sampled_from([{"start": "2025"}, {"end": "2024"}]),
+    },
+)
+types = st.sampled_from(["permit", "deny"])
+
+
+@st.composite
+def trees(draw: st.DrawFn, depth: int = 2) -> Json:
+    node = provision(draw(types), **draw(elements))
+    if depth and draw(st.booleans()):
+        node["provision"] = draw(st.lists(trees(depth - 1), min_size=1, max_size=2))
+    return node
+
+
+@st.composite
+def consents(draw: st.DrawFn) -> RegisteredConsent:
+    place = draw(st.integers(1, 4))
+    root = draw(trees())
+    rule = None
+    if draw(st.booleans()):
+        rule = draw(st.sampled_from(["OPTIN", "OPTOUT", "IMPLIED", "ODD"]))
+        root.pop("type")
+    made = fhir_consent(
+        root,
+        rule=rule,
+        name=f"c{draw(st.integers(1, 9))}",
+        version=str(draw(st.integers(1, 3))),
+        lineage=draw(st.sampled_from(["A", "B", None])),
+        issued=f"2026-01-{place:02}",
+        status=draw(st.sampled_from(["active"] * 6 + ["rejected", "inactive", "entered-in-error", "proposed"])),
+    )
+    return registered(made, authority=draw(st.booleans()), withdrawn=draw(st.booleans()))[0]
+
+
+several = st.lists(consents(), max_size=4)
+agreements = st.sampled_from([agreement("handover"), ASKS_FIRST, replace(ASKS_FIRST, undecidable="hold")])
+WIDTH = {Vote.DENY: 0, Vote.HOLD: 0, Vote.PERMIT: 1}
+
+
+def decided(
+    given_consents: list[RegisteredConsent], agreed: Agreement, resources: Any = RESOURCES, **more: Any
+) -> Decision:
+    table = more.pop("table", LABELS)
+    facts = Facts(resources=tuple(resources), consents=tuple(given_consents), directory=DIRECTORY, subsumes=table)
+    return decide(request(agreed, **more), facts, agreed)
+
+
+def released(decision: Decision) -> set[str]:
+    """What may leave by the votes, whatever becomes of the letter as a whole."""
+    assert "error" not in {reason.rule for reason in decision.reasons}
+    return {vote.resource for vote in decision.votes if WIDTH[vote.vote]}
+
+
+def by_vote(decision: Decision) -> dict[str, Vote]:
+    return {vote.resource: vote.vote for vote in decision.votes}
+
+
+@laws
+@given(several, agreements, st.randoms(use_true_random=False))
+def test_order_never_matters(given_consents: list[RegisteredConsent], agreed: Agreement, chance: random.Random) -> None:
+    shuffled = [
+        replace(item, consent=dict(chance.sample(list(item.consent.items()), len(item.consent))))
+        for item in given_consents
+    ]
+    chance.shuffle(shuffled)
+    things = list(RESOURCES)
+    chance.shuffle(things)
+    one, other = decided(given_consents, agreed), decided(shuffled, agreed, things)
+    assert by_vote(one) == by_vote(other)
+    assert one.outcome is other.outcome
+    assert {reason.rule for reason in one.reasons} == {reason.rule for reason in other.reasons}
+
+
+@laws
+@given(several, agreements)
+def test_adding_a_denial_never_releases_more(given_consents: list[RegisteredConsent], agreed: Agreement) -> None:
+    denial = registered(fhir_consent(provision("deny", actor=[actor()]), name="denial", issued="2025-01-01"))
+    assert released(decided([*given_consents, *denial], agreed)) <= released(decided(given_consents, agreed))
+
+
+@laws
+@given(several, agreements, st.data())
+def test_refusing_or_withdrawing_never_releases_more(
+    given_consents: list[RegisteredConsent], agreed: Agreement, data: st.DataObject
+) -> None:
+    """The newest word of a lineage becomes a refusal: what was not released before is not released after."""
+    active = [item for item in given_consents if item.consent["status"] == "active"]
+    if not active:
+        return
+    chosen = data.draw(st.sampled_from(active))
+    meta = {"versionId": "99"}
+    after = {
+        **chosen.consent,
+        "status": data.draw(st.sampled_from(["rejected", "inactive"])),
+        "dateTime": "2026-01-14",
+        "meta": meta,
+    }
+    told = RegisteredConsent(
+        consent=after, authority=chosen.authority, registered="2026-01-14T10:00:00Z", withdrawn_by_person=True
+    )
+    for agreed_consents in ([chosen], given_consents):
+        before = decided(agreed_consents, agreed)
+        now = decided([*agreed_consents, told], agreed)
+        assert released(now) <= released(before)
+    permitted = {vote.resource for vote in decided([chosen], agreed).votes if vote.rule == "consent-permit"}
+    assert not permitted & released(decided([chosen, told], agreed))
+
+
+@laws
+@given(several, agreements)
+def test_without_authority_nothing_widens(given_consents: list[RegisteredConsent], agreed: Agreement) -> None:
+    with_authority = [item for item in given_consents if item.authority]
+    every = released(decided(given_consents, agreed))
+    assert every <= released(decided(with_authority, agreed))
+    humbled = [replace(item, authority=False) for item in given_consents]
+    assert released(decided(humbled, agreed)) <= released(decided([], agreed))
+
+
+@laws
+@given(several, agreements, st.data())
+def test_an_unknown_never_releases_more_than_the_known(
+    given_consents: list[RegisteredConsent], agreed: Agreement, data: st.DataObject
+) -> None:
+    """Whatever the terminology and the directory do not answer: each full answer releases at least as much."""
+    pairs = sorted(LABELS)
+    hidden = set(data.draw(st.lists(st.sampled_from(pairs), max_size=len(pairs), unique=True)))
+    known = {pair: answer for pair, answer in LABELS.items() if pair not in hidden}
+    assert released(decided(given_consents, agreed, table=known)) <= released(
+        decided(given_consents, agreed, table=LABELS)
+    )
+    facts = Facts(resources=RESOURCES, consents=tuple(given_consents), directory=(), subsumes=LABELS)
+    assert released(decide(request(agreed), facts, agreed)) <= released(decided(given_consents, agreed))
+
+
+@laws
+@given(several, agreements)
+def test_labelling_higher_never_releases_more_to_a_flow_that_asks(
+    given_consents: list[RegisteredConsent], agreed: Agreement
+) -> None:
+    raised = [
+        {
+            **item,
+            "meta": {
+                "security": [
+                    label("V"),
+                    *[held for held in item["meta"]["security"] if held["code"] not in "ULMNRV"],
+                    label("HIV"),
+                ]
+            },
+        }
+        if "meta" in item and item["resourceType"] != "Patient"
+        else item
+        for item in RESOURCES
+    ]
+    assert released(decided(given_consents, agreed, raised)) <= released(decided(given_consents, agreed))
+
+
+@laws
+@given(several)
+def test_no_consent_at_all_is_the_default_of_the_flow(given_consents: list[RegisteredConsent]) -> None:
+    assert released(decided([], agreement("handover"))) == {
+        f"{item['resourceType']}/{item['id']}" for item in RESOURCES
+    }
+    assert released(decided([], ASKS_FIRST)) == set()
+    assert released(decided(given_consents, ASKS_FIRST)) <= released(decided(given_consents, agreement("handover")))
+
+
+@laws
+@given(several, agreements, st.integers(1, len(RESOURCES) - 1))
+def test_splitting_a_letter_gives_the_same_votes(
+    given_consents: list[RegisteredConsent], agreed: Agreement, cut: int
+) -> None:
+    whole = by_vote(decided(given_consents, agreed))
+    parts = {
+        **by_vote(decided(given_consents, agreed, RESOURCES[:cut])),
+        **by_vote(decided(given_consents, agreed, RESOURCES[cut:])),
+    }
+    assert parts == whole
+
+
+@laws
+@given(several, agreements)
+def test_a_person_releases_only_what_was_held(given_consents: list[RegisteredConsent], agreed: Agreement) -> None:
+    holding = replace(agreed, undecidable="hold")
+    before, after = by_vote(decided(given_consents, holding)), by_vote(decided(given_consents, holding, released=True))
+    for name, vote in before.items():
+        assert after[name] is (Vote.PERMIT if vote is Vote.HOLD else vote)
+
+
+@laws
+@given(several, agreements)
+def test_only_release_and_reduce_carry_paths(given_consents: list[RegisteredConsent], agreed: Agreement) -> None:
+    decision = decided(given_consents, agreed)
+    assert bool(decision.permitted) == (decision.outcome in (Outcome.RELEASE, Outcome.REDUCE))
+    assert set(decision.permitted) <= {item.path for item in agreed.fields}
+
+
+@laws
+@given(several, agreements)
+def test_time_changes_a_decision_only_at_the_edges_of_periods(
+    given_consents: list[RegisteredConsent], agreed: Agreement
+) -> None:
+    """No consent here has an edge between these two instants."""
+    one = by_vote(decided(given_consents, agreed, as_of="2026-01-15T09:00:00Z"))
+    assert one == by_vote(decided(given_consents, agreed, as_of="2026-01-15T21:00:00+00:00"))
+
+
+def test_the_laws_can_fail() -> None:
+    """Sabotage: a rule that lets the newest lineage win breaks the law of added denials, so the law is a test."""
+
+    def newest_wins(items: list[RegisteredConsent]) -> set[str]:
+        newest = max(items, key=lambda item: item.consent["dateTime"])
+        return released(decided([newest], ASKS_FIRST))
+
+    denial = registered(fhir_consent(provision("deny"), name="denial", issued="2026-01-01"))[0]
+    permit = registered(fhir_consent(provision("permit"), name="permit", issued="2026-01-02"))[0]
+    assert newest_wins([denial, permit])
+    assert not released(decided([denial, permit], ASKS_FIRST))
+    with pytest.raises(AssertionError):
+        assert newest_wins([denial, permit]) <= released(decided([denial, permit], ASKS_FIRST))
