@@ -56,3 +56,5 @@ UK_CORE_ETHNIC_CODES: Final = "https://fhir.hl7.org.uk/CodeSystem/UKCore-EthnicC
 UK_CORE_NOMINATED_PHARMACY: Final = UK_CORE + "Extension-UKCore-NominatedPharmacy"
 ESTABLISHMENT_EXTENSION: Final = "https://throughgate.example/extension/establishment"
 """`valueIdentifier` {system AGENCY, value}: the establishment in whose custody an observation was made."""
+WITHDRAWN_EXTENSION: Final = "https://throughgate.example/extension/withdrawn-by-person"
+"""`valueBoolean` true on an `inactive` Consent: the person took it back, it did not just lapse (R4 Consent has no status reason)."""

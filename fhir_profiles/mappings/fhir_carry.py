@@ -21,6 +21,7 @@ KNOWN_EXTENSIONS: Final = frozenset(
     {
         DATA_ABSENT_EXTENSION,
         systems.ESTABLISHMENT_EXTENSION,
+        systems.WITHDRAWN_EXTENSION,
         "http://hl7.org/fhir/StructureDefinition/patient-interpreterRequired",
         *(
             _UK + name

@@ -7,8 +7,8 @@ one would keep a handover back. Source: reference/consent.md 3.4 c; codes/consen
 from collections.abc import Iterator
 
 from fhir_profiles.shapes import Json
+from fhir_profiles.systems import WITHDRAWN_EXTENSION
 
-WITHDRAWN_EXTENSION = "https://throughgate.example/extension/withdrawn-by-person"
 WITHDRAWN_CODES = frozenset({"XaNwU", "9NdJ."})
 """CTV3 and Read v2: consent withdrawn to share patient data with specified third party."""
 

@@ -180,3 +180,18 @@ async def test_what_comes_with_a_held_consent_goes_on(tmp_path: Path) -> None:
         assert len(line.neighbours["pharmacy"].effects) == 1
         assert [row.state for row in line.messages()] == ["released"]
         check_world(line)
+
+
+async def test_a_consent_that_the_person_took_back_is_a_dissent(tmp_path: Path) -> None:
+    """R4 has no status reason: our extension says that it was the person, and it has to arrive."""
+    at = "2026-01-02T09:00:00+00:00"
+    given = consent(resource_id="w", at=at, decision="permit")
+    taken_back = {
+        **consent(resource_id="w", at="2026-01-03T09:00:00+00:00", decision="permit", status="inactive"),
+        "extension": [{"url": "https://throughgate.example/extension/withdrawn-by-person", "valueBoolean": True}],
+    }
+    async with running(tmp_path) as line:
+        await line.play(*(fhir_message(resources=[one], message_id=f"FHIR-{at}") for at, one in enumerate((given, taken_back))))
+        await line.play(adt_a03())
+        assert [(row.state, row.reason) for row in line.deliveries()] == [("withheld", "withheld-by-consent")]
+        check_world(line)
