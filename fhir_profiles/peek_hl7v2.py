@@ -21,24 +21,42 @@ from fhir_profiles.shapes import (
 )
 from fhir_profiles.v2_identity import establishment_of, persons_of, sender_of
 
-KINDS: Final = ("ADT^A01", "ADT^A03", "ADT^A13", "ADT^A40", "ORU^R01", "RDE^O11", "RDE^O01")
+KINDS: Final = (
+    "ADT^A01",
+    "ADT^A02",
+    "ADT^A03",
+    "ADT^A04",
+    "ADT^A08",
+    "ADT^A11",
+    "ADT^A13",
+    "ADT^A40",
+    "OMP^O09",
+    "ORU^R01",
+    "RAS^O17",
+    "RDE^O11",
+    "RDE^O01",
+)
 """Every kind that has a mapping. RDE^O01 is how HL7 v2.2 to v2.4 write RDE^O11."""
 
 _SUPPORTED: Final = ", ".join(KINDS)
 _TYPES: Final = frozenset(kind.split("^")[0] for kind in KINDS)
 _VERSION: Final = re.compile(r"2\.[1-8](?:\.[0-9]+)?")
 _SEGMENTS: Final[dict[str, tuple[str, ...]]] = {
-    "ADT^A01": ("EVN", "PID", "PV1"),
-    "ADT^A03": ("EVN", "PID", "PV1"),
-    "ADT^A13": ("EVN", "PID", "PV1"),
+    **dict.fromkeys(
+        ("ADT^A01", "ADT^A02", "ADT^A03", "ADT^A04", "ADT^A08", "ADT^A11", "ADT^A13"), ("EVN", "PID", "PV1")
+    ),
     "ADT^A40": ("EVN", "PID", "MRG"),
+    "OMP^O09": ("ORC", "RXO"),
     "ORU^R01": ("OBR",),
+    "RAS^O17": ("ORC", "RXA"),
     "RDE^O11": ("ORC", "RXE"),
     "RDE^O01": ("ORC", "RXE"),
 }
 _FIELDS: Final[dict[str, tuple[tuple[str, int], ...]]] = {
     "ADT^A40": (("MRG", 1),),
+    "OMP^O09": (("ORC", 1), ("RXO", 1)),
     "ORU^R01": (("OBR", 4),),
+    "RAS^O17": (("ORC", 1), ("RXA", 3), ("RXA", 5)),
     "RDE^O11": (("ORC", 1), ("RXE", 2)),
     "RDE^O01": (("ORC", 1), ("RXE", 2)),
 }
@@ -83,7 +101,7 @@ def _kind(message: Message) -> str:
         evn = message.first("EVN")
         event = evn.raw_value(1).strip() if evn is not None else ""
     if not event:
-        event = {"ORU": "R01", "RDE": "O01"}.get(kind, "")
+        event = {"OMP": "O09", "ORU": "R01", "RAS": "O17", "RDE": "O01"}.get(kind, "")
     return f"{kind}^{event}" if event else kind
 
 

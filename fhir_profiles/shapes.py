@@ -123,6 +123,7 @@ class Event(StrEnum):
     """What a message means for the line; one message can mean several."""
 
     RECEPTION = "reception"
+    RECEPTION_CANCELLED = "reception-cancelled"
     RELEASE = "release"
     RELEASE_UNCLEAR = "release-unclear"  # a discharge whose disposition is empty or unknown: the handover leaves, provisional
     TRANSFER = "transfer"
@@ -203,6 +204,10 @@ class Translation:
     tasks: tuple[Task, ...] = ()
     establishment: str | None = None
     occurred: str | None = None
+    recorded_by: Json | None = None
+    """Who entered it, as a FHIR Reference by identifier and name, where the message says so: it joins the Provenance."""
+    absorbed: tuple[PersonIdentifier, ...] = ()
+    """A merge (`Event.MERGE`) alone: the identifiers that are given up; `persons` are those of who stays."""
 
 
 @dataclass(frozen=True, kw_only=True)

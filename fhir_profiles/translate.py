@@ -73,6 +73,9 @@ def _finished(translation: Translation, envelope: Envelope, sent: str | None) ->
     if not entries:
         return translation
     provenance = _provenance([entry["resource"] for entry in entries], envelope, sent or translation.occurred)
+    if translation.recorded_by is not None:
+        enterer = {"coding": [{"system": _AGENT_TYPE, "code": "enterer"}]}
+        provenance["agent"].append({"type": enterer, "who": translation.recorded_by})
     bundle = label_bundle({**translation.bundle, "entry": [*entries, {"resource": provenance}]})
     issues = validate(bundle)
     if invalid(issues):

@@ -7,6 +7,7 @@ provisional, and a person is asked.
 from typing import Final
 
 from fhir_profiles import systems
+from fhir_profiles.mappings.adt_details import add_details
 from fhir_profiles.mappings.datatypes import code_system, coding, concept
 from fhir_profiles.mappings.encounter import encounter, happened, period
 from fhir_profiles.mappings.field_ledger import Row
@@ -44,6 +45,7 @@ def translate(channel: Channel, body: bytes) -> Translation:
     reading = open_message(channel, body)
     if isinstance(reading, Translation):
         return reading
+    hold = identity_hold(reading)
     add_patient(reading)
     stay = encounter(reading, status="finished")
     bounds = period(reading, with_end=True)
@@ -51,10 +53,11 @@ def translate(channel: Channel, body: bytes) -> Translation:
         stay["period"] = bounds
     meaning = _read_disposition(reading, stay)
     reading.resources.append(stay)
+    add_details(reading, hold)
     if meaning in _TASKS:
         reading.task(*_TASKS[meaning])
     occurred = happened(reading, bounds.get("end"))
-    return reading.finish((EVENTS[meaning],), occurred=occurred, hold=identity_hold(reading))
+    return reading.finish((EVENTS[meaning],), occurred=occurred, hold=hold)
 
 
 def _read_disposition(reading: Reading, stay: Json) -> Disposition:

@@ -175,8 +175,13 @@ def practitioner(row: Row, number: int, repetition: int = 1, *, to: str) -> Json
     result: Json = {"type": "Practitioner"}
     if value:
         authority = row.text(number, 9, repetition, to=f"{to}.identifier.system")
-        result["identifier"] = {"system": practitioner_system(authority), "value": value}
+        kind = row.text(number, 13, repetition, to=f"{to}.identifier.type")
+        typed: Json = {"type": {"coding": [coding(systems.V2_TABLE + "0203", kind)]}} if kind else {}
+        result["identifier"] = {**typed, "system": practitioner_system(authority), "value": value}
     if display:
+        kind_of_name = row.peek(number, 10, repetition)
+        if kind_of_name:
+            row.residual(number, 10, repetition, reason="says what kind of name it is; the name is carried")
         result["display"] = display
     return result
 

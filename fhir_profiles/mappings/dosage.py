@@ -1,9 +1,10 @@
-"""RXE, TQ1 and RXR as Dosage: the text as the prescriber wrote it, and timing, dose and route where they are exact. It must never compute a dose.
+"""RXE or RXO, TQ1 and RXR as Dosage: the text as the prescriber wrote it, and timing, dose and route where they are exact. It must never compute a dose.
 
 What has no exact meaning stays as text; no unit is converted. A timing word that the list does not know is kept as the text of Timing.code.
 """
 
 import re
+from dataclasses import dataclass
 from typing import Final
 
 from fhir_profiles import systems
@@ -21,21 +22,57 @@ _DURATION: Final = re.compile(r"(H|D|W|M|L|S)([1-9][0-9]{0,3})")
 _SUPERVISED: Final = re.compile(r"\bsupervised\b|\bsupervised consumption\b|\bsupervise\b")
 _UNSUPERVISED: Final = re.compile(r"\bunsupervised\b|\bnot supervised\b|\bno supervision\b|\bwithout supervision\b")
 _TO: Final = "MedicationRequest.dosageInstruction"
+ABSENT: Final = 10_000
+"""A field number that no segment has."""
 
 
-def dosages(reading: Reading, rxe: Row, timings: list[Row], routes: list[Row], stopped_at: str | None) -> list[Json]:
-    """Make one Dosage for each TQ1, or one of RXE-1 in the way of older messages. `stopped_at` ends what has no end of its own."""
-    text = instructions(rxe)
-    dose = _dose(reading, rxe)
-    route = _route(routes)
+@dataclass(frozen=True, kw_only=True)
+class Places:
+    """Where a segment that says what is ordered says each thing: RXE and RXO differ in nothing else. `ABSENT`: it does not say it.
+
+    `timing` is the field with a TQ of messages without TQ1; None: ORC-7 has it.
+    """
+
+    code: int
+    low: int
+    high: int
+    unit: int
+    instructions: int
+    substitution: int
+    amount: int
+    amount_unit: int
+    repeats: int
+    prescriber: int
+    number: int
+    notes: int
+    indication: int
+    original: int
+    pharmacy: int
+    timing: int | None
+
+
+def dosages(
+    reading: Reading,
+    rx: Row,
+    at: Places,
+    timings: list[Row],
+    routes: list[Row],
+    stopped_at: str | None,
+    orc: Row,
+) -> list[Json]:
+    """Make one Dosage for each TQ1, or one of RXE-1 or ORC-7 in the way of older messages. `stopped_at` ends what has no end of its own."""
+    text = instructions(rx, at.instructions)
+    dose = _dose(reading, rx, at)
+    old = (orc, 7) if at.timing is None else (rx, at.timing)
+    route = read_route(routes)
     found = []
     for index, timing in enumerate(timings or [None]):
-        quantity_timing = _Timing(reading, timing, rxe)
+        quantity_timing = _Timing(reading, timing, old)
         dosage: Json = {"sequence": index + 1} if len(timings) > 1 else {}
         written = text or quantity_timing.text()
         if written:
             dosage["text"] = written
-        supervised = _supervision(f"{written} {quantity_timing.text()}")
+        supervised = supervision(f"{written} {quantity_timing.text()}")
         if supervised is not None:
             dosage["additionalInstruction"] = [supervised]
         dosage |= quantity_timing.elements(stopped_at)
@@ -47,17 +84,17 @@ def dosages(reading: Reading, rxe: Row, timings: list[Row], routes: list[Row], s
     return found
 
 
-def instructions(rxe: Row) -> str:
-    """Join RXE-7, the provider's administration instructions, as one text."""
+def instructions(rx: Row, number: int) -> str:
+    """Join the provider's administration instructions as one text."""
     texts = []
-    for repetition in range(1, rxe.count(7) + 1):
-        item = concept(rxe, 7, repetition, to=f"{_TO}.text")
+    for repetition in range(1, rx.count(number) + 1):
+        item = concept(rx, number, repetition, to=f"{_TO}.text")
         if item is not None:
             texts.append(item["text"])
     return "; ".join(texts)
 
 
-def _supervision(text: str) -> Json | None:
+def supervision(text: str) -> Json | None:
     """Say `supervised` or `unsupervised` where the instruction states it; a text that says both says nothing."""
     words = plain(text)
     unsupervised = _UNSUPERVISED.search(words) is not None
@@ -68,44 +105,46 @@ def _supervision(text: str) -> Json | None:
     return {"coding": [coding(systems.SUPERVISION, word)], "text": f"{word} consumption"}
 
 
-def _dose(reading: Reading, rxe: Row) -> Json | None:
-    """Read RXE-3 (minimum), RXE-4 (maximum) and RXE-5 (unit). A dose that is no number is left out, with an issue."""
-    low, high = rxe.peek(3), rxe.peek(4)
+def _dose(reading: Reading, rx: Row, at: Places) -> Json | None:
+    """Read minimum, maximum and unit. A dose that is no number is left out, with an issue."""
+    low, high = rx.peek(at.low), rx.peek(at.high)
     first = number_of(low)
     if low and first is None:
-        rxe.unsupported(3, reason="not a number")
-        reading.warn("RXE-3", "the dose is not a number, and was left out; read the dosage text")
+        rx.unsupported(at.low, reason="not a number")
+        reading.warn(rx.place(at.low), "the dose is not a number, and was left out; read the dosage text")
         return None
     if first is None:
         return None
-    rxe.mapped(3, to=f"{_TO}.doseAndRate")
-    unit_of_dose = _unit(rxe, 5)
+    rx.mapped(at.low, to=f"{_TO}.doseAndRate")
+    unit_of_dose = _unit(rx, at.unit)
     last = number_of(high)
     if last is None or last <= first:
         if high and last == first:
-            rxe.mapped(4, to=f"{_TO}.doseAndRate")
+            rx.mapped(at.high, to=f"{_TO}.doseAndRate")
         elif high:
-            rxe.unsupported(4, reason="not a number above the minimum")
-            reading.warn("RXE-4", "the maximum of the dose is not a number above its minimum, and was left out")
+            rx.unsupported(at.high, reason="not a number above the minimum")
+            reading.warn(
+                rx.place(at.high), "the maximum of the dose is not a number above its minimum, and was left out"
+            )
         return {"doseQuantity": {"value": first, **unit_of_dose}}
-    rxe.mapped(4, to=f"{_TO}.doseAndRate")
+    rx.mapped(at.high, to=f"{_TO}.doseAndRate")
     return {"doseRange": {"low": {"value": first, **unit_of_dose}, "high": {"value": last, **unit_of_dose}}}
 
 
-def _unit(rxe: Row, number: int) -> Json:
-    written = rxe.text(number, 1, to=f"{_TO}.doseAndRate")
-    display = rxe.text(number, 2, to=f"{_TO}.doseAndRate")
-    return unit(written, display, rxe.text(number, 3, to=f"{_TO}.doseAndRate"))
+def _unit(rx: Row, number: int) -> Json:
+    written = rx.text(number, 1, to=f"{_TO}.doseAndRate")
+    display = rx.text(number, 2, to=f"{_TO}.doseAndRate")
+    return unit(written, display, rx.text(number, 3, to=f"{_TO}.doseAndRate"))
 
 
-def _route(routes: list[Row]) -> Json:
+def read_route(routes: list[Row], *, to: str = _TO) -> Json:
     """Read the first RXR: route, site and method; the route by the dm+d list where its word is known."""
     if not routes:
         return {}
     row = routes[0]
     found: Json = {}
     for name, number in (("site", 2), ("route", 1), ("method", 4)):
-        item = concept(row, number, to=f"{_TO}.{name}")
+        item = concept(row, number, to=f"{to}.{name}")
         if item is not None:
             found[name] = item
     if "route" in found:
@@ -120,16 +159,16 @@ def _route(routes: list[Row]) -> Json:
 
 
 class _Timing:
-    """Timing of one TQ1, or of RXE-1 (a TQ) where there is none: pattern, start, end, duration, text, priority."""
+    """Timing of one TQ1, or of RXE-1 or ORC-7 (a TQ) where there is none: pattern, start, end, duration, text, priority."""
 
-    def __init__(self, reading: Reading, row: Row | None, rxe: Row) -> None:
+    def __init__(self, reading: Reading, row: Row | None, old: tuple[Row, int]) -> None:
         self.reading = reading
-        self.row = row if row is not None else rxe
+        self.row, self.number = (row, 0) if row is not None else old
         self.old = row is None
 
     def _value(self, number: int, component: int, to: str) -> str:
-        """Read TQ1-`number`, or component `component` of RXE-1."""
-        return self.row.text(1, component, to=to) if self.old else self.row.text(number, to=to)
+        """Read TQ1-`number`, or component `component` of the old field."""
+        return self.row.text(self.number, component, to=to) if self.old else self.row.text(number, to=to)
 
     def text(self) -> str:
         """Read TQ1-11 or TQ.8, and the condition TQ1-10 or TQ.7."""
@@ -139,14 +178,18 @@ class _Timing:
     def elements(self, stopped_at: str | None) -> Json:
         """Give `timing` and `asNeededBoolean`."""
         patterns = (
-            [self.row.peek(1, 2)] if self.old else [self.row.peek(3, 1, n) for n in range(1, self.row.count(3) + 1)]
+            [self.row.peek(self.number, 2)]
+            if self.old
+            else [self.row.peek(3, 1, n) for n in range(1, self.row.count(3) + 1)]
         )
         patterns = [pattern for pattern in patterns if pattern]
         repeat = self._bounds(stopped_at)
         found: Json = {}
         unknown = []
         for index, pattern in enumerate(patterns, start=1):
-            self.row.mapped(1, 2, to=f"{_TO}.timing") if self.old else self.row.mapped(3, 1, index, to=f"{_TO}.timing")
+            self.row.mapped(self.number, 2, to=f"{_TO}.timing") if self.old else self.row.mapped(
+                3, 1, index, to=f"{_TO}.timing"
+            )
             known = _pattern(pattern)
             if known == {"as_needed": True}:
                 found["asNeededBoolean"] = True
@@ -163,7 +206,7 @@ class _Timing:
         """Give boundsPeriod, else boundsDuration. An end before the start is left out, with an issue."""
         start = self._moment(7, 4, "start")
         end = self._moment(8, 5, "end")
-        place = "RXE-1.5" if self.old else self.row.place(8)
+        place = self.row.place(self.number, 5) if self.old else self.row.place(8)
         if start is not None and end is not None and is_before(end, start):
             self.reading.warn(place, "the end of the prescription lies before its start, and was left out")
             end = None
@@ -181,7 +224,7 @@ class _Timing:
         written = self._value(number, component, f"{_TO}.timing.repeat.boundsPeriod.{edge}")
         moment = fhir_date_time(written) if written else None
         if written and moment is None:
-            place = (1, component) if self.old else (number, 1)
+            place = (self.number, component) if self.old else (number, 1)
             self.row.unsupported(*place, reason="not a real date and time")
             self.reading.warn(self.row.place(*place), "this is not a real date and time, and was left out")
         return moment
@@ -189,10 +232,10 @@ class _Timing:
     def _duration(self) -> Json:
         """Read TQ1-6 (a CQ) in days, or TQ.3 written like D7; only where no period says it."""
         if self.old:
-            found = _DURATION.fullmatch(self.row.peek(1, 3).upper())
+            found = _DURATION.fullmatch(self.row.peek(self.number, 3).upper())
             if found is None or found.group(1) not in "DW":
                 return {}
-            self.row.mapped(1, 3, to=f"{_TO}.timing.repeat.boundsDuration")
+            self.row.mapped(self.number, 3, to=f"{_TO}.timing.repeat.boundsDuration")
             return _bounds_duration(int(found.group(2)), _UNITS[found.group(1)])
         number = number_of(self.row.peek(6))
         written = (self.row.peek(6, 2) or self.row.peek(6, 2, 1, 2)).lower()

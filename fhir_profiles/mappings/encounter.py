@@ -51,6 +51,9 @@ def encounter(reading: Reading, *, status: str) -> Json:
     if attending is not None:
         role = coding("http://terminology.hl7.org/CodeSystem/v3-ParticipationType", "ATND")
         resource["participant"] = [{"type": [{"coding": [role]}], "individual": attending}]
+    kind = concept(row, 4, to="Encounter.type")
+    if kind is not None:
+        resource["type"] = [kind]
     source = concept(row, 14, to="Encounter.hospitalization.admitSource")
     if source is not None:
         resource["hospitalization"] = {"admitSource": source}
@@ -91,20 +94,32 @@ def _visit_number(row: Row, resource: Json) -> None:
     value = row.text(19, to="Encounter.identifier.value")
     if value:
         authority = row.text(19, 4, to="Encounter.identifier.system")
-        resource["identifier"] = [{"system": _visit_system(authority), "value": value}]
+        kind = row.text(19, 5, to="Encounter.identifier.type")
+        typed: Json = {"type": {"coding": [coding(systems.V2_TABLE + "0203", kind)]}} if kind else {}
+        resource["identifier"] = [{**typed, "system": _visit_system(authority), "value": value}]
 
 
 def _place(row: Row, resource: Json) -> None:
-    """Read wing, room and bed (PV1-3.1 to .3) as the display of a Location, and note where the establishment was read."""
-    to = "Encounter.location.location.display"
-    parts = [row.text(3, position, to=to) for position in (1, 2, 3)]
+    """Read PV1-3 (building, floor, wing, room, bed) as the display of a Location, and note where the establishment was read."""
     facility = row.text(3, 4, to="Encounter.serviceProvider")
     provider = resource.get("serviceProvider")
     if facility and (provider is None or provider["identifier"]["value"] != facility):
         resource["serviceProvider"] = (provider or {"type": "Organization"}) | {"display": facility}
+    here = location(row, 3)
+    if here is not None:
+        resource["location"] = [here]
+
+
+def location(row: Row, number: int) -> Json | None:
+    """Read a PL as an Encounter.location: where inside the establishment, as a person would say it."""
+    to = "Encounter.location.location.display"
+    parts = [row.text(number, position, to=to) for position in (7, 8, 1, 2, 3, 9)]
     display = ", ".join(part for part in parts if part)
-    if display:
-        resource["location"] = [{"location": {"display": display}}]
+    if not display:
+        return None
+    kind = row.text(number, 6, to="Encounter.location.physicalType")
+    found: Json = {"location": {"display": display}}
+    return found | ({"physicalType": {"text": kind}} if kind else {})
 
 
 def period(reading: Reading, *, with_end: bool) -> Json:
@@ -131,6 +146,7 @@ def happened(reading: Reading, moment: str | None) -> str | None:
     if event is None:
         return moment
     event.text(1, to="Translation.events")
+    reading.recorded_by = practitioner(event, 5, to="Provenance.agent.who")
     event.leave("about the recording of the event: kept in the original message")
     occurred = reading.date_time(event, 6, to="Translation.occurred")
     recorded = reading.date_time(event, 2, to="Translation.occurred")

@@ -14,7 +14,15 @@ from fhir_profiles.identifiers import (
     prison_number_is_valid,
 )
 from fhir_profiles.ids import PATIENT_ID
-from fhir_profiles.mappings.datatypes import coding, concept, display_name, ods_code, practitioner_system, slug
+from fhir_profiles.mappings.datatypes import (
+    coding,
+    concept,
+    display_name,
+    number_of,
+    ods_code,
+    practitioner_system,
+    slug,
+)
 from fhir_profiles.mappings.field_ledger import Row
 from fhir_profiles.mappings.person_contact import addresses, names, telecoms
 from fhir_profiles.mappings.reading import Reading
@@ -49,6 +57,8 @@ _VERIFICATION: Final = {
     "07": "Number not present and trace not required",
     "08": "Trace postponed (baby under six weeks old)",
 }
+_UNNAMED: Final = {18: "booking-number"}
+"""PID-18 is the account: the number of one booking in a prison, which changes with every custody."""
 PROFILE: Final = systems.UK_CORE + "UKCore-Patient"
 
 
@@ -130,6 +140,7 @@ def _read_pid(reading: Reading, row: Row, patient: Json) -> None:
     _deceased(reading, row, patient)
     _put(patient, "address", addresses(row))
     _marital(row, patient)
+    _multiple_birth(row, patient)
     language = concept(row, 15, to="Patient.communication.language")
     if language is not None:
         patient["communication"] = [{"language": language}]
@@ -142,7 +153,7 @@ def _put(resource: Json, name: str, values: list[Json]) -> None:
 
 def _identifiers(reading: Reading, row: Row) -> list[Json]:
     found: list[Json] = []
-    for number in (3, 2, 4):
+    for number in (3, 2, 4, 18):
         for repetition in range(1, row.count(number) + 1):
             identifier = _identifier(reading, row, number, repetition)
             if identifier is None:
@@ -166,7 +177,7 @@ def _identifier(reading: Reading, row: Row, number: int, repetition: int) -> Jso
         row.text(number, 4, repetition, part, to=f"{to}.system")
     kind = row.text(number, 5, repetition, to=f"{to}.type")
     if system is None:
-        named = authority or row.peek(number, 4, repetition, 2) or kind or "unnamed"
+        named = authority or row.peek(number, 4, repetition, 2) or kind or _UNNAMED.get(number, "unnamed")
         identifier: Json = {"system": systems.LOCAL_ID + slug(named), "value": value}
         if kind:
             identifier = {"type": {"coding": [coding(systems.V2_TABLE + "0203", kind)], "text": kind}, **identifier}
@@ -230,6 +241,19 @@ def _marital(row: Row, patient: Json) -> None:
     if known is not None:
         status["coding"] = [coding(_MARITAL_SYSTEM, known)]
     patient["maritalStatus"] = status
+
+
+def _multiple_birth(row: Row, patient: Json) -> None:
+    """Read PID-24 and PID-25: a twin has the birthday, and often the address, of somebody else on file."""
+    order = number_of(row.peek(25))
+    indicator = row.text(24, to="Patient.multipleBirth[x]").upper()
+    if isinstance(order, int) and 0 < order < 100:
+        row.mapped(25, to="Patient.multipleBirth[x]")
+        patient["multipleBirthInteger"] = order
+    elif indicator in {"Y", "N"}:
+        patient["multipleBirthBoolean"] = indicator == "Y"
+    elif indicator:
+        row.unsupported(24, reason="not Y or N")
 
 
 def _general_practitioners(row: Row) -> list[Json]:

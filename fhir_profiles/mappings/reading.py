@@ -43,6 +43,7 @@ class Reading:
         "ledger",
         "message",
         "persons",
+        "recorded_by",
         "resources",
         "sender",
         "tasks",
@@ -58,6 +59,7 @@ class Reading:
         self.resources: list[Json] = []
         self.issues: list[Issue] = []
         self.tasks: list[Task] = []
+        self.recorded_by: Json | None = None
         self._read_header()
 
     def _read_header(self) -> None:
@@ -106,7 +108,14 @@ class Reading:
         """Give MSH-7 as a FHIR dateTime."""
         return fhir_date_time(self.message.segments[0].raw_value(7).strip())
 
-    def finish(self, events: Sequence[Event], *, occurred: str | None = None, hold: Hold | None = None) -> Translation:
+    def finish(
+        self,
+        events: Sequence[Event],
+        *,
+        occurred: str | None = None,
+        hold: Hold | None = None,
+        absorbed: tuple[PersonIdentifier, ...] = (),
+    ) -> Translation:
         """Make the Translation: one collection, and an entry in the ledger for every field."""
         return Translation(
             bundle=collection(self.resources),
@@ -118,6 +127,8 @@ class Reading:
             tasks=tuple(self.tasks),
             establishment=self.establishment,
             occurred=occurred or self.time_of_message(),
+            recorded_by=self.recorded_by,
+            absorbed=absorbed,
         )
 
 

@@ -65,7 +65,7 @@ def read_file(c: Connection, parts: Parts, person_id: str) -> PersonFile:
 
 
 def join_file(held: Sequence[Json], arrived: Sequence[Json]) -> Filing:
-    """Join what a message brought. The same id supersedes; a Patient, and the start of a prescription, keep what the new one does not say.
+    """Join what a message brought. The same id supersedes; a Patient, and the start of a prescription or a stay, keep what the new one does not say.
 
     The same content adds nothing.
     """
@@ -171,6 +171,27 @@ def _started(dosage: Json, start: str) -> Json:
     return {**dosage, "timing": {**timing, "repeat": {**repeat, "boundsPeriod": period}}}
 
 
+def _keep_stay(before: Json, after: Json) -> Json:
+    """An update does not say how a stay stands, and a move does not say when it began: both keep what is known.
+
+    A new admission after a stay that has ended is a new one, whatever it is called.
+    """
+    kept = dict(after)
+    unsaid = after.get("status") == "unknown"
+    if unsaid:
+        kept["status"] = before.get("status", "unknown")
+    begun = before.get("period", {})
+    if begun and (unsaid or before.get("status") == "in-progress") and "start" not in after.get("period", {}):
+        period = {**begun, **after.get("period", {})} if unsaid else {**_start(begun), **after.get("period", {})}
+        if not ("end" in period and "start" in period and is_before(period["end"], period["start"])):
+            kept["period"] = period
+    return kept
+
+
+def _start(period: Json) -> Json:
+    return {"start": period["start"]} if "start" in period else {}
+
+
 def _replace(_before: Json, after: Json) -> Json:
     return after
 
@@ -178,5 +199,6 @@ def _replace(_before: Json, after: Json) -> Json:
 _KEEPING: Final[Mapping[str, Callable[[Json, Json], Json]]] = {
     "Patient": _merge_patient,
     "MedicationRequest": _keep_start,
+    "Encounter": _keep_stay,
 }
 """What a later version of a resource keeps of the one before. Everything else is superseded whole."""

@@ -42,6 +42,16 @@ TASKS: dict[str, TaskKind] = {
     ),
     Event.ESCAPE.value: TaskKind(role=CLINICAL_LEAD, tell=False, text="escape: no handover is made"),
     Event.DEATH.value: TaskKind(role=CLINICAL_LEAD, tell=False, text="death: no handover is made"),
+    Event.RECEPTION_CANCELLED.value: TaskKind(
+        role=CLINICAL_LEAD,
+        tell=True,
+        text="a reception was cancelled: no care was ended by it; see whether the person is here and what still runs",
+    ),
+    "administration-unclear": TaskKind(
+        role=CLINICAL_LEAD,
+        tell=True,
+        text="a message about a dose does not say whether it was given: ask the sender before anybody relies on it",
+    ),
     "no-recipient": TaskKind(
         role=OPERATOR,
         tell=True,

@@ -76,3 +76,22 @@ def test_another_prescription_and_another_type_are_left_alone() -> None:
     assert join_file([before], [other]).resources == (before, other)
     plan: Json = {"resourceType": "CarePlan", "id": "p", "description": "old", "period": {"start": "2026-01-01"}}
     assert joined(plan, {"resourceType": "CarePlan", "id": "p"}) == {"resourceType": "CarePlan", "id": "p"}
+
+
+def stay(status: str, **period: str) -> Json:
+    return {"resourceType": "Encounter", "id": "s", "status": status} | ({"period": period} if period else {})
+
+
+def test_an_update_leaves_a_stay_as_it_stands() -> None:
+    """A08 has no status: a stay that ended stays ended, one that goes on goes on."""
+    ended = stay("finished", start="2026-01-01", end="2026-02-01")
+    assert joined(ended, stay("unknown")) == ended
+    assert joined(stay("in-progress", start="2026-01-01"), stay("unknown"))["status"] == "in-progress"
+    assert joined(stay("in-progress", start="2026-01-01"), stay("finished", end="2026-02-01")) == ended
+
+
+def test_a_new_stay_does_not_begin_where_the_old_one_did() -> None:
+    ended = stay("finished", start="2026-01-01", end="2026-02-01")
+    assert joined(ended, stay("in-progress")) == stay("in-progress")
+    late = stay("finished", end="2025-12-01")
+    assert joined(stay("in-progress", start="2026-01-01"), late) == late

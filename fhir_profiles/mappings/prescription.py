@@ -1,0 +1,241 @@
+"""One order as one MedicationRequest, from whichever segment says what is ordered. It must never become a prescription itself.
+
+ORC-1 says what happened to the order; its id is the placer's number, so that a change or a stop supersedes what was sent before. A stop is
+an end: it keeps the start where the message repeats it (TQ1-7, RXE-32), and never restates the day of the stop as the day of prescribing.
+"""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from fhir_profiles import systems
+from fhir_profiles.ids import PATIENT_REFERENCE, stable_id
+from fhir_profiles.mappings.datatypes import (
+    coding,
+    concept,
+    establishment_extension,
+    number_of,
+    ods_code,
+    order_identifier,
+    practitioner,
+    slug,
+)
+from fhir_profiles.mappings.dosage import Places, dosages
+from fhir_profiles.mappings.field_ledger import Row
+from fhir_profiles.mappings.reading import Reading
+from fhir_profiles.shapes import Json
+from fhir_profiles.terminology import lookup, product
+
+PROFILE: Final = systems.UK_CORE + "UKCore-MedicationRequest"
+_CONTROLS: Final = {
+    **dict.fromkeys(
+        ("NW", "RE", "XO", "XX", "OK", "PA", "CH", "RL", "OE", "RP", "RU", "RO", "RF", "XR", "NA"), "active"
+    ),
+    **dict.fromkeys(("CA", "CR", "OC"), "cancelled"),
+    **dict.fromkeys(("DC", "DR", "OD", "DF"), "stopped"),
+    **dict.fromkeys(("HD", "HR", "OH"), "on-hold"),
+}
+"""HL7 table 0119, as far as it says how an order stands."""
+_ORDER_STATUSES: Final = {
+    "IP": "active",
+    "SC": "active",
+    "A": "active",
+    "CM": "completed",
+    "DC": "stopped",
+    "CA": "cancelled",
+    "HD": "on-hold",
+}
+"""HL7 table 0038, for a message that only reports a status (ORC-1 SC, SN, SR)."""
+_ENDED: Final = frozenset({"cancelled", "stopped"})
+_CATEGORIES: Final = {"I": "inpatient", "O": "outpatient"}
+_TO: Final = "MedicationRequest"
+
+
+@dataclass(kw_only=True)
+class Group:
+    """The segments of one order. TQ1 and RXR after the RXE are those of the encoded order; those before it count only without others.
+
+    `medicine` is the segment that says what is ordered: the RXE, or in an OMP the RXO.
+    """
+
+    orc: Row
+    medicine: Row | None = None
+    ordered_timings: list[Row] = field(default_factory=list)
+    timings: list[Row] = field(default_factory=list)
+    routes: list[Row] = field(default_factory=list)
+    notes: list[Row] = field(default_factory=list)
+
+
+def request(reading: Reading, group: Group, rx: Row, at: Places) -> Json:
+    """Make the MedicationRequest of one order. `rx` says what is ordered, in the fields that `at` names."""
+    orc = group.orc
+    status = _status(reading, orc)
+    effective = reading.date_time(orc, 15, to=f"{_TO}.dosageInstruction.timing.repeat.boundsPeriod.end")
+    spoken = reading.date_time(orc, 9, to=f"{_TO}.authoredOn")
+    original = reading.date_time(rx, at.original, to=f"{_TO}.authoredOn")
+    stopped_at = (effective or spoken or reading.time_of_message()) if status in _ENDED else None
+    resource: Json = {
+        "resourceType": "MedicationRequest",
+        "id": stable_id("MedicationRequest", reading.sender, *_key(reading, group, rx, at)),
+        "meta": {"profile": [PROFILE]},
+    }
+    if reading.establishment is not None:
+        resource["extension"] = [establishment_extension(reading.establishment)]
+    identifiers = [
+        item
+        for number, kind in ((2, "PLAC"), (3, "FILL"))
+        if (item := order_identifier(orc, number, kind=kind, to=f"{_TO}.identifier")) is not None
+    ]
+    prescription = rx.text(at.number, to=f"{_TO}.identifier")
+    if prescription:
+        identifiers.append({"system": systems.LOCAL_ID + "prescription", "value": prescription})
+    if identifiers:
+        resource["identifier"] = identifiers
+    resource["status"] = status
+    reason = concept(orc, 16, to=f"{_TO}.statusReason")
+    if reason is not None:
+        resource["statusReason"] = reason
+    resource["intent"] = "order"
+    category = _CATEGORIES.get(orc.text(29, to=f"{_TO}.category").upper())
+    if category is not None:
+        resource["category"] = [{"coding": [coding(systems.MEDICATION_REQUEST_CATEGORY, category)]}]
+    resource["medicationCodeableConcept"] = medication(reading, rx, at.code)
+    resource["subject"] = {"reference": PATIENT_REFERENCE}
+    authored = original or (None if status in _ENDED else spoken)
+    if authored is not None:
+        resource["authoredOn"] = authored
+    _rest(reading, group, rx, at, resource, stopped_at)
+    return resource
+
+
+def _key(reading: Reading, group: Group, rx: Row, at: Places) -> tuple[str, ...]:
+    """Name the order: placer number, else filler number, else the prescription number, else the message and the place in it."""
+    for row, number in ((group.orc, 2), (group.orc, 3), (rx, at.number)):
+        if row.peek(number):
+            return f"{row.segment.name}-{number}", row.peek(number), row.peek(number, 2)
+    return "message", reading.message.get("MSH-10") or "", str(group.orc.segment.occurrence)
+
+
+def _status(reading: Reading, orc: Row) -> str:
+    control = orc.text(1, to=f"{_TO}.status").upper()
+    status = _CONTROLS.get(control) or _ORDER_STATUSES.get(orc.text(5, to=f"{_TO}.status").upper())
+    if status is None:
+        orc.unsupported(1, reason="this order control does not say how the order stands")
+        reading.warn(orc.place(1), "this order control does not say how the order stands", code="code-invalid")
+        reading.task(
+            "clinical-lead", "order-control-unclear", "a prescription message does not say whether it starts or stops"
+        )
+        return "unknown"
+    return status
+
+
+def medication(reading: Reading, rx: Row, number: int, *, to: str = _TO) -> Json:
+    """Read what is ordered or given. Where the formulary knows the product its current dm+d code comes first, the code that was sent beside it."""
+    found = concept(rx, number, to=f"{to}.medicationCodeableConcept") or {"text": "not stated"}
+    codings = [dict(item) for item in found.get("coding", [])]
+    known = product(found)
+    if known is None:
+        reading.inform(rx.place(number), "this medicine is not in the formulary; it is carried as it was sent")
+        return found
+    for item in codings:
+        if "system" not in item and item.get("code", "").isdigit():
+            item["system"] = systems.SNOMED
+    current = coding(systems.SNOMED, known.code, known.name)
+    if not any(item.get("code") == known.code for item in codings):
+        codings.insert(0, current)
+    return {"coding": codings, "text": found["text"]}
+
+
+def _rest(reading: Reading, group: Group, rx: Row, at: Places, resource: Json, stopped_at: str | None) -> None:
+    """Add requester, notes, dosage, dispensing and substitution."""
+    requester = practitioner(group.orc, 12, to=f"{_TO}.requester") or practitioner(
+        rx, at.prescriber, to=f"{_TO}.requester"
+    )
+    if requester is not None:
+        resource["requester"] = requester
+    indication = concept(rx, at.indication, to=f"{_TO}.reasonCode")
+    if indication is not None:
+        resource["reasonCode"] = [indication]
+    notes = _notes(group, rx, at)
+    if notes:
+        resource["note"] = notes
+    timings = group.timings or group.ordered_timings
+    for row in timings:
+        row.residual(1, 0, reason="sequence number of the segment")
+    for row in group.ordered_timings if group.timings else ():
+        row.leave("the timing as ordered; the timing as encoded is carried")
+    dosage = dosages(reading, rx, at, timings, group.routes, stopped_at, group.orc)
+    if dosage:
+        resource["dosageInstruction"] = dosage
+    supply = _supply(reading, rx, at)
+    if supply:
+        resource["dispenseRequest"] = supply
+    # UK Core asks for it, and in England a pharmacy may not substitute unless the prescriber says so (EPS sends false).
+    allowed = rx.text(at.substitution, to=f"{_TO}.substitution.allowedBoolean").upper() in {"G", "T"}
+    resource["substitution"] = {"allowedBoolean": allowed}
+    group.orc.leave("about the handling of the order: kept in the original message")
+
+
+def _notes(group: Group, rx: Row, at: Places) -> list[Json]:
+    notes = []
+    for repetition in range(1, rx.count(at.notes) + 1):
+        item = concept(rx, at.notes, repetition, to=f"{_TO}.note.text")
+        if item is not None:
+            notes.append({"text": item["text"]})
+    for row in group.notes:
+        row.residual(1, 0, reason="sequence number of the segment")
+        lines = [row.text(3, 1, repetition, to=f"{_TO}.note.text") for repetition in range(1, row.count(3) + 1)]
+        text = "\n".join(line for line in lines if line)
+        if text:
+            notes.append({"text": text})
+    return notes
+
+
+def _supply(reading: Reading, rx: Row, at: Places) -> Json:
+    """Read quantity, refills and the dispensing pharmacy."""
+    to = f"{_TO}.dispenseRequest"
+    supply: Json = {}
+    repeats = number_of(rx.peek(at.repeats))
+    if isinstance(repeats, int) and 0 <= repeats < 1_000:
+        rx.mapped(at.repeats, to=f"{to}.numberOfRepeatsAllowed")
+        supply["numberOfRepeatsAllowed"] = repeats
+    amount = number_of(rx.peek(at.amount))
+    if amount is not None:
+        rx.mapped(at.amount, to=f"{to}.quantity.value")
+        supply["quantity"] = {"value": amount, **_supply_unit(rx, at)}
+    elif rx.has(at.amount):
+        rx.unsupported(at.amount, reason="not a number")
+        reading.warn(rx.place(at.amount), "the quantity to dispense is not a number, and was left out")
+    pharmacy = _pharmacy(rx, at)
+    if pharmacy is not None:
+        supply["performer"] = pharmacy
+    return supply
+
+
+def _supply_unit(rx: Row, at: Places) -> Json:
+    to = f"{_TO}.dispenseRequest.quantity.unit"
+    written, display = rx.text(at.amount_unit, 1, to=to), rx.text(at.amount_unit, 2, to=to)
+    rx.text(at.amount_unit, 3, to=to)
+    row = next(
+        (found for word in (written, display) if (found := lookup("dose_units").by("written").get(word.lower()))), None
+    )
+    if row is not None:
+        return {"unit": row["display"], "system": systems.SNOMED, "code": row["code"]}
+    name = display or written
+    return {"unit": name} if name else {}
+
+
+def _pharmacy(rx: Row, at: Places) -> Json | None:
+    to = f"{_TO}.dispenseRequest.performer"
+    value = rx.text(at.pharmacy, 1, to=f"{to}.identifier.value")
+    display = rx.text(at.pharmacy, 2, to=f"{to}.display")
+    authority = rx.text(at.pharmacy, 3, to=f"{to}.identifier.system")
+    if not value and not display:
+        return None
+    result: Json = {"type": "Organization"}
+    if value:
+        ods = ods_code(rx, at.pharmacy, 1, authority)
+        system = systems.ODS if ods is not None else systems.LOCAL_ID + slug(authority or "pharmacy")
+        result["identifier"] = {"system": system, "value": ods or value}
+    if display:
+        result["display"] = display
+    return result

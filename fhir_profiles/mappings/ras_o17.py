@@ -1,0 +1,236 @@
+"""RAS^O17, doses given or not given: a MedicationAdministration for each RXA. It must never take a dose for given that may not have been.
+
+RXA-20 says whether it was given; a message that says nothing means a dose given only where it states an amount. What was swallowed under
+watch is read from the notes (RXA-9), in the words of the clinic. A dose is named by its order, its sub-number and its time: senders number
+every message from 1, and a later dose must not replace an earlier one.
+"""
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Final
+
+from fhir_profiles.hl7_times import is_before
+from fhir_profiles.ids import PATIENT_REFERENCE, stable_id
+from fhir_profiles.mappings.datatypes import (
+    concept,
+    establishment_extension,
+    number_of,
+    order_identifier,
+    practitioner,
+    quantity,
+)
+from fhir_profiles.mappings.dosage import read_route, supervision
+from fhir_profiles.mappings.encounter import named_stay
+from fhir_profiles.mappings.field_ledger import Row
+from fhir_profiles.mappings.person import add_patient, identity_hold
+from fhir_profiles.mappings.prescription import medication
+from fhir_profiles.mappings.reading import Reading, open_message
+from fhir_profiles.shapes import Channel, Event, HoldCode, Json, Translation
+
+_TO: Final = "MedicationAdministration"
+_STATUSES: Final = {"CP": "completed", "PA": "completed", "RE": "not-done", "NA": "not-done"}
+"""HL7 table 0322. A part of a dose was taken: the amount says how much, and a note that it was not all."""
+_WHY_NOT: Final = {"RE": "refused by the person", "NA": "not administered"}
+_NO_AMOUNT: Final = 999
+"""HL7 v2.5.1 4.14.7.6: an amount that the sender does not know."""
+_UNCLEAR: Final = (
+    "clinical-lead",
+    "administration-unclear",
+    "a message about a dose does not say whether it was given: ask the sender before anybody relies on the last dose",
+)
+
+
+@dataclass(kw_only=True)
+class Order:
+    """The doses of one order as they stand in the message: each with the routes and notes that follow it."""
+
+    orc: Row
+    doses: list[tuple[Row, list[Row], list[Row]]] = field(default_factory=list)
+
+
+def translate(channel: Channel, body: bytes) -> Translation:
+    """Translate one RAS. Never raises; bytes that cannot be read are held. Doses after a second person's PID are not translated."""
+    reading = open_message(channel, body)
+    if isinstance(reading, Translation):
+        return reading
+    hold = identity_hold(reading)
+    add_patient(reading)
+    stay = named_stay(reading, to=_TO)
+    first_only = hold is not None and hold.code is HoldCode.TWO_PEOPLE
+    occurred: str | None = None
+    made: dict[str, Json] = {}
+    for order in _orders(reading, first_only=first_only):
+        order.orc.text(1, to=f"{_TO}.status")
+        for rxa, routes, notes in order.doses:
+            dose = _administration(reading, order.orc, rxa, routes, notes)
+            made[dose["id"]] = dose | ({"context": stay} if stay is not None else {})
+            occurred = occurred or dose.get("effectiveDateTime") or dose.get("effectivePeriod", {}).get("start")
+        order.orc.leave("about the handling of the order: kept in the original message")
+    reading.resources += made.values()
+    return reading.finish((Event.ADMINISTRATION,), occurred=occurred, hold=hold)
+
+
+def _orders(reading: Reading, *, first_only: bool) -> list[Order]:
+    """Cut the message into orders: each ORC begins one; what is ordered or encoded before the first RXA is only named."""
+    orders: list[Order] = []
+    persons = 0
+    for segment in reading.message.segments:
+        row = reading.row(segment)
+        persons += segment.name == "PID"
+        if first_only and persons > 1 and segment.name != "PID":
+            row.leave("about what may be another person")
+        elif segment.name == "ORC":
+            orders.append(Order(orc=row))
+        elif not orders:
+            continue
+        elif segment.name == "RXA":
+            orders[-1].doses.append((row, [], []))
+        elif segment.name == "RXR" and orders[-1].doses:
+            orders[-1].doses[-1][1].append(row)
+        elif segment.name == "NTE" and orders[-1].doses:
+            orders[-1].doses[-1][2].append(row)
+        elif segment.name in {"RXO", "RXE", "TQ1", "RXR"}:
+            row.leave("as ordered: the order's own message carries it")
+    return orders
+
+
+def _administration(reading: Reading, orc: Row, rxa: Row, routes: list[Row], notes: list[Row]) -> Json:
+    when = _when(reading, rxa)
+    amount = _amount(reading, rxa)
+    given = _status(reading, rxa, known=amount is not None)
+    resource: Json = {
+        "resourceType": _TO,
+        "id": stable_id(_TO, reading.sender, *_name(reading, orc, rxa)),
+    }
+    if reading.establishment is not None:
+        resource["extension"] = [establishment_extension(reading.establishment)]
+    rxa.residual(1, 0, reason="counts the dispenses of the order")
+    rxa.text(2, to=f"{_TO}.id")
+    resource["status"] = given
+    reason = _reason(rxa, given)
+    if reason:
+        resource["statusReason"] = reason
+    resource["medicationCodeableConcept"] = medication(reading, rxa, 5, to=_TO)
+    resource["subject"] = {"reference": PATIENT_REFERENCE}
+    resource |= when
+    performer = practitioner(rxa, 10, to=f"{_TO}.performer.actor")
+    if performer is not None:
+        resource["performer"] = [{"actor": performer}]
+    indication = concept(rxa, 19, to=f"{_TO}.reasonCode")
+    if indication is not None:
+        resource["reasonCode"] = [indication]
+    ordered = _request(orc)
+    if ordered is not None:
+        resource["request"] = ordered
+    said = [item["text"] for n in range(1, rxa.count(9) + 1) if (item := concept(rxa, 9, n, to=f"{_TO}.dosage.text"))]
+    remarks = _remarks(rxa, notes)
+    if remarks:
+        resource["note"] = [{"text": remark} for remark in remarks]
+    dosage = _dosage(said, routes, amount)
+    if dosage:
+        resource["dosage"] = dosage
+    return resource
+
+
+def _name(reading: Reading, orc: Row, rxa: Row) -> tuple[str, ...]:
+    for number in (2, 3):
+        if orc.peek(number):
+            order = (str(number), orc.peek(number), orc.peek(number, 2))
+            break
+    else:
+        order = ("message", reading.message.get("MSH-10") or "", str(orc.segment.occurrence))
+    return (*order, rxa.peek(2), rxa.peek(3), rxa.peek(5))
+
+
+def _when(reading: Reading, rxa: Row) -> Json:
+    """Read RXA-3 and RXA-4: one moment, or a period where they differ. FHIR asks for a time: a missing one is said to be missing."""
+    start = reading.date_time(rxa, 3, to=f"{_TO}.effective[x]")
+    end = reading.date_time(rxa, 4, to=f"{_TO}.effective[x]")
+    if start is not None and end is not None and start != end:
+        if is_before(end, start):
+            rxa.unsupported(4, reason="the end lies before the start")
+            reading.warn(rxa.place(4), "the end of a dose lies before its start, and was left out")
+        else:
+            return {"effectivePeriod": {"start": start, "end": end}}
+    moment = start or end
+    if moment is not None:
+        return {"effectiveDateTime": moment}
+    absent = {"url": "http://hl7.org/fhir/StructureDefinition/data-absent-reason", "valueCode": "unknown"}
+    reading.warn(rxa.place(3), "a dose without a time")
+    return {"_effectiveDateTime": {"extension": [absent]}}
+
+
+def _amount(reading: Reading, rxa: Row) -> Json | None:
+    """Read RXA-6 and RXA-7: the amount that was given, never the amount that was ordered."""
+    number = number_of(rxa.peek(6))
+    if number is None or number == _NO_AMOUNT or number < Decimal(0):
+        if rxa.has(6):
+            rxa.unsupported(6, reason="no amount: 999 says that it is not known, and it cannot be below nothing")
+            reading.warn(rxa.place(6), "the amount of a dose is not known, and was left out")
+        return None
+    rxa.mapped(6, to=f"{_TO}.dosage.dose.value")
+    return quantity(number, rxa, 7, to=f"{_TO}.dosage.dose")
+
+
+def _status(reading: Reading, rxa: Row, *, known: bool) -> str:
+    # INVARIANT: silence is no dose given (hazard "late or lost handover": the last dose decides how a person is restarted).
+    written = rxa.text(20, to=f"{_TO}.status").upper()
+    if rxa.text(21, to=f"{_TO}.status").upper() == "D":
+        return "entered-in-error"
+    if written in _STATUSES:
+        return _STATUSES[written]
+    if not written and known and not rxa.has(18):
+        return "completed"
+    if not written and rxa.has(18):
+        return "not-done"
+    if written:
+        rxa.unsupported(20, reason="not a value of table 0322")
+        reading.warn(rxa.place(20), "not a value of table 0322", code="code-invalid")
+    reading.task(*_UNCLEAR)
+    return "unknown"
+
+
+def _reason(rxa: Row, status: str) -> list[Json]:
+    """Read RXA-18, why a dose was refused; a word of RXA-20 alone says what kind of not given it was."""
+    found = [
+        item for n in range(1, rxa.count(18) + 1) if (item := concept(rxa, 18, n, to=f"{_TO}.statusReason")) is not None
+    ]
+    word = _WHY_NOT.get(rxa.peek(20).upper())
+    if status == "not-done" and word is not None:
+        return [*found, {"text": word}]
+    return found
+
+
+def _remarks(rxa: Row, notes: list[Row]) -> list[str]:
+    found = ["only a part of the dose was taken"] if rxa.peek(20).upper() == "PA" else []
+    for row in notes:
+        row.residual(1, 0, reason="sequence number of the segment")
+        lines = [row.text(3, 1, repetition, to=f"{_TO}.note.text") for repetition in range(1, row.count(3) + 1)]
+        text = "\n".join(line for line in lines if line)
+        found += [text] if text else []
+    return found
+
+
+def _dosage(said: list[str], routes: list[Row], amount: Json | None) -> Json:
+    dosage: Json = {}
+    text = "; ".join(said)
+    if text:
+        dosage["text"] = text
+    dosage |= read_route(routes, to=f"{_TO}.dosage")
+    watched = supervision(text)
+    if watched is not None:
+        method = dosage.get("method", {})
+        dosage["method"] = {**watched, **method, "coding": [*method.get("coding", ()), *watched["coding"]]}
+    if amount is not None:
+        dosage["dose"] = amount
+    elif "text" not in dosage and dosage:
+        dosage["text"] = "the amount is not stated"  # mad-1: a dosage has a dose or a rate, or says in words
+    return dosage
+
+
+def _request(orc: Row) -> Json | None:
+    """Name the prescription by the placer's number, as the mapping of its own message names it."""
+    value = orc.peek(2)
+    identifier = order_identifier(orc, 2, kind="PLAC", to=f"{_TO}.request")
+    order_identifier(orc, 3, kind="FILL", to=f"{_TO}.request")
+    return {"type": "MedicationRequest", "identifier": identifier} if value and identifier is not None else None
