@@ -16,6 +16,7 @@ import uvicorn
 from adapters.contract import Inbound
 from adapters.discover import discover
 from gateway.api import create_app
+from gateway.doors import missing, server_tls
 from gateway.errors import SettingsError
 from gateway.pipeline import Gateway
 from gateway.settings import ChannelSettings, Settings
@@ -37,6 +38,9 @@ class Serving:
     def __init__(self, gateway: Gateway, settings: Settings) -> None:
         self._gateway = gateway
         self._settings = settings
+        # INVARIANT: a door beyond this machine is not opened while anything is missing.
+        for fault in missing(settings, gateway.clock()):
+            raise SettingsError("throughgate.toml", fault.place, fault.text)
         self._stopped = asyncio.Event()
         self._listeners: list[Inbound] = []
         self._socket = _bind(settings.gateway.http_host, settings.gateway.http_port)
@@ -54,14 +58,18 @@ class Serving:
                 timeout_graceful_shutdown=GRACE_SECONDS,
             )
         )
+        if settings.tls is not None:
+            self._http.config.load()
+            self._http.config.ssl = server_tls(settings.tls)
         self._http_task: asyncio.Task[None] | None = None
 
     def addresses(self) -> tuple[str, ...]:
         """One line a door."""
         host, port = self._socket.getsockname()[:2]
-        doors = [f"http   http://{host}:{port}"]
+        doors = [f"http   {self._settings.http_scheme()}://{host}:{port}"]
         doors += [
             f"mllp   {self._settings.gateway.mllp_host}:{channel.port}  channel {channel.name}, client {channel.client}"
+            f"{', mutual TLS' if channel.certificates else ''}"
             for channel in self._settings.channels
             if channel.adapter == "mllp"
         ]

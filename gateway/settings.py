@@ -23,6 +23,7 @@ ODS_PATTERN: Final = r"^[A-Z0-9]{3,10}$"
 
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]
 Agency = Annotated[str, Field(pattern=AGENCY_PATTERN)]
+Fingerprint = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Ods = Annotated[str, Field(pattern=ODS_PATTERN)]
 Days = Annotated[int, Field(ge=1, le=36_525)]
 T = TypeVar("T", bound=BaseModel)
@@ -87,7 +88,9 @@ def is_loopback(host: str) -> bool:
 
 
 class Installation(Strict):
-    """Where things are. Relative paths are relative to the file. Only loopback may be listened on until TLS is configured."""
+    """Where things are. Relative paths are relative to the file. `throughgate serve` listens beyond this machine only under `[tls]`, and
+    on MLLP only under mutual TLS; `throughgate check` says what is missing.
+    """
 
     installation: Name
     store_url: str = "sqlite:///throughgate.db"
@@ -107,13 +110,16 @@ class Installation(Strict):
     def _safe(cls, url: str) -> str:
         return require_safe_url(url).rstrip("/") if url else ""
 
-    @field_validator("http_host", "mllp_host")
-    @classmethod
-    def _only_loopback(cls, host: str) -> str:
-        # INVARIANT: nothing listens beyond this machine without TLS.
-        if not is_loopback(host):
-            raise ValueError("only loopback can be listened on: use 127.0.0.1, ::1 or localhost")
-        return host
+
+class Tls(Strict):
+    """Our own certificate and key (PEM files), and who signs the certificates of MLLP clients. TLS 1.2 or newer.
+
+    With it HTTP is HTTPS, and every MLLP channel that names `certificates` speaks mutual TLS.
+    """
+
+    certificate: Path = Field(strict=False)
+    key: Path = Field(strict=False)
+    client_ca: Path | None = Field(default=None, strict=False)
 
 
 class Sender(Strict):
@@ -156,6 +162,8 @@ class ChannelSettings(Strict):
     kinds: tuple[str, ...] = Field(default=(), strict=False)
     senders: tuple[str, ...] = Field(default=(), strict=False)
     processing_ids: tuple[Literal["P", "T", "D"], ...] = Field(default=("P",), min_length=1, strict=False)
+    certificates: tuple[Fingerprint, ...] = Field(default=(), strict=False)
+    """SHA-256 of the client certificates that are this client (64 hex digits; two while it changes over). Names the client beside the port."""
     application_acknowledgement: Literal["none", "same-connection"] = "none"
     """Enhanced mode: whether an owed application acknowledgement follows the accept acknowledgement on the same connection."""
     dispositions: Mapping[str, str] = Field(default_factory=dict)
@@ -164,11 +172,17 @@ class ChannelSettings(Strict):
     def _fits_its_adapter(self) -> Self:
         if self.adapter == "mllp" and (self.port is None or self.format != "hl7v2"):
             raise ValueError("an mllp channel needs a port and the format hl7v2")
+        if self.adapter == "http" and self.certificates:
+            raise ValueError("an http client proves itself with its bearer: certificates are for mllp")
         if self.adapter == "http" and self.port is not None:
             raise ValueError("an http channel has no port of its own: see gateway.http_port")
         if unknown := set(self.dispositions.values()) - DISPOSITIONS:
             raise ValueError(f"unknown disposition {min(unknown)}: use one of {', '.join(sorted(DISPOSITIONS))}")
         return self
+
+    def proves_its_client(self) -> bool:
+        """Is the client shown by a key of its own (a bearer, a certificate), and not by a port alone?"""
+        return self.adapter == "http" or bool(self.certificates)
 
     def shape(self) -> Channel:
         """What `fhir_profiles` may know of this channel."""
@@ -248,6 +262,7 @@ class Settings(Strict):
     establishments: tuple[Establishment, ...] = Field(min_length=1, strict=False)
     channels: tuple[ChannelSettings, ...] = Field(default=(), strict=False)
     tell: Tell | None = None
+    tls: Tls | None = None
     retention: Retention = Retention()
     limits: Limits = Limits()
     delivery: Delivery = Delivery()
@@ -270,7 +285,7 @@ class Settings(Strict):
 
     def http_scheme(self) -> str:
         """How this process is spoken to."""
-        return "http"
+        return "https" if self.tls else "http"
 
     def establishment_names(self) -> dict[str, str]:
         """Agency id -> name."""
@@ -292,7 +307,16 @@ class Settings(Strict):
 
     def listener(self, channel: ChannelSettings) -> dict[str, Any]:
         """The settings of an adapter's inbound side for one channel: hand them to `SPEC.inbound_settings(**...)`."""
+        mutual = {}
+        if self.tls is not None and self.tls.client_ca is not None and channel.certificates:
+            mutual = {
+                "certificate": self.tls.certificate,
+                "key": self.tls.key,
+                "client_ca": self.tls.client_ca,
+                "client_certificates": channel.certificates,
+            }
         return {
+            **mutual,
             "channel": channel.name,
             "client": channel.client,
             "host": self.gateway.mllp_host,
@@ -351,7 +375,12 @@ def _beside(settings: Settings, folder: Path) -> Settings:
         "head_file": folder / gateway.head_file,
         "store_url": _store_beside(gateway.store_url, folder),
     }
-    return settings.model_copy(update={"gateway": gateway.model_copy(update=places)})
+    tls = settings.tls
+    if tls is not None:
+        files = {"certificate": folder / tls.certificate, "key": folder / tls.key}
+        ca = {"client_ca": folder / tls.client_ca} if tls.client_ca else {}
+        tls = tls.model_copy(update={**files, **ca})
+    return settings.model_copy(update={"gateway": gateway.model_copy(update=places), "tls": tls})
 
 
 def _store_beside(url: str, folder: Path) -> str:

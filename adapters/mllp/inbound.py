@@ -6,6 +6,8 @@ has taken nothing: the sender sends again. It MUST NOT read, keep or write about
 """
 
 import asyncio
+import hashlib
+import ssl
 from dataclasses import dataclass
 
 from adapters.contract import Accept, Answer, Arrival
@@ -22,6 +24,7 @@ class Counts:
 
     connections: int = 0
     refused_connections: int = 0
+    refused_certificates: int = 0
     frames: int = 0
     empty_frames: int = 0
     missing_cr: int = 0
@@ -57,11 +60,17 @@ class MllpInbound:
         return self._server is not None and self._server.is_serving()
 
     async def start(self, accept: Accept) -> None:
-        """Listen. Raises OSError when the port is taken."""
+        """Listen. Raises OSError when the port is taken or a file of TLS cannot be read."""
         self._accept = accept
         loop = asyncio.get_running_loop()
+        tls = make_tls(self.settings)
         self._server = await loop.create_server(
-            lambda: _Connection(self), self.settings.host, self.settings.port, backlog=1_024
+            lambda: _Connection(self),
+            self.settings.host,
+            self.settings.port,
+            backlog=1_024,
+            ssl=tls,
+            ssl_handshake_timeout=self.settings.handshake_seconds if tls else None,
         )
 
     async def accept(self, arrival: Arrival) -> Answer:
@@ -82,6 +91,18 @@ class MllpInbound:
         for connection in tuple(self.connections):
             connection.abort()
         await asyncio.sleep(0)
+
+
+def make_tls(settings: InboundSettings) -> ssl.SSLContext | None:
+    """Mutual TLS 1.2 or newer: no handshake without a certificate that the client CA signed. None where it is not configured."""
+    if settings.certificate is None or settings.client_ca is None:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_cert_chain(settings.certificate, settings.key)
+    context.load_verify_locations(settings.client_ca)
+    return context
 
 
 class _Connection(asyncio.Protocol):
@@ -112,9 +133,19 @@ class _Connection(asyncio.Protocol):
             self._listener.counts.refused_connections += 1
             transport.abort()
             return
+        if self._settings.mutual_tls and not self._is_the_client(transport):
+            self._listener.counts.refused_certificates += 1
+            transport.abort()
+            return
         self._listener.counts.connections += 1
         self._listener.connections.add(self)
         self._arm()
+
+    def _is_the_client(self, transport: asyncio.Transport) -> bool:
+        """INVARIANT: a certificate that the client CA signed for somebody else does not open this client's channel."""
+        session = transport.get_extra_info("ssl_object")
+        shown = session.getpeercert(binary_form=True) if session is not None else None
+        return shown is not None and hashlib.sha256(shown).hexdigest() in self._settings.client_certificates
 
     def data_received(self, data: bytes) -> None:
         if self._draining:
@@ -132,7 +163,7 @@ class _Connection(asyncio.Protocol):
         self._closing = True
         if not self._busy and self._frames.waits_for_cr:
             self._frame_without_cr()
-        return self._busy
+        return self._busy and not self._settings.mutual_tls  # TLS has no half-closed connection
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - why it was lost changes nothing
         self._disarm()

@@ -1,8 +1,10 @@
-"""What one MLLP listener needs to know. Every limit has a bound; only loopback can be listened on until there is mutual TLS."""
+"""What one MLLP listener needs to know. Every limit has a bound; beyond loopback it is listened on only under mutual TLS."""
 
 from ipaddress import ip_address
+from pathlib import Path
+from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class InboundSettings(BaseModel):
@@ -31,14 +33,28 @@ class InboundSettings(BaseModel):
     stop_seconds: float = Field(default=10, gt=0, le=300)
     """How long a stop waits for messages in flight."""
 
-    @field_validator("host")
-    @classmethod
-    def _only_loopback(cls, host: str) -> str:
+    handshake_seconds: float = Field(default=10, gt=0, le=60)
+    certificate: Path | None = None
+    key: Path | None = None
+    client_ca: Path | None = None
+    client_certificates: tuple[str, ...] = ()
+    """Mutual TLS: our PEM files, who signs clients' certificates, and the SHA-256 (hex) of those that are this client. All or none."""
+
+    @property
+    def mutual_tls(self) -> bool:
+        """Does a client have to show its certificate?"""
+        return bool(self.client_certificates)
+
+    @model_validator(mode="after")
+    def _safe(self) -> Self:
+        given = (self.certificate, self.key, self.client_ca, self.client_certificates or None)
+        if any(given) and not all(given):
+            raise ValueError("mutual TLS needs certificate, key, client_ca and client_certificates")
         try:
-            loopback = ip_address(host).is_loopback
+            loopback = ip_address(self.host).is_loopback
         except ValueError:
-            loopback = host == "localhost"
+            loopback = self.host == "localhost"
         # INVARIANT: without mutual TLS nothing listens beyond this machine.
-        if not loopback:
-            raise ValueError("only loopback can be listened on: use 127.0.0.1, ::1 or localhost")
-        return host
+        if not loopback and not self.mutual_tls:
+            raise ValueError("only loopback can be listened on without mutual TLS: use 127.0.0.1, ::1 or localhost")
+        return self

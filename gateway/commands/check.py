@@ -9,21 +9,23 @@ from gateway.commands.outcome import DEFAULT_CONFIG, AsJson, Config, Exit, say_j
 
 def check(*, config: Config = DEFAULT_CONFIG, as_json: AsJson = False) -> None:
     """Load settings, recipients and agreements, print the route table, and name what does not fit."""
-    from gateway import routes, wiring
+    from gateway import doors, routes, wiring
     from gateway.settings import read_settings
 
     settings = read_settings(config)
     recipients, agreements = wiring.read_sharing(settings)
     table = routes.routes(recipients, agreements)
     found = list(routes.faults(settings, recipients, agreements, wiring.registered_clients(settings)))
+    found += doors.missing(settings, wiring.read_clock())
     if as_json:
         say_json({"routes": [asdict(route) for route in table], "faults": [asdict(fault) for fault in found]})
     else:
         for channel in settings.channels:
             typer.echo(
                 f"in   {channel.adapter} {settings.gateway.mllp_host}:{channel.port}  channel {channel.name}, client {channel.client}"
+                f"{', mutual TLS' if channel.certificates else ''}"
             )
-        typer.echo(f"in   http {settings.gateway.http_host}:{settings.gateway.http_port}")
+        typer.echo(f"in   {settings.http_scheme()} {settings.gateway.http_host}:{settings.gateway.http_port}")
         typer.echo()
         if table:
             rows = [

@@ -162,6 +162,14 @@ def _waits(c: Connection, person_id: str, sequence: int) -> bool:
     return c.execute(earlier.limit(1)).first() is not None
 
 
+def _proves_its_client(parts: Parts, channel: str) -> bool:
+    """INVARIANT: a channel whose client only a port shows is never a consent authority."""
+    try:
+        return parts.settings.channel(channel).proves_its_client()
+    except KeyError:  # the channel was taken out of the settings since
+        return False
+
+
 def _see(c: Connection, parts: Parts, message_id: str) -> Seen:
     row = c.execute(select(message).where(message.c.id == message_id)).one()
     authority = c.execute(
@@ -179,7 +187,7 @@ def _see(c: Connection, parts: Parts, message_id: str) -> Seen:
         reason=row.reason,
         file=read_file(c, parts, row.person_id),
         consents=read_consents(c, parts, row.person_id),
-        authority=bool(authority) or not parts.register_checked,
+        authority=(bool(authority) and _proves_its_client(parts, row.channel)) or not parts.register_checked,
         registered=is_registered_by(c, message_id),
         decided=c.execute(select(decision.c.id).where(decision.c.message_id == message_id)).first() is not None,
         handovers=handovers_of(c, row.person_id, handover_letters(parts)),
