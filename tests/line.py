@@ -3,7 +3,6 @@
 Everything goes through the doors that the product has: bytes in through `accept`, bytes out over loopback HTTP or the mailbox.
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from adapters.contract import Answer, Arrival
 from gateway import shipped, wiring
 from gateway.bus import Bus
 from gateway.clients import add_client, find
+from gateway.keys.identifiers import Ids
 from gateway.parts import Told
 from gateway.pipeline import Gateway
 from gateway.settings import parse_settings
@@ -65,8 +65,18 @@ mailbox_acknowledge_seconds = 600
 """
 
 RECIPIENTS = {
-    "northfell": ('community-provider', "ZZC01", 'postcode_areas = ["ZA"]', {"handover": "fhir-document", "correction": "fhir-message"}),
-    "southfell": ('community-provider', "ZZC02", 'postcode_areas = ["ZB"]', {"handover": "fhir-document", "correction": "fhir-message"}),
+    "northfell": (
+        "community-provider",
+        "ZZC01",
+        'postcode_areas = ["ZA"]',
+        {"handover": "fhir-document", "correction": "fhir-message"},
+    ),
+    "southfell": (
+        "community-provider",
+        "ZZC02",
+        'postcode_areas = ["ZB"]',
+        {"handover": "fhir-document", "correction": "fhir-message"},
+    ),
     "pharmacy": ("pharmacy", "ZZP01", 'ods = ["ZZP01"]', {"prescription-copy": "fhir-message"}),
     "security": ("prison-security", "ZZS01", 'establishments = ["ZFG"]', {"report": "fhir-collection"}),
 }
@@ -193,11 +203,32 @@ class Line:
     """A running gateway with its neighbours. `told` is what people were told."""
 
     gateway: Gateway
-    clock: MovableClock
     neighbours: dict[str, Neighbour]
     folder: Path
+    config: Path
     told: list[Told] = field(default_factory=list)
     accepted: list[bytes] = field(default_factory=list)
+
+    @property
+    def clock(self) -> MovableClock:
+        """The gateway's clock."""
+        assert isinstance(self.gateway.clock, MovableClock)
+        return self.gateway.clock
+
+    async def start(self) -> None:
+        """Open the line; people are told into `told`."""
+
+        async def tell(told: Told) -> None:
+            self.told.append(told)
+
+        self.gateway.teller = tell
+        await self.gateway.start()
+
+    async def restart(self) -> None:
+        """The process died and another one starts on what is on the disk: nothing of its memory is left."""
+        await self.gateway.abandon()
+        self.gateway = open_gateway(self.config, self.clock)
+        await self.start()
 
     async def send(self, body: bytes, *, client: str | None = None) -> Answer:
         """One message through the door that its client has; custody or refusal."""
@@ -205,7 +236,9 @@ class Line:
         name = client or (CLINICAL if fhir else EHR)
         channel = self.gateway.settings.http_channel(name, "fhir").name if fhir else "fellgate-ehr"
         answer = await self.gateway.accept(
-            Arrival(channel=channel, client=name, body=body, content_type="application/fhir+json" if fhir else "text/plain")
+            Arrival(
+                channel=channel, client=name, body=body, content_type="application/fhir+json" if fhir else "text/plain"
+            )
         )
         if self.is_accepted(answer):
             self.accepted.append(body)
@@ -221,7 +254,9 @@ class Line:
     @staticmethod
     def is_accepted(answer: Answer) -> bool:
         """Does this answer say custody?"""
-        return answer.status < 300 and (b"MSA|AA" in answer.body or b"MSA|CA" in answer.body or b"MSA" not in answer.body)
+        return answer.status < 300 and (
+            b"MSA|AA" in answer.body or b"MSA|CA" in answer.body or b"MSA" not in answer.body
+        )
 
     async def settle(self, timeout_seconds: float = 20) -> None:
         """Until nothing could go on now."""
@@ -258,7 +293,7 @@ class Line:
 
 @asynccontextmanager
 async def running(
-    folder: Path, *, bus: Bus | None = None, send_timeout_seconds: float = 5, ids: Any = None
+    folder: Path, *, bus: Bus | None = None, send_timeout_seconds: float = 5, ids: Ids | None = None
 ) -> AsyncIterator[Line]:
     """A line from nothing to its end."""
     served = [name for name in RECIPIENTS if name not in MAILBOXES]
@@ -266,18 +301,17 @@ async def running(
         config = make_installation(
             folder, {name: each.port for name, each in found.items()}, send_timeout_seconds=send_timeout_seconds
         )
-        clock = MovableClock()
-        gateway = wiring.build(parse_settings(config.read_text(), str(config)), clock=clock, bus=bus, ids=ids)
-        line = Line(gateway=gateway, clock=clock, neighbours=found, folder=folder)
-
-        async def tell(told: Told) -> None:
-            line.told.append(told)
-
-        gateway.teller = tell
-        register_clients(gateway)
-        await gateway.start()
-        await asyncio.sleep(0)
+        line = Line(
+            gateway=open_gateway(config, MovableClock(), bus, ids), neighbours=found, folder=folder, config=config
+        )
+        register_clients(line.gateway)
+        await line.start()
         try:
             yield line
         finally:
-            await gateway.stop()
+            await line.gateway.stop()
+
+
+def open_gateway(config: Path, clock: MovableClock, bus: Bus | None = None, ids: Ids | None = None) -> Gateway:
+    """The gateway of an installation, with a clock that the test moves."""
+    return wiring.build(parse_settings(config.read_text(), str(config)), clock=clock, bus=bus, ids=ids)

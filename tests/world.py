@@ -7,13 +7,14 @@ import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 from sqlalchemy import select
 
 from gateway.pipeline import Gateway
 from gateway.states import DELIVERY_MOVES, DELIVERY_START, MESSAGE_MOVES, MESSAGE_START, DeliveryState, MessageState
-from gateway.store.schema import attempt, decision, delivery, ledger_entry, message
+from gateway.store.schema import attempt, decision, delivery, ledger_entry, message, metadata, sealed
 from tests.line import Got, Line
 
 Json = dict[str, Any]
@@ -77,7 +78,7 @@ def _walk(entries: list[Json], row: Any, start: Any, moves: Any, states: Any) ->
     words = [states(entry["event"]) for entry in entries if entry["event"] in set(states)]
     assert words, f"{row.id}: no entry of its state"
     assert words[0] in start, f"{row.id}: starts as {words[0]}"
-    for before, after in zip(words, words[1:], strict=False):
+    for before, after in pairwise(words):
         assert after in moves[before], f"{row.id}: {before} -> {after}"
     assert words[-1] == row.state, f"{row.id}: the ledger says {words[-1]}, the row {row.state}"
 
@@ -131,9 +132,9 @@ def nothing_left_under_another_decision(rows: Rows) -> None:
 def nothing_is_forgotten(rows: Rows) -> None:
     """At rest no message is still received and nothing is still on its way without a time to go on."""
     assert not [row for row in rows.messages if row.state == "received"], "a message was left behind"
-    assert not [row.id for row in rows.deliveries if row.state == "queued" and row.attempts == 0 and not _waits(rows, row)], (
-        "a letter was left behind"
-    )
+    assert not [
+        row.id for row in rows.deliveries if row.state == "queued" and row.attempts == 0 and not _waits(rows, row)
+    ], "a letter was left behind"
 
 
 def _waits(rows: Rows, row: Any) -> bool:
@@ -162,8 +163,6 @@ def no_canary(texts: Mapping[str, bytes], canaries: Iterable[str]) -> None:
 
 def clear_columns(gateway: Gateway) -> bytes:
     """Everything in the store but ciphertext: what an operator with the database can read."""
-    from gateway.store.schema import metadata, sealed
-
     lines = []
     with gateway.store.read() as c:
         for table in metadata.sorted_tables:

@@ -4,7 +4,19 @@ from pathlib import Path
 from typing import Any
 
 from gateway import desk
-from tests.builders import METHADONE, adt_a01, adt_a03, adt_a13, consent, fhir_message, medication_request, synthetic_person
+from gateway.steps.deliver import Shut, open_at_door
+from gateway.steps.identify import identify
+from gateway.steps.letters import release_message
+from tests.builders import (
+    METHADONE,
+    adt_a01,
+    adt_a03,
+    adt_a13,
+    consent,
+    fhir_message,
+    medication_request,
+    synthetic_person,
+)
 from tests.line import STRANGER, Line, running
 from tests.world import check_world
 
@@ -82,10 +94,6 @@ async def test_the_door_alone_stops_a_letter_under_an_old_consent(tmp_path: Path
         await bus.stop()  # nothing looks at the person's letters now
         line.clock.advance(minutes=1)
         await line.send(word("deny", at="2026-01-15T11:59:00+00:00"))
-        from gateway.steps.deliver import Shut, open_at_door
-        from gateway.steps.identify import identify
-        from gateway.steps.letters import release_message
-
         identify(line.gateway)
         release_message(line.gateway, line.messages()[-1].id)
         assert open_at_door(line.gateway, line.deliveries()[0].id) is Shut.MOVED
@@ -139,7 +147,7 @@ async def test_a_cancelled_release_corrects_what_may_have_arrived(tmp_path: Path
             ("handover", "delivered"),
             ("correction", "delivered"),
         ]
-        assert [len(set(each.key for each in line.neighbours["northfell"].got))] == [2]
+        assert len({each.key for each in line.neighbours["northfell"].got}) == 2
         check_world(line)
 
 
@@ -167,9 +175,12 @@ async def test_a_dissent_from_a_stranger_counts_at_once(tmp_path: Path) -> None:
 
 async def test_what_comes_with_a_held_consent_goes_on(tmp_path: Path) -> None:
     """Only the widening waits: the prescription in the same message reaches the pharmacy, and not a second time when it is released."""
-    supply = medication_request(METHADONE, resource_id="rx", authored="2026-01-15", text="40 mg daily", category="discharge")
+    supply = medication_request(
+        METHADONE, resource_id="rx", authored="2026-01-15", text="40 mg daily", category="discharge"
+    )
     both = fhir_message(
-        resources=[supply, consent(resource_id="w", at="2026-01-02T09:00:00+00:00", decision="permit")], message_id="FHIR-both"
+        resources=[supply, consent(resource_id="w", at="2026-01-02T09:00:00+00:00", decision="permit")],
+        message_id="FHIR-both",
     )
     async with running(tmp_path) as line:
         await line.play(both, client=STRANGER)

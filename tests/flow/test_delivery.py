@@ -6,7 +6,18 @@ import pytest
 
 from gateway import desk
 from gateway.failpoints import hooked
-from tests.builders import DIAZEPAM, METHADONE, adt_a01, adt_a03, fhir_message, medication_request, rde_o11, synthetic_person
+from tests.builders import (
+    DIAZEPAM,
+    METHADONE,
+    NOON,
+    Course,
+    adt_a01,
+    adt_a03,
+    fhir_message,
+    medication_request,
+    rde_o11,
+    synthetic_person,
+)
 from tests.line import Line, running
 from tests.world import check_world
 
@@ -16,7 +27,11 @@ BOXED = synthetic_person(2, postcode="ZB1 1AA")
 def supply(number: int, person: int = 1) -> bytes:
     """A prescription for supply outside, for the pharmacy."""
     request = medication_request(
-        METHADONE if number % 2 else DIAZEPAM, resource_id=f"rx{number}", authored="2026-01-15", text=f"dose {number}", category="discharge"
+        METHADONE if number % 2 else DIAZEPAM,
+        resource_id=f"rx{number}",
+        authored="2026-01-15",
+        text=f"dose {number}",
+        category="discharge",
     )
     return fhir_message(synthetic_person(person), resources=[request], message_id=f"FHIR-rx-{person}-{number}")
 
@@ -219,8 +234,6 @@ async def test_a_letter_that_nobody_collects_expires_and_is_told(tmp_path: Path)
 @pytest.mark.parametrize("order_type", ["I", "O"])
 async def test_no_copy_of_what_is_given_in_custody(tmp_path: Path, order_type: str) -> None:
     """An inpatient prescription makes no copy; one for supply finds no pharmacy on an HL7 v2 record and is held."""
-    from tests.builders import NOON, Course
-
     async with running(tmp_path) as line:
         await line.play(rde_o11(course=Course(start=NOON, order_type=order_type)))
         assert [(row.letter, row.reason) for row in line.deliveries()] == (

@@ -40,7 +40,9 @@ def letter(line: Line, recipient: str, number: int = -1) -> bytes:
 def said(decision: str, **more: Any) -> bytes:
     """A message with one consent of the test's person."""
     return fhir_message(
-        resources=[consent(resource_id="word", at=LONG_AGO, decision=decision, **more)], message_id="FHIR-consent", event="consent"
+        resources=[consent(resource_id="word", at=LONG_AGO, decision=decision, **more)],
+        message_id="FHIR-consent",
+        event="consent",
     )
 
 
@@ -55,7 +57,15 @@ async def test_a_release_without_clinical_content_makes_a_full_handover(tmp_path
         await line.play(adt_a01(), fhir_message(resources=clinical), rde_o11(), oru_r01(), adt_a03())
         types = {each["resourceType"] for each in resources(letter(line, "northfell"))}
         text = letter(line, "northfell").decode()
-        assert {"Composition", "Patient", "CarePlan", "MedicationRequest", "MedicationAdministration", "Observation", "Flag"} <= types
+        assert {
+            "Composition",
+            "Patient",
+            "CarePlan",
+            "MedicationRequest",
+            "MedicationAdministration",
+            "Observation",
+            "Flag",
+        } <= types
         for wanted in ("Reduce slowly", "Methadone", "40", "2026-01-15T08:05:00", "Overdose risk", "9990000026"):
             assert wanted in text, wanted
         check_world(line)
@@ -163,7 +173,10 @@ async def test_nobody_serves_the_address(tmp_path: Path) -> None:
             desk.release_held(line.gateway, row.id, reason="go", by="nurse-7")
         with pytest.raises(desk.DeskError):
             desk.release_held(line.gateway, row.id, reason="go", by="nurse-7", recipient="security")
-        assert desk.release_held(line.gateway, row.id, reason="asked the person", by="nurse-7", recipient="northfell") == "queued"
+        assert (
+            desk.release_held(line.gateway, row.id, reason="asked the person", by="nurse-7", recipient="northfell")
+            == "queued"
+        )
         await line.settle()
         assert line.deliveries()[0].state == "delivered"
         check_world(line)

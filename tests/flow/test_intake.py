@@ -1,12 +1,15 @@
 """Custody: once, refused clearly, held where it is not known whose it is; and nothing about anybody where everybody can read."""
 
+import json
 from pathlib import Path
 
 import pytest
 
 from gateway import desk
 from gateway.bus import UnreliableBus
+from gateway.store.schema import ledger_entry
 from tests.builders import (
+    METHADONE,
     Assay,
     adt_a01,
     adt_a03,
@@ -14,6 +17,7 @@ from tests.builders import (
     care_plan,
     consent,
     fhir_message,
+    medication_request,
     nhs_number,
     oru_r01,
     prison_number,
@@ -53,11 +57,13 @@ async def test_the_same_id_with_other_bytes_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("bus", [None, *range(4)])
 async def test_a_story_under_a_bus_that_loses_repeats_and_reorders(tmp_path: Path, bus: int | None) -> None:
     """Ids get lost, come twice, come late: the same letters leave, once and in order."""
-    from tests.builders import METHADONE, medication_request
-
     supplies = [
         fhir_message(
-            resources=[medication_request(METHADONE, resource_id=f"rx{n}", authored="2026-01-15", text=f"dose {n}", category="discharge")],
+            resources=[
+                medication_request(
+                    METHADONE, resource_id=f"rx{n}", authored="2026-01-15", text=f"dose {n}", category="discharge"
+                )
+            ],
             message_id=f"FHIR-rx-{n}",
         )
         for n in range(4)
@@ -108,7 +114,9 @@ async def test_identifiers_of_two_known_people_are_a_conflict(tmp_path: Path) ->
 async def test_nobody_who_can_be_identified_is_held(tmp_path: Path) -> None:
     """A wrong check digit and no prison number."""
     person = synthetic_person(1)
-    body = adt_a03(person).replace(person.nhs_number.encode(), b"9990000001").replace(person.prison_number.encode(), b"X")
+    body = (
+        adt_a03(person).replace(person.nhs_number.encode(), b"9990000001").replace(person.prison_number.encode(), b"X")
+    )
     async with running(tmp_path) as line:
         await line.send(body)
         await line.settle()
@@ -128,15 +136,14 @@ async def test_a_merge_waits_for_a_person(tmp_path: Path) -> None:
 async def test_messages_of_one_person_are_released_in_the_order_of_acceptance(tmp_path: Path) -> None:
     """Twenty at once, over five people: each person's file grows in order."""
     async with running(tmp_path) as line:
-        bodies = [adt_a01(synthetic_person(n % 5), message_id=f"M{n}", at=f"2026010{1 + n // 5}120000+0000") for n in range(20)]
+        bodies = [
+            adt_a01(synthetic_person(n % 5), message_id=f"M{n}", at=f"2026010{1 + n // 5}120000+0000")
+            for n in range(20)
+        ]
         for body in bodies:
             await line.send(body)
         await line.settle()
         released: dict[str, list[str]] = {}
-        import json
-
-        from gateway.store.schema import ledger_entry
-
         owners = {row.id: row.person_id for row in line.messages()}
         for entry in line.rows(ledger_entry):
             facts = json.loads(entry.body)
@@ -147,10 +154,20 @@ async def test_messages_of_one_person_are_released_in_the_order_of_acceptance(tm
         check_world(line)
 
 
-async def test_a_canary_stands_nowhere_where_everybody_can_read(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+async def test_a_canary_stands_nowhere_where_everybody_can_read(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     """Identities in every field of every message: none in clear columns, ledger, log, answers, the security report or the bus."""
     person = synthetic_person(7)
-    canaries = [person.nhs_number, person.prison_number, person.family, person.given, "CANARYTEXT", person.postcode, person.born]
+    canaries = [
+        person.nhs_number,
+        person.prison_number,
+        person.family,
+        person.given,
+        "CANARYTEXT",
+        person.postcode,
+        person.born,
+    ]
     seen: list[str] = []
 
     class Watched(UnreliableBus):

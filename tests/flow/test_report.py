@@ -9,7 +9,18 @@ import pytest
 from sqlalchemy import func, select
 
 from gateway.store.schema import contribution, report_key
-from tests.builders import METHADONE, METHADONE_ASSAY, OPIATES, Assay, Course, care_plan, fhir_message, oru_r01, rde_o11, synthetic_person
+from tests.builders import (
+    METHADONE,
+    METHADONE_ASSAY,
+    OPIATES,
+    Assay,
+    Course,
+    care_plan,
+    fhir_message,
+    oru_r01,
+    rde_o11,
+    synthetic_person,
+)
 from tests.line import Line, running
 from tests.world import check_world
 
@@ -20,11 +31,21 @@ OPIATE = OPIATES
 def plan(number: int) -> bytes:
     """The person is in a clinical intervention."""
     return fhir_message(
-        synthetic_person(number), resources=[care_plan(start="2026-01-02", description="plan")], message_id=f"PLAN-{number}"
+        synthetic_person(number),
+        resources=[care_plan(start="2026-01-02", description="plan")],
+        message_id=f"PLAN-{number}",
     )
 
 
-def result(number: int, found: str, *, at: str = JANUARY, assay: tuple[str, str] = OPIATE, purpose: str = "therapeutic", tag: str = "") -> bytes:
+def result(
+    number: int,
+    found: str,
+    *,
+    at: str = JANUARY,
+    assay: tuple[str, str] = OPIATE,
+    purpose: str = "therapeutic",
+    tag: str = "",
+) -> bytes:
     """One therapeutic screen."""
     return oru_r01(
         synthetic_person(number),
@@ -51,11 +72,13 @@ async def close(line: Line, *, months: int = 1) -> None:
 
 
 def cells(line: Line, number: int = -1) -> dict[str, dict[str, str]]:
-    """group -> {tested, shown} of a report that security received."""
+    """Group -> {tested, shown} of a report that security received."""
     body = json.loads(line.neighbours["security"].effects[number].body)
     (report,) = [each["resource"] for each in body["entry"] if each["resource"]["resourceType"] == "MeasureReport"]
     return {
-        group["code"]["text"]: {each["code"][0]["text"]: each["stratum"][0]["value"]["text"] for each in group["stratifier"]}
+        group["code"]["text"]: {
+            each["code"][0]["text"]: each["stratum"][0]["value"]["text"] for each in group["stratifier"]
+        }
         for group in report["group"]
     }
 
@@ -81,7 +104,9 @@ async def test_a_cell_of_eight_people_is_printed_and_leaves_no_way_back(tmp_path
         await month(line, range(3), range(3, 9))
         assert count(line, contribution) == 9
         await close(line)
-        assert [(row.letter, row.recipient, row.state) for row in line.deliveries()] == [("report", "security", "delivered")]
+        assert [(row.letter, row.recipient, row.state) for row in line.deliveries()] == [
+            ("report", "security", "delivered")
+        ]
         assert shown(line, "opi") == "seen (1 to 7)"
         assert count(line, contribution) == 0
         assert count(line, report_key) == 0

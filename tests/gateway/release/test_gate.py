@@ -1,5 +1,6 @@
 """Sabotage of the gate: whatever did not go through it does not leave, and each check is shown to stop something."""
 
+import hashlib
 import subprocess
 import sys
 from collections.abc import Callable
@@ -38,7 +39,15 @@ def test_a_plain_bundle_does_not_type_check(tmp_path: Path) -> None:
         "def leak(keys: Keys, bundle: Json, heading: Heading, stamp: Stamp) -> Sealed:\n"
         "    return seal(keys, bundle, heading, stamp)\n"
     )
-    command = [sys.executable, "-m", "mypy", "--config-file", str(ROOT / "pyproject.toml"), "--cache-dir", str(tmp_path / "cache")]
+    command = [
+        sys.executable,
+        "-m",
+        "mypy",
+        "--config-file",
+        str(ROOT / "pyproject.toml"),
+        "--cache-dir",
+        str(tmp_path / "cache"),
+    ]
     found = subprocess.run(
         [*command, str(tmp_path / "sabotage.py")], cwd=ROOT, capture_output=True, text=True, check=False, timeout=280
     )
@@ -59,13 +68,13 @@ async def _queued(line: Line) -> Any:
 
 def _other_bytes(c: Connection, line: Line, row: Any) -> None:
     keys = line.gateway.keys
-    sealed_id = keys.seal(c, category="letter", plaintext=b'{"leak": true}', person_id=row.person_id, now=line.gateway.now())
+    sealed_id = keys.seal(
+        c, category="letter", plaintext=b'{"leak": true}', person_id=row.person_id, now=line.gateway.now()
+    )
     c.execute(update(delivery).where(delivery.c.id == row.id).values(sealed_id=sealed_id))
 
 
 def _other_bytes_and_digest(c: Connection, line: Line, row: Any) -> None:
-    import hashlib
-
     _other_bytes(c, line, row)
     digest = hashlib.sha256(b'{"leak": true}').hexdigest()
     c.execute(update(delivery).where(delivery.c.id == row.id).values(digest=digest))
@@ -96,7 +105,15 @@ def _bytes_gone(c: Connection, line: Line, row: Any) -> None:
 
 @pytest.mark.parametrize(
     "sabotage",
-    [_other_bytes, _other_bytes_and_digest, _other_recipient, _no_mac, _decision_that_withholds, _decision_of_another, _bytes_gone],
+    [
+        _other_bytes,
+        _other_bytes_and_digest,
+        _other_recipient,
+        _no_mac,
+        _decision_that_withholds,
+        _decision_of_another,
+        _bytes_gone,
+    ],
 )
 async def test_what_was_not_decided_does_not_pass_the_door(
     tmp_path: Path, sabotage: Callable[[Connection, Line, Any], None]
@@ -128,5 +145,5 @@ async def test_a_row_without_a_decision_cannot_exist(tmp_path: Path) -> None:
     """The store refuses it."""
     async with running(tmp_path) as line:
         row = await _queued(line)
-        with pytest.raises(Exception, match="FOREIGN KEY|IntegrityError|constraint"):
+        with pytest.raises(Exception, match=r"FOREIGN KEY|constraint"):
             line.gateway.store.write(lambda c: c.execute(delete(decision).where(decision.c.id == row.decision_id)))
