@@ -38,6 +38,10 @@ class Store(Protocol):
         """`write` for coroutines: `work` runs in the writer, the event loop is not blocked."""
         ...
 
+    def lead(self, duty: str) -> bool:
+        """Is this the one process that does `duty` now? Asked before each turn of it; a process that lost it hears so here and stops."""
+        ...
+
     def close(self) -> None:
         """Finishes what was asked for, then lets go of the files."""
         ...

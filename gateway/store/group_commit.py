@@ -1,15 +1,14 @@
-"""The one writer: many works, each with its own savepoint, one fsynced COMMIT, then everybody is answered.
+"""The writer: many works, each with its own savepoint, one durable COMMIT, then everybody is answered.
 
 A batch is whatever waits when the writer is free: while one COMMIT is on its way to the disk the next batch gathers, so nobody
 waits for a timer and a lone work commits at once. This module MUST NOT answer a caller before the COMMIT returned.
 """
 
 import asyncio
-import sqlite3
 import threading
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from sqlalchemy import Connection
 
@@ -22,6 +21,8 @@ T = TypeVar("T")
 
 LARGEST_BATCH = 256
 """Works in one commit. Beyond it the first callers would wait for the last ones without any gain."""
+ATTEMPTS = 8
+"""How often one work is run when other writers are in its way (deadlock, lock not had in time)."""
 
 
 class Job(Generic[T]):
@@ -29,6 +30,7 @@ class Job(Generic[T]):
 
     def __init__(self, work: Callable[[Connection], T], loop: asyncio.AbstractEventLoop | None) -> None:
         self.work = work
+        self.attempts = 0
         self.answer: T | None = None
         self.error: BaseException | None = None
         self.loop = loop
@@ -56,21 +58,69 @@ class Job(Generic[T]):
             self.future.set_result(self.answer)  # type: ignore[arg-type]  # set by the writer unless error is
 
 
-class GroupCommit:
-    """A thread that owns the writing connection. `after_commit` runs in it between batches (checkpoints)."""
+class Transactions(Protocol):
+    """One engine's transactions on one connection, which only the writer's thread uses."""
 
-    def __init__(self, c: Connection, raw: sqlite3.Connection, after_commit: Callable[[], None]) -> None:
-        self._c = c
-        self._raw = raw
+    @property
+    def c(self) -> Connection:
+        """The connection that works are given."""
+        ...
+
+    def within(self, run: Callable[[], bool]) -> bool:
+        """Runs a batch in whatever the engine's driver needs around it."""
+        ...
+
+    def begin(self) -> None: ...
+
+    def commit(self) -> None:
+        """Durable when it returns."""
+        ...
+
+    def rollback(self) -> None: ...
+
+    def savepoint(self) -> None: ...
+
+    def release(self) -> None: ...
+
+    def undo(self) -> None:
+        """Back to the savepoint."""
+        ...
+
+    def is_open(self) -> bool:
+        """Is there a transaction? False when the engine undid it by itself."""
+        ...
+
+    def is_in_the_way(self, error: BaseException) -> bool:
+        """Was it only another writer, so that the same work may pass the next time?"""
+        ...
+
+
+class GroupCommit:
+    """A thread that owns the writing connection; several may share a `queue`. `after_commit` runs in it between batches (checkpoints)."""
+
+    def __init__(
+        self,
+        transactions: Transactions,
+        after_commit: Callable[[], None],
+        *,
+        queue: "SimpleQueue[Job[Any] | None] | None" = None,
+        largest_batch: int = LARGEST_BATCH,
+    ) -> None:
+        self._transactions = transactions
         self._after_commit = after_commit
-        self._queue: SimpleQueue[Job[Any] | None] = SimpleQueue()
+        self._largest_batch = largest_batch
+        self._queue: SimpleQueue[Job[Any] | None] = SimpleQueue() if queue is None else queue
         self._closed = False
         self._gate = threading.Lock()  # nothing is queued behind the end
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
         self._thread.start()
 
+    def owns(self, thread: threading.Thread) -> bool:
+        """Is this the thread that works run in?"""
+        return thread is self._thread
+
     def submit(self, work: Callable[[Connection], T], loop: asyncio.AbstractEventLoop | None = None) -> Job[T]:
-        if threading.current_thread() is self._thread:
+        if self.owns(threading.current_thread()):
             raise StoreError("a work must not call write again")
         job = Job(work, loop)
         with self._gate:
@@ -81,36 +131,57 @@ class GroupCommit:
 
     def stop(self) -> None:
         """Finishes what was submitted."""
+        self.end()
+        self.join()
+
+    def end(self) -> None:
+        """Takes nothing more. Those that share a queue are all ended before one of them is waited for."""
         with self._gate:
-            if self._closed:
-                return
-            self._closed = True
-            self._queue.put(None)
+            if not self._closed:
+                self._closed = True
+                self._queue.put(None)
+
+    def join(self) -> None:
         self._thread.join()
 
     def _run(self) -> None:
         while (first := self._queue.get()) is not None:
             batch: list[Job[Any]] = []
             more = self._commit(first, batch)
+            batch = self._again(batch)
             _answer(batch)
             if not more:
                 return
             self._after_commit()
 
-    def _commit(self, first: Job[Any], batch: list[Job[Any]]) -> bool:
-        """One transaction over everything that waits. False when the end of the queue was met."""
-        job: Job[Any] | None = first
+    def _again(self, batch: list[Job[Any]]) -> list[Job[Any]]:
+        """The whole work again, alone, where another writer was in the way of it: everything is read anew."""
+        for job in batch:
+            while job.error is not None and job.attempts < ATTEMPTS and self._transactions.is_in_the_way(job.error):
+                job.error = None
+                self._commit(job, [], alone=True)
+        return batch
+
+    def _commit(self, first: Job[Any], batch: list[Job[Any]], *, alone: bool = False) -> bool:
+        """One transaction over everything that waits (or over `first` alone). False when the end of the queue was met."""
         more = True
-        try:
-            self._raw.execute("BEGIN IMMEDIATE")
+
+        def run() -> bool:
+            nonlocal more
+            job: Job[Any] | None = first
+            self._transactions.begin()
             while job is not None:
                 batch.append(job)
                 self._run_one(job)
-                job, more = self._next(len(batch))
+                job, more = (None, True) if alone else self._next(len(batch))
             pass_point("store.before-commit")
-            # INVARIANT: nothing is acknowledged before an fsynced commit (synchronous=FULL, verified at connect)
-            self._raw.execute("COMMIT")
+            # INVARIANT: nothing is acknowledged before a durable commit (each engine verifies at connect that it is one)
+            self._transactions.commit()
             pass_point("store.after-commit")
+            return more
+
+        try:
+            self._transactions.within(run)
         except BaseException as error:  # noqa: BLE001  whatever it was, every caller of the batch must hear of it
             self._fail(batch or [first], error)
             if not batch:
@@ -118,7 +189,7 @@ class GroupCommit:
         return more
 
     def _next(self, length: int) -> tuple[Job[Any] | None, bool]:
-        if length >= LARGEST_BATCH:
+        if length >= self._largest_batch:
             return None, True
         try:
             job = self._queue.get_nowait()
@@ -127,23 +198,24 @@ class GroupCommit:
         return job, job is not None
 
     def _run_one(self, job: Job[Any]) -> None:
-        self._raw.execute("SAVEPOINT work")
+        job.attempts += 1
+        self._transactions.savepoint()
         try:
-            job.answer = job.work(self._c)
+            job.answer = job.work(self._transactions.c)
         except BaseException as error:  # noqa: BLE001  raised again in the caller; the others of the batch go on
             job.error = error
-            if self._raw.in_transaction:
-                self._raw.execute("ROLLBACK TO work")
-        if job.error is not None or self._c.in_nested_transaction():
-            mend(self._c)
-        if not self._raw.in_transaction:  # disk full, I/O error: SQLite undid the whole batch
+            if self._transactions.is_open():
+                self._transactions.undo()
+        if job.error is not None or self._transactions.c.in_nested_transaction():
+            mend(self._transactions.c)
+        if not self._transactions.is_open():  # disk full, I/O error, connection lost: the whole batch is undone
             raise StoreUnavailable("the transaction was lost under a work")
-        self._raw.execute("RELEASE work")
+        self._transactions.release()
 
     def _fail(self, batch: list[Job[Any]], error: BaseException) -> None:
         """INVARIANT: a failed COMMIT fails every caller of the batch; those whose own work raised keep their own error."""
-        if self._raw.in_transaction:
-            self._raw.execute("ROLLBACK")
+        if self._transactions.is_open():
+            self._transactions.rollback()
         for job in batch:
             if job.error is None:
                 unavailable = StoreUnavailable("the commit failed; nothing of this batch was kept")

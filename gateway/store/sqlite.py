@@ -86,6 +86,41 @@ def _make_file(path: Path) -> None:
     path.chmod(0o600)
 
 
+class SqliteTransactions:
+    """Transactions of the one writing connection, each a statement of its own."""
+
+    def __init__(self, c: Connection) -> None:
+        self.c = c
+        self.raw = raw(c)
+
+    def within(self, run: Callable[[], bool]) -> bool:
+        return run()
+
+    def begin(self) -> None:
+        self.raw.execute("BEGIN IMMEDIATE")
+
+    def commit(self) -> None:
+        self.raw.execute("COMMIT")
+
+    def rollback(self) -> None:
+        self.raw.execute("ROLLBACK")
+
+    def savepoint(self) -> None:
+        self.raw.execute("SAVEPOINT work")
+
+    def release(self) -> None:
+        self.raw.execute("RELEASE work")
+
+    def undo(self) -> None:
+        self.raw.execute("ROLLBACK TO work")
+
+    def is_open(self) -> bool:
+        return self.raw.in_transaction
+
+    def is_in_the_way(self, error: BaseException) -> bool:  # noqa: ARG002  the one writer waits for its lock; nobody is in the way
+        return False
+
+
 class SqliteStore:
     """See `Store`. One process writes; others (a command beside a running gateway) wait for its commits, `BUSY_MILLISECONDS` at most."""
 
@@ -94,7 +129,8 @@ class SqliteStore:
         self._readers = _engine(path, writes=False)
         self._writers = _engine(path, writes=True)
         self._c = self._writers.connect()
-        self._writer = GroupCommit(self._c, raw(self._c), self._checkpoint_when_long)
+        self._transactions = SqliteTransactions(self._c)
+        self._writer = GroupCommit(self._transactions, self._checkpoint_when_long)
 
     @classmethod
     def open(cls, database: str) -> "SqliteStore":
@@ -134,6 +170,9 @@ class SqliteStore:
         future = self._writer.submit(work, asyncio.get_running_loop()).future
         assert future is not None
         return await future
+
+    def lead(self, duty: str) -> bool:  # noqa: ARG002  one process does every duty
+        return True
 
     def checkpoint(self) -> bool:
         """Copies the write-ahead log into the database and truncates it. False when a reader still needs it: the next commit tries again.

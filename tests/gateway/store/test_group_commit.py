@@ -127,7 +127,7 @@ def test_a_commit_that_nobody_hears_of_is_kept(file_store: SqliteStore) -> None:
 
 
 def test_a_full_disk_acknowledges_nothing_that_is_not_kept(file_store: SqliteStore, tmp_path: Path) -> None:
-    driver = file_store._writer._raw
+    driver = file_store._transactions.raw
     pages = driver.execute("PRAGMA page_count").fetchone()[0]
     driver.execute(f"PRAGMA max_page_count = {pages + 20}")
     acknowledged = []
@@ -151,7 +151,7 @@ def test_a_transaction_lost_under_a_work_fails_the_whole_batch(file_store: Sqlit
     """What SQLite does by itself for some I/O errors: the transaction of everybody is gone."""
 
     def loses(c: Connection) -> None:
-        file_store._writer._raw.execute("ROLLBACK")
+        file_store._transactions.raw.execute("ROLLBACK")
 
     one, two = in_one_batch(file_store, [put("one"), loses])
     assert isinstance(one.error, StoreUnavailable)
@@ -161,7 +161,7 @@ def test_a_transaction_lost_under_a_work_fails_the_whole_batch(file_store: Sqlit
 
 
 def test_another_process_that_holds_the_lock_too_long(file_store: SqliteStore, tmp_path: Path) -> None:
-    file_store._writer._raw.execute("PRAGMA busy_timeout = 1")
+    file_store._transactions.raw.execute("PRAGMA busy_timeout = 1")
     other = sqlite3.connect(tmp_path / "gateway.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(StoreUnavailable):

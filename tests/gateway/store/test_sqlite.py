@@ -76,7 +76,7 @@ def test_the_pragmas_hold_on_every_connection(file_store: SqliteStore) -> None:
         found = {name: c.exec_driver_sql(f"PRAGMA {name}").scalar() for name in _PRAGMAS}
         assert found == _PRAGMAS
         assert c.exec_driver_sql("PRAGMA query_only").scalar() == 1
-    assert {name: file_store._writer._raw.execute(f"PRAGMA {name}").fetchone()[0] for name in _PRAGMAS} == _PRAGMAS
+    assert {name: file_store._transactions.raw.execute(f"PRAGMA {name}").fetchone()[0] for name in _PRAGMAS} == _PRAGMAS
     assert (_PRAGMAS["journal_mode"], _PRAGMAS["synchronous"], _PRAGMAS["secure_delete"]) == ("wal", 2, 1)
 
 
@@ -153,7 +153,7 @@ def test_two_stores_on_one_file_see_each_other(file_store: SqliteStore, tmp_path
 @pytest.mark.parametrize(
     ("url", "text"),
     [
-        ("postgresql://localhost/db", "engine 'postgresql' is not supported"),
+        ("oracle://localhost/db", "engine 'oracle' is not supported"),
         ("nonsense", "not a URL"),
         ("sqlite:////nowhere/at/all/db", "folder of the database does not exist"),
         ("sqlite:////tmp", "cannot be opened"),

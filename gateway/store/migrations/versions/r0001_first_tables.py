@@ -296,6 +296,17 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["delivery_id"], ["delivery.id"], name=op.f("fk_attempt_delivery_id_delivery")),
         sa.PrimaryKeyConstraint("delivery_id", "number", name=op.f("pk_attempt")),
     )
+    if op.get_bind().dialect.name == "postgresql":
+        op.execute(
+            "CREATE FUNCTION append_only() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION "
+            "'the ledger is append-only' USING ERRCODE = 'integrity_constraint_violation'; END $$"
+        )
+        for table in ("ledger_entry", "ledger_position", "ledger_head"):
+            op.execute(
+                f"CREATE TRIGGER {table}_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON {table} "
+                f"FOR EACH STATEMENT EXECUTE FUNCTION append_only()"
+            )
+        return
     for table in ("ledger_entry", "ledger_position", "ledger_head"):
         for act in ("UPDATE", "DELETE"):
             op.execute(

@@ -1,0 +1,122 @@
+"""One connection to PostgreSQL with an event loop of its own, driven by whichever thread uses it, one at a time.
+
+The driver is asynchronous and the middle of the gateway is not: SQLAlchemy runs the synchronous work beside the loop and hands every
+wait to it. This module MUST NOT share a loop between two links.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar, cast
+
+import asyncpg  # type: ignore[import-untyped]  # the driver has no types
+from sqlalchemy import Connection
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.util.concurrency import await_, greenlet_spawn
+
+T = TypeVar("T")
+
+CLOSE_SECONDS = 5
+
+
+class Link:
+    """`run(work, ...)` calls `work` where statements on `c` may be executed; `say` sends one plain statement from inside it."""
+
+    def __init__(self, engine: AsyncEngine, beside: ThreadPoolExecutor) -> None:
+        self._engine = engine
+        self._beside = beside
+        self._loop = asyncio.new_event_loop()
+        self._connection: AsyncConnection | None = None
+        self._raw: Any = None
+
+    def connect(self) -> None:
+        """Connects when it is not connected. Raises what the driver raises."""
+        if self._connection is not None and not self._raw.is_closed():
+            return
+        self.forget()
+        self._connection = self._wait(self._open())
+
+    async def _open(self) -> AsyncConnection:
+        connection = await self._engine.connect()
+        fairy = await connection.get_raw_connection()
+        self._raw = fairy.driver_connection
+        return connection
+
+    @property
+    def c(self) -> Connection:
+        """The synchronous face of the connection; its statements only work inside `run`."""
+        assert self._connection is not None
+        return cast("Connection", self._connection.sync_connection)
+
+    @property
+    def raw(self) -> asyncpg.Connection:
+        """The driver's connection."""
+        return self._raw
+
+    def run(self, work: Callable[..., T], *arguments: Any, **named: Any) -> T:
+        """Calls `work` and answers what it answers."""
+        return self._wait(greenlet_spawn(work, *arguments, **named))
+
+    def say(self, statement: str) -> None:
+        """One statement without parameters, from inside `run`."""
+        await_(self._raw.execute(statement))
+
+    def is_in_transaction(self) -> bool:
+        return self._raw is not None and not self._raw.is_closed() and bool(self._raw.is_in_transaction())
+
+    def is_alive(self) -> bool:
+        return self._raw is not None and not self._raw.is_closed()
+
+    def forget(self) -> None:
+        """Drops the connection without a word to the other side, which may be gone."""
+        if self._connection is None:
+            return
+        connection, self._connection = self._connection, None
+        raw, self._raw = self._raw, None
+        with contextlib.suppress(Exception):
+            raw.terminate()
+        with contextlib.suppress(Exception):
+            self._wait(connection.invalidate())
+        with contextlib.suppress(Exception):
+            self._wait(connection.close())
+
+    def close(self) -> None:
+        """Ends the connection and the loop."""
+        if self._connection is not None:
+            with contextlib.suppress(Exception):  # the other side may be gone, and nothing is open
+                self._wait(self._raw.close(timeout=CLOSE_SECONDS))
+            self.forget()
+        if not self._loop.is_closed():
+            self._loop.close()
+
+    def _wait(self, awaitable: Awaitable[T]) -> T:
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            return self._loop.run_until_complete(awaitable)
+        # called from a coroutine: its loop cannot be used for this, and two loops do not run in one thread
+        return self._beside.submit(self._loop.run_until_complete, awaitable).result()
+
+
+class Reading:
+    """What a reader is given: the questions of a `Connection`, each asked through its link; answers are whole before they are handed over."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+
+    def execute(self, *arguments: Any, **named: Any) -> Any:
+        return self._link.run(self._link.c.execute, *arguments, **named)
+
+    def scalar(self, *arguments: Any, **named: Any) -> Any:
+        return self._link.run(self._link.c.scalar, *arguments, **named)
+
+    def scalars(self, *arguments: Any, **named: Any) -> Any:
+        return self._link.run(self._link.c.scalars, *arguments, **named)
+
+    def exec_driver_sql(self, *arguments: Any, **named: Any) -> Any:
+        return self._link.run(self._link.c.exec_driver_sql, *arguments, **named)
+
+    @property
+    def dialect(self) -> Any:
+        return self._link.c.dialect

@@ -1,0 +1,329 @@
+"""The PostgreSQL engine: several processes write at once; each has one group-commit writer for arrivals and a few for the steps.
+
+What one writer gives for nothing is made here with row locks and named locks (gateway/store/locks.py); a work that meets another
+writer is run again as a whole. Rows that were deleted stay in the files until VACUUM and in the write-ahead log until it is recycled:
+they are ciphertext under keys that are overwritten elsewhere, and deploy/production.toml says what to set on the server.
+This module MUST NOT open a database whose durability it could not verify, nor speak to another machine without verified TLS.
+"""
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from queue import SimpleQueue
+from typing import Any, TypeVar, cast
+from urllib.parse import parse_qs, urlsplit
+
+import asyncpg  # type: ignore[import-untyped]  # the driver has no types
+from sqlalchemy import Connection, event
+from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import NullPool
+
+from gateway.errors import SettingsError, StoreUnavailable
+from gateway.store.engine import StoreError
+from gateway.store.group_commit import GroupCommit, Job
+from gateway.store.guard import guard, mend
+from gateway.store.link import Link, Reading
+from gateway.store.locks import lock_key
+from gateway.store.migrate_many import migrate_many
+
+T = TypeVar("T")
+
+WRITERS = 3
+"""Connections that the steps write on, beside the one of the arrivals."""
+STEPS_BATCH = 16
+"""Works of the steps in one commit: they hold the rows of people, so that a long batch would make others wait."""
+READERS = 24
+CONNECT_SECONDS = 5
+SESSION = {
+    "application_name": "throughgate",
+    "synchronous_commit": "on",
+    "lock_timeout": "5000",  # milliseconds, like the others
+    "statement_timeout": "60000",
+    "idle_in_transaction_session_timeout": "60000",
+    "tcp_keepalives_idle": "10",
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "3",
+    "client_min_messages": "warning",
+    "timezone": "UTC",
+}
+# INVARIANT: a COMMIT returns after its write-ahead log is on disk, and a torn page can be mended from it.
+DURABLE = {"fsync": ("on",), "full_page_writes": ("on",), "synchronous_commit": ("on", "remote_apply")}
+IN_THE_WAY = frozenset({"40001", "40P01", "55P03"})
+"""SQLSTATE of a serialization failure, a deadlock, and a lock that was not had in time."""
+_SAY = ("23", "25", "40", "42", "53", "55", "57")
+"""Classes of SQLSTATE whose first line holds names of tables and no value of a row."""
+
+
+def _say_less(context: ExceptionContext) -> None:
+    """INVARIANT: no value of a row in a log line or an exception: the server's details quote rows."""
+    original = context.original_exception
+    cause = original.__cause__
+    sqlstate = str(getattr(original, "sqlstate", None) or "")
+    first = str(cause or original).split("\n", maxsplit=1)[0] if sqlstate.startswith(_SAY) else "the statement failed"
+    text = f"{first} ({sqlstate or type(cause or original).__name__})"
+    for error in (original, cause, context.sqlalchemy_exception):
+        if isinstance(error, asyncpg.PostgresError):
+            error.detail = error.hint = error.context = None
+        if error is not None:
+            error.args = (text,)
+
+
+class PostgresTransactions:
+    """Transactions on one link. The first work of a batch needs no savepoint: undoing it is undoing everything so far."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._first = True
+        self._saved = False
+
+    @property
+    def c(self) -> Connection:
+        return self._link.c
+
+    def within(self, run: Callable[[], bool]) -> bool:
+        try:
+            self._link.connect()
+            return self._link.run(run)
+        except BaseException:
+            self._leave()
+            raise
+
+    def _leave(self) -> None:
+        """Outside of `run` nothing may stay open: a connection that cannot be brought back is dropped, and the next batch makes another."""
+        if self._link.is_in_transaction():
+            try:
+                self._link.run(self._link.say, "ROLLBACK")
+            except Exception:  # noqa: BLE001  it is dropped, which undoes the transaction as well
+                self._link.forget()
+
+    def begin(self) -> None:
+        self._first = True
+        self._link.say("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE")
+
+    def commit(self) -> None:
+        self._link.say("COMMIT")
+
+    def rollback(self) -> None:
+        self._leave()
+
+    def savepoint(self) -> None:
+        self._saved = not self._first
+        self._first = False
+        if self._saved:
+            self._link.say("SAVEPOINT work")
+
+    def release(self) -> None:
+        if self._saved:
+            self._link.say("RELEASE SAVEPOINT work")
+
+    def undo(self) -> None:
+        if self._saved:
+            self._link.say("ROLLBACK TO SAVEPOINT work")
+            return
+        self._link.say("ROLLBACK")
+        self.begin()
+        self._first = False
+
+    def is_open(self) -> bool:
+        return self._link.is_in_transaction()
+
+    def is_in_the_way(self, error: BaseException) -> bool:
+        seen: BaseException | None = error
+        while seen is not None:
+            if getattr(seen, "sqlstate", None) in IN_THE_WAY or (
+                isinstance(seen, DBAPIError) and getattr(seen.orig, "sqlstate", None) in IN_THE_WAY
+            ):
+                return True
+            seen = seen.__cause__
+        return False
+
+
+class PostgresStore:
+    """See `Store`. Any number of processes may have one on the same database."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+        self._beside = ThreadPoolExecutor(max_workers=READERS, thread_name_prefix="store-beside")
+        self._free: SimpleQueue[Link | None] = SimpleQueue()
+        for _ in range(READERS):
+            self._free.put(None)
+        self._steps: SimpleQueue[Job[Any] | None] = SimpleQueue()
+        self._links = [self._link() for _ in range(WRITERS + 1)]
+        self._arrivals = GroupCommit(PostgresTransactions(self._links[0]), _nothing)
+        self._writers = [
+            GroupCommit(PostgresTransactions(link), _nothing, queue=self._steps, largest_batch=STEPS_BATCH)
+            for link in self._links[1:]
+        ]
+        self._duties = _Duties(self._link())
+        self._closed = False
+
+    @classmethod
+    def open(cls, url: str) -> "PostgresStore":
+        """Connects, verifies durability, brings the tables up to date. Raises SettingsError, StoreError."""
+        _require_safe(url)
+        engine = _engine(url)
+        with ThreadPoolExecutor(max_workers=1) as beside:
+            link = Link(engine, beside)
+            try:
+                link.connect()
+                link.run(_verify, link)
+                link.run(migrate_many, link.c, link.say)
+            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, DBAPIError) as error:
+                raise SettingsError(
+                    "throughgate.toml", "gateway.store_url", f"the database cannot be used: {type(error).__name__}"
+                ) from None
+            finally:
+                link.close()
+        return cls(engine)
+
+    def _link(self) -> Link:
+        return Link(self._engine, self._beside)
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        if self._closed:
+            raise StoreError("the store is closed")
+        link = self._free.get() or self._link()
+        try:
+            _begin_reading(link)
+            try:
+                yield cast("Connection", Reading(link))
+            finally:
+                _end_reading(link)
+        finally:
+            self._free.put(link)
+
+    def write(self, work: Callable[[Connection], T]) -> T:
+        self._refuse_from_within()
+        return self._writers[0].submit(work).result()
+
+    async def write_async(self, work: Callable[[Connection], T]) -> T:
+        self._refuse_from_within()
+        future = self._arrivals.submit(work, asyncio.get_running_loop()).future
+        assert future is not None
+        return await future
+
+    def _refuse_from_within(self) -> None:
+        thread = threading.current_thread()
+        if any(each.owns(thread) for each in (self._arrivals, *self._writers)):
+            raise StoreError("a work must not call write again")
+
+    def lead(self, duty: str) -> bool:
+        return self._duties.has(duty)
+
+    def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        for each in (self._arrivals, *self._writers):
+            each.end()
+        for each in (self._arrivals, *self._writers):
+            each.join()
+        self._duties.close()
+        for link in self._links:
+            link.close()
+        for _ in range(READERS):
+            if (reader := self._free.get()) is not None:
+                reader.close()
+        self._beside.shutdown()
+
+
+class _Duties:
+    """Which duties this process has: each is a lock that one connection holds for as long as it lives, and no other can have."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._has: set[str] = set()
+        self._turn = threading.Lock()
+
+    def has(self, duty: str) -> bool:
+        with self._turn:
+            try:
+                if not self._link.is_alive():
+                    self._has.clear()
+                    self._link.connect()
+                # INVARIANT: a duty is had only while the connection that holds its lock answers
+                return self._link.run(self._ask, duty)
+            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, DBAPIError):
+                self._has.clear()
+                self._link.forget()
+                return False
+
+    def _ask(self, duty: str) -> bool:
+        if duty in self._has:
+            self._link.say("SELECT 1")
+            return True
+        statement = f"SELECT pg_try_advisory_lock({lock_key('duty', duty)})"
+        if self._link.c.exec_driver_sql(statement).scalar():
+            self._has.add(duty)
+        return duty in self._has
+
+    def close(self) -> None:
+        with self._turn:
+            self._link.close()
+
+
+def _nothing() -> None:
+    """After a commit there is nothing to do."""
+
+
+def _begin_reading(link: Link) -> None:
+    """A snapshot of this moment; on a new connection when the old one has gone."""
+    for again in (True, False):
+        try:
+            link.connect()
+            link.run(link.say, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SELECT 1")
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, DBAPIError) as error:
+            link.forget()
+            if not again:
+                raise StoreUnavailable("the database does not answer") from error
+        else:
+            return
+
+
+def _end_reading(link: Link) -> None:
+    with contextlib.suppress(Exception):  # what was read stays read; a connection that has gone is made again next time
+        if link.is_in_transaction():
+            link.run(link.say, "ROLLBACK")
+        link.run(mend, link.c)
+
+
+def _engine(url: str) -> AsyncEngine:
+    engine = create_async_engine(
+        "postgresql+asyncpg://",
+        async_creator=lambda: asyncpg.connect(url, timeout=CONNECT_SECONDS, server_settings=SESSION),
+        poolclass=NullPool,
+        isolation_level="AUTOCOMMIT",  # transactions are driven by GroupCommit and by `read`, not by SQLAlchemy
+        skip_autocommit_rollback=True,
+        hide_parameters=True,  # INVARIANT: no value of a row in a log line or an exception
+    )
+    guard(engine.sync_engine)
+    event.listen(engine.sync_engine, "handle_error", _say_less)
+    return engine
+
+
+def _require_safe(url: str) -> None:
+    """INVARIANT: beyond this machine only TLS with a verified name."""
+    parts = urlsplit(url)
+    asked = {name: values[-1] for name, values in parse_qs(parts.query).items()}
+    host = asked.get("host") or parts.hostname or ""
+    here = host in ("", "localhost", "127.0.0.1", "::1") or host.startswith("/")
+    if not here and asked.get("sslmode") != "verify-full":
+        raise SettingsError(
+            "throughgate.toml", "gateway.store_url", "a database on another machine needs sslmode=verify-full"
+        )
+
+
+def _verify(link: Link) -> None:
+    """Reads every setting that durability rests on: one that is off is an error at start-up, not a loss later."""
+    for name, good in DURABLE.items():
+        found = link.c.exec_driver_sql(f"SHOW {name}").scalar()
+        if found not in good:
+            raise StoreError(f"{name} is {found}, not {good[0]}: this database cannot keep what it acknowledges")
+    if (encoding := link.c.exec_driver_sql("SHOW server_encoding").scalar()) != "UTF8":
+        raise StoreError(f"server_encoding is {encoding}, not UTF8")
