@@ -15,6 +15,7 @@ from collections.abc import Mapping
 import pytest
 from hypothesis import settings
 
+from tests.faults.account import HEADING, PROPERTY
 from tests.samples import WITHOUT_SAMPLES
 
 pytest_plugins = ("pytester",)
@@ -93,8 +94,18 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
+def _under_fire(reporter: pytest.TerminalReporter) -> list[str]:
+    """The lines of the fault tests, passed and failed (tests/faults/account.py)."""
+    reports = [report for kind in ("passed", "failed") for report in reporter.stats.get(kind, [])]
+    return sorted({str(text) for report in reports for name, text in report.user_properties if name == PROPERTY})
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """One block that names everything left out."""
+    """One block with the lines of the fault tests, and one that names everything left out."""
+    if lines := _under_fire(terminalreporter):
+        terminalreporter.section("under fire")
+        for line in (HEADING, *lines):
+            terminalreporter.write_line(line)
     skips = _skips(config)
     if not skips:
         return

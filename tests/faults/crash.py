@@ -1,0 +1,328 @@
+"""A gateway in a child process that a test kills, the recipients that judge it, and a sender that sends again: for every test that kills.
+
+The judge reads the recipients' fsynced files and, with the driver alone, the dead process's database: it shares no code with the line.
+"""
+
+import base64
+import hashlib
+import json
+import os
+import shutil
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from gateway import wiring
+from gateway.clients import issue_token
+from gateway.settings import read_settings
+from tests.builders import Course, Product, mllp_frame, rde_o11
+from tests.line import CLINICAL, make_installation, register_clients
+from tests.world import (
+    Rows,
+    ledger_verifies,
+    nothing_acknowledged_is_lost,
+    nothing_is_forgotten,
+    nothing_left_under_another_decision,
+    order_holds,
+    states_are_legal,
+)
+
+Json = dict[str, Any]
+ROOT = Path(__file__).resolve().parents[2]
+RECIPIENTS = ("northfell", "pharmacy", "security")
+OPEN = ("queued", "sending", "ambiguous")
+LEAVES = ("release", "reduce")
+
+
+class Died(Exception):
+    """The gateway is dead."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Taken:
+    """One letter on a recipient's disk."""
+
+    run: str
+    recipient: str
+    key: str
+    body: bytes
+
+    @property
+    def resources(self) -> list[Json]:
+        return [entry["resource"] for entry in json.loads(self.body)["entry"]]
+
+    @property
+    def person(self) -> str:
+        (patient,) = [each for each in self.resources if each["resourceType"] == "Patient"]
+        return str(patient["identifier"][0]["value"])
+
+    @property
+    def steps(self) -> list[str]:
+        """The texts of its prescriptions."""
+        requests = [each for each in self.resources if each["resourceType"] == "MedicationRequest"]
+        return [each["dosageInstruction"][0]["text"] for each in requests]
+
+
+def free_port() -> int:
+    with closing(socket.socket()) as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+class Recorder:
+    """All recipients in one process of its own; `taken` reads what is on its disk."""
+
+    def __init__(self, folder: Path, *, steady: bool) -> None:
+        self.folder, self.port, self.log = folder, free_port(), folder / "taken.log"
+        self.log.touch()
+        words = [str(Path(__file__).with_name("recorder.py")), str(self.port), str(self.log)]
+        self.process = subprocess.Popen([sys.executable, *words, *(["steady"] if steady else [])])
+        until = time.monotonic() + 60
+        while time.monotonic() < until:
+            with closing(socket.socket()) as asking:
+                if asking.connect_ex(("127.0.0.1", self.port)) == 0:
+                    return
+            time.sleep(0.02)
+        raise AssertionError("the recorder does not listen")
+
+    def taken(self, run: str) -> list[Taken]:
+        """In the order of arrival."""
+        found = []
+        for line in self.log.read_bytes().splitlines():
+            one = json.loads(line)
+            _, where, recipient, *_ = one["path"].split("/")
+            if where == run:
+                found.append(Taken(run=run, recipient=recipient, key=one["key"], body=base64.b64decode(one["body"])))
+        return found
+
+    def close(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+
+class Forge:
+    """See tests/faults/forge.py."""
+
+    def __init__(self) -> None:
+        command = [sys.executable, "-m", "tests.faults.forge"]
+        self.process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def fork(self, order: Json) -> int:
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(json.dumps(order) + "\n")
+        self.process.stdin.flush()
+        return int(self.process.stdout.readline())
+
+    def close(self) -> None:
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.close()
+        self.process.wait()
+        self.process.stdout.close()
+
+
+class Child:
+    """One gateway process. Every word to it raises `Died` when it is dead."""
+
+    def __init__(self, forge: Forge, config: Path, *, die_at: tuple[str, int] | None, ahead_seconds: float) -> None:
+        control = config.parent / "control"
+        control.unlink(missing_ok=True)
+        with closing(socket.socket(socket.AF_UNIX)) as listener:
+            listener.bind(str(control))
+            listener.listen()
+            listener.settimeout(0.02)
+            order = {"config": str(config), "control": str(control), "die_at": die_at, "ahead_seconds": ahead_seconds}
+            self.pid = forge.fork(order)
+            self.line = self._connected(listener)
+        self.line.settimeout(120)
+        self.said: IO[bytes] = self.line.makefile("rb")
+        self.ports = self._answer()
+
+    def _connected(self, listener: socket.socket) -> socket.socket:
+        until = time.monotonic() + 60
+        while time.monotonic() < until:
+            with suppress(TimeoutError):
+                return listener.accept()[0]
+            if not self.is_alive():
+                raise Died
+        raise AssertionError("the child does not start")
+
+    def is_alive(self) -> bool:
+        with suppress(ProcessLookupError):
+            os.kill(self.pid, 0)
+            return True
+        return False
+
+    def _answer(self) -> Any:
+        try:
+            line = self.said.readline()
+        except OSError:
+            line = b""
+        if not line:
+            self.close()
+            raise Died
+        return json.loads(line)
+
+    def tell(self, word: str) -> Any:
+        """A word and its answer."""
+        try:
+            self.line.sendall(word.encode() + b"\n")
+        except OSError:
+            self.close()
+            raise Died from None
+        return self._answer()
+
+    def kill(self) -> None:
+        """`kill -9`, and wait until it has let go of everything."""
+        with suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGKILL)
+        with suppress(OSError):
+            while self.line.recv(4096):
+                pass
+        self.close()
+
+    def stop(self) -> None:
+        """A good end."""
+        with suppress(OSError):
+            self.line.sendall(b"stop\n")
+            while self.line.recv(4096):
+                pass
+        self.close()
+
+    def close(self) -> None:
+        self.said.close()
+        self.line.close()
+
+
+class Site:
+    """One installation's folder, made from a template, whose recipients are in the recorder."""
+
+    def __init__(self, template: Path, folder: Path, recorder: Recorder) -> None:
+        self.name, self.folder, self.recorder = folder.name, folder, recorder
+        shutil.copytree(template, folder)
+        self.config = folder / "throughgate.toml"
+        for path in (self.config, *(folder / "recipients").glob("*.toml")):
+            text = path.read_text().replace(str(template), str(folder)).replace("/template/", f"/{self.name}/")
+            path.write_text(text)
+
+    def taken(self) -> list[Taken]:
+        return self.recorder.taken(self.name)
+
+    def database(self) -> Path:
+        return self.folder / "throughgate.db"
+
+
+def make_template(folder: Path, recorder: Recorder) -> str:
+    """An installation that is registered and has no messages; the bearer of its clinical system."""
+    folder.mkdir()
+    ports = dict.fromkeys(RECIPIENTS, recorder.port)
+    config = make_installation(folder, ports, send_timeout_seconds=2)
+    for name in RECIPIENTS:
+        path = folder / "recipients" / f"{name}.toml"
+        path.write_text(path.read_text().replace("/fhir", f"/template/{name}/fhir"))
+    text = config.read_text()
+    assert "attempts = 4" in text
+    config.write_text(text.replace("attempts = 4", "attempts = 100"))
+    with wiring.open_parts(read_settings(config)) as gateway:
+        register_clients(gateway)
+        return issue_token(gateway, CLINICAL, 24 * 3600)
+
+
+def step(person: Any, number: int, *, of: str = "") -> bytes:
+    """One prescription of a person, known by its text."""
+    return rde_o11(
+        person,
+        product=Product(code="36120711000001104", text="Methadone 1mg/ml oral solution", dose=str(number), unit="mg"),
+        course=Course(start="20260102090000+0000", instruction=f"step {number}", order=f"RX-{of}-{number}"),
+        message_id=f"R-{of}-{number}",
+    )
+
+
+@contextmanager
+def connected(child: Child) -> Iterator[socket.socket]:
+    """A line to its MLLP door."""
+    with closing(socket.create_connection(("127.0.0.1", child.ports["mllp"]), timeout=60)) as line:
+        yield line
+
+
+def send_hl7(child: Child, body: bytes) -> bool:
+    """One attempt over MLLP; False when no acknowledgement came back."""
+    with suppress(OSError), connected(child) as line:
+        line.sendall(mllp_frame(body))
+        answer = b""
+        while not answer.endswith(b"\x1c\r"):
+            more = line.recv(4096)
+            if not more:
+                return False
+            answer += more
+        assert b"MSA|AA|" in answer or b"MSA|AE|" in answer, answer
+        return b"MSA|AA|" in answer
+    return False
+
+
+def send_fhir(child: Child, body: bytes, bearer: str) -> bool:
+    """One attempt over HTTP; False when no acknowledgement came back."""
+    head = (
+        "POST /fhir/$process-message?async=true HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n"
+        f"Authorization: Bearer {bearer}\r\nContent-Type: application/fhir+json\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    with (
+        suppress(OSError),
+        closing(socket.create_connection(("127.0.0.1", child.ports["http"]), timeout=60)) as line,
+    ):
+        line.sendall(head.encode() + body)
+        answer = b""
+        while more := line.recv(4096):
+            answer += more
+        assert answer.startswith((b"HTTP/1.1 202", b"HTTP/1.1 503")) or not answer, answer
+        return answer.startswith(b"HTTP/1.1 202")
+    return False
+
+
+def open_letters(database: Path) -> int:
+    """Letters that are on their way, by the driver alone."""
+    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as c:
+        marks = ",".join("?" * len(OPEN))
+        letters: int = c.execute(f"SELECT count(*) FROM delivery WHERE state IN ({marks})", OPEN).fetchone()[0]
+        messages: int = c.execute("SELECT count(*) FROM message WHERE state = 'received'").fetchone()[0]
+        return letters + messages
+
+
+def permitted(database: Path, taken: Sequence[Taken]) -> None:
+    """Whatever a recipient has on its disk stands in the database, as it is now, with decision, digest and intent."""
+    with closing(sqlite3.connect(database)) as c:
+        rows = {
+            row[0]: row[1:]
+            for row in c.execute(
+                "SELECT delivery.id, delivery.recipient, delivery.digest, decision.outcome,"
+                " (SELECT count(*) FROM attempt WHERE attempt.delivery_id = delivery.id)"
+                " FROM delivery JOIN decision ON decision.id = delivery.decision_id"
+            )
+        }
+    for each in taken:
+        assert each.key in rows, "sent without a permit"
+        recipient, digest, outcome, attempts = rows[each.key]
+        assert (recipient, digest) == (each.recipient, hashlib.sha256(each.body).hexdigest()), "a permit for another"
+        assert outcome in LEAVES, "sent against a decision"
+        assert attempts, "sent without an intent"
+
+
+def judge_store(site: Site, acked: Sequence[bytes]) -> None:
+    """Every rule that the store shows, after a good end."""
+    with wiring.open_parts(read_settings(site.config)) as gateway:
+        rows = Rows(gateway)
+        nothing_acknowledged_is_lost(gateway, rows, acked)
+        states_are_legal(rows)
+        order_holds(rows)
+        nothing_left_under_another_decision(rows)
+        nothing_is_forgotten(rows)
+        ledger_verifies(gateway)
