@@ -26,6 +26,7 @@ from gateway.states import DeliveryState, MessageState
 from gateway.steps.letters import Done, release_message
 from gateway.steps.reconsider import reconsider
 from gateway.steps.standing import DeliveryRow, delivery_row
+from gateway.store.locks import hold_delivery, hold_message
 from gateway.store.schema import delivery, message, task
 
 D = DeliveryState
@@ -182,6 +183,8 @@ def reject_held(parts: Parts, some_id: str, *, reason: str, by: str) -> str:
     """End what waits: a held letter is withheld, a parked one recalled, a message rejected. The state that it has then."""
 
     def work(c: Connection) -> str:
+        hold_delivery(c, some_id)
+        hold_message(c, some_id)
         row = delivery_row(c, some_id)
         if row is not None and row.state in (D.HELD.value, D.PARKED.value):
             _note(c, parts, row, "held-rejected", reason=reason, by=by)
@@ -202,6 +205,7 @@ def reject_held(parts: Parts, some_id: str, *, reason: str, by: str) -> str:
 
 
 def _unpark(c: Connection, parts: Parts, delivery_id: str, *, reason: str, by: str) -> None:
+    hold_delivery(c, delivery_id)
     row = delivery_row(c, delivery_id)
     if row is None or row.state != D.PARKED:
         raise DeskError("this letter is not parked any more: `throughgate journey` shows where it is")

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, insert, select, update
 from gateway.ledger import record
 from gateway.parts import Parts
 from gateway.states import DELIVERY_MOVES, DELIVERY_OPEN, DELIVERY_START, MESSAGE_MOVES, DeliveryState, MessageState
+from gateway.store.locks import held
 from gateway.store.schema import delivery, message, sealed
 
 LedgerFacts = Mapping[str, str | int | bool]
@@ -35,8 +36,10 @@ def move_message(
 ) -> None:
     """Give a message its next state. Raises `IllegalMove`."""
     row = c.execute(
-        select(message.c.state, message.c.step, message.c.body_id, message.c.answer_id).where(
-            message.c.id == message_id
+        held(
+            select(message.c.state, message.c.step, message.c.body_id, message.c.answer_id).where(
+                message.c.id == message_id
+            )
         )
     ).one()
     old = MessageState(row.state)
@@ -65,7 +68,7 @@ def move_delivery(
 ) -> None:
     """Give a delivery its next state. Raises `IllegalMove`."""
     row = c.execute(
-        select(delivery.c.state, delivery.c.step, delivery.c.sealed_id).where(delivery.c.id == delivery_id)
+        held(select(delivery.c.state, delivery.c.step, delivery.c.sealed_id).where(delivery.c.id == delivery_id))
     ).one()
     old = DeliveryState(row.state)
     if to not in DELIVERY_MOVES[old]:
@@ -96,14 +99,14 @@ def start_delivery(
 
 def note_message(c: Connection, parts: Parts, message_id: str, event: str, facts: LedgerFacts) -> None:
     """An entry in a message's chain that is not a change of state (a decision, a registration)."""
-    step = c.execute(select(message.c.step).where(message.c.id == message_id)).scalar_one() + 1
+    step = c.execute(held(select(message.c.step).where(message.c.id == message_id))).scalar_one() + 1
     c.execute(update(message).where(message.c.id == message_id).values(step=step))
     _enter(c, parts, message_id, step, event, facts)
 
 
 def note_delivery(c: Connection, parts: Parts, delivery_id: str, event: str, facts: LedgerFacts) -> None:
     """An entry in a delivery's chain that is not a change of state (decided again, released by a person)."""
-    step = c.execute(select(delivery.c.step).where(delivery.c.id == delivery_id)).scalar_one() + 1
+    step = c.execute(held(select(delivery.c.step).where(delivery.c.id == delivery_id))).scalar_one() + 1
     c.execute(update(delivery).where(delivery.c.id == delivery_id).values(step=step))
     _enter(c, parts, delivery_id, step, event, facts)
 

@@ -273,10 +273,12 @@ class Gateway(Parts):
     async def _keep_sweeping(self) -> None:
         while True:
             try:
-                await self.sweep()
-                with around("retention"):
-                    await self.store.write_async(lambda c: sweep_ended(c, self.now()))
-                await self.store.write_async(lambda c: sweep_credentials(c, self.now()))
+                if await asyncio.to_thread(self.store.lead, "sweep"):
+                    await self.sweep()
+                    with around("retention"):
+                        await self.store.write_async(lambda c: sweep_ended(c, self.now()))
+                    with around("credentials"):
+                        await self.store.write_async(lambda c: sweep_credentials(c, self.now()))
             except Exception as error:  # noqa: BLE001  the sweep is what brings everything else back: it never ends
                 log(Code.SWEEP_FAILED, error=type(error).__name__)
             await asyncio.sleep(self.settings.delivery.sweep_seconds)
@@ -290,8 +292,10 @@ class Gateway(Parts):
             await asyncio.sleep(1)
 
     def _sign(self) -> None:
-        self.ledger.sequence()
-        self.ledger.sign_head()
+        """INVARIANT: one process gives positions and signs; another takes over when it has gone."""
+        if self.store.lead("ledger"):
+            self.ledger.sequence()
+            self.ledger.sign_head()
 
 
 class _at_work:  # noqa: N801  reads as what it says: `with _at_work(gateway):`

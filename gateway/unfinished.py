@@ -14,6 +14,7 @@ from gateway.parts import Parts
 from gateway.states import DeliveryState, MessageState
 from gateway.steps.close import due_periods
 from gateway.steps.standing import is_behind, moved_since
+from gateway.store.locks import hold_message
 from gateway.store.schema import decision, delivery, message, person, task
 
 D = DeliveryState
@@ -200,6 +201,7 @@ def count_failure(parts: Parts, message_id: str) -> Failure:
     """Count a failed attempt at a message; after the last one it is parked and told."""
 
     def work(c: Connection) -> Failure:
+        hold_message(c, message_id)
         row = c.execute(select(message).where(message.c.id == message_id)).one()
         if row.state != M.RECEIVED:
             return Failure(again_at=None)

@@ -3,17 +3,21 @@
 There is one sequencer at a time. It MUST NOT change or drop an entry; one whose predecessor is not there yet waits.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, Row, func, insert, or_, select
 
 from gateway.ledger.entry import FIRST_STEP
 from gateway.ledger.tree import leaf_hash
+from gateway.store.locks import hold, late_rows
 from gateway.store.schema import ledger_entry, ledger_position
 
 BATCH = 500
 """New entries looked at in one transaction: small, so that arrivals do not wait behind the sequencer."""
+
+LATE = 5_000
+"""Where several write, a first look begins this many numbers earlier: transactions under way then may still show entries there."""
 
 Candidate = Row[int, str, str, int, bytes]
 
@@ -32,6 +36,7 @@ class Turn:
     given: int
     seen_to: int
     waiting: frozenset[int]
+    missing: Mapping[int, int | None]
     more: bool
 
 
@@ -41,6 +46,7 @@ class Sequencer:
     def __init__(self) -> None:
         self._seen_to: int | None = None
         self._waiting: frozenset[int] = frozenset()
+        self._missing: Mapping[int, int | None] = {}
 
     def idle(self, c: Connection) -> bool:
         """In a snapshot: is there nothing new and nothing that waits? The first call reads the whole table."""
@@ -52,18 +58,21 @@ class Sequencer:
             )
             last: int = c.scalar(select(func.max(ledger_entry.c.sequence))) or 0
             self._seen_to = last if first is None else first - 1
+            if late_rows(c) is not None:
+                self._seen_to = max(0, self._seen_to - LATE)
         newest: int = c.scalar(select(func.max(ledger_entry.c.sequence))) or 0
-        return newest <= self._seen_to and not self._waiting
+        return newest <= self._seen_to and not self._waiting and not self._missing
 
     def turn(self, c: Connection) -> Turn:
         """Gives positions to what can have one. For one write transaction, after `idle` was asked once."""
+        hold(c, "sequencer")
         seen_to = self._seen_to or 0
+        late = late_rows(c)
         new: Sequence[Candidate] = c.execute(_unsequenced.where(ledger_entry.c.sequence > seen_to).limit(BATCH)).all()
         rows: Sequence[Candidate] = new
-        if self._waiting:
-            found = or_(
-                ledger_entry.c.sequence.in_(self._waiting), ledger_entry.c.sequence.in_([row.sequence for row in new])
-            )
+        if self._waiting or self._missing:
+            older = [*self._waiting, *self._missing]
+            found = or_(ledger_entry.c.sequence.in_(older), ledger_entry.c.sequence.in_([row.sequence for row in new]))
             rows = c.execute(_unsequenced.where(found)).all()
         ready = _in_order(rows, _last_steps(c, {row.chain for row in rows}))
         if ready:
@@ -76,10 +85,12 @@ class Sequencer:
                     for at, row in enumerate(ready)
                 ],
             )
+        last_seen = new[-1].sequence if new else seen_to
         return Turn(
             given=len(ready),
-            seen_to=new[-1].sequence if new else seen_to,
+            seen_to=last_seen,
             waiting=frozenset(row.sequence for row in rows) - {row.sequence for row in ready},
+            missing={} if late is None else self._still_missing(c, seen_to, last_seen, rows, late),
             more=len(new) == BATCH,
         )
 
@@ -87,6 +98,25 @@ class Sequencer:
         """After its commit, never before: a turn that was rolled back is looked at again."""
         self._seen_to = turn.seen_to
         self._waiting = turn.waiting
+        self._missing = turn.missing
+
+    def _still_missing(
+        self, c: Connection, seen_to: int, last_seen: int, rows: Sequence[Candidate], late: tuple[int, int]
+    ) -> Mapping[int, int | None]:
+        """Numbers that were passed over: a transaction that took one may not have ended yet. Where several write, that is no gap yet.
+
+        One is given up when every transaction that was under way when it was missed for the second time has ended.
+        """
+        oldest, following = late
+        here = {row.sequence for row in rows}
+        old = {
+            number: following if since is None else since
+            for number, since in self._missing.items()
+            if number not in here and (since is None or since > oldest)
+        }
+        between = ledger_entry.c.sequence.between(seen_to + 1, last_seen)
+        present = set(c.scalars(select(ledger_entry.c.sequence).where(between))) if last_seen > seen_to else set()
+        return old | {number: None for number in range(seen_to + 1, last_seen + 1) if number not in present}
 
 
 def _last_steps(c: Connection, chains: Iterable[str]) -> dict[str, int]:

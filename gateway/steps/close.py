@@ -16,13 +16,18 @@ from consent.disclosure_control import CellCount, ShownCell, close_cells
 from consent.shapes import Agreement
 from fhir_profiles.compose import compose_report
 from fhir_profiles.facts import SUBSTANCE_GROUPS
-from fhir_profiles.shapes import LetterContext, ReportCell, ReportFigures
-from gateway.failpoints import pass_point
-from gateway.moves import note_delivery
+from fhir_profiles.shapes import Composed, LetterContext, ReportCell, ReportFigures
+from gateway.failpoints import around, pass_point
+from gateway.journeys.tasks import add_tasks, task_of
+from gateway.moves import move_delivery, note_delivery
 from gateway.parts import Parts
 from gateway.recipients import Recipient, choose
+from gateway.states import DELIVERY_RECALLABLE, DeliveryState
+from gateway.steps.kept import read_kept
 from gateway.steps.release import NOBODY, Draft, Question, decide_letter, draft_composed, write_draft
-from gateway.store.schema import contribution, report_key, report_period
+from gateway.steps.standing import DeliveryRow, delivery_row, moved_since
+from gateway.store.locks import hold
+from gateway.store.schema import contribution, decision, report_key, report_period
 
 KEY_PERIODS = 6
 """A cell that was carried this often, unprinted, is dropped."""
@@ -167,6 +172,49 @@ def _draft(parts: Parts, agreement: Agreement, establishment: str, period: str, 
     )
 
 
+def remake(parts: Parts, delivery_id: str) -> bool:
+    """A report that has not left, decided under an agreement or for a recipient that is another now: the same figures, decided again."""
+    with parts.store.read() as c:
+        row = delivery_row(c, delivery_id)
+        if row is None or moved_since(c, parts, row) is None:
+            return False
+        sealed_id = c.execute(select(decision.c.sealed_id).where(decision.c.id == row.decision_id)).scalar_one()
+        kept = read_kept(parts.keys.unseal(c, sealed_id))
+    agreement = parts.agreements.get(row.agreement)
+    made: Draft | None = None
+    if agreement is not None and kept.composed is not None:
+        question = Question(
+            agreement=agreement,
+            recipient=_recipient(parts, agreement, kept.context.establishment),
+            context=kept.context,
+            resources=(),
+            consents=(),
+            at=parts.now(),
+        )
+        composed = Composed(bundle=kept.composed, missing=kept.missing)
+        decided = decide_letter(question, composed.bundle)
+        made = draft_composed(parts, question, composed, decided, agreement, question.recipient)
+    with around("remake"):
+        return parts.store.write(lambda c: _replace(c, parts, row, made))
+
+
+def _replace(c: Connection, parts: Parts, seen: DeliveryRow, made: Draft | None) -> bool:
+    row = delivery_row(c, seen.id)
+    if row is None or row.step != seen.step:
+        return False
+    state = DeliveryState(row.state)
+    if state is DeliveryState.AMBIGUOUS:
+        move_delivery(c, parts, row.id, DeliveryState.PARKED, reason="agreement-moved")
+        add_tasks(c, parts, (task_of("recalled-left"),), delivery_id=row.id)
+        return True
+    if state not in DELIVERY_RECALLABLE:
+        return False
+    move_delivery(c, parts, row.id, DeliveryState.RECALLED, reason="agreement-moved")
+    if made is not None:
+        write_draft(c, parts, made, NOBODY, supersedes=row.id)
+    return True
+
+
 def _recipient(parts: Parts, agreement: Agreement, establishment: str) -> Recipient | None:
     return choose(
         parts.recipients,
@@ -189,6 +237,7 @@ def _commit(
     counts: Sequence[CellCount],
     cells: Sequence[ShownCell],
 ) -> Report | None:
+    hold(c, "report", report, establishment)
     if _is_closed(c, report, establishment, period):
         return None
     if count_cells(c, report, establishment, period) != tuple(counts):

@@ -5,13 +5,14 @@ over can be united by person with the months after it. A token leads nowhere onc
 """
 
 import hmac
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from sqlalchemy import Connection, delete, func, insert, select
 
 from fhir_profiles.facts import Purpose, Test
 from gateway.parts import Parts
 from gateway.steps.kept import Counted
+from gateway.store.locks import hold
 from gateway.store.schema import contribution, report_key, report_period
 
 CHANGES_RESULTS = frozenset(
@@ -78,11 +79,18 @@ def is_closed(closed: Mapping[str, str], establishment: str, month: str) -> bool
     return month <= closed.get(establishment, "")
 
 
-def recount(c: Connection, parts: Parts, report: str, person_id: str, tests: Sequence[Test]) -> None:
-    """Write the person's contributions anew for every month that is not closed, from the tests of the person's whole file."""
-    establishments = sorted({test.establishment for test in tests if test.establishment})
+def recount(
+    c: Connection, parts: Parts, report: str, person_id: str, tests: Sequence[Test], places: Collection[str] = ()
+) -> None:
+    """Write the person's contributions anew for every month that is not closed, from the tests of the person's whole file.
+
+    `places` are the establishments of results that were taken back: nothing is left of them but what has to be forgotten.
+    """
+    establishments = sorted({*places, *(test.establishment for test in tests if test.establishment)})
     if not establishments:
         return
+    for establishment in establishments:
+        hold(c, "report", report, establishment)
     closed = read_closed(c, report, establishments)
     wanted = {cell: positive for cell, positive in _cells(tests).items() if not is_closed(closed, cell[0], cell[2])}
     keys = _open_keys(c, parts, report, establishments)

@@ -24,6 +24,7 @@ from gateway.parts import Parts
 from gateway.states import DeliveryState
 from gateway.steps.release import LEAVES, mark
 from gateway.steps.standing import DeliveryRow, delivery_row, is_behind, is_superseded, moved_since
+from gateway.store.locks import held, hold_delivery, hold_person
 from gateway.store.schema import attempt, delivery
 
 D = DeliveryState
@@ -94,6 +95,7 @@ def _genuine_body(c: Connection, parts: Parts, row: DeliveryRow) -> bytes | None
 
 
 def _park_broken(c: Connection, parts: Parts, delivery_id: str) -> None:
+    hold_delivery(c, delivery_id)
     row = delivery_row(c, delivery_id)
     if row is None or DeliveryState(row.state) not in (SENDABLE | COLLECTABLE):
         return
@@ -103,6 +105,9 @@ def _park_broken(c: Connection, parts: Parts, delivery_id: str) -> None:
 
 
 def _commit_intent(c: Connection, parts: Parts, seen: DeliveryRow, *, collected: bool) -> Shut | None:
+    # INVARIANT: two workers never send one delivery at once, and nobody registers a consent between this look and the intent.
+    hold_person(c, seen.person_id)
+    hold_delivery(c, seen.id)
     row = delivery_row(c, seen.id)
     if row is None or row.step != seen.step or row.mac != seen.mac:
         return Shut.NOT_NOW
@@ -142,6 +147,7 @@ def write_receipt(parts: Parts, delivery_id: str, number: int, sent: Sent) -> No
 
 
 def _receipt(c: Connection, parts: Parts, delivery_id: str, number: int, sent: Sent) -> None:
+    hold_delivery(c, delivery_id)
     _end_attempt(c, parts, delivery_id, number, sent)
     row = delivery_row(c, delivery_id)
     if row is None:
@@ -213,6 +219,7 @@ def acknowledge_collected(parts: Parts, delivery_id: str, recipient: str) -> boo
 
 
 def _acknowledge(c: Connection, parts: Parts, delivery_id: str, recipient: str) -> bool:
+    hold_delivery(c, delivery_id)
     row = delivery_row(c, delivery_id)
     if row is None or row.recipient != recipient or row.attempts == 0:
         return False
@@ -252,6 +259,7 @@ def time_out_sending(parts: Parts) -> tuple[str, ...]:
 
 
 def _time_out(c: Connection, parts: Parts, delivery_id: str, *, collected: bool) -> None:
+    hold_delivery(c, delivery_id)
     row = delivery_row(c, delivery_id)
     if row is None or DeliveryState(row.state) is not D.SENDING:
         return
@@ -270,7 +278,7 @@ def expire_uncollected(parts: Parts) -> int:
     old = select(delivery.c.id).where(delivery.c.state == D.WAITING.value, delivery.c.created_at <= before)
 
     def work(c: Connection) -> int:
-        ids = list(c.execute(old).scalars())
+        ids = list(c.execute(held(old)).scalars())
         for delivery_id in ids:
             log(Code.DELIVERY_EXPIRED, delivery=delivery_id)
             move_delivery(c, parts, delivery_id, D.EXPIRED, reason="not-collected")

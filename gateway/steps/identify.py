@@ -16,6 +16,7 @@ from gateway.moves import move_message
 from gateway.parts import Parts
 from gateway.people.find import NotFound, resolve
 from gateway.states import MessageState
+from gateway.store.locks import hold_message as hold_message_row
 from gateway.store.schema import message
 
 BATCH = 64
@@ -83,6 +84,7 @@ def _give_people(c: Connection, parts: Parts, read: dict[str, Translation]) -> t
     known: list[str] = []
     held: list[str] = []
     for message_id, translation in read.items():
+        hold_message_row(c, message_id)
         state = c.execute(select(message.c.state, message.c.person_id).where(message.c.id == message_id)).one()
         if state.state != MessageState.RECEIVED or state.person_id is not None:
             continue  # somebody else was faster

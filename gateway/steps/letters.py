@@ -36,6 +36,7 @@ from gateway.steps.contributions import CHANGES_RESULTS, counted_of, read_closed
 from gateway.steps.identify import give_person, hold_message, translation_of
 from gateway.steps.kept import Counted
 from gateway.steps.release import Draft, Owner, Question, draft, party_of, write_counted, write_draft
+from gateway.store.locks import hold_person
 from gateway.store.schema import client, decision, message
 
 RESTARTS = 20
@@ -324,6 +325,8 @@ def _not_counted(decided: Decision) -> Decision:
 def _commit(c: Connection, parts: Parts, work: Work, *, by_person: bool) -> Done:
     """Everything of one message in one transaction, or `Moved`."""
     seen, person_id = work.seen, work.seen.file.person_id
+    # INVARIANT: releases of one person are serialised, whichever worker they are in.
+    hold_person(c, person_id)
     state = c.execute(select(message.c.state).where(message.c.id == seen.message_id)).scalar_one()
     if state != seen.state:
         return Done(fate=Fate.NOTHING)
@@ -369,9 +372,10 @@ def _commit(c: Connection, parts: Parts, work: Work, *, by_person: bool) -> Done
 def _count(c: Connection, parts: Parts, work: Work) -> None:
     if work.tests is None:
         return
+    places = facts.establishments((*work.seen.file.resources, *work.filing.resources))
     for agreement in parts.agreements.values():
         if agreement.regime == "anonymous":
-            recount(c, parts, agreement.name, work.seen.file.person_id, work.tests)
+            recount(c, parts, agreement.name, work.seen.file.person_id, work.tests, places)
 
 
 def _end(c: Connection, parts: Parts, work: Work, after: Versions) -> Done:

@@ -27,6 +27,7 @@ from gateway.parts import Parts
 from gateway.settings import Category, ChannelSettings
 from gateway.states import MessageState
 from gateway.steps.acknowledge import Names, fhir_custody, fhir_response, hl7_answer
+from gateway.store.locks import hold
 from gateway.store.schema import message
 
 DRY_RUN_PROCESSING_IDS: Final = ("P", "T", "D")
@@ -151,6 +152,7 @@ def _keep(c: Connection, parts: Parts, looked: _Looked) -> Received:
     if before is None and _is_bundle_id_used(c, looked):
         return _reject(c, parts, looked, _verdict(Fault.ID_REUSED, "Bundle.id"))
     if before is None:
+    hold(c, "acceptance")  # INVARIANT: messages show themselves in the order of their numbers, whoever took them
         return _accept(c, parts, looked, seen, judged)
     if before.body_index != looked.body_index:
         return _reject(c, parts, looked, _verdict(Fault.ID_REUSED, _key_path(looked.channel)))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, select
 
-from consent.shapes import Agreement
+from consent.shapes import Agreement, Outcome
 from gateway.consents.register import read_consents
 from gateway.failpoints import pass_point
 from gateway.journeys.file import Versions, read_file, read_versions
@@ -22,6 +22,7 @@ from gateway.steps.kept import Kept, read_kept
 from gateway.steps.letters import RESTARTS, Contended, Moved
 from gateway.steps.release import LEAVES, Draft, Owner, Question, draft, refill, restamp, write_draft
 from gateway.steps.standing import DeliveryRow, delivery_row, moved_since
+from gateway.store.locks import hold_person
 from gateway.store.schema import decision, delivery
 
 D = DeliveryState
@@ -116,6 +117,7 @@ def _recipient(parts: Parts, recipient: str | None, agreement: Agreement) -> Rec
 
 
 def _commit(c: Connection, parts: Parts, person_id: str, versions: Versions, again: tuple[Again, ...]) -> None:
+    hold_person(c, person_id)
     if read_versions(c, person_id) != versions:
         raise Moved
     owner_versions = {"consent_version": versions.consent, "link_version": versions.link}
@@ -143,6 +145,9 @@ def _write(c: Connection, parts: Parts, each: Again, owner: Owner) -> None:
         move_delivery(c, parts, row.id, D.RECALLED, reason=f"{each.moved}-moved")
     if made is not None:
         write_draft(c, parts, made, owner, supersedes=row.id)
+    elif each.kept.outcome != Outcome.WITHHOLD:
+        # A letter that nobody sends any more is told: silence is what kills.
+        add_tasks(c, parts, (task_of("withheld-by-rule"),), delivery_id=row.id)
 
 
 def _is_same(each: Again, made: Draft) -> bool:
