@@ -125,6 +125,23 @@ person_identifier = Table(
     Index("ix_person_identifier_person_id", "person_id"),
 )
 
+person_merge = Table(
+    "person_merge",
+    metadata,
+    Column("absorbed", Text, ForeignKey("person.id"), primary_key=True),  # has nothing any more; its key stays
+    Column("survivor", Text, ForeignKey("person.id"), nullable=False),
+    Column("merged_at", Text, nullable=False),
+)
+
+person_apart = Table(
+    "person_apart",
+    metadata,
+    Column("first", Text, ForeignKey("person.id"), nullable=False),  # the two ids in the order of their text
+    Column("second", Text, ForeignKey("person.id"), nullable=False),
+    Column("said_at", Text, nullable=False),
+    PrimaryKeyConstraint("first", "second"),
+)
+
 message = Table(
     "message",
     metadata,
