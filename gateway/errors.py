@@ -4,7 +4,8 @@
     |-- SettingsError        a file of this installation does not fit: names the file and the key
     |-- AccessError          who calls may not: `unauthenticated`, `forbidden`
     |-- RequestError         the request cannot be taken: media type, size, time, method, no such thing
-    `-- StoreUnavailable     nothing was kept: trying again can help
+    |-- StoreUnavailable     nothing was kept: trying again can help
+    `-- Overloaded           a declared limit is reached: nothing was kept, trying again later can help
 
 A message that is refused is no exception: it is a `Fault` with issues, kept as `rejected`. Texts say what to fix.
 They MUST NOT quote what was sent: no value of a field, no name, no identifier; only the sender's own MSH values are echoed to it.
@@ -40,6 +41,7 @@ class Fault(StrEnum):
     PROCESSING_ID_WRONG = "processing-id-wrong"
     ID_REUSED = "id-reused"
     STORE_UNAVAILABLE = "store-unavailable"
+    OVERLOADED = "overloaded"
     UNAUTHENTICATED = "unauthenticated"
     FORBIDDEN = "forbidden"
     NOT_FOUND = "not-found"
@@ -119,6 +121,7 @@ _TEXTS: Final[dict[Fault, str]] = {
         "message only unchanged"
     ),
     Fault.STORE_UNAVAILABLE: "the message could not be kept: nothing was taken, send the same message again later",
+    Fault.OVERLOADED: ("as much is unfinished here as may be: nothing was taken, send the same message again later"),
     Fault.UNAUTHENTICATED: "a bearer token of a registered client is needed: it is missing, unknown or has expired",
     Fault.FORBIDDEN: "this client is not registered for this: ask the operator",
     Fault.NOT_FOUND: "there is nothing here for this client",
@@ -156,6 +159,7 @@ _RULES: Final[dict[Fault, tuple[int, str, str, int, str]]] = {
     Fault.PROCESSING_ID_WRONG: (202, "R", "R", 422, "not-supported"),
     Fault.ID_REUSED: (205, "R", "R", 409, "duplicate"),
     Fault.STORE_UNAVAILABLE: (207, "R", "E", 503, "transient"),
+    Fault.OVERLOADED: (207, "R", "E", 503, "throttled"),
     Fault.UNAUTHENTICATED: (207, "R", "R", 401, "login"),
     Fault.FORBIDDEN: (207, "R", "R", 403, "forbidden"),
     Fault.NOT_FOUND: (207, "R", "R", 404, "not-found"),
@@ -172,6 +176,9 @@ RULES: Final[dict[Fault, Rule]] = {
     fault: Rule(hl7=hl7, original=original, accept=accept, status=status, issue=issue, text=_TEXTS[fault])
     for fault, (hl7, original, accept, status, issue) in _RULES.items()
 }
+
+SEND_AGAIN: Final = frozenset({Fault.STORE_UNAVAILABLE, Fault.OVERLOADED, Fault.INTERNAL})
+"""Nothing is known to be kept, and the same again later can succeed."""
 
 _SAME_NAMES: Final = {code: Fault(code.value) for code in RefusalCode}
 
@@ -192,6 +199,10 @@ class SettingsError(ThroughgateError):
 
 class StoreUnavailable(ThroughgateError):
     """Nothing was kept. Trying again can help."""
+
+
+class Overloaded(ThroughgateError):
+    """A declared limit on what is unfinished is reached. Nothing was kept."""
 
 
 class RequestError(ThroughgateError):

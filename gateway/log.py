@@ -46,6 +46,7 @@ class Code(StrEnum):
     SWEEP_FAILED = "sweep-failed"
     RETENTION_SWEPT = "retention-swept"
     STORE_FAILED = "store-failed"
+    OVERLOADED = "overloaded"
     LEDGER_SIGNED = "ledger-signed"
     LEDGER_FAULT = "ledger-fault"
     UNEXPECTED = "unexpected"
@@ -81,6 +82,7 @@ _SENTENCES: dict[Code, tuple[Level, str]] = {
     Code.SWEEP_FAILED: ("error", "the sweep failed and runs again"),
     Code.RETENTION_SWEPT: ("info", "retention deleted what has ended"),
     Code.STORE_FAILED: ("error", "the store did not commit; nobody was acknowledged"),
+    Code.OVERLOADED: ("error", "a limit on unfinished work is reached; nothing new is taken"),
     Code.LEDGER_SIGNED: ("info", "a ledger head was signed"),
     Code.LEDGER_FAULT: ("error", "the ledger does not agree with its last signed head"),
     Code.UNEXPECTED: ("error", "something failed that should not"),

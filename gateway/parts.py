@@ -12,6 +12,7 @@ from gateway.instants import Clock, to_text
 from gateway.keys import Keys
 from gateway.keys.identifiers import Ids
 from gateway.ledger import Ledger
+from gateway.pressure import Pressure
 from gateway.recipients import Recipient
 from gateway.settings import Settings
 from gateway.store import Store
@@ -52,6 +53,7 @@ class Parts:
     """False only in `try` without a configuration: an unknown sender is named, not refused."""
     dry_run: bool = False
     """True only in `try`: nothing is sent, processing ids P, T and D are taken."""
+    pressure: Pressure = field(default_factory=Pressure)
     translations: dict[str, Translation] = field(default_factory=dict)
     """What was read lately, by message id: reading is pure, so this only saves time. Bounded by its only writer, `steps/identify.py`."""
 

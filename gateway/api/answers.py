@@ -9,7 +9,7 @@ from starlette.responses import Response
 from adapters.contract import Answer
 from fhir_profiles.fhir_json import encode
 from fhir_profiles.shapes import Issue
-from gateway.errors import RULES, Fault, operation_outcome
+from gateway.errors import RULES, SEND_AGAIN, Fault, operation_outcome
 from gateway.scopes import scope_text
 from gateway.steps.acknowledge import FHIR_CONTENT_TYPE, RETRY_AFTER_SECONDS
 
@@ -19,7 +19,7 @@ def refusal(fault: Fault, issues: Sequence[Issue] = (), headers: Mapping[str, st
     more = dict(headers or {})
     if fault is Fault.UNAUTHENTICATED:
         more["WWW-Authenticate"] = 'Bearer realm="throughgate"'
-    if fault in (Fault.STORE_UNAVAILABLE, Fault.INTERNAL):
+    if fault in SEND_AGAIN:
         more["Retry-After"] = str(RETRY_AFTER_SECONDS)
     if fault in (Fault.TOO_LARGE, Fault.TOO_SLOW):
         more["Connection"] = "close"

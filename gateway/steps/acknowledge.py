@@ -10,7 +10,7 @@ from typing import Final
 from adapters.contract import Answer
 from fhir_profiles.fhir_json import encode
 from fhir_profiles.shapes import AcknowledgementMode, Envelope, Issue, Json, Refusal, Severity
-from gateway.errors import RULES, Fault, hl7_acknowledgement, operation_outcome, outcome_of_issues
+from gateway.errors import RULES, SEND_AGAIN, Fault, hl7_acknowledgement, operation_outcome, outcome_of_issues
 
 HL7_CONTENT_TYPE: Final = "application/hl7-v2+er7; charset=utf-8"
 FHIR_CONTENT_TYPE: Final = "application/fhir+json; charset=utf-8"
@@ -160,6 +160,6 @@ def _status(fault: Fault | None, *, silent: bool) -> int:
 
 def _headers(fault: Fault | None, names: Names) -> dict[str, str]:
     headers = {"X-Message-ID": names.message_id} if names.message_id else {}
-    if fault is Fault.STORE_UNAVAILABLE:
+    if fault in SEND_AGAIN:
         headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
     return headers

@@ -19,7 +19,7 @@ from adapters.contract import Answer, Arrival
 from fhir_profiles.peek import peek
 from fhir_profiles.shapes import Envelope, Issue, Refusal, RefusalCode
 from gateway.clients import find
-from gateway.errors import Fault, fault_of, issues_of
+from gateway.errors import Fault, Overloaded, fault_of, issues_of
 from gateway.failpoints import pass_point
 from gateway.ledger import record
 from gateway.log import Code, log
@@ -84,17 +84,24 @@ async def receive(parts: Parts, arrival: Arrival) -> Received:
         looked = _look(parts, arrival)
     try:
         received = await parts.store.write_async(lambda c: _keep(c, parts, looked))
+    except Overloaded:
+        log(Code.OVERLOADED, channel=arrival.channel)
+        return _unkept(looked, Fault.OVERLOADED)
     except Exception as error:  # noqa: BLE001 - whatever failed, nothing was kept and the sender has to hear that it should send again
         log(Code.STORE_FAILED, channel=arrival.channel, error=type(error).__name__)
-        fault = Fault.STORE_UNAVAILABLE
-        unnamed = replace(looked, names=replace(looked.names, message_id=""))
-        unkept = _refused(unnamed, _Verdict(fault=fault, issues=issues_of(fault)))
-        return Received(answer=unkept, message_id=None, accepted=False, fault=fault, issues=issues_of(fault))
+        return _unkept(looked, Fault.STORE_UNAVAILABLE)
     # INVARIANT: nothing is acknowledged before an fsynced commit (DESIGN section 2, rule 1).
     pass_point("receive.after-commit")
     if received.fault and received.message_id:
         log(Code.MESSAGE_REJECTED, message=received.message_id, channel=arrival.channel, reason=received.fault.value)
     return received
+
+
+def _unkept(looked: _Looked, fault: Fault) -> Received:
+    """Nothing was kept; the answer names no message of ours, and asks to send the same again."""
+    unnamed = replace(looked, names=replace(looked.names, message_id=""))
+    answer = _refused(unnamed, _Verdict(fault=fault, issues=issues_of(fault)))
+    return Received(answer=answer, message_id=None, accepted=False, fault=fault, issues=issues_of(fault))
 
 
 def _look(parts: Parts, arrival: Arrival) -> _Looked:
@@ -145,6 +152,7 @@ def _keep(c: Connection, parts: Parts, looked: _Looked) -> Received:
     seen = looked.seen
     if isinstance(seen, Refusal):
         return _reject(c, parts, looked, _Verdict(fault=fault_of(seen.code), issues=seen.issues))
+    hold(c, "acceptance")  # INVARIANT: messages show themselves in the order of their numbers, whoever took them
     judged = _compare_with_register(c, parts, looked, seen)
     if isinstance(judged, _Verdict):
         return _reject(c, parts, looked, judged)
@@ -152,7 +160,6 @@ def _keep(c: Connection, parts: Parts, looked: _Looked) -> Received:
     if before is None and _is_bundle_id_used(c, looked):
         return _reject(c, parts, looked, _verdict(Fault.ID_REUSED, "Bundle.id"))
     if before is None:
-    hold(c, "acceptance")  # INVARIANT: messages show themselves in the order of their numbers, whoever took them
         return _accept(c, parts, looked, seen, judged)
     if before.body_index != looked.body_index:
         return _reject(c, parts, looked, _verdict(Fault.ID_REUSED, _key_path(looked.channel)))
@@ -206,6 +213,7 @@ def _key_path(channel: ChannelSettings) -> str:
 
 def _accept(c: Connection, parts: Parts, looked: _Looked, seen: Envelope, establishment: str | None) -> Received:
     """Keep the bytes and the acknowledgement. Retention starts when the message has ended, not now."""
+    parts.pressure.require_room(c, parts.settings.limits, parts.clock())
     names = looked.names
     processed: Answer | None = None
     if looked.channel.format == "hl7v2":
@@ -235,6 +243,7 @@ def _accept(c: Connection, parts: Parts, looked: _Looked, seen: Envelope, establ
 
 def _reject(c: Connection, parts: Parts, looked: _Looked, verdict: _Verdict) -> Received:
     """Keep that something was refused, and why: no bytes, no person, no claim on the message's id."""
+    parts.pressure.require_room(c, parts.settings.limits, parts.clock())
     kind = looked.seen.kind if _KIND.fullmatch(looked.seen.kind) else "unreadable"
     _insert(
         c, parts, looked, state=MessageState.REJECTED, kind=kind, reason=verdict.fault.value, ended_at=looked.names.time

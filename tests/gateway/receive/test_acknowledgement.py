@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 from fhir_profiles.shapes import AcknowledgementMode, Envelope, Issue, RefusalCode, Severity
-from gateway.errors import RULES, TABLE_0357, Fault, fault_of, hl7_acknowledgement, operation_outcome
+from gateway.errors import RULES, SEND_AGAIN, TABLE_0357, Fault, fault_of, hl7_acknowledgement, operation_outcome
 from gateway.steps.acknowledge import Names, acknowledgement_codes, fhir_response, hl7_answer
 from tests.gateway.receive.line import segments
 
@@ -186,7 +186,7 @@ def test_every_fault_has_a_rule_and_every_refusal_a_fault() -> None:
 def test_only_what_may_be_sent_again_says_so() -> None:
     """CE and 5xx make a sender repeat: only what kept nothing may say them."""
     again = {fault for fault, rule in RULES.items() if rule.accept == "E" or rule.status >= 500}
-    assert again == {Fault.STORE_UNAVAILABLE, Fault.INTERNAL}
+    assert again == SEND_AGAIN == {Fault.STORE_UNAVAILABLE, Fault.OVERLOADED, Fault.INTERNAL}
 
 
 def test_an_outcome_shows_the_place_as_expression() -> None:
