@@ -20,7 +20,15 @@ from typing import Any, Final
 from fhir_profiles import systems
 from fhir_profiles.care_plans import is_substance_misuse_plan
 from fhir_profiles.days import Days, days_of, instant_of, on_or_before
-from fhir_profiles.drug_tests import HEROIN_MARKER, Assay, Purpose, Result, assays_of, reports_by_observation
+from fhir_profiles.drug_tests import (
+    HEROIN_MARKER,
+    Assay,
+    Purpose,
+    Result,
+    assays_of,
+    establishment_of,
+    reports_by_observation,
+)
 from fhir_profiles.elements import (
     as_object,
     as_objects,
@@ -49,7 +57,7 @@ __all__ = [
     "last_dose",
     "nominated_pharmacy",
 ]
-__all__ += ["on_substitute_medication", "prescription_for_supply", "release_postcode", "tests"]
+__all__ += ["establishments", "on_substitute_medication", "prescription_for_supply", "release_postcode", "tests"]
 
 SUPERVISED: Final = "supervised"
 UNSUPERVISED: Final = "unsupervised"
@@ -190,6 +198,12 @@ def tests(resources: Sequence[Json]) -> tuple[Test, ...]:
         for group in assay.groups
         if assay.days is not None and assay.days.first == assay.days.last and not _superseded(assay, group, confirmed)
     )
+
+
+def establishments(resources: Sequence[Json]) -> frozenset[str]:
+    """Give the establishments that the results of a file name, also those that were taken back and are no test any more."""
+    named = (establishment_of(each) for each in of_type(well_formed(resources), "Observation", "DiagnosticReport"))
+    return frozenset(place for place in named if place)
 
 
 def _test(assay: Assay, group: str, medicines: _Medicines, file: Sequence[Json]) -> Test:

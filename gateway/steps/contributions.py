@@ -80,7 +80,7 @@ def is_closed(closed: Mapping[str, str], establishment: str, month: str) -> bool
 
 
 def recount(
-    c: Connection, parts: Parts, report: str, person_id: str, tests: Sequence[Test], places: Collection[str] = ()
+    c: Connection, parts: Parts, report: str, person_id: str, tests: Sequence[Test], places: Collection[str]
 ) -> None:
     """Write the person's contributions anew for every month that is not closed, from the tests of the person's whole file.
 

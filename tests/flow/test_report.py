@@ -206,6 +206,22 @@ async def test_who_is_in_no_intervention_is_not_counted(tmp_path: Path) -> None:
         check_world(line)
 
 
+@pytest.mark.parametrize("status", ["W", "D", "X"])
+async def test_a_result_that_is_withdrawn_counts_its_person_no_more(tmp_path: Path, status: str) -> None:
+    """Eight people, and the laboratory takes one result back: seven are left, and nothing is printed (OBX-11: wrong, deleted, none)."""
+    async with running(tmp_path) as line:
+        for number in range(8):
+            await line.play(plan(number))
+        await month(line, [7], range(7))
+        assert count(line, contribution) == 8
+        again = result(7, "positive", tag="b").replace(b"ORU-7-202601b|P|", b"AGAIN|P|").replace(b"ORU-7-202601b", b"ORU-7-202601")
+        await line.play(again.replace(b"||||||F|||", f"||||||{status}|||".encode()))
+        assert count(line, contribution) == 7
+        await close(line)
+        assert shown(line, "opi") == "not shown"
+        check_world(line)
+
+
 async def test_a_result_after_the_close_counts_nowhere(tmp_path: Path) -> None:
     """The month was reported: a late result changes nothing that was said."""
     async with running(tmp_path) as line:
