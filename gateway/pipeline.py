@@ -147,6 +147,8 @@ class Gateway(Parts):
         person_id = await asyncio.to_thread(unfinished.person_of, self, delivery_id)
         if person_id is not None:
             await self._reconsider(person_id)
+        else:
+            await asyncio.to_thread(close.remake, self, delivery_id)
 
     async def _reconsider(self, person_id: str) -> None:
         await asyncio.to_thread(reconsider, self, person_id)

@@ -90,6 +90,7 @@ def write_consents(
                     plaintext=fhir_json.encode(each.consent),
                     person_id=person_id,
                     now=parts.now(),
+                    ends_at=parts.after(days=parts.settings.retention.days("consent")),
                 ),
                 registered_at=each.registered,
             )

@@ -13,8 +13,10 @@ from fhir_profiles import fhir_json
 from fhir_profiles.hl7_times import is_before
 from fhir_profiles.shapes import Json
 from gateway.parts import Parts
-from gateway.store.schema import person, resource
+from gateway.store.schema import person, resource, sealed
 
+RENEWED_AFTER_DAYS = 30
+"""How old a retention date may be before a contact renews it: not every message writes every row."""
 REGISTERED_ELSEWHERE = frozenset({"Consent"})
 """Never filed: the register of consents keeps them with their authority."""
 
@@ -99,7 +101,12 @@ def write_filing(c: Connection, parts: Parts, person_id: str, message_id: str, f
         version = c.execute(select(func.max(resource.c.version)).where(*same)).scalar_one_or_none() or 0
         c.execute(update(resource).where(*same, resource.c.current).values(current=False))
         sealed_id = parts.keys.seal(
-            c, category="resource", plaintext=fhir_json.encode(each), person_id=person_id, now=now
+            c,
+            category="resource",
+            plaintext=fhir_json.encode(each),
+            person_id=person_id,
+            now=now,
+            ends_at=parts.after(days=parts.settings.retention.days("resource")),
         )
         c.execute(
             insert(resource).values(
@@ -114,6 +121,24 @@ def write_filing(c: Connection, parts: Parts, person_id: str, message_id: str, f
             )
         )
     c.execute(update(person).where(person.c.id == person_id).values(file_version=person.c.file_version + 1))
+
+
+def keep_longer(c: Connection, parts: Parts, person_id: str) -> None:
+    """The retention of a person's file and consents counts from the last contact: what is there is kept as long as what comes now.
+
+    INVARIANT: a consent never ends before the file that it protects.
+    """
+    for category in ("resource", "consent"):
+        days = parts.settings.retention.days(category)
+        c.execute(
+            update(sealed)
+            .where(
+                sealed.c.wrapped_by == person_id,
+                sealed.c.category == category,
+                sealed.c.ends_at < parts.after(days=days - RENEWED_AFTER_DAYS),
+            )
+            .values(ends_at=parts.after(days=days))
+        )
 
 
 def _name(each: Json) -> str:

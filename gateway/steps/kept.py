@@ -39,6 +39,8 @@ class Kept:
     withheld: tuple[tuple[str, str], ...]
     counted: tuple[Counted, ...]
     missing: tuple[str, ...]
+    composed: Json | None
+    """The letter before minimisation; None where nothing was composed (results that are counted)."""
 
 
 def write_kept(  # noqa: PLR0913  everything that a decision was made from, each by its name
@@ -96,4 +98,5 @@ def read_kept(text: bytes) -> Kept:
         withheld=tuple((each["path"], each["rule"]) for each in kept["withheld"]),
         counted=tuple(Counted(**each) for each in kept["counted"]),
         missing=tuple(kept["missing"]),
+        composed=kept["composed"],
     )

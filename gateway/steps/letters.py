@@ -25,7 +25,16 @@ from gateway.consents.register import (
 )
 from gateway.failpoints import around, pass_point
 from gateway.journeys.cancelled import Handover, arrived_of, handover_letters, handovers_of, recall_unsent
-from gateway.journeys.file import Filing, PersonFile, Versions, join_file, read_file, read_versions, write_filing
+from gateway.journeys.file import (
+    Filing,
+    PersonFile,
+    Versions,
+    join_file,
+    keep_longer,
+    read_file,
+    read_versions,
+    write_filing,
+)
 from gateway.journeys.plan import Neighbourhood, event_tasks, plan
 from gateway.journeys.tasks import add_tasks, end_tasks, task_of
 from gateway.moves import move_message
@@ -340,6 +349,7 @@ def _commit(c: Connection, parts: Parts, work: Work, *, by_person: bool) -> Done
         return Done(fate=Fate.WAITS, person_id=person_id)
     if by_person:
         end_tasks(c, parts, message_id=seen.message_id)
+    keep_longer(c, parts, person_id)
     write_filing(c, parts, person_id, seen.message_id, work.filing)
     write_consents(c, parts, person_id, seen.message_id, work.registration.consents)
     confirms = by_person and seen.registered and seen.reason == HoldCode.CONSENT_AUTHORITY
