@@ -188,9 +188,6 @@ SITES: dict[str, Callable[[Json], None]] = {
     "insurance": on_resource("insurance", [{"display": PLANTED}]),
 }
 
-    (name, index, site) for name, resources in LETTERS.items() for index in range(len(resources)) for site in SITES
-]
-
 
 def found(text: str) -> list[str]:
     return [spelling for spelling in SPELLINGS if spelling in text]
