@@ -1,0 +1,96 @@
+"""How people are told: a command or an address, ids and a code only, again until it worked."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+
+from gateway import desk
+from gateway.parts import Told
+from gateway.settings import Tell
+from gateway.telling import TellError, teller_of
+from tests.builders import adt_a03, synthetic_person
+from tests.line import running
+
+TOLD = Told(code="undecidable", role="clinical-lead", task="T" * 26, message="", delivery="D" * 20)
+
+
+async def test_a_command_gets_one_line(tmp_path: Path) -> None:
+    """Ids and a code on standard input, nothing in the arguments."""
+    program = f"import sys; open({str(tmp_path / 'said')!r}, 'w').write(sys.stdin.read())"
+    teller = teller_of(Tell(command=(sys.executable, "-c", program)))
+    assert teller is not None
+    await teller(TOLD)
+    assert json.loads((tmp_path / "said").read_text()) == {
+        "code": "undecidable",
+        "role": "clinical-lead",
+        "task": "T" * 26,
+        "message": "",
+        "delivery": "D" * 20,
+    }
+
+
+@pytest.mark.parametrize("program", ["raise SystemExit(3)", "import time; time.sleep(30)"])
+async def test_a_command_that_fails_or_hangs_has_told_nobody(program: str) -> None:
+    """Whoever asked hears of it."""
+    teller = teller_of(Tell(command=(sys.executable, "-c", program), timeout_seconds=1))
+    assert teller is not None
+    with pytest.raises(TellError):
+        await teller(TOLD)
+
+
+@pytest.mark.parametrize("status", [204, 500])
+async def test_an_address_gets_the_same(status: int) -> None:
+    """A POST; what is not 2xx has told nobody."""
+    got: list[bytes] = []
+
+    async def take(request: web.Request) -> web.Response:
+        got.append(await request.read())
+        return web.Response(status=status)
+
+    application = web.Application()
+    application.router.add_post("/tell", take)
+    runner = web.AppRunner(application, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        teller = teller_of(Tell(url=f"http://127.0.0.1:{runner.addresses[0][1]}/tell"))
+        assert teller is not None
+        if status == 204:
+            await teller(TOLD)
+        else:
+            with pytest.raises(TellError):
+                await teller(TOLD)
+    finally:
+        await runner.cleanup()
+    assert json.loads(got[0])["code"] == "undecidable"
+
+
+def test_nobody_to_tell() -> None:
+    """Without settings there is no way of telling."""
+    assert teller_of(None) is None
+
+
+async def test_a_person_who_could_not_be_told_is_told_within_a_minute(tmp_path: Path) -> None:
+    """Three failures, then it works; told once."""
+    async with running(tmp_path) as line:
+        failures = 3
+
+        async def flaky(told: Told) -> None:
+            nonlocal failures
+            if failures:
+                failures -= 1
+                raise TellError("down")
+            line.told.append(told)
+
+        line.gateway.teller = flaky
+        await line.play(adt_a03(synthetic_person(1, postcode="ZZ9 9ZZ")))
+        for _ in range(12):
+            line.clock.advance(seconds=5)
+            await line.settle()
+        assert line.told_codes() == ["no-recipient"]
+        (task,) = line.tasks()
+        assert task.tell_attempts == 3
+        assert [each.code for each in desk.open_tasks(line.gateway)] == ["no-recipient"]
