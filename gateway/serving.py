@@ -54,6 +54,7 @@ class Serving:
                 log_config=None,
                 access_log=False,
                 server_header=False,
+                proxy_headers=False,
                 limit_concurrency=settings.limits.http_connections,
                 timeout_graceful_shutdown=GRACE_SECONDS,
             )
@@ -100,14 +101,7 @@ class Serving:
 
     async def until_stopped(self) -> None:
         """Wait for SIGTERM or SIGINT."""
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._stopped.set)
-        try:
-            await self._stopped.wait()
-        finally:
-            for number in (signal.SIGTERM, signal.SIGINT):
-                loop.remove_signal_handler(number)
+        await until_told(self._stopped)
 
     async def _close(self) -> None:
         for listener in self._listeners:
@@ -117,6 +111,18 @@ class Serving:
             await self._http_task
         self._socket.close()
         await self._gateway.stop()
+
+
+async def until_told(stopped: asyncio.Event) -> None:
+    """Wait for SIGTERM or SIGINT, or until `stopped` is set."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopped.set)
+    try:
+        await stopped.wait()
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
 
 
 def make_listener(settings: Settings, channel: ChannelSettings) -> Inbound:

@@ -9,15 +9,20 @@ from starlette.requests import Request
 
 from gateway.api.ports import Intake
 from gateway.clients import Client, authenticate
-from gateway.errors import AccessError, Fault
+from gateway.errors import AccessError, Fault, RequestError
+from gateway.settings import is_loopback
 
 _BEARER: Final = re.compile(r"[Bb]earer +([A-Za-z0-9._~+/=-]{1,512})")
+
+
+_PASSED_ON: Final = ("Forwarded", "X-Forwarded-For", "X-Real-IP", "Via")
 
 
 class Access(StrEnum):
     """Who may call a route."""
 
     PUBLIC = "public"
+    LOCAL = "local"
     CLIENT = "client"
 
 
@@ -29,13 +34,24 @@ async def caller_of(gateway: Intake, request: Request, access: Access, permissio
 
     A bearer's permissions are never more than what its client is registered for (`gateway.clients.authenticate`).
     """
-    if access is Access.PUBLIC:
+    if access is Access.LOCAL and not is_local(request):
+        raise RequestError(Fault.NOT_FOUND)
+    if access is not Access.CLIENT:
         return "public"
     client = await _authenticated(gateway, request)
     # INVARIANT: deny by default: a route that names no permission serves nobody.
     if not permission or permission not in client.permissions:
         raise AccessError(Fault.FORBIDDEN)
     return client
+
+
+def is_local(request: Request) -> bool:
+    """Does a process of this machine ask, for itself? What a proxy passes on comes from elsewhere, whatever it says of its origin."""
+    return (
+        request.client is not None
+        and is_loopback(request.client.host)
+        and not any(name in request.headers for name in _PASSED_ON)
+    )
 
 
 async def _authenticated(gateway: Intake, request: Request) -> Client:

@@ -1,5 +1,6 @@
 """Every route, who may call it, and what it does. A route that is not a row of `ROUTES` does not exist."""
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from gateway.api.reading import (
 from gateway.api.token import oauth_token
 from gateway.clients import Client
 from gateway.errors import AccessError, Fault, RequestError
+from gateway.metrics import CONTENT_TYPE, exposition
 from gateway.states import MessageState
 from gateway.steps.receive import Received
 
@@ -147,6 +149,11 @@ async def ready(gateway: Intake, _request: Request, _caller: Caller) -> Response
     return plain_json({"status": "ready"})
 
 
+async def metrics(gateway: Intake, _request: Request, _caller: Caller) -> Response:
+    """GET /metrics: for Prometheus on this machine."""
+    return Response(await asyncio.to_thread(exposition, gateway), media_type=CONTENT_TYPE)
+
+
 def _client(caller: Caller) -> Client:
     """The client of a route that is not public. INVARIANT: no handler of such a route runs without one."""
     if caller == "public":
@@ -190,6 +197,7 @@ ROUTES: Final = (
     _row("GET", "/fhir/.well-known/smart-configuration", smart_of_fhir),
     _row("GET", "/.well-known/smart-configuration", smart),
     _row("POST", "/oauth2/token", oauth_token),
+    _row("GET", "/metrics", metrics, access=Access.LOCAL),
     _row("GET", "/health/live", live),
     _row("GET", "/health/ready", ready),
 )

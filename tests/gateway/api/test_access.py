@@ -8,7 +8,7 @@ from fastapi.routing import APIRoute
 from starlette.requests import Request
 
 from gateway.api import create_app
-from gateway.api.access import Access
+from gateway.api.access import Access, is_local
 from gateway.api.routes import ROUTES, Route
 from gateway.clients import end_client
 from gateway.errors import AccessError
@@ -46,6 +46,7 @@ PUBLIC = {
     ("GET", "/.well-known/smart-configuration"): 200,
     ("GET", "/fhir/.well-known/smart-configuration"): 200,
     ("POST", "/oauth2/token"): 400,
+    ("GET", "/metrics"): 200,
     ("GET", "/health/live"): 200,
     ("GET", "/health/ready"): 200,
 }
@@ -77,7 +78,7 @@ def test_every_route_is_in_this_matrix_and_no_other() -> None:
 
 
 def test_only_the_public_ones_are_public() -> None:
-    assert {(route.method, route.path) for route in ROUTES if route.access is Access.PUBLIC} == set(PUBLIC)
+    assert {(route.method, route.path) for route in ROUTES if route.access is not Access.CLIENT} == set(PUBLIC)
 
 
 def test_sabotage_an_unlisted_route_fails_the_matrix() -> None:
@@ -90,7 +91,7 @@ def test_sabotage_an_unlisted_route_fails_the_matrix() -> None:
 
 
 @pytest.mark.parametrize(
-    "route", [route for route in ROUTES if route.access is not Access.PUBLIC], ids=lambda route: route.name
+    "route", [route for route in ROUTES if route.access is Access.CLIENT], ids=lambda route: route.name
 )
 async def test_sabotage_a_route_that_was_made_public_by_mistake_still_serves_nobody(route: Route) -> None:
     """Every handler asks for its client itself."""
@@ -177,3 +178,27 @@ async def test_who_calls_is_known_before_a_body_is_read(http: Http) -> None:
         assert b" 401 " in await reader.readline()
     writer.close()
     await writer.wait_closed()
+
+
+@pytest.mark.parametrize("header", ["Forwarded", "X-Forwarded-For", "X-Real-IP", "Via"])
+async def test_metrics_are_for_this_machine_alone(http: Http, header: str) -> None:
+    """What a proxy passes on is somebody else's question, even when it says that it comes from here."""
+    assert (await http.ask("GET", "/metrics"))[0] == 200
+    status, _, body = await http.ask("GET", "/metrics", headers={header: "127.0.0.1"})
+    assert status == 404
+    assert json.loads(body)["issue"][0]["code"] == "not-found"
+
+
+@pytest.mark.parametrize(
+    ("client", "local"),
+    [
+        (("127.0.0.1", 1), True),
+        (("::1", 1), True),
+        (("192.0.2.1", 1), False),
+        (("localhost.example", 1), False),
+        (None, False),
+    ],
+)
+def test_who_counts_as_this_machine(client: tuple[str, int] | None, local: bool) -> None:
+    request = Request({"type": "http", "method": "GET", "path": "/metrics", "headers": [], "client": client})
+    assert is_local(request) is local

@@ -398,7 +398,7 @@ async def test_documents_name_only_routes_that_are_served(http: Http) -> None:
     addresses = re.findall(re.escape(base) + r"(/[^\"']*)", json.dumps(documents))
     assert addresses
     assert set(addresses) - {"/fhir"} <= {route.path for route in ROUTES}
-    asked_for = {route.permission for route in ROUTES if route.access is not Access.PUBLIC}
+    asked_for = {route.permission for route in ROUTES if route.access is Access.CLIENT}
     assert requested(SCOPES) == asked_for
 
 

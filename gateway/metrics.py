@@ -1,0 +1,258 @@
+"""What this gateway says about itself to Prometheus: counts, ages and depths by the closed vocabulary. Read from the store when asked.
+
+No label names a person, a wing or anything that came in a message: every value is a state, an outcome, a role, a letter of the program, or a
+channel of the settings. `METRICS` is the whole list; `deploy/alerts.yml` may use these and no others (tests compare).
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final, Protocol
+
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.exposition import generate_latest
+from prometheus_client.registry import Collector, CollectorRegistry
+from sqlalchemy import Connection, func, select
+
+from consent.shapes import Outcome
+from fhir_profiles.letters import LETTERS
+from gateway.instants import from_text, to_text
+from gateway.journeys.tasks import TASKS
+from gateway.pressure import OPEN_DELIVERIES, OPEN_MESSAGES, unfinished
+from gateway.settings import Settings
+from gateway.states import DeliveryState, MessageState
+from gateway.steps.deliver import Result
+from gateway.store import Store
+from gateway.store.schema import (
+    attempt,
+    client,
+    decision,
+    delivery,
+    ledger_entry,
+    ledger_position,
+    message,
+    task,
+)
+from gateway.store.size import stored_bytes
+
+CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+LAG_SEEN: Final = 5_000
+"""The ledger's lag is counted among its newest entries, no further than this."""
+UNCONFIRMED_AFTER: Final = timedelta(hours=24)
+UNCONFIRMED_FOR: Final = timedelta(days=7)
+
+
+class MetricParts(Protocol):
+    """What reading them needs of a gateway's parts."""
+
+    settings: Settings
+    store: Store
+
+    def now(self) -> str: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Seen:
+    """One look: a snapshot, the settings, and the instant that ages count to."""
+
+    c: Connection
+    settings: Settings
+    now: str
+
+    def age(self, since: str) -> float:
+        """Seconds, never below zero."""
+        return max(0.0, (from_text(self.now) - from_text(since)).total_seconds())
+
+    def before(self, by: timedelta) -> str:
+        """That much earlier, as the store writes it."""
+        return to_text(from_text(self.now) - by)
+
+
+Samples = Iterable[tuple[tuple[str, ...], float]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metric:
+    """One metric: its help, its labels in order, and how it is read."""
+
+    text: str
+    labels: tuple[str, ...]
+    read: Callable[[_Seen], Samples]
+
+
+MESSAGE_STATES: Final = tuple(each.value for each in MessageState)
+DELIVERY_STATES: Final = tuple(each.value for each in DeliveryState)
+OUTCOMES: Final = tuple(each.value for each in Outcome)
+RESULTS: Final = (*(each.value for each in Result), "unknown")
+ROLES: Final = tuple(sorted({kind.role for kind in TASKS.values()}))
+LIMITS: Final = ("unfinished_messages", "unfinished_deliveries", "store_bytes")
+
+
+def closed_values(settings: Settings) -> Mapping[str, frozenset[str]]:
+    """Every value that a label may have."""
+    return {
+        "state": frozenset(MESSAGE_STATES) | frozenset(DELIVERY_STATES),
+        "outcome": frozenset(OUTCOMES) | frozenset(RESULTS),
+        "letter": frozenset(LETTERS),
+        "role": frozenset(ROLES),
+        "limit": frozenset(LIMITS),
+        "channel": frozenset(channel.name for channel in settings.channels),
+    }
+
+
+def _by(seen: _Seen, column: Any, values: Iterable[str]) -> Samples:
+    """How many rows have each of these values; a value that has none is 0, one that is not listed is left out."""
+    found = {str(value): count for value, count in seen.c.execute(select(column, func.count()).group_by(column))}
+    return [((value,), found.get(value, 0)) for value in values]
+
+
+def _attempts(seen: _Seen) -> Samples:
+    outcome = func.coalesce(attempt.c.outcome, "unknown")
+    return _by(seen, outcome, RESULTS)
+
+
+def _oldest_messages(seen: _Seen) -> Samples:
+    rows = seen.c.execute(
+        select(message.c.state, func.min(message.c.received_at))
+        .where(message.c.state.in_(OPEN_MESSAGES))
+        .group_by(message.c.state)
+    )
+    found = {state: seen.age(since) for state, since in rows}
+    return [((state,), found.get(state, 0.0)) for state in OPEN_MESSAGES]
+
+
+def _oldest_deliveries(seen: _Seen) -> Samples:
+    rows = seen.c.execute(
+        select(delivery.c.letter, delivery.c.state, func.min(delivery.c.created_at))
+        .where(delivery.c.state.in_(OPEN_DELIVERIES))
+        .group_by(delivery.c.letter, delivery.c.state)
+    )
+    found = {(letter, state): seen.age(since) for letter, state, since in rows}
+    return [((letter, state), found.get((letter, state), 0.0)) for letter in LETTERS for state in OPEN_DELIVERIES]
+
+
+def _unconfirmed(seen: _Seen) -> Samples:
+    some = select(func.count()).where(
+        delivery.c.state == DeliveryState.DELIVERED.value,
+        delivery.c.letter == "handover",
+        delivery.c.ended_at <= seen.before(UNCONFIRMED_AFTER),
+        delivery.c.ended_at > seen.before(UNCONFIRMED_FOR),
+    )
+    return [((), seen.c.execute(some).scalar_one())]
+
+
+def _silence(seen: _Seen) -> Iterator[tuple[tuple[str, ...], float]]:
+    """Since the last message that was not refused; since its client was registered where there was none."""
+    for channel in seen.settings.channels:
+        last = seen.c.execute(
+            select(message.c.received_at)
+            .where(message.c.channel == channel.name, message.c.key_index.is_not(None))
+            .order_by(message.c.sequence.desc())
+            .limit(1)
+        ).scalar()
+        began = last or seen.c.execute(select(client.c.created_at).where(client.c.name == channel.client)).scalar()
+        if began is not None:
+            yield (channel.name,), seen.age(began)
+
+
+def _tasks(seen: _Seen) -> Samples:
+    rows = seen.c.execute(select(task.c.role, func.count()).where(task.c.ended_at.is_(None)).group_by(task.c.role))
+    found = {str(role): count for role, count in rows}
+    return [((role,), found.get(role, 0)) for role in ROLES]
+
+
+def _untold(seen: _Seen) -> Samples:
+    oldest = seen.c.execute(
+        select(func.min(task.c.created_at)).where(
+            task.c.tell, task.c.told_at.is_(None), task.c.ended_at.is_(None), task.c.due_at <= seen.now
+        )
+    ).scalar()
+    return [((), seen.age(oldest) if oldest else 0.0)]
+
+
+def _lag(seen: _Seen) -> Samples:
+    newest = select(ledger_entry.c.id).order_by(ledger_entry.c.sequence.desc()).limit(LAG_SEEN).subquery()
+    missing = (
+        select(func.count())
+        .select_from(newest.outerjoin(ledger_position, ledger_position.c.entry_id == newest.c.id))
+        .where(ledger_position.c.entry_id.is_(None))
+    )
+    return [((), seen.c.execute(missing).scalar_one())]
+
+
+def _used(seen: _Seen) -> Samples:
+    limits = seen.settings.limits
+    used = {
+        "unfinished_messages": unfinished(seen.c, message.c.state, OPEN_MESSAGES, limits.unfinished_messages),
+        "unfinished_deliveries": unfinished(seen.c, delivery.c.state, OPEN_DELIVERIES, limits.unfinished_deliveries),
+        "store_bytes": stored_bytes(seen.c),
+    }
+    return [((name,), value / getattr(limits, name)) for name, value in used.items()]
+
+
+METRICS: Final[Mapping[str, Metric]] = {
+    "throughgate_messages": Metric(
+        text="Messages kept, by state.",
+        labels=("state",),
+        read=lambda seen: _by(seen, message.c.state, MESSAGE_STATES),
+    ),
+    "throughgate_deliveries": Metric(
+        text="Letters, by state.",
+        labels=("state",),
+        read=lambda seen: _by(seen, delivery.c.state, DELIVERY_STATES),
+    ),
+    "throughgate_decisions": Metric(
+        text="Decisions, by outcome.", labels=("outcome",), read=lambda seen: _by(seen, decision.c.outcome, OUTCOMES)
+    ),
+    "throughgate_attempts": Metric(
+        text="Attempts to send, by outcome; unknown while one runs.", labels=("outcome",), read=_attempts
+    ),
+    "throughgate_message_oldest_seconds": Metric(
+        text="Age of the oldest message that has not ended, by state; 0 where there is none.",
+        labels=("state",),
+        read=_oldest_messages,
+    ),
+    "throughgate_delivery_oldest_seconds": Metric(
+        text="Age of the oldest letter that has not ended, by letter and state; 0 where there is none.",
+        labels=("letter", "state"),
+        read=_oldest_deliveries,
+    ),
+    "throughgate_handovers_unconfirmed": Metric(
+        text="Handovers delivered 1 to 7 days ago that the recipient has not confirmed.",
+        labels=(),
+        read=_unconfirmed,
+    ),
+    "throughgate_channel_silence_seconds": Metric(
+        text="Seconds since the last message that was taken, by channel.", labels=("channel",), read=_silence
+    ),
+    "throughgate_tasks": Metric(text="Open tasks, by who does them.", labels=("role",), read=_tasks),
+    "throughgate_untold_oldest_seconds": Metric(
+        text="Age of the oldest task that a person should have been told of and was not.", labels=(), read=_untold
+    ),
+    "throughgate_ledger_lag_entries": Metric(
+        text="Ledger entries that have no position yet, up to 5000.", labels=(), read=_lag
+    ),
+    "throughgate_limit_used_ratio": Metric(
+        text="Share of a declared limit that is used; at 1 nothing new is taken.", labels=("limit",), read=_used
+    ),
+}
+
+
+class _FromStore(Collector):
+    def __init__(self, seen: _Seen) -> None:
+        self._seen = seen
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        for name, metric in METRICS.items():
+            family = GaugeMetricFamily(name, metric.text, labels=metric.labels)
+            for values, number in metric.read(self._seen):
+                family.add_metric(values, number)
+            yield family
+
+
+def exposition(parts: MetricParts) -> bytes:
+    """Every metric as Prometheus reads it, of one snapshot. Reads whole tables: for a thread, and once in some seconds."""
+    with parts.store.read() as c:
+        registry = CollectorRegistry(auto_describe=False)
+        registry.register(_FromStore(_Seen(c=c, settings=parts.settings, now=parts.now())))
+        return generate_latest(registry)

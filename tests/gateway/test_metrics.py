@@ -1,0 +1,139 @@
+"""Metrics: the closed vocabulary, right numbers, nobody in them, and alerts that name only what there is."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+from sqlalchemy import update
+
+from gateway.metrics import METRICS, closed_values, exposition
+from gateway.parts import Parts
+from gateway.steps.receive import receive
+from gateway.store.schema import decision, ledger_entry, message
+from tests.builders import adt_a01
+from tests.gateway.receive.line import HL7_CHANNEL, arrival, make_parts
+from tests.line import running
+
+DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
+Sample = tuple[str, dict[str, str], float]
+
+
+def samples(text: bytes) -> list[Sample]:
+    return [
+        (sample.name, dict(sample.labels), sample.value)
+        for family in text_string_to_metric_families(text.decode())
+        for sample in family.samples
+    ]
+
+
+def value(parts: Parts, name: str, **labels: str) -> float:
+    found = [number for each, having, number in samples(exposition(parts)) if (each, having) == (name, labels)]
+    assert len(found) == 1, (name, labels)
+    return found[0]
+
+
+def assert_closed(parts: Parts) -> None:
+    closed = closed_values(parts.settings)
+    seen = samples(exposition(parts))
+    assert {name for name, _, _ in seen} == set(METRICS)
+    for name, labels, _ in seen:
+        assert tuple(labels) == METRICS[name].labels
+        for label, word in labels.items():
+            assert word in closed[label], (name, label)
+
+
+async def test_what_was_taken_and_refused_and_how_long_a_feed_is_silent() -> None:
+    parts = make_parts()
+    clock: Any = parts.clock
+    clock.pass_seconds(90)
+    assert (
+        value(parts, "throughgate_channel_silence_seconds", channel=HL7_CHANNEL) == 90
+    )  # since its client was registered
+    await receive(parts, arrival(adt_a01()))
+    clock.pass_seconds(30)
+    await receive(parts, arrival(b"nonsense"))
+    assert value(parts, "throughgate_messages", state="received") == 1
+    assert value(parts, "throughgate_messages", state="rejected") == 1
+    assert value(parts, "throughgate_message_oldest_seconds", state="received") == 30
+    assert value(parts, "throughgate_message_oldest_seconds", state="held") == 0
+    assert value(parts, "throughgate_channel_silence_seconds", channel=HL7_CHANNEL) == 30  # nonsense is no sign of life
+    assert value(parts, "throughgate_limit_used_ratio", limit="unfinished_messages") == 1 / 100_000
+    with parts.store.read() as c:
+        entries = len(c.execute(ledger_entry.select()).all())
+    assert value(parts, "throughgate_ledger_lag_entries") == entries
+    assert_closed(parts)
+
+
+async def test_a_word_in_the_store_that_is_not_of_the_vocabulary_is_never_a_label() -> None:
+    """Sabotage: a row whose kind, channel or reason holds a name."""
+    parts = make_parts()
+    await receive(parts, arrival(adt_a01()))
+    parts.store.write(
+        lambda c: c.execute(
+            update(message).values(channel="Zebediah", reason="Zebediah", kind="Zebediah", client="Zebediah")
+        )
+    )
+    assert b"Zebediah" not in exposition(parts)
+    assert_closed(parts)
+
+
+async def test_after_a_real_story_the_numbers_are_the_stores(tmp_path: Path) -> None:
+    async with running(tmp_path) as line:
+        await line.play(adt_a01())
+        seen = samples(exposition(line.gateway))
+        assert sum(number for name, _, number in seen if name == "throughgate_messages") == len(line.messages())
+        assert sum(number for name, _, number in seen if name == "throughgate_deliveries") == len(line.deliveries())
+        with line.gateway.store.read() as c:
+            decided = len(c.execute(decision.select()).all())
+        assert sum(number for name, _, number in seen if name == "throughgate_decisions") == decided
+        assert_closed(line.gateway)
+        text = exposition(line.gateway).decode()
+        assert not re.search(r"[A-Z][0-9]{4}[A-Z]{2}|\b999[0-9]{7}\b", text)
+
+
+ALERTS = (DEPLOY / "alerts.yml").read_text("utf-8")
+RUNBOOK = (DEPLOY / "runbook.md").read_text("utf-8")
+TITLES = re.findall(r"^ +- alert: (\w+)$", ALERTS, re.MULTILINE)
+
+
+def test_every_alert_has_a_section_that_begins_with_the_harm_and_no_section_is_without_one() -> None:
+    sections = re.split(r"^## ", RUNBOOK, flags=re.MULTILINE)[1:]
+    assert [section.splitlines()[0] for section in sections] == TITLES
+    assert len(TITLES) == len(set(TITLES)) >= 15
+    for section in sections:
+        body = section.split("\n", 2)[2]
+        assert body.startswith("**Harm:** "), section.splitlines()[0]
+        assert body.index("**Harm:**") < body.index("**Look:**") < body.index("**Do:**")
+
+
+def test_every_alert_names_only_metrics_labels_and_values_that_exist() -> None:
+    closed = closed_values(make_parts().settings)
+    expressions = re.findall(r"^ +expr: (.+)$", ALERTS, re.MULTILINE)
+    assert len(expressions) == len(TITLES)
+    for expression in expressions:
+        for name, matchers in re.findall(r"\b(throughgate_\w+)(?:\{([^}]*)\})?", expression):
+            assert name in METRICS, expression
+            for label, operator, words in re.findall(r'(\w+)(=~|!=|=)"([^"]*)"', matchers):
+                assert label in METRICS[name].labels, expression
+                assert set(words.split("|") if operator == "=~" else [words]) <= closed[label], expression
+        for grouped in re.findall(r"by \(([^)]*)\)", expression):
+            assert set(grouped.split(", ")) <= {label for metric in METRICS.values() for label in metric.labels}
+    for label in re.findall(r"\$labels\.(\w+)", ALERTS):
+        assert label in closed
+
+
+def test_sabotage_the_comparison_finds_a_metric_that_is_not_there() -> None:
+    assert "throughgate_letters_lost" not in METRICS
+    assert set(re.findall(r"\b(throughgate_\w+)", ALERTS)) - {"throughgate"} <= set(METRICS)
+
+
+@pytest.mark.parametrize(
+    "metric",
+    ["throughgate_channel_silence_seconds", "throughgate_handovers_unconfirmed", "throughgate_ledger_lag_entries"],
+)
+def test_what_must_have_an_alert_has_one(metric: str) -> None:
+    assert metric in ALERTS
+    for state in ("ambiguous", "parked", "held", "queued"):
+        assert state in ALERTS
