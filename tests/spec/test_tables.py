@@ -1,0 +1,95 @@
+"""The tables of the sharing rules run as tests: each cell is one decision."""
+
+from typing import Any
+
+import pytest
+
+from consent.disclosure_control import CellCount, close_cells
+from consent.paths import compile_paths, permits
+from tests.consent.made import NHS, PRISON_NUMBER, ask, patient, resource
+from tests.spec.tables import read_page
+from tests.spec.words import KEEPS_BACK, KINDS, LETTERS, OUTCOMES, PARTS, SAID
+
+WHO = read_page("who-gets-what")
+SPLIT = read_page("parts-of-a-letter")
+DATA = read_page("kinds-of-data")
+CELLS = read_page("cells")
+PERSON = patient(identifier=[{"system": NHS, "value": "9990000018"}])
+
+
+@pytest.mark.parametrize(("said", "recipient", "outcome"), WHO.cells())
+def test_who_gets_what(said: str, recipient: str, outcome: str) -> None:
+    agreed, kinds = LETTERS[recipient]
+    things = (PERSON, *(resource(kind, f"r{place}") for place, kind in enumerate(kinds)))
+    decision = ask(*SAID[said], resources=things, under=agreed)
+    assert decision.outcome == OUTCOMES[outcome]
+
+
+HANDOVER = (
+    PERSON,
+    resource("CarePlan", "plan", ["R", "SUD"], created="2026-01-03"),
+    resource("MedicationRequest", "script", ["R", "SUD"], authoredOn="2026-01-03"),
+    resource("Observation", "test", ["R", "SUD"], effectiveDateTime="2026-01-04"),
+    resource("Observation", "hiv", ["R", "HIV"], effectiveDateTime="2025-06-04"),
+    resource("Flag", "risk", ["R"], period={"start": "2025-12-01"}),
+)
+
+
+@pytest.mark.parametrize("row", SPLIT.rows, ids=[row[0] for row in SPLIT.rows])
+def test_parts_of_a_letter(row: tuple[str, ...]) -> None:
+    expected = dict(zip(SPLIT.columns[1:], row[1:], strict=True))
+    decision = ask(*KEEPS_BACK[row[0]], resources=HANDOVER)
+    assert decision.outcome == OUTCOMES[expected["letter"]]
+    assert decision.withheld_marker == (expected["marker"] == "yes")
+    votes = {vote.resource: vote.vote for vote in decision.votes}
+    for part, name in PARTS.items():
+        if expected[part] != "-":
+            assert (votes[name] == "permit") == (expected[part] == "in"), part
+
+
+@pytest.mark.parametrize(("kind", "recipient", "answer"), DATA.cells())
+def test_kinds_of_data(kind: str, recipient: str, answer: str) -> None:
+    agreed, _ = LETTERS[recipient]
+    if kind in ("NHS number", "prison number"):
+        system = NHS if kind == "NHS number" else PRISON_NUMBER
+        assert (system in agreed.identifier_systems) == (answer == "yes")
+        return
+    root = compile_paths(tuple(item.path for item in agreed.fields))
+    found = {path: permits(root, path) for path in KINDS[kind]}
+    assert (
+        all(found.values())
+        if answer == "yes" and kind != "day of anything"
+        else any(found.values()) == (answer == "yes")
+    ), found
+
+
+@pytest.mark.parametrize("row", CELLS.rows)
+def test_cells(row: tuple[str, ...]) -> None:
+    tested, unexpected, tested_shown, shown, then = row
+    (cell,) = close_cells([CellCount(group="opiates", tested=int(tested), positive=int(unexpected))], ("opiates",))
+    assert (cell.tested, cell.shown, cell.fate) == (tested_shown, shown, then)
+
+
+def test_every_word_is_used_and_known() -> None:
+    """A row without a meaning, or a meaning without a row, is a rule that nobody reads."""
+    assert [row[0] for row in WHO.rows] == list(SAID)
+    assert [row[0] for row in SPLIT.rows] == list(KEEPS_BACK)
+    assert [row[0] for row in DATA.rows] == list(KINDS)
+    assert list(WHO.columns[1:]) == list(LETTERS)
+    assert set(DATA.columns[1:]) < set(LETTERS)
+
+
+@pytest.mark.parametrize("page", [WHO, SPLIT, DATA, CELLS], ids=lambda page: page.heading)
+def test_a_page_can_be_read_and_rendered(page: Any) -> None:
+    assert page.heading
+    assert len(page.text.split()) > 20
+    assert len({row[0] for row in page.rows}) == len(page.rows) or page is CELLS
+
+
+def test_a_table_can_fail() -> None:
+    """Sabotage: the opposite of a cell is not what is decided."""
+    agreed, kinds = LETTERS["community provider"]
+    things = (PERSON, *(resource(kind, f"r{place}") for place, kind in enumerate(kinds)))
+    assert ask(*SAID["refused everybody"], resources=things, under=agreed).outcome != OUTCOMES["leaves"]
+    with pytest.raises(FileNotFoundError):
+        read_page("no-such-page")

@@ -1,0 +1,166 @@
+"""What the words in the tables stand for. Each is one line that an engineer and an IG lead can check against each other."""
+
+from typing import Any
+
+from consent.shapes import Agreement, RegisteredConsent
+from tests.consent.made import (
+    ASKS_FIRST,
+    NHS,
+    THEM,
+    TYPES,
+    actor,
+    agreement,
+    fhir_consent,
+    label,
+    provision,
+    purpose,
+    registered,
+)
+
+Json = dict[str, Any]
+
+LETTERS: dict[str, tuple[Agreement, tuple[str, ...]]] = {
+    "community provider": (agreement("handover"), ("CarePlan", "MedicationRequest", "Observation")),
+    "pharmacy": (agreement("prescription-copy"), ("Communication", "MedicationRequest")),
+    "correction": (agreement("correction"), ("Communication",)),
+    "security": (agreement("report"), ("Observation",)),
+    "family, with consent only": (ASKS_FIRST, ("CarePlan", "MedicationRequest")),
+}
+OUTCOMES = {"leaves": "release", "reduced": "reduce", "withheld": "withhold", "held": "hold", "counted": "counted"}
+
+YES, TO_US, TO_THEM = (
+    provision("permit"),
+    provision("permit", actor=[actor()]),
+    provision("permit", actor=[actor(THEM)]),
+)
+TO_NOBODY = [{"reference": {"reference": "Organization/nobody-knows"}}]
+LOCAL_CATEGORY = "https://throughgate.example/code/consent-category"
+CATEGORIES = "http://terminology.hl7.org/CodeSystem/consentcategorycodes"
+
+
+def _one(root: Json | None, *, authority: bool = True, withdrawn: bool = False, **more: Any) -> RegisteredConsent:
+    return registered(fhir_consent(root, **more), authority=authority, withdrawn=withdrawn)[0]
+
+
+def _then(root: Json | None, status: str, *, withdrawn: bool = False) -> RegisteredConsent:
+    """The next version of the consent before it."""
+    return _one(root, status=status, version="2", issued="2026-01-05", withdrawn=withdrawn)
+
+
+def _of(category: Json) -> RegisteredConsent:
+    return _one(None, status="rejected", category=[{"coding": [category]}])
+
+
+SAID: dict[str, tuple[RegisteredConsent, ...]] = {
+    "said nothing": (),
+    "agreed to this recipient": (_one(TO_US),),
+    "agreed to everybody": (_one(YES),),
+    "agreed to another recipient only": (_one(TO_THEM),),
+    "agreed, and the time they agreed to is over": (
+        _one(provision("permit", actor=[actor()], period={"end": "2026-01-14"})),
+    ),
+    "agreed from next month on": (_one(provision("permit", actor=[actor()], period={"start": "2026-02"})),),
+    "agreed for research only": (_one(provision("permit", purpose=[purpose("HRESCH")])),),
+    "refused this recipient": (_one(TO_US, status="rejected"),),
+    "refused everybody": (_one(None, status="rejected"),),
+    "refused another recipient": (_one(TO_THEM, status="rejected"),),
+    "refused this recipient, told by a stranger": (_one(TO_US, status="rejected", authority=False),),
+    "agreed to this recipient, told by a stranger": (_one(TO_US, authority=False),),
+    "agreed, then took it back": (_one(TO_US), _then(TO_US, "inactive", withdrawn=True)),
+    "agreed, then the office ended it": (_one(TO_US), _then(TO_US, "inactive")),
+    "refused, then agreed": (_one(TO_US, status="rejected"), _then(TO_US, "active")),
+    "agreed, entered in error": (_one(TO_US), _then(TO_US, "entered-in-error")),
+    "refused, then something entered in error": (_one(TO_US, status="rejected"), _then(TO_US, "entered-in-error")),
+    "agreed and refused, in two places": (
+        _one(YES, issued="2026-01-10"),
+        _one(TO_US, name="c2", status="rejected", issued="2025-01-10"),
+    ),
+    "refused somebody whom nobody can identify": (_one(provision("deny", actor=TO_NOBODY)),),
+    "agreed to somebody whom nobody can identify": (_one(provision("permit", actor=TO_NOBODY)),),
+    "refused NDTMS": (_of({"system": LOCAL_CATEGORY, "code": "ndtms"}),),
+    "refused research": (_of({"system": CATEGORIES, "code": "research"}),),
+    "is another person, who refused": (
+        _one(None, status="rejected", patient={"identifier": {"system": NHS, "value": "9990000026"}}),
+    ),
+    "may be another person, who refused": (_one(None, status="rejected", patient={"reference": "Patient/unclear"}),),
+}
+
+
+def _keeps(*denials: Json, root: Json | None = None) -> tuple[RegisteredConsent, ...]:
+    return (_one(provision("permit", **(root or {}), provision=list(denials))),)
+
+
+def _type(*kinds: str) -> list[Json]:
+    return [{"system": TYPES, "code": kind} for kind in kinds]
+
+
+KEEPS_BACK: dict[str, tuple[RegisteredConsent, ...]] = {
+    "nothing": (),
+    "what is labelled HIV": _keeps(provision("deny", securityLabel=[label("HIV")])),
+    "what is labelled SUD": _keeps(provision("deny", securityLabel=[label("SUD")])),
+    "what is labelled R or higher": _keeps(provision("deny", securityLabel=[label("R")])),
+    "what is labelled V or higher": _keeps(provision("deny", securityLabel=[label("V")])),
+    "every observation": _keeps(provision("deny", class_=_type("Observation"))),
+    "every prescription": _keeps(provision("deny", class_=_type("MedicationRequest"))),
+    "what was written before 2026": _keeps(provision("deny", class_=_type("Observation"), dataPeriod={"end": "2025"})),
+    "all but the care plan": _keeps(root={"class": _type("CarePlan")}),
+    "who they are": _keeps(provision("deny", class_=_type("Patient"))),
+    "what an unknown clinician wrote": _keeps(
+        provision("deny", data=[{"meaning": "authoredby", "reference": {"reference": "Practitioner/unclear"}}])
+    ),
+}
+
+PARTS = {
+    "care plan": "CarePlan/plan",
+    "prescription": "MedicationRequest/script",
+    "drug test": "Observation/test",
+    "HIV test": "Observation/hiv",
+    "risk flag": "Flag/risk",
+}
+
+KINDS: dict[str, tuple[str, ...]] = {
+    "NHS number": ("Patient.identifier.value",),
+    "prison number": (),
+    "name and date of birth": ("Patient.name.family", "Patient.birthDate"),
+    "address": ("Patient.address.line", "Patient.address.postalCode"),
+    "telephone": ("Patient.telecom.value",),
+    "general practice": ("Patient.generalPractitioner.identifier",),
+    "next of kin and contacts": ("Patient.contact.name", "Patient.contact.telecom", "RelatedPerson.name"),
+    "religion, ethnicity, marital state": ("Patient.maritalStatus", "Patient.extension"),
+    "photograph": ("Patient.photo",),
+    "medicine and dose": (
+        "MedicationRequest.medicationCodeableConcept.coding.code",
+        "MedicationRequest.dosageInstruction.doseAndRate.doseQuantity",
+    ),
+    "dose instructions, text": ("MedicationRequest.dosageInstruction.text",),
+    "reason for the medicine": ("MedicationRequest.reasonCode.coding.code",),
+    "number of the prescription": ("MedicationRequest.identifier.value",),
+    "last dose given": ("MedicationAdministration.dosage.dose.value",),
+    "drug test result": ("Observation.valueCodeableConcept.coding.code", "Observation.code.coding.code"),
+    "drug test, date": ("Observation.effectiveDateTime",),
+    "report on a test, text": ("DiagnosticReport.conclusion",),
+    "care plan": ("CarePlan.title", "CarePlan.activity.detail.status"),
+    "care plan, text": ("CarePlan.description", "CarePlan.note.text"),
+    "risk": ("Flag.code.coding.code", "Flag.code.text"),
+    "condition": ("Condition.code.coding.code",),
+    "allergy": ("AllergyIntolerance.code.text",),
+    "appointment": ("Appointment.start",),
+    "who prescribed": ("Practitioner.name.family",),
+    "wing and cell": ("Location.name", "Encounter.location", "Patient.address.extension"),
+    "consents of the person": ("Consent.status", "Consent.provision"),
+    "security labels": ("Patient.meta", "Observation.meta.security", "Composition.meta.security"),
+    "narrative, attachments": (
+        "Composition.text",
+        "Patient.text",
+        "DiagnosticReport.presentedForm",
+        "Communication.payload.contentAttachment",
+    ),
+    "cells of the monthly report": ("MeasureReport.group.stratifier.stratum.value.text",),
+    "day of anything": (
+        "MedicationRequest.authoredOn",
+        "Communication.sent",
+        "MeasureReport.date",
+        "Observation.effectiveDateTime",
+        "Composition.date",
+    ),
+}
