@@ -16,11 +16,12 @@ from fhir_profiles.peek import peek
 from fhir_profiles.shapes import Envelope, Issue, PersonIdentifier, Refusal, Severity, Translation
 from fhir_profiles.translate import translate
 from gateway.clients import Client, find
+from gateway.consents.given import as_message
 from gateway.journeys.tasks import TASKS
 from gateway.pipeline import Gateway
 from gateway.settings import ChannelSettings, read_settings
-from gateway.states import MessageState
-from gateway.steps import close
+from gateway.states import DeliveryState, MessageState
+from gateway.steps import close, deliver
 from gateway.steps.identify import identify
 from gateway.steps.kept import Kept, read_kept
 from gateway.steps.letters import release_message
@@ -99,7 +100,27 @@ def _history(gate: Gateway, bodies: Sequence[bytes]) -> list[Json]:
         elif not received.accepted:
             text = f"message {number} of the history would be refused: it is left out"
             issues.append(_issue(Severity.WARNING, "incomplete", "", text))
+        _let_leave(gate)
     return issues
+
+
+def _let_leave(gate: Gateway) -> None:
+    """The letters of the history have left and arrived: only so is a release that is cancelled now corrected, and not just recalled."""
+    open_states = (DeliveryState.QUEUED.value, DeliveryState.WAITING.value)
+    with gate.store.read() as c:
+        rows = c.execute(
+            select(delivery.c.id, delivery.c.state, delivery.c.recipient)
+            .where(delivery.c.state.in_(open_states))
+            .order_by(delivery.c.sequence)
+        ).all()
+    for row in rows:
+        collected = row.state == DeliveryState.WAITING
+        if isinstance(deliver.open_at_door(gate, row.id, collected=collected), deliver.Shut):
+            continue
+        if collected:
+            deliver.acknowledge_collected(gate, row.id, row.recipient)
+        else:
+            deliver.write_receipt(gate, row.id, 1, deliver.Sent(result=deliver.Result.DELIVERED, code="history"))
 
 
 def _take(gate: Gateway, body: bytes) -> Received:
@@ -160,11 +181,14 @@ def _register(gate: Gateway, consents: Sequence[bytes], persons: Sequence[Person
     checked, gate.register_checked = gate.register_checked, False
     for number, text in enumerate(consents, start=1):
         try:
-            wrapped = fhir_json.encode(_wrapped(fhir_json.decode(text), persons, number))
+            given = as_message(fhir_json.decode(text), persons, number)
         except fhir_json.FhirJsonError as error:
             issues.append(_issue(Severity.ERROR, "structure", error.place, f"consent {number}: {error.text}"))
             continue
-        received = _take(gate, wrapped)
+        if given.about_others:
+            said = f"consents {number}: {given.about_others} of them about another person do not count"
+            issues.append(_issue(Severity.WARNING, "incomplete", "", said))
+        received = _take(gate, fhir_json.encode(given.message))
         with gate.store.read() as c:
             row = c.execute(
                 select(message.c.state, message.c.reason).where(message.c.id == received.message_id)
@@ -174,46 +198,6 @@ def _register(gate: Gateway, consents: Sequence[bytes], persons: Sequence[Person
             issues.append(_issue(Severity.ERROR, "invalid", "", f"consent {number} does not count: {why}"))
     gate.register_checked = checked
     return issues
-
-
-def _wrapped(given: Json, persons: Sequence[PersonIdentifier], number: int) -> Json:
-    """A message that brings one Consent, or the Consents of a Bundle with what they refer to, about this person."""
-    brought = (
-        [entry["resource"] for entry in given.get("entry", [])] if given.get("resourceType") == "Bundle" else [given]
-    )
-    patient: Json = {
-        "resourceType": "Patient",
-        "id": "patient",
-        "identifier": [{"system": each.system, "value": each.value} for each in persons if each.valid],
-    }
-    resources = [_about(each, number) for each in brought if each.get("resourceType") != "Patient"]
-    header = {
-        "resourceType": "MessageHeader",
-        "id": f"header-{number}",
-        "eventCoding": {"system": "https://throughgate.example/code/event", "code": "consent"},
-        "source": {"endpoint": "https://throughgate.example/try"},
-    }
-    return {
-        "resourceType": "Bundle",
-        "id": f"consents-{number}",
-        "type": "message",
-        "timestamp": "2000-01-01T00:00:00Z",
-        "entry": [
-            {
-                "fullUrl": f"https://throughgate.example/try/{each['resourceType']}/{each.get('id', number)}",
-                "resource": each,
-            }
-            for each in (header, patient, *resources)
-        ],
-    }
-
-
-def _about(resource: Json, number: int) -> Json:
-    """A Consent that says whom it is about by an identifier keeps that word; a bare reference is about the message's person."""
-    named: Json = {"id": f"given-{number}", **resource}
-    if resource.get("resourceType") == "Consent" and "identifier" not in resource.get("patient", {}):
-        named["patient"] = {"reference": "Patient/patient"}
-    return named
 
 
 def _shape(

@@ -214,7 +214,11 @@ async def test_a_result_that_is_withdrawn_counts_its_person_no_more(tmp_path: Pa
             await line.play(plan(number))
         await month(line, [7], range(7))
         assert count(line, contribution) == 8
-        again = result(7, "positive", tag="b").replace(b"ORU-7-202601b|P|", b"AGAIN|P|").replace(b"ORU-7-202601b", b"ORU-7-202601")
+        again = (
+            result(7, "positive", tag="b")
+            .replace(b"ORU-7-202601b|P|", b"AGAIN|P|")
+            .replace(b"ORU-7-202601b", b"ORU-7-202601")
+        )
         await line.play(again.replace(b"||||||F|||", f"||||||{status}|||".encode()))
         assert count(line, contribution) == 7
         await close(line)

@@ -64,9 +64,9 @@ def test_a_consent_of_a_bundle_about_somebody_else_does_not_count() -> None:
     both = bundle(of_another, about(nhs_number(9)), refusal(id="own"))
     assert [each["outcome"] for each in tried(adt_a03(), consents=(both,))["decisions"]] == ["withhold"]
     by_number = refusal(patient={"identifier": {"system": NHS, "value": nhs_number(9)}})
-    assert [each["outcome"] for each in tried(adt_a03(), consents=(bundle(by_number, refusal(id="own")),))["decisions"]] == [
-        "withhold"
-    ]
+    assert [
+        each["outcome"] for each in tried(adt_a03(), consents=(bundle(by_number, refusal(id="own")),))["decisions"]
+    ] == ["withhold"]
 
 
 def test_a_consent_of_a_bundle_about_the_person_counts() -> None:
@@ -77,10 +77,17 @@ def test_a_consent_of_a_bundle_about_the_person_counts() -> None:
     assert [each["outcome"] for each in found["decisions"]] == ["withhold"]
 
 
-@pytest.mark.parametrize("url", ["urn:uuid:22222222-2222-4222-8222-222222222222", "https://directory.example/fhir/Organization/o1"])
+@pytest.mark.parametrize(
+    "url", ["urn:uuid:22222222-2222-4222-8222-222222222222", "https://directory.example/fhir/Organization/o1"]
+)
 def test_what_a_consent_of_a_bundle_refers_to_is_found_by_its_full_url(url: str) -> None:
     """A refusal of this provider, named by a reference to an entry of the same Bundle."""
     word = consent(resource_id="w", at=LONG_AGO, decision="deny", recipient_reference=url)
-    provider = {"resourceType": "Organization", "id": "o1", "identifier": [{"system": ODS, "value": "ZZC01"}], "name": "Northfell"}
+    provider = {
+        "resourceType": "Organization",
+        "id": "o1",
+        "identifier": [{"system": ODS, "value": "ZZC01"}],
+        "name": "Northfell",
+    }
     found = tried(adt_a03(), consents=(bundle(word, provider, url=url),))
     assert [each["outcome"] for each in found["decisions"]] == ["withhold"]
