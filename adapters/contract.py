@@ -50,6 +50,8 @@ class Arrival:
     body: bytes
     content_type: str
     idempotency_key: str | None = None
+    kinds: tuple[str, ...] = ()
+    """The message kinds that this way in takes; none: every kind that the channel's format has."""
     truncated: bool = False
     """More came than the channel takes: `body` is only its beginning, kept so that the refusal can name the message."""
 
@@ -82,10 +84,11 @@ class Letter:
 
 @dataclass(frozen=True, kw_only=True)
 class Receipt:
-    """The recipient's answer: an outcome, a closed code, and how many bytes were answered (never the bytes)."""
+    """The recipient's answer: an outcome, a closed code, and the whole body of the answer, unread, where it is within its limit."""
 
     outcome: Outcome
     code: str
+    reply: bytes = field(default=b"", repr=False)
 
 
 Accept = Callable[[Arrival], Awaitable[Answer]]

@@ -119,9 +119,7 @@ def agency_in(identifiers: Any) -> str:
 def establishment_of(entries: tuple[Entry, ...]) -> str | None:
     """Give the establishment that a message names: its sender, else an Encounter, else our extension, else the one organisation that is one."""
     header = header_of(entries)
-    if header is None:
-        return None
-    places = [object_of(header.resource.get(name)) for name in ("sender", "responsible")]
+    places = [object_of(header.resource.get(name)) for name in ("sender", "responsible")] if header is not None else []
     encounters = [entry.resource for entry in entries if entry.kind == "Encounter"]
     places += [object_of(encounter.get("serviceProvider")) for encounter in encounters]
     places += [

@@ -1,16 +1,18 @@
-"""What the bytes of a FHIR message alone say: an Envelope, or a Refusal with code and place. Cheap, pure and total.
+"""What the bytes of FHIR content alone say: an Envelope, or a Refusal with code and place. Cheap, pure and total.
 
-It takes a Bundle of type message whose first entry is a MessageHeader, with any event. It must never validate the content (a message that
-is not valid R4 is held, not refused), look at a register, or put content into an issue.
+It takes a Bundle of type message whose first entry is a MessageHeader, with any event; a collection, transaction or document Bundle; one
+resource that says whom it is about. It must never validate the content (what is not valid R4 is held, not refused), look at a register, or
+put content into an issue.
 """
 
+import hashlib
 from collections.abc import Iterator
 from typing import Final
 
 from fhir_profiles import systems
 from fhir_profiles.fhir_json import FhirJsonError, JsonFault, decode
+from fhir_profiles.fhir_kinds import AS_MESSAGE, BUNDLE, BUNDLE_TYPES, RESOURCE, kind_of, sender_of_content
 from fhir_profiles.fhir_message import (
-    KIND,
     Entry,
     bundle_id,
     entries_of,
@@ -24,6 +26,8 @@ from fhir_profiles.fhir_message import (
     sender_of,
     text_of,
 )
+from fhir_profiles.fhir_transaction import transaction_problems
+from fhir_profiles.file_types import ALONE
 from fhir_profiles.limits import MAX_ENTRIES
 from fhir_profiles.shapes import (
     AcknowledgementMode,
@@ -53,34 +57,43 @@ _Problem = tuple[RefusalCode, str, str]
 
 
 def peek_fhir(channel: Channel, body: bytes) -> Envelope | Refusal:
-    """Read one message. Never raises: whatever the bytes are, the answer is an Envelope or a Refusal.
+    """Read one message, Bundle or resource. Never raises: whatever the bytes are, the answer is an Envelope or a Refusal.
 
-    `channel` decides nothing here; it stands in the signature because every peek has it.
+    `channel` says only who sent what names no sender of its own.
     """
-    del channel
     try:
-        bundle = decode(body)
+        content = decode(body)
     except FhirJsonError as fault:
         code, issue_code = _CODES.get(fault.code, (RefusalCode.UNREADABLE, "structure"))
         return Refusal(code=code, issues=(_fatal(issue_code, "Bundle", str(fault)),))
-    entries = entries_of(bundle)
-    header = header_of(entries)
-    problem = next(_problems(bundle, header), None)
+    kind = kind_of(content)
+    entries = entries_of(content)
+    problem = next(_problems(content, kind, entries), None)
     if problem is not None:
-        return _refusal(bundle, entries, problem)
-    assert header is not None
-    return _envelope(bundle, entries, header)
+        return _refusal(content, kind, entries, problem)
+    if kind in AS_MESSAGE:
+        return _of_message(content, kind, entries)
+    return _of_content(channel, content, kind, entries, hashlib.sha256(body).hexdigest())
 
 
-def _problems(bundle: Json, header: Entry | None) -> Iterator[_Problem]:
+def _problems(content: Json, kind: str, entries: tuple[Entry, ...]) -> Iterator[_Problem]:
     """Give what is wrong, the worst first: (code, place, sentence without content)."""
-    if bundle.get("resourceType") != "Bundle":
-        yield RefusalCode.TYPE_UNSUPPORTED, "Bundle", "not a Bundle; supported is a Bundle of type message"
-    if bundle.get("type") != "message":
-        yield RefusalCode.TYPE_UNSUPPORTED, "Bundle.type", "this type of Bundle is not supported; supported is message"
-    entries = bundle.get("entry")
-    if isinstance(entries, list) and len(entries) > MAX_ENTRIES:
+    if kind == RESOURCE:
+        if text_of(content.get("resourceType")) not in ALONE:
+            text = f"this type of resource is not taken by itself; taken are {', '.join(sorted(ALONE))}, and Bundles"
+            yield RefusalCode.TYPE_UNSUPPORTED, "Bundle", text
+        return
+    listed = content.get("entry")
+    if isinstance(listed, list) and len(listed) > MAX_ENTRIES:
         yield RefusalCode.TOO_LARGE, "Bundle.entry", f"more than {MAX_ENTRIES} entries"
+    if kind == BUNDLE:
+        if content.get("type") not in BUNDLE_TYPES:
+            text = f"this type of Bundle is not supported; supported are message, {', '.join(BUNDLE_TYPES)}"
+            yield RefusalCode.TYPE_UNSUPPORTED, "Bundle.type", text
+        if content.get("type") == "transaction":
+            yield from transaction_problems(content)
+        return
+    header = header_of(entries)
     if header is None:
         yield RefusalCode.SEGMENT_MISSING, _HEADER, "a message begins with a MessageHeader (bdl-12)"
         return
@@ -96,12 +109,14 @@ def _problems(bundle: Json, header: Entry | None) -> Iterator[_Problem]:
         yield RefusalCode.FIELD_MISSING, f"{_HEADER}.event", "MessageHeader.eventCoding or eventUri is required"
 
 
-def _envelope(bundle: Json, entries: tuple[Entry, ...], header: Entry) -> Envelope:
+def _of_message(bundle: Json, kind: str, entries: tuple[Entry, ...]) -> Envelope:
+    header = header_of(entries)
+    assert header is not None
     message_id = header_id(header)
     source = object_of(header.resource.get("source"))
     destination = next(iter(objects_of(header.resource.get("destination"))), {})
     return Envelope(
-        kind=KIND,
+        kind=kind,
         event=event_of(header),
         message_id=message_id,
         key=(bundle_id(bundle, header), message_id),
@@ -115,6 +130,24 @@ def _envelope(bundle: Json, entries: tuple[Entry, ...], header: Entry) -> Envelo
         sending_facility=_identifier(header.resource.get("sender")),
         receiving_application=text_of(destination.get("endpoint")),
         receiving_facility=_identifier(destination.get("receiver")),
+    )
+
+
+def _of_content(channel: Channel, content: Json, kind: str, entries: tuple[Entry, ...], digest: str) -> Envelope:
+    """What comes with no header: the digest of the bytes is its key, and `meta.source` or else the client is its sender."""
+    whole = entries or (Entry(path=text_of(content.get("resourceType")), url="", resource=content),)
+    identifier = text_of(object_of(content.get("identifier")).get("value")) if kind == BUNDLE else ""
+    return Envelope(
+        kind=kind,
+        event="",
+        message_id=identifier or text_of(content.get("id")) or digest,
+        key=(digest,),
+        sender=sender_of_content(channel, content),
+        establishment=establishment_of(whole),
+        persons=_persons(whole),
+        acknowledgement=AcknowledgementMode.ORIGINAL,
+        processing_id="T" if _is_test(content) else "P",
+        version="4.0.1",
     )
 
 
@@ -137,18 +170,17 @@ def _identifier(reference: object) -> str:
     return text_of(object_of(object_of(reference).get("identifier")).get("value"))
 
 
-def _refusal(bundle: Json, entries: tuple[Entry, ...], problem: _Problem) -> Refusal:
+def _refusal(content: Json, kind: str, entries: tuple[Entry, ...], problem: _Problem) -> Refusal:
     """Keep what can still be read, so that the answer can name the message."""
     code, path, text = problem
     issues = (_fatal(_ISSUE_CODES.get(code, "structure"), path, text),)
-    header = header_of(entries)
-    if header is None or bundle.get("resourceType") != "Bundle":
+    if kind == RESOURCE or header_of(entries) is None:
         return Refusal(code=code, issues=issues)
-    known = _envelope(bundle, entries, header)
+    known = _of_message(content, kind, entries)
     return Refusal(
         code=code,
         issues=issues,
-        kind=KIND,
+        kind=kind,
         message_id=known.message_id,
         sender=known.sender,
         processing_id=known.processing_id,

@@ -32,12 +32,15 @@ class Issue:
 class Channel:
     """Where a message came in: what format it speaks, and the tables that this channel overrides.
 
-    `dispositions` maps PV1-36 values to `Disposition` values over the default table of NOMIS movement reasons.
+    `dispositions` maps PV1-36 values to `Disposition` values over the default table of NOMIS movement reasons. `client` is the
+    registered system that sent it: the sender of what names none. `establishment` is where it was registered, for what names none.
     """
 
     name: str
     format: Literal["hl7v2", "fhir"]
     dispositions: Mapping[str, str] = field(default_factory=dict)
+    client: str = ""
+    establishment: str | None = None
 
 
 class AcknowledgementMode(StrEnum):
@@ -61,8 +64,9 @@ class PersonIdentifier:
 class Envelope:
     """What the bytes alone say about a message (DESIGN section 2, RECEIVE). Cheap, pure and total.
 
-    `kind` is `ADT^A01` and the like (MSH-9.1^MSH-9.2) or `fhir-message`. `key` is the message key: v2 (MSH-3, MSH-4, MSH-10),
-    FHIR (Bundle.id, MessageHeader.id). `sender` is `MSH-3|MSH-4` or MessageHeader.source.endpoint.
+    `kind` is `ADT^A01` and the like (MSH-9.1^MSH-9.2) or one of `fhir_profiles/fhir_kinds.py`. `key` is the message key: v2 (MSH-3,
+    MSH-4, MSH-10), FHIR messages (Bundle.id, MessageHeader.id), other FHIR the digest of the bytes, which the receiver puts beside
+    the client. `sender` is `MSH-3|MSH-4`, MessageHeader.source.endpoint, or for other FHIR meta.source and else the client.
     `establishment` is the three-letter agency id as written, or None.
     """
 
@@ -125,7 +129,9 @@ class Event(StrEnum):
     RECEPTION = "reception"
     RECEPTION_CANCELLED = "reception-cancelled"
     RELEASE = "release"
-    RELEASE_UNCLEAR = "release-unclear"  # a discharge whose disposition is empty or unknown: the handover leaves, provisional
+    RELEASE_UNCLEAR = (
+        "release-unclear"  # a discharge whose disposition is empty or unknown: the handover leaves, provisional
+    )
     TRANSFER = "transfer"
     COURT = "court"
     TEMPORARY_ABSENCE = "temporary-absence"
@@ -169,6 +175,7 @@ class HoldCode(StrEnum):
     MERGE_WAITS = "merge-waits"
     UNREADABLE_CONTENT = "unreadable-content"
     CONSENT_AUTHORITY = "consent-authority"
+    REPLY_UNKNOWN = "reply-unknown"
 
 
 @dataclass(frozen=True, kw_only=True)

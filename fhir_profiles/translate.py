@@ -112,7 +112,7 @@ def _provenance(resources: list[Json], envelope: Envelope, sent: str | None) -> 
 def _activity(envelope: Envelope) -> Json:
     """Keep the event of the message as it was sent: table 0003 for HL7 v2; a FHIR event's coding, or its uri as text."""
     system, _, code = envelope.event.rpartition("|")
-    if envelope.kind != "fhir-message":
+    if not envelope.kind.startswith("fhir-"):
         return {"coding": [{"system": systems.V2_TABLE + "0003", "code": envelope.event}]} if envelope.event else {}
     if not code or not envelope.event.count("|"):
         return {"text": envelope.event} if envelope.event else {}

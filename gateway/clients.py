@@ -24,7 +24,7 @@ from gateway.store import Store
 from gateway.store.schema import client, client_key, ledger_entry, token
 
 MAX_TOKEN_SECONDS: Final = 86_400
-_KIND: Final = re.compile(r"[A-Z]{3}\^(?:[A-Z][0-9]{2}|\*)|fhir-message")
+_KIND: Final = re.compile(r"[A-Z]{3}\^(?:[A-Z][0-9]{2}|\*)|fhir-(?:message|bundle|resource|response)")
 
 # Statements are built once: building one costs more than running it.
 _BY_NAME: Final = select(client).where(client.c.name == bindparam("name"), client.c.ended_at.is_(None))
@@ -55,9 +55,9 @@ class Client:
     def registered(self) -> frozenset[str]:
         """What its registration could ever let a bearer do: sending ER7 is `Binary.c`, sending FHIR `Bundle.c`, a mailbox `Bundle.rus`."""
         found = set()
-        if "fhir-message" in self.kinds:
+        if any(kind.startswith("fhir-") for kind in self.kinds):
             found.add("Bundle.c")
-        if any(kind != "fhir-message" for kind in self.kinds):
+        if any(not kind.startswith("fhir-") for kind in self.kinds):
             found.add("Binary.c")
         if self.recipient is not None:
             found |= {"Bundle.r", "Bundle.u", "Bundle.s"}
@@ -104,11 +104,15 @@ def _check(made: Client) -> None:
     if not re.fullmatch(NAME_PATTERN, made.name):
         raise ClientError("a client's name is lower case letters, digits and hyphens")
     if unknown := [kind for kind in made.kinds if not _KIND.fullmatch(kind)]:
-        raise ClientError(f"no such kind of message: {unknown[0]} (ADT^A01, ADT^* and fhir-message are kinds)")
+        raise ClientError(
+            f"no such kind of message: {unknown[0]} (ADT^A01, ADT^*, fhir-message, fhir-bundle, fhir-resource and fhir-response are kinds)"
+        )
     if unknown := [one for one in made.establishments if not re.fullmatch(AGENCY_PATTERN, one)]:
         raise ClientError(f"no such establishment: {unknown[0]} (three capital letters)")
-    if made.kinds and not made.establishments:
+    if set(made.kinds) - {"fhir-response"} and not made.establishments:
         raise ClientError("a client that sends needs at least one establishment")
+    if "fhir-response" in made.kinds and made.recipient is None:
+        raise ClientError("replies come from a recipient's own client: name the recipient")
     if not made.kinds and made.recipient is None:
         raise ClientError("a client needs kinds to send, or a recipient whose mailbox it opens")
 

@@ -36,6 +36,7 @@ class Code(StrEnum):
     DELIVERY_PARKED = "delivery-parked"
     DELIVERY_EXPIRED = "delivery-expired"
     DELIVERY_RECALLED = "delivery-recalled"
+    HANDOVER_UNCONFIRMED = "handover-unconfirmed"
     DOOR_REFUSED = "door-refused"
     TELL_FAILED = "tell-failed"
     REPORT_CLOSED = "report-closed"
@@ -71,6 +72,7 @@ _SENTENCES: dict[Code, tuple[Level, str]] = {
     Code.DELIVERY_AMBIGUOUS: ("error", "nobody knows whether a delivery arrived"),
     Code.DELIVERY_PARKED: ("error", "a delivery is parked after repeated failures"),
     Code.DELIVERY_EXPIRED: ("error", "a delivery was not collected in time"),
+    Code.HANDOVER_UNCONFIRMED: ("error", "a handover after a release was not confirmed in time"),
     Code.DELIVERY_RECALLED: ("warning", "a delivery was recalled before it left"),
     Code.DOOR_REFUSED: ("error", "a letter did not pass the door: its bytes, seal or decision do not fit"),
     Code.TELL_FAILED: ("error", "a person could not be told and is told again"),

@@ -26,6 +26,8 @@ from gateway.steps.identify import identify
 from gateway.steps.letters import Fate, release_message
 from gateway.steps.receive import Received, receive
 from gateway.steps.reconsider import reconsider
+from gateway.steps.replies import judged
+from gateway.steps.unconfirmed import escalate_unconfirmed
 from gateway.store.retention import sweep_ended
 
 IDLE_SECONDS = 0.002
@@ -95,6 +97,7 @@ class Gateway(Parts):
                 await self._publish("messages", message_id)
         for delivery_id in work.deliveries:
             await self._publish("deliveries", delivery_id)
+        await asyncio.to_thread(escalate_unconfirmed, self)
         await desk.tell(self)
 
     # ── what the steps above are made of ──
@@ -171,8 +174,8 @@ class Gateway(Parts):
             log(Code.UNEXPECTED, delivery=letter.delivery_id, error=type(error).__name__)
             sent = Sent(result=Result.AMBIGUOUS, code="unexpected")
         else:
-            result = Result.DELIVERED if receipt.outcome is Outcome.DELIVERED else Result.AMBIGUOUS
-            sent = Sent(result=result, code=receipt.code)
+            unclear = Sent(result=Result.AMBIGUOUS, code=receipt.code)
+            sent = judged(letter.delivery_id, receipt) if receipt.outcome is Outcome.DELIVERED else unclear
         pass_point("send.after")
         return sent
 

@@ -184,9 +184,12 @@ class ChannelSettings(Strict):
         """Is the client shown by a key of its own (a bearer, a certificate), and not by a port alone?"""
         return self.adapter == "http" or bool(self.certificates)
 
-    def shape(self) -> Channel:
-        """What `fhir_profiles` may know of this channel."""
-        return Channel(name=self.name, format=self.format, dispositions=dict(self.dispositions))
+    def shape(self, client: str = "", establishment: str | None = None) -> Channel:
+        """What `fhir_profiles` may know of this channel, of who sent by it and of where that was registered."""
+        tables = dict(self.dispositions)
+        return Channel(
+            name=self.name, format=self.format, dispositions=tables, client=client, establishment=establishment
+        )
 
 
 class Tell(Strict):
@@ -250,6 +253,8 @@ class Delivery(Strict):
     mailbox_acknowledge_seconds: float = Field(default=3_600, gt=0, le=604_800)
     """A collected letter that is not acknowledged in this time is `ambiguous` and told."""
     expire_days: int = Field(default=30, ge=1, le=365)
+    confirm_seconds: float = Field(default=86_400, ge=60, le=2_592_000)
+    """A handover after a release that its recipient has not confirmed in this time is told to the clinical lead; in twice the time, again."""
     sweep_seconds: float = Field(default=5, gt=0, le=300)
 
 

@@ -39,6 +39,12 @@ OUTCOMES = {
     MessageState.RECEIVED: "held",
 }
 NOBODY = "try"
+_SENDER = {
+    "fhir-message": "MessageHeader.source.endpoint",
+    "fhir-response": "MessageHeader.source.endpoint",
+    "fhir-bundle": "Bundle.meta.source",
+    "fhir-resource": "meta.source",
+}
 
 
 def try_message(
@@ -57,7 +63,7 @@ def try_message(
         if consents and isinstance(looked, Envelope):
             issues += _register(gate, consents, looked.persons)
         received = _take(gate, body)
-        translation = translate(channel.shape(), body) if received.accepted else None
+        translation = translate(channel.shape(_client(gate, channel, looked)), body) if received.accepted else None
         return _shape(gate, looked, received, translation, issues)
     finally:
         gate.store.close()
@@ -149,7 +155,7 @@ def _take(gate: Gateway, body: bytes) -> Received:
 def _looked(gate: Gateway, body: bytes) -> tuple[ChannelSettings, Envelope | Refusal]:
     form: Literal["fhir", "hl7v2"] = "fhir" if body.lstrip(b"\xef\xbb\xbf \t\r\n").startswith((b"{", b"[")) else "hl7v2"
     fitting = [each for each in gate.settings.channels if each.format == form and gate.register_checked]
-    looked = peek(gate.settings.http_channel(NOBODY, form).shape(), body)
+    looked = peek(gate.settings.http_channel(NOBODY, form).shape(NOBODY), body)
     for channel in fitting:
         if isinstance(looked, Envelope) and looked.sender in channel.senders:
             return channel, looked
@@ -258,7 +264,7 @@ def _issues(
         text = "the same message came before: its stored acknowledgement is answered again and nothing is done twice"
         issues.append(_issue(Severity.INFORMATION, "duplicate", "", text))
     if not gate.register_checked:
-        path = "MSH-3" if looked.kind != "fhir-message" else "MessageHeader.source.endpoint"
+        path = _SENDER.get(looked.kind, "MSH-3")
         text = f"sender {looked.sender or '(none)'}: the register was not asked; with --config it is"
         issues.append(_issue(Severity.INFORMATION, "informational", path, text))
     return issues

@@ -117,6 +117,8 @@ class Neighbour:
     got: list[Got] = field(default_factory=list)
     answers: list[int] = field(default_factory=list)
     before_answer: Callable[[], None] | None = None
+    replies: Callable[[str], bytes] | None = None
+    """What stands in the answer to a letter of this key."""
     up: bool = True
     port: int = 0
 
@@ -138,7 +140,8 @@ class Neighbour:
             assert request.transport is not None
             request.transport.abort()
             return web.Response(status=500)
-        return web.Response(status=status)
+        reply = self.replies(key) if self.replies is not None else b""
+        return web.Response(status=status, body=reply, content_type="application/fhir+json")
 
     @property
     def effects(self) -> list[Got]:

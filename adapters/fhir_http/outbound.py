@@ -1,4 +1,4 @@
-"""Posts a letter and says what is known about it. It MUST NOT follow a redirect, read an answer's content, or log.
+"""Posts a letter and says what is known about it. It MUST NOT follow a redirect, understand an answer's content, or log.
 
 What is known after a send:
 
@@ -78,19 +78,23 @@ class FhirHttpOutbound:
             allow_redirects=False,
             trace_request_ctx=sent,
         ) as answer:
-            await self._discard(answer)
-            return _judged(answer, self.settings.retry_after_max_seconds)
+            reply = await self._read(answer)
+            return _judged(answer, reply, self.settings.retry_after_max_seconds)
 
-    async def _discard(self, answer: aiohttp.ClientResponse) -> None:
-        """Read a little, keep nothing. What goes wrong here changes nothing: the status was said."""
+    async def _read(self, answer: aiohttp.ClientResponse) -> bytes:
+        """The body within its limit, as bytes; more than that, or one that broke off, is none. The status was said whatever goes wrong here."""
+        body = bytearray()
         left = self.settings.max_answer_bytes
         try:
             while left >= 0 and (chunk := await answer.content.read(min(left + 1, 65_536))):
                 left -= len(chunk)
+                body += chunk
         except (aiohttp.ClientError, OSError, TimeoutError):
             left = -1
         if left < 0:
             answer.close()
+            return b""
+        return bytes(body)
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
@@ -125,11 +129,11 @@ def _unclear(sent: _Sent, code: str, text: str) -> Receipt:
     raise Transient("unreachable", text)
 
 
-def _judged(answer: aiohttp.ClientResponse, retry_after_max_seconds: float) -> Receipt:
+def _judged(answer: aiohttp.ClientResponse, reply: bytes, retry_after_max_seconds: float) -> Receipt:
     status = answer.status
     code = f"http-{status}"
     if 200 <= status < 300:
-        return Receipt(outcome=Outcome.DELIVERED, code=code)
+        return Receipt(outcome=Outcome.DELIVERED, code=code, reply=reply)
     if status in _TRANSIENT or 500 <= status < 600:
         raise Transient(
             code,

@@ -17,7 +17,7 @@ class OutboundSettings(BaseModel):
     """From the first try to connect to the recipient's status line. Beyond it the outcome is `ambiguous`."""
     retry_after_max_seconds: float = Field(default=3_600, gt=0, le=86_400)
     max_answer_bytes: int = Field(default=65_536, ge=0, le=1_048_576)
-    """How much of an answer is read (and thrown away) to keep the connection; beyond it the connection is closed."""
+    """How much of an answer is read, for the gateway to find a reply in; beyond it nothing is kept and the connection is closed."""
     max_connections: int = Field(default=8, ge=1, le=256)
 
     @field_validator("url")

@@ -13,6 +13,7 @@ from fhir_profiles.mappings import (
     adt_a13,
     adt_a40,
     fhir_message,
+    fhir_response,
     omp_o09,
     oru_r01,
     ras_o17,
@@ -34,6 +35,9 @@ MAPPINGS: Final[Mapping[str, Callable[[Channel, bytes], Translation]]] = {
     "RAS^O17": ras_o17.translate,
     "RDE^O01": rde_o11.translate,
     "RDE^O11": rde_o11.translate,
+    "fhir-bundle": fhir_message.translate,
     "fhir-message": fhir_message.translate,
+    "fhir-resource": fhir_message.translate,
+    "fhir-response": fhir_response.translate,
 }
 """Message kind -> mapping."""

@@ -1,17 +1,20 @@
-"""A FHIR message Bundle (kind `fhir-message`): its resources in the internal form, whose they are, and the fate of every leaf.
+"""FHIR content (a message, another Bundle, one resource): its resources in the internal form, whose they are, and the fate of every leaf.
 
 One message is about one person: a second Patient, a resource about somebody else, or a reference that leads to another person holds the
-message, and nothing of it is carried. A resource with a modifierExtension or implicitRules is kept back, because what it says could be the
-opposite of what is read; only a Consent is carried even so, since it can still deny (reference/consent.md 3.4 a). Valid R4 is a condition:
-`fhir_profiles.validate` has looked first, and its errors hold the message.
+message, and nothing of it is carried. Where no Patient comes with it, the person is whom the resources name by NHS number or prison number.
+A resource with a modifierExtension or implicitRules is kept back, because what it says could be the opposite of what is read; only a
+Consent is carried even so, since it can still deny (reference/consent.md 3.4 a). Valid R4 is a condition: `fhir_profiles.validate` has looked
+first, and its errors hold the message.
 """
 
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from fhir_profiles.fhir_json import FhirJsonError, decode
+from fhir_profiles.fhir_kinds import AS_MESSAGE, BUNDLE, BUNDLE_TYPES, RESOURCE, kind_of, sender_of_content
 from fhir_profiles.fhir_message import (
     PERSON_SYSTEMS,
+    Entry,
     entries_of,
     establishment_of,
     header_of,
@@ -20,10 +23,13 @@ from fhir_profiles.fhir_message import (
     sender_of,
     text_of,
 )
+from fhir_profiles.file_types import ACCEPTED, MAY_SAY, NO_LIFE_OF_ITS_OWN, SUBJECTS
+from fhir_profiles.ids import PATIENT_ID
 from fhir_profiles.mappings.fhir_carry import AnotherPersonError, Carrier, field, leaves
 from fhir_profiles.mappings.fhir_drug_tests import is_laboratory, normalise_drug_tests, without_purpose
 from fhir_profiles.mappings.fhir_medicines import normalise_medicines
 from fhir_profiles.mappings.fhir_naming import Lead, Naming, Part, parts_of
+from fhir_profiles.mappings.fhir_person import named_person
 from fhir_profiles.shapes import (
     Channel,
     Event,
@@ -40,34 +46,6 @@ from fhir_profiles.shapes import (
 )
 from fhir_profiles.validate import invalid, validate
 
-ACCEPTED: Final = frozenset(
-    {
-        "AllergyIntolerance", "Appointment", "CarePlan", "CareTeam", "Condition", "Consent", "DiagnosticReport", "Encounter", "Flag", "Goal",
-        "Location", "Medication", "MedicationAdministration", "MedicationRequest", "MedicationStatement", "Observation", "Organization",
-        "Patient", "Practitioner", "PractitionerRole", "Provenance", "QuestionnaireResponse", "ServiceRequest", "Specimen",
-    }
-)  # fmt: skip
-"""Resource types that join a person's file; a Provenance is kept as a record. Others are listed as unsupported."""
-SUBJECTS: Final = {
-    "AllergyIntolerance": "patient",
-    "CarePlan": "subject",
-    "Condition": "subject",
-    "Consent": "patient",
-    "DiagnosticReport": "subject",
-    "Encounter": "subject",
-    "Flag": "subject",
-    "Goal": "subject",
-    "MedicationAdministration": "subject",
-    "MedicationRequest": "subject",
-    "MedicationStatement": "subject",
-    "Observation": "subject",
-    "QuestionnaireResponse": "subject",
-    "ServiceRequest": "subject",
-}
-"""What must say whose it is, or is kept back. CareTeam and Specimen may leave it out, but not contradict; so may an Appointment."""
-_MAY_SAY: Final = {"CareTeam": "subject", "Specimen": "subject"}
-NO_LIFE_OF_ITS_OWN: Final = frozenset({"CarePlan", "Consent", "MedicationRequest"})
-"""Contained, one of these only explains the resource around it; lifted out it would be a prescription, a plan or a consent that nobody made."""
 _EVENTS: Final = {
     "Consent": Event.CONSENT,
     "CarePlan": Event.CARE_PLAN,
@@ -88,6 +66,7 @@ _NOBODY: Final = "kept back: it does not say whom it is about"
 _UNSUPPORTED: Final = "a type of resource that does not join a person's file here"
 _CONTAINED: Final = "contained: it explains a resource that is not carried, or would be more than it is when lifted out"
 _SAME_PERSON: Final = "repeats the person of the message"
+_HEADS: Final = "heads the document: what it refers to is carried, itself stays in the original message"
 _KEPT_BACK_TASK: Final = Task(
     for_="operator",
     code="kept-back",
@@ -109,23 +88,31 @@ class _HeldError(Exception):
 
 
 def translate(channel: Channel, body: bytes) -> Translation:
-    """Give the meaning of one FHIR message. Bytes that are no FHIR message, and invalid R4, give a Translation that is held."""
-    del channel
+    """Give the meaning of one message, Bundle or resource. Bytes that are none of these, and invalid R4, give a Translation that is held."""
     try:
-        bundle = decode(body)
+        content = decode(body)
     except FhirJsonError as fault:
         return _unreadable(
             (), (Issue(severity=Severity.FATAL, code="structure", path="Bundle", text=str(fault)),), "Bundle"
         )
-    issues = validate(bundle)
-    if invalid(issues) or header_of(entries_of(bundle)) is None or bundle.get("type") != "message":
-        return _unreadable(_all_held(bundle), issues, "Bundle")
+    issues = validate(content)
+    kind = kind_of(content)
+    no_header = kind in AS_MESSAGE and header_of(entries_of(content)) is None
+    if invalid(issues) or no_header or (kind == BUNDLE and content.get("type") not in BUNDLE_TYPES):
+        return _unreadable(_all_held(content), issues, _root(content))
     # A name can only be written with an escape where there is one; without either no resource has to be searched.
-    return _Message(bundle, issues, may_modify=b"modifierExtension" in body or b"\\u" in body).translation()
+    may_modify = b"modifierExtension" in body or b"\\u" in body
+    return _Message(channel, content, issues, may_modify=may_modify).translation()
+
+
+def _root(content: Json) -> str:
+    """The name that every place in the content begins with."""
+    kind = text_of(content.get("resourceType"))
+    return kind if kind.isascii() and kind.isalpha() else "Bundle"
 
 
 def _unreadable(fields: tuple[Field, ...], issues: tuple[Issue, ...], path: str) -> Translation:
-    hold = Hold(code=HoldCode.UNREADABLE_CONTENT, path=path, text="the content is not a valid FHIR R4 message")
+    hold = Hold(code=HoldCode.UNREADABLE_CONTENT, path=path, text="the content is not valid FHIR R4")
     return Translation(bundle=_collection(()), events=(), persons=(), fields=fields, issues=issues, hold=hold)
 
 
@@ -137,8 +124,8 @@ def _collection(resources: Sequence[Json]) -> Json:
     return bundle
 
 
-def _all_held(bundle: Json) -> tuple[Field, ...]:
-    return tuple(field(place, Fate.RESIDUAL, "", _HELD) for place in leaves(bundle, "Bundle"))
+def _all_held(content: Json) -> tuple[Field, ...]:
+    return tuple(field(place, Fate.RESIDUAL, "", _HELD) for place in leaves(content, _root(content)))
 
 
 def _has_modifier(value: Any) -> bool:
@@ -151,18 +138,18 @@ def _has_modifier(value: Any) -> bool:
 
 
 class _Message:
-    """One message while it is being read; valid R4."""
+    """One message, Bundle or resource while it is being read; valid R4. `bundle` is empty for a resource that came by itself."""
 
-    def __init__(self, bundle: Json, issues: tuple[Issue, ...], *, may_modify: bool) -> None:
-        self.bundle = bundle
+    def __init__(self, channel: Channel, content: Json, issues: tuple[Issue, ...], *, may_modify: bool) -> None:
+        kind = kind_of(content)
+        self.content = content
+        self.bundle: Json = {} if kind == RESOURCE else content
         self.may_modify = may_modify
-        self.entries = entries_of(bundle)
-        header = header_of(self.entries)
-        assert header is not None
-        self.header = header
-        self.sender = sender_of(header)
-        self.establishment = establishment_of(self.entries)
-        self.parts = parts_of(self.entries)[1:]
+        entries = (Entry(path=_root(content), url="", resource=content),) if kind == RESOURCE else entries_of(content)
+        self.header = header_of(entries) if kind in AS_MESSAGE else None
+        self.sender = sender_of(self.header) if self.header is not None else sender_of_content(channel, content)
+        self.establishment = establishment_of(entries) or channel.establishment
+        self.parts = parts_of(entries if self.header is None else entries[1:])
         self.issues = list(issues)
         self.tasks: list[Task] = []
 
@@ -170,13 +157,16 @@ class _Message:
         patients = [part for part in self.parts if part.kind == "Patient" and not part.holder]
         persons = tuple(item for part in patients for item in person_identifiers(part.resource, part.path))
         try:
+            if not patients:
+                named = named_person(self.parts)
+                patients, persons = list(named.parts), named.persons
             person = self._person(patients, persons)
             resources, fields = self._carried(person, persons)
         except _HeldError as held:
-            return self._result((), persons, _all_held(self.bundle), held.hold)
+            return self._result((), persons, _all_held(self.content), held.hold)
         except AnotherPersonError as other:
             hold = Hold(code=HoldCode.TWO_PEOPLE, path=other.path, text="a reference leads to another person")
-            return self._result((), persons, _all_held(self.bundle), hold)
+            return self._result((), persons, _all_held(self.content), hold)
         hold_nobody = None
         if not any(identifier.valid for identifier in persons):
             text = "the Patient has no NHS number or prison number that is well formed"
@@ -199,18 +189,23 @@ class _Message:
             hold=hold,
             tasks=tuple(self.tasks),
             establishment=self.establishment,
-            occurred=text_of(self.bundle.get("timestamp")) or None,
+            occurred=text_of(self.bundle.get("timestamp"))
+            or text_of(object_of(self.content.get("meta")).get("lastUpdated"))
+            or None,
         )
 
     def _person(self, patients: list[Part], persons: tuple[PersonIdentifier, ...]) -> Part:
         """Find the one person, or hold."""
-        for path, resource in (("Bundle", self.bundle), (self.header.path, self.header.resource)):
+        around = [("Bundle", self.bundle)]
+        around += [(self.header.path, self.header.resource)] if self.header is not None else []
+        for path, resource in around:
             if "implicitRules" in resource or "modifierExtension" in resource:
                 raise _held(
                     HoldCode.UNREADABLE_CONTENT, path, "the message has rules of its own that are not known here"
                 )
         if not patients:
-            raise _held(HoldCode.NO_PERSON, "Bundle.entry", "the message has no Patient")
+            text = "no Patient, and nothing that says by NHS number or prison number whom it is about"
+            raise _held(HoldCode.NO_PERSON, "Bundle.entry" if self.bundle else _root(self.content), text)
         if len(patients) > 1:
             raise _held(HoldCode.TWO_PEOPLE, patients[1].path, "the message has a second Patient")
         person = patients[0]
@@ -228,19 +223,19 @@ class _Message:
         return person
 
     def _carried(self, person: Part, persons: tuple[PersonIdentifier, ...]) -> tuple[list[Json], tuple[Field, ...]]:
-        numbers = {identifier.system: identifier.value for identifier in persons if identifier.valid}
+        made = person.path not in {part.path for part in self.parts}
+        numbers = {identifier.system: identifier.value for identifier in persons if identifier.valid or made}
         aliases = frozenset(self._same_person(numbers))
         carried: frozenset[str] = frozenset()
         for part in self.parts:  # what contains comes before what is contained
             if self._is_carried(part, aliases, carried):
                 carried |= {part.path}
-        naming = Naming(self.sender, self.parts, person, aliases, carried)
-        self._check_subjects(
-            naming, [part for part in self.parts if part.kind in ACCEPTED and part.path not in aliases]
-        )
+        naming = Naming(self.sender, [person, *self.parts] if made else self.parts, person, aliases, carried)
+        checked = ACCEPTED | MAY_SAY.keys()
+        self._check_subjects(naming, [part for part in self.parts if part.kind in checked and part.path not in aliases])
         carrier = Carrier(naming, numbers)
         self._envelope_fields(carrier)
-        resources = []
+        resources: list[Json] = [{**person.resource, "id": PATIENT_ID}] if made else []
         for part in self.parts:
             if part.path in carried:
                 resources.append(carrier.carry(part))
@@ -279,7 +274,7 @@ class _Message:
     def _check_subjects(self, naming: Naming, parts: list[Part]) -> None:
         """Every resource about a person is about the person of the message."""
         for part in parts:
-            name = SUBJECTS.get(part.kind) or _MAY_SAY.get(part.kind)
+            name = SUBJECTS.get(part.kind) or MAY_SAY.get(part.kind)
             if name is None:
                 continue
             subject = part.resource.get(name)
@@ -310,7 +305,8 @@ class _Message:
                 carrier.fields.append(field("Bundle.timestamp", Fate.MAPPED, "Provenance.recorded", ""))
             else:
                 carrier.leave(value, f"Bundle.{key}", Fate.RESIDUAL, _ENVELOPE)
-        for key, value in self.header.resource.items():
+        for key, value in self.header.resource.items() if self.header is not None else ():
+            assert self.header is not None
             for place in leaves(value, f"{self.header.path}.{key}"):
                 mapped = _HEADER.get(key)
                 if mapped is not None:
@@ -322,6 +318,8 @@ class _Message:
         own = {key: value for key, value in part.resource.items() if key != "contained"}
         if part.path in aliases:
             carrier.leave(own, part.path, Fate.RESIDUAL, _SAME_PERSON)
+        elif part.kind == "Composition" and not part.holder and self.bundle.get("type") == "document":
+            carrier.leave(own, part.path, Fate.RESIDUAL, _HEADS)
         elif part.holder and not self._is_kept_back(part.resource):
             carrier.leave(own, part.path, Fate.UNSUPPORTED, _CONTAINED if part.kind in ACCEPTED else _UNSUPPORTED)
         elif part.kind in ACCEPTED:

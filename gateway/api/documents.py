@@ -6,6 +6,10 @@ from gateway.settings import Settings
 from gateway.smart.keys import ALGORITHMS
 
 _DATE: Final = "2026-01-15"
+_WHAT_IS_TAKEN: Final = (
+    "Messages in; other Bundles (collection, transaction, document) and single resources at the base, answered 202 with custody. "
+    "Nothing about a person can be read or searched here."
+)
 _MINUTES_A_DAY: Final = 1_440
 SCOPES: Final = "system/Binary.c system/Bundle.crus"
 """Every scope that any route asks for (a test compares with the route table)."""
@@ -44,7 +48,7 @@ def capability_statement(settings: Settings) -> dict[str, Any]:
         "rest": [
             {
                 "mode": "server",
-                "documentation": "Messages in. Nothing about a person can be read or searched here.",
+                "documentation": _WHAT_IS_TAKEN,
                 "security": {
                     "cors": False,
                     "service": [

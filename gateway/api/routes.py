@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from adapters.contract import Arrival
+from fhir_profiles.fhir_kinds import AS_MESSAGE, BY_ITSELF
 from gateway.api.access import Access, Caller
 from gateway.api.answers import fhir_json, plain_json, refusal, sent
 from gateway.api.documents import capability_statement, smart_configuration
@@ -60,11 +61,20 @@ async def process_message(gateway: Intake, request: Request, caller: Caller) -> 
     require_json_accepted(request)
     waits = not _asks_for_async(request)
     body = await read_body(request, FHIR_TYPES, gateway.settings.limits)
-    received = await _receive(gateway, request, client, "fhir", body)
+    received = await _receive(gateway, request, client, "fhir", body, AS_MESSAGE)
     if waits and received.accepted and received.processed and received.message_id:
         state = await gateway.settle_message(received.message_id, gateway.settings.limits.process_seconds)
         if state is MessageState.RELEASED:
             return sent(received.processed)
+    return sent(received.answer)
+
+
+async def fhir(gateway: Intake, request: Request, caller: Caller) -> Response:
+    """POST /fhir: a collection, transaction or document Bundle, or one resource. 202 custody: what becomes of it is not told here."""
+    client = _client(caller)
+    require_json_accepted(request)
+    body = await read_body(request, FHIR_TYPES, gateway.settings.limits)
+    received = await _receive(gateway, request, client, "fhir", body, BY_ITSELF)
     return sent(received.answer)
 
 
@@ -80,7 +90,12 @@ def _asks_for_async(request: Request) -> bool:
 
 
 async def _receive(
-    gateway: Intake, request: Request, client: Client, message_format: Literal["hl7v2", "fhir"], body: bytes
+    gateway: Intake,
+    request: Request,
+    client: Client,
+    message_format: Literal["hl7v2", "fhir"],
+    body: bytes,
+    kinds: Collection[str] = (),
 ) -> Received:
     channel = gateway.settings.http_channel(client.name, message_format)
     arrival = Arrival(
@@ -89,6 +104,7 @@ async def _receive(
         body=body,
         content_type=request.headers.get("Content-Type", ""),
         idempotency_key=idempotency_key(request),
+        kinds=tuple(sorted(kinds)),
     )
     return await gateway.receive(arrival)
 
@@ -190,6 +206,7 @@ def _row(
 ROUTES: Final = (
     _client_row("POST", "/hl7v2", "Binary.c", hl7v2),
     _client_row("POST", "/fhir/$process-message", "Bundle.c", process_message, ("async", "response-url", "_format")),
+    _client_row("POST", "/fhir", "Bundle.c", fhir, ("_format",)),
     _client_row("GET", "/mailbox", "Bundle.s", mailbox_list),
     _client_row("GET", "/mailbox/{id}", "Bundle.r", mailbox_open),
     _client_row("PUT", "/mailbox/{id}/acknowledged", "Bundle.u", mailbox_acknowledge),

@@ -18,7 +18,10 @@ def client_add(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Lower case letters, digits and hyphens.")],
     *,
     kinds: Annotated[
-        list[str] | None, typer.Option(help="What it may send: ADT^A01,ADT^*,fhir-message; repeat or use commas.")
+        list[str] | None,
+        typer.Option(
+            help="What it may send: ADT^A01,ADT^*,fhir-message,fhir-bundle,fhir-resource,fhir-response; repeat or use commas."
+        ),
     ] = None,
     establishments: Annotated[
         list[str] | None, typer.Option(help="Agency ids of the establishments it may speak for.")

@@ -86,6 +86,21 @@ TASKS: dict[str, TaskKind] = {
     "delivery-ambiguous": TaskKind(
         role=OPERATOR, tell=True, text="nobody knows whether a letter arrived: ask the recipient; it is tried again"
     ),
+    "handover-refused": TaskKind(
+        role=CLINICAL_LEAD,
+        tell=True,
+        text="the recipient refused a handover: hand over by hand today, then find out why",
+    ),
+    "handover-unconfirmed": TaskKind(
+        role=CLINICAL_LEAD,
+        tell=True,
+        text="a handover after a release is not confirmed in time: telephone the recipient, and hand over by hand if need be",
+    ),
+    "handover-unconfirmed-again": TaskKind(
+        role=CLINICAL_LEAD,
+        tell=True,
+        text="a handover after a release is still not confirmed after twice the time: the person may be without a prescriber; act today",
+    ),
     "not-acknowledged": TaskKind(
         role=OPERATOR, tell=True, text="a letter was collected and never acknowledged: ask the recipient"
     ),
@@ -122,6 +137,11 @@ TASKS: dict[str, TaskKind] = {
         role=OPERATOR,
         tell=True,
         text="a message was accepted and its content cannot be read: see the issues with `try`",
+    ),
+    HoldCode.REPLY_UNKNOWN.value: TaskKind(
+        role=OPERATOR,
+        tell=True,
+        text="a reply names no letter that its sender got, or says what cannot be: ask the recipient, then reject the reply",
     ),
     HoldCode.CONSENT_AUTHORITY.value: TaskKind(
         role=IG_OFFICER,

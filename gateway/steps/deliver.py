@@ -14,8 +14,10 @@ from sqlalchemy import Connection, insert, select, update
 
 from adapters.contract import Letter
 from consent.shapes import Outcome
+from fhir_profiles.shapes import Task
 from gateway.failpoints import around, pass_point
 from gateway.instants import to_text
+from gateway.journeys.cancelled import handover_letters
 from gateway.journeys.tasks import add_tasks, end_tasks, task_of
 from gateway.keys import SealedError
 from gateway.log import Code, log
@@ -24,6 +26,7 @@ from gateway.parts import Parts
 from gateway.states import DeliveryState
 from gateway.steps.release import LEAVES, mark
 from gateway.steps.standing import DeliveryRow, delivery_row, is_behind, is_superseded, moved_since
+from gateway.steps.unconfirmed import watch
 from gateway.store.locks import held, hold_delivery, hold_person
 from gateway.store.schema import attempt, delivery
 
@@ -58,6 +61,8 @@ class Sent:
     result: Result
     code: str
     retry_after_seconds: float | None = None
+    confirmed: bool = False
+    """The answer was a reply of the recipient that it has taken this very letter."""
 
 
 def open_at_door(parts: Parts, delivery_id: str, *, collected: bool = False) -> Letter | Shut:
@@ -163,19 +168,28 @@ def _receipt(c: Connection, parts: Parts, delivery_id: str, number: int, sent: S
         case Result.REFUSED:
             log(Code.DELIVERY_REFUSED, delivery=delivery_id, recipient=row.recipient, reason=sent.code)
             move_delivery(c, parts, delivery_id, D.REFUSED, reason=sent.code, facts={"attempt": number})
-            add_tasks(c, parts, (task_of("delivery-refused"),), delivery_id=delivery_id)
+            add_tasks(c, parts, refused_tasks(parts, row.letter), delivery_id=delivery_id)
         case Result.TRANSIENT:
-            _again(c, parts, row, D.QUEUED, sent)
+            send_again(c, parts, row, D.QUEUED, sent)
         case Result.AMBIGUOUS:
-            _again(c, parts, row, D.AMBIGUOUS, sent)
+            send_again(c, parts, row, D.AMBIGUOUS, sent)
 
 
 def _deliver(c: Connection, parts: Parts, delivery_id: str, number: int, sent: Sent) -> None:
     move_delivery(c, parts, delivery_id, D.DELIVERED, facts={"attempt": number, "code": sent.code})
     end_tasks(c, parts, delivery_id=delivery_id)
+    watch(c, parts, delivery_id)
+    if sent.confirmed:
+        move_delivery(c, parts, delivery_id, D.CONFIRMED, facts={"code": sent.code})
 
 
-def _again(c: Connection, parts: Parts, row: DeliveryRow, state: DeliveryState, sent: Sent) -> None:
+def refused_tasks(parts: Parts, letter: str) -> tuple[Task, ...]:
+    """Who hears that a letter was refused: the operator, and for a handover the clinical lead too."""
+    care = (task_of("handover-refused"),) if letter in handover_letters(parts) else ()
+    return (task_of("delivery-refused"), *care)
+
+
+def send_again(c: Connection, parts: Parts, row: DeliveryRow, state: DeliveryState, sent: Sent) -> None:
     """Try again later with the same idempotency key, or park after the limit. An ambiguous one is told at once."""
     limit = parts.settings.delivery.attempts
     parked = row.attempts % limit == 0
@@ -266,7 +280,7 @@ def _time_out(c: Connection, parts: Parts, delivery_id: str, *, collected: bool)
     sent = Sent(result=Result.AMBIGUOUS, code="not-acknowledged" if collected else "no-receipt")
     _end_attempt(c, parts, delivery_id, row.attempts, sent)
     if not collected:
-        _again(c, parts, row, D.AMBIGUOUS, sent)
+        send_again(c, parts, row, D.AMBIGUOUS, sent)
         return
     move_delivery(c, parts, delivery_id, D.AMBIGUOUS, reason=sent.code, facts={"attempt": row.attempts})
     add_tasks(c, parts, (task_of("not-acknowledged"),), delivery_id=delivery_id)

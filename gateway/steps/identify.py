@@ -6,8 +6,9 @@ attempt and holds up nobody: whose it is, is not known. This module MUST NOT fil
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, Row, select, update
 
+from fhir_profiles.fhir_kinds import RESPONSE
 from fhir_profiles.shapes import Hold, HoldCode, Translation
 from fhir_profiles.translate import translate
 from gateway.failpoints import around
@@ -16,6 +17,7 @@ from gateway.moves import move_message
 from gateway.parts import Parts
 from gateway.people.find import NotFound, resolve
 from gateway.states import MessageState
+from gateway.steps.replies import ReplyMessage, read_reply_message, take_reply
 from gateway.store.locks import hold_message as hold_message_row
 from gateway.store.schema import message
 
@@ -36,18 +38,18 @@ def identify(parts: Parts, skip: frozenset[str] = frozenset()) -> Identified:
     """Give the next received messages their person, oldest first, in one transaction. `skip` are messages that wait for another attempt."""
     with parts.store.read() as c:
         rows = c.execute(
-            select(message.c.id, message.c.channel, message.c.body_id)
+            select(message)
             .where(
                 message.c.state == MessageState.RECEIVED.value, message.c.person_id.is_(None), message.c.id.not_in(skip)
             )
             .order_by(message.c.sequence)
             .limit(BATCH)
         ).all()
-        read: dict[str, Translation] = {}
+        read: dict[str, Translation | ReplyMessage] = {}
         failed: list[tuple[str, Exception]] = []
         for row in rows:
             try:
-                read[row.id] = translation_of(parts, row.id, row.channel, parts.keys.unseal(c, row.body_id))
+                read[row.id] = _read(parts, row, parts.keys.unseal(c, row.body_id))
             except Exception as error:  # noqa: BLE001  one message that breaks a mapping must not stop the others
                 failed.append((row.id, error))
     known, held = _commit(parts, read, failed) if read else ((), ())
@@ -55,7 +57,7 @@ def identify(parts: Parts, skip: frozenset[str] = frozenset()) -> Identified:
 
 
 def _commit(
-    parts: Parts, read: dict[str, Translation], failed: list[tuple[str, Exception]]
+    parts: Parts, read: dict[str, Translation | ReplyMessage], failed: list[tuple[str, Exception]]
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """All in one transaction; where one of them breaks it, each in its own."""
     try:
@@ -69,27 +71,41 @@ def _commit(
         return tuple(k for known, _ in halves for k in known), tuple(h for _, held in halves for h in held)
 
 
-def translation_of(parts: Parts, message_id: str, channel: str, body: bytes) -> Translation:
-    """The message's meaning, read once where it can be remembered."""
+def _read(parts: Parts, row: Row[tuple[object, ...]], body: bytes) -> Translation | ReplyMessage:
+    """A reply is about a letter of ours, whose person is known; everything else has a meaning of its own."""
+    return read_reply_message(row.client, body) if row.kind == RESPONSE else translation_of(parts, row, body)
+
+
+def translation_of(parts: Parts, row: Row[tuple[object, ...]], body: bytes) -> Translation:
+    """The message's meaning, read once where it can be remembered. `row` has its id, channel, client and establishment."""
+    message_id = str(row.id)
     found = parts.translations.get(message_id)
     if found is None:
-        found = translate(parts.settings.channel(channel).shape(), body)
+        found = translate(parts.settings.channel(row.channel).shape(row.client, row.establishment), body)
         while len(parts.translations) >= KEPT_TRANSLATIONS:
             parts.translations.pop(next(iter(parts.translations)), None)
         parts.translations[message_id] = found
     return found
 
 
-def _give_people(c: Connection, parts: Parts, read: dict[str, Translation]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _give_people(
+    c: Connection, parts: Parts, read: dict[str, Translation | ReplyMessage]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
     known: list[str] = []
     held: list[str] = []
-    for message_id, translation in read.items():
+    for message_id, found in read.items():
         hold_message_row(c, message_id)
         state = c.execute(select(message.c.state, message.c.person_id).where(message.c.id == message_id)).one()
         if state.state != MessageState.RECEIVED or state.person_id is not None:
             continue  # somebody else was faster
-        (known if give_person(c, parts, message_id, translation) is None else held).append(message_id)
+        (known if _settled(c, parts, message_id, found) else held).append(message_id)
     return tuple(known), tuple(held)
+
+
+def _settled(c: Connection, parts: Parts, message_id: str, found: Translation | ReplyMessage) -> bool:
+    if isinstance(found, ReplyMessage):
+        return take_reply(c, parts, message_id, found)
+    return give_person(c, parts, message_id, found) is None
 
 
 def give_person(c: Connection, parts: Parts, message_id: str, translation: Translation) -> Hold | None:

@@ -128,7 +128,7 @@ def release_message(parts: Parts, message_id: str, *, by_person: bool = False) -
             row = c.execute(select(message).where(message.c.id == message_id)).one_or_none()
             if row is None or not _may_go(row.state, by_person=by_person):
                 return Done(fate=Fate.NOTHING)
-            translation = translation_of(parts, message_id, row.channel, parts.keys.unseal(c, row.body_id))
+            translation = translation_of(parts, row, parts.keys.unseal(c, row.body_id))
         if row.person_id is None:
             done = _identify_again(parts, message_id, translation) if by_person else Done(fate=Fate.NOTHING)
             if done is not None:

@@ -16,9 +16,10 @@ from typing import Final
 from sqlalchemy import Connection, bindparam, insert, select
 
 from adapters.contract import Answer, Arrival
+from fhir_profiles.fhir_kinds import AS_MESSAGE, BY_ITSELF, MESSAGE, RESPONSE
 from fhir_profiles.peek import peek
-from fhir_profiles.shapes import Envelope, Issue, Refusal, RefusalCode
-from gateway.clients import find
+from fhir_profiles.shapes import Envelope, Issue, Refusal, RefusalCode, Severity
+from gateway.clients import Client, find
 from gateway.errors import Fault, Overloaded, fault_of, issues_of
 from gateway.failpoints import pass_point
 from gateway.ledger import record
@@ -32,7 +33,9 @@ from gateway.store.schema import message
 
 DRY_RUN_PROCESSING_IDS: Final = ("P", "T", "D")
 _LARGE_BYTES: Final = 65_536
-_KIND: Final = re.compile(r"[A-Z]{3}\^[A-Z][0-9]{2}|fhir-message")
+_TO_PROCESS: Final = "a Bundle of type message goes to POST /fhir/$process-message"
+_TO_FHIR: Final = "only a Bundle of type message is taken here: other Bundles and single resources go to POST /fhir"
+_KIND: Final = re.compile(r"[A-Z]{3}\^[A-Z][0-9]{2}|fhir-(?:message|response|bundle|resource)")
 
 # Statements are built once: building one costs more than running it.
 _BEFORE: Final = select(message.c.id, message.c.body_index, message.c.answer_id).where(
@@ -107,10 +110,10 @@ def _unkept(looked: _Looked, fault: Fault) -> Received:
 def _look(parts: Parts, arrival: Arrival) -> _Looked:
     """Outside the transaction: read the envelope, make the indexes and the ids."""
     channel = parts.settings.channel(arrival.channel)
-    seen = peek(channel.shape(), arrival.body)
+    seen = peek(channel.shape(arrival.client), arrival.body)
     if arrival.truncated:
         seen = _too_large(seen)
-    key = seen.key if isinstance(seen, Envelope) else ()
+    key = _key_of(arrival, seen) if isinstance(seen, Envelope) else ()
     return _Looked(
         channel=channel,
         arrival=arrival,
@@ -123,8 +126,17 @@ def _look(parts: Parts, arrival: Arrival) -> _Looked:
         ),
         key_index=parts.keys.index(f"message-key|{channel.format}", json.dumps(key)) if key else None,
         body_index=parts.keys.index("message-body", hashlib.sha256(arrival.body).hexdigest()),
-        bundle_index=parts.keys.index("bundle-id", key[0]) if key and channel.format == "fhir" else None,
+        bundle_index=parts.keys.index("bundle-id", key[0]) if key and seen.kind in AS_MESSAGE else None,
     )
+
+
+def _key_of(arrival: Arrival, seen: Envelope) -> tuple[str, ...]:
+    """The message key. Without ids of its own it is the client's: its Idempotency-Key, or else the digest of the bytes."""
+    if seen.kind not in BY_ITSELF:
+        return seen.key
+    if arrival.idempotency_key is not None:
+        return ("idempotency-key", arrival.client, arrival.idempotency_key)
+    return ("digest", arrival.client, *seen.key)
 
 
 def _too_large(seen: Envelope | Refusal) -> Refusal:
@@ -162,7 +174,7 @@ def _keep(c: Connection, parts: Parts, looked: _Looked) -> Received:
     if before is None:
         return _accept(c, parts, looked, seen, judged)
     if before.body_index != looked.body_index:
-        return _reject(c, parts, looked, _verdict(Fault.ID_REUSED, _key_path(looked.channel)))
+        return _reject(c, parts, looked, _verdict(Fault.ID_REUSED, _key_path(looked.channel, seen)))
     # INVARIANT: the same message again gets the stored acknowledgement, byte for byte, and has no second effect.
     stored = _unpack(parts.keys.unseal(c, before.answer_id))
     return Received(answer=stored[0], processed=stored[1], message_id=before.id, accepted=True, duplicate=True)
@@ -177,6 +189,8 @@ def _is_bundle_id_used(c: Connection, looked: _Looked) -> bool:
 
 def _compare_with_register(c: Connection, parts: Parts, looked: _Looked, seen: Envelope) -> str | _Verdict | None:
     """The establishment that the message is kept under (None only when the register is not asked), or why it is refused."""
+    if looked.arrival.kinds and seen.kind not in looked.arrival.kinds:
+        return _wrong_door(seen)
     channel = looked.channel
     v2 = channel.format == "hl7v2"
     taken = DRY_RUN_PROCESSING_IDS if parts.dry_run else channel.processing_ids
@@ -185,8 +199,14 @@ def _compare_with_register(c: Connection, parts: Parts, looked: _Looked, seen: E
     if not parts.register_checked:
         return seen.establishment
     client = find(c, looked.arrival.client)
-    if client is None:
-        return _verdict(Fault.CLIENT_UNKNOWN, "")
+    return _verdict(Fault.CLIENT_UNKNOWN, "") if client is None else _registered(channel, client, seen)
+
+
+def _registered(channel: ChannelSettings, client: Client, seen: Envelope) -> str | _Verdict | None:
+    v2 = channel.format == "hl7v2"
+    if seen.kind == RESPONSE:  # about a letter that this client's recipient got: no establishment of its own
+        registered = client.recipient is not None and client.may_send(RESPONSE)
+        return None if registered else _verdict(Fault.KIND_NOT_REGISTERED, "Bundle.entry[0].resource.response")
     only = client.establishments[0] if len(client.establishments) == 1 else None
     establishment = seen.establishment or only
     sender_fits = not channel.senders or seen.sender in channel.senders
@@ -207,8 +227,17 @@ def _verdict(fault: Fault, path: str) -> _Verdict:
     return _Verdict(fault=fault, issues=issues_of(fault, path=path))
 
 
-def _key_path(channel: ChannelSettings) -> str:
-    return "MSH-10" if channel.format == "hl7v2" else "Bundle.id"
+def _wrong_door(seen: Envelope) -> _Verdict:
+    """FHIR has two ways in: a message keeps its own ids, the other kinds have none. `Arrival.kinds` says which way this is."""
+    text = _TO_PROCESS if seen.kind in AS_MESSAGE else _TO_FHIR
+    issue = Issue(severity=Severity.ERROR, code="not-supported", path="Bundle.type", text=text)
+    return _Verdict(fault=Fault.TYPE_UNSUPPORTED, issues=(issue,))
+
+
+def _key_path(channel: ChannelSettings, seen: Envelope) -> str:
+    if channel.format == "hl7v2":
+        return "MSH-10"
+    return "" if seen.kind in BY_ITSELF else "Bundle.id"
 
 
 def _accept(c: Connection, parts: Parts, looked: _Looked, seen: Envelope, establishment: str | None) -> Received:
@@ -221,7 +250,8 @@ def _accept(c: Connection, parts: Parts, looked: _Looked, seen: Envelope, establ
         answer = hl7_answer(seen, names, both=both)
     else:
         answer = fhir_custody(names)
-        processed = fhir_response(seen, names, endpoint=parts.settings.sender.endpoint)
+        if seen.kind == MESSAGE:  # a reply is never replied to, and what is no message has no id to answer
+            processed = fhir_response(seen, names, endpoint=parts.settings.sender.endpoint)
     now = names.time
     body_id = parts.keys.seal(c, category=Category.BODY, plaintext=looked.arrival.body, person_id=None, now=now)
     packed = _pack(answer, processed)

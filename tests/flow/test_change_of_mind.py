@@ -202,7 +202,9 @@ async def test_a_consent_that_the_person_took_back_is_a_dissent(tmp_path: Path) 
         "extension": [{"url": "https://throughgate.example/extension/withdrawn-by-person", "valueBoolean": True}],
     }
     async with running(tmp_path) as line:
-        await line.play(*(fhir_message(resources=[one], message_id=f"FHIR-{at}") for at, one in enumerate((given, taken_back))))
+        await line.play(
+            *(fhir_message(resources=[one], message_id=f"FHIR-{at}") for at, one in enumerate((given, taken_back)))
+        )
         await line.play(adt_a03())
         assert [(row.state, row.reason) for row in line.deliveries()] == [("withheld", "withheld-by-consent")]
         check_world(line)

@@ -115,8 +115,11 @@ def test_the_establishment_is_named_or_none(message: Json, expected: str | None)
 @pytest.mark.parametrize(
     ("message", "code", "path"),
     [
-        (patient(), RefusalCode.TYPE_UNSUPPORTED, "Bundle"),
-        (bundle(type="transaction"), RefusalCode.TYPE_UNSUPPORTED, "Bundle.type"),
+        ({"resourceType": "Parameters"}, RefusalCode.TYPE_UNSUPPORTED, "Bundle"),
+        ({"no": "resource"}, RefusalCode.TYPE_UNSUPPORTED, "Bundle"),
+        (bundle(type="batch"), RefusalCode.TYPE_UNSUPPORTED, "Bundle.type"),
+        (bundle(type="searchset"), RefusalCode.TYPE_UNSUPPORTED, "Bundle.type"),
+        (bundle(type="history"), RefusalCode.TYPE_UNSUPPORTED, "Bundle.type"),
         (without(bundle(), "type"), RefusalCode.TYPE_UNSUPPORTED, "Bundle.type"),
         (bundle(entry=[]), RefusalCode.SEGMENT_MISSING, "Bundle.entry[0].resource"),
         (bundle(entry=bundle()["entry"][1:]), RefusalCode.SEGMENT_MISSING, "Bundle.entry[0].resource"),
@@ -158,7 +161,7 @@ def test_bytes_that_are_not_strict_json_are_refused(body: bytes, code: RefusalCo
 
 def test_a_refusal_keeps_the_name_of_the_message_and_quotes_nothing() -> None:
     found = refusal(json.dumps(bundle(patient(name=[{"family": CANARY}]), type="batch")).encode())
-    assert (found.message_id, found.sender, found.kind) == ("h1", SENDER, "fhir-message")
+    assert (found.message_id, found.sender, found.kind) == ("h1", SENDER, "fhir-bundle")
     assert CANARY not in str(found.issues)
 
 

@@ -20,6 +20,19 @@ ID = LETTER.delivery_id
 HL7 = {"Content-Type": "application/hl7-v2+er7"}
 FHIR = {"Content-Type": "application/fhir+json"}
 
+OBSERVATION = {
+    "resourceType": "Observation",
+    "status": "final",
+    "code": {"text": "weight"},
+    "subject": {"identifier": {"system": "https://fhir.nhs.uk/Id/nhs-number", "value": "9990000018"}},
+    "extension": [
+        {
+            "url": "https://throughgate.example/extension/establishment",
+            "valueIdentifier": {"system": "https://throughgate.example/id/agency", "value": "ZFG"},
+        }
+    ],
+}
+
 # route: (path asked, more of the request, clients that may, status for them, clients that may not)
 SENDERS = ("zfg-ehr", "two-prisons")
 MATRIX = {
@@ -29,6 +42,13 @@ MATRIX = {
         {"data": fhir_message(), "headers": FHIR},
         SENDERS,
         200,
+        ("pharmacy", "tests-only"),
+    ),
+    ("POST", "/fhir"): (
+        "/fhir",
+        {"data": json.dumps(OBSERVATION).encode(), "headers": FHIR},
+        SENDERS,
+        202,
         ("pharmacy", "tests-only"),
     ),
     ("GET", "/mailbox"): ("/mailbox", {}, ("pharmacy",), 200, ("zfg-ehr", "tests-only")),

@@ -339,7 +339,7 @@ async def test_another_method_is_405(http: Http, method: str, path: str, allow: 
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/docs", "/redoc", "/openapi.json", "/fhir", "/fhir/Patient", "/hl7v2/", "/mailbox/", "/admin"]
+    "path", ["/", "/docs", "/redoc", "/openapi.json", "/fhir/", "/fhir/Patient", "/hl7v2/", "/mailbox/", "/admin"]
 )
 async def test_nothing_else_is_served(http: Http, path: str) -> None:
     status, _, body = await http.ask("GET", path, headers=http.bearer())

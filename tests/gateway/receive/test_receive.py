@@ -247,7 +247,7 @@ async def test_the_four_cases_of_fhir_duplicates(parts: Parts) -> None:
         (b'{"a":NaN}', 400),
         (b'{"a":"\xff"}', 400),
         (b"[" * 100 + b"]" * 100, 400),
-        (b'{"resourceType":"Patient"}', 422),
+        (b'{"resourceType":"Parameters"}', 422),
         (b'{"resourceType":"Bundle","type":"batch"}', 422),
         (b'{"resourceType":"Bundle","type":"message","entry":[]}', 422),
     ],

@@ -1,0 +1,106 @@
+"""A handover that its recipient has not confirmed in time: the clinical lead is told, and told again. It MUST NOT delay or alter a letter.
+
+`delivery.due_at` of a delivered handover is when it is looked at next; of every other delivered letter it is never.
+"""
+
+from datetime import timedelta
+from typing import Final
+
+from sqlalchemy import Connection, exists, select, update
+
+from gateway.failpoints import around
+from gateway.instants import from_text, to_text
+from gateway.journeys.cancelled import handover_letters
+from gateway.journeys.tasks import add_tasks, task_of
+from gateway.log import Code, log
+from gateway.parts import Parts
+from gateway.states import DELIVERY_OPEN, DeliveryState
+from gateway.store.locks import hold_delivery
+from gateway.store.schema import delivery, task
+
+D = DeliveryState
+NEVER: Final = "9999-12-31T00:00:00.000000Z"
+CODES: Final = ("handover-unconfirmed", "handover-unconfirmed-again")
+AT_ONCE: Final = 200
+_ENDED_BY_OURSELVES: Final = (D.WITHHELD.value, D.RECALLED.value, D.EXPIRED.value)
+
+
+def watch(c: Connection, parts: Parts, delivery_id: str) -> None:
+    """A letter was delivered: say when it is looked at again."""
+    row = c.execute(select(delivery.c.letter, delivery.c.created_at).where(delivery.c.id == delivery_id)).one()
+    due = _later(parts, row.created_at, 1) if row.letter in handover_letters(parts) else NEVER
+    c.execute(update(delivery).where(delivery.c.id == delivery_id).values(due_at=due))
+
+
+def escalate_unconfirmed(parts: Parts) -> int:
+    """Raise what is due. How many were raised."""
+    letters = handover_letters(parts)
+    with parts.store.read() as c:
+        found = _due(c, parts, letters)
+    for delivery_id in found:
+        with around("escalate"):
+            parts.store.write(lambda c: _escalate(c, parts, delivery_id))  # noqa: B023  used at once
+    return len(found)
+
+
+def _due(c: Connection, parts: Parts, letters: frozenset[str]) -> list[str]:
+    delivered = (
+        select(delivery.c.id)
+        .where(delivery.c.state == D.DELIVERED.value, delivery.c.due_at <= parts.now(), delivery.c.letter.in_(letters))
+        .limit(AT_ONCE)
+    )
+    told_twice = exists().where(task.c.delivery_id == delivery.c.id, task.c.code == CODES[-1])
+    before = to_text(parts.clock() - timedelta(seconds=parts.settings.delivery.confirm_seconds))
+    not_there = (
+        select(delivery.c.id)
+        .where(delivery.c.state.in_([state.value for state in DELIVERY_OPEN]), delivery.c.letter.in_(letters))
+        .where(delivery.c.created_at <= before, ~told_twice)
+        .limit(AT_ONCE)
+    )
+    open_ones = [one for one in c.execute(not_there).scalars() if _level(c, parts, one) is not None]
+    return [*c.execute(delivered).scalars(), *open_ones]
+
+
+def _level(c: Connection, parts: Parts, delivery_id: str) -> int | None:
+    """Which of `CODES` is due and was never raised, open or ended: each once for a letter. None when none is."""
+    created = c.execute(select(delivery.c.created_at).where(delivery.c.id == delivery_id)).scalar_one()
+    raised = set(c.execute(select(task.c.code).where(task.c.delivery_id == delivery_id)).scalars())
+    for level, code in enumerate(CODES):
+        if code not in raised:
+            return level if _later(parts, created, level + 1) <= parts.now() else None
+    return None
+
+
+def _escalate(c: Connection, parts: Parts, delivery_id: str) -> None:
+    hold_delivery(c, delivery_id)
+    row = c.execute(select(delivery).where(delivery.c.id == delivery_id)).one()
+    if DeliveryState(row.state) is not D.DELIVERED and DeliveryState(row.state) not in DELIVERY_OPEN:
+        return
+    level = _level(c, parts, delivery_id)
+    matters = not _is_overtaken(c, row.id, row.person_id, row.recipient, row.letter, row.sequence)
+    if level is not None and matters:
+        log(Code.HANDOVER_UNCONFIRMED, delivery=delivery_id)
+        add_tasks(c, parts, (task_of(CODES[level]),), delivery_id=delivery_id)
+    if DeliveryState(row.state) is D.DELIVERED:
+        raised = len(CODES) if level is None or not matters else level + 1
+        due = _later(parts, row.created_at, raised + 1) if raised < len(CODES) else NEVER
+        c.execute(update(delivery).where(delivery.c.id == delivery_id).values(due_at=due))
+
+
+def _is_overtaken(
+    c: Connection, delivery_id: str, person_id: str | None, recipient: str | None, letter: str, sequence: int
+) -> bool:
+    """Was it taken back or corrected, or does a newer handover to the same recipient stand for it?"""
+    after = delivery.c.supersedes == delivery_id
+    newer = (
+        (delivery.c.person_id == person_id)
+        & (delivery.c.recipient == recipient)
+        & (delivery.c.letter == letter)
+        & (delivery.c.sequence > sequence)
+        & delivery.c.state.not_in(_ENDED_BY_OURSELVES)
+    )
+    return c.execute(select(delivery.c.id).where(after | newer).limit(1)).first() is not None
+
+
+def _later(parts: Parts, created_at: str, times: int) -> str:
+    return to_text(from_text(created_at) + timedelta(seconds=parts.settings.delivery.confirm_seconds * times))
