@@ -66,7 +66,7 @@ def test_only_minimise_makes_a_released() -> None:
     with pytest.raises((TypeError, ValueError)):
         dataclasses.replace(real, bundle={"resourceType": "Bundle"})
     with pytest.raises(dataclasses.FrozenInstanceError):
-        real.bundle = {}  # type: ignore[misc] # sabotage: frozen
+        real.bundle = {}  # type: ignore[misc] # sabotage: it is frozen
 
 
 @pytest.mark.parametrize("outcome", [Outcome.HOLD, Outcome.WITHHOLD, Outcome.COUNTED])
