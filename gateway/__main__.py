@@ -24,6 +24,7 @@ from gateway.commands import (
     token,
     try_message,
 )
+    work,
 from gateway.commands.outcome import complain
 
 app = typer.Typer(
@@ -38,6 +39,7 @@ app.command("demo")(demo.demo)
 app.command("init")(init.init)
 app.command("serve")(serve.serve)
 app.command("check")(check.check)
+app.command("work")(work.work)
 app.command("try")(try_message.try_message)
 app.command("journey")(journey.journey)
 app.command("token")(token.token)

@@ -43,6 +43,8 @@ class Code(StrEnum):
     REPORT_FAILED = "report-failed"
     BUS_HANDLER_FAILED = "bus-handler-failed"
     BUS_NOT_TAKEN = "bus-not-taken"
+    BUS_AWAY = "bus-away"
+    BUS_REFUSED = "bus-refused"
     SWEEP_PUBLISHED = "sweep-published"
     SWEEP_FAILED = "sweep-failed"
     RETENTION_SWEPT = "retention-swept"
@@ -80,6 +82,8 @@ _SENTENCES: dict[Code, tuple[Level, str]] = {
     Code.REPORT_FAILED: ("error", "a period of a calendar report could not be closed"),
     Code.BUS_HANDLER_FAILED: ("error", "work on an id failed and is tried again by the sweep"),
     Code.BUS_NOT_TAKEN: ("warning", "the bus did not take an id; the sweep brings it again"),
+    Code.BUS_AWAY: ("error", "the bus cannot be reached and is tried again; intake goes on and the sweep catches up"),
+    Code.BUS_REFUSED: ("error", "something on the bus was not written by this installation and was dropped"),
     Code.SWEEP_PUBLISHED: ("info", "the sweep published unfinished work again"),
     Code.SWEEP_FAILED: ("error", "the sweep failed and runs again"),
     Code.RETENTION_SWEPT: ("info", "retention deleted what has ended"),

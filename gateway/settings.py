@@ -94,7 +94,7 @@ class Installation(Strict):
 
     installation: Name
     store_url: str = "sqlite:///throughgate.db"
-    bus_url: Literal["memory://"] = "memory://"
+    bus_url: str = Field(default="memory://", pattern="^(memory://$|amqps?://)")
     keys_dir: Path = Field(default=Path("keys"), strict=False)
     recipients_dir: Path = Field(default=Path("recipients"), strict=False)
     agreements_dir: Path = Field(default=Path("agreements"), strict=False)

@@ -25,7 +25,7 @@ from gateway.ledger import HeadFile, HeadInMemory, Ledger
 from gateway.parts import Parts
 from gateway.pipeline import Gateway
 from gateway.recipients import Recipient, read_recipients
-from gateway.settings import Settings, read_settings
+from gateway.settings import Installation, Settings, read_settings
 from gateway.store import Store, open_store
 from gateway.store.schema import client
 from gateway.telling import teller_of
@@ -104,7 +104,7 @@ def build(settings: Settings, *, clock: Clock | None = None, ids: Ids | None = N
     return Gateway(
         settings=settings,
         store=store,
-        bus=bus or InProcessBus(),
+        bus=bus or make_bus(settings.gateway, keys),
         keys=keys,
         ledger=Ledger(
             store=store,
@@ -121,6 +121,24 @@ def build(settings: Settings, *, clock: Clock | None = None, ids: Ids | None = N
         outbounds=make_outbounds(recipients),
         teller=teller,
     )
+
+
+def make_bus(installation: Installation, keys: Keys) -> Bus:
+    """The bus of a `bus_url`. Raises SettingsError for one that would not be safe."""
+    if installation.bus_url == "memory://":
+        return InProcessBus()
+    from gateway.bus.rabbitmq import RabbitBus  # noqa: PLC0415  its driver costs time that an embedded gateway need not pay
+
+    return RabbitBus(
+        installation.bus_url,
+        lambda topic, some_id: keys.seal_mac("bus", topic, some_id),
+        name=f"throughgate.{installation.installation}",
+    )
+
+
+def has_room_for_workers(settings: Settings) -> bool:
+    """Can a second process write to this store beside the one that serves?"""
+    return not settings.gateway.store_url.startswith("sqlite")
 
 
 def make_outbounds(recipients: Mapping[str, Recipient]) -> Mapping[str, Outbound]:

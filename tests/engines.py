@@ -1,6 +1,6 @@
 """Real engines for tests: PostgreSQL and RabbitMQ as ordinary processes, in private folders, on free ports of loopback.
 
-Each test process starts its own, once, when the first test asks, and ends it. A database or a virtual host of its own for every test.
+Each test process starts its own, once, when the first test asks, and ends it. A database and queues of its own for every test.
 `make install-engines` installs them where it may; what is missing is left out with a counted reason, and under CI that fails the run.
 """
 
@@ -194,7 +194,7 @@ BROKER = Path("/usr/lib/rabbitmq/bin")
 
 
 class Broker:
-    """One RabbitMQ server. `fresh()` is the URL of an empty virtual host of its own."""
+    """One RabbitMQ server. `fresh()` is a name for the queues of one test."""
 
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="tg-mq-", dir="/tmp"))
@@ -269,18 +269,14 @@ class Broker:
             raise RuntimeError(done.stderr + done.stdout)
         return done.stdout
 
-    def fresh(self) -> str:
-        """An empty virtual host."""
-        name = f"test-{os.getpid()}-{next(_numbers)}"
-        self.add(name)
-        return f"amqp://guest:guest@127.0.0.1:{self.port}/{name}"
+    @property
+    def url(self) -> str:
+        return f"amqp://guest:guest@127.0.0.1:{self.port}/"
 
-    def add(self, name: str) -> None:
-        self.control("eval", f'rabbit_vhost:add(<<"{name}">>, <<"test">>).')
-        self.control(
-            "eval",
-            f'rabbit_auth_backend_internal:set_permissions(<<"guest">>, <<"{name}">>, <<".*">>, <<".*">>, <<".*">>, <<"test">>).',
-        )
+    @staticmethod
+    def fresh() -> str:
+        """A name of which nobody has a queue."""
+        return f"test-{os.getpid()}-{next(_numbers)}"
 
     def kill(self) -> None:
         """As a power switch would."""

@@ -87,7 +87,7 @@ def test_paths_are_beside_the_file(tmp_path: Path) -> None:
         (MINIMAL + "[reports]\nclose_day = 31\n", "reports.close_day", "less"),
         (MINIMAL.replace('"one"', '"one"\npublic_url = "http://gateway.example"'), "gateway.public_url", "https"),
         (MINIMAL + CHANNEL + 'certificates = ["AA:BB"]\n', "channels.0.certificates.0", "pattern"),
-        (MINIMAL.replace('"one"', '"one"\nbus_url = "amqp://x"'), "gateway.bus_url", "memory"),
+        (MINIMAL.replace('"one"', '"one"\nbus_url = "kafka://x"'), "gateway.bus_url", "memory"),
         (MINIMAL.replace('"ZZT01"', '"zz"'), "sender.ods", "pattern"),
         (MINIMAL.replace('"https://throughgate.example/fhir"', '"nowhere"'), "sender.endpoint", "absolute address"),
         (MINIMAL.replace('id = "ZFG"', 'id = "Fellgate"'), "establishments.0.id", "pattern"),
