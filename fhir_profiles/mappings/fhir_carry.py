@@ -17,6 +17,7 @@ from fhir_profiles.shapes import Fate, Field, Json
 
 DATA_ABSENT_EXTENSION: Final = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
 _UK: Final = systems.UK_CORE + "Extension-UKCore-"
+_NHS: Final = "https://fhir.nhs.uk/StructureDefinition/Extension-"
 KNOWN_EXTENSIONS: Final = frozenset(
     {
         DATA_ABSENT_EXTENSION,
@@ -33,9 +34,19 @@ KNOWN_EXTENSIONS: Final = frozenset(
                 "LegalStatus", "CareSettingType", "SourceOfServiceRequest", "PriorityReason", "AllergyIntoleranceEnd", "Evidence",
             )
         ),
+        *(
+            _NHS + name
+            for name in (
+                "DM-ControlledDrug", "DM-DispensingPerformer", "DM-GroupIdentifier", "DM-LegalAuthenticator", "DM-PerformerSiteType",
+                "DM-PrescriptionEndorsement", "DM-PrescriptionId", "DM-PrescriptionNonDispensingReason", "DM-PrescriptionStatusHistory",
+                "DM-PrescriptionTaskStatusReason", "DM-PrescriptionType", "DM-ResponsiblePractitioner", "DM-RunningTotal",
+                "EPS-DispensingInformation", "EPS-Prescription", "EPS-RepeatInformation", "EPS-TaskBusinessStatus",
+            )
+        ),
     }
 )  # fmt: skip
-"""Extensions whose meaning is known here: UK Core (the retired nominated pharmacy is still sent) and our own. Inside one, all is known."""
+"""Extensions whose meaning is known here: UK Core (the retired nominated pharmacy is still sent), the Electronic Prescription Service's on
+prescriptions and dispenses, and our own. Inside one, all is known."""
 
 UNKNOWN_EXTENSION: Final = "an extension that is not known here"
 NARRATIVE: Final = "narrative: the data are carried, the words stay in the original message"

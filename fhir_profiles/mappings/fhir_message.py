@@ -29,7 +29,7 @@ from fhir_profiles.mappings.fhir_carry import AnotherPersonError, Carrier, field
 from fhir_profiles.mappings.fhir_drug_tests import is_laboratory, normalise_drug_tests, without_purpose
 from fhir_profiles.mappings.fhir_medicines import normalise_medicines
 from fhir_profiles.mappings.fhir_naming import Lead, Naming, Part, parts_of
-from fhir_profiles.mappings.fhir_person import named_person
+from fhir_profiles.mappings.fhir_person import PLACE, named_person
 from fhir_profiles.shapes import (
     Channel,
     Event,
@@ -170,7 +170,8 @@ class _Message:
         hold_nobody = None
         if not any(identifier.valid for identifier in persons):
             text = "the Patient has no NHS number or prison number that is well formed"
-            hold_nobody = Hold(code=HoldCode.NO_PERSON, path=f"{person.path}.identifier", text=text)
+            path = persons[0].path if person.path == PLACE else f"{person.path}.identifier"
+            hold_nobody = Hold(code=HoldCode.NO_PERSON, path=path, text=text)
         return self._result(resources, persons, fields, hold_nobody)
 
     def _result(
@@ -213,7 +214,8 @@ class _Message:
             text = "the Patient has a modifier extension or rules that are not known here"
             raise _held(HoldCode.UNREADABLE_CONTENT, person.path, text)
         for system in {identifier.system for identifier in persons}:
-            same = [identifier for identifier in persons if identifier.system == system and identifier.valid]
+            named = person.path == PLACE  # nothing but numbers says who it is: two of them are two people, valid or not
+            same = [one for one in persons if one.system == system and (one.valid or named)]
             if len(same) > 1:
                 raise _held(HoldCode.TWO_PEOPLE, same[1].path, "the Patient has two numbers of the same kind")
         if any(link["type"] != "seealso" for link in person.resource.get("link", ())):
@@ -223,7 +225,7 @@ class _Message:
         return person
 
     def _carried(self, person: Part, persons: tuple[PersonIdentifier, ...]) -> tuple[list[Json], tuple[Field, ...]]:
-        made = person.path not in {part.path for part in self.parts}
+        made = person.path == PLACE
         numbers = {identifier.system: identifier.value for identifier in persons if identifier.valid or made}
         aliases = frozenset(self._same_person(numbers))
         carried: frozenset[str] = frozenset()

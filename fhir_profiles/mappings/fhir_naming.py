@@ -2,7 +2,8 @@
 
 Inside a translated bundle the person is `Patient/patient` and everything else `Type/<stable id>` (fhir_profiles/ids.py). A stable id is made
 from the sender and the resource's own id; where the fullUrl is a urn (so that the id is new with every message), from its business
-identifier when it has one that no other resource of its type in the message has.
+identifier when it has one that no other resource of its type in the message has. A prescription of the Electronic Prescription Service has a
+number that is the same whoever speaks of it: it alone names it, so that a cancellation by somebody else, or a dispense, means that one.
 """
 
 import re
@@ -19,6 +20,9 @@ from fhir_profiles.shapes import Json
 _TYPE_AND_ID: Final = re.compile(
     r"(?:^|/)([A-Z][A-Za-z]{1,63})/([A-Za-z0-9.\-]{1,64})(?:/_history/[A-Za-z0-9.\-]{1,64})?$"
 )
+_EVERYBODYS: Final = frozenset({"https://fhir.nhs.uk/Id/prescription-order-item-number"})
+_UUID: Final = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
+"""An item number is a UUID; anything else under that system is the sender's own, and names nothing of another's."""
 _NOT_LASTING: Final = frozenset({"old", "temp", "secondary"})
 
 
@@ -92,8 +96,13 @@ class Naming:
     def _make_ids(self, parts: Sequence[Part]) -> dict[str, str]:
         names = {part.path: self._name(part) for part in parts}
         seen = Counter((part.kind, names[part.path]) for part in parts)
+        spoken_of = Counter(everybodys_number(part.resource) for part in parts if not part.holder)
         ids = {}
         for part in parts:
+            number = everybodys_number(part.resource)
+            if number and (part.holder or spoken_of[number] == 1):
+                ids[part.path] = stable_id(part.kind, "everybody", number)
+                continue
             name = names[part.path]
             if seen[part.kind, name] > 1:
                 # INVARIANT: two resources of one message never get the same id: the later would silently replace the earlier.
@@ -140,6 +149,17 @@ class Naming:
         if part.kind == "Patient":
             return _ANOTHER
         return Target(lead=Lead.RESOURCE, text=self.name_of(part), carried=part.path in self._carried)
+
+
+def everybodys_number(resource: Json) -> str:
+    """Give the number of a prescription line that names it for everybody, or an empty text."""
+    if text_of(resource.get("resourceType")) != "MedicationRequest":
+        return ""
+    for item in objects_of(resource.get("identifier")):
+        value = text_of(item.get("value"))
+        if item.get("system") in _EVERYBODYS and _UUID.fullmatch(value):
+            return value.lower()
+    return ""
 
 
 def _business_identifier(resource: Json) -> tuple[str, str] | None:

@@ -22,10 +22,18 @@ def test_the_messages_themselves_are_valid(source: Path) -> None:
 
 def test_there_is_a_pair_for_each_kind_of_content() -> None:
     assert [source.name.partition(".")[0] for source in sources()] == [
+        "collection",
         "consent_and_plan",
+        "document",
         "drug_test",
+        "eps_cancellation",
+        "eps_dispense",
+        "eps_order",
         "not_known",
         "prescription",
+        "reply",
+        "resource",
+        "transaction",
         "two_people",
     ]
     assert all(json.loads(meaning_of(source).read_text("utf-8")) for source in sources())
