@@ -57,7 +57,15 @@ __all__ = [
     "last_dose",
     "nominated_pharmacy",
 ]
-__all__ += ["establishments", "on_substitute_medication", "prescription_for_supply", "release_postcode", "tests"]
+__all__ += [
+    "begins_later",
+    "doses_in_doubt",
+    "establishments",
+    "on_substitute_medication",
+    "prescription_for_supply",
+    "release_postcode",
+    "tests",
+]
 
 SUPERVISED: Final = "supervised"
 UNSUPERVISED: Final = "unsupervised"
@@ -67,6 +75,7 @@ _MEDICATION_TYPES: Final = ("MedicationRequest", "MedicationStatement", "Medicat
 DIAMORPHINE: Final = "diamorphine"
 _INPATIENT: Final = "inpatient"
 _ENDED: Final = frozenset({"stopped", "completed", "ended"})
+_IN_DOUBT: Final = frozenset({"stopped", "on-hold", "unknown"})
 RECENT_DOSE_DAYS: Final = 3
 """A dose of substitute medication in these days shows that the person is in treatment, whatever the prescriptions say."""
 
@@ -303,6 +312,27 @@ def last_administration(resources: Sequence[Json], as_of: str, names: frozenset[
     return best[1] if best else None
 
 
+def doses_in_doubt(resources: Sequence[Json], as_of: str, names: frozenset[str] | None = None) -> tuple[Json, ...]:
+    """Give the administrations after the last dose given that may have been given in part: stopped, on hold, or of unknown status.
+
+    Whoever reads only the last whole dose would give the rest of that day's a second time.
+    """
+    file = well_formed(resources)
+    until = instant_of(as_of)
+    last = last_administration(file, as_of, names)
+    since = instant_of(given_at(last)) if last is not None else None
+    found = []
+    for administration in of_type(file, "MedicationAdministration"):
+        moment = instant_of(given_at(administration))
+        if as_text(administration.get("status")) not in _IN_DOUBT or moment is None:
+            continue
+        contents = contents_of(administration, file)
+        relevant = bool(contents.names & names) if names is not None else contents.substitute
+        if relevant and (until is None or moment <= until) and (since is None or moment >= since):
+            found.append((moment, administration))
+    return tuple(administration for _, administration in sorted(found, key=lambda each: each[0]))
+
+
 def dose_of(administration: Json, resources: Sequence[Json]) -> LastDose:
     """Read one administration as a dose; nothing is computed from it."""
     dosage = as_object(administration.get("dosage"))
@@ -333,6 +363,13 @@ def current(resource: Json, as_of: str) -> bool:
     if in_error(resource) or as_text(resource.get("status")) in _ENDED:
         return False
     return days is None or in_force(resource, days) is not False
+
+
+def begins_later(resource: Json, as_of: str) -> bool:
+    """Say whether a prescription or statement stands and clearly begins after `as_of`: what is to be taken from the day after a release."""
+    days, span = days_of(as_of), span_of(resource)
+    stands = not (in_error(resource) or span.never or span.status in _ENDED)
+    return stands and days is not None and on_or_before(span.start, days) is False
 
 
 def on_substitute_medication(resources: Sequence[Json], as_of: str) -> bool:

@@ -28,13 +28,13 @@ def prescriptions(picture: Picture) -> tuple[Json, ...]:
 
 
 def last_doses(picture: Picture) -> tuple[Json, ...]:
-    """The last dose given of the substances of each prescription, each once."""
+    """The last dose given of the substances of each prescription, and what may have been given in part after it, each once."""
     found: dict[str, Json] = {}
     for request in prescriptions(picture):
         names = contents_of(request, picture.file).names
         dose = facts.last_administration(picture.file, picture.as_of, names)
-        if dose is not None:
-            found[name_of(dose)] = dose
+        in_doubt = facts.doses_in_doubt(picture.file, picture.as_of, names)
+        found |= {name_of(each): each for each in (dose, *in_doubt) if each is not None}
     return tuple(found.values())
 
 

@@ -87,6 +87,8 @@ def _administration(resource: Json, found: Found) -> Iterator[str]:
     yield f"as written: {text}" if text else ""
     yield f"given {_when(resource)}" if _when(resource) else "time not recorded"
     yield _supervision(resource, unknown="supervision not recorded")
+    status = as_text(resource.get("status"))
+    yield f"status {status or 'not recorded'}" if status != "completed" else ""
     yield from _notes(resource)
 
 

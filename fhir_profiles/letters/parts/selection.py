@@ -19,17 +19,20 @@ ENDED_LATELY_DAYS: Final = 28
 _SCORES: Final = frozenset({"survey", "social-history"})
 
 
+def _stands(resource: Json, picture: Picture) -> bool:
+    """In force, or written to begin later: a supply for the days after the release is what it is about."""
+    return facts.current(resource, picture.as_of) or facts.begins_later(resource, picture.as_of)
+
+
 def substitute_medication(picture: Picture) -> tuple[Json, ...]:
-    return picture.of(
-        "MedicationRequest", keep=lambda r: is_substitute(r, picture.file) and facts.current(r, picture.as_of)
-    )
+    return picture.of("MedicationRequest", keep=lambda r: is_substitute(r, picture.file) and _stands(r, picture))
 
 
 def other_medication(picture: Picture) -> tuple[Json, ...]:
     return picture.of(
         "MedicationRequest",
         "MedicationStatement",
-        keep=lambda r: not is_substitute(r, picture.file) and facts.current(r, picture.as_of),
+        keep=lambda r: not is_substitute(r, picture.file) and _stands(r, picture),
     )
 
 
@@ -49,9 +52,9 @@ def ended_substitute_medication(picture: Picture) -> tuple[Json, ...]:
 
 
 def last_dose(picture: Picture) -> tuple[Json, ...]:
-    """The administration of the last dose of substitute medication, or nothing."""
+    """The last dose of substitute medication that was given, and what may have been given in part after it."""
     dose = facts.last_administration(picture.file, picture.as_of)
-    return (dose,) if dose is not None else ()
+    return (*((dose,) if dose is not None else ()), *facts.doses_in_doubt(picture.file, picture.as_of))
 
 
 def in_substitute_treatment(picture: Picture) -> bool:

@@ -32,6 +32,8 @@ MUST_HAVE = {
     "substitute medication": "MedicationRequest/methadone",
     "substitute medication that ended lately": "MedicationRequest/old",
     "other medication": "MedicationRequest/sertraline",
+    "other medication that somebody else prescribed": "MedicationStatement/naloxone",
+    "what begins after the release": "MedicationRequest/later",
     "the prescriber": "Practitioner/prescriber",
     "the last dose": "MedicationAdministration/dose",
     "a drug test": "Observation/test",
@@ -115,7 +117,7 @@ def test_risk_and_medicines_come_before_everything_else() -> None:
         ("release-address", lambda r: r.pop("address", None)),
         ("general-practice", lambda r: r.pop("generalPractitioner", None)),
         ("risk", "Flag/risk"),
-        ("substitute-medication", "MedicationRequest/methadone"),
+        ("substitute-medication", ("MedicationRequest/methadone", "MedicationRequest/later")),
         ("last-dose", ("MedicationAdministration/dose", "MedicationAdministration/early")),
         ("test-results", ("Observation/test", "Observation/confirmed")),
         ("allergies", "AllergyIntolerance/allergy"),
@@ -266,3 +268,42 @@ def test_the_file_is_not_changed_by_writing_a_letter() -> None:
     file = whole_file()
     compose("handover", file, CONTEXT, AS_OF)
     assert file == whole_file()
+
+
+@pytest.mark.parametrize("status", ["stopped", "on-hold", "unknown"])
+def test_a_dose_that_may_have_been_given_in_part_stands_beside_the_last_one(status: str) -> None:
+    """Who reads only yesterday's whole dose gives today's a second time."""
+    doubtful = dose("doubtful", given="2026-01-15T08:00:00+00:00", status=status)
+    before, earlier = (
+        dose("before", given="2026-01-14T08:00:00+00:00"),
+        dose("earlier", given="2026-01-13T08:00:00+00:00", status=status),
+    )
+    bundle, _missing = handover(patient(), prescription(), before, earlier, doubtful)
+    section = sections(bundle["Composition/handover"])["Last dose given"]
+    assert len(section["entry"]) == 2
+    assert {"MedicationAdministration/before", "MedicationAdministration/doubtful"} <= set(bundle)
+    assert "MedicationAdministration/earlier" not in bundle
+    assert "MedicationAdministration/doubtful" in handover(patient(), prescription(), doubtful)[0]
+
+
+@pytest.mark.parametrize("status", ["not-done", "entered-in-error"])
+def test_a_dose_that_was_not_given_is_no_last_dose(status: str) -> None:
+    """Refused, missed or never recorded rightly."""
+    bundle, _missing = handover(patient(), prescription(), dose("refused", status=status))
+    assert "MedicationAdministration/refused" not in bundle
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"status": "cancelled"},
+        {"status": "draft"},
+        {"status": "stopped"},
+        {"doNotPerform": True},
+        {"intent": "proposal"},
+    ],
+)
+def test_what_begins_later_and_does_not_stand_is_not_in_it(more: dict[str, Any]) -> None:
+    """Only a prescription that stands is one for the days after."""
+    bundle, _missing = handover(patient(), prescription("later", start="2026-01-16", **more))
+    assert "MedicationRequest/later" not in bundle

@@ -1,6 +1,7 @@
 """Every letter through its shipped agreement: what its recipient must have survives minimisation, and the claims still hold."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -17,7 +18,16 @@ from fhir_profiles.profiles import PROFILES
 from fhir_profiles.render import render
 from fhir_profiles.shapes import Json, Severity
 from fhir_profiles.validate import validate
-from tests.fhir_profiles.letters.files import AS_OF, CONTEXT, FIGURES, HEADING, resources_in, whole_file
+from tests.fhir_profiles.letters.files import (
+    AS_OF,
+    CONTEXT,
+    FIGURES,
+    HEADING,
+    patient,
+    prescription,
+    resources_in,
+    whole_file,
+)
 
 AGREEMENTS = Path(__file__).resolve().parents[3] / "consent" / "agreements"
 NAMING = Naming(id_key=bytes(range(32)))
@@ -25,8 +35,12 @@ NAMING = Naming(id_key=bytes(range(32)))
 
 @cache
 def released(name: str, *, marked: bool = False) -> Json:
+    return through(name, whole_file(), marked=marked)
+
+
+def through(name: str, file: Sequence[Json], *, marked: bool = False) -> Json:
     agreement = read_agreement((AGREEMENTS / f"{name}.toml").read_text("utf-8"), name)
-    bundle = compose_report(FIGURES).bundle if name == "report" else compose(name, whole_file(), CONTEXT, AS_OF).bundle
+    bundle = compose_report(FIGURES).bundle if name == "report" else compose(name, file, CONTEXT, AS_OF).bundle
     request = Request(
         recipient=Party(identifiers=(), recipient_class=agreement.recipient_class),
         purpose=agreement.purpose,
@@ -47,6 +61,7 @@ NEEDED = {
         "Buprenorphine 2mg sublingual tablets", '"end":"2026-01-01"', '"code":"screening"', '"code":"confirmatory"', '"code":"therapeutic"',
         "Presumptive: this is not a confirmatory result.", "Urine drug screen", "AUDIT total score", '"valueInteger":12',
         "Risk of self-harm: ACCT open", "Maintain on methadone; relapse prevention group weekly.", "Opioid dependence", "Penicillin",
+        "Naloxone 1.8mg nasal spray", "Two sprays to take home", "35 ml once a day, from the community pharmacy", '"start":"2026-01-16"',
         "2026-01-16T10:00:00+00:00", "Exampleton Recovery, first appointment", "HMP Fellgate", "0113 496 0000", "2026-01-15T10:30:00+00:00",
         "No earlier message about this person waits outside it.",
     ),
@@ -122,3 +137,16 @@ def test_the_generic_marker_of_the_gate_survives_rendering() -> None:
     assert "Items excluded due to confidentiality" in bundle["entry"][0]["resource"]["section"][-1]["text"]["div"]
     for url in bundle["meta"]["profile"]:
         assert PROFILES[url].check(bundle) == ()
+
+
+@pytest.mark.parametrize("name", ["handover", "prescription-copy"])
+def test_a_prescriber_who_is_only_named_is_named_in_the_letter(name: str) -> None:
+    """HL7 v2 names the prescriber in the order itself: whoever has a question about a dose has to know whom to ask."""
+    requester = {
+        "type": "Practitioner",
+        "identifier": {"system": "https://fhir.hl7.org.uk/Id/gmc-number", "value": "C7654321"},
+        "display": "Dr Avery Prescriber-Test",
+    }
+    text = encode(through(name, [patient(), prescription(requester=requester)])).decode()
+    assert "C7654321" in text
+    assert "Dr Avery Prescriber-Test" in text
