@@ -28,6 +28,7 @@ from gateway.steps.receive import Received, receive
 from gateway.steps.reconsider import reconsider
 from gateway.steps.replies import judged
 from gateway.steps.unconfirmed import escalate_unconfirmed
+from gateway.store.away import is_away
 from gateway.store.retention import sweep_ended
 
 IDLE_SECONDS = 0.002
@@ -120,7 +121,10 @@ class Gateway(Parts):
             return None
         try:
             done = await asyncio.to_thread(release_message, self, message_id)
-        except Exception as error:  # noqa: BLE001  a poisoned message is parked and never holds up another person
+        except Exception as error:
+            if is_away(error):
+                raise  # no fault of this message: the sweep brings it when the store is back
+            # A poisoned message is parked and never holds up another person.
             return await self._failed(message_id, error)
         self.waiting_messages.pop(message_id, None)
         self.translations.pop(message_id, None)
@@ -140,7 +144,8 @@ class Gateway(Parts):
             self.waiting_messages[message_id] = failed.again_at
             return None
         self.waiting_messages.pop(message_id, None)
-        log(Code.MESSAGE_PARKED, message=message_id)
+        if failed.parked:
+            log(Code.MESSAGE_PARKED, message=message_id)
         return failed.next_message
 
     def _may_try(self, message_id: str) -> bool:

@@ -54,6 +54,7 @@ class Failure:
     """A message that could not be released: when it is tried again, or that it was parked and which message of the person comes next."""
 
     again_at: str | None
+    parked: bool = False
     next_message: str | None = None
 
 
@@ -211,7 +212,7 @@ def count_failure(parts: Parts, message_id: str) -> Failure:
             return Failure(again_at=to_text(parts.clock() + timedelta(seconds=seconds)))
         move_message(c, parts, message_id, M.PARKED, reason="attempts")
         add_tasks(c, parts, (task_of("message-parked"),), message_id=message_id)
-        return Failure(again_at=None, next_message=_next(c, row.person_id) if row.person_id else None)
+        return Failure(again_at=None, parked=True, next_message=_next(c, row.person_id) if row.person_id else None)
 
     with around("count-failure"):
         return parts.store.write(work)

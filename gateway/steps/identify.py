@@ -18,6 +18,7 @@ from gateway.parts import Parts
 from gateway.people.find import NotFound, resolve
 from gateway.states import MessageState
 from gateway.steps.replies import ReplyMessage, read_reply_message, take_reply
+from gateway.store.away import is_away
 from gateway.store.locks import hold_message as hold_message_row
 from gateway.store.schema import message
 
@@ -50,8 +51,11 @@ def identify(parts: Parts, skip: frozenset[str] = frozenset()) -> Identified:
         for row in rows:
             try:
                 read[row.id] = _read(parts, row, parts.keys.unseal(c, row.body_id))
-            except Exception as error:  # noqa: BLE001  one message that breaks a mapping must not stop the others
-                failed.append((row.id, error))
+            except Exception as error:
+                # INVARIANT: a store that is away is no fault of a message: nothing is skipped for it, so that nobody is overtaken.
+                if is_away(error):
+                    raise
+                failed.append((row.id, error))  # one message that breaks a mapping must not stop the others
     known, held = _commit(parts, read, failed) if read else ((), ())
     return Identified(known=known, held=held, failed=tuple(failed))
 
@@ -63,8 +67,10 @@ def _commit(
     try:
         with around("identify"):
             return parts.store.write(lambda c: _give_people(c, parts, read))
-    except Exception as error:  # noqa: BLE001  whatever it was, it is this message's and the others go on
-        if len(read) == 1:
+    except Exception as error:
+        if is_away(error):
+            raise
+        if len(read) == 1:  # it is this message's, and the others go on
             failed.append((next(iter(read)), error))
             return (), ()
         halves = [_commit(parts, {name: read[name]}, failed) for name in read]

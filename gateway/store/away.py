@@ -1,0 +1,18 @@
+"""Whose fault is it? What the store raises because it is away (locked, full, cut off, restarting) is no fault of the message at hand.
+
+Whoever catches what one message raised asks here first: an outage that counted as a message's failure would park what is sound and let
+a later message of the same person overtake it.
+"""
+
+import sqlite3
+
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as NoConnectionFree
+
+from gateway.errors import StoreUnavailable
+
+
+def is_away(error: BaseException) -> bool:
+    """Was it the store that failed, so that the same work can go well later?"""
+    away = (StoreUnavailable, OperationalError, InterfaceError, NoConnectionFree, sqlite3.OperationalError)
+    return isinstance(error, away)
