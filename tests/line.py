@@ -22,6 +22,7 @@ from gateway.parts import Told
 from gateway.pipeline import Gateway
 from gateway.settings import parse_settings
 from gateway.store.schema import delivery, message, task
+from tests.engines import broker, database
 
 Json = dict[str, Any]
 EHR, CLINICAL, STRANGER, BOX = "fellgate-ehr", "fellgate-clinical", "passing-system", "southfell"
@@ -29,8 +30,9 @@ START = datetime(2026, 1, 15, 12, 0, tzinfo=UTC)
 
 SETTINGS = """
 [gateway]
-installation = "test"
-store_url = "sqlite:///{folder}/throughgate.db"
+installation = "{installation}"
+store_url = "{store_url}"
+bus_url = "{bus_url}"
 keys_dir = "{folder}/keys"
 recipients_dir = "{folder}/recipients"
 agreements_dir = "{folder}/agreements"
@@ -172,6 +174,36 @@ async def neighbours(*names: str) -> AsyncIterator[dict[str, Neighbour]]:
             await runner.cleanup()
 
 
+@dataclass(frozen=True, kw_only=True)
+class Engines:
+    """What an installation runs on."""
+
+    store_url: str
+    bus_url: str
+    installation: str
+
+
+def embedded(folder: Path) -> Engines:
+    """One process, one folder."""
+    return Engines(store_url=f"sqlite:///{folder}/throughgate.db", bus_url="memory://", installation="test")
+
+
+def production(_folder: Path) -> Engines:
+    """A database of its own, and queues of its own on a real broker."""
+    return Engines(store_url=database().prepared(), bus_url=broker().url, installation=broker().fresh())
+
+
+class Mode:
+    """Which engines the installations of this test are made on; the `mode` fixture of tests/flow sets it."""
+
+    engines_of: Callable[[Path], Engines] = staticmethod(embedded)
+
+
+def engines_for(folder: Path) -> Engines:
+    """The engines of an installation in this folder."""
+    return Mode.engines_of(folder)
+
+
 def make_installation(folder: Path, ports: dict[str, int], *, send_timeout_seconds: float = 5) -> Path:
     """A folder as `init` makes it, with active recipients and agreements; its throughgate.toml."""
     (folder / "recipients").mkdir()
@@ -187,7 +219,9 @@ def make_installation(folder: Path, ports: dict[str, int], *, send_timeout_secon
         lines += ["[letters]", *(f'{letter} = "{wire}"' for letter, wire in letters.items()), "[serves]", serves]
         (folder / "recipients" / f"{name}.toml").write_text("\n".join(lines) + "\n")
     config = folder / "throughgate.toml"
-    config.write_text(SETTINGS.format(folder=folder, send_timeout_seconds=send_timeout_seconds))
+    config.write_text(
+        SETTINGS.format(folder=folder, send_timeout_seconds=send_timeout_seconds, **vars(engines_for(folder)))
+    )
     wiring.create_installation(config)
     return config
 

@@ -18,6 +18,7 @@ from gateway.ledger.tree import Tree, leaf_hash
 from gateway.store.schema import ledger_entry, ledger_head, ledger_position
 
 MOST_FAULTS = 100
+PIECE = 1_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +103,8 @@ def _signed_heads(
 
 
 def _rows(c: Connection) -> Iterator[tuple[int, str, bytes, str | None, int | None, bytes | None]]:
-    rows = c.execution_options(yield_per=1_000).execute(
+    """In pieces, so that a long ledger does not have to fit into memory."""
+    query = (
         select(
             ledger_position.c.position,
             ledger_position.c.entry_id,
@@ -113,9 +115,13 @@ def _rows(c: Connection) -> Iterator[tuple[int, str, bytes, str | None, int | No
         )
         .outerjoin(ledger_entry, ledger_entry.c.id == ledger_position.c.entry_id)
         .order_by(ledger_position.c.position)
+        .limit(PIECE)
     )
-    for row in rows:
-        yield row.position, row.entry_id, row.leaf_hash, row.chain, row.step, row.body
+    rows = c.execute(query).all()
+    while rows:
+        for row in rows:
+            yield row.position, row.entry_id, row.leaf_hash, row.chain, row.step, row.body
+        rows = c.execute(query.where(ledger_position.c.position > rows[-1].position)).all()
 
 
 def _walk(c: Connection, signed: dict[int, bytes], faults: _Faults) -> int:

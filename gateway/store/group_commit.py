@@ -209,7 +209,8 @@ class GroupCommit:
         if job.error is not None or self._transactions.c.in_nested_transaction():
             mend(self._transactions.c)
         if not self._transactions.is_open():  # disk full, I/O error, connection lost: the whole batch is undone
-            raise StoreUnavailable("the transaction was lost under a work")
+            lost, job.error = job.error, None
+            raise StoreUnavailable("the transaction was lost under a work") from lost
         self._transactions.release()
 
     def _fail(self, batch: list[Job[Any]], error: BaseException) -> None:

@@ -15,6 +15,8 @@ from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.util.concurrency import await_, greenlet_spawn
 
+from gateway.errors import StoreUnavailable
+
 T = TypeVar("T")
 
 CLOSE_SECONDS = 5
@@ -106,16 +108,24 @@ class Reading:
         self._link = link
 
     def execute(self, *arguments: Any, **named: Any) -> Any:
-        return self._link.run(self._link.c.execute, *arguments, **named)
+        return self._ask("execute", *arguments, **named)
 
     def scalar(self, *arguments: Any, **named: Any) -> Any:
-        return self._link.run(self._link.c.scalar, *arguments, **named)
+        return self._ask("scalar", *arguments, **named)
 
     def scalars(self, *arguments: Any, **named: Any) -> Any:
-        return self._link.run(self._link.c.scalars, *arguments, **named)
+        return self._ask("scalars", *arguments, **named)
 
     def exec_driver_sql(self, *arguments: Any, **named: Any) -> Any:
-        return self._link.run(self._link.c.exec_driver_sql, *arguments, **named)
+        return self._ask("exec_driver_sql", *arguments, **named)
+
+    def _ask(self, question: str, *arguments: Any, **named: Any) -> Any:
+        try:
+            return self._link.run(getattr(self._link.c, question), *arguments, **named)
+        except Exception as error:
+            if self._link.is_alive():
+                raise
+            raise StoreUnavailable("the connection to the database was lost") from error
 
     @property
     def dialect(self) -> Any:
