@@ -20,11 +20,12 @@ from gateway.commands import (
     init,
     journey,
     ledger_verify,
+    person,
     serve,
     token,
     try_message,
-)
     work,
+)
 from gateway.commands.outcome import complain
 
 app = typer.Typer(
@@ -38,12 +39,13 @@ app = typer.Typer(
 app.command("demo")(demo.demo)
 app.command("init")(init.init)
 app.command("serve")(serve.serve)
-app.command("check")(check.check)
 app.command("work")(work.work)
+app.command("check")(check.check)
 app.command("try")(try_message.try_message)
 app.command("journey")(journey.journey)
 app.command("token")(token.token)
 app.add_typer(held.app, name="held")
+app.add_typer(person.app, name="person")
 
 client = typer.Typer(help="The systems that may send to this gateway or open a mailbox.", no_args_is_help=True)
 client.command("add")(client_add.client_add)

@@ -24,6 +24,7 @@ from gateway.steps import close, deliver
 from gateway.steps.deliver import Result, Sent, Shut
 from gateway.steps.identify import identify
 from gateway.steps.letters import Fate, release_message
+from gateway.steps.link import run_held_again
 from gateway.steps.receive import Received, receive
 from gateway.steps.reconsider import reconsider
 from gateway.steps.replies import judged
@@ -112,8 +113,19 @@ class Gateway(Parts):
                     await self._failed(message_id, error)
                 for message_id in found.held:
                     log(Code.MESSAGE_HELD, message=message_id)
+                for message_id in found.merges:
+                    await self._merged(message_id)
                 if not found.known and not found.held:
                     return
+
+    async def _merged(self, message_id: str) -> None:
+        """Two records became one: open letters of either are decided again, and what was held for want of this goes on."""
+        person_id = await asyncio.to_thread(unfinished.person_of_message, self, message_id)
+        if person_id is not None:
+            await self._reconsider(person_id)
+        for released in await asyncio.to_thread(run_held_again, self):
+            for delivery_id in await asyncio.to_thread(unfinished.of_message, self, released):
+                await self._publish("deliveries", delivery_id)
 
     async def _release(self, message_id: str) -> str | None:
         """One message; the next one of the same person that waits for it."""

@@ -192,6 +192,13 @@ def person_of(parts: Parts, delivery_id: str) -> str | None:
     return found
 
 
+def person_of_message(parts: Parts, message_id: str) -> str | None:
+    """Whose message it is."""
+    with parts.store.read() as c:
+        found: str | None = c.execute(select(message.c.person_id).where(message.c.id == message_id)).scalar()
+    return found
+
+
 def state_of(parts: Parts, message_id: str) -> MessageState:
     """The state of a message."""
     with parts.store.read() as c:

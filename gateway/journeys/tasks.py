@@ -128,10 +128,14 @@ TASKS: dict[str, TaskKind] = {
         role=OPERATOR, tell=True, text="a message is about two people: ask the sender to send it again"
     ),
     HoldCode.IDENTITY_CONFLICT.value: TaskKind(
-        role=OPERATOR, tell=True, text="a message's identifiers belong to different people: find out who it is about"
+        role=OPERATOR,
+        tell=True,
+        text="a message's identifiers belong to different people: find out who it is about, then `person link` or `person separate`",
     ),
     HoldCode.MERGE_WAITS.value: TaskKind(
-        role=OPERATOR, tell=True, text="two records are to be merged: merges are not processed yet"
+        role=OPERATOR,
+        tell=True,
+        text="two records are to be merged and the message does not say it well enough: `person link`, or ask the sender",
     ),
     HoldCode.UNREADABLE_CONTENT.value: TaskKind(
         role=OPERATOR,

@@ -156,23 +156,21 @@ def look_join(
             named, "the identifiers of the merge belong to more than two people on record: find which are right"
         )
     other = next(iter(others), None)
-    if _nhs_numbers(c, numbers, survivor, other) > 1:
+    fresh = tuple(number for number in numbers if number not in owners)
+    if _has_two_nhs_numbers(c, fresh, survivor, other):
         return _conflict(given_up, "the two records have different NHS numbers: say whether they are one person")
     if survivor is not None and other is not None and are_apart(c, survivor, other):
         return _conflict(given_up, "a person said that these are two people: nothing was moved")
-    fresh = tuple(number for number in numbers if number not in owners)
     return LookedJoin(person_id=survivor, fresh=fresh, absorbed=other)
 
 
-def _nhs_numbers(c: Connection, numbers: Iterable[tuple[str, bytes]], *people: str | None) -> int:
-    """How many NHS numbers the one person would have."""
-    rows = c.execute(
-        select(person_identifier.c.value_index).where(
-            person_identifier.c.system == NHS_NUMBER,
-            person_identifier.c.person_id.in_([each for each in people if each]),
-        )
-    )
-    return len({*rows.scalars(), *(index for system, index in numbers if system == NHS_NUMBER)})
+def _has_two_nhs_numbers(
+    c: Connection, fresh: Iterable[tuple[str, bytes]], survivor: str | None, other: str | None
+) -> bool:
+    """Would the merge give a person a second NHS number? Two that a person's word has joined before are no new conflict."""
+    here, there = _has_another(c, survivor, NHS_NUMBER), _has_another(c, other, NHS_NUMBER)
+    new = any(system == NHS_NUMBER for system, _ in fresh)
+    return (here and there) or (new and (here or there))
 
 
 def are_apart(c: Connection, one: str, other: str) -> bool:
@@ -241,7 +239,7 @@ def _owner(c: Connection, system: str, index: bytes) -> str | None:
     return found
 
 
-def _has_another(c: Connection, person_id: str, system: str) -> bool:
+def _has_another(c: Connection, person_id: str | None, system: str) -> bool:
     """Has this person a number of this system? (The one in hand is unknown, so any is another.)"""
     return c.execute(_NUMBER, {"person_id": person_id, "system": system}).first() is not None
 

@@ -1,7 +1,7 @@
 """Whose message is it? Every message in order of acceptance gets its person, or is held, before any of it is filed.
 
 After this step the order of one person's messages is a question to the database. A message that cannot be read now is left for another
-attempt and holds up nobody: whose it is, is not known. This module MUST NOT file, decide or release anything.
+attempt and holds up nobody: whose it is, is not known. This module MUST NOT decide or release anything.
 """
 
 from dataclasses import dataclass
@@ -9,14 +9,15 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, Row, select, update
 
 from fhir_profiles.fhir_kinds import RESPONSE
-from fhir_profiles.shapes import Hold, HoldCode, Translation
+from fhir_profiles.shapes import Event, Hold, HoldCode, Translation
 from fhir_profiles.translate import translate
 from gateway.failpoints import around
 from gateway.journeys.tasks import add_tasks, task_of
-from gateway.moves import move_message
+from gateway.moves import move_message, note_message
 from gateway.parts import Parts
-from gateway.people.find import NotFound, resolve
+from gateway.people.find import Found, Joined, NotFound, join, resolve
 from gateway.states import MessageState
+from gateway.steps.merge import merge_people
 from gateway.steps.replies import ReplyMessage, read_reply_message, take_reply
 from gateway.store.away import is_away
 from gateway.store.locks import hold_message as hold_message_row
@@ -28,10 +29,14 @@ KEPT_TRANSLATIONS = 256
 
 @dataclass(frozen=True, kw_only=True)
 class Identified:
-    """What one pass did: messages that have a person now, that are held, and that could not be read (with what was raised)."""
+    """What one pass did: messages that have a person now, that are held, and that could not be read (with what was raised).
+
+    `merges` are those of `known` that joined two records: letters of that person wait for another look.
+    """
 
     known: tuple[str, ...]
     held: tuple[str, ...]
+    merges: tuple[str, ...]
     failed: tuple[tuple[str, Exception], ...]
 
 
@@ -57,7 +62,8 @@ def identify(parts: Parts, skip: frozenset[str] = frozenset()) -> Identified:
                     raise
                 failed.append((row.id, error))  # one message that breaks a mapping must not stop the others
     known, held = _commit(parts, read, failed) if read else ((), ())
-    return Identified(known=known, held=held, failed=tuple(failed))
+    merges = tuple(each for each in known if isinstance(said := read[each], Translation) and said.absorbed)
+    return Identified(known=known, held=held, merges=merges, failed=tuple(failed))
 
 
 def _commit(
@@ -118,7 +124,7 @@ def give_person(c: Connection, parts: Parts, message_id: str, translation: Trans
     """Give a message its person and wrap it under that person's key, or hold it. What it holds for, or None."""
     hold = translation.hold
     if hold is None:
-        found = resolve(c, parts.keys, translation.persons, parts.now())
+        found = _find(c, parts, message_id, translation)
         if isinstance(found, NotFound):
             hold = Hold(code=found.code, path=found.path, text=found.text)
         else:
@@ -132,6 +138,19 @@ def give_person(c: Connection, parts: Parts, message_id: str, translation: Trans
     hold_message(c, parts, message_id, hold.code)
     add_tasks(c, parts, translation.tasks, message_id=message_id)
     return hold
+
+
+def _find(c: Connection, parts: Parts, message_id: str, translation: Translation) -> Found | Joined | NotFound:
+    """Whose it is. A merge joins the two records here, in the order of acceptance, so that every later message reaches who stays."""
+    if Event.MERGE not in translation.events or not translation.absorbed:
+        return resolve(c, parts.keys, translation.persons, parts.now())
+    found = join(c, parts.keys, translation.persons, translation.absorbed, parts.now())
+    if isinstance(found, NotFound):
+        return found
+    if found.absorbed is not None:
+        merge_people(c, parts, found.person_id, found.absorbed)
+    note_message(c, parts, message_id, "linked", {"person": found.person_id, "absorbed": found.absorbed or ""})
+    return found
 
 
 def hold_message(c: Connection, parts: Parts, message_id: str, code: HoldCode) -> None:

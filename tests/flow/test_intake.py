@@ -125,10 +125,10 @@ async def test_nobody_who_can_be_identified_is_held(tmp_path: Path) -> None:
         check_world(line)
 
 
-async def test_a_merge_waits_for_a_person(tmp_path: Path) -> None:
-    """A40 is held until merges are processed; it joins nobody."""
+async def test_a_merge_that_names_nobody_waits_for_a_person(tmp_path: Path) -> None:
+    """An A40 whose prior number is no number of a person joins nobody; what a merge does: test_merges.py."""
     async with running(tmp_path) as line:
-        await line.play(adt_a01(), adt_a40())
+        await line.play(adt_a01(), adt_a40(prior_prison_number="LOCAL-7"))
         assert [(row.state, row.reason) for row in line.messages()] == [("released", None), ("held", "merge-waits")]
         check_world(line)
 

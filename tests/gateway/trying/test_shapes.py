@@ -74,7 +74,7 @@ def test_a_refusal_and_a_hold() -> None:
     rejected = try_message(b"MSH|^~\\&|A|B|C|D|20260101||ZZZ^Z01|1|P|2.5.1\r", as_of=AS_OF)
     assert rejected["message"]["outcome"] == "rejected"
     assert [each["path"] for each in rejected["message"]["issues"] if each["severity"] in ("error", "fatal")]
-    held = try_message(adt_a40(), as_of=AS_OF)
+    held = try_message(adt_a40(prior_prison_number="LOCAL-7"), as_of=AS_OF)
     assert held["message"]["outcome"] == "held"
     assert "merge-waits" in [each["code"] for each in held["message"]["issues"]]
     assert "merge-waits" in [each["code"] for each in held["tells"]]

@@ -1,0 +1,193 @@
+"""A person's word about who is who: two records are one person, or they are two; and held messages looked at again after that.
+
+Ids of people or of messages only: no number of anybody is ever an argument. What is said is sealed with its reason, and entered in the
+ledger. This module MUST NOT guess: it does what a person says, and what a message alone may do stays in `people/find.py`.
+"""
+
+import json
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, delete, insert, select
+
+from fhir_profiles.shapes import Event, HoldCode, PersonIdentifier, Translation
+from gateway.errors import ThroughgateError
+from gateway.failpoints import around
+from gateway.journeys.tasks import end_tasks
+from gateway.ledger import record
+from gateway.moves import move_message
+from gateway.parts import Parts
+from gateway.people.find import NotFound, give, look, look_join, owners_of
+from gateway.states import MessageState
+from gateway.steps.identify import translation_of
+from gateway.steps.letters import release_message
+from gateway.steps.merge import merge_people, survivor_of
+from gateway.steps.reconsider import reconsider
+from gateway.store.locks import hold
+from gateway.store.schema import message, person_apart
+
+SETTLED_BY_A_LINK = (HoldCode.IDENTITY_CONFLICT.value, HoldCode.MERGE_WAITS.value)
+
+
+class LinkError(ThroughgateError):
+    """Cannot be linked or separated: the text says why and what to do."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Whose:
+    """What an id stands for: a person, or a message that is held for want of one, with the numbers that it names."""
+
+    person_id: str | None
+    held: str | None
+    numbers: tuple[PersonIdentifier, ...]
+
+
+def link(parts: Parts, survivor: str, other: str, *, reason: str, by: str) -> str:
+    """Say that two are one person; who they are then. `survivor` and `other` are ids of people or of messages.
+
+    Raises LinkError for an id that nobody has and for a reason that says nothing.
+    """
+    _need(reason)
+    seen = _read(parts, survivor, other)
+
+    def work(c: Connection) -> str:
+        hold(c, "people")
+        known = [_today(c, each) for each in seen]
+        numbers = [number for each in seen for number in each.numbers]
+        owners = [owner for owner in (*known, *owners_of(c, parts.keys, numbers)) if owner is not None]
+        stays = owners[0] if owners else parts.keys.create_person(c, parts.now())
+        give(c, parts.keys, stays, numbers)
+        absorbed = [owner for owner in dict.fromkeys(owners) if owner != stays]
+        act = parts.ids.entry()
+        note = _seal(c, parts, stays, reason, by)
+        record(
+            c,
+            entry_id=parts.ids.entry(),
+            chain=act,
+            step=1,
+            event="linked",
+            at=parts.now(),
+            facts={"person": stays, "note": note},
+        )
+        for step, each in enumerate(absorbed, start=2):
+            first, second = sorted((stays, each))
+            c.execute(delete(person_apart).where(person_apart.c.first == first, person_apart.c.second == second))
+            merge_people(c, parts, stays, each)
+            facts = {"person": stays, "absorbed": each}
+            record(c, entry_id=parts.ids.entry(), chain=act, step=step, event="linked", at=parts.now(), facts=facts)
+        return stays
+
+    with around("link"):
+        person_id = parts.store.write(work)
+    reconsider(parts, person_id)
+    run_held_again(parts)
+    return person_id
+
+
+def separate(parts: Parts, one: str, other: str, *, reason: str, by: str) -> None:
+    """Say that two are two people: a later merge of them is held, and a held message that mixes them is rejected.
+
+    Raises LinkError when the ids do not stand for exactly two people; what was merged before is not taken apart.
+    """
+    _need(reason)
+    seen = _read(parts, one, other)
+
+    def work(c: Connection) -> None:
+        hold(c, "people")
+        owners = [each for each in (_today(c, whose) for whose in seen) if each is not None]
+        owners += owners_of(c, parts.keys, [number for each in seen for number in each.numbers])
+        people = sorted(set(owners))
+        if len(people) != 2:
+            raise LinkError("these ids do not stand for two people: two that were merged are not taken apart by this")
+        first, second = people
+        c.execute(delete(person_apart).where(person_apart.c.first == first, person_apart.c.second == second))
+        c.execute(insert(person_apart).values(first=first, second=second, said_at=parts.now()))
+        note = _seal(c, parts, None, reason, by)
+        facts = {"person": first, "other": second, "note": note}
+        record(
+            c,
+            entry_id=parts.ids.entry(),
+            chain=parts.ids.entry(),
+            step=1,
+            event="separated",
+            at=parts.now(),
+            facts=facts,
+        )
+        for held in {each.held for each in seen if each.held is not None}:
+            move_message(c, parts, held, MessageState.REJECTED, reason="rejected-by-person")
+            end_tasks(c, parts, message_id=held)
+
+    with around("separate"):
+        parts.store.write(work)
+
+
+def run_held_again(parts: Parts) -> tuple[str, ...]:
+    """Let go every message that was held for an identity that is settled now, oldest first; which they were."""
+    with parts.store.read() as c:
+        rows = c.execute(
+            select(message)
+            .where(
+                message.c.state == MessageState.HELD.value,
+                message.c.person_id.is_(None),
+                message.c.reason.in_(SETTLED_BY_A_LINK),
+            )
+            .order_by(message.c.sequence)
+        ).all()
+    done = []
+    for row in rows:
+        with parts.store.read() as c:
+            translation = translation_of(parts, row, parts.keys.unseal(c, row.body_id))
+            settled = _is_settled(c, parts, translation)
+        if settled:
+            released = release_message(parts, row.id, by_person=True)
+            if released.stale and released.person_id is not None:
+                reconsider(parts, released.person_id)
+            done.append(row.id)
+    return tuple(done)
+
+
+def _is_settled(c: Connection, parts: Parts, translation: Translation) -> bool:
+    if translation.hold is not None:
+        return False
+    if Event.MERGE in translation.events and translation.absorbed:
+        return not isinstance(look_join(c, parts.keys, translation.persons, translation.absorbed), NotFound)
+    return not isinstance(look(c, parts.keys, translation.persons), NotFound)
+
+
+def _read(parts: Parts, *ids: str) -> tuple[_Whose, ...]:
+    with parts.store.read() as c:
+        return tuple(_whose(c, parts, each) for each in ids)
+
+
+def _whose(c: Connection, parts: Parts, some_id: str) -> _Whose:
+    person_id = survivor_of(c, some_id)
+    if person_id is not None:
+        return _Whose(person_id=person_id, held=None, numbers=())
+    row = c.execute(select(message).where(message.c.id == some_id)).one_or_none()
+    if row is None or (row.person_id is None and row.state != MessageState.HELD):
+        raise LinkError(
+            "no person and no message that has or awaits one has this id: `throughgate held` lists what waits"
+        )
+    if row.person_id is not None:
+        return _Whose(person_id=row.person_id, held=None, numbers=())
+    translation = translation_of(parts, row, parts.keys.unseal(c, row.body_id))
+    return _Whose(person_id=None, held=row.id, numbers=(*translation.persons, *translation.absorbed))
+
+
+def _today(c: Connection, whose: _Whose) -> str | None:
+    return survivor_of(c, whose.person_id) if whose.person_id is not None else None
+
+
+def _need(reason: str) -> None:
+    if not reason.strip():
+        raise LinkError("a reason is needed")
+
+
+def _seal(c: Connection, parts: Parts, person_id: str | None, reason: str, by: str) -> str:
+    return parts.keys.seal(
+        c,
+        category="task",
+        plaintext=json.dumps({"by": by, "reason": reason}).encode(),
+        person_id=person_id,
+        now=parts.now(),
+        ends_at=parts.after(days=parts.settings.retention.days("task")),
+    )

@@ -1,0 +1,198 @@
+"""Two records are one person: everything of the one becomes the other's, in one transaction.
+
+Identifiers, messages, file, consents, decisions, letters and counted cells move; keys are wrapped again; every version moves, so that no
+letter that was decided before leaves without being decided again. This module MUST NOT say that two records are one person: a merge
+message (ADT^A40) or a person does.
+"""
+
+import hmac
+from collections.abc import Mapping, Sequence
+from itertools import product
+from typing import Any
+
+from sqlalchemy import Connection, delete, func, insert, select, update
+
+from fhir_profiles import facts, fhir_json, systems
+from fhir_profiles.ids import stable_id
+from fhir_profiles.shapes import Json
+from gateway.journeys.file import Filing, join_file, read_file, read_versions, write_filing
+from gateway.keys import SealedGone
+from gateway.parts import Parts
+from gateway.people.find import move_identifiers
+from gateway.steps.contributions import recount
+from gateway.store.locks import hold, hold_person
+from gateway.store.schema import (
+    consent,
+    contribution,
+    decision,
+    delivery,
+    message,
+    person,
+    person_merge,
+    report_key,
+    resource,
+    sealed,
+)
+
+_Named = tuple[str, str]
+"""(type, hidden id) of a resource in a file."""
+
+
+def merge_people(c: Connection, parts: Parts, survivor: str, absorbed: str) -> None:
+    """Move everything that the absorbed person has to the survivor.
+
+    INVARIANT: a merge is a barrier across both people (DESIGN section 2, Keys; rules 4 and 10): one transaction, under both people's locks,
+    moves both people's versions. A release that began before it starts over; what waits at the door is decided again; messages of both
+    numbers are one person's from here on, in the order of acceptance.
+    """
+    if survivor == absorbed:
+        return
+    _hold_both(c, parts, survivor, absorbed)
+    _tell_consents_apart(c, parts, survivor, absorbed)
+    _wrap_again(c, parts, survivor, absorbed)
+    _move_file(c, parts, survivor, absorbed)
+    for table in (message, consent, decision, delivery):
+        c.execute(update(table).where(table.c.person_id == absorbed).values(person_id=survivor))
+    move_identifiers(c, absorbed, survivor)
+    _move_counts(c, parts, survivor, absorbed)
+    _move_versions(c, survivor, absorbed)
+    c.execute(update(person_merge).where(person_merge.c.survivor == absorbed).values(survivor=survivor))
+    c.execute(insert(person_merge).values(absorbed=absorbed, survivor=survivor, merged_at=parts.now()))
+
+
+def _hold_both(c: Connection, parts: Parts, *people: str) -> None:
+    """Nobody else counts, files, decides or sends for either until this is committed. The order of locks: gateway/store/locks.py."""
+    counted = c.execute(select(report_key.c.report, report_key.c.establishment).distinct()).all()
+    reports = [each.name for each in parts.agreements.values() if each.regime == "anonymous"]
+    places = {(row.report, row.establishment) for row in counted} | set(product(reports, parts.establishments))
+    for report, establishment in sorted(places):
+        hold(c, "report", report, establishment)
+    for each in sorted(people):
+        hold_person(c, each)
+
+
+def survivor_of(c: Connection, person_id: str) -> str | None:
+    """Who a person is today; None when nobody has this id."""
+    merged: str | None = c.execute(
+        select(person_merge.c.survivor).where(person_merge.c.absorbed == person_id)
+    ).scalar_one_or_none()
+    if merged is not None:
+        return merged
+    found: str | None = c.execute(select(person.c.id).where(person.c.id == person_id)).scalar_one_or_none()
+    return found
+
+
+def _wrap_again(c: Connection, parts: Parts, survivor: str, absorbed: str) -> None:
+    for sealed_id in c.execute(select(sealed.c.id).where(sealed.c.wrapped_by == absorbed)).scalars().all():
+        try:
+            parts.keys.wrap_for_person(c, sealed_id, survivor)
+        except SealedGone:
+            continue  # retention was faster
+
+
+def _move_versions(c: Connection, survivor: str, absorbed: str) -> None:
+    """Above whatever either had: no letter of the two was decided under these."""
+    one, other = read_versions(c, survivor), read_versions(c, absorbed)
+    values = {
+        "consent_version": max(one.consent, other.consent) + 1,
+        "file_version": max(one.file, other.file) + 1,
+        "link_version": max(one.link, other.link) + 1,
+    }
+    c.execute(update(person).where(person.c.id.in_((survivor, absorbed))).values(**values))
+
+
+def _tell_consents_apart(c: Connection, parts: Parts, survivor: str, absorbed: str) -> None:
+    """INVARIANT: a dissent of either person counts. Two consents that one system calls by one id must not supersede each other."""
+
+    def of(person_id: str) -> list[tuple[Any, Json]]:
+        rows = c.execute(select(consent.c.id, consent.c.sealed_id).where(consent.c.person_id == person_id)).all()
+        return [(row, fhir_json.decode(parts.keys.unseal(c, row.sealed_id))) for row in rows]
+
+    taken = {said.get("id") for _, said in of(survivor)}
+    for row, said in of(absorbed):
+        if said.get("id") not in taken:
+            continue
+        own = {**said, "id": stable_id("Consent", absorbed, str(said.get("id")))}
+        sealed_id = parts.keys.seal(
+            c, category="consent", plaintext=fhir_json.encode(own), person_id=survivor, now=parts.now()
+        )
+        c.execute(update(consent).where(consent.c.id == row.id).values(sealed_id=sealed_id))
+        c.execute(delete(sealed).where(sealed.c.id == row.sealed_id))
+
+
+def _move_file(c: Connection, parts: Parts, survivor: str, absorbed: str) -> None:
+    """Unite two files. What both have is joined as if the older had come first; of the Patient the survivor's word counts."""
+    ours, theirs = _current(c, parts, survivor), _current(c, parts, absorbed)
+    for name, highest in _highest(c, survivor).items():
+        mine = (resource.c.person_id == absorbed, resource.c.type == name[0], resource.c.fhir_id == name[1])
+        c.execute(update(resource).where(*mine).values(version=resource.c.version + highest, current=False))
+    c.execute(update(resource).where(resource.c.person_id == absorbed).values(person_id=survivor))
+    for name, (row, given_up) in theirs.items():
+        if name not in ours:
+            continue
+        kept_row, kept = ours[name]
+        newer, older = (kept, given_up), (given_up, kept)
+        if name[0] == "Patient":
+            before, after = _as_old(given_up, kept), kept
+        else:
+            before, after = older if kept_row.created_at >= row.created_at else newer
+        joined = join_file((before,), (after,)).resources[0]
+        if fhir_json.canonical(joined) != fhir_json.canonical(kept):
+            write_filing(c, parts, survivor, row.message_id, Filing(added=(joined,), resources=()))
+
+
+def _current(c: Connection, parts: Parts, person_id: str) -> Mapping[_Named, tuple[Any, Json]]:
+    rows = c.execute(select(resource).where(resource.c.person_id == person_id, resource.c.current)).all()
+    return {(row.type, row.fhir_id): (row, fhir_json.decode(parts.keys.unseal(c, row.sealed_id))) for row in rows}
+
+
+def _highest(c: Connection, person_id: str) -> Mapping[_Named, int]:
+    rows = c.execute(
+        select(resource.c.type, resource.c.fhir_id, func.max(resource.c.version).label("version"))
+        .where(resource.c.person_id == person_id)
+        .group_by(resource.c.type, resource.c.fhir_id)
+    )
+    return {(row.type, row.fhir_id): row.version for row in rows}
+
+
+def _as_old(given_up: Json, kept: Json) -> Json:
+    """The Patient that is given up, its prison number marked as what it is now: an old one."""
+    named = {(each.get("system"), each.get("value")) for each in kept.get("identifier", ())}
+
+    def old(each: Json) -> Json:
+        is_old = each.get("system") == systems.PRISON_NUMBER and (each.get("system"), each.get("value")) not in named
+        return {"use": "old", **each} if is_old else each
+
+    identifiers = [old(each) for each in given_up.get("identifier", ())]
+    return {**given_up, "identifier": identifiers} if identifiers else given_up
+
+
+def _move_counts(c: Connection, parts: Parts, survivor: str, absorbed: str) -> None:
+    """INVARIANT: a report counts people. Where both were counted in one cell there is one from here on; positive if either was."""
+    for row in c.execute(select(report_key)).all():
+        key = parts.keys.report_key_unwrap(row.wrapped_key)
+        old, new = (hmac.digest(key, each.encode(), "sha256") for each in (absorbed, survivor))
+        cell = (
+            contribution.c.report == row.report,
+            contribution.c.establishment == row.establishment,
+            contribution.c.substance_group == row.substance_group,
+            contribution.c.key_period == row.period,
+        )
+        _rename_token(c, cell, old, new)
+    resources = read_file(c, parts, survivor).resources
+    tests, places = facts.tests(resources), facts.establishments(resources)
+    for agreement in parts.agreements.values():
+        if agreement.regime == "anonymous":
+            recount(c, parts, agreement.name, survivor, tests, places)
+
+
+def _rename_token(c: Connection, cell: Sequence[Any], old: bytes, new: bytes) -> None:
+    for counted in c.execute(select(contribution).where(*cell, contribution.c.token == old)).all():
+        there = (*cell, contribution.c.period == counted.period)
+        both = c.execute(select(contribution).where(*there, contribution.c.token == new)).one_or_none()
+        if both is None:
+            c.execute(update(contribution).where(*there, contribution.c.token == old).values(token=new))
+            continue
+        positive = bool(both.positive or counted.positive)
+        c.execute(update(contribution).where(*there, contribution.c.token == new).values(positive=positive))
+        c.execute(delete(contribution).where(*there, contribution.c.token == old))
