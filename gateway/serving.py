@@ -18,6 +18,7 @@ from adapters.discover import discover
 from gateway.api import create_app
 from gateway.doors import missing, server_tls
 from gateway.errors import SettingsError
+from gateway.patience import impatient
 from gateway.pipeline import Gateway
 from gateway.settings import ChannelSettings, Settings
 
@@ -48,7 +49,7 @@ class Serving:
             uvicorn.Config(
                 create_app(gateway),
                 loop="asyncio",
-                http="httptools",
+                http=impatient(settings.limits.http_read_seconds),
                 ws="none",
                 lifespan="off",
                 log_config=None,

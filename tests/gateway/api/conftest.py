@@ -15,6 +15,7 @@ from adapters.contract import Arrival, Letter
 from gateway.api import create_app
 from gateway.clients import Client, issue_token
 from gateway.parts import Parts
+from gateway.patience import impatient
 from gateway.states import MessageState
 from gateway.steps.receive import Received, receive
 from tests.gateway.receive.line import make_parts
@@ -112,7 +113,13 @@ async def http() -> AsyncIterator[Http]:
     listener.setblocking(False)
     server = _Server(
         uvicorn.Config(
-            create_app(line), log_config=None, access_log=False, server_header=False, lifespan="off", ws="none"
+            create_app(line),
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            lifespan="off",
+            ws="none",
+            http=impatient(line.settings.limits.http_read_seconds),
         )
     )
     task = asyncio.create_task(server.serve(sockets=[listener]))
