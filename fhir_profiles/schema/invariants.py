@@ -4,7 +4,7 @@ Every rule is called only with content that the schema accepted, so shapes are c
 element below the resource, a fixed sentence. Keys are those of the specification (http://hl7.org/fhir/R4/).
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -205,8 +205,17 @@ def _patient(resource: Json) -> Iterator[Breach]:
 
 
 def _consent(resource: Json) -> Iterator[Breach]:
-    if "policy" not in resource and "policyRule" not in resource:
-        yield Breach(key="ppc-1", text="a Consent needs a policy or a policyRule (ppc-1)")
+    if "policy" in resource or "policyRule" in resource:
+        return
+    # A recorded dissent always counts (reference/consent.md 3.4 c): what can only narrow is read, whatever its form lacks.
+    permits = resource.get("status") == "active" and _permits(resource.get("provision"))
+    severity = Severity.ERROR if permits else Severity.WARNING
+    yield Breach(key="ppc-1", text="a Consent needs a policy or a policyRule (ppc-1)", severity=severity)
+
+
+def _permits(provision: Json | None) -> bool:
+    nested: Sequence[Json] = (provision or {}).get("provision", ())
+    return (provision or {}).get("type") == "permit" or any(map(_permits, nested))
 
 
 def _condition(resource: Json) -> Iterator[Breach]:

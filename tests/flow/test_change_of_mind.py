@@ -208,3 +208,17 @@ async def test_a_consent_that_the_person_took_back_is_a_dissent(tmp_path: Path) 
         await line.play(adt_a03())
         assert [(row.state, row.reason) for row in line.deliveries()] == [("withheld", "withheld-by-consent")]
         check_world(line)
+
+
+async def test_a_refusal_counts_although_its_form_lacks_a_policy(tmp_path: Path) -> None:
+    """R4 asks every Consent for a policy (ppc-1). A refusal without one is read; a permit without one is held, and widens nothing."""
+    whole = consent(resource_id="w", at="2026-01-02T09:00:00+00:00", decision="deny", status="rejected")
+    refusal = {name: value for name, value in whole.items() if name not in {"policyRule", "provision"}}
+    permit = {**refusal, "status": "active", "provision": {"type": "permit"}}
+    async with running(tmp_path) as line:
+        await line.play(fhir_message(resources=[refusal], message_id="FHIR-no"), adt_a03())
+        assert [(row.state, row.reason) for row in line.deliveries()] == [("withheld", "withheld-by-consent")]
+        await line.play(fhir_message(resources=[permit], message_id="FHIR-yes"))
+        assert [(row.state, row.reason) for row in line.messages()][-1] == ("held", "unreadable-content")
+        assert [row.state for row in line.deliveries()] == ["withheld"]
+        check_world(line)

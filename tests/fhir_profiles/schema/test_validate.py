@@ -181,7 +181,7 @@ REJECTED = [
     case("obs-7", O, "component", to=[{"code": O["code"], "valueString": "x"}]),
     case("obs-6 in a component", O, "component", to=[{"code": {"coding": [CODING]}, "valueString": "x", "dataAbsentReason": {"text": "x"}}]),
     case("obs-3", O, "referenceRange", to=[{"appliesTo": [{"text": "x"}]}]),
-    case("ppc-1", C, "policyRule", to=REMOVE, at="Consent"),
+    case("ppc-1", C | {"provision": {"provision": [{"type": "permit"}]}}, "policyRule", to=REMOVE, at="Consent"),
     case("cpt-2", P, "telecom", 0, "system", to=REMOVE, at="Patient.telecom[0]"),
     case("pat-1", P, "contact", 0, to={"gender": "male"}, at="Patient.contact[0]"),
     case("qty-3", O, "valueQuantity", "system", to=REMOVE, at="Observation.valueQuantity"),
