@@ -61,8 +61,8 @@ def dosages(
     orc: Row,
 ) -> list[Json]:
     """Make one Dosage for each TQ1, or one of RXE-1 or ORC-7 in the way of older messages. `stopped_at` ends what has no end of its own."""
-    text = instructions(rx, at.instructions)
-    dose = _dose(reading, rx, at)
+    dose, words = _dose(reading, rx, at)
+    text = "; ".join(part for part in (instructions(rx, at.instructions), words) if part)
     old = (orc, 7) if at.timing is None else (rx, at.timing)
     route = read_route(routes)
     found = []
@@ -105,30 +105,37 @@ def supervision(text: str) -> Json | None:
     return {"coding": [coding(systems.SUPERVISION, word)], "text": f"{word} consumption"}
 
 
-def _dose(reading: Reading, rx: Row, at: Places) -> Json | None:
-    """Read minimum, maximum and unit. A dose that is no number is left out, with an issue."""
+def _dose(reading: Reading, rx: Row, at: Places) -> tuple[Json | None, str]:
+    """Read minimum, maximum and unit. What is no amount is no figure, with an issue; it is given as words, because a lost dose can kill."""
     low, high = rx.peek(at.low), rx.peek(at.high)
     first = number_of(low)
-    if low and first is None:
-        rx.unsupported(at.low, reason="not a number")
-        reading.warn(rx.place(at.low), "the dose is not a number, and was left out; read the dosage text")
-        return None
+    if low and (first is None or first < 0):
+        reading.warn(rx.place(at.low), "the dose is not an amount: it is carried as written, in the dosage text")
+        return None, _as_written(rx, at, "dose", at.low)
     if first is None:
-        return None
+        return None, ""
     rx.mapped(at.low, to=f"{_TO}.doseAndRate")
     unit_of_dose = _unit(rx, at.unit)
     last = number_of(high)
     if last is None or last <= first:
+        words = ""
         if high and last == first:
             rx.mapped(at.high, to=f"{_TO}.doseAndRate")
         elif high:
-            rx.unsupported(at.high, reason="not a number above the minimum")
             reading.warn(
-                rx.place(at.high), "the maximum of the dose is not a number above its minimum, and was left out"
+                rx.place(at.high),
+                "the maximum of the dose is not an amount above its minimum: it is carried as written",
             )
-        return {"doseQuantity": {"value": first, **unit_of_dose}}
+            words = _as_written(rx, at, "maximum dose", at.high)
+        return {"doseQuantity": {"value": first, **unit_of_dose}}, words
     rx.mapped(at.high, to=f"{_TO}.doseAndRate")
-    return {"doseRange": {"low": {"value": first, **unit_of_dose}, "high": {"value": last, **unit_of_dose}}}
+    return {"doseRange": {"low": {"value": first, **unit_of_dose}, "high": {"value": last, **unit_of_dose}}}, ""
+
+
+def _as_written(rx: Row, at: Places, what: str, number: int) -> str:
+    amount = rx.text(number, to=f"{_TO}.text")
+    unit_words = rx.text(at.unit, 2, to=f"{_TO}.text") or rx.text(at.unit, 1, to=f"{_TO}.text")
+    return " ".join(part for part in (f"{what} as written: {amount}", unit_words) if part)
 
 
 def _unit(rx: Row, number: int) -> Json:

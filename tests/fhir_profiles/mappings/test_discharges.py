@@ -35,6 +35,7 @@ def stay(translation: Translation) -> Json:
         ("HP", Event.RELEASE),
         ("NOTR", Event.TRANSFER),
         ("TRNCRT", Event.TRANSFER),
+        ("INT", Event.TRANSFER),
         ("CRT", Event.COURT),
         ("SENT", Event.COURT),
         ("C5", Event.TEMPORARY_ABSENCE),

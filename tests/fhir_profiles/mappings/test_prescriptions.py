@@ -93,7 +93,7 @@ def test_old_and_new_codes(written: str, codes: list[str]) -> None:
 def test_doses_are_exact_or_text() -> None:
     def dose(**fields: str) -> Json | None:
         instruction: Json = request(ORC, rxe(f7="^as told", **fields))["dosageInstruction"][0]
-        assert instruction["text"] == "as told"
+        assert instruction["text"].startswith("as told")
         rates = instruction.get("doseAndRate")
         return rates[0] if rates else None
 
@@ -182,3 +182,20 @@ def test_an_end_before_the_start_is_left_out() -> None:
     period = translation.bundle["entry"][1]["resource"]["dosageInstruction"][0]["timing"]["repeat"]["boundsPeriod"]
     assert period == {"start": "2026-03-10"}
     assert [issue.path for issue in translation.issues] == ["TQ1-8"]
+
+
+@pytest.mark.parametrize("amount", ["40 mg", "1,000", "1e2", "forty", "-5"])
+def test_a_dose_that_is_no_amount_is_carried_as_written(amount: str) -> None:
+    """It becomes no figure, and it is not lost: the dosage text has it."""
+    translation = prescribe(ORC, rxe(f3=amount, f5="mg^milligram", f7="^Once daily, supervised"))
+    (dosage,) = translation.bundle["entry"][1]["resource"]["dosageInstruction"]
+    assert dosage["text"] == f"Once daily, supervised; dose as written: {amount} milligram"
+    assert "doseAndRate" not in dosage
+    assert [issue.path for issue in translation.issues] == ["RXE-3"]
+
+
+def test_a_maximum_that_is_no_amount_is_carried_as_written() -> None:
+    """A range that cannot be read does not become a fixed dose in silence."""
+    (dosage,) = request(ORC, rxe(f3="40", f4="up to 60", f5="mg"))["dosageInstruction"]
+    assert dosage["text"] == "maximum dose as written: up to 60 mg"
+    assert dosage["doseAndRate"][0]["doseQuantity"]["value"] == 40
