@@ -24,10 +24,12 @@ SUBJECTS: Final = {
     "MedicationRequest": "subject",
     "MedicationStatement": "subject",
     "Observation": "subject",
+    "Procedure": "subject",
     "QuestionnaireResponse": "subject",
     "ServiceRequest": "subject",
 }
-"""What must say whose it is, or is kept back. CareTeam and Specimen may leave it out, but not contradict; so may an Appointment."""
+"""What must say whose it is, or is kept back; a Procedure joins only where it is a coded entry of consent.
+CareTeam and Specimen may leave it out, but not contradict; so may an Appointment."""
 MAY_SAY: Final = {"CareTeam": "subject", "Composition": "subject", "Specimen": "subject"}
 NO_LIFE_OF_ITS_OWN: Final = frozenset({"CarePlan", "Consent", "MedicationRequest"})
 """Contained, one of these only explains the resource around it; lifted out it would be a prescription, a plan or a consent that nobody made."""

@@ -7,6 +7,7 @@ Consent is carried even so, since it can still deny (reference/consent.md 3.4 a)
 first, and its errors hold the message.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
@@ -26,6 +27,7 @@ from fhir_profiles.fhir_message import (
 from fhir_profiles.file_types import ACCEPTED, MAY_SAY, NO_LIFE_OF_ITS_OWN, SUBJECTS
 from fhir_profiles.ids import PATIENT_ID
 from fhir_profiles.mappings.fhir_carry import AnotherPersonError, Carrier, field, leaves
+from fhir_profiles.mappings.fhir_coded_consents import coded_consents, is_coded_consent, moved_field
 from fhir_profiles.mappings.fhir_drug_tests import is_laboratory, normalise_drug_tests, without_purpose
 from fhir_profiles.mappings.fhir_medicines import normalise_medicines
 from fhir_profiles.mappings.fhir_naming import Lead, Naming, Part, parts_of
@@ -233,18 +235,28 @@ class _Message:
             if self._is_carried(part, aliases, carried):
                 carried |= {part.path}
         naming = Naming(self.sender, [person, *self.parts] if made else self.parts, person, aliases, carried)
-        checked = ACCEPTED | MAY_SAY.keys()
+        checked = ACCEPTED | MAY_SAY.keys() | SUBJECTS.keys()
         self._check_subjects(naming, [part for part in self.parts if part.kind in checked and part.path not in aliases])
         carrier = Carrier(naming, numbers)
         self._envelope_fields(carrier)
+        places: dict[str, tuple[Part, range]] = {}
         resources: list[Json] = [{**person.resource, "id": PATIENT_ID}] if made else []
         for part in self.parts:
             if part.path in carried:
+                before = len(carrier.fields)
                 resources.append(carrier.carry(part))
+                places[f"{part.kind}/{resources[-1]['id']}"] = (part, range(before, len(carrier.fields)))
             else:
                 self._leave(part, carrier, aliases)
+        said = coded_consents(resources, self.sender)
+        self.tasks += said.tasks
+        for name in said.changed:
+            part, own = places[name]
+            for at in own:
+                element = re.split(r"[.\[]", carrier.fields[at].source.removeprefix(f"{part.path}."), maxsplit=1)[0]
+                carrier.fields[at] = moved_field(carrier.fields[at], part.kind, element)
         self._mention_extensions(carrier.unknown_extensions)
-        resources = normalise_medicines(normalise_drug_tests(resources, self.establishment))
+        resources = normalise_medicines(normalise_drug_tests(said.resources, self.establishment))
         if next(without_purpose(resources), None) is not None:
             self.tasks.append(_PURPOSE_TASK)
         return resources, tuple(carrier.fields)
@@ -265,7 +277,8 @@ class _Message:
         return rules or (self.may_modify and _has_modifier(resource))
 
     def _is_carried(self, part: Part, aliases: frozenset[str], carried: frozenset[str]) -> bool:
-        if part.kind not in ACCEPTED or part.path in aliases:
+        accepted = part.kind in ACCEPTED or is_coded_consent(part.resource)
+        if not accepted or part.path in aliases:
             return False
         if part.holder and (part.holder not in carried or part.kind in NO_LIFE_OF_ITS_OWN):
             return False

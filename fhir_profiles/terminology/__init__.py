@@ -18,10 +18,12 @@ __all__ = [
     "SUBSTANCE_GROUPS",
     "Assay",
     "Concept",
+    "ConsentCode",
     "Disposition",
     "Product",
     "ResultWord",
     "assay",
+    "consent_codes",
     "consent_state",
     "disposition",
     "disposition_display",
@@ -64,6 +66,7 @@ _FORMULARY: Final = table("formulary")
 _SUBSTANCES: Final = table("substances")
 _DISPOSITIONS: Final = table("dispositions")
 _CONSENTS: Final = table("consent_codes")
+_CONSENT_TOPICS: Final = table("consent_topics")
 _CARE_PLANS: Final = table("care_plans")
 
 _ASSAY_BY_CODE: Final = {(row["system"], row["code"]): row for row in _ASSAYS.rows}
@@ -262,6 +265,36 @@ def consent_state(concept: Concept) -> str | None:
     """Say `given`, `declined`, `withdrawn` or `unable` for a coded statement of consent; None when no row knows it."""
     states = {(row["system"], row["code"]): row["state"] for row in _CONSENTS.rows}
     return next((states[pair] for pair in coded(concept) if pair in states), None)
+
+
+class ConsentCode(NamedTuple):
+    """What a code says about consent: its state, what it is about, and the purposes that a yes and a no of that cover (`v3:TREAT`)."""
+
+    state: str
+    topic: str
+    given: tuple[str, ...]
+    refused: tuple[str, ...]
+
+
+def _consent_codes() -> dict[tuple[str, str], ConsentCode]:
+    topics = _CONSENT_TOPICS.by("topic")
+    return {
+        (row["system"], row["code"]): ConsentCode(
+            state=row["state"],
+            topic=row["topic"],
+            given=tuple(topics[row["topic"]]["given"].split()),
+            refused=tuple(topics[row["topic"]]["refused"].split()),
+        )
+        for row in _CONSENTS.rows
+    }
+
+
+_CONSENT_BY_CODE: Final = _consent_codes()
+
+
+def consent_codes(concept: Concept) -> tuple[ConsentCode, ...]:
+    """Give what each code of a concept says about consent; nothing for codes that no row knows."""
+    return tuple(_CONSENT_BY_CODE[pair] for pair in coded(concept) if pair in _CONSENT_BY_CODE)
 
 
 def disposition(code: str, overrides: Mapping[str, str]) -> Disposition:

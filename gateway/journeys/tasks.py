@@ -121,6 +121,16 @@ TASKS: dict[str, TaskKind] = {
     "consent-error": TaskKind(
         role=IG_OFFICER, tell=True, text="a consent was entered in error: confirm what the person said before"
     ),
+    "unable-to-consent": TaskKind(
+        role=CLINICAL_LEAD,
+        tell=True,
+        text="a record says that the person is unable to consent to sharing: it permits nothing; decide in the person's best interests",
+    ),
+    "consent-unclear": TaskKind(
+        role=IG_OFFICER,
+        tell=True,
+        text="a coded entry of consent does not say clearly yes or no: it permits nothing; ask the sender what the person said",
+    ),
     HoldCode.NO_PERSON.value: TaskKind(
         role=OPERATOR, tell=True, text="a message names nobody who can be identified: find out who it is about"
     ),

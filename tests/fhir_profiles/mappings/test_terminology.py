@@ -15,6 +15,7 @@ KEYS = {
     "assay_names": ("name",),
     "care_plans": ("system", "code"),
     "consent_codes": ("system", "code"),
+    "consent_topics": ("topic",),
     "dispositions": ("code",),
     "dose_units": ("written",),
     "drug_panels": ("name",),
