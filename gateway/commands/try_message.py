@@ -11,6 +11,7 @@ from gateway.commands.message_files import read_messages
 from gateway.commands.outcome import AsJson, Exit, say_json, say_table
 
 SEVERAL = ("--history", "--consents")
+_SINGLE = ("--config", "--as-of")
 Json = dict[str, Any]
 
 
@@ -22,17 +23,25 @@ class SeveralValues(TyperCommand):
 
 
 def spread(arguments: Sequence[str]) -> list[str]:
-    """Repeat an option that takes several values before each of its values."""
+    """Repeat an option that takes several values before each of its values.
+
+    Where every file stands behind such an option, the last one is the message: `try --history A B` tries B after A.
+    """
     spread_out: list[str] = []
-    option, first = "", False
+    option, first, positional, last = "", True, False, -1
     for argument in arguments:
         if argument.startswith("-"):
-            option, first = (argument, True) if argument in SEVERAL else ("", False)
-        elif option and not first:
+            option, first = argument if argument in SEVERAL + _SINGLE else "", True
+        elif option in SEVERAL and not first:
+            last = len(spread_out)
             spread_out.append(option)
-        else:
+        elif option and first:
             first = False
+        else:
+            positional = True
         spread_out.append(argument)
+    if not positional and last >= 0:
+        del spread_out[last]
     return spread_out
 
 

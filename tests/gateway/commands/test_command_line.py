@@ -237,6 +237,20 @@ def test_history_and_consents_take_several_files() -> None:
         "x",
         *("--history", "a", "--history", "b", "--consents", "c", "--consents", "d", "--json"),
     ]
+    assert spread(["--history", "a", "b", "m", "--json"]) == ["--history", "a", "--history", "b", "m", "--json"]
+    assert spread(["--as-of", "t", "m", "--history", "a"]) == ["--as-of", "t", "m", "--history", "a"]
+
+
+def test_the_command_itself_takes_several_files(tmp_path: Path) -> None:
+    """The files after `--history` were taken as messages: the command was made without the class that spreads them."""
+    files = []
+    for number in range(3):
+        file = tmp_path / f"{number}.hl7"
+        file.write_bytes(adt_a03(message_id=f"M{number}") if number else adt_a01())
+        files.append(str(file))
+    for order in (["try", files[2], "--history", *files[:2]], ["try", "--history", *files]):
+        lines = run(*order, "--json").stdout.splitlines()
+        assert [json.loads(line)["message"]["kind"] for line in lines] == ["ADT^A03"]
 
 
 @pytest.mark.parametrize(
