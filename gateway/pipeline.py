@@ -95,10 +95,11 @@ class Gateway(Parts):
         for person_id in work.stale_people:
             await self._reconsider(person_id)
         for message_id in work.messages:
-            if self._may_try(message_id):
+            if self._may_try(message_id) and not self.bus.lately("messages", message_id):
                 await self._publish("messages", message_id)
         for delivery_id in work.deliveries:
-            await self._publish("deliveries", delivery_id)
+            if not self.bus.lately("deliveries", delivery_id):
+                await self._publish("deliveries", delivery_id)
         await asyncio.to_thread(escalate_unconfirmed, self)
         await desk.tell(self)
 

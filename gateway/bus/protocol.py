@@ -36,6 +36,10 @@ class Bus(Protocol):
         """
         ...
 
+    def lately(self, topic: Topic, id: str) -> bool:  # noqa: A002  the word of the contract
+        """Was it handed over a moment ago, so that a sweep need not bring it again? False whenever that is not known."""
+        ...
+
     async def start(self) -> None: ...
 
     async def stop(self) -> None:

@@ -37,6 +37,8 @@ CONNECT_SECONDS = 5.0
 BACKOFF_SECONDS = (0.1, 0.3, 1.0, 2.0)
 LONGEST_BODY = 128
 HEARTBEAT_SECONDS = 10
+LATELY_SECONDS = 5.0
+"""A sweep does not bring again what was confirmed this lately: in a long queue it would only wait there twice."""
 
 for _noisy in ("aiormq", "aiormq.connection", "aiormq.channel", "aio_pika"):
     logging.getLogger(_noisy).setLevel(logging.WARNING)  # INVARIANT: at DEBUG they write bodies
@@ -83,6 +85,7 @@ class RabbitBus:
         self._consumers: list[tuple[AbstractQueue, str]] = []
         self._idle: asyncio.Event = asyncio.Event()
         self._stopping = False
+        self._sent: dict[tuple[str, str], float] = {}
         self.refused = 0
         """Bodies that were not ours."""
 
@@ -106,7 +109,15 @@ class RabbitBus:
             raise BusError("the broker did not confirm in time") from None
         except Exception as error:  # noqa: BLE001  returned, refused, cut: whatever it was, the broker has not taken it
             raise BusError(f"the broker did not take it: {type(error).__name__}") from None
+        if len(self._sent) >= self._longest_queue:
+            self._sent.clear()
+        self._sent[topic, id] = asyncio.get_running_loop().time()
         pass_point("bus.after-publish")
+
+    def lately(self, topic: Topic, id: str) -> bool:  # noqa: A002  the word of the contract
+        """Confirmed by this broker in the last seconds, and not come back here since."""
+        sent = self._sent.get((topic, id))
+        return sent is not None and asyncio.get_running_loop().time() - sent < LATELY_SECONDS
 
     def _body(self, topic: str, some_id: str) -> bytes:
         return f"{some_id}.{self._mac(topic, some_id).hex()}".encode()
@@ -162,6 +173,7 @@ class RabbitBus:
 
     async def _connect(self) -> None:
         self._lost.clear()
+        self._sent.clear()  # what another life of the broker confirmed may be gone
         connection = await aio_pika.connect(self._url, timeout=CONNECT_SECONDS)
         self._connection = connection
         connection.close_callbacks.add(self._is_lost)
@@ -224,6 +236,7 @@ class RabbitBus:
 
     async def _take(self, line: _Line, message: AbstractIncomingMessage) -> None:
         some_id = self._read(line.topic, message.body)
+        self._sent.pop((line.topic, some_id or ""), None)
         if some_id is None:
             self.refused += 1
             log(Code.BUS_REFUSED, topic=line.topic)
