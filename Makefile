@@ -1,6 +1,6 @@
 # The commands of this project. `make demo` and `make test` need nothing but make and Python 3.11 or newer with venv.
 
-.PHONY: help demo test test-fast install install-dev clean
+.PHONY: help demo test test-fast install install-dev install-engines clean
 .DEFAULT_GOAL := help
 
 # Nothing from the caller's own Python may leak in.
@@ -21,7 +21,7 @@ help:
 demo: install
 	@$(python) -m gateway demo
 
-test: install-dev
+test: install-dev install-engines
 	@$(python) tests/all_checks.py
 
 test-fast: install-dev
@@ -32,6 +32,9 @@ install:
 
 install-dev:
 	@requirements/install.sh dev
+
+install-engines:
+	@requirements/install-engines.sh
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist
