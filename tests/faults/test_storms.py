@@ -1,0 +1,176 @@
+"""Storms that a line lives with: senders that never hear an answer, a disk that is full, messages that are poison."""
+
+import asyncio
+import random
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Connection, update
+
+from gateway.errors import StoreUnavailable
+from gateway.store.schema import sealed
+from gateway.unfinished import MESSAGE_ATTEMPTS
+from tests.builders import care_plan, fhir_message, synthetic_person
+from tests.faults.account import SOAKING, Account, number
+from tests.faults.crash import step
+from tests.faults.simulation import texts_of
+from tests.line import Line, running
+from tests.world import check_world
+
+
+def plan_of(person: int) -> bytes:
+    """Names the pharmacy."""
+    plan = care_plan(start="2026-01-02", description="plan")
+    return fhir_message(synthetic_person(person), resources=[plan], message_id=f"F-{person}")
+
+
+def copies_of(line: Line) -> list[tuple[str, ...]]:
+    """What the pharmacy has, by effect."""
+    return [tuple(texts_of(each)) for each in line.neighbours["pharmacy"].effects]
+
+
+async def test_duplicates_with_lost_acknowledgements(tmp_path: Path, account: Callable[..., Account]) -> None:
+    """Each message up to three times at once, and again whenever its answer was lost (30 %): one effect each, the stored answer each time."""
+    chance = random.Random(3)
+    people, steps = number(12, 200), 2
+    sent = 0
+    async with running(tmp_path) as line:
+
+        async def sender(person: int) -> None:
+            nonlocal sent
+            for body in (
+                plan_of(person),
+                *(step(synthetic_person(person), each + 1, of=str(person)) for each in range(steps)),
+            ):
+                answers = set()
+                while True:
+                    copies = chance.randrange(1, 4)
+                    sent += copies
+                    for answer in await asyncio.gather(*(line.send(body) for _ in range(copies))):
+                        assert line.is_accepted(answer), answer
+                        answers.add(answer.body)
+                    if chance.random() >= 0.3:
+                        break
+                assert len(answers) == 1 or body.startswith(b"{"), "another acknowledgement of the same message"
+
+        await asyncio.gather(*(sender(person) for person in range(people)))
+        await line.settle(120)
+        copies = copies_of(line)
+        check_world(line)
+        wanted = people * steps
+        account(
+            name="duplicate-storm",
+            attempted=people * (steps + 1),
+            acked=len(set(line.accepted)),
+            recovered=sent - people * (steps + 1),
+            duplicated=len(copies)
+            - len({each.key for each in line.neighbours["pharmacy"].effects})
+            + max(len(copies) - wanted, 0),
+            lost=max(wanted - len(copies), 0),
+            note="recovered: repeats that had no effect",
+        )
+
+
+async def test_a_full_disk(tmp_path: Path, account: Callable[..., Account], capsys: pytest.CaptureFixture[str]) -> None:
+    """The database may grow by 0, 1, 2, ... pages and no more: what is not kept is not acknowledged; with room again all goes on by itself."""
+    pages_more, attempted = number(12, 100), 0
+    async with running(tmp_path) as line:
+        await line.play(plan_of(1))
+        refused = 0
+        for pages in range(pages_more):
+            _limit(line, pages)
+            body = step(synthetic_person(1), pages + 1, of="1")
+            attempted += 1
+            answer = await line.send(body)
+            await asyncio.to_thread(_sign, line)
+            with suppress(StoreUnavailable):
+                await line.gateway.sweep()
+            await line.gateway._idle()
+            _limit(line, 1_000_000)
+            if not line.is_accepted(answer):
+                refused += 1
+                assert answer.status == 503
+                assert line.is_accepted(await line.send(body))
+        said = capsys.readouterr().err
+        assert "StoreUnavailable" in said, "the disk was never full"
+        assert "ledger-fault" not in said, "a full disk is no sign of tampering"
+        for _ in range(20):
+            line.clock.advance(seconds=30)
+            await line.settle()
+        copies = copies_of(line)
+        wanted = [(f"step {each + 1}",) for each in range(pages_more)]
+        assert [each for each in copies if each in wanted] == wanted, "out of order"
+        assert not [row for row in line.messages() if row.state != "released"]
+        check_world(line)
+        account(
+            name="disk-full",
+            attempted=attempted + 1,
+            acked=len(set(line.accepted)),
+            recovered=refused,
+            duplicated=len(copies) - len(wanted),
+            lost=sum(each not in copies for each in wanted),
+        )
+
+
+def _sign(line: Line) -> None:
+    with suppress(StoreUnavailable):
+        line.gateway._sign()
+
+
+def _limit(line: Line, more: int) -> None:
+    """From now on the database has room for so many pages more."""
+
+    def work(c: Connection) -> None:
+        pages = c.exec_driver_sql("PRAGMA page_count").scalar_one()
+        c.exec_driver_sql(f"PRAGMA max_page_count = {pages + more}")
+
+    line.gateway.store.write(work)
+
+
+async def test_poison_harms_nobody_else(tmp_path: Path, account: Callable[..., Account]) -> None:
+    """1 % of what is kept cannot be opened: parked after the limit and told; everybody else's goes on, and costs what it cost before."""
+    people = number(100, 1_000)
+    clean = await _cost(tmp_path / "clean", people, poisoned=0)
+    with_poison = await _cost(tmp_path / "poison", people, poisoned=max(people // 100, 1), account=account)
+    assert clean / with_poison >= (0.95 if SOAKING else 0.7), f"others keep {clean / with_poison:.0%} of their speed"
+
+
+async def _cost(folder: Path, people: int, *, poisoned: int, account: Callable[..., Account] | None = None) -> float:
+    """Processor seconds for everybody's message, the poison among them."""
+    folder.mkdir()  # noqa: ASYNC240  before anything runs
+    async with running(folder) as line:
+        for person in range(people):
+            await line.send(plan_of(person))
+        bad = line.messages()[:poisoned]
+        if account:
+            _poison(line, [row.body_id for row in bad])
+        started = time.process_time()
+        for _ in range(4):
+            await line.settle(250)
+            line.clock.advance(seconds=15)
+        spent = time.process_time() - started
+        states = {row.id: row for row in line.messages()}
+        assert {states[row.id].state for row in bad} <= {"parked"}
+        assert all(states[row.id].attempts == MESSAGE_ATTEMPTS for row in bad)
+        others = [row.state for row in states.values() if row.id not in {each.id for each in bad}]
+        if account:
+            assert line.told_codes().count("message-parked") == poisoned
+            account(
+                name="poison",
+                attempted=people,
+                acked=len(line.accepted),
+                recovered=poisoned,
+                lost=sum(state != "released" for state in others),
+                note=f"{poisoned} parked after {MESSAGE_ATTEMPTS} attempts",
+            )
+    return spent
+
+
+def _poison(line: Line, body_ids: list[str]) -> None:
+    """What was kept cannot be opened any more."""
+    broken = update(sealed).where(sealed.c.id.in_(body_ids)).values(ciphertext=b"broken")
+    line.gateway.store.write(lambda c: c.execute(broken))
+    line.gateway.translations.clear()
