@@ -303,6 +303,7 @@ def refill(c: Connection, parts: Parts, made: Draft, owner: "Owner") -> None:
 def restamp(c: Connection, parts: Parts, made: Draft, owner: "Owner", *, delivery_id: str, decision_id: str) -> None:
     """The same is allowed under the versions in force now: the letter keeps its bytes and its decision, and says that it was asked again."""
     c.execute(update(delivery).where(delivery.c.id == delivery_id).values(**_versions(made, owner)))
+    c.execute(update(decision_table).where(decision_table.c.id == decision_id).values(decided_at=made.decision.as_of))
     facts: dict[str, str | int | bool] = {
         "decision": decision_id,
         "outcome": made.decision.outcome.value,

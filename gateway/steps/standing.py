@@ -5,7 +5,9 @@ Questions only, asked inside the transaction that acts on the answer. This modul
 
 from sqlalchemy import Connection, Row, exists, or_, select
 
+from consent.edges import passed
 from fhir_profiles.shapes import Event
+from gateway.consents.register import read_consents
 from gateway.journeys.file import read_versions
 from gateway.parts import Parts
 from gateway.states import DELIVERY_OPEN, DeliveryState, MessageState
@@ -41,7 +43,10 @@ def delivery_row(c: Connection, delivery_id: str) -> DeliveryRow | None:
 
 
 def moved_since(c: Connection, parts: Parts, row: DeliveryRow) -> str | None:
-    """What is another now than when the delivery was decided: `agreement`, `recipient`, `link`, `consent`; None when nothing is."""
+    """What is another now than when the delivery was decided: `agreement`, `recipient`, `link`, `consent`; None when nothing is.
+
+    Also when nobody said anything: a period of a consent, or the agreement, may have begun or ended since.
+    """
     agreement = parts.agreements.get(row.agreement)
     if agreement is None or agreement.digest != row.agreement_digest:
         return "agreement"
@@ -54,7 +59,11 @@ def moved_since(c: Connection, parts: Parts, row: DeliveryRow) -> str | None:
     versions = read_versions(c, row.person_id)
     if versions.link != row.link_version:
         return "link"
-    return "consent" if versions.consent != row.consent_version else None
+    if versions.consent != row.consent_version:
+        return "consent"
+    decided_at = c.execute(select(decision.c.decided_at).where(decision.c.id == row.decision_id)).scalar_one()
+    # INVARIANT: a consent that holds no more lets nothing out, whether somebody took it back or its time is over.
+    return "consent" if passed(read_consents(c, parts, row.person_id), agreement, decided_at, parts.now()) else None
 
 
 def is_behind(c: Connection, parts: Parts, row: DeliveryRow, *, collected: bool) -> bool:

@@ -222,3 +222,34 @@ async def test_a_refusal_counts_although_its_form_lacks_a_policy(tmp_path: Path)
         assert [(row.state, row.reason) for row in line.messages()][-1] == ("held", "unreadable-content")
         assert [row.state for row in line.deliveries()] == ["withheld"]
         check_world(line)
+
+
+async def test_a_refusal_that_begins_while_a_letter_waits_stops_it_at_the_door(tmp_path: Path) -> None:
+    """Nobody says anything new: the period of what was said begins. The same request finds nothing, and the clinician is told."""
+    word_of = consent(resource_id="w", at="2026-01-02T09:00:00+00:00", decision="deny")
+    later = {**word_of, "provision": {**word_of["provision"], "period": {"start": "2026-01-17"}}}
+    async with running(tmp_path) as line:
+        await line.play(fhir_message(BOXED, resources=[later], message_id="FHIR-later"), adt_a03(BOXED))
+        (row,) = line.deliveries()
+        assert row.state == "waiting"
+        line.clock.advance(days=3)
+        assert await _open(line, row.id) is None
+        assert [each.state for each in line.deliveries()] == ["recalled", "withheld"]
+        await line.settle()
+        assert "withheld-by-consent" in line.told_codes()
+        check_world(line)
+
+
+async def test_a_permission_that_ends_while_a_letter_waits_changes_nothing_in_direct_care(tmp_path: Path) -> None:
+    """Where no consent is asked for, the letter leaves; it was asked about again once, and not for ever."""
+    word_of = consent(resource_id="w", at="2026-01-02T09:00:00+00:00", decision="permit")
+    until = {**word_of, "provision": {**word_of["provision"], "period": {"end": "2026-01-16"}}}
+    async with running(tmp_path) as line:
+        line.neighbours["northfell"].up = False
+        await line.play(fhir_message(resources=[until], message_id="FHIR-until"), adt_a03())
+        line.clock.advance(days=3)
+        line.neighbours["northfell"].up = True
+        await line.settle()
+        assert line.deliveries()[-1].state == "delivered"
+        assert len(line.neighbours["northfell"].effects) == 1
+        check_world(line)
