@@ -5,9 +5,9 @@ label counts as carrying every label. It is idempotent, changes nothing but `met
 """
 
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any, Final
 
@@ -105,15 +105,52 @@ def label_bundle(bundle: Json) -> Json:
 
 
 def _label(resource: Json, explaining: Mapping[str, Json]) -> Json:
-    kind = _kind(resource)
-    about = _About(list(_concepts(resource, explaining)))
-    found = [rule for rule in label_rules() if (not rule.types or kind in rule.types) and _matches(rule, about)]
+    found = _rules_of(_kind(resource), tuple(_frozen(concept) for concept in _concepts(resource, explaining)))
     if not found:
         return resource
     meta = resource.get("meta") if isinstance(resource.get("meta"), dict) else {}
     before = [coding for coding in _as_list((meta or {}).get("security")) if isinstance(coding, dict)]
     after = _raised(before, found)
     return resource if after == before else _with_labels(resource, after)
+
+
+_Coded = tuple[str, str, str, str]
+_READ: Final = ("system", "code", "text", "display")
+_Frozen = str | tuple[_Coded, ...]
+"""A concept as what labels read of it, and can be looked up by: a text, or (system, code, text, display) of it and of its codings."""
+
+
+def _frozen(concept: Any) -> _Frozen:
+    if isinstance(concept, str):
+        return concept
+    codings = concept.get("coding")
+    inner = [_coded(item) for item in codings if type(item) is dict] if type(codings) is list else []
+    return (_coded(concept), *inner)
+
+
+def _coded(each: Json) -> _Coded:
+    get = each.get
+    system, code, text, display = get("system"), get("code"), get("text"), get("display")
+    return (
+        system if type(system) is str else "",
+        code if type(code) is str else "",
+        text if type(text) is str else "",
+        display if type(display) is str else "",
+    )
+
+
+def _thawed(concept: _Frozen) -> Any:
+    if isinstance(concept, str):
+        return concept
+    first, *codings = [{key: value for key, value in zip(_READ, each, strict=True) if value} for each in concept]
+    return {**first, "coding": codings} if codings else first
+
+
+@lru_cache(maxsize=8_192)
+def _rules_of(kind: str, concepts: tuple[_Frozen, ...]) -> tuple[LabelRule, ...]:
+    """Give the rules that match: the same type about the same concepts has the same labels, so each is asked once."""
+    about = _About([_thawed(concept) for concept in concepts])
+    return tuple(rule for rule in label_rules() if (not rule.types or kind in rule.types) and _matches(rule, about))
 
 
 def _kind(resource: Json) -> str:
@@ -133,7 +170,7 @@ def _with_labels(resource: Json, security: list[Json]) -> Json:
     }
 
 
-def _raised(before: list[Json], found: list[LabelRule]) -> list[Json]:
+def _raised(before: list[Json], found: Sequence[LabelRule]) -> list[Json]:
     # INVARIANT: labels only rise (DESIGN section 2 rule 8: absent never widens): the highest confidentiality wins, sensitivities are united.
     level = max(_level(rule.confidentiality) for rule in found)
     had = [_level(coding.get("code")) for coding in before if coding.get("system") == systems.CONFIDENTIALITY]
@@ -173,7 +210,9 @@ def _concepts(resource: Json, explaining: Mapping[str, Json]) -> Iterator[Any]:
     """Give every concept, and for the types that have a name or title of their own that text, that says what the resource is about."""
     kind = _kind(resource)
     for place in _PLACES:
-        value = resource.get(place)
+        if place not in resource:
+            continue
+        value = resource[place]
         if isinstance(value, dict | list) and place != "name":
             yield from (item for item in _as_list(value) if isinstance(item, dict))
         elif isinstance(value, str) and kind in _NAMED:

@@ -254,34 +254,63 @@ def _contained_types(resource: Json) -> dict[str, str]:
     return {one["id"]: _type_of(one) for one in inner if isinstance(one, dict) and isinstance(one.get("id"), str)}
 
 
+_Trail = tuple[Any, str, int]
+"""Where an element stands: (trail of what holds it, its name, its position in a list or -1). Written out only for a finding."""
+
+
+def _written(trail: _Trail | None) -> str:
+    steps = []
+    while trail is not None:
+        trail, name, position = trail
+        steps.append(f".{name}[{position}]" if position >= 0 else f".{name}")
+    return "".join(reversed(steps))
+
+
+_PRIMITIVE: Final = frozenset({"code", "display", "system", "text", "unit", "use", "value", "version"})
+"""Members that are primitives in every datatype that has nothing else (Coding, Quantity, Identifier): the schema has seen to it."""
+_JUDGED_TEXTS: Final = frozenset({"reference", "div"})
+
+
+@cache
+def _judged_names() -> frozenset[str]:
+    """Elements that have a rule by their name."""
+    return frozenset(BY_ELEMENT) | _reference_names()
+
+
 def _walk(resource: Json, found: list[Found]) -> Iterator[Breach]:
     """Visit every element of one resource, not the resources inside it; collect its references; give the breaches of its datatypes."""
-    skipped = len(resource["resourceType"])
-    waiting: list[tuple[str, Json]] = [(resource["resourceType"], resource)]
+    judged = _judged_names()
+    waiting: list[tuple[_Trail | None, Json]] = [(None, resource)]
     while waiting:
-        path, node = waiting.pop()
+        trail, node = waiting.pop()
+        inner: list[tuple[_Trail, Json]] = []
         for key, value in node.items():
             kind = type(value)
-            if kind is str:
-                if key == "reference":
-                    found.append(Found(path=path, reference=value, declared=node.get("type", "")))
-                elif key == "div":
-                    fault = narrative_fault(value)
-                    if fault:
-                        yield Breach(key="txt-1", text=fault, path=f"{path}.div"[skipped:])
-            elif kind is dict:
-                if "resourceType" not in value:
-                    here = f"{path}.{key}"
-                    waiting.append((here, value))
-                    yield from _element_breaches(key, value, here[skipped:])
+            if kind is dict:
+                inner.append(((trail, key, -1), value))
             elif kind is list:
                 if key[0] == "_" or None in value:
-                    yield from _alignment_breaches(node, key, f"{path}.{key}"[skipped:])
-                for position, item in enumerate(value):
-                    if type(item) is dict and "resourceType" not in item:
-                        here = f"{path}.{key}[{position}]"
-                        waiting.append((here, item))
-                        yield from _element_breaches(key, item, here[skipped:])
+                    yield from _alignment_breaches(node, key, f"{_written(trail)}.{key}")
+                inner += [((trail, key, position), item) for position, item in enumerate(value) if type(item) is dict]
+            elif kind is str and key in _JUDGED_TEXTS:
+                yield from _judged_text(key, value, node, resource["resourceType"] + _written(trail), found)
+        for here, element in inner:
+            if "resourceType" in element:
+                continue
+            if not element.keys() <= _PRIMITIVE:
+                waiting.append((here, element))
+            # What no rule could find fault with is not asked about: it is most of what there is.
+            if here[1] in judged or "start" in element or ("code" in element and "system" not in element):
+                yield from _element_breaches(here[1], element, _written(here))
+
+
+def _judged_text(key: str, value: str, node: Json, path: str, found: list[Found]) -> Iterator[Breach]:
+    if key == "reference":
+        found.append(Found(path=path, reference=value, declared=node.get("type", "")))
+        return
+    fault = narrative_fault(value)
+    if fault:
+        yield Breach(key="txt-1", text=fault, path=f"{path[path.find('.') :]}.div")
 
 
 def _element_breaches(name: str, element: Json, path: str) -> Iterator[Breach]:
