@@ -361,3 +361,12 @@ def test_an_unsafe_address_is_no_setting(url: str) -> None:
 )
 def test_a_safe_address_is(url: str) -> None:
     assert OutboundSettings(url=url).url == url
+
+
+@pytest.mark.parametrize(("size", "kept"), [(0, 0), (10, 10), (1_000, 1_000), (1_001, 0)])
+async def test_the_answers_body_is_handed_over_whole_or_not_at_all(size: int, kept: int) -> None:
+    """Within the limit; a reply that was cut off could say something else. What it says is not the adapter's to read."""
+    async with recipient(status(200, body=b"x" * size), max_answer_bytes=1_000) as outbound:
+        receipt = await outbound.send(LETTER)
+    assert (receipt.outcome, len(receipt.reply)) == (Outcome.DELIVERED, kept)
+    assert "xxx" not in repr(receipt)

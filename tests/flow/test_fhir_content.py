@@ -4,8 +4,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from adapters.contract import Answer, Arrival
 from fhir_profiles import systems
 from fhir_profiles.fhir_kinds import AS_MESSAGE, BY_ITSELF
@@ -151,31 +149,39 @@ async def test_each_content_has_its_door(tmp_path: Path) -> None:
         check_world(line)
 
 
-@pytest.mark.parametrize(
-    ("content", "path"),
-    [
-        (transaction(prescription(), method="DELETE"), "Bundle.entry[0].request.method"),
-        (transaction(prescription(), method="PATCH"), "Bundle.entry[0].request.method"),
-        (transaction(prescription(), ifMatch='W/"1"'), "Bundle.entry[0].request.ifMatch"),
-        (transaction(prescription(), method="POST", ifNoneExist="identifier=1"), "Bundle.entry[0].request.ifNoneExist"),
-        (transaction(prescription(), url="MedicationRequest?identifier=1"), "Bundle.entry[0].request.url"),
-        (transaction(prescription(), url="MedicationRequest/other"), "Bundle.entry[0].request.url"),
-        (
-            transaction(prescription(subject={"reference": "Patient?identifier=1"})),
-            "Bundle.entry[0].resource.subject.reference",
-        ),
-        ({**transaction(prescription()), "type": "batch"}, "Bundle.type"),
-        ({**transaction(prescription()), "type": "searchset"}, "Bundle.type"),
-        ({**transaction(prescription()), "type": "history"}, "Bundle.type"),
-        ({"resourceType": "Parameters"}, "Bundle"),
-    ],
+REFUSED: tuple[tuple[Json, str], ...] = (
+    (transaction(prescription(), method="DELETE"), "Bundle.entry[0].request.method"),
+    (transaction(prescription(), method="PATCH"), "Bundle.entry[0].request.method"),
+    (transaction(prescription(), ifMatch='W/"1"'), "Bundle.entry[0].request.ifMatch"),
+    (transaction(prescription(), method="POST", ifNoneExist="identifier=1"), "Bundle.entry[0].request.ifNoneExist"),
+    (transaction(prescription(), url="MedicationRequest?identifier=1"), "Bundle.entry[0].request.url"),
+    (transaction(prescription(), url="MedicationRequest/other"), "Bundle.entry[0].request.url"),
+    (
+        transaction(prescription(subject={"reference": "Patient?identifier=1"})),
+        "Bundle.entry[0].resource.subject.reference",
+    ),
+    ({**transaction(prescription()), "type": "batch"}, "Bundle.type"),
+    ({**transaction(prescription()), "type": "searchset"}, "Bundle.type"),
+    ({**transaction(prescription()), "type": "history"}, "Bundle.type"),
+    ({"resourceType": "Parameters"}, "Bundle"),
 )
-async def test_what_is_not_taken_is_refused_at_its_place(tmp_path: Path, content: Json, path: str) -> None:
+
+
+async def test_what_is_not_taken_is_refused_at_its_place(tmp_path: Path) -> None:
     async with running(tmp_path) as line:
         register(line)
-        answer = await post(line, content)
-        assert (answer.status, outcome(answer)["expression"]) == (422, [path])
+        for content, path in REFUSED:
+            answer = await post(line, content)
+            assert (answer.status, outcome(answer)["expression"]) == (422, [path])
+        assert {row.state for row in line.messages()} == {"rejected"}
         check_world(line)
+
+
+async def test_sabotage_without_a_door_a_message_would_pass_the_wrong_one(tmp_path: Path) -> None:
+    """The test of the doors fails when the way in says no kinds."""
+    async with running(tmp_path) as line:
+        register(line, kinds=("fhir-message",))
+        assert (await post(line, fhir_message(), kinds=frozenset())).status == 202
 
 
 async def test_a_source_sends_only_what_it_is_registered_for(tmp_path: Path) -> None:
