@@ -311,7 +311,8 @@ class Gateway(Parts):
             try:
                 await asyncio.to_thread(self._sign)
             except Exception as error:  # noqa: BLE001  told by the log; `ledger verify` says what it is
-                log(Code.LEDGER_FAULT, error=type(error).__name__)
+                # A store that is away is no sign of tampering, and must not be reported as one.
+                log(Code.STORE_FAILED if is_away(error) else Code.LEDGER_FAULT, error=type(error).__name__)
             await asyncio.sleep(1)
 
     def _sign(self) -> None:

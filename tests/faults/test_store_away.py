@@ -1,5 +1,6 @@
 """A store that is away for a while is no fault of a message: nothing is parked for it, and nobody is overtaken because of it."""
 
+import asyncio
 import sqlite3
 from collections import Counter
 from pathlib import Path
@@ -81,3 +82,23 @@ async def test_an_outage_parks_nothing(tmp_path: Path, point: str, error: Except
         assert [row.state for row in line.messages()] == ["released", "released"]
         assert [texts_of(each) for each in line.neighbours["pharmacy"].effects] == [["step 1"]]
         check_world(line)
+
+
+async def test_an_outage_is_no_sign_of_tampering(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The ledger cannot be written for a while: the log says that the store is away, and not that the ledger was touched."""
+    async with running(tmp_path) as line:
+        with hooked(Away("sequence.before-commit", range(1, 10_000), StoreUnavailable("away"))):
+            await _prepare_without_signing(line)
+            for _ in range(100):
+                await asyncio.sleep(0.1)
+                said = capsys.readouterr().err
+                if "StoreUnavailable" in said:
+                    break
+        assert '"store-failed"' in said
+        assert "ledger-fault" not in said
+        await line.settle()
+        check_world(line)
+
+
+async def _prepare_without_signing(line: Line) -> None:
+    await line.send(fhir_message(PERSON, resources=[care_plan(start="2026-01-02", description="plan")], message_id="F"))
