@@ -11,9 +11,12 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from gateway.__main__ import app
+from gateway.clients import ClientError
 from gateway.commands.message_files import split_messages
 from gateway.commands.try_message import spread
+from gateway.errors import SettingsError
 from tests.builders import adt_a01, adt_a03, fhir_message
+from tests.gateway.smart.signer import ec_key, jwks, public
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -141,6 +144,37 @@ def test_a_client_and_its_token(installation: Path) -> None:
     assert len(made["access_token"]) >= 43  # 256 bits
     again = run("token", "--client", "a-system", "--config", config)
     assert again.stdout.strip() != made["access_token"]
+
+
+def test_a_clients_keys_and_its_end(installation: Path, tmp_path: Path) -> None:
+    """Only the public half is taken; after the end nothing of it is."""
+    config = ("--config", str(installation))
+    assert run("client", "add", "a-system", "--kinds", "ADT^A01", "--establishments", "ZFG", *config).exit_code == 0
+    good, secret = tmp_path / "public.json", tmp_path / "private.json"
+    good.write_bytes(jwks(public(ec_key(), "key-1")))
+    secret.write_text(json.dumps({"keys": [{**ec_key().as_dict(private=True), "kid": "key-2"}]}), "utf-8")
+    made = json.loads(run("client", "key", "add", "a-system", "--jwks", str(good), *config, "--json").stdout)
+    assert made == {"name": "a-system", "kids": ["key-1"], "token_endpoint": "http://127.0.0.1:8080/oauth2/token"}
+    refused = run("client", "key", "add", "a-system", "--jwks", str(secret), *config)
+    assert isinstance(refused.exception, ClientError)
+    assert "private key" in str(refused.exception)
+    assert "ended a-system" in run("client", "end", "a-system", *config).stdout
+    assert run("client", "end", "a-system", *config).exit_code == 1
+    assert run("token", "--client", "a-system", *config).exit_code == 1
+
+
+def test_check_says_what_a_door_beyond_this_machine_lacks(installation: Path) -> None:
+    text = installation.read_text("utf-8")
+    installation.write_text(
+        text.replace("[gateway]", '[gateway]\nhttp_host = "0.0.0.0"\nmllp_host = "0.0.0.0"'), "utf-8"
+    )
+    checked = run("check", "--config", str(installation))
+    assert checked.exit_code == 1
+    for place in ("gateway.http_host", "gateway.public_url", "channels.fellgate-ehr.certificates", "tls.client_ca"):
+        assert f"fault  {place}: " in checked.stdout
+    serve = run("serve", "--config", str(installation))
+    assert serve.exit_code == 1
+    assert isinstance(serve.exception, SettingsError)
 
 
 def test_there_is_no_default_client(installation: Path) -> None:
