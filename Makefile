@@ -1,6 +1,6 @@
 # The commands of this project. `make demo` and `make test` need nothing but make and Python 3.11 or newer with venv.
 
-.PHONY: help demo test test-fast install install-dev install-engines clean
+.PHONY: help demo test test-fast install install-dev install-engines soak clean
 .DEFAULT_GOAL := help
 
 # Nothing from the caller's own Python may leak in.
@@ -16,6 +16,7 @@ help:
 	@echo 'make demo       plays a story at one prison and prints who got what, what was withheld and why'
 	@echo 'make test       every check and every test that this machine can run'
 	@echo 'make test-fast  the inner loop: no slow tests'
+	@echo 'make soak       the fault tests with their long numbers (many hours); the results stay in docs/evidence/'
 	@echo 'make install    makes .venv (locked, hashed) with the throughgate command in it'
 
 demo: install
@@ -26,6 +27,9 @@ test: install-dev install-engines
 
 test-fast: install-dev
 	@$(python) tests/all_checks.py --fast
+
+soak: install-dev install-engines
+	@$(python) tests/soak.py
 
 install:
 	@requirements/install.sh runtime
