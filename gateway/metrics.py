@@ -101,14 +101,10 @@ def closed_values(settings: Settings) -> Mapping[str, frozenset[str]]:
 
 
 def _by(seen: _Seen, column: Any, values: Iterable[str]) -> Samples:
-    """How many rows have each of these values; a value that has none is 0, one that is not listed is left out."""
-    found = {str(value): count for value, count in seen.c.execute(select(column, func.count()).group_by(column))}
+    """How many rows have each of these values, none counts as `unknown`; a value that is not listed is left out."""
+    rows = seen.c.execute(select(column, func.count()).group_by(column))
+    found = {"unknown" if value is None else str(value): count for value, count in rows}
     return [((value,), found.get(value, 0)) for value in values]
-
-
-def _attempts(seen: _Seen) -> Samples:
-    outcome = func.coalesce(attempt.c.outcome, "unknown")
-    return _by(seen, outcome, RESULTS)
 
 
 def _oldest_messages(seen: _Seen) -> Samples:
@@ -205,7 +201,9 @@ METRICS: Final[Mapping[str, Metric]] = {
         text="Decisions, by outcome.", labels=("outcome",), read=lambda seen: _by(seen, decision.c.outcome, OUTCOMES)
     ),
     "throughgate_attempts": Metric(
-        text="Attempts to send, by outcome; unknown while one runs.", labels=("outcome",), read=_attempts
+        text="Attempts to send, by outcome; unknown while one runs.",
+        labels=("outcome",),
+        read=lambda seen: _by(seen, attempt.c.outcome, RESULTS),
     ),
     "throughgate_message_oldest_seconds": Metric(
         text="Age of the oldest message that has not ended, by state; 0 where there is none.",
