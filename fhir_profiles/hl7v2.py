@@ -48,6 +48,8 @@ _SEGMENT_NAME: Final = re.compile(r"[A-Z][A-Z0-9]{2}")
 _PATH: Final = re.compile(
     r"([A-Z][A-Z0-9]{2})(?:\[([1-9]\d*)\])?-([1-9]\d*)(?:\[([1-9]\d*)\])?(?:\.([1-9]\d*)(?:\.([1-9]\d*))?)?"
 )
+_KEPT_BYTES: Final = 65_536
+"""A larger message is parsed anew each time: the few that were read last must not fill memory."""
 _MAX_BLANKS: Final = 64
 """Blank lines or blanks that one formatting escape may ask for (`\\.sp60\\`)."""
 
@@ -245,7 +247,19 @@ def parse_path(path: str) -> tuple[str, int, int, int, int, int]:
 
 
 def parse(body: bytes) -> Message:
-    """Parse one message. Raises `Hl7Error` when it does not begin with a readable MSH or its character set cannot be read."""
+    """Parse one message. Raises `Hl7Error` when it does not begin with a readable MSH or its character set cannot be read.
+
+    A message is read only, so that the peek and the mapping of the same bytes share one.
+    """
+    return _lately_parsed(body) if len(body) <= _KEPT_BYTES else _parse(body)
+
+
+@lru_cache(maxsize=4)
+def _lately_parsed(body: bytes) -> Message:
+    return _parse(body)
+
+
+def _parse(body: bytes) -> Message:
     start = len(_BYTE_ORDER_MARK) if body.startswith(_BYTE_ORDER_MARK) else 0
     while start < len(body) and body[start] in b"\r\n\t ":
         start += 1
