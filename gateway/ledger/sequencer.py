@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, func, insert, or_, select
 
 from gateway.ledger.entry import FIRST_STEP
 from gateway.ledger.tree import leaf_hash
-from gateway.store.locks import hold, late_rows
+from gateway.store.locks import hold, late_rows, may_be_late
 from gateway.store.schema import ledger_entry, ledger_position
 
 BATCH = 500
@@ -19,14 +19,21 @@ BATCH = 500
 LATE = 5_000
 """Where several write, a first look begins this many numbers earlier: transactions under way then may still show entries there."""
 
-Candidate = Row[int, str, str, int, bytes]
+Candidate = Row[int, str, str, int, bytes, int | None]
 
-_unsequenced = (
-    select(ledger_entry.c.sequence, ledger_entry.c.id, ledger_entry.c.chain, ledger_entry.c.step, ledger_entry.c.body)
+_entries = (
+    select(
+        ledger_entry.c.sequence,
+        ledger_entry.c.id,
+        ledger_entry.c.chain,
+        ledger_entry.c.step,
+        ledger_entry.c.body,
+        ledger_position.c.position,
+    )
     .outerjoin(ledger_position, ledger_position.c.entry_id == ledger_entry.c.id)
-    .where(ledger_position.c.entry_id.is_(None))
     .order_by(ledger_entry.c.sequence)
 )
+_unsequenced = _entries.where(ledger_position.c.entry_id.is_(None))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +65,7 @@ class Sequencer:
             )
             last: int = c.scalar(select(func.max(ledger_entry.c.sequence))) or 0
             self._seen_to = last if first is None else first - 1
-            if late_rows(c) is not None:
+            if may_be_late(c):
                 self._seen_to = max(0, self._seen_to - LATE)
         newest: int = c.scalar(select(func.max(ledger_entry.c.sequence))) or 0
         return newest <= self._seen_to and not self._waiting and not self._missing
@@ -68,7 +75,9 @@ class Sequencer:
         hold(c, "sequencer")
         seen_to = self._seen_to or 0
         late = late_rows(c)
-        new: Sequence[Candidate] = c.execute(_unsequenced.where(ledger_entry.c.sequence > seen_to).limit(BATCH)).all()
+        # One question for what is new and for which numbers are there at all: what is committed between two would slip through.
+        seen: Sequence[Candidate] = c.execute(_entries.where(ledger_entry.c.sequence > seen_to).limit(BATCH)).all()
+        new: Sequence[Candidate] = [row for row in seen if row.position is None]
         rows: Sequence[Candidate] = new
         if self._waiting or self._missing:
             older = [*self._waiting, *self._missing]
@@ -85,13 +94,14 @@ class Sequencer:
                     for at, row in enumerate(ready)
                 ],
             )
-        last_seen = new[-1].sequence if new else seen_to
+        last_seen = seen[-1].sequence if seen else seen_to
+        missed = set(range(seen_to + 1, last_seen + 1)) - {row.sequence for row in seen}
         return Turn(
             given=len(ready),
             seen_to=last_seen,
             waiting=frozenset(row.sequence for row in rows) - {row.sequence for row in ready},
-            missing={} if late is None else self._still_missing(c, seen_to, last_seen, rows, late),
-            more=len(new) == BATCH,
+            missing={} if late is None else self._still_missing(missed, rows, late),
+            more=len(seen) == BATCH,
         )
 
     def remember(self, turn: Turn) -> None:
@@ -101,22 +111,20 @@ class Sequencer:
         self._missing = turn.missing
 
     def _still_missing(
-        self, c: Connection, seen_to: int, last_seen: int, rows: Sequence[Candidate], late: tuple[int, int]
+        self, missed: Iterable[int], rows: Sequence[Candidate], late: tuple[int, int]
     ) -> Mapping[int, int | None]:
         """Numbers that were passed over: a transaction that took one may not have ended yet. Where several write, that is no gap yet.
 
         One is given up when every transaction that was under way when it was missed for the second time has ended.
         """
-        oldest, following = late
+        oldest, own = late
         here = {row.sequence for row in rows}
         old = {
-            number: following if since is None else since
+            number: own if since is None else since
             for number, since in self._missing.items()
             if number not in here and (since is None or since > oldest)
         }
-        between = ledger_entry.c.sequence.between(seen_to + 1, last_seen)
-        present = set(c.scalars(select(ledger_entry.c.sequence).where(between))) if last_seen > seen_to else set()
-        return old | {number: None for number in range(seen_to + 1, last_seen + 1) if number not in present}
+        return old | dict.fromkeys(missed)
 
 
 def _last_steps(c: Connection, chains: Iterable[str]) -> dict[str, int]:

@@ -138,6 +138,8 @@ def release_message(parts: Parts, message_id: str, *, by_person: bool = False) -
             if not by_person and _waits(c, row.person_id, row.sequence):
                 return Done(fate=Fate.WAITS, person_id=row.person_id)
             seen = _see(c, parts, row.id)
+        if not _may_go(seen.state, by_person=by_person):
+            return Done(fate=Fate.NOTHING)  # another worker was faster, and may have held it
         work = _work(parts, seen, translation, by_person=by_person)
         pass_point("release.before-commit")
         try:
@@ -215,7 +217,11 @@ def _work(parts: Parts, seen: Seen, translation: Translation, *, by_person: bool
     arrived = tuple(entry["resource"] for entry in translation.bundle.get("entry", []))
     filing = join_file(seen.file.resources, arrived)
     at = parts.now()
-    registration = NOTHING if seen.registered else prepare(arrived, authority=seen.authority, registered=at)
+    registration = (
+        NOTHING
+        if seen.registered
+        else prepare(arrived, authority=seen.authority, registered=at, standing=seen.consents)
+    )
     consents = (*seen.consents, *registration.consents)
     drafts: tuple[Draft, ...] = ()
     counting: tuple[Counting, ...] = ()

@@ -22,7 +22,7 @@ _DELIVERY = select(delivery.c.id).where(delivery.c.id == bindparam("id")).with_f
 _MESSAGE = select(message.c.id).where(message.c.id == bindparam("id")).with_for_update(key_share=True)
 _HORIZON = select(
     literal_column("pg_snapshot_xmin(pg_current_snapshot())::text", Text).label("oldest"),
-    literal_column("pg_snapshot_xmax(pg_current_snapshot())::text", Text).label("next"),
+    literal_column("pg_current_xact_id()::text", Text).label("own"),
 )
 
 
@@ -61,9 +61,17 @@ def held(query: S) -> S:
     return query.with_for_update(key_share=True)  # type: ignore[no-any-return]  # SQLAlchemy's own type of the same select
 
 
+def may_be_late(c: Connection) -> bool:
+    """Can a row with a lower number show itself after one with a higher number?"""
+    return c.dialect.name == _MANY_WRITERS
+
+
 def late_rows(c: Connection) -> tuple[int, int] | None:
-    """(oldest, next): transactions below `oldest` have ended, those from `next` on have not begun. None where rows appear in the order of their numbers."""
-    if c.dialect.name != _MANY_WRITERS:
+    """(oldest, own): transactions below `oldest` have ended; whoever has written anything yet is below `own`. For a write transaction.
+
+    None where rows appear in the order of their numbers.
+    """
+    if not may_be_late(c):
         return None
     row = c.execute(_HORIZON).one()
     return int(row[0]), int(row[1])
