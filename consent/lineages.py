@@ -165,15 +165,26 @@ class Lineage:
         others = [item for item in self.versions if not item.registered.authority]
         self._authority = (newest(with_authority), list(self.versions))
         # INVARIANT: a source without authority never silences one with authority; it adds its word if it is not older.
-        heard = [item for item in others if not any(is_newer(other, item) for other in with_authority)]
-        self._others = (newest(heard), list(self.versions))
+        self._heard = [item for item in others if not any(is_newer(other, item) for other in with_authority)]
+        self._others = (newest(self._heard), list(self.versions))
 
     def finding(self, resource: Json) -> Finding:
         own = self._voice(*self._authority, resource)
-        other = self._voice(*self._others, resource)
+        other = self._other_voices(resource)
         if own is None:
             return only_narrowing(other) if other is not None else SILENCE
         return own if other is None else agree(own, other)
+
+    def _other_voices(self, resource: Json) -> Finding | None:
+        """INVARIANT: only a consent authority can widen: a denial from another source stands until an authority speaks after it."""
+        heads, among = self._others
+        found = self._voice(heads, among, resource)
+        if found is None:
+            return None
+        for earlier in self._heard:
+            if earlier not in heads:
+                found = join(only_narrowing(self._says(earlier, among, resource)), found)
+        return found
 
     def _voice(self, heads: Sequence[Version], among: Sequence[Version], resource: Json) -> Finding | None:
         """What the newest say; where several tie, all of them together."""

@@ -32,8 +32,10 @@ class Registration:
 NOTHING = Registration(consents=(), widening=False, tasks=())
 
 
-def prepare(resources: Iterable[Json], *, authority: bool, registered: str) -> Registration:
-    """Read the Consents among a message's resources. `registered` is the instant of registration."""
+def prepare(
+    resources: Iterable[Json], *, authority: bool, registered: str, standing: Sequence[RegisteredConsent]
+) -> Registration:
+    """Read the Consents among a message's resources. `registered` is the instant of registration; `standing` was registered before."""
     said = tuple(each for each in resources if each["resourceType"] == "Consent")
     if not said:
         return NOTHING
@@ -47,9 +49,33 @@ def prepare(resources: Iterable[Json], *, authority: bool, registered: str) -> R
             )
             for each in said
         ),
-        widening=not authority and any(widens(each) for each in said),
+        widening=not authority and any(widens(each) or _takes_back(each, standing) for each in said),
         tasks=tuple({task_of("consent-error") for each in said if each.get("status") == "entered-in-error"}),
     )
+
+
+def _takes_back(said: Json, standing: Sequence[RegisteredConsent]) -> bool:
+    """Would this end or change a refusal that stands? To take a refusal back widens as much as to permit."""
+    if said.get("status") == "rejected" or is_withdrawn_by_person(said):
+        return False
+    return any(
+        each.consent.get("status") in {"active", "rejected"}
+        and not widens(each.consent)
+        and bool(_names(said) & _names(each.consent))
+        and any(said.get(key) != each.consent.get(key) for key in _SAYS)
+        for each in standing
+    )
+
+
+_SAYS = ("status", "scope", "policy", "policyRule", "provision")
+
+
+def _names(resource: Json) -> set[str]:
+    """What makes two Consents one lineage: the resource's id and its identifiers."""
+    return {
+        str(resource.get("id")),
+        *(f"{each.get('system')}|{each.get('value')}" for each in resource.get("identifier", ())),
+    }
 
 
 def read_consents(c: Connection, parts: Parts, person_id: str) -> tuple[RegisteredConsent, ...]:

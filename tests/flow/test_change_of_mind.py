@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from gateway import desk
 from gateway.steps.deliver import Shut, open_at_door
 from gateway.steps.identify import identify
@@ -252,4 +254,26 @@ async def test_a_permission_that_ends_while_a_letter_waits_changes_nothing_in_di
         await line.settle()
         assert line.deliveries()[-1].state == "delivered"
         assert len(line.neighbours["northfell"].effects) == 1
+        check_world(line)
+
+
+@pytest.mark.parametrize("change", ["inactive", "entered-in-error", "somebody else"])
+async def test_a_stranger_cannot_take_a_refusal_back_not_even_its_own(tmp_path: Path, change: str) -> None:
+    """To end a refusal widens: it waits for a person, and the refusal stands until the person has seen to it."""
+    no = consent(resource_id="w", at="2026-01-02T09:00:00+00:00", decision="deny")
+    more = {"recipient_ods": "ZZC99"} if change == "somebody else" else {"status": change}
+    back = consent(resource_id="w", at="2026-01-03T09:00:00+00:00", decision="deny", **more)
+    async with running(tmp_path) as line:
+        await line.play(fhir_message(resources=[no], message_id="FHIR-no"), client=STRANGER)
+        await line.play(fhir_message(resources=[no], message_id="FHIR-again"), client=STRANGER)
+        assert [row.state for row in line.messages()] == ["released", "released"]
+        await line.play(fhir_message(resources=[back], message_id="FHIR-back"), client=STRANGER)
+        held = line.messages()[-1]
+        assert (held.state, held.reason) == ("held", "consent-authority")
+        await line.play(adt_a03())
+        assert [row.state for row in line.deliveries()] == ["withheld"]
+        if change != "entered-in-error":
+            desk.release_held(line.gateway, held.id, reason="seen the person's letter", by="ig-2")
+            await line.play(adt_a03(message_id="A03-2"))
+            assert line.deliveries()[-1].state == "delivered"
         check_world(line)
