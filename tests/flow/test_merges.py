@@ -10,9 +10,11 @@ from sqlalchemy import select
 
 from gateway.steps import link as acts
 from gateway.steps.link import LinkError
-from gateway.store.schema import person, person_merge, resource, sealed
+from gateway.store.schema import contribution, person, person_merge, resource, sealed
 from tests.builders import (
+    COCAINE,
     METHADONE,
+    Assay,
     Course,
     SyntheticPerson,
     administration,
@@ -21,6 +23,7 @@ from tests.builders import (
     adt_a40,
     consent,
     fhir_message,
+    oru_r01,
     rde_o11,
     synthetic_person,
 )
@@ -241,4 +244,17 @@ async def test_a_merge_that_cannot_be_one_is_held(line: Line) -> None:
     two = merge("A40-9") + b"PID|2||A9999ZZ^^^NOMIS^PI\rMRG|A8888ZZ^^^NOMIS^PI\r"
     await line.play(two, adt_a40(STAYS, prior_prison_number="LOCAL-7", message_id="A40-8"))
     assert {row.state for row in line.messages()} == {"held"}
+    check_world(line)
+
+
+async def test_who_was_counted_twice_is_counted_once(line: Line) -> None:
+    """A report counts people: the same test group under both numbers is one person's; unexpected under either is unexpected."""
+    positive = oru_r01(STAYS, message_id="O-1", assays=(Assay(code=COCAINE[0], text=COCAINE[1], result="positive"),))
+    negative = oru_r01(OTHER, message_id="O-2", assays=(Assay(code=COCAINE[0], text=COCAINE[1], result="negative"),))
+    medicines = (rde_o11(STAYS, message_id="R-1"), without_nhs_number(rde_o11(OTHER, message_id="R-2"), OTHER))
+    await line.play(*medicines, positive, without_nhs_number(negative, OTHER))
+    counted = rows_of(line, contribution)
+    assert sorted(row.positive for row in counted if row.substance_group == "cocaine") == [False, True]
+    await line.play(merge())
+    assert [row.positive for row in rows_of(line, contribution) if row.substance_group == "cocaine"] == [True]
     check_world(line)
