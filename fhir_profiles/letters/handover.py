@@ -122,7 +122,7 @@ def _sentences(picture: Picture, missing: Missing) -> tuple[str, ...]:
         )
     earlier = context.not_contained
     said.append(
-        "No earlier message about this person waits outside it."
+        "No earlier message that is known to be about this person waits outside it."
         if earlier == 0
         else f"Earlier messages that it does not contain: {earlier}. They wait for a person and follow when they are settled."
     )

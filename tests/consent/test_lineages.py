@@ -103,6 +103,24 @@ CASES: list[tuple[str, list[RegisteredConsent], str, str]] = [
         D,
         D,
     ),
+    (
+        "a denial without authority, taken back without authority",
+        [made(NO, 1, authority=False), made(NO, 2, status="inactive", authority=False)],
+        D,
+        D,
+    ),
+    (
+        "a denial without authority, then of somebody else without authority",
+        [made(NO, 1, authority=False), made(THEM_YES, 2, authority=False)],
+        D,
+        D,
+    ),
+    (
+        "a denial without authority, taken back by an authority",
+        [made(NO, 1, authority=False), made(NO, 2, status="inactive")],
+        P,
+        D,
+    ),
     ("an older word without authority is superseded", [made(NO, 1, authority=False), made(YES, 2)], P, P),
 ]
 

@@ -63,7 +63,7 @@ NEEDED = {
         "Risk of self-harm: ACCT open", "Maintain on methadone; relapse prevention group weekly.", "Opioid dependence", "Penicillin",
         "Naloxone 1.8mg nasal spray", "Two sprays to take home", "35 ml once a day, from the community pharmacy", '"start":"2026-01-16"',
         "2026-01-16T10:00:00+00:00", "Exampleton Recovery, first appointment", "HMP Fellgate", "0113 496 0000", "2026-01-15T10:30:00+00:00",
-        "No earlier message about this person waits outside it.",
+        "No earlier message that is known to be about this person waits outside it.",
     ),
     "prescription-copy": (
         "Information only: not a prescription, not authority to supply.", "9990000026", "Example", "1985-05-05", "LS1 1ZZ",
