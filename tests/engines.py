@@ -60,6 +60,16 @@ def is_open(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
+def children_of(parent: int) -> list[int]:
+    """The processes that this one started."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            if int(stat.read_text().rpartition(")")[2].split()[1]) == parent:
+                found.append(int(stat.parent.name))
+    return found
+
+
 @cache
 def database_programs() -> Path | None:
     """The folder of the newest PostgreSQL of this machine."""
@@ -177,8 +187,15 @@ class Database:
     def kill(self) -> None:
         """As a power switch would: every process of it, at once."""
         assert self.process is not None
-        os.killpg(self.process.pid, signal.SIGKILL)
+        own = children_of(self.process.pid)
+        self.process.kill()
         self.process.wait()
+        for each in own:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(each, signal.SIGKILL)
+        ends = time.monotonic() + START_SECONDS
+        while any(Path(f"/proc/{each}").exists() for each in own) and time.monotonic() < ends:
+            time.sleep(0.02)
 
     def stop(self) -> None:
         if self.process is not None and self.process.poll() is None:

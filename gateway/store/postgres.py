@@ -39,6 +39,7 @@ STEPS_BATCH = 16
 """Works of the steps in one commit: they hold the rows of people, so that a long batch would make others wait."""
 READERS = 24
 CONNECT_SECONDS = 5
+BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
 SESSION = {
     "application_name": "throughgate",
     "synchronous_commit": "on",
@@ -87,11 +88,21 @@ class PostgresTransactions:
 
     def within(self, run: Callable[[], bool]) -> bool:
         try:
-            self._link.connect()
+            self._open()
             return self._link.run(run)
         except BaseException:
             self._leave()
             raise
+
+    def _open(self) -> None:
+        """A transaction on a connection that answers: one that the server ended while nobody looked is made again, once."""
+        try:
+            self._link.connect()
+            self._link.run(self._link.say, BEGIN)
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, DBAPIError):
+            self._link.forget()
+            self._link.connect()
+            self._link.run(self._link.say, BEGIN)
 
     def _leave(self) -> None:
         """Outside of `run` nothing may stay open: a connection that cannot be brought back is dropped, and the next batch makes another."""
@@ -103,7 +114,8 @@ class PostgresTransactions:
 
     def begin(self) -> None:
         self._first = True
-        self._link.say("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE")
+        if not self._link.is_in_transaction():  # `within` has begun the first one of a batch
+            self._link.say(BEGIN)
 
     def commit(self) -> None:
         self._link.say("COMMIT")
