@@ -80,10 +80,15 @@ def test_a_refusal_and_a_hold() -> None:
     assert "merge-waits" in [each["code"] for each in held["tells"]]
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"\x00\xff", b"MSH", b'{"resourceType":"Patient"}'])
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"\x00\xff", b"MSH"])
 def test_junk_gets_a_clear_answer(body: bytes) -> None:
     """Never an exception."""
     assert try_message(body, as_of=AS_OF)["message"]["outcome"] == "rejected"
+
+
+def test_a_resource_about_nobody_is_held() -> None:
+    """A single resource can be read; whose it is cannot."""
+    assert try_message(b'{"resourceType":"Patient"}', as_of=AS_OF)["message"]["outcome"] == "held"
 
 
 def test_no_recipient_is_a_hold_with_nobody() -> None:
