@@ -170,6 +170,30 @@ def _with_labels(resource: Json, security: list[Json]) -> Json:
     }
 
 
+def keep_labels(before: Json, after: Json) -> Json:
+    """Give a later version of a resource the labels of the one before that are higher or that it lacks (DESIGN section 2 rule 8).
+
+    A prison's message never says that a record is restricted: without this, its next word about a person would lift the mark.
+    """
+    had, has = _security(before), _security(after)
+    levels = [_level(coding.get("code")) for coding in (*had, *has) if coding.get("system") == systems.CONFIDENTIALITY]
+    highest = max(levels, default=-1)
+    kept = [{"system": systems.CONFIDENTIALITY, "code": CONFIDENTIALITY_ORDER[highest]}] if highest >= 0 else []
+    seen: set[tuple[Any, Any]] = set()
+    for coding in (*has, *had):
+        name = (coding.get("system"), coding.get("code"))
+        if name[0] != systems.CONFIDENTIALITY and name not in seen:
+            seen.add(name)
+            kept.append(coding)
+    return _with_labels(after, kept) if kept and kept != has else after
+
+
+def _security(resource: Json) -> list[Json]:
+    meta = resource.get("meta")
+    held = meta.get("security") if isinstance(meta, dict) else None
+    return [coding for coding in held if isinstance(coding, dict)] if isinstance(held, list) else []
+
+
 def _raised(before: list[Json], found: Sequence[LabelRule]) -> list[Json]:
     # INVARIANT: labels only rise (DESIGN section 2 rule 8: absent never widens): the highest confidentiality wins, sensitivities are united.
     level = max(_level(rule.confidentiality) for rule in found)

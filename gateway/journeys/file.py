@@ -11,6 +11,7 @@ from sqlalchemy import Connection, func, insert, select, update
 
 from fhir_profiles import fhir_json
 from fhir_profiles.hl7_times import is_before
+from fhir_profiles.label import keep_labels
 from fhir_profiles.shapes import Json
 from gateway.parts import Parts
 from gateway.store.schema import person, resource, sealed
@@ -78,7 +79,10 @@ def join_file(held: Sequence[Json], arrived: Sequence[Json]) -> Filing:
             continue
         name = _name(each)
         before = current.get(name)
-        after = _KEEPING.get(each["resourceType"], _replace)(before, each) if before is not None else each
+        after = each
+        if before is not None:
+            # INVARIANT: labels only rise, whoever speaks last.
+            after = keep_labels(before, _KEEPING.get(each["resourceType"], _replace)(before, each))
         if before is not None and fhir_json.canonical(before) == fhir_json.canonical(after):
             continue
         current[name] = after

@@ -41,3 +41,27 @@ def test_a_patient_keeps_what_the_new_one_does_not_say() -> None:
 
 def test_consents_are_registered_elsewhere() -> None:
     assert join_file([], [{"resourceType": "Consent", "id": "c"}]).resources == ()
+
+
+CONFIDENTIALITY = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality"
+
+
+def labelled(resource: Json, *codes: str) -> Json:
+    return {**resource, "meta": {"security": [{"system": CONFIDENTIALITY, "code": code} for code in codes]}}
+
+
+def test_a_label_never_falls_with_the_next_message() -> None:
+    """A record flagged as sensitive stays so when a prison's admission, which cannot say it, comes after."""
+    restricted = labelled(patient(gender="male"), "R")
+    for later in (labelled(patient(birthDate="1980-01-01"), "N"), patient(birthDate="1980-01-01")):
+        (merged,) = join_file([restricted], [later]).resources
+        assert merged["meta"]["security"] == [{"system": CONFIDENTIALITY, "code": "R"}]
+        assert merged["birthDate"] == "1980-01-01"
+
+
+def test_a_label_rises_with_the_next_message_and_other_labels_are_united() -> None:
+    psy, hiv = ({"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": code} for code in ("PSY", "HIV"))
+    before = {**plan("old"), "meta": {"security": [{"system": CONFIDENTIALITY, "code": "N"}, psy]}}
+    after = {**plan("new"), "meta": {"security": [{"system": CONFIDENTIALITY, "code": "V"}, hiv]}}
+    (merged,) = join_file([before], [after]).resources
+    assert merged["meta"]["security"] == [{"system": CONFIDENTIALITY, "code": "V"}, hiv, psy]
