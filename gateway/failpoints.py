@@ -28,7 +28,7 @@ def install(hook: Hook | None) -> None:
 
 @contextmanager
 def around(name: str) -> Iterator[None]:
-    """Use as `with around("door"):` for one durable write: "door.before-commit", then, unless the write raised, "door.after-commit"."""
+    """For one durable write, in a `with` block: passes "x.before-commit", then, unless the write raised, "x.after-commit"."""
     _pass(f"{name}.before-commit")
     yield
     _pass(f"{name}.after-commit")
