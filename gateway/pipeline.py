@@ -8,10 +8,11 @@ carries ids; whatever it loses, `sweep` publishes again, because the store says 
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, field
 
 from adapters.contract import AdapterError, Answer, Arrival, Letter, Outcome, Transient
+from consent.shapes import Agreement
 from gateway import desk, unfinished
 from gateway.bus.protocol import Topic
 from gateway.clients import Client
@@ -80,11 +81,14 @@ class Gateway(Parts):
 
     async def on_close(self) -> None:
         """CLOSE: every calendar report that is due."""
-        for agreement, establishment, period in await asyncio.to_thread(lambda: list(close.due_periods(self))):
-            report = await asyncio.to_thread(close.close_period, self, agreement, establishment, period)
-            if report is not None:
-                log(Code.REPORT_CLOSED, delivery=report.delivery_id, report=report.report, period=period)
-                await self._publish("deliveries", report.delivery_id)
+        for due in await asyncio.to_thread(lambda: list(close.due_periods(self))):
+            await self._apart(self._close(*due))
+
+    async def _close(self, agreement: Agreement, establishment: str, period: str) -> None:
+        report = await asyncio.to_thread(close.close_period, self, agreement, establishment, period)
+        if report is not None:
+            log(Code.REPORT_CLOSED, delivery=report.delivery_id, report=report.report, period=period)
+            await self._publish("deliveries", report.delivery_id)
 
     async def sweep(self) -> None:
         """Whatever the store says is unfinished and can go on now is published again; clocks are looked at; people are told."""
@@ -93,7 +97,7 @@ class Gateway(Parts):
         await self.on_close()
         work = await asyncio.to_thread(unfinished.read, self)
         for person_id in work.stale_people:
-            await self._reconsider(person_id)
+            await self._apart(self._reconsider(person_id))
         for message_id in work.messages:
             if self._may_try(message_id) and not self.bus.lately("messages", message_id):
                 await self._publish("messages", message_id)
@@ -104,6 +108,15 @@ class Gateway(Parts):
         await desk.tell(self)
 
     # ── what the steps above are made of ──
+
+    async def _apart(self, part: Awaitable[None]) -> None:
+        """One part of a sweep: what always fails there is said and holds up nobody else. A store that is away ends the sweep."""
+        try:
+            await part
+        except Exception as error:
+            if is_away(error):
+                raise
+            log(Code.SWEEP_FAILED, error=type(error).__name__)
 
     async def _identify(self) -> None:
         async with self._identifying:

@@ -1,11 +1,14 @@
 """Recipients that are down, slow, refuse or hang up; order; the mailbox; what is tried again and what a person hears."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Connection, update
 
 from gateway import desk
 from gateway.failpoints import hooked
+from gateway.store.schema import person, sealed
 from tests.builders import (
     DIAZEPAM,
     METHADONE,
@@ -66,6 +69,29 @@ async def test_two_people_do_not_wait_for_each_other(tmp_path: Path) -> None:
         await line.play(supply(1, 3))
         assert [row.state for row in line.deliveries()] == ["queued", "delivered"]
         check_world(line)
+
+
+async def test_a_person_whose_file_cannot_be_opened_holds_up_nobody(tmp_path: Path) -> None:
+    """Deciding one person's letters again fails every time; the sweep still brings the other's letter and says what happened."""
+    async with running(tmp_path) as line:
+        line.neighbours["pharmacy"].answers = [503, 503]
+        await line.play(supply(1, 1), supply(1, 3))
+        broken, sound = line.deliveries()
+        assert {broken.state, sound.state} == {"queued"}
+
+        def spoil(c: Connection) -> None:
+            owned = sealed.c.wrapped_by == broken.person_id
+            c.execute(update(sealed).where(owned, sealed.c.category == "resource").values(ciphertext=b"spoilt" * 8))
+            c.execute(update(person).where(person.c.id == broken.person_id).values(consent_version=2))
+
+        line.gateway.store.write(spoil)
+        line.clock.advance(minutes=5)
+        await line.gateway.sweep()
+        for _ in range(500):
+            if line.deliveries()[1].state == "delivered":
+                break
+            await asyncio.sleep(0.01)
+        assert [row.state for row in line.deliveries()] == ["queued", "delivered"]
 
 
 async def test_after_its_attempts_a_letter_is_parked_and_goes_when_a_person_says_so(tmp_path: Path) -> None:
