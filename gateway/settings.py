@@ -232,7 +232,7 @@ class Limits(Strict):
     unfinished_messages: int = Field(default=100_000, ge=1, le=100_000_000)
     unfinished_deliveries: int = Field(default=500_000, ge=1, le=100_000_000)
     """Letters that have not ended: a recipient that is down for a day fills up to here, in the database and never in memory."""
-    store_bytes: int = Field(default=21_474_836_480, ge=1_048_576)
+    store_bytes: int = Field(default=21_474_836_480, ge=1_048_576, le=17_592_186_044_416)
     """What the database may hold. Beyond any of these three nothing new is taken: 503, and an MLLP answer that asks to send again."""
     mllp_connections: int = Field(default=1_000, ge=1, le=10_000)
     mllp_idle_seconds: float = Field(default=300, gt=0, le=86_400)
