@@ -12,6 +12,7 @@ from typing import Final
 
 from cryptography import x509
 
+from adapters.file_drop.folder import FolderUnfit, require_fit
 from gateway.routes import Fault
 from gateway.settings import Settings, Tls, is_loopback
 
@@ -21,7 +22,7 @@ EVERYWHERE: Final = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 - compared wi
 
 def missing(settings: Settings, now: datetime) -> list[Fault]:
     """Everything that has to be there before these doors may open. `now` judges certificates."""
-    return [*_http(settings), *_mllp(settings), *_tls(settings, now)]
+    return [*_http(settings), *_mllp(settings), *_folders(settings), *_tls(settings, now)]
 
 
 def _http(settings: Settings) -> Iterator[Fault]:
@@ -55,6 +56,15 @@ def _mllp(settings: Settings) -> Iterator[Fault]:
             yield Fault(
                 place="tls.client_ca", text=f"channel {channel.name} needs [tls] with certificate, key and client_ca"
             )
+
+
+def _folders(settings: Settings) -> Iterator[Fault]:
+    for channel in settings.channels:
+        if channel.folder is not None:
+            try:
+                require_fit(channel.folder)
+            except FolderUnfit as error:
+                yield Fault(place=f"channels.{channel.name}.folder", text=str(error))
 
 
 def _tls(settings: Settings, now: datetime) -> Iterator[Fault]:

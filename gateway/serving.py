@@ -68,14 +68,7 @@ class Serving:
     def addresses(self) -> tuple[str, ...]:
         """One line a door."""
         host, port = self._socket.getsockname()[:2]
-        doors = [f"http   {self._settings.http_scheme()}://{host}:{port}"]
-        doors += [
-            f"mllp   {self._settings.gateway.mllp_host}:{channel.port}  channel {channel.name}, client {channel.client}"
-            f"{', mutual TLS' if channel.certificates else ''}"
-            for channel in self._settings.channels
-            if channel.adapter == "mllp"
-        ]
-        return tuple(doors)
+        return (f"http   {self._settings.http_scheme()}://{host}:{port}", *self._settings.ways_in())
 
     async def __aenter__(self) -> Self:
         await self._gateway.start()

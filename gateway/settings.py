@@ -148,17 +148,19 @@ DISPOSITIONS: Final = frozenset({"release", "transfer", "court", "temporary-abse
 
 
 class ChannelSettings(Strict):
-    """One way in, for one client. An `mllp` channel has a port of its own; an `http` channel only states more about a client.
+    """One way in, for one client. An `mllp` channel has a port of its own, a `file_drop` channel a folder; an `http` channel only states
+    more about a client.
 
     `senders` are the allowed `MSH-3|MSH-4` as written (or MessageHeader.source.endpoint); empty means that they are not compared.
     `kinds` narrows the client's own kinds for this channel. `dispositions` maps PV1-36 values over the default table.
     """
 
     name: Name
-    adapter: Literal["mllp", "http"]
+    adapter: Literal["mllp", "http", "file_drop"]
     client: Name
     format: Literal["hl7v2", "fhir"] = "hl7v2"
     port: int | None = Field(default=None, ge=0, le=65_535)
+    folder: Path | None = Field(default=None, strict=False)
     kinds: tuple[str, ...] = Field(default=(), strict=False)
     senders: tuple[str, ...] = Field(default=(), strict=False)
     processing_ids: tuple[Literal["P", "T", "D"], ...] = Field(default=("P",), min_length=1, strict=False)
@@ -172,10 +174,12 @@ class ChannelSettings(Strict):
     def _fits_its_adapter(self) -> Self:
         if self.adapter == "mllp" and (self.port is None or self.format != "hl7v2"):
             raise ValueError("an mllp channel needs a port and the format hl7v2")
-        if self.adapter == "http" and self.certificates:
-            raise ValueError("an http client proves itself with its bearer: certificates are for mllp")
-        if self.adapter == "http" and self.port is not None:
-            raise ValueError("an http channel has no port of its own: see gateway.http_port")
+        if self.adapter != "mllp" and self.certificates:
+            raise ValueError("certificates are for mllp: an http client proves itself with its bearer")
+        if self.adapter != "mllp" and self.port is not None:
+            raise ValueError("only an mllp channel has a port of its own: for http see gateway.http_port")
+        if (self.adapter == "file_drop") != (self.folder is not None):
+            raise ValueError("a file_drop channel, and no other, needs a folder")
         if unknown := set(self.dispositions.values()) - DISPOSITIONS:
             raise ValueError(f"unknown disposition {min(unknown)}: use one of {', '.join(sorted(DISPOSITIONS))}")
         return self
@@ -297,6 +301,19 @@ class Settings(Strict):
         """How this process is spoken to."""
         return "https" if self.tls else "http"
 
+    def ways_in(self) -> tuple[str, ...]:
+        """One line for each channel that has a door of its own: a port or a folder."""
+        mllp = (
+            f"mllp   {self.gateway.mllp_host}:{each.port}  channel {each.name}, client {each.client}"
+            f"{', mutual TLS' if each.certificates else ''}"
+            for each in self.channels
+            if each.adapter == "mllp"
+        )
+        files = (
+            f"files  {each.folder}  channel {each.name}, client {each.client}" for each in self.channels if each.folder
+        )
+        return (*mllp, *files)
+
     def establishment_names(self) -> dict[str, str]:
         """Agency id -> name."""
         return {one.id: one.name for one in self.establishments}
@@ -317,6 +334,14 @@ class Settings(Strict):
 
     def listener(self, channel: ChannelSettings) -> dict[str, Any]:
         """The settings of an adapter's inbound side for one channel: hand them to `SPEC.inbound_settings(**...)`."""
+        if channel.adapter == "file_drop":
+            return {
+                "channel": channel.name,
+                "client": channel.client,
+                "folder": channel.folder,
+                "content_type": "application/fhir+json" if channel.format == "fhir" else "application/hl7-v2+er7",
+                "max_file_bytes": self.limits.max_body_bytes,
+            }
         mutual = {}
         if self.tls is not None and self.tls.client_ca is not None and channel.certificates:
             mutual = {
@@ -390,7 +415,10 @@ def _beside(settings: Settings, folder: Path) -> Settings:
         files = {"certificate": folder / tls.certificate, "key": folder / tls.key}
         ca = {"client_ca": folder / tls.client_ca} if tls.client_ca else {}
         tls = tls.model_copy(update={**files, **ca})
-    return settings.model_copy(update={"gateway": gateway.model_copy(update=places), "tls": tls})
+    channels = tuple(
+        each.model_copy(update={"folder": folder / each.folder}) if each.folder else each for each in settings.channels
+    )
+    return settings.model_copy(update={"gateway": gateway.model_copy(update=places), "tls": tls, "channels": channels})
 
 
 def _store_beside(url: str, folder: Path) -> str:

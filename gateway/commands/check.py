@@ -20,12 +20,9 @@ def check(*, config: Config = DEFAULT_CONFIG, as_json: AsJson = False) -> None:
     if as_json:
         say_json({"routes": [asdict(route) for route in table], "faults": [asdict(fault) for fault in found]})
     else:
-        for channel in settings.channels:
-            typer.echo(
-                f"in   {channel.adapter} {settings.gateway.mllp_host}:{channel.port}  channel {channel.name}, client {channel.client}"
-                f"{', mutual TLS' if channel.certificates else ''}"
-            )
-        typer.echo(f"in   {settings.http_scheme()} {settings.gateway.http_host}:{settings.gateway.http_port}")
+        for way in settings.ways_in():
+            typer.echo(f"in   {way}")
+        typer.echo(f"in   {settings.http_scheme():<5}  {settings.gateway.http_host}:{settings.gateway.http_port}")
         typer.echo()
         if table:
             rows = [

@@ -18,7 +18,7 @@ ROOT = Path(adapters.__file__).parent
 
 
 def test_the_shipped_adapters_are_found() -> None:
-    assert set(FOUND) == {"mllp", "fhir_http", "mailbox"}
+    assert set(FOUND) == {"mllp", "fhir_http", "file_drop", "mailbox"}
 
 
 @pytest.mark.parametrize("name", sorted(FOUND))
