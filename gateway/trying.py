@@ -11,6 +11,7 @@ from typing import Any, Literal
 from sqlalchemy import Connection, Row, or_, select
 
 from adapters.contract import Arrival
+from consent.shapes import Vote
 from fhir_profiles import fhir_json
 from fhir_profiles.peek import peek
 from fhir_profiles.shapes import Envelope, Issue, PersonIdentifier, Refusal, Severity, Translation
@@ -219,7 +220,7 @@ def _shape(
         state = MessageState(row.state) if row is not None and received.accepted else MessageState.REJECTED
         own = row.id if row is not None and received.accepted and not received.duplicate else None
         decisions = _decisions(c, gate, own) if own else []
-        tasks = _tasks(c, own, translation) if own else []
+        tasks = _tasks(c, own) if own else []
     return {
         "message": {
             "kind": looked.kind,
@@ -288,7 +289,7 @@ def _decisions(c: Connection, gate: Gateway, message_id: str) -> list[Json]:
             "agreement": row.agreement,
             "letter": row.letter,
             "outcome": row.outcome,
-            "reasons": [{"rule": rule, "text": text} for rule, text in kept.reasons],
+            "reasons": [{"rule": each.rule, "text": each.text} for each in kept.decision.reasons],
             "released": _released(c, gate, letter),
             "counted": None,
             "withheld": _withheld(kept),
@@ -302,7 +303,8 @@ def _decisions(c: Connection, gate: Gateway, message_id: str) -> list[Json]:
 
 def _withheld(kept: Kept) -> list[Json]:
     """What did not leave and by which rule; where nothing leaves, the resources that were not permitted."""
-    by_vote = [] if kept.withheld else [(resource, rule) for resource, vote, rule in kept.votes if vote != "permit"]
+    back = (vote for vote in kept.decision.votes if vote.vote is not Vote.PERMIT)
+    by_vote = [] if kept.withheld else [(vote.resource, vote.rule) for vote in back]
     return [{"path": path, "rule": rule} for path, rule in (*kept.withheld, *by_vote)]
 
 
@@ -313,20 +315,13 @@ def _released(c: Connection, gate: Gateway, letter: Row[tuple[object, ...]] | No
     return {"wire": letter.wire, "content_type": letter.content_type, "body": body.decode("utf-8", "replace")}
 
 
-def _tasks(c: Connection, message_id: str, translation: Translation | None) -> list[Json]:
+def _tasks(c: Connection, message_id: str) -> list[Json]:
     own = select(delivery.c.id).where(delivery.c.message_id == message_id).scalar_subquery()
     rows = c.execute(
         select(task).where(or_(task.c.message_id == message_id, task.c.delivery_id.in_(own))).order_by(task.c.id)
     ).all()
-    texts = {each.code: each.text for each in (translation.tasks if translation else ())}
     return [
-        {
-            "for": row.role,
-            "code": row.code,
-            "text": texts.get(row.code) or (TASKS[row.code].text if row.code in TASKS else row.code),
-            "tell": bool(row.tell),
-        }
-        for row in rows
+        {"for": row.role, "code": row.code, "text": TASKS[row.code].text, "tell": bool(row.tell)} for row in rows
     ]
 
 

@@ -26,18 +26,7 @@ EVENTS: Final = {
     Disposition.MERGE: Event.MERGE,
     Disposition.UNCLEAR: Event.RELEASE_UNCLEAR,
 }
-_TASKS: Final = {
-    Disposition.UNCLEAR: (
-        "clinical-lead",
-        Event.RELEASE_UNCLEAR.value,
-        "a discharge does not say whether the person was released (PV1-36): a provisional handover leaves; find out what happened",
-    ),
-    Disposition.MERGE: (
-        "operator",
-        "discharge-by-merge",
-        "a discharge that closes a merged record: it is no release; check that the person's records were joined rightly",
-    ),
-}
+_TASKS: Final = {Disposition.UNCLEAR: Event.RELEASE_UNCLEAR.value, Disposition.MERGE: "discharge-by-merge"}
 
 
 def translate(channel: Channel, body: bytes) -> Translation:
@@ -55,7 +44,7 @@ def translate(channel: Channel, body: bytes) -> Translation:
     reading.resources.append(stay)
     add_details(reading, hold)
     if meaning in _TASKS:
-        reading.task(*_TASKS[meaning])
+        reading.task(_TASKS[meaning])
     occurred = happened(reading, bounds.get("end"))
     return reading.finish((EVENTS[meaning],), occurred=occurred, hold=hold)
 

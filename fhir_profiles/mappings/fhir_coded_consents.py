@@ -13,6 +13,7 @@ from fhir_profiles import systems, terminology
 from fhir_profiles.fhir_message import object_of, objects_of, text_of
 from fhir_profiles.ids import PATIENT_REFERENCE, stable_id
 from fhir_profiles.shapes import Fate, Field, Json, Task
+from fhir_profiles.tasks import TASKS
 from fhir_profiles.terminology import ConsentCode
 from fhir_profiles.terminology.concepts import words_of
 
@@ -58,16 +59,6 @@ _PATHS: Final = {
     **dict.fromkeys(_TIMES, "Consent.dateTime"),
 }
 _STAYS: Final = "a coded entry of consent is a Consent here: this stays in the original message"
-UNABLE_TASK: Final = Task(
-    for_="clinical-lead",
-    code="unable-to-consent",
-    text="a record says that the person is unable to consent to sharing: it permits nothing; decide with the person's best interests in mind",
-)
-UNCLEAR_TASK: Final = Task(
-    for_="ig-officer",
-    code="consent-unclear",
-    text="a coded entry of consent does not say clearly yes or no: it permits nothing; ask the sender what the person said",
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +91,7 @@ def coded_consents(resources: Sequence[Json], sender: str) -> CodedConsents:
         code = min(codes, key=lambda one: _WORST_FIRST.index(one.state))
         state = _state(resource, code.state)
         if state in ("unable", "unclear"):
-            tasks[UNABLE_TASK if state == "unable" else UNCLEAR_TASK] = None
+            tasks[TASKS["unable-to-consent" if state == "unable" else "consent-unclear"]] = None
             made.append(resource)
             continue
         made.append(_consent(resource, code, state, sender))

@@ -46,6 +46,7 @@ from fhir_profiles.shapes import (
     Task,
     Translation,
 )
+from fhir_profiles.tasks import TASKS
 from fhir_profiles.validate import invalid, validate
 
 _EVENTS: Final = {
@@ -69,16 +70,6 @@ _UNSUPPORTED: Final = "a type of resource that does not join a person's file her
 _CONTAINED: Final = "contained: it explains a resource that is not carried, or would be more than it is when lifted out"
 _SAME_PERSON: Final = "repeats the person of the message"
 _HEADS: Final = "heads the document: what it refers to is carried, itself stays in the original message"
-_KEPT_BACK_TASK: Final = Task(
-    for_="operator",
-    code="kept-back",
-    text="part of a message is not in the file: it has rules that are not known, or does not say whom it is about; ask the sender",
-)
-_PURPOSE_TASK: Final = Task(
-    for_="clinical-lead",
-    code="purpose-unknown",
-    text="a drug test does not say its purpose: it is not reported; ask the sender",
-)
 
 
 class _HeldError(Exception):
@@ -258,7 +249,7 @@ class _Message:
         self._mention_extensions(carrier.unknown_extensions)
         resources = normalise_medicines(normalise_drug_tests(said.resources, self.establishment))
         if next(without_purpose(resources), None) is not None:
-            self.tasks.append(_PURPOSE_TASK)
+            self.tasks.append(TASKS["purpose-unknown"])
         return resources, tuple(carrier.fields)
 
     def _same_person(self, numbers: dict[str, str]) -> Iterator[str]:
@@ -341,8 +332,8 @@ class _Message:
             reason = _KEPT_BACK if self._is_kept_back(part.resource) else _NOBODY
             carrier.leave(own, part.path, Fate.UNSUPPORTED, reason)
             self._note(Severity.WARNING, "not-supported", part.path, reason)
-            if _KEPT_BACK_TASK not in self.tasks:
-                self.tasks.append(_KEPT_BACK_TASK)
+            if TASKS["kept-back"] not in self.tasks:
+                self.tasks.append(TASKS["kept-back"])
         else:
             carrier.leave(own, part.path, Fate.UNSUPPORTED, _UNSUPPORTED)
             self._note(Severity.INFORMATION, "not-supported", part.path, _UNSUPPORTED)

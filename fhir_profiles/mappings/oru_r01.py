@@ -10,6 +10,7 @@ from typing import Final
 from fhir_profiles import systems
 from fhir_profiles.hl7_times import fhir_instant
 from fhir_profiles.ids import PATIENT_REFERENCE, reference, stable_id
+from fhir_profiles.mappings.annotation import annotations
 from fhir_profiles.mappings.datatypes import (
     coding,
     concept,
@@ -18,7 +19,7 @@ from fhir_profiles.mappings.datatypes import (
     practitioner,
 )
 from fhir_profiles.mappings.encounter import named_stay
-from fhir_profiles.mappings.field_ledger import Row
+from fhir_profiles.mappings.field_ledger import Row, keep_order
 from fhir_profiles.mappings.observation import Order, observation
 from fhir_profiles.mappings.observation_value import DOCUMENTS, attachment
 from fhir_profiles.mappings.person import add_patient, identity_hold
@@ -42,11 +43,6 @@ _STATUSES: Final = {
     "O": "registered",
 }
 """HL7 table 0123."""
-_NO_PURPOSE: Final = (
-    "clinical-lead",
-    "purpose-unknown",
-    "a drug test does not say why it was done (therapeutic, compact, mandatory): it is in the file and in no report; ask the sender",
-)
 
 
 @dataclass(kw_only=True)
@@ -73,7 +69,9 @@ def translate(channel: Channel, body: bytes) -> Translation:
     visit = named_stay(reading, to="Observation")
     first_only = hold is not None and hold.code is HoldCode.TWO_PEOPLE
     occurred: str | None = None
-    for group in _groups(reading, first_only=first_only):
+    groups = _groups(reading, first_only=first_only)
+    keep_order([group.obr for group in groups if group.obr is not None], to="Bundle.entry")
+    for group in groups:
         moment = _translate_group(reading, group, visit)
         occurred = occurred or moment
     return reading.finish((Event.TEST_RESULT,), occurred=occurred, hold=hold)
@@ -90,7 +88,7 @@ def _groups(reading: Reading, *, first_only: bool) -> list[Group]:
             persons += 1
             notes = None
         elif first_only and persons > 1:
-            row.leave("about what may be another person")
+            row.leave_by("one-person")
         elif segment.name == "ORC" or (segment.name == "OBR" and (not groups or groups[-1].obr is not None)):
             is_order = segment.name == "ORC"
             groups.append(Group(orc=row if is_order else None, obr=None if is_order else row))
@@ -119,6 +117,8 @@ def _translate_group(reading: Reading, group: Group, visit: Json | None) -> str 
     report = _report(reading, group, obr)
     order = _order(reading, group, obr, report, visit)
     reading.resources.append(report)
+    measured = [row for row, _ in group.results if row.peek(2).upper() not in DOCUMENTS]
+    keep_order(measured, to="DiagnosticReport.result")
     forms: list[Json] = []
     results: list[Json] = []
     for row, notes in group.results:
@@ -127,7 +127,7 @@ def _translate_group(reading: Reading, group: Group, visit: Json | None) -> str 
             forms += [form] if form is not None else []
             row.text(2, to="DiagnosticReport.presentedForm")
             continue
-        resource = observation(reading, row, _texts(notes, to="Observation.note.text"), order)
+        resource = observation(reading, row, annotations(notes, to="Observation.note"), order)
         reading.resources.append(resource)
         results.append({"reference": reference("Observation", resource["id"])})
     if results:
@@ -135,7 +135,7 @@ def _translate_group(reading: Reading, group: Group, visit: Json | None) -> str 
     if forms:
         report["presentedForm"] = forms
     if order.drug_tests and order.purpose is None:
-        reading.task(*_NO_PURPOSE)
+        reading.task("purpose-unknown")
     return order.taken
 
 
@@ -195,14 +195,13 @@ def _purpose(reading: Reading, group: Group, obr: Row) -> str | None:
     if len({purpose for _, _, purpose in found}) > 1:
         row, number, _ = found[0]
         reading.warn(row.place(number), "the order names more than one purpose of the test; the first counts")
-        reading.task("clinical-lead", "purpose-conflict", "a drug test names more than one purpose; ask the sender")
+        reading.task("purpose-conflict")
     return found[0][2]
 
 
 def _report(reading: Reading, group: Group, obr: Row) -> Json:
     to = "DiagnosticReport"
     code = concept(obr, 4, to=f"{to}.code") or {"text": "not stated"}
-    obr.residual(1, 0, reason="sequence number of the segment")
     resource: Json = {
         "resourceType": "DiagnosticReport",
         "id": stable_id("DiagnosticReport", reading.sender, *_key(reading, group, obr)),
@@ -210,7 +209,7 @@ def _report(reading: Reading, group: Group, obr: Row) -> Json:
     }
     extensions = [establishment_extension(reading.establishment)] if reading.establishment is not None else []
     extensions += [
-        {"url": _NOTE, "valueAnnotation": {"text": text}} for text in _texts(group.notes, to=f"{to}.extension")
+        {"url": _NOTE, "valueAnnotation": note} for note in annotations(group.notes, to=f"{to}.extension")
     ]
     if extensions:
         resource["extension"] = extensions
@@ -245,7 +244,8 @@ def _identifiers(group: Group, obr: Row) -> list[Json]:
             )
             if item is not None and item not in found:
                 found.append(item)
-    return found
+    group_number = order_identifier(group.orc, 4, kind="PGN", to="DiagnosticReport.identifier") if group.orc else None
+    return [*found, *([group_number] if group_number is not None else [])]
 
 
 def _status(reading: Reading, obr: Row) -> str:
@@ -267,21 +267,10 @@ def _categories(obr: Row) -> list[Json]:
 
 def _interpreter(obr: Row) -> Json | None:
     """Read OBR-32 when it is written as HL7 v2.5 writes it: a name (CNN) in the subcomponents of the first component."""
+    obr.minimise(32, 0, 1, rule="staff")
     parts = [obr.text(32, 1, 1, position, to="DiagnosticReport.resultsInterpreter") for position in (6, 3, 2)]
     display = " ".join(part for part in parts if part)
     if display:
         obr.text(32, 1, 1, 1, to="DiagnosticReport.resultsInterpreter")
         return {"type": "Practitioner", "display": display}
     return practitioner(obr, 32, to="DiagnosticReport.resultsInterpreter")
-
-
-def _texts(notes: list[Row], *, to: str) -> list[str]:
-    """Read the comments (NTE-3), one text for each segment; repetitions are its lines."""
-    found = []
-    for row in notes:
-        row.residual(1, 0, reason="sequence number of the segment")
-        lines = [row.text(3, 1, repetition, to=to) for repetition in range(1, row.count(3) + 1)]
-        text = "\n".join(line for line in lines if line)
-        if text:
-            found.append(text)
-    return found

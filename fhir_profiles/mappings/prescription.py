@@ -9,6 +9,7 @@ from typing import Final
 
 from fhir_profiles import systems
 from fhir_profiles.ids import PATIENT_REFERENCE, stable_id
+from fhir_profiles.mappings.annotation import annotations
 from fhir_profiles.mappings.datatypes import (
     coding,
     concept,
@@ -20,7 +21,7 @@ from fhir_profiles.mappings.datatypes import (
     slug,
 )
 from fhir_profiles.mappings.dosage import Places, dosages
-from fhir_profiles.mappings.field_ledger import Row
+from fhir_profiles.mappings.field_ledger import Row, keep_order
 from fhir_profiles.mappings.reading import Reading
 from fhir_profiles.shapes import Json
 from fhir_profiles.terminology import lookup, product
@@ -46,6 +47,8 @@ _ORDER_STATUSES: Final = {
 }
 """HL7 table 0038, for a message that only reports a status (ORC-1 SC, SN, SR)."""
 _ENDED: Final = frozenset({"cancelled", "stopped"})
+_PRIORITIES: Final = {"S": "stat", "A": "asap", "R": "routine"}
+"""HL7 table 0485, as far as R4 has a word for it."""
 _CATEGORIES: Final = {"I": "inpatient", "O": "outpatient"}
 _TO: Final = "MedicationRequest"
 
@@ -121,9 +124,7 @@ def _status(reading: Reading, orc: Row) -> str:
     if status is None:
         orc.unsupported(1, reason="this order control does not say how the order stands")
         reading.warn(orc.place(1), "this order control does not say how the order stands", code="code-invalid")
-        reading.task(
-            "clinical-lead", "order-control-unclear", "a prescription message does not say whether it starts or stops"
-        )
+        reading.task("order-control-unclear")
         return "unknown"
     return status
 
@@ -159,10 +160,15 @@ def _rest(reading: Reading, group: Group, rx: Row, at: Places, resource: Json, s
     if notes:
         resource["note"] = notes
     timings = group.timings or group.ordered_timings
-    for row in timings:
-        row.residual(1, 0, reason="sequence number of the segment")
+    keep_order(timings, to=f"{_TO}.dosageInstruction")
+    priority = next((found for row in timings if (found := _PRIORITIES.get(row.peek(9).upper()))), None)
+    if priority is not None:
+        resource["priority"] = priority
+        for row in timings:
+            for component in (1, 2, 3):
+                row.text(9, component, to=f"{_TO}.priority")
     for row in group.ordered_timings if group.timings else ():
-        row.leave("the timing as ordered; the timing as encoded is carried")
+        row.leave_by("told-once")
     dosage = dosages(reading, rx, at, timings, group.routes, stopped_at, group.orc)
     if dosage:
         resource["dosageInstruction"] = dosage
@@ -176,18 +182,12 @@ def _rest(reading: Reading, group: Group, rx: Row, at: Places, resource: Json, s
 
 
 def _notes(group: Group, rx: Row, at: Places) -> list[Json]:
-    notes = []
+    notes: list[Json] = []
     for repetition in range(1, rx.count(at.notes) + 1):
         item = concept(rx, at.notes, repetition, to=f"{_TO}.note.text")
         if item is not None:
             notes.append({"text": item["text"]})
-    for row in group.notes:
-        row.residual(1, 0, reason="sequence number of the segment")
-        lines = [row.text(3, 1, repetition, to=f"{_TO}.note.text") for repetition in range(1, row.count(3) + 1)]
-        text = "\n".join(line for line in lines if line)
-        if text:
-            notes.append({"text": text})
-    return notes
+    return notes + annotations(group.notes, to=f"{_TO}.note")
 
 
 def _supply(reading: Reading, rx: Row, at: Places) -> Json:

@@ -11,6 +11,7 @@ from typing import Final
 
 from fhir_profiles.hl7_times import is_before
 from fhir_profiles.ids import PATIENT_REFERENCE, stable_id
+from fhir_profiles.mappings.annotation import annotations
 from fhir_profiles.mappings.datatypes import (
     concept,
     establishment_extension,
@@ -33,11 +34,6 @@ _STATUSES: Final = {"CP": "completed", "PA": "completed", "RE": "not-done", "NA"
 _WHY_NOT: Final = {"RE": "refused by the person", "NA": "not administered"}
 _NO_AMOUNT: Final = 999
 """HL7 v2.5.1 4.14.7.6: an amount that the sender does not know."""
-_UNCLEAR: Final = (
-    "clinical-lead",
-    "administration-unclear",
-    "a message about a dose does not say whether it was given: ask the sender before anybody relies on the last dose",
-)
 
 
 @dataclass(kw_only=True)
@@ -78,7 +74,7 @@ def _orders(reading: Reading, *, first_only: bool) -> list[Order]:
         row = reading.row(segment)
         persons += segment.name == "PID"
         if first_only and persons > 1 and segment.name != "PID":
-            row.leave("about what may be another person")
+            row.leave_by("one-person")
         elif segment.name == "ORC":
             orders.append(Order(orc=row))
         elif not orders:
@@ -90,7 +86,7 @@ def _orders(reading: Reading, *, first_only: bool) -> list[Order]:
         elif segment.name == "NTE" and orders[-1].doses:
             orders[-1].doses[-1][2].append(row)
         elif segment.name in {"RXO", "RXE", "TQ1", "RXR"}:
-            row.leave("as ordered: the order's own message carries it")
+            row.leave_by("told-once")
     return orders
 
 
@@ -125,7 +121,7 @@ def _administration(reading: Reading, orc: Row, rxa: Row, routes: list[Row], not
     said = [item["text"] for n in range(1, rxa.count(9) + 1) if (item := concept(rxa, 9, n, to=f"{_TO}.dosage.text"))]
     remarks = _remarks(rxa, notes)
     if remarks:
-        resource["note"] = [{"text": remark} for remark in remarks]
+        resource["note"] = remarks
     dosage = _dosage(said, routes, amount)
     if dosage:
         resource["dosage"] = dosage
@@ -186,7 +182,7 @@ def _status(reading: Reading, rxa: Row, *, known: bool) -> str:
     if written:
         rxa.unsupported(20, reason="not a value of table 0322")
         reading.warn(rxa.place(20), "not a value of table 0322", code="code-invalid")
-    reading.task(*_UNCLEAR)
+    reading.task("administration-unclear")
     return "unknown"
 
 
@@ -201,14 +197,9 @@ def _reason(rxa: Row, status: str) -> list[Json]:
     return found
 
 
-def _remarks(rxa: Row, notes: list[Row]) -> list[str]:
+def _remarks(rxa: Row, notes: list[Row]) -> list[Json]:
     found = ["only a part of the dose was taken"] if rxa.peek(20).upper() == "PA" else []
-    for row in notes:
-        row.residual(1, 0, reason="sequence number of the segment")
-        lines = [row.text(3, 1, repetition, to=f"{_TO}.note.text") for repetition in range(1, row.count(3) + 1)]
-        text = "\n".join(line for line in lines if line)
-        found += [text] if text else []
-    return found
+    return [*({"text": text} for text in found), *annotations(notes, to=f"{_TO}.note")]
 
 
 def _dosage(said: list[str], routes: list[Row], amount: Json | None) -> Json:

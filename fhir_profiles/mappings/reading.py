@@ -21,6 +21,7 @@ from fhir_profiles.shapes import (
     Task,
     Translation,
 )
+from fhir_profiles.tasks import TASKS
 from fhir_profiles.v2_identity import establishment_of, persons_of, sender_of
 
 _HEADER_FIELDS: Final = {
@@ -87,11 +88,10 @@ class Reading:
     def inform(self, path: str, text: str, *, code: str = "informational") -> None:
         self.issues.append(Issue(severity=Severity.INFORMATION, code=code, path=path, text=text))
 
-    def task(self, for_: str, code: str, text: str) -> None:
-        """Add work for a person, once for each code."""
-        task = Task(for_=for_, code=code, text=text)
-        if task not in self.tasks:
-            self.tasks.append(task)
+    def task(self, code: str) -> None:
+        """Add work for a person, once for each code of `fhir_profiles/tasks.py`."""
+        if TASKS[code] not in self.tasks:
+            self.tasks.append(TASKS[code])
 
     def date_time(self, row: Row, number: int, component: int = 1, *, to: str) -> str | None:
         """Read a timestamp that goes to `to`. One that is no real time is unsupported, with an issue; the rest of the message counts."""

@@ -1,10 +1,15 @@
-"""Work for a person, as a closed table: who does it, whether they are told at once, and the sentence they read. Never content."""
+"""Work for a person, as one closed table: who does it, whether they are told at once, and the sentence they read. Never content.
 
-from collections.abc import Iterable
+What the meaning of a message makes comes from `fhir_profiles/tasks.py`; this module says who is told, and the rest.
+"""
+
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from sqlalchemy import Connection, insert, select
 
+from fhir_profiles import tasks as tasks_of_meaning
 from fhir_profiles.shapes import Event, HoldCode, Task
 from gateway.parts import Parts
 from gateway.store.schema import task
@@ -23,12 +28,14 @@ CLINICAL_LEAD = "clinical-lead"
 OPERATOR = "operator"
 IG_OFFICER = "ig-officer"
 
-TASKS: dict[str, TaskKind] = {
-    Event.RELEASE_UNCLEAR.value: TaskKind(
-        role=CLINICAL_LEAD,
-        tell=True,
-        text="a discharge does not say why: the handover has left, provisional; confirm or correct it",
-    ),
+LISTED_ONLY: Final = frozenset({"purpose-unknown"})
+"""Work that a message's meaning makes and that nobody is told at once: silence is the worse mistake for all the others."""
+
+TASKS: Final[Mapping[str, TaskKind]] = {
+    **{
+        code: TaskKind(role=each.for_, tell=code not in LISTED_ONLY, text=each.text)
+        for code, each in tasks_of_meaning.TASKS.items()
+    },
     Event.TRANSFER.value: TaskKind(
         role=CLINICAL_LEAD,
         tell=True,
@@ -46,11 +53,6 @@ TASKS: dict[str, TaskKind] = {
         role=CLINICAL_LEAD,
         tell=True,
         text="a reception was cancelled: no care was ended by it; see whether the person is here and what still runs",
-    ),
-    "administration-unclear": TaskKind(
-        role=CLINICAL_LEAD,
-        tell=True,
-        text="a message about a dose does not say whether it was given: ask the sender before anybody relies on it",
     ),
     "no-recipient": TaskKind(
         role=OPERATOR,
@@ -115,21 +117,8 @@ TASKS: dict[str, TaskKind] = {
     "message-parked": TaskKind(
         role=OPERATOR, tell=True, text="a message could not be processed: the person's later changes wait behind it"
     ),
-    "purpose-unknown": TaskKind(
-        role=CLINICAL_LEAD, tell=False, text="a drug test does not say its purpose: it is not reported; ask the sender"
-    ),
     "consent-error": TaskKind(
         role=IG_OFFICER, tell=True, text="a consent was entered in error: confirm what the person said before"
-    ),
-    "unable-to-consent": TaskKind(
-        role=CLINICAL_LEAD,
-        tell=True,
-        text="a record says that the person is unable to consent to sharing: it permits nothing; decide in the person's best interests",
-    ),
-    "consent-unclear": TaskKind(
-        role=IG_OFFICER,
-        tell=True,
-        text="a coded entry of consent does not say clearly yes or no: it permits nothing; ask the sender what the person said",
     ),
     HoldCode.NO_PERSON.value: TaskKind(
         role=OPERATOR, tell=True, text="a message names nobody who can be identified: find out who it is about"
@@ -172,8 +161,8 @@ def task_of(code: str) -> Task:
 
 
 def is_told(code: str) -> bool:
-    """Whether a person is told at once. A code of a mapping that the table does not have is told: silence is the worse mistake."""
-    return TASKS[code].tell if code in TASKS else True
+    """Whether a person is told at once."""
+    return TASKS[code].tell
 
 
 def add_tasks(

@@ -5,7 +5,7 @@ message asks for is `letters.py`'s; this module MUST NOT let bytes out that were
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection, insert, update
@@ -36,7 +36,7 @@ from gateway.moves import move_delivery, note_delivery, note_message, start_deli
 from gateway.parts import Parts
 from gateway.recipients import Recipient
 from gateway.states import DeliveryState
-from gateway.steps.kept import Counted, write_kept
+from gateway.steps.kept import Asked, Counted, write_kept
 from gateway.store.schema import decision as decision_table
 from gateway.store.schema import delivery
 
@@ -87,7 +87,7 @@ class Draft:
 
 @dataclass(frozen=True, kw_only=True)
 class Question:
-    """One letter to decide. `consents` are all that are registered for the person; `resources` is the person's file."""
+    """One letter to decide. `consents` are all that are registered for the person; `resources` is the person's file, `file` its marks."""
 
     agreement: Agreement
     recipient: Recipient | None
@@ -95,6 +95,7 @@ class Question:
     resources: Sequence[Json]
     consents: Sequence[RegisteredConsent]
     at: str
+    file: tuple[str, ...] = ()
     corrects: str | None = None
     person_released: bool = False
     delivery_id: str | None = None
@@ -121,55 +122,65 @@ def seal_mac(keys: Keys, delivery_id: str, recipient: str, decision_id: str, dig
     return keys.seal_mac("letter", delivery_id, recipient, decision_id, digest)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Drawn:
+    """What is drawn for one letter and for no other. With the same of these the same question has the same bytes."""
+
+    delivery_id: str
+    decision_id: str
+    id_key: bytes
+    heading: Heading
+
+
 def draft(parts: Parts, question: Question) -> Draft:
     """Compose, decide, and where it may leave minimise, render and seal. No transaction, nothing written."""
+    return draft_composed(parts, question, compose_letter(question))
+
+
+def compose_letter(question: Question) -> Composed:
+    """The letter before anybody has decided who may know."""
+    return compose(question.agreement.letter, question.resources, question.context, question.at)
+
+
+def draft_composed(parts: Parts, question: Question, composed: Composed, drawn: Drawn | None = None) -> Draft:
+    """The letter that was composed. `drawn` only to make one again that was made before; else it is drawn here."""
     agreement, recipient = question.agreement, question.recipient
-    composed = compose(agreement.letter, question.resources, question.context, question.at)
-    return draft_composed(parts, question, composed, decide_letter(question, composed.bundle), agreement, recipient)
-
-
-def draft_composed(
-    parts: Parts,
-    question: Question,
-    composed: Composed,
-    decision: Decision,
-    agreement: Agreement,
-    recipient: Recipient | None,
-) -> Draft:
-    """The letter of a decision that was made."""
-    delivery_id = question.delivery_id or parts.ids.delivery()
-    decision_id = parts.ids.entry()
-    id_key = parts.ids.key()
-    heading = _heading(parts, recipient, delivery_id, question.at)
+    decision = decide_letter(question, composed.bundle)
+    drawn = drawn or _draw(parts, question)
     sealed: Sealed | None = None
     withheld: tuple[Withheld, ...] = ()
     if decision.outcome in LEAVES and recipient is not None:
         try:
-            released = minimise(composed.bundle, decision, Naming(id_key=id_key))
+            released = minimise(composed.bundle, decision, Naming(id_key=drawn.id_key))
         except NothingLeaves:
             decision = _nothing_leaves(decision, agreement)
         else:
             withheld = released.withheld
-            wire = recipient.letters[agreement.letter]
-            stamp = Stamp(delivery_id=delivery_id, recipient=recipient.id, decision_id=decision_id, wire=wire)
-            sealed = seal(parts.keys, released, heading, stamp)
+            stamp = Stamp(
+                delivery_id=drawn.delivery_id,
+                recipient=recipient.id,
+                decision_id=drawn.decision_id,
+                wire=recipient.letters[agreement.letter],
+            )
+            sealed = seal(parts.keys, released, drawn.heading, stamp)
     decision, state, reason, tasks = _fate(decision, agreement, recipient)
     kept = write_kept(
         decision=decision,
-        recipient=recipient.id if recipient else None,
+        asked=asked_of(recipient, agreement.letter),
         context=question.context,
         corrects=question.corrects,
         person_released=question.person_released,
         composed=composed.bundle,
         missing=composed.missing,
-        id_key=id_key,
-        heading=heading,
+        id_key=drawn.id_key,
+        heading=drawn.heading,
         withheld=withheld,
-        consents=tuple(_consent_name(each) for each in question.consents),
+        consents=question.consents,
+        file=question.file,
     )
     return Draft(
-        delivery_id=delivery_id,
-        decision_id=decision_id,
+        delivery_id=drawn.delivery_id,
+        decision_id=drawn.decision_id,
         agreement=agreement,
         recipient=recipient,
         context=question.context,
@@ -181,6 +192,29 @@ def draft_composed(
         withheld=withheld,
         kept=kept,
         tasks=tasks,
+    )
+
+
+def _draw(parts: Parts, question: Question) -> Drawn:
+    delivery_id = question.delivery_id or parts.ids.delivery()
+    return Drawn(
+        delivery_id=delivery_id,
+        decision_id=parts.ids.entry(),
+        id_key=parts.ids.key(),
+        heading=_heading(parts, question.recipient, delivery_id, question.at),
+    )
+
+
+def asked_of(recipient: Recipient | None, letter: str) -> Asked | None:
+    """What of a recipient's file its decision rests on."""
+    if recipient is None:
+        return None
+    return Asked(
+        recipient=recipient.id,
+        recipient_class=recipient.recipient_class,
+        ods=recipient.ods,
+        roles=recipient.roles,
+        wire=recipient.letters.get(letter, ""),
     )
 
 
@@ -258,11 +292,6 @@ def _heading(parts: Parts, recipient: Recipient | None, delivery_id: str, at: st
     )
 
 
-def _consent_name(registered: RegisteredConsent) -> str:
-    meta = registered.consent.get("meta", {})
-    return f"{registered.consent.get('id', '')}/{meta.get('versionId', '')}@{registered.registered}"
-
-
 def write_draft(c: Connection, parts: Parts, made: Draft, owner: "Owner", *, supersedes: str | None = None) -> None:
     """Write a draft's decision and delivery, with their entries and tasks. The only insertion of a delivery (DESIGN rule 2)."""
     write_decision(c, parts, made, owner)
@@ -326,28 +355,81 @@ NOBODY = Owner(message_id=None, person_id=None, consent_version=0, link_version=
 
 
 def write_decision(c: Connection, parts: Parts, made: Draft, owner: Owner) -> None:
-    """Keep a decision with what it was made from, and enter it in the message's chain (a report's is in its delivery's)."""
+    """Keep the decision of a draft with what it was made from."""
+    recipient = made.recipient.id if made.recipient else None
+    _insert_decision(
+        c,
+        parts,
+        owner,
+        decision_id=made.decision_id,
+        agreement=made.agreement,
+        recipient=recipient,
+        kept=made.kept,
+        facts=_facts(parts, made),
+    )
+
+
+def write_counted(
+    c: Connection,
+    parts: Parts,
+    *,
+    decision: Decision,
+    agreement: Agreement,
+    recipient: Recipient | None,
+    context: LetterContext,
+    counted: tuple[Counted, ...],
+    owner: Owner,
+) -> None:
+    """Keep the decision of a message whose results are counted and not sent."""
+    decision_id = parts.ids.entry()
+    asked = asked_of(recipient, agreement.letter)
+    kept = write_kept(decision=decision, asked=asked, context=context, counted=counted)
+    facts = {"decision": decision_id, "outcome": decision.outcome.value, "agreement": agreement.digest}
+    _insert_decision(
+        c,
+        parts,
+        owner,
+        decision_id=decision_id,
+        agreement=agreement,
+        recipient=recipient.id if recipient else None,
+        kept=kept,
+        facts=facts,
+    )
+
+
+def _insert_decision(
+    c: Connection,
+    parts: Parts,
+    owner: Owner,
+    *,
+    decision_id: str,
+    agreement: Agreement,
+    recipient: str | None,
+    kept: bytes,
+    facts: Mapping[str, str | int | bool],
+) -> None:
+    """The only insertion of a decision: sealed, and entered in the message's chain (a report's is in its delivery's)."""
     ends_at = parts.after(days=parts.settings.retention.days("decision"))
     sealed_id = parts.keys.seal(
-        c, category="decision", plaintext=made.kept, person_id=owner.person_id, now=parts.now(), ends_at=ends_at
+        c, category="decision", plaintext=kept, person_id=owner.person_id, now=parts.now(), ends_at=ends_at
     )
     c.execute(
         insert(decision_table).values(
-            id=made.decision_id,
+            id=decision_id,
             message_id=owner.message_id,
             person_id=owner.person_id,
-            recipient=made.recipient.id if made.recipient else None,
-            recipient_class=made.agreement.recipient_class,
-            letter=made.agreement.letter,
-            agreement=made.agreement.name,
-            agreement_digest=made.agreement.digest,
-            outcome=made.decision.outcome.value,
+            recipient=recipient,
+            recipient_class=agreement.recipient_class,
+            letter=agreement.letter,
+            agreement=agreement.name,
+            agreement_digest=agreement.digest,
+            outcome=facts["outcome"],
             sealed_id=sealed_id,
             decided_at=parts.now(),
         )
     )
     if owner.message_id is not None:
-        note_message(c, parts, owner.message_id, "decided", _facts(parts, made))
+        note_message(c, parts, owner.message_id, "decided", facts)
 
 
 def mark(parts: Parts, digest: str) -> str:
@@ -397,41 +479,3 @@ def _outbox(c: Connection, parts: Parts, made: Draft, owner: Owner) -> dict[str,
         "mac": letter.mac if letter else None,
         **_versions(made, owner),
     }
-
-
-def write_counted(
-    c: Connection,
-    parts: Parts,
-    *,
-    decision: Decision,
-    agreement: Agreement,
-    recipient: str | None,
-    context: LetterContext,
-    counted: tuple[Counted, ...],
-    owner: Owner,
-) -> None:
-    """Keep the decision of a message whose results are counted and not sent."""
-    decision_id = parts.ids.entry()
-    kept = write_kept(decision=decision, recipient=recipient, context=context, counted=counted)
-    ends_at = parts.after(days=parts.settings.retention.days("decision"))
-    sealed_id = parts.keys.seal(
-        c, category="decision", plaintext=kept, person_id=owner.person_id, now=parts.now(), ends_at=ends_at
-    )
-    c.execute(
-        insert(decision_table).values(
-            id=decision_id,
-            message_id=owner.message_id,
-            person_id=owner.person_id,
-            recipient=recipient,
-            recipient_class=agreement.recipient_class,
-            letter=agreement.letter,
-            agreement=agreement.name,
-            agreement_digest=agreement.digest,
-            outcome=decision.outcome.value,
-            sealed_id=sealed_id,
-            decided_at=parts.now(),
-        )
-    )
-    if owner.message_id is not None:
-        facts = {"decision": decision_id, "outcome": decision.outcome.value, "agreement": agreement.digest}
-        note_message(c, parts, owner.message_id, "decided", facts)
