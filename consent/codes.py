@@ -99,9 +99,11 @@ def pairs_asked(consents: Iterable[RegisteredConsent], resources: Iterable[Json]
     """Every (general, specific) pair of `system|code` that a decision over these may look up, sorted: what a `subsumes` table must answer."""
     stated: set[str] = set()
     for registered in consents:
-        for node in _provisions(registered.consent):
+        for node in provisions(registered.consent):
             stated |= {key(item) for concept in objects(node, "code")[0] for item in concept_codings(concept)}
             stated |= {key(coding(item)) for name in ("securityLabel", "class") for item in objects(node, name)[0]}
+    if not stated:
+        return ()
     held: set[str] = set()
     for resource in resources:
         held |= {key(item) for item in resource_codings(resource, {}, wide=True)}
@@ -116,7 +118,8 @@ def pairs_asked(consents: Iterable[RegisteredConsent], resources: Iterable[Json]
     )
 
 
-def _provisions(consent: Json) -> Iterator[Json]:
+def provisions(consent: Json) -> Iterator[Json]:
+    """Every provision of a consent that can be read, the root first."""
     waiting = objects(consent, "provision")[0]
     while waiting:
         node = waiting.pop()

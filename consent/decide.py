@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from consent import labels, purposes
-from consent.fhir_consent import Judge, people
+from consent.fhir_consent import Judge
 from consent.graph import references
 from consent.reading import holds_key, label_of, text
 from consent.shapes import Agreement, Decision, Facts, Json, Outcome, Reason, Request, ResourceVote, Vote
@@ -83,10 +83,10 @@ def _decide(request: Request, facts: Facts, agreement: Agreement) -> Decision:
         return _decision(request, agreement, outcome, ["agreement-ended"], ())
     if agreement.regime == "anonymous":
         return _anonymous(request, facts, agreement)
-    if len(people(facts.resources)) > 1:
+    judge = Judge(request, facts, as_of)
+    if len(judge.people) > 1:
         outcome = Outcome.HOLD if agreement.undecidable == "hold" else Outcome.WITHHOLD
         return _decision(request, agreement, outcome, ["several-people"], ())
-    judge = Judge(request, facts, as_of)
     votes = tuple(_vote(resource, judge, request, agreement) for resource in facts.resources)
     outcome, rules = _whole(votes, facts.resources, request, agreement)
     rules += ["conflict"] if judge.conflicts() else []
@@ -142,7 +142,7 @@ def _vote(resource: Json, judge: Judge, request: Request, agreement: Agreement) 
     voted = judge.vote(resource, agreement.without_consent, hold=hold)
     if voted.vote is Vote.DENY:
         return voted
-    if "implicitRules" in resource or holds_key(resource, frozenset({"modifierExtension"})):
+    if "implicitRules" in resource or holds_key(resource, "modifierExtension"):
         if not hold or resource.get("resourceType") not in WHOLE:
             return ResourceVote(resource=name, vote=Vote.DENY, rule="not-understood")
         # Keeping these back would end the whole letter, which no consent has asked for: a person looks.
@@ -197,7 +197,7 @@ def _decision(
     sensitive: bool = False,
 ) -> Decision:
     leaves = outcome in (Outcome.RELEASE, Outcome.REDUCE)
-    paths = tuple(item.path for item in agreement.fields) if leaves else ()
+    paths = agreement.paths if leaves else ()
     if sensitive:
         paths = tuple(path for path in paths if not path.startswith(SENSITIVE_PERSON_PATHS))
     return Decision(

@@ -48,7 +48,7 @@ class Judge:
         self._directory = directory
         self._graph = Graph(facts.resources, directory)
         question = Question(request, as_of, Recipient(request.recipient, directory, as_of), self._graph, facts.subsumes)
-        self._people = _people(facts.resources)
+        self.people = _people(facts.resources)
         grouped = lineages(facts.consents, as_of)
         self._lineages = [Lineage(versions, question, self._standing) for versions in grouped]
         self._sharing: dict[int, Match] = {}
@@ -76,7 +76,9 @@ class Judge:
 
     def conflicts(self) -> tuple[str, ...]:
         """Resources on which one lineage permits and another denies, by name: the denial stood."""
-        found = []
+        found: list[str] = []
+        if len(self._lineages) < 2:
+            return ()
         for resource in self._graph.resources:
             known = {lineage.finding(resource).known for lineage in self._lineages}
             if {PERMIT, DENY} <= known:
@@ -101,7 +103,7 @@ class Judge:
         patient = obj(consent, "patient")
         if not patient:
             return Match.UNKNOWN if "patient" in consent else Match.YES
-        people = self._people
+        people = self.people
         if not people:
             return Match.YES  # nobody is named: these are the resources and the consents of one person
         about = who or (next(iter(people)) if len(people) == 1 else "")
@@ -128,11 +130,6 @@ def _people(resources: Sequence[Json]) -> dict[str, frozenset[tuple[str, str]]]:
         elif name:
             found.setdefault(name, frozenset())
     return found
-
-
-def people(resources: Sequence[Json]) -> tuple[str, ...]:
-    """The distinct subjects, sorted. A letter with more than one is not decided but held."""
-    return tuple(sorted(_people(resources)))
 
 
 def _scope(consent: Json) -> Match:

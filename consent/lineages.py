@@ -7,6 +7,7 @@ consents under one policy can be about two recipients, and the newer would silen
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 
 from consent.provisions import DENY, NONE, PERMIT, SILENCE, Finding, Question, Reading, Source, fold, join
 from consent.reading import concept_codings, holds_key, identifiers, obj, objects, text
@@ -41,6 +42,16 @@ class Version:
         written = text(obj(self.consent, "meta"), "versionId")
         return int(written) if written.isascii() and written.isdigit() and len(written) < 10 else None
 
+    @cached_property
+    def may_permit(self) -> bool:
+        """A consent that says something which we do not understand, or that nobody verified where it asks for it, can deny but not permit."""
+        if "implicitRules" in self.consent or holds_key(self.consent, "modifierExtension"):
+            return False
+        if "verification" not in self.consent:
+            return True
+        checks, readable = objects(self.consent, "verification")
+        return readable and all(check.get("verified") is True for check in checks)
+
     def withdrawn_by_person(self) -> bool:
         if self.registered.withdrawn_by_person:
             return True
@@ -72,7 +83,7 @@ def is_newer(one: Version, other: Version) -> bool:
 
 def newest(versions: Sequence[Version]) -> list[Version]:
     """Every version that no other is certainly newer than: more than one is a tie."""
-    heads = [one for one in versions if not any(is_newer(other, one) for other in versions)]
+    heads = [one for one in versions if not any(is_newer(other, one) for other in versions if other is not one)]
     return heads or list(versions)
 
 
@@ -159,6 +170,7 @@ class Lineage:
     standing: Standing
 
     def __post_init__(self) -> None:
+        self._findings: dict[int, Finding] = {}
         self._readings: dict[tuple[int, bool], Reading] = {}
         self._earlier: dict[tuple[frozenset[int], int], Finding] = {}
         with_authority = [item for item in self.versions if item.registered.authority]
@@ -169,6 +181,13 @@ class Lineage:
         self._others = (newest(self._heard), list(self.versions))
 
     def finding(self, resource: Json) -> Finding:
+        """What this lineage says of a resource of the question: worked out once for each."""
+        held = self._findings.get(id(resource))
+        if held is None:
+            held = self._findings[id(resource)] = self._finding(resource)
+        return held
+
+    def _finding(self, resource: Json) -> Finding:
         own = self._voice(*self._authority, resource)
         other = self._other_voices(resource)
         if own is None:
@@ -266,7 +285,7 @@ class Lineage:
         found = reading.finding(resource)
         if standing is Match.UNKNOWN:
             found = Finding(found.possible | NONE, NONE, found.permit, found.deny)
-        return found if dissent or _may_permit(version.consent) else only_narrowing(found)
+        return found if dissent or version.may_permit else only_narrowing(found)
 
     @staticmethod
     def _source(version: Version) -> Source:
@@ -276,13 +295,3 @@ class Lineage:
 def is_dissent(version: Version) -> bool:
     """Refused, or taken back by the person."""
     return version.status == "rejected" or (version.status == "inactive" and version.withdrawn_by_person())
-
-
-def _may_permit(consent: Json) -> bool:
-    """A consent that says something which we do not understand, or that nobody verified where it asks for it, can deny but not permit."""
-    if "implicitRules" in consent or holds_key(consent, frozenset({"modifierExtension"})):
-        return False
-    if "verification" not in consent:
-        return True
-    checks, readable = objects(consent, "verification")
-    return readable and all(check.get("verified") is True for check in checks)

@@ -77,7 +77,7 @@ def _on_the_whole(consent: Json) -> Iterator[str]:
         yield "dialect-mixed"
     elif written.base is Base.UNKNOWN:
         yield "dialect-unknown"
-    if "implicitRules" in consent or holds_key(consent, frozenset({"modifierExtension"})):
+    if "implicitRules" in consent or holds_key(consent, "modifierExtension"):
         yield "not-understood"
     if any(check.get("verified") is not True for check in objects(consent, "verification")[0]):
         yield "unverified"

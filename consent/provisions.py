@@ -170,9 +170,23 @@ class Reading:
         self.version = text(obj(self.consent, "meta"), "versionId")
         self.contained = {text(item, "id"): item for item in objects(self.consent, "contained")[0] if text(item, "id")}
         self._scope: dict[tuple[int, ...], Match] = {}
+        self._looks_at = {name for node in codes.provisions(self.consent) for name in DATA_ELEMENTS if name in node}
+        self._by_labels: dict[tuple[Coding, ...], Finding] = {}
 
     def finding(self, resource: Json) -> Finding:
-        """What this consent says of this resource, before its own standing (status, scope, subject, authority) is looked at."""
+        """What this consent says of this resource, before its own standing (status, scope, subject, authority) is looked at.
+
+        One that looks at nothing but labels says the same of every resource that carries the same.
+        """
+        if not self._looks_at <= {"securityLabel"}:
+            return self._finding(resource)
+        carried = tuple(labels.resource_labels(resource)) if self._looks_at else ()
+        held = self._by_labels.get(carried)
+        if held is None:
+            held = self._by_labels[carried] = self._finding(resource)
+        return held
+
+    def _finding(self, resource: Json) -> Finding:
         base = self.dialect.base
         if "provision" not in self.consent:
             if self.dissent:

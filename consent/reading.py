@@ -58,15 +58,15 @@ def label_of(resource: Json) -> str:
     return f"{kind}/{own}" if kind and own else ""
 
 
-def holds_key(value: Any, names: frozenset[str]) -> bool:
-    """Does one of these keys stand anywhere inside?"""
-    waiting = [value]
-    while waiting:
-        item = waiting.pop()
+def holds_key(resource: Json, name: str) -> bool:
+    """Does this key stand anywhere inside?"""
+    waiting: list[Any] = [resource]
+    for item in waiting:  # grows while it is read
+        held = item
         if isinstance(item, dict):
-            if not names.isdisjoint(item):
+            if name in item:
                 return True
-            waiting.extend(item.values())
-        elif isinstance(item, list):
-            waiting.extend(item)
+            held = item.values()
+        # Most of what there is is text: asked first, because it is the cheaper question.
+        waiting += [inner for inner in held if type(inner) is not str and isinstance(inner, (dict, list))]
     return False

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from typing import Any, Literal
 
 Json = dict[str, Any]
@@ -123,6 +124,11 @@ class Agreement:
     digest: str
     text: Mapping[str, str] = field(default_factory=dict)
     """The words an IG officer signs: controller, processor, article_6, article_9, schedule_1, common_law, caveats, retention, owner, review, ends ..."""
+
+    @cached_property
+    def paths(self) -> tuple[str, ...]:
+        """The paths of `fields`, in their order."""
+        return tuple(item.path for item in self.fields)
 
 
 @dataclass(frozen=True, kw_only=True)

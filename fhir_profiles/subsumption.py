@@ -6,6 +6,7 @@ and the decision treats it as unknown. It must never say no to a pair of which i
 """
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final
 
 from fhir_profiles import systems
@@ -54,10 +55,16 @@ def subsumes(pairs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], bool]:
     """Answer (`system|general`, `system|specific`) pairs: does the first include the second? What is not known is left out."""
     found: dict[tuple[str, str], bool] = {}
     for general, specific in pairs:
-        answer = _includes(_read(general), _read(specific))
+        answer = _answer(general, specific)
         if answer is not None:
             found[general, specific] = answer
     return found
+
+
+@lru_cache(maxsize=32_768)
+def _answer(general: str, specific: str) -> bool | None:
+    """The lists do not change while the program runs, so a pair is asked once."""
+    return _includes(_read(general), _read(specific))
 
 
 Code = tuple[str, str]
