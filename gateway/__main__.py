@@ -11,6 +11,7 @@ import typer
 
 from gateway.commands import (
     agreements_check,
+    bench,
     check,
     client_add,
     client_end,
@@ -43,6 +44,7 @@ app.command("work")(work.work)
 app.command("check")(check.check)
 app.command("try", cls=try_message.SeveralValues)(try_message.try_message)
 app.command("journey")(journey.journey)
+app.command("bench")(bench.bench)
 app.command("token")(token.token)
 app.add_typer(held.app, name="held")
 app.add_typer(person.app, name="person")

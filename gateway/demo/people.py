@@ -3,6 +3,7 @@
 NHS numbers come from the 999 range, which is reserved for tests and never issued. It MUST NOT make a number outside that range.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 
@@ -56,11 +57,15 @@ def check_digit(nine: str) -> int | None:
     return {10: None, 11: 0}.get(remainder, remainder)
 
 
+def nhs_numbers() -> Iterator[str]:
+    """Every valid NHS number of the 999 test range, in order."""
+    candidates = (f"999{tail:06d}" for tail in range(1_000_000))
+    return (f"{nine}{digit}" for nine in candidates if (digit := check_digit(nine)) is not None)
+
+
 def nhs_number(number: int) -> str:
     """The `number`-th valid NHS number of the 999 test range, counted from 0."""
-    candidates = (f"999{tail:06d}" for tail in range(1_000_000))
-    valid = (f"{nine}{digit}" for nine in candidates if (digit := check_digit(nine)) is not None)
-    return next(islice(valid, number, None))
+    return next(islice(nhs_numbers(), number, None))
 
 
 def prison_number(number: int) -> str:
