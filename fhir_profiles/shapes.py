@@ -213,6 +213,8 @@ class Translation:
     occurred: str | None = None
     recorded_by: Json | None = None
     """Who entered it, as a FHIR Reference by identifier and name, where the message says so: it joins the Provenance."""
+    reason: Json | None = None
+    """Why the event took place, as a FHIR CodeableConcept, where the message says so: it joins the Provenance."""
     absorbed: tuple[PersonIdentifier, ...] = ()
     """A merge (`Event.MERGE`) alone: the identifiers that are given up; `persons` are those of who stays."""
 

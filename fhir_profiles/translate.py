@@ -76,6 +76,8 @@ def _finished(translation: Translation, envelope: Envelope, sent: str | None) ->
     if translation.recorded_by is not None:
         enterer = {"coding": [{"system": _AGENT_TYPE, "code": "enterer"}]}
         provenance["agent"].append({"type": enterer, "who": translation.recorded_by})
+    if translation.reason is not None:
+        provenance["reason"] = [translation.reason]
     bundle = label_bundle({**translation.bundle, "entry": [*entries, {"resource": provenance}]})
     issues = validate(bundle)
     if invalid(issues):

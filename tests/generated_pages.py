@@ -12,6 +12,7 @@ from typing import Any, get_args, get_origin
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
+from fhir_profiles.mappings import minimised
 from gateway import settings, states
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
@@ -151,7 +152,31 @@ def hazards_page() -> str:
     return "\n".join([*lines, ""])
 
 
-PAGES = {"states.md": states_page, "settings.md": settings_page, "hazards.md": hazards_page}
+def minimised_page() -> str:
+    """docs/minimised-at-intake.md."""
+    lines = [
+        "# Minimised at intake",
+        "",
+        "Made from `fhir_profiles/mappings/minimised.toml` by `python -m tests.generated_pages`; a test compares. What an HL7 v2 message says and",
+        "the product does not carry, by rule: UK GDPR article 5(1)(c), personal data limited to what is necessary. `throughgate try --json` names",
+        "the rule with the field (`minimised`). Nothing is deleted: the sealed original bytes keep it as long as the message is kept. What no",
+        "mapping reads and no rule names is `residual`, which is a gap and no decision.",
+        "",
+        "| rule | what it leaves out | why | fields | and inside carried fields |",
+        "|---|---|---|---|---|",
+    ]
+    for rule in minimised.rules().values():
+        places = ", ".join(f"`{place}`" for place in rule.fields)
+        lines.append(f"| `{rule.name}` | {rule.because} | {rule.why} | {places} | {rule.parts} |")
+    return "\n".join([*lines, ""])
+
+
+PAGES = {
+    "states.md": states_page,
+    "settings.md": settings_page,
+    "hazards.md": hazards_page,
+    "minimised-at-intake.md": minimised_page,
+}
 
 
 def write_pages() -> None:

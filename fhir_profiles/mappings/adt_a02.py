@@ -5,7 +5,7 @@ then is, a transfer, and a person is asked to hand over.
 """
 
 from fhir_profiles.mappings.adt_details import add_details
-from fhir_profiles.mappings.encounter import encounter, happened, location, period
+from fhir_profiles.mappings.encounter import encounter, happened, period
 from fhir_profiles.mappings.person import add_patient, identity_hold
 from fhir_profiles.mappings.reading import open_message
 from fhir_profiles.shapes import Channel, Event, Translation
@@ -27,10 +27,7 @@ def translate(channel: Channel, body: bytes) -> Translation:
     event = Event.RECORD
     row = reading.first("PV1")
     if row is not None:
-        before = location(row, 6)
-        if before is not None:
-            stay["location"] = [*stay.get("location", ()), before | {"status": "completed"}]
-        left = agency(row.text(6, 4, to="Encounter.location"))
+        left = agency(row.peek(6, 4))
         if left is not None and reading.establishment is not None and left != reading.establishment:
             event = Event.TRANSFER
             reading.warn(

@@ -45,7 +45,7 @@ def _absorbed(reading: Reading) -> tuple[PersonIdentifier, ...]:
     """Read MRG-1 (and, as older senders write it, MRG-4): the numbers that are given up, each once."""
     rows = reading.rows("MRG")
     for other in rows[1:]:
-        other.leave("a second merge: the message is held")
+        other.leave_by("one-person")
     if not rows:
         return ()
     found: dict[tuple[str, str], PersonIdentifier] = {}

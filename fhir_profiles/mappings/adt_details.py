@@ -8,7 +8,7 @@ from typing import Final
 from fhir_profiles import systems
 from fhir_profiles.ids import PATIENT_REFERENCE, stable_id
 from fhir_profiles.mappings.datatypes import coding, concept, practitioner
-from fhir_profiles.mappings.field_ledger import Row
+from fhir_profiles.mappings.field_ledger import Row, keep_order
 from fhir_profiles.mappings.observation import Order, observation
 from fhir_profiles.mappings.person_contact import addresses, names, telecoms
 from fhir_profiles.mappings.reading import Reading
@@ -33,13 +33,14 @@ _SEVERITIES: Final = {"SV": "severe", "MO": "moderate", "MI": "mild"}
 _CERTAINTY: Final = {"A": "provisional", "W": "provisional", "F": "confirmed"}
 """HL7 table 0052: admitting and working diagnoses are provisional."""
 _GENDERS: Final = {"M": "male", "F": "female", "O": "other", "A": "other", "U": "unknown", "N": "unknown"}
-_SEQUENCE: Final = "sequence number of the segment"
-_OTHER_PERSON: Final = "about what may be another person"
 
 
 def add_details(reading: Reading, hold: Hold | None) -> None:
     """Add what the message says beside the stay. When it may be about two people only what stands before the second PID is read."""
     rows = _rows(reading, first_only=hold is not None and hold.code is HoldCode.TWO_PEOPLE)
+    keep_order(rows["NK1"], to="Patient.contact")
+    for name in ("AL1", "DG1", "OBX"):
+        keep_order(rows[name], to="Bundle.entry")
     contacts = [found for row in rows["NK1"] if (found := _contact(row)) is not None]
     if contacts:
         reading.resources[0]["contact"] = contacts
@@ -63,7 +64,7 @@ def _rows(reading: Reading, *, first_only: bool) -> dict[str, list[Row]]:
             continue
         row = reading.row(segment)
         if first_only and persons > 1:
-            row.leave(_OTHER_PERSON)
+            row.leave_by("one-person")
         else:
             found[segment.name].append(row)
     return found
@@ -71,7 +72,6 @@ def _rows(reading: Reading, *, first_only: bool) -> dict[str, list[Row]]:
 
 def _allergy(reading: Reading, row: Row) -> Json | None:
     to = "AllergyIntolerance"
-    row.residual(1, 0, reason=_SEQUENCE)
     code = concept(row, 3, to=f"{to}.code")
     if code is None:
         reading.warn(row.place(3), "an allergy that does not say to what was left out")
@@ -123,7 +123,6 @@ def _reaction(row: Row) -> Json | None:
 
 def _condition(reading: Reading, row: Row) -> Json | None:
     to = "Condition"
-    row.residual(1, 0, reason=_SEQUENCE)
     code = concept(row, 3, to=f"{to}.code")
     described = row.text(4, to=f"{to}.code.text")
     if code is None and not described:
@@ -164,7 +163,6 @@ def _name(code: Json) -> str:
 def _contact(row: Row) -> Json | None:
     """Read one NK1 as Patient.contact: who, in what relation, and how to reach them."""
     to = "Patient.contact"
-    row.residual(1, 0, reason=_SEQUENCE)
     relations = [concept(row, number, to=f"{to}.relationship") for number in (3, 7)]
     contact: Json = {}
     if any(relations):

@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Final
 
 from fhir_profiles import systems
+from fhir_profiles.hl7_times import fhir_date_time
 from fhir_profiles.mappings.field_ledger import Mark, Row, went_to
 from fhir_profiles.shapes import Json
 from fhir_profiles.terminology import lookup
@@ -32,9 +33,17 @@ _SYSTEMS: Final = {
     "ODS": systems.ODS,
     "NOMIS": "NOMIS",
 }
+_CODINGS: Final = ((0, 6), (3, 7), (9, 12))
+"""Of each coding of a CWE, the index of its first component and of its version."""
+_VERSIONS: Final = frozenset(version + 1 for _, version in _CODINGS)
 _V2_TABLE: Final = re.compile(r"(?:HL7)?([0-9]{4})")
+_ORDER_NUMBERS: Final = {"PLAC": "placer-order", "FILL": "filler-order", "PGN": "placer-group"}
 _NOT_IN_URI: Final = re.compile(r"[^a-z0-9.+-]+")
 _NUMBER: Final = re.compile(r"([+-]?)([0-9]{0,30})(?:\.([0-9]{0,30}))?")
+_CHECK_DIGIT: Final = "http://hl7.org/fhir/StructureDefinition/"
+_ODS_AUTHORITIES: Final = frozenset({"ODS", systems.ODS.upper()})
+_UNIVERSAL: Final = {"ISO": "urn:oid:", "UUID": "urn:uuid:", "GUID": "urn:uuid:"}
+"""HL7 table 0301: the kinds of universal id that are URIs."""
 _ODS_CODE: Final = re.compile(r"(?=[A-Z0-9]*[0-9])[A-Z][A-Z0-9]{2,9}")
 
 
@@ -80,14 +89,16 @@ def coding(system: str | None, value: str, display: str = "") -> Json:
 
 @lru_cache(maxsize=256)
 def _concept_marks(to: str) -> tuple[Mark, ...]:
-    """Give where each component of a CE or CWE goes; components 7, 8 and after 12 go nowhere."""
+    """Give where each of the components 1 to 13 of a CE or CWE goes; those after it go nowhere."""
     suffixes = ("coding.code", "coding.display", "coding.system")
+    version = went_to(f"{to}.coding.version")
     return (
         *(went_to(f"{to}.{suffixes[position % 3]}") for position in range(6)),
-        went_to(""),
-        went_to(""),
+        version,
+        version,
         went_to(f"{to}.text"),
         *(went_to(f"{to}.{suffix}") for suffix in suffixes),
+        version,
     )
 
 
@@ -96,16 +107,20 @@ def concept(row: Row, number: int, repetition: int = 1, *, to: str) -> Json | No
     raw = row.raw_components(number, repetition)
     if not raw:
         return None
-    parts = [row.component_text(part) if part else "" for part in raw[:12]]
+    parts = [row.component_text(part) if part else "" for part in raw[:13]]
     marks = _concept_marks(to)
     for position, part in enumerate(parts, start=1):
-        if part and position not in {7, 8}:
+        if part and position not in _VERSIONS:
             row.mark_first((number, repetition, position, 0), marks[position - 1])
-    parts += [""] * (12 - len(parts))
+    parts += [""] * (13 - len(parts))
     codings: list[Json] = []
-    for first in (0, 3, 9):
+    for first, version in _CODINGS:
         if parts[first]:
-            codings.append(coding(code_system(parts[first + 2]), parts[first], parts[first + 1]))
+            made = coding(code_system(parts[first + 2]), parts[first], parts[first + 1])
+            if parts[version]:
+                row.mark_first((number, repetition, version + 1, 0), marks[version])
+                made["version"] = parts[version]
+            codings.append(made)
         elif parts[first + 1]:
             row.mark_first((number, repetition, first + 2, 0), marks[8])
     text = parts[8] or parts[1] or parts[4] or (codings[0]["code"] if codings else "")
@@ -155,7 +170,7 @@ def ods_code(row: Row, number: int, repetition: int, authority: str) -> str | No
     value = row.peek(number, 1, repetition).upper()
     if _ODS_CODE.fullmatch(value) is None:
         return None
-    return value if authority.upper() in {"", "ODS", systems.ODS.upper()} else None
+    return value if not authority or authority.upper() in _ODS_AUTHORITIES else None
 
 
 def display_name(row: Row, number: int, repetition: int, *, first: int, to: str) -> str:
@@ -167,7 +182,11 @@ def display_name(row: Row, number: int, repetition: int, *, first: int, to: str)
 
 
 def practitioner(row: Row, number: int, repetition: int = 1, *, to: str) -> Json | None:
-    """Read an XCN as a Reference to a Practitioner by identifier and name; the person is not a resource of the bundle."""
+    """Read an XCN as a Reference to a Practitioner by identifier and name; the person is not a resource of the bundle.
+
+    What else it says of a member of staff is not carried (`minimised.toml`, rule `staff`).
+    """
+    row.minimise(number, 0, repetition, rule="staff")
     value = row.text(number, 1, repetition, to=f"{to}.identifier.value")
     display = display_name(row, number, repetition, first=2, to=f"{to}.display")
     if not value and not display:
@@ -179,11 +198,87 @@ def practitioner(row: Row, number: int, repetition: int = 1, *, to: str) -> Json
         typed: Json = {"type": {"coding": [coding(systems.V2_TABLE + "0203", kind)]}} if kind else {}
         result["identifier"] = {**typed, "system": practitioner_system(authority), "value": value}
     if display:
-        kind_of_name = row.peek(number, 10, repetition)
-        if kind_of_name:
-            row.residual(number, 10, repetition, reason="says what kind of name it is; the name is carried")
         result["display"] = display
     return result
+
+
+def practitioners(row: Row, number: int, *, to: str) -> list[Json]:
+    """Read every repetition of an XCN."""
+    found = (practitioner(row, number, repetition, to=to) for repetition in range(1, row.count(number) + 1))
+    return [each for each in found if each is not None]
+
+
+def organisation(row: Row, number: int, repetition: int = 1, *, to: str) -> Json | None:
+    """Read an XON as a Reference to an Organization by identifier and name."""
+    display = row.text(number, 1, repetition, to=f"{to}.display")
+    value = row.text(number, 10, repetition, to=f"{to}.identifier.value") or row.text(
+        number, 3, repetition, to=f"{to}.identifier.value"
+    )
+    if not display and not value:
+        return None
+    result: Json = {"type": "Organization"}
+    if value:
+        authority = row.text(number, 6, repetition, to=f"{to}.identifier.system")
+        kind = row.text(number, 7, repetition, to=f"{to}.identifier.type")
+        typed: Json = {"type": {"coding": [coding(systems.V2_TABLE + "0203", kind)]}} if kind else {}
+        assigned = assigner(row, number, 6, repetition, to=f"{to}.identifier.assigner")
+        system = (
+            systems.ODS
+            if authority.upper() in _ODS_AUTHORITIES
+            else systems.LOCAL_ID + slug(authority or "organisation")
+        )
+        result["identifier"] = {**typed, "system": system, "value": value, **assigned}
+    return result | ({"display": display} if display else {})
+
+
+def assigner(row: Row, number: int, component: int, repetition: int = 1, *, to: str) -> Json:
+    """Read the universal id of an HD inside an identifier as its `assigner`; nothing where the authority is only named."""
+    universal = row.text(number, component, repetition, 2, to=f"{to}.identifier.value")
+    if not universal:
+        return {}
+    kind = row.text(number, component, repetition, 3, to=f"{to}.identifier.system")
+    name = row.text(number, component, repetition, 1, to=f"{to}.display")
+    return {"assigner": universal_id(universal, kind) | ({"display": name} if name else {})}
+
+
+def universal_id(universal: str, kind: str) -> Json:
+    """Name an organisation by the universal id of an HD or EI: `kind` is of table 0301."""
+    prefix = "" if universal.startswith("urn:") else _UNIVERSAL.get(kind.upper())
+    system = "urn:ietf:rfc:3986" if prefix is not None else systems.LOCAL_ID + slug(kind or "universal-id")
+    return {"identifier": {"system": system, "value": f"{prefix or ''}{universal}"}}
+
+
+def rest_of_identifier(row: Row, number: int, repetition: int, *, to: str) -> Json:
+    """Read what a CX says of an identifier beside value, authority and type: check digit, who assigned it, and when it holds."""
+    if len(row.raw_components(number, repetition)) < 2:
+        return {}
+    found: Json = {}
+    digit = row.text(number, 2, repetition, to=f"{to}.extension")
+    if digit:
+        found["extension"] = [{"url": f"{_CHECK_DIGIT}identifier-checkDigit", "valueString": digit}]
+        scheme = row.text(number, 3, repetition, to=f"{to}.extension")
+        if scheme:
+            found["extension"].append({"url": f"{_CHECK_DIGIT}namingsystem-checkDigit", "valueString": scheme})
+    assigned = assigner(row, number, 4, repetition, to=f"{to}.assigner")
+    place = row.text(number, 6, repetition, to=f"{to}.assigner.display")
+    if place:
+        assigned = {"assigner": {**assigned.get("assigner", {}), "display": place}}
+    return found | assigned | validity(row, number, repetition, 7, 8, to=to)
+
+
+def validity(row: Row, number: int, repetition: int, first: int, last: int, *, to: str) -> Json:
+    """Read two components as the `period` in which something holds; dates that are none, or the wrong way round, are left in the message."""
+    edges = {
+        edge: moment
+        for edge, position in (("start", first), ("end", last))
+        if (moment := fhir_date_time(row.peek(number, position, repetition))) is not None
+    }
+    if not edges or (len(edges) == 2 and edges["start"][:10] > edges["end"][:10]):
+        return {}
+    for edge, position in (("start", first), ("end", last)):
+        if edge in edges:
+            row.mapped(number, position, repetition, to=f"{to}.period.{edge}")
+    return {"period": edges}
 
 
 def practitioner_system(authority: str) -> str:
@@ -192,16 +287,20 @@ def practitioner_system(authority: str) -> str:
 
 
 def order_identifier(row: Row, number: int, *, kind: str, to: str) -> Json | None:
-    """Read an EI as an Identifier of type PLAC or FILL."""
+    """Read an EI as an Identifier of type PLAC or FILL, or PGN for a group of orders."""
     value = row.text(number, 1, to=f"{to}.value")
     if not value:
         return None
     namespace = row.text(number, 2, to=f"{to}.system")
-    name = "placer-order" if kind == "PLAC" else "filler-order"
+    universal = row.text(number, 3, to=f"{to}.assigner.identifier.value")
+    kind_of_id = row.text(number, 4, to=f"{to}.assigner.identifier.system") if universal else ""
+    assigned: Json = {"assigner": universal_id(universal, kind_of_id)} if universal else {}
+    name = _ORDER_NUMBERS[kind]
     return {
         "type": {"coding": [coding(systems.V2_TABLE + "0203", kind)]},
         "system": systems.LOCAL_ID + name + (f"/{slug(namespace)}" if namespace else ""),
         "value": value,
+        **assigned,
     }
 
 

@@ -8,12 +8,24 @@ from typing import Final
 from fhir_profiles import systems
 from fhir_profiles.hl7_times import is_before
 from fhir_profiles.ids import PATIENT_REFERENCE, stable_id
-from fhir_profiles.mappings.datatypes import coding, concept, practitioner, slug
+from fhir_profiles.mappings.datatypes import (
+    coding,
+    concept,
+    number_of,
+    practitioner,
+    practitioners,
+    rest_of_identifier,
+    slug,
+    universal_id,
+)
 from fhir_profiles.mappings.field_ledger import Row
 from fhir_profiles.mappings.reading import Reading
 from fhir_profiles.shapes import Json
 
 PROFILE: Final = systems.UK_CORE + "UKCore-Encounter"
+_PARTICIPATION: Final = "http://terminology.hl7.org/CodeSystem/v3-ParticipationType"
+_PLANNED: Final = "http://hl7.org/fhir/5.0/StructureDefinition/extension-Encounter"
+_ARRIVAL: Final = "http://hl7.org/fhir/StructureDefinition/encounter-modeOfArrival"
 _CLASSES: Final = {
     "I": ("IMP", "inpatient encounter"),
     "O": ("AMB", "ambulatory"),
@@ -40,33 +52,97 @@ def encounter(reading: Reading, *, status: str) -> Json:
     if row is None:
         resource["class"] = coding(systems.DATA_ABSENT, "unknown")
         return resource
+    more = reading.first("PV2")
     row.residual(1, 0, reason="sequence number of the segment")
     resource["class"] = _class(row)
-    _visit_number(row, resource)
-    _place(row, resource)
+    _identifiers(row, resource)
+    _places(row, more, resource)
     service = concept(row, 10, to="Encounter.serviceType")
     if service is not None:
         resource["serviceType"] = service
-    attending = practitioner(row, 7, to="Encounter.participant.individual")
-    if attending is not None:
-        role = coding("http://terminology.hl7.org/CodeSystem/v3-ParticipationType", "ATND")
-        resource["participant"] = [{"type": [{"coding": [role]}], "individual": attending}]
+    participants = _participants(row, more)
+    if participants:
+        resource["participant"] = participants
     kind = concept(row, 4, to="Encounter.type")
     if kind is not None:
         resource["type"] = [kind]
-    source = concept(row, 14, to="Encounter.hospitalization.admitSource")
-    if source is not None:
-        resource["hospitalization"] = {"admitSource": source}
+    admission = _hospitalization(row)
+    if admission:
+        resource["hospitalization"] = admission
+    if more is not None:
+        _more(reading, more, resource)
     return resource
 
 
+def _participants(row: Row, more: Row | None) -> list[Json]:
+    """Read who attends, refers, consults and admits, and others who care (PV1), and the source of the referral (PV2-13)."""
+    to = "Encounter.participant.individual"
+    places = [(row, number, role) for number, role in ((7, "ATND"), (8, "REF"), (9, "CON"), (17, "ADM"), (52, "PART"))]
+    places += [(more, 13, "REF")] if more is not None else []
+    return [
+        {"type": [{"coding": [coding(_PARTICIPATION, role)]}], "individual": each}
+        for segment, number, role in places
+        if segment.has(number)
+        for each in practitioners(segment, number, to=to)
+    ]
+
+
+def _hospitalization(row: Row) -> Json:
+    """Read the beginning of the stay and what it needs: readmission, source, arrangements, diet, and the number given before it."""
+    to = "Encounter.hospitalization"
+    found: Json = {}
+    before = _identifier(row, 5, 1, to=f"{to}.preAdmissionIdentifier")
+    if before is not None:
+        found["preAdmissionIdentifier"] = before
+    for number, name in ((14, "admitSource"), (13, "reAdmission")):
+        item = concept(row, number, to=f"{to}.{name}")
+        if item is not None:
+            found[name] = item
+    for number, name in ((15, "specialArrangement"), (38, "dietPreference")):
+        items = [
+            item
+            for repetition in range(1, row.count(number) + 1)
+            if (item := concept(row, number, repetition, to=f"{to}.{name}")) is not None
+        ]
+        if items:
+            found[name] = items
+    return found
+
+
+def _more(reading: Reading, row: Row, resource: Json) -> None:
+    """Read PV2: why the person came, when the stay is planned to begin and end, how long it was, how urgent it is."""
+    reason = concept(row, 3, to="Encounter.reasonCode")
+    if reason is not None:
+        resource["reasonCode"] = [reason]
+    priority = concept(row, 25, to="Encounter.priority")
+    if priority is not None:
+        resource["priority"] = priority
+    days = number_of(row.peek(11))
+    if days is not None:
+        row.mapped(11, to="Encounter.length")
+        resource["length"] = {"value": days, "unit": "day", "system": systems.UCUM, "code": "d"}
+    planned = [
+        {"url": f"{_PLANNED}.planned{edge}Date", "valueDateTime": moment}
+        for edge, number in (("Start", 8), ("End", 9))
+        if (moment := reading.date_time(row, number, to="Encounter.extension")) is not None
+    ]
+    arrival = concept(row, 38, to="Encounter.extension")
+    if arrival is not None and "coding" in arrival:
+        planned.append({"url": _ARRIVAL, "valueCoding": arrival["coding"][0]})
+    if planned:
+        resource["extension"] = planned
+
+
 def named_stay(reading: Reading, *, to: str) -> Json | None:
-    """Give a Reference by visit number, for messages that name a stay and must not restate it; `to` is the resource that refers to it."""
+    """Give a Reference by visit number, for messages that name a stay and must not restate it; `to` is the resource that refers to it.
+
+    INVARIANT: what a result or a prescription says of the stay in passing is not carried: it may be older than what is on file (`told-once`).
+    """
+    for each in (*reading.rows("PV1"), *reading.rows("PV2")):
+        each.leave_by("told-once")
     row = reading.first("PV1")
     if row is None:
         return None
-    row.residual(1, 0, reason="sequence number of the segment")
-    row.leave("about the stay: an admission or a discharge message carries it")
     if reading.establishment is not None and row.peek(3, 4) == reading.establishment:
         row.text(3, 4, to=f"{to}.extension")
     value = row.text(19, to=f"{to}.encounter.identifier")
@@ -90,36 +166,65 @@ def _class(row: Row) -> Json:
     return coding(systems.DATA_ABSENT, "unknown")
 
 
-def _visit_number(row: Row, resource: Json) -> None:
-    value = row.text(19, to="Encounter.identifier.value")
-    if value:
-        authority = row.text(19, 4, to="Encounter.identifier.system")
-        kind = row.text(19, 5, to="Encounter.identifier.type")
-        typed: Json = {"type": {"coding": [coding(systems.V2_TABLE + "0203", kind)]}} if kind else {}
-        resource["identifier"] = [{**typed, "system": _visit_system(authority), "value": value}]
+def _identifiers(row: Row, resource: Json) -> None:
+    """Read the visit number (PV1-19), other numbers of it (PV1-50), and the episode that it belongs to (PV1-54)."""
+    found = [
+        identifier
+        for number in (19, 50)
+        for repetition in range(1, row.count(number) + 1)
+        if (identifier := _identifier(row, number, repetition, to="Encounter.identifier")) is not None
+    ]
+    if found:
+        resource["identifier"] = found
+    episode = _identifier(row, 54, 1, to="Encounter.episodeOfCare.identifier") if row.has(54) else None
+    if episode is not None:
+        resource["episodeOfCare"] = [{"type": "EpisodeOfCare", "identifier": episode}]
 
 
-def _place(row: Row, resource: Json) -> None:
-    """Read PV1-3 (building, floor, wing, room, bed) as the display of a Location, and note where the establishment was read."""
+def _identifier(row: Row, number: int, repetition: int, *, to: str) -> Json | None:
+    value = row.text(number, 1, repetition, to=f"{to}.value")
+    if not value:
+        return None
+    authority = row.text(number, 4, repetition, to=f"{to}.system")
+    kind = row.text(number, 5, repetition, to=f"{to}.type")
+    typed: Json = {"type": {"coding": [coding(systems.V2_TABLE + "0203", kind)]}} if kind else {}
+    rest = rest_of_identifier(row, number, repetition, to=to)
+    return {**rest, **typed, "system": _visit_system(authority), "value": value}
+
+
+def _places(row: Row, more: Row | None, resource: Json) -> None:
+    """Read where the person is (PV1-3), was (PV1-6), is for the time being (PV1-11) and will be (PV1-42, PV2-1)."""
     facility = row.text(3, 4, to="Encounter.serviceProvider")
     provider = resource.get("serviceProvider")
     if facility and (provider is None or provider["identifier"]["value"] != facility):
         resource["serviceProvider"] = (provider or {"type": "Organization"}) | {"display": facility}
-    here = location(row, 3)
-    if here is not None:
-        resource["location"] = [here]
+    here = location(row, 3, with_facility=False)
+    found = [here] if here is not None else []
+    places = [(row, 6, "completed"), (row, 43, "completed"), (row, 11, "active"), (row, 42, "reserved")]
+    places += [(more, 1, "planned")] if more is not None else []
+    for segment, number, status in places:
+        place = location(segment, number) if segment.has(number) else None
+        if place is not None:
+            found.append(place | {"status": status})
+    if found:
+        resource["location"] = found
 
 
-def location(row: Row, number: int) -> Json | None:
+def location(row: Row, number: int, *, with_facility: bool = True) -> Json | None:
     """Read a PL as an Encounter.location: where inside the establishment, as a person would say it."""
     to = "Encounter.location.location.display"
-    parts = [row.text(number, position, to=to) for position in (7, 8, 1, 2, 3, 9)]
+    positions = (4, 7, 8, 1, 2, 3, 9) if with_facility else (7, 8, 1, 2, 3, 9)
+    parts = [row.text(number, position, to=to) for position in positions]
     display = ", ".join(part for part in parts if part)
     if not display:
         return None
     kind = row.text(number, 6, to="Encounter.location.physicalType")
-    found: Json = {"location": {"display": display}}
-    return found | ({"physicalType": {"text": kind}} if kind else {})
+    place: Json = {"display": display}
+    universal = row.text(number, 1, 1, 2, to="Encounter.location.location.identifier")
+    if universal:
+        named = universal_id(universal, row.text(number, 1, 1, 3, to="Encounter.location.location.identifier"))
+        place = {**named, **place}
+    return {"location": place} | ({"physicalType": {"text": kind}} if kind else {})
 
 
 def period(reading: Reading, *, with_end: bool) -> Json:
@@ -147,6 +252,7 @@ def happened(reading: Reading, moment: str | None) -> str | None:
         return moment
     event.text(1, to="Translation.events")
     reading.recorded_by = practitioner(event, 5, to="Provenance.agent.who")
+    reading.reason = concept(event, 4, to="Provenance.reason")
     event.leave("about the recording of the event: kept in the original message")
     occurred = reading.date_time(event, 6, to="Translation.occurred")
     recorded = reading.date_time(event, 2, to="Translation.occurred")

@@ -1,13 +1,16 @@
-"""The fate of every source field: mapped, residual or unsupported. Nothing that is not empty may be without an entry (INVARIANT below).
+"""The fate of every source field: mapped, minimised, residual or unsupported. Nothing that is not empty may be without an entry (INVARIANT below).
 
-A mapping reads a segment only through a `Row`, and says with every read where the value goes; what no mapping read is `residual`: it stays in
-the sealed original bytes. An entry has a place, a FHIR path and a reason, never a value.
+A mapping reads a segment only through a `Row`, and says with every read where the value goes. What no mapping read is `minimised` where a rule
+of `minimised.toml` says why it is not carried, and else `residual`: either way it stays in the sealed original bytes. An entry has a place, a
+FHIR path and a reason, never a value.
 """
 
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Final
 
 from fhir_profiles.hl7v2 import NULL, Message, Segment, path_of
+from fhir_profiles.mappings import minimised
 from fhir_profiles.shapes import Fate, Field
 
 _Key = tuple[int, int, int, int]
@@ -52,6 +55,17 @@ def _stayed(fate: Fate, reason: str) -> Mark:
     return Mark(fate, "", reason)
 
 
+@lru_cache(maxsize=64)
+def _kept_out(rule: str) -> Mark:
+    """Make the mark of what is not carried by a rule of `minimised.toml`. Raises KeyError for a rule that is not there."""
+    return Mark(Fate.MINIMISED, "", minimised.rules()[rule].reason)
+
+
+_NOTHING: Final[Mapping[int, Mark]] = {}
+_RULES: Final[Mapping[str, Mapping[int, Mark]]] = {
+    segment: {number: _kept_out(rule.name) for number, rule in fields.items()}
+    for segment, fields in minimised.by_place(minimised.rules().values()).items()
+}
 _NULL_MARK: Final = _stayed(Fate.UNSUPPORTED, NULL_REASON)
 _BLANK_MARK: Final = _stayed(Fate.RESIDUAL, BLANK_REASON)
 _LEFT: Final = _stayed(Fate.RESIDUAL, NOT_MAPPED)
@@ -78,18 +92,20 @@ class FieldLedger:
         entries: list[Field] = []
         for segment in self.message.segments:
             row = self.row(segment)
+            rules = _RULES.get(segment.name, _NOTHING)
+            left = rules.get(minimised.WHOLE_SEGMENT, row.left)
             for number, raw in enumerate(row.fields):
                 if raw and number:
-                    _account(entries, row, number, raw)
+                    _account(entries, row, number, raw, rules.get(number, left))
         return tuple(entries)
 
 
-def _account(entries: list[Field], row: "Row", number: int, raw: str) -> None:
-    """Add the entries of one field.
+def _account(entries: list[Field], row: "Row", number: int, raw: str, left: Mark) -> None:
+    """Add the entries of one field; `left` is the fate of what no mapping read.
 
     INVARIANT: every leaf that is not empty gets exactly one entry, whatever the mapping did (issue 2: nothing is dropped silently).
     """
-    segment, marks, left = row.segment, row.marks, row.left
+    segment, marks = row.segment, row.marks
     name, occurrence, delimiters = segment.name, segment.occurrence, segment.delimiters
     if raw.isalnum() or (name == "MSH" and number <= 2):
         mark = (
@@ -131,6 +147,20 @@ def _fate(value: str, mark: Mark) -> Mark:
     if value == NULL:
         return _NULL_MARK
     return mark if value[0] not in " \t" or value.strip() else _BLANK_MARK
+
+
+def keep_order(rows: Sequence["Row"], *, to: str) -> None:
+    """Say of the set ids (field 1) of segments that `to` keeps in their order: they are carried by it where they count up from 0 or 1.
+
+    A number that says another place than the one where the segment stands is residual.
+    """
+    first = rows[0].peek(1) if rows else ""
+    start = int(first) if first in {"0", "1"} else None
+    for place, row in enumerate(rows, start=start or 0):
+        if start is not None and row.peek(1) == str(place):
+            row.mapped(1, to=to)
+        else:
+            row.residual(1, reason="a sequence number that is not the place of the segment")
 
 
 class Row:
@@ -186,6 +216,10 @@ class Row:
         """Say why a value was read and is not carried as FHIR."""
         self._set((number, repetition, component, 0), _stayed(Fate.RESIDUAL, reason))
 
+    def minimise(self, number: int, component: int = 0, repetition: int = 1, *, rule: str) -> None:
+        """Say by which rule what is not read of a component, or of a repetition, is not carried."""
+        self._set((number, repetition, component, 0), _kept_out(rule))
+
     def unsupported(self, number: int, component: int = 1, repetition: int = 1, *, reason: str) -> None:
         """Say that a value cannot be understood; this takes back what an earlier read said of it."""
         for key in [key for key in self.marks if key[:3] == (number, repetition, component)]:
@@ -199,6 +233,10 @@ class Row:
     def leave(self, reason: str) -> None:
         """Say why whatever is still unread in this segment stays unmapped."""
         self.left = _stayed(Fate.RESIDUAL, reason)
+
+    def leave_by(self, rule: str) -> None:
+        """Say by which rule whatever is still unread in this segment is not carried."""
+        self.left = _kept_out(rule)
 
     def has(self, number: int) -> bool:
         """Say whether a field has any value at all."""

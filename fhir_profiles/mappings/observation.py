@@ -9,7 +9,15 @@ from typing import Final
 
 from fhir_profiles import systems
 from fhir_profiles.ids import PATIENT_REFERENCE, stable_id
-from fhir_profiles.mappings.datatypes import coding, concept, establishment_extension
+from fhir_profiles.mappings.datatypes import (
+    coding,
+    concept,
+    establishment_extension,
+    order_identifier,
+    organisation,
+    practitioners,
+    slug,
+)
 from fhir_profiles.mappings.field_ledger import Row
 from fhir_profiles.mappings.observation_value import drug_value, value
 from fhir_profiles.mappings.reading import Reading
@@ -32,6 +40,9 @@ STATUSES: Final = {
     "O": "registered",
 }
 """HL7 table 0085."""
+_MEASURED: Final = 18
+"""The first field of an OBX that says how a result was measured."""
+_ANALYSED: Final = "http://hl7.org/fhir/StructureDefinition/observation-analysis-date-time"
 _FLAGS: Final = frozenset(
     (
         "H",
@@ -81,8 +92,8 @@ class Order:
     drug_tests: int = 0
 
 
-def observation(reading: Reading, row: Row, notes: Sequence[str], order: Order) -> Json:
-    """Make the Observation of one OBX with the notes (NTE) that follow it."""
+def observation(reading: Reading, row: Row, notes: Sequence[Json], order: Order) -> Json:
+    """Make the Observation of one OBX with the notes (NTE, as Annotations) that follow it."""
     code = concept(row, 3, to="Observation.code") or {"text": "not stated"}
     known = assay(code)
     group = known.group
@@ -114,7 +125,7 @@ def observation(reading: Reading, row: Row, notes: Sequence[str], order: Order) 
         resource["interpretation"] = flags
     _circumstances(reading, row, resource, order)
     if notes:
-        resource["note"] = [{"text": note} for note in notes]
+        resource["note"] = list(notes)
     return _in_order(resource)
 
 
@@ -122,7 +133,6 @@ def _id(reading: Reading, row: Row, order: Order, method: str) -> str:
     """Name the result by its order, code, sub-id and method; the third of the same name is the third, whatever OBX-1 says."""
     name = (row.peek(3) or row.peek(3, 2), row.peek(3, 3), row.peek(4), method)
     order.seen[name] = order.seen.get(name, 0) + 1
-    row.residual(1, 0, reason="sequence number of the segment")
     row.text(4, to="Observation.id")
     return stable_id("Observation", reading.sender, *order.key, *name, str(order.seen[name]))
 
@@ -192,9 +202,9 @@ def _circumstances(reading: Reading, row: Row, resource: Json, order: Order) -> 
     taken = reading.date_time(row, 14, to="Observation.effectiveDateTime") or order.taken
     if taken is not None:
         resource["effectiveDateTime"] = taken
-    performer = row.text(23, to="Observation.performer.display") or row.text(15, 2, to="Observation.performer.display")
-    if performer:
-        resource["performer"] = [{"display": performer}]
+    performers = _performers(row)
+    if performers:
+        resource["performer"] = performers
     if "method" not in resource:
         named = concept(row, 17, to="Observation.method")
         if named is not None:
@@ -206,6 +216,39 @@ def _circumstances(reading: Reading, row: Row, resource: Json, order: Order) -> 
     reference = row.text(7, to="Observation.referenceRange.text")
     if reference:
         resource["referenceRange"] = [{"text": reference}]
+    if len(row.fields) > _MEASURED:
+        _measurement(reading, row, resource)
+
+
+def _performers(row: Row) -> list[Json]:
+    """Read the laboratory (OBX-23, with its address OBX-24 in the words of its name; else OBX-15) and who answers for the result (OBX-16)."""
+    to = "Observation.performer"
+    laboratory = organisation(row, 23, to=to)
+    if laboratory is not None:
+        parts = [row.text(24, position, to=f"{to}.display") for position in (1, 2, 3, 9, 4, 5, 6)]
+        laboratory["display"] = ", ".join(part for part in (laboratory.get("display", ""), *parts) if part)
+    elif row.has(15):
+        named = concept(row, 15, to=to)
+        laboratory = {"type": "Organization", "display": named["text"]} if named is not None else None
+    return [*([laboratory] if laboratory is not None else []), *(practitioners(row, 16, to=to) if row.has(16) else [])]
+
+
+def _measurement(reading: Reading, row: Row, resource: Json) -> None:
+    """Add with what and where on the body it was measured, when it was analysed, and the laboratory's number of it."""
+    device = row.text(18, to="Observation.device.identifier.value")
+    if device:
+        named = row.text(18, 2, to="Observation.device.identifier.system")
+        identifier = {"system": systems.LOCAL_ID + slug(named or "device"), "value": device}
+        resource["device"] = {"type": "Device", "identifier": identifier}
+    analysed = reading.date_time(row, 19, to="Observation.extension")
+    if analysed is not None:
+        resource.setdefault("extension", []).append({"url": _ANALYSED, "valueDateTime": analysed})
+    site = concept(row, 20, to="Observation.bodySite")
+    if site is not None:
+        resource["bodySite"] = site
+    number = order_identifier(row, 21, kind="FILL", to="Observation.identifier")
+    if number is not None:
+        resource["identifier"] = [number]
 
 
 _ORDER: Final = (

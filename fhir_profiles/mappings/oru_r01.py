@@ -208,9 +208,7 @@ def _report(reading: Reading, group: Group, obr: Row) -> Json:
         "meta": {"profile": [PROFILE]},
     }
     extensions = [establishment_extension(reading.establishment)] if reading.establishment is not None else []
-    extensions += [
-        {"url": _NOTE, "valueAnnotation": note} for note in annotations(group.notes, to=f"{to}.extension")
-    ]
+    extensions += [{"url": _NOTE, "valueAnnotation": note} for note in annotations(group.notes, to=f"{to}.extension")]
     if extensions:
         resource["extension"] = extensions
     identifiers = _identifiers(group, obr)

@@ -21,6 +21,7 @@ from fhir_profiles.mappings.datatypes import (
     number_of,
     ods_code,
     practitioner_system,
+    rest_of_identifier,
     slug,
 )
 from fhir_profiles.mappings.field_ledger import Row
@@ -60,6 +61,7 @@ _VERIFICATION: Final = {
 _UNNAMED: Final = {18: "booking-number"}
 """PID-18 is the account: the number of one booking in a prison, which changes with every custody."""
 PROFILE: Final = systems.UK_CORE + "UKCore-Patient"
+_NATIONALITY: Final = "http://hl7.org/fhir/StructureDefinition/patient-nationality"
 
 
 def identity_hold(reading: Reading) -> Hold | None:
@@ -106,8 +108,13 @@ def add_patient(reading: Reading) -> None:
     patient: Json = {"resourceType": "Patient", "id": PATIENT_ID, "meta": {"profile": [PROFILE]}}
     reading.resources.append(patient)
     segments = reading.rows("PID")
-    for other in segments[1:]:
-        other.leave("a second PID segment: the Patient is made from the first")
+    if len(segments) > 1:
+        hold = identity_hold(reading)
+        for other in segments[1:]:
+            if hold is not None and hold.code is HoldCode.TWO_PEOPLE:
+                other.leave_by("one-person")
+            else:
+                other.leave("a second PID segment of one person: the Patient is made from the first")
     if segments:
         _read_pid(reading, segments[0], patient)
     pd1 = reading.first("PD1")
@@ -119,10 +126,10 @@ def add_patient(reading: Reading) -> None:
 
 def _read_pid(reading: Reading, row: Row, patient: Json) -> None:
     row.residual(1, 0, reason="sequence number of the segment")
-    _put(patient, "extension", _ethnicity(row))
+    _put(patient, "extension", [*_ethnicity(row), *_nationality(row)])
     _put(patient, "identifier", _identifiers(reading, row))
     _put(patient, "name", names(row))
-    _put(patient, "telecom", telecoms(row))
+    _put(patient, "telecom", [*telecoms(row), *telecoms(row, (40,))])
     gender = _GENDERS.get(row.text(8, to="Patient.gender").upper())
     if gender is not None:
         patient["gender"] = gender
@@ -139,6 +146,7 @@ def _read_pid(reading: Reading, row: Row, patient: Json) -> None:
             patient["birthDate"] = date
     _deceased(reading, row, patient)
     _put(patient, "address", addresses(row))
+    _county(row, patient)
     _marital(row, patient)
     _multiple_birth(row, patient)
     language = concept(row, 15, to="Patient.communication.language")
@@ -173,15 +181,13 @@ def _identifier(reading: Reading, row: Row, number: int, repetition: int) -> Jso
     if not value:
         return None
     authority = row.text(number, 4, repetition, to=f"{to}.system")
-    for part in (2, 3):
-        row.text(number, 4, repetition, part, to=f"{to}.system")
     kind = row.text(number, 5, repetition, to=f"{to}.type")
     if system is None:
         named = authority or row.peek(number, 4, repetition, 2) or kind or _UNNAMED.get(number, "unnamed")
         identifier: Json = {"system": systems.LOCAL_ID + slug(named), "value": value}
         if kind:
             identifier = {"type": {"coding": [coding(systems.V2_TABLE + "0203", kind)], "text": kind}, **identifier}
-        return identifier
+        return identifier | rest_of_identifier(row, number, repetition, to=to)
     if number != 3:
         row.residual(number, 0, repetition, reason="a national number is read from PID-3 only")
         return None
@@ -195,6 +201,22 @@ def _identifier(reading: Reading, row: Row, number: int, repetition: int) -> Jso
     identifier = {"system": system, "value": normal}
     status = _verification(row) if nhs else None
     return {"extension": [status], **identifier} if status is not None else identifier
+
+
+def _nationality(row: Row) -> list[Json]:
+    """Read PID-28: returns to NDTMS ask for it."""
+    found = concept(row, 28, to="Patient.extension")
+    code = {"url": "code", "valueCodeableConcept": found}
+    return [] if found is None else [{"extension": [code], "url": _NATIONALITY}]
+
+
+def _county(row: Row, patient: Json) -> None:
+    """Read PID-12, the county of an address before HL7 v2.3: where there is one address and it names none."""
+    found = patient.get("address", [])
+    if len(found) == 1 and "district" not in found[0]:
+        county = row.text(12, to="Patient.address.district")
+        if county:
+            found[0]["district"] = county
 
 
 def _verification(row: Row) -> Json | None:
@@ -280,6 +302,7 @@ def _general_practitioners(row: Row) -> list[Json]:
 
 
 def _gp_of_xcn(row: Row, repetition: int, to: str) -> list[Json]:
+    row.minimise(4, 0, repetition, rule="staff")
     value = row.text(4, 1, repetition, to=f"{to}.identifier.value")
     authority = row.text(4, 9, repetition, to=f"{to}.identifier.system")
     display = display_name(row, 4, repetition, first=2, to=f"{to}.display")

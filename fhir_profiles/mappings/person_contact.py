@@ -1,8 +1,10 @@
 """A person's names, addresses and telecoms: XPN, XAD and XTN as HumanName, Address and ContactPoint. It must never guess which address is home."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from fhir_profiles.hl7_times import fhir_date_time
+from fhir_profiles.mappings.datatypes import number_of, validity
 from fhir_profiles.mappings.field_ledger import Row
 from fhir_profiles.shapes import Json
 
@@ -18,6 +20,7 @@ _NAME_USES: Final = {
     "NAV": "temp",
     "MSK": "anonymous",
 }
+_EXTENSION: Final = "http://hl7.org/fhir/StructureDefinition/"
 _ADDRESS_USES: Final = {
     "H": "home",
     "HOME": "home",
@@ -65,15 +68,45 @@ def names(row: Row, number: int = 5, *, to: str = "Patient.name") -> list[Json]:
         given = [row.text(number, position, repetition, to=f"{to}.given") for position in (2, 3)]
         prefix = row.text(number, 5, repetition, to=f"{to}.prefix")
         suffix = [row.text(number, position, repetition, to=f"{to}.suffix") for position in (4, 6)]
+        suffix.append(row.text(number, 14, repetition, to=f"{to}.suffix"))
         if family:
             name["family"] = family
+            parts = _parts_of_family(row, number, repetition, to)
+            if parts:
+                name["_family"] = {"extension": parts}
         for part, values in (("given", given), ("prefix", [prefix]), ("suffix", suffix)):
             written = [value for value in values if value]
             if written:
                 name[part] = written
         if len(name) > (1 if "use" in name else 0):
-            found.append(name)
+            found.append(_rest_of_name(row, number, repetition, to) | name)
+        called = row.text(number, 15, repetition, to=f"{to}.given")
+        if called:
+            found.append({"use": "nickname", "given": [called]})
     return found
+
+
+def _parts_of_family(row: Row, number: int, repetition: int, to: str) -> list[Json]:
+    """Read what an FN says beside the surname as it is used: prefix, own name, partner's prefix and name."""
+    if len(row.raw_components(number, repetition)[0]) == len(row.peek(number, 1, repetition)):
+        return []
+    parts = zip(("own-prefix", "own-name", "partner-prefix", "partner-name"), (2, 3, 4, 5), strict=True)
+    return [
+        {"url": f"{_EXTENSION}humanname-{part}", "valueString": value}
+        for part, position in parts
+        if (value := row.text(number, 1, repetition, position, to=f"{to}.family.extension"))
+    ]
+
+
+def _rest_of_name(row: Row, number: int, repetition: int, to: str) -> Json:
+    """Read when a name holds, and in which order its parts are said."""
+    if len(row.raw_components(number, repetition)) < 8:
+        return {}
+    found: Json = {}
+    order = row.text(number, 11, repetition, to=f"{to}.extension").upper()
+    if order in {"F", "G"}:
+        found["extension"] = [{"url": f"{_EXTENSION}humanname-assembly-order", "valueCode": order}]
+    return found | validity(row, number, repetition, 12, 13, to=to)
 
 
 def addresses(row: Row, number: int = 11, *, to: str = "Patient.address") -> list[Json]:
@@ -105,22 +138,32 @@ def _address(row: Row, number: int, repetition: int, to: str) -> Json:
         value = row.text(number, position, repetition, to=f"{to}.{part}")
         if value:
             address[part] = value
-    content = set(address) - {"use", "type"}
-    period: Json = {}
-    for edge, position in (("start", 13), ("end", 14)):
-        moment = fhir_date_time(row.peek(number, position, repetition))
-        if moment is not None and content:
-            row.mapped(number, position, repetition, to=f"{to}.period.{edge}")
-            period[edge] = moment
-    if period and not ("start" in period and "end" in period and period["start"][:10] > period["end"][:10]):
-        address["period"] = period
-    return address if content else {}
+    if not set(address) - {"use", "type"}:
+        return {}
+    if len(row.raw_components(number, repetition)) > 11:
+        addressee = row.text(number, 19, repetition, to=f"{to}.line")
+        if addressee:
+            address["line"] = [*address.get("line", ()), addressee]
+        address |= _old_validity(row, number, repetition, to) or validity(row, number, repetition, 13, 14, to=to)
+    return address
 
 
-def telecoms(row: Row, numbers: tuple[int, int] = (13, 14), *, to: str = "Patient.telecom") -> list[Json]:
-    """Read PID-13 (home unless it says otherwise) and PID-14 (work), or another pair of XTN."""
-    found = []
-    for number, default in zip(numbers, ("home", "work"), strict=True):
+def _old_validity(row: Row, number: int, repetition: int, to: str) -> Json:
+    """Read XAD-12, a range of dates in subcomponents, as HL7 v2.3 to v2.6 write when an address holds."""
+    written = [row.peek(number, 12, repetition, part) for part in (1, 2)]
+    edges = {
+        edge: moment for edge, text in zip(("start", "end"), written, strict=True) if (moment := fhir_date_time(text))
+    }
+    if not edges or (len(edges) == 2 and edges["start"][:10] > edges["end"][:10]):
+        return {}
+    row.mapped(number, 12, repetition, to=f"{to}.period")
+    return {"period": edges}
+
+
+def telecoms(row: Row, numbers: Sequence[int] = (13, 14), *, to: str = "Patient.telecom") -> list[Json]:
+    """Read PID-13 (home unless it says otherwise) and PID-14 (work), or another pair of XTN; a single XTN is home unless it says otherwise."""
+    found: list[Json] = []
+    for number, default in zip(numbers, ("home", "work"), strict=False):
         for repetition in range(1, row.count(number) + 1):
             telecom = _telecom(row, number, repetition, default, to)
             if telecom is not None and telecom not in found:
@@ -136,6 +179,7 @@ def _telecom(row: Row, number: int, repetition: int, default: str, target: str) 
     value = ""
     for position in (4, 1, 12) if system == "email" else (1, 12):
         value = value or row.text(number, position, repetition, to=to)
+    written_whole = bool(value)
     if not value and row.peek(number, 7, repetition):
         parts = [row.text(number, position, repetition, to=to) for position in (5, 6, 7)]
         extension = row.text(number, 8, repetition, to=to)
@@ -147,4 +191,24 @@ def _telecom(row: Row, number: int, repetition: int, default: str, target: str) 
     if equipment in _TELECOM_SYSTEMS:
         row.mapped(number, 3, repetition, to=f"{target}.system")
     use = "mobile" if equipment == "CP" else _TELECOM_USES.get(use_code, default)
-    return {"system": system, "value": value, "use": use}
+    rest = _rest_of_telecom(row, number, repetition, target, with_parts=written_whole)
+    return {**rest, "system": system, "value": value, "use": use}
+
+
+def _rest_of_telecom(row: Row, number: int, repetition: int, target: str, *, with_parts: bool) -> Json:
+    """Read the parts of a number that is also written whole (`with_parts`), when it holds, and which is tried first."""
+    if len(row.raw_components(number, repetition)) < 5:
+        return {}
+    found: Json = {}
+    parts = [
+        {"url": f"{_EXTENSION}contactpoint-{part}", "valueString": text}
+        for part, position in (("country", 5), ("area", 6), ("local", 7), ("extension", 8))
+        if with_parts and (text := row.text(number, position, repetition, to=f"{target}.extension"))
+    ]
+    if parts:
+        found["extension"] = parts
+    rank = number_of(row.peek(number, 18, repetition))
+    if isinstance(rank, int) and rank > 0:
+        row.mapped(number, 18, repetition, to=f"{target}.rank")
+        found["rank"] = rank
+    return found | validity(row, number, repetition, 13, 14, to=target)

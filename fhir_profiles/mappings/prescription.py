@@ -161,12 +161,9 @@ def _rest(reading: Reading, group: Group, rx: Row, at: Places, resource: Json, s
         resource["note"] = notes
     timings = group.timings or group.ordered_timings
     keep_order(timings, to=f"{_TO}.dosageInstruction")
-    priority = next((found for row in timings if (found := _PRIORITIES.get(row.peek(9).upper()))), None)
+    priority = _priority(timings)
     if priority is not None:
         resource["priority"] = priority
-        for row in timings:
-            for component in (1, 2, 3):
-                row.text(9, component, to=f"{_TO}.priority")
     for row in group.ordered_timings if group.timings else ():
         row.leave_by("told-once")
     dosage = dosages(reading, rx, at, timings, group.routes, stopped_at, group.orc)
@@ -179,6 +176,18 @@ def _rest(reading: Reading, group: Group, rx: Row, at: Places, resource: Json, s
     allowed = rx.text(at.substitution, to=f"{_TO}.substitution.allowedBoolean").upper() in {"G", "T"}
     resource["substitution"] = {"allowedBoolean": allowed}
     group.orc.leave("about the handling of the order: kept in the original message")
+
+
+def _priority(timings: list[Row]) -> str | None:
+    """Read TQ1-9 of the first timing that has a priority; another priority of a later one stays in the message."""
+    found: str | None = None
+    for row in timings:
+        priority = _PRIORITIES.get(row.peek(9).upper())
+        if priority is not None and found in {None, priority}:
+            found = priority
+            for component in (1, 2, 3):
+                row.text(9, component, to=f"{_TO}.priority")
+    return found
 
 
 def _notes(group: Group, rx: Row, at: Places) -> list[Json]:

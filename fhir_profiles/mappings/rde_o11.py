@@ -9,6 +9,8 @@ from fhir_profiles.mappings.prescription import Group, request
 from fhir_profiles.mappings.reading import Reading, open_message
 from fhir_profiles.shapes import Channel, Event, HoldCode, Translation
 
+_ORDERED: Final = frozenset({"RXO", "RXR", "RXC"})
+"""What stands before the RXE says the order as it was placed: its own message (OMP) carries it."""
 RXE: Final = Places(
     code=2,
     low=3,
@@ -61,7 +63,7 @@ def _groups(reading: Reading, medicine: str, *, first_only: bool) -> list[Group]
         row = reading.row(segment)
         persons += segment.name == "PID"
         if first_only and persons > 1 and segment.name != "PID":
-            row.leave("about what may be another person")
+            row.leave_by("one-person")
         elif segment.name == "ORC":
             groups.append(Group(orc=row))
         elif not groups:
@@ -72,6 +74,8 @@ def _groups(reading: Reading, medicine: str, *, first_only: bool) -> list[Group]
             (groups[-1].ordered_timings if groups[-1].medicine is None else groups[-1].timings).append(row)
         elif segment.name == "RXR" and groups[-1].medicine is not None:
             groups[-1].routes.append(row)
+        elif segment.name in _ORDERED and groups[-1].medicine is None:
+            row.leave_by("told-once")
         elif segment.name == "NTE":
             groups[-1].notes.append(row)
     return groups

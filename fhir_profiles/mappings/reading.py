@@ -44,6 +44,7 @@ class Reading:
         "ledger",
         "message",
         "persons",
+        "reason",
         "recorded_by",
         "resources",
         "sender",
@@ -61,6 +62,7 @@ class Reading:
         self.issues: list[Issue] = []
         self.tasks: list[Task] = []
         self.recorded_by: Json | None = None
+        self.reason: Json | None = None
         self._read_header()
 
     def _read_header(self) -> None:
@@ -128,6 +130,7 @@ class Reading:
             establishment=self.establishment,
             occurred=occurred or self.time_of_message(),
             recorded_by=self.recorded_by,
+            reason=self.reason,
             absorbed=absorbed,
         )
 
