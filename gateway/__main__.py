@@ -17,11 +17,13 @@ from gateway.commands import (
     client_end,
     client_key_add,
     demo,
+    explain,
     held,
     init,
     journey,
     ledger_verify,
     person,
+    rederive,
     serve,
     token,
     try_message,
@@ -45,6 +47,8 @@ app.command("check")(check.check)
 app.command("try", cls=try_message.SeveralValues)(try_message.try_message)
 app.command("journey")(journey.journey)
 app.command("bench")(bench.bench)
+app.command("explain")(explain.explain)
+app.command("rederive")(rederive.rederive)
 app.command("token")(token.token)
 app.add_typer(held.app, name="held")
 app.add_typer(person.app, name="person")

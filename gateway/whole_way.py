@@ -8,8 +8,10 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, Row, or_, select
 
+from gateway.keys import SealedGone
 from gateway.parts import Parts
-from gateway.steps.kept import read_kept
+from gateway.states import DeliveryState
+from gateway.steps.kept import Kept, read_kept
 from gateway.store.schema import attempt, decision, delivery, message, task
 
 
@@ -79,6 +81,19 @@ class MessageWay:
     decisions: tuple[DecisionWay, ...]
     deliveries: tuple[DeliveryWay, ...]
     tasks: tuple[TaskWay, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeptDecision:
+    """Everything that is kept of one decision. `letters` are (id, state) of the deliveries that stand under it."""
+
+    kept: Kept
+    letters: tuple[tuple[str, str], ...]
+
+    @property
+    def arrived(self) -> bool:
+        """Has the recipient said, or its server, that it has the letter?"""
+        return any(state in (DeliveryState.DELIVERED, DeliveryState.CONFIRMED) for _, state in self.letters)
 
 
 def find_message(c: Connection, some_id: str) -> str | None:
@@ -168,12 +183,29 @@ def decision_way(c: Connection, parts: Parts, row: Row[tuple[object, ...]]) -> D
         agreement=row.agreement,
         outcome=row.outcome,
         decided_at=row.decided_at,
-        reasons=kept.reasons,
-        permitted=kept.permitted,
+        reasons=tuple((each.rule, each.text) for each in kept.decision.reasons),
+        permitted=kept.decision.permitted,
         withheld=kept.withheld,
         counted=tuple((each.report, each.period, each.cell) for each in kept.counted),
         missing=kept.missing,
     )
+
+
+def kept_decision(c: Connection, parts: Parts, decision_id: str) -> KeptDecision | None:
+    """A decision with what was sealed beside it; None when there is none of this id, or retention has taken what it was made from."""
+    row = c.execute(select(decision.c.sealed_id).where(decision.c.id == decision_id)).one_or_none()
+    if row is None:
+        return None
+    try:
+        kept = read_kept(parts.keys.unseal(c, row.sealed_id))
+    except SealedGone:
+        return None
+    letters = c.execute(
+        select(delivery.c.id, delivery.c.state)
+        .where(delivery.c.decision_id == decision_id)
+        .order_by(delivery.c.sequence)
+    )
+    return KeptDecision(kept=kept, letters=tuple((each.id, each.state) for each in letters))
 
 
 def delivery_way(c: Connection, row: Row[tuple[object, ...]]) -> DeliveryWay:

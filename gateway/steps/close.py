@@ -24,7 +24,7 @@ from gateway.parts import Parts
 from gateway.recipients import Recipient, choose
 from gateway.states import DELIVERY_RECALLABLE, DeliveryState
 from gateway.steps.kept import read_kept
-from gateway.steps.release import NOBODY, Draft, Question, decide_letter, draft_composed, write_draft
+from gateway.steps.release import NOBODY, Draft, Question, draft_composed, write_draft
 from gateway.steps.standing import DeliveryRow, delivery_row, moved_since
 from gateway.store.locks import hold
 from gateway.store.schema import contribution, decision, report_key, report_period
@@ -167,9 +167,7 @@ def _draft(parts: Parts, agreement: Agreement, establishment: str, period: str, 
         consents=(),
         at=parts.now(),
     )
-    return draft_composed(
-        parts, question, composed, decide_letter(question, composed.bundle), agreement, question.recipient
-    )
+    return draft_composed(parts, question, composed)
 
 
 def remake(parts: Parts, delivery_id: str) -> bool:
@@ -191,9 +189,7 @@ def remake(parts: Parts, delivery_id: str) -> bool:
             consents=(),
             at=parts.now(),
         )
-        composed = Composed(bundle=kept.composed, missing=kept.missing)
-        decided = decide_letter(question, composed.bundle)
-        made = draft_composed(parts, question, composed, decided, agreement, question.recipient)
+        made = draft_composed(parts, question, Composed(bundle=kept.composed, missing=kept.missing))
     with around("remake"):
         return parts.store.write(lambda c: _replace(c, parts, row, made))
 

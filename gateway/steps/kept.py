@@ -3,11 +3,12 @@
 Plain FHIR JSON and plain values in one JSON object. This module MUST NOT decide or change anything.
 """
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from consent.shapes import Decision, Withheld
+from consent.shapes import Decision, Outcome, Reason, RegisteredConsent, ResourceVote, Vote, Withheld
 from fhir_profiles import fhir_json
 from fhir_profiles.shapes import Heading, Json, LetterContext
 
@@ -23,30 +24,83 @@ class Counted:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ConsentMark:
+    """Which registered version of a consent was asked, and how it stood then. `digest` is SHA-256 of its content without its id."""
+
+    id: str
+    version: str
+    registered: str
+    authority: bool
+    withdrawn_by_person: bool
+    digest: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """Who would receive, as that stood then: what of a recipient's file the decision and the letter rest on."""
+
+    recipient: str
+    recipient_class: str
+    ods: str | None
+    roles: tuple[str, ...]
+    wire: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Kept:
     """Read back from a decision: enough to decide and make the same letter again."""
 
-    agreement: str
-    recipient: str | None
+    decision: Decision
+    asked: Asked | None
+    """None where no recipient was found."""
     context: LetterContext
     corrects: str | None
     person_released: bool
-    outcome: str
-    votes: tuple[tuple[str, str, str], ...]
-    """(resource, vote, rule)."""
-    permitted: tuple[str, ...]
-    reasons: tuple[tuple[str, str], ...]
+    id_key: bytes
+    heading: Heading | None
     withheld: tuple[tuple[str, str], ...]
     counted: tuple[Counted, ...]
     missing: tuple[str, ...]
     composed: Json | None
     """The letter before minimisation; None where nothing was composed (results that are counted)."""
+    consents: tuple[ConsentMark, ...]
+    file: tuple[str, ...]
+    """Marks of the versions of the person's file that the letter was composed from, in their order."""
+
+    @property
+    def recipient(self) -> str | None:
+        """The id of who would receive."""
+        return self.asked.recipient if self.asked is not None else None
+
+
+def mark_of(stored: bytes) -> str:
+    """What tells one version of a resource from every other: of its bytes as they are stored."""
+    return hashlib.sha256(stored).hexdigest()[:32]
+
+
+def marks_of(resources: Iterable[Json]) -> tuple[str, ...]:
+    """The marks of a file, in its order."""
+    return tuple(mark_of(fhir_json.encode(each)) for each in resources)
+
+
+def consent_mark(registered: RegisteredConsent) -> ConsentMark:
+    """The mark of a registered version. Its id is left out of the digest: a merge of two people gives one of two equal ids another."""
+    said = registered.consent
+    content = {name: value for name, value in said.items() if name != "id"}
+    return ConsentMark(
+        id=str(said.get("id", "")),
+        version=str(said.get("meta", {}).get("versionId", "")),
+        registered=registered.registered,
+        authority=registered.authority,
+        withdrawn_by_person=registered.withdrawn_by_person,
+        digest=hashlib.sha256(fhir_json.encode(content)).hexdigest(),
+    )
 
 
 def write_kept(  # noqa: PLR0913  everything that a decision was made from, each by its name
     *,
     decision: Decision,
-    recipient: str | None,
+    asked: Asked | None,
     context: LetterContext,
     corrects: str | None = None,
     person_released: bool = False,
@@ -56,13 +110,13 @@ def write_kept(  # noqa: PLR0913  everything that a decision was made from, each
     heading: Heading | None = None,
     withheld: tuple[Withheld, ...] = (),
     counted: tuple[Counted, ...] = (),
-    consents: tuple[str, ...] = (),
+    consents: Iterable[RegisteredConsent] = (),
+    file: tuple[str, ...] = (),
 ) -> bytes:
-    """The bytes to seal. `consents` are the registered versions that were asked, as `id/version`."""
+    """The bytes to seal. `consents` are the registered versions that were asked, `file` what `marks_of` says of the file."""
     return fhir_json.encode(
         {
-            "agreement": decision.agreement,
-            "recipient": recipient,
+            "asked": asdict(asked) if asked else None,
             "context": asdict(context),
             "corrects": corrects,
             "person_released": person_released,
@@ -73,7 +127,8 @@ def write_kept(  # noqa: PLR0913  everything that a decision was made from, each
             "heading": asdict(heading) if heading else None,
             "withheld": [asdict(each) for each in withheld],
             "counted": [asdict(each) for each in counted],
-            "consents": list(consents),
+            "consents": [asdict(consent_mark(each)) for each in consents],
+            "file": list(file),
         }
     )
 
@@ -81,22 +136,38 @@ def write_kept(  # noqa: PLR0913  everything that a decision was made from, each
 def read_kept(text: bytes) -> Kept:
     """Read what `write_kept` wrote."""
     kept: Mapping[str, Any] = fhir_json.decode(text)
-    decision = kept["decision"]
     context = dict(kept["context"])
     context["focus"] = tuple(context["focus"])
     known = {field.name for field in fields(LetterContext)}
+    asked = kept["asked"]
     return Kept(
-        agreement=kept["agreement"],
-        recipient=kept["recipient"],
+        decision=_decision(kept["decision"]),
+        asked=Asked(**{**asked, "roles": tuple(asked["roles"])}) if asked else None,
         context=LetterContext(**{name: value for name, value in context.items() if name in known}),
         corrects=kept["corrects"],
         person_released=kept["person_released"],
-        outcome=decision["outcome"],
-        votes=tuple((vote["resource"], vote["vote"], vote["rule"]) for vote in decision["votes"]),
-        permitted=tuple(decision["permitted"]),
-        reasons=tuple((reason["rule"], reason["text"]) for reason in decision["reasons"]),
+        id_key=bytes.fromhex(kept["id_key"]),
+        heading=Heading(**kept["heading"]) if kept["heading"] else None,
         withheld=tuple((each["path"], each["rule"]) for each in kept["withheld"]),
         counted=tuple(Counted(**each) for each in kept["counted"]),
         missing=tuple(kept["missing"]),
         composed=kept["composed"],
+        consents=tuple(ConsentMark(**each) for each in kept["consents"]),
+        file=tuple(kept["file"]),
+    )
+
+
+def _decision(kept: Mapping[str, Any]) -> Decision:
+    return Decision(
+        outcome=Outcome(kept["outcome"]),
+        recipient_class=kept["recipient_class"],
+        agreement=kept["agreement"],
+        agreement_digest=kept["agreement_digest"],
+        letter=kept["letter"],
+        as_of=kept["as_of"],
+        reasons=tuple(Reason(**each) for each in kept["reasons"]),
+        votes=tuple(ResourceVote(**{**each, "vote": Vote(each["vote"])}) for each in kept["votes"]),
+        permitted=tuple(kept["permitted"]),
+        identifier_systems=tuple(kept["identifier_systems"]),
+        withheld_marker=kept["withheld_marker"],
     )

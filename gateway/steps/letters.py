@@ -39,16 +39,17 @@ from gateway.journeys.plan import Neighbourhood, event_tasks, plan
 from gateway.journeys.tasks import add_tasks, end_tasks, task_of
 from gateway.moves import move_message
 from gateway.parts import Parts
-from gateway.recipients import choose
+from gateway.recipients import Recipient, choose
 from gateway.states import MessageState
 from gateway.steps.contributions import CHANGES_RESULTS, counted_of, read_closed, recount
 from gateway.steps.identify import give_person, hold_message, translation_of
-from gateway.steps.kept import Counted
+from gateway.steps.kept import Counted, marks_of
 from gateway.steps.release import Draft, Owner, Question, draft, party_of, write_counted, write_draft
 from gateway.store.locks import hold_person
 from gateway.store.schema import client, decision, message
 
 RESTARTS = 20
+NOT_COUNTED = "not-counted"
 OPEN_MESSAGES = (MessageState.HELD.value, MessageState.PARKED.value)
 
 
@@ -102,7 +103,7 @@ class Counting:
 
     agreement: Agreement
     decision: Decision
-    recipient: str | None
+    recipient: Recipient | None
     context: LetterContext
     counted: tuple[Counted, ...]
 
@@ -264,6 +265,7 @@ def _drafts(
         arrived=arrived_of(seen.handovers) if Event.RELEASE_CANCELLED in translation.events else (),
         not_contained=seen.not_contained,
     )
+    file = marks_of(filing.resources) if wanted else ()
     return tuple(
         draft(
             parts,
@@ -274,6 +276,7 @@ def _drafts(
                 resources=filing.resources,
                 consents=consents,
                 at=at,
+                file=file,
                 corrects=each.corrects,
             ),
         )
@@ -311,19 +314,12 @@ def _counting(
             establishment_name=parts.establishments.get(establishment, establishment),
             event=Event.TEST_RESULT.value,
         )
-        asked = Request(
-            recipient=party_of(agreement, recipient),
-            purpose=agreement.purpose,
-            action=agreement.action,
-            letter=agreement.letter,
-            as_of=at,
-        )
-        decided = decide(asked, Facts(resources=(), consents=()), agreement)
+        decided = decide_counting(agreement, recipient, at, counts=bool(counted))
         found.append(
             Counting(
                 agreement=agreement,
-                decision=decided if counted else _not_counted(decided),
-                recipient=recipient.id if recipient else None,
+                decision=decided,
+                recipient=recipient,
                 context=context,
                 counted=counted if decided.outcome is Outcome.COUNTED else (),
             )
@@ -331,10 +327,20 @@ def _counting(
     return tuple(found)
 
 
-def _not_counted(decided: Decision) -> Decision:
-    """Nothing of this message counts: not therapeutic, no intervention, unknown, or the month is closed."""
+def decide_counting(agreement: Agreement, recipient: Recipient | None, at: str, *, counts: bool) -> Decision:
+    """The decision about results that a report counts. `counts`: one of them does; else they are not therapeutic, unknown, or too late."""
+    asked = Request(
+        recipient=party_of(agreement, recipient),
+        purpose=agreement.purpose,
+        action=agreement.action,
+        letter=agreement.letter,
+        as_of=at,
+    )
+    decided = decide(asked, Facts(resources=(), consents=()), agreement)
+    if counts:
+        return decided
     text = "no result of this message is one that the report counts: nothing leaves"
-    return replace(decided, outcome=Outcome.WITHHOLD, reasons=(Reason(rule="not-counted", text=text),), permitted=())
+    return replace(decided, outcome=Outcome.WITHHOLD, reasons=(Reason(rule=NOT_COUNTED, text=text),), permitted=())
 
 
 def _commit(c: Connection, parts: Parts, work: Work, *, by_person: bool) -> Done:

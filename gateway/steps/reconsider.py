@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, select
 
-from consent.shapes import Agreement, Outcome
+from consent.shapes import Agreement, Decision, Outcome
 from gateway.consents.register import read_consents
 from gateway.failpoints import pass_point
 from gateway.journeys.file import Versions, read_file, read_versions
@@ -18,7 +18,7 @@ from gateway.moves import move_delivery
 from gateway.parts import Parts
 from gateway.recipients import Recipient
 from gateway.states import DeliveryState
-from gateway.steps.kept import Kept, read_kept
+from gateway.steps.kept import Kept, marks_of, read_kept
 from gateway.steps.letters import RESTARTS, Contended, Moved
 from gateway.steps.release import LEAVES, Draft, Owner, Question, draft, refill, restamp, write_draft
 from gateway.steps.standing import DeliveryRow, delivery_row, moved_since
@@ -93,11 +93,13 @@ def _again(
     agreement = parts.agreements.get(row.agreement)
     if agreement is None:
         return Again(row=row, moved=moved, kept=kept, made=None)
+    resources = read_file(c, parts, row.person_id).resources
     question = Question(
         agreement=agreement,
         recipient=named or _recipient(parts, kept.recipient, agreement),
         context=kept.context,
-        resources=read_file(c, parts, row.person_id).resources,
+        resources=resources,
+        file=marks_of(resources),
         consents=read_consents(c, parts, row.person_id),
         at=parts.now(),
         corrects=kept.corrects,
@@ -145,18 +147,23 @@ def _write(c: Connection, parts: Parts, each: Again, owner: Owner) -> None:
         move_delivery(c, parts, row.id, D.RECALLED, reason=f"{each.moved}-moved")
     if made is not None:
         write_draft(c, parts, made, owner, supersedes=row.id)
-    elif each.kept.outcome != Outcome.WITHHOLD:
+    elif each.kept.decision.outcome is not Outcome.WITHHOLD:
         # A letter that nobody sends any more is told: silence is what kills.
         add_tasks(c, parts, (task_of("withheld-by-rule"),), delivery_id=row.id)
 
 
 def _is_same(each: Again, made: Draft) -> bool:
     """Is exactly the same allowed to the same recipient, so that the bytes may stay?"""
-    votes = tuple((vote.resource, vote.vote.value, vote.rule) for vote in made.decision.votes)
+    before, now = each.kept.decision, made.decision
     return (
         each.moved == "consent"
-        and made.decision.outcome in LEAVES
-        and made.decision.outcome.value == each.kept.outcome
-        and votes == each.kept.votes
-        and made.decision.permitted == each.kept.permitted
+        and now.outcome in LEAVES
+        and now.outcome is before.outcome
+        and _said(now) == _said(before)
+        and now.permitted == before.permitted
     )
+
+
+def _said(made: Decision) -> tuple[tuple[str, str, str], ...]:
+    """What was decided of each resource and by which rule; under which version of a consent makes no other letter."""
+    return tuple((vote.resource, vote.vote.value, vote.rule) for vote in made.votes)

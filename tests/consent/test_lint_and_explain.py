@@ -1,16 +1,21 @@
 """What is odd about a Consent, whether it could widen, and a decision in sentences."""
 
+import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from consent.explain import explain
+from consent.decide import RULES
+from consent.explain import NOTHING_SENT, for_officer, for_person, for_recipient, what_leaves
 from consent.lint import TEXTS, lint, widens
-from consent.shapes import Outcome
+from consent.minimise import minimise
+from consent.shapes import Outcome, Reason
 from tests.consent.letters import letter
 from tests.consent.made import (
     DIRECTORY,
     LABELS,
+    NAMING,
     REASON,
     actor,
     ask,
@@ -109,7 +114,7 @@ def test_a_decision_in_sentences() -> None:
     decision = ask(
         denies, resources=(patient(), resource(), resource("Observation", "hiv", ["R", "HIV"])), table=LABELS
     )
-    sentences = explain(decision)
+    sentences = for_officer(decision, {}, ())
     assert sentences[0] == "The handover was released to the community provider without some of its parts."
     assert (
         "Observation (1) stays back: a recorded consent denies it (consent c1 version 1 at provision.provision[0])."
@@ -134,11 +139,103 @@ def test_a_decision_in_sentences() -> None:
 )
 def test_every_outcome_has_its_sentence(decision: Any, outcome: Outcome, word: str) -> None:
     assert decision.outcome is outcome
-    assert word in explain(decision)[0]
+    assert word in for_officer(decision, {}, ())[0]
+
+
+def a_letter(*consents: Json) -> tuple[Any, Json]:
+    """A decided handover and what it was decided about."""
+    composed = letter("handover")
+    return ask(*consents, resources=[entry["resource"] for entry in composed["entry"]], table=LABELS), composed
+
+
+WITHHELD = (("Patient.identifier", "identifier-system"), ("Observation/1234", "consent-deny"))
 
 
 def test_an_explanation_names_nobody() -> None:
-    made = [entry["resource"] for entry in letter("handover")["entry"]]
-    text = " ".join(explain(ask(resources=made)))
-    for name in ("Gatewood", "9990000018", "A1234BC", "Patient/patient", "methadone"):
-        assert name not in text
+    decision, composed = a_letter()
+    left = what_leaves(decision, composed)
+    views = (
+        *for_officer(decision, left, WITHHELD),
+        *for_person(decision, left, WITHHELD, arrived=True),
+        *for_recipient(decision, left, None),
+    )
+    for name in ("Gatewood", "9990000018", "A1234BC", "Patient/patient", "methadone", "1234"):
+        assert name not in " ".join(views).replace(decision.agreement_digest, "")
+
+
+def test_the_officer_reads_what_left_and_what_stayed_back_path_by_path() -> None:
+    decision, composed = a_letter()
+    sentences = for_officer(decision, what_leaves(decision, composed), WITHHELD)
+    assert any(line.startswith("May leave of Patient: ") and "birthDate" in line for line in sentences)
+    assert not any("narrative" in line or "meta" in line for line in sentences)
+    assert (
+        "Stays back: Patient.identifier, the agreement does not name this system of identifiers (identifier-system)."
+        in sentences
+    )
+    assert "Stays back: Observation, a recorded consent denies it (consent-deny)." in sentences
+
+
+def test_what_is_said_to_leave_is_what_minimise_lets_leave() -> None:
+    """Another way to the same answer: the elements of the letter that really came out."""
+    decision, composed = a_letter()
+    out: dict[str, set[str]] = {}
+    for entry in minimise(composed, decision, NAMING).bundle["entry"]:
+        kind = entry["resource"]["resourceType"]
+        out.setdefault(kind, set()).update(entry["resource"].keys() - {"id", "resourceType", "text"})
+    said = {kind: set(names) for kind, names in what_leaves(decision, composed).items()}
+    assert out
+    assert out.keys() == said.keys()
+    for kind, names in out.items():
+        assert names <= said[kind], kind
+
+
+def test_a_recipient_cannot_tell_whether_anything_was_withheld() -> None:
+    """Released whole or reduced: the same sentences; withheld, held or counted: the same one."""
+    whole, composed = a_letter()
+    left = what_leaves(whole, composed)
+    reduced = replace(whole, outcome=Outcome.REDUCE, reasons=(), withheld_marker=True)
+    assert for_recipient(whole, left, None) == for_recipient(reduced, left, None)
+    for outcome in (Outcome.WITHHOLD, Outcome.HOLD, Outcome.COUNTED):
+        assert for_recipient(replace(whole, outcome=outcome), {}, None) == (NOTHING_SENT,)
+    assert "withh" not in " ".join(for_recipient(reduced, left, None))
+
+
+def syllables(word: str) -> int:
+    return max(1, len(re.findall(r"[aeiouy]+", re.sub(r"e\b", "", word.lower()))))
+
+
+def grade(sentences: Any) -> float:
+    """Flesch-Kincaid: the school year of the United States that reads it; year 4 is age 9 to 10."""
+    words = re.findall(r"[A-Za-z']+", " ".join(sentences))
+    return 0.39 * len(words) / len(sentences) + 11.8 * sum(map(syllables, words)) / len(words) - 15.59
+
+
+@pytest.mark.parametrize("outcome", list(Outcome))
+@pytest.mark.parametrize("recipient", ["community-provider", "pharmacy", "prison-security", "ndtms"])
+def test_the_person_reads_it_at_nine(outcome: Outcome, recipient: str) -> None:
+    made, composed = a_letter()
+    left = what_leaves(made, composed)
+    decision = replace(made, outcome=outcome, recipient_class=recipient)
+    sentences = for_person(decision, left if outcome in (Outcome.RELEASE, Outcome.REDUCE) else {}, (), arrived=True)
+    assert grade(sentences) <= 4.5, (grade(sentences), sentences)
+    assert max(len(one.split()) for one in sentences) <= 14
+    for rule in RULES:
+        assert f"({rule})" not in " ".join(sentences)
+
+
+def test_the_measure_of_reading_can_fail() -> None:
+    decision, composed = a_letter()
+    assert grade(for_officer(decision, what_leaves(decision, composed), WITHHELD)) > 6
+
+
+def test_the_person_hears_whose_word_it_was() -> None:
+    refused, _ = a_letter(fhir_consent(status="rejected"))
+    assert refused.outcome is Outcome.WITHHOLD
+    assert "You asked us not to share this." in for_person(refused, {}, (), arrived=False)
+    ended = replace(refused, reasons=(Reason(rule="agreement-ended", text=""),), votes=())
+    assert "Our rules do not let us share this." in for_person(ended, {}, (), arrived=False)
+    made, composed = a_letter()
+    left = what_leaves(made, composed)
+    assert "- your medicine" in for_person(made, left, (), arrived=True)
+    assert "They have it now." in for_person(made, left, (), arrived=True)
+    assert "They do not have it yet." in for_person(made, left, (), arrived=False)

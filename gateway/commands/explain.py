@@ -1,0 +1,64 @@
+"""`throughgate explain DECISION`: a decision in sentences, for the IG officer, the person or the recipient. Words and paths, no content."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from consent.explain import View, for_officer, for_person, for_recipient, what_leaves
+from gateway.commands.opened import opened
+from gateway.commands.outcome import DEFAULT_CONFIG, AsJson, Config, Exit, refuse, say_json
+
+if TYPE_CHECKING:
+    from gateway.pipeline import Gateway
+    from gateway.whole_way import KeptDecision
+
+DecisionId = Annotated[
+    str, typer.Argument(metavar="DECISION", help="The id of a decision: `throughgate journey` prints it in brackets.")
+]
+
+
+def explain(
+    decision_id: DecisionId,
+    *,
+    view: Annotated[View, typer.Option("--view", help="Who reads it.")] = View.OFFICER,
+    config: Config = DEFAULT_CONFIG,
+    as_json: AsJson = False,
+) -> None:
+    """Say which rule, which consent and which agreement decided, what left, and what stayed back and why."""
+    from gateway import whole_way
+
+    with opened(config) as gateway, gateway.store.read() as c:
+        found = whole_way.kept_decision(c, gateway, decision_id)
+        if found is None:
+            raise refuse("no decision has this id: `throughgate journey` lists a message's decisions", Exit.ARGUMENTS)
+        sentences = _sentences(gateway, found, view)
+    if as_json:
+        say_json({"decision": decision_id, "view": view.value, "sentences": sentences})
+    else:
+        for sentence in sentences:
+            typer.echo(sentence)
+
+
+def _sentences(gateway: "Gateway", found: "KeptDecision", view: View) -> tuple[str, ...]:
+    decision = found.kept.decision
+    left = what_leaves(decision, found.kept.composed)
+    match view:
+        case View.OFFICER:
+            return (*for_officer(decision, left, found.kept.withheld), *_officers_more(found))
+        case View.PERSON:
+            return for_person(decision, left, found.kept.withheld, arrived=found.arrived)
+        case View.RECIPIENT:
+            agreement = gateway.agreements.get(decision.agreement)
+            same = agreement is not None and agreement.digest == decision.agreement_digest
+            return for_recipient(decision, left, agreement if same else None)
+
+
+def _officers_more(found: "KeptDecision") -> tuple[str, ...]:
+    asked = tuple(
+        f"Asked: consent {each.id} version {each.version or '-'}, registered {each.registered}, "
+        f"{'by a consent authority' if each.authority else 'by a source that may only narrow'}."
+        for each in found.kept.consents
+    )
+    missing = (f"Named in the letter as not on file: {', '.join(found.kept.missing)}.",) if found.kept.missing else ()
+    letters = tuple(f"Letter {delivery_id}: {state}." for delivery_id, state in found.letters)
+    return (*(asked or ("Asked: no consent was on record.",)), *missing, *letters)

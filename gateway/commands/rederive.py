@@ -1,0 +1,25 @@
+"""`throughgate rederive DECISION`: the same decision and letter made again from what is kept; says where they first differ. No content."""
+
+from dataclasses import asdict
+
+import typer
+
+from gateway.commands.explain import DecisionId
+from gateway.commands.opened import opened
+from gateway.commands.outcome import DEFAULT_CONFIG, AsJson, Config, Exit, say_json
+
+
+def rederive(decision_id: DecisionId, *, config: Config = DEFAULT_CONFIG, as_json: AsJson = False) -> None:
+    """Make a decision again, byte for byte. Exit code 1 when anything comes out otherwise."""
+    from gateway.steps.rederive import rederive as again
+
+    with opened(config) as gateway:
+        found = again(gateway, decision_id)
+    if as_json:
+        say_json(asdict(found))
+    elif found.same:
+        typer.echo(f"{decision_id}: the same, byte for byte ({', '.join(found.checked)})")
+    else:
+        typer.echo(f"{decision_id}: differs at {found.first}: {found.text}")
+    if not found.same:
+        raise typer.Exit(int(Exit.FAULT))

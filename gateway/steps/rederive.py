@@ -1,0 +1,238 @@
+"""A decision made again from what is kept of it, byte for byte: the same question, the same versions, the same names.
+
+Read only. It goes through the same gate as the letter did and throws away what comes out; it MUST NOT write, queue or show any of it.
+What a result was counted in cannot be counted again (the keys are destroyed): of those the decision is made again and its cells are not.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Row, select
+
+from consent.shapes import Agreement, RegisteredConsent
+from fhir_profiles import fhir_json
+from fhir_profiles.shapes import Composed, Json
+from gateway.errors import ThroughgateError
+from gateway.keys import SealedGone
+from gateway.parts import Parts
+from gateway.recipients import Recipient
+from gateway.steps.kept import Asked, ConsentMark, Kept, consent_mark, mark_of, read_kept, write_kept
+from gateway.steps.letters import NOT_COUNTED, decide_counting
+from gateway.steps.release import Draft, Drawn, Question, compose_letter, draft_composed
+from gateway.store.schema import consent, decision, delivery, resource
+
+
+class RederiveError(ThroughgateError):
+    """There is nothing to make again: the text says why."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rederived:
+    """What came of it. `first` is the path of the first thing that differs, with no value of it; `checked` is what was compared."""
+
+    decision: str
+    same: bool
+    first: str | None
+    text: str
+    checked: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Found:
+    """The row, what was sealed with it, and what of the person is still kept. None stands for a version that is gone."""
+
+    row: Row[tuple[object, ...]]
+    stored: bytes
+    kept: Kept
+    consents: tuple[RegisteredConsent | None, ...]
+    file: tuple[Json | None, ...]
+    digest: str | None
+    letter: bytes | None
+
+
+def rederive(parts: Parts, decision_id: str) -> Rederived:
+    """Make a decision again. RederiveError when nobody knows it, or retention has taken what it was made from."""
+    with parts.store.read() as c:
+        found = _find(c, parts, decision_id)
+    agreement = parts.agreements.get(str(found.row.agreement))
+    gone = _gone(found, agreement)
+    if gone is not None:
+        return _differs(decision_id, *gone, checked=())
+    assert agreement is not None
+    if found.kept.composed is None:
+        return _compared(decision_id, found, _counted_again(found.kept, agreement), ("decision",))
+    made = _made_again(parts, found, agreement)
+    result = _compared(decision_id, found, made.kept, _checked(found))
+    if not result.same or found.digest is None or made.sealed is None:
+        return result
+    if made.sealed.digest != found.digest:
+        place = (
+            first_difference(fhir_json.decode(found.letter), fhir_json.decode(made.sealed.body)) if found.letter else ""
+        )
+        return _differs(decision_id, f"letter{place or ''}", "the letter's bytes differ", checked=result.checked)
+    return Rederived(decision=decision_id, same=True, first=None, text=result.text, checked=(*result.checked, "letter"))
+
+
+def _find(c: Connection, parts: Parts, decision_id: str) -> _Found:
+    row = c.execute(select(decision).where(decision.c.id == decision_id)).one_or_none()
+    if row is None:
+        raise RederiveError("no decision has this id: `throughgate journey` lists a message's decisions")
+    try:
+        stored = parts.keys.unseal(c, row.sealed_id)
+    except SealedGone:
+        raise RederiveError("retention has deleted what this decision was made from") from None
+    kept = read_kept(stored)
+    letter = c.execute(
+        select(delivery.c.digest, delivery.c.sealed_id).where(delivery.c.decision_id == decision_id)
+    ).one_or_none()
+    return _Found(
+        row=row,
+        stored=stored,
+        kept=kept,
+        consents=tuple(_consents(c, parts, row.person_id, kept.consents)),
+        file=tuple(_file(c, parts, row.person_id, kept.file)),
+        digest=letter.digest if letter is not None else None,
+        letter=_body(c, parts, letter.sealed_id) if letter is not None else None,
+    )
+
+
+def _body(c: Connection, parts: Parts, sealed_id: str | None) -> bytes | None:
+    try:
+        return parts.keys.unseal(c, sealed_id) if sealed_id is not None else None
+    except SealedGone:
+        return None
+
+
+def _consents(
+    c: Connection, parts: Parts, person: str | None, marks: Sequence[ConsentMark]
+) -> Iterator[RegisteredConsent | None]:
+    """The very versions that were asked, as they stood then: a confirmation by a person since does not count."""
+    known: dict[tuple[str, str], Json] = {}
+    for row in c.execute(select(consent).where(consent.c.person_id == person)).all():
+        said = fhir_json.decode(parts.keys.unseal(c, row.sealed_id))
+        stands = RegisteredConsent(consent=said, authority=row.authority, registered=row.registered_at)
+        known[(row.registered_at, consent_mark(stands).digest)] = said
+    for mark in marks:
+        said_then = known.get((mark.registered, mark.digest))
+        yield (
+            RegisteredConsent(
+                consent={**said_then, "id": mark.id} if mark.id else said_then,
+                authority=mark.authority,
+                registered=mark.registered,
+                withdrawn_by_person=mark.withdrawn_by_person,
+            )
+            if said_then is not None
+            else None
+        )
+
+
+def _file(c: Connection, parts: Parts, person: str | None, marks: Sequence[str]) -> Iterator[Json | None]:
+    if not marks:
+        return
+    rows = c.execute(select(resource.c.sealed_id).where(resource.c.person_id == person)).scalars().all()
+    stored = [parts.keys.unseal(c, sealed_id) for sealed_id in rows]
+    known = {mark_of(one): one for one in stored}
+    for mark in marks:
+        yield fhir_json.decode(known[mark]) if mark in known else None
+
+
+def _gone(found: _Found, agreement: Agreement | None) -> tuple[str, str] | None:
+    """(path, sentence) of the first thing that it was made from and that is not there as it was."""
+    if agreement is None:
+        return "agreement", f"the agreement {found.row.agreement} is not in force any more"
+    if agreement.digest != found.row.agreement_digest:
+        was, now = str(found.row.agreement_digest)[:12], agreement.digest[:12]
+        return "agreement.digest", f"the text of the agreement {agreement.name} is another now: {now}, then {was}"
+    for name, versions in (("consents", found.consents), ("file", found.file)):
+        for place, version in enumerate(versions):
+            if version is None:
+                return f"{name}[{place}]", "this version is not kept any more"
+    return None
+
+
+def _made_again(parts: Parts, found: _Found, agreement: Agreement) -> Draft:
+    kept = found.kept
+    assert kept.heading is not None
+    assert kept.composed is not None
+    question = Question(
+        agreement=agreement,
+        recipient=_recipient(kept.asked, agreement.letter),
+        context=kept.context,
+        resources=tuple(each for each in found.file if each is not None),
+        consents=tuple(each for each in found.consents if each is not None),
+        at=kept.decision.as_of,
+        file=kept.file,
+        corrects=kept.corrects,
+        person_released=kept.person_released,
+    )
+    # A report about nobody is made of figures that are gone: its composed form is what it was made from.
+    as_kept = Composed(bundle=kept.composed, missing=kept.missing)
+    composed = compose_letter(question) if kept.file else as_kept
+    drawn = Drawn(
+        delivery_id=kept.heading.delivery_id,
+        decision_id=str(found.row.id),
+        id_key=kept.id_key,
+        heading=kept.heading,
+    )
+    return draft_composed(parts, question, composed, drawn)
+
+
+def _counted_again(kept: Kept, agreement: Agreement) -> bytes:
+    counts = all(reason.rule != NOT_COUNTED for reason in kept.decision.reasons)
+    decided = decide_counting(agreement, _recipient(kept.asked, agreement.letter), kept.decision.as_of, counts=counts)
+    return write_kept(decision=decided, asked=kept.asked, context=kept.context, counted=kept.counted)
+
+
+def _recipient(asked: Asked | None, letter: str) -> Recipient | None:
+    """Who would have received, as that stood then."""
+    if asked is None:
+        return None
+    return Recipient(
+        id=asked.recipient,
+        name="",
+        recipient_class=asked.recipient_class,
+        ods=asked.ods,
+        letters={letter: asked.wire},
+        adapter="",
+        adapter_settings={},
+        serves_ods=(),
+        serves_postcode_areas=(),
+        serves_establishments=(),
+        version="",
+        roles=asked.roles,
+    )
+
+
+def _checked(found: _Found) -> tuple[str, ...]:
+    return ("file", "composed", "decision") if found.kept.file else ("decision",)
+
+
+def _compared(decision_id: str, found: _Found, made: bytes, checked: tuple[str, ...]) -> Rederived:
+    if made == found.stored:
+        return Rederived(decision=decision_id, same=True, first=None, text="the same, byte for byte", checked=checked)
+    place = first_difference(fhir_json.decode(found.stored), fhir_json.decode(made))
+    return _differs(decision_id, (place or ".order").removeprefix("."), "what comes out differs", checked=checked)
+
+
+def _differs(decision_id: str, first: str, text: str, *, checked: tuple[str, ...]) -> Rederived:
+    return Rederived(decision=decision_id, same=False, first=first, text=text, checked=checked)
+
+
+def first_difference(before: Any, now: Any) -> str | None:
+    """The path of the first difference of two JSON values, as `.decision.votes[3].rule`; None where there is none. It quotes no value."""
+    return next(_differences(before, now, ""), None)
+
+
+def _differences(before: Any, now: Any, path: str) -> Iterator[str]:
+    if isinstance(before, dict) and isinstance(now, dict):
+        for name in (*before, *(name for name in now if name not in before)):
+            both = name in before and name in now
+            yield from _differences(before[name], now[name], f"{path}.{name}") if both else (f"{path}.{name}",)
+    elif isinstance(before, list) and isinstance(now, list):
+        for place, (one, other) in enumerate(zip(before, now, strict=False)):
+            yield from _differences(one, other, f"{path}[{place}]")
+        if len(before) != len(now):
+            yield f"{path}[{min(len(before), len(now))}]"
+    elif before != now or str(before) != str(now):
+        yield path

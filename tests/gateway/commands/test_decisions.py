@@ -1,0 +1,58 @@
+"""`explain` and `rederive` on the command line: words, paths and exit codes, and nothing about anybody."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import Result
+from typer.testing import CliRunner
+
+from gateway.__main__ import app
+from gateway.demo.invariants import marks
+from tests.builders import PERSON, adt_a01, adt_a03, oru_r01, rde_o11
+from tests.line import running
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(app, list(arguments))
+
+
+async def a_handover(folder: Path) -> tuple[str, Path]:
+    """A delivered handover's decision, and the configuration of its installation, which has stopped."""
+    async with running(folder) as line:
+        await line.play(adt_a01(), rde_o11(), oru_r01(), adt_a03())
+        decided = line.deliveries(letter="handover")[0].decision_id
+        return decided, line.config
+
+
+async def test_a_decision_is_explained_to_three_readers(tmp_path: Path) -> None:
+    decided, config = await a_handover(tmp_path)
+    said: dict[str, Any] = {}
+    for view in ("officer", "person", "recipient"):
+        done = run("explain", decided, "--view", view, "--json", "--config", str(config))
+        assert done.exit_code == 0, done.output
+        said[view] = json.loads(done.output)["sentences"]
+        assert run("explain", decided, "--view", view, "--config", str(config)).output.splitlines() == said[view]
+        assert not [mark for mark in marks(PERSON) if mark in done.output]
+    assert "Asked: no consent was on record." in said["officer"]
+    assert any(line.startswith("Stays back: Patient.identifier") for line in said["officer"])
+    assert "They have it now." in said["person"]
+    assert not any("Stays back" in line for line in (*said["person"], *said["recipient"]))
+    assert run("explain", "NOBODY", "--config", str(config)).exit_code == 2
+
+
+async def test_a_decision_is_made_again(tmp_path: Path) -> None:
+    decided, config = await a_handover(tmp_path)
+    same = run("rederive", decided, "--json", "--config", str(config))
+    assert (same.exit_code, json.loads(same.output)["same"]) == (0, True)
+    agreement = config.parent / "agreements" / "handover.toml"
+    agreement.write_text(agreement.read_text("utf-8") + "\n# another word\n", "utf-8")
+    other = run("rederive", decided, "--json", "--config", str(config))
+    assert (other.exit_code, json.loads(other.output)["first"]) == (1, "agreement.digest")
+    assert "text of the agreement handover" in run("rederive", decided, "--config", str(config)).output
+
+
+@pytest.mark.parametrize("command", ["explain", "rederive"])
+def test_a_decision_is_an_argument(command: str) -> None:
+    assert run(command).exit_code == 2
