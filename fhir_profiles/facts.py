@@ -58,11 +58,13 @@ __all__ = [
     "nominated_pharmacy",
 ]
 __all__ += [
+    "addresses_to_tell",
     "begins_later",
     "doses_in_doubt",
     "establishments",
     "on_substitute_medication",
     "prescription_for_supply",
+    "release_addresses",
     "release_postcode",
     "tests",
 ]
@@ -425,13 +427,25 @@ def gp_practice(resources: Sequence[Json]) -> str | None:
     return _only(_organisation_code(reference, resources) for reference in references)
 
 
+def _standing_addresses(patient: Json) -> tuple[Json, ...]:
+    addresses = as_objects(patient.get("address"))
+    return tuple(address for address in addresses if not as_text(as_object(address.get("period")).get("end")))
+
+
 def release_addresses(patient: Json) -> tuple[Json, ...]:
     """Give the home addresses that have not ended: where the person goes on release."""
-    return tuple(
-        address
-        for address in as_objects(patient.get("address"))
-        if address.get("use") == "home" and not as_text(as_object(address.get("period")).get("end"))
-    )
+    return tuple(address for address in _standing_addresses(patient) if address.get("use") == "home")
+
+
+def addresses_to_tell(patient: Json) -> tuple[Json, ...]:
+    """Give the addresses that a letter may name: where the person goes on release, else the one that nobody says is another kind.
+
+    A temporary address may be a refuge, and a former one is where somebody still looks for the person: neither is ever among them, nor
+    is one of several of no stated kind, of which nobody knows which holds.
+    """
+    going = release_addresses(patient)
+    unsaid = tuple(address for address in _standing_addresses(patient) if "use" not in address)
+    return going or (unsaid if len(unsaid) == 1 else ())
 
 
 def release_postcode(resources: Sequence[Json]) -> str | None:

@@ -142,6 +142,8 @@ class Establishment(Strict):
 
     id: Agency
     name: str = Field(min_length=1, max_length=200)
+    telephone: str = Field(default="", pattern=r"^(|\+?[0-9][0-9 ()-]{2,38})$")
+    """Where whoever gets a letter can ask, at any hour; empty: every letter names it as missing."""
 
 
 DISPOSITIONS: Final = frozenset({"release", "transfer", "court", "temporary-absence", "escape", "death", "merge"})
@@ -317,6 +319,10 @@ class Settings(Strict):
     def establishment_names(self) -> dict[str, str]:
         """Agency id -> name."""
         return {one.id: one.name for one in self.establishments}
+
+    def establishment_telephones(self) -> dict[str, str]:
+        """Agency id -> telephone, of those that state one."""
+        return {one.id: one.telephone for one in self.establishments if one.telephone}
 
     def channel(self, name: str) -> ChannelSettings:
         """A configured channel, or one of the two that every HTTP client has. KeyError when there is none of that name."""

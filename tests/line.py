@@ -47,6 +47,7 @@ endpoint = "https://throughgate.example/fhir"
 [[establishments]]
 id = "ZFG"
 name = "HMP Fellgate (example)"
+telephone = "0113 496 0000"
 
 [[channels]]
 name = "fellgate-ehr"

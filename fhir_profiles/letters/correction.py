@@ -5,7 +5,7 @@ It must never repeat, add or change anything clinical: who acted on the earlier 
 
 from typing import Final
 
-from fhir_profiles.letters.parts.identity import CONTACT, WHO
+from fhir_profiles.letters.parts.identity import CONTACT, WHO, who
 from fhir_profiles.letters.parts.labels_of_ours import CONFIDENTIAL
 from fhir_profiles.letters.parts.notice import DELIVERY_ID, establishment, notice
 from fhir_profiles.letters.parts.picture import Picture
@@ -14,13 +14,6 @@ from fhir_profiles.profiles.notice import letter_concept
 from fhir_profiles.shapes import Event, Json
 
 TITLE: Final = "Correction: the reported release did not happen"
-_IDENTITY: Final = ("resourceType", "id", "meta", "identifier", "name", "gender", "birthDate")
-"""Enough to find the right person, and no more: no address, no telephone, no practitioner."""
-
-
-def who(patient: Json) -> Json:
-    """Copy of the Patient that only says who it is."""
-    return {key: patient[key] for key in _IDENTITY if key in patient}
 
 
 def _sentences(picture: Picture) -> tuple[str, ...]:

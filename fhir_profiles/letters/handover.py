@@ -14,7 +14,7 @@ from fhir_profiles.drug_tests import CONFIRMATORY
 from fhir_profiles.elements import as_objects, codes, name_of
 from fhir_profiles.letters.parts import selection
 from fhir_profiles.letters.parts.headings import Section, missing_json, section_json
-from fhir_profiles.letters.parts.identity import CONTACT, WHO
+from fhir_profiles.letters.parts.identity import CONTACT, WHO, reachable
 from fhir_profiles.letters.parts.labels_of_ours import RESTRICTED
 from fhir_profiles.letters.parts.notice import ESTABLISHMENT, establishment, notice
 from fhir_profiles.letters.parts.picture import Picture
@@ -173,7 +173,7 @@ def write(picture: Picture, missing: Missing) -> tuple[Json, ...]:
         sections.append(Section(code=part.code, title=part.title, entries=names, empty=part.empty))
         entries += [_marked(resource) if name_of(resource) in tests else resource for resource in picked]
     sections.append(Section(code="contact-for-further-information", title="Contact", entries=(ESTABLISHMENT,)))
-    return (_composition(picture, sections, missing), picture.patient, *entries, sender)
+    return (_composition(picture, sections, missing), reachable(picture.patient), *entries, sender)
 
 
 def _dose(picture: Picture) -> facts.LastDose | None:

@@ -8,7 +8,7 @@ from typing import Final
 
 from fhir_profiles import facts
 from fhir_profiles.elements import as_object, as_objects, as_text, name_of
-from fhir_profiles.letters.parts.identity import CONTACT, WHO
+from fhir_profiles.letters.parts.identity import CONTACT, WHO, reachable
 from fhir_profiles.letters.parts.labels_of_ours import CONFIDENTIAL
 from fhir_profiles.letters.parts.notice import establishment, notice
 from fhir_profiles.letters.parts.picture import Picture
@@ -51,7 +51,7 @@ def write(picture: Picture, missing: Missing) -> tuple[Json, ...]:
     )
     if requests:
         note["about"] = [{"reference": name_of(request)} for request in requests]
-    return (note, picture.patient, *map(copy.build, requests), *last_doses(picture), establishment(picture))
+    return (note, reachable(picture.patient), *map(copy.build, requests), *last_doses(picture), establishment(picture))
 
 
 def _every_dosage(picture: Picture) -> bool:

@@ -106,7 +106,7 @@ def make_installation(folder: Path, ports: list[int]) -> tuple[Path, dict[str, i
     text = text.replace("http_port = 8080", f"http_port = {numbers['http']}").replace(
         "port = 2575", f"port = {numbers['mllp']}"
     )
-    text = text.replace('installation = "embedded"', 'installation = "demo"')
+    text = text.replace('installation = "embedded"', 'installation = "demo"').replace("# telephone =", "telephone =")
     text += (
         f'\n[tell]\nurl = "http://127.0.0.1:{numbers["pager"]}/"\n'
         "\n[delivery]\nbackoff_seconds = 0.2\nbackoff_max_seconds = 60\nsweep_seconds = 0.2\nsend_timeout_seconds = 5\n"

@@ -42,6 +42,7 @@ class Neighbourhood:
     recipients: Mapping[str, Recipient]
     agreements: Mapping[str, Agreement]
     establishments: Mapping[str, str]
+    telephones: Mapping[str, str]
 
 
 def plan(
@@ -82,6 +83,7 @@ def _context(neighbourhood: Neighbourhood, translation: Translation, event: Even
     return LetterContext(
         establishment=agency,
         establishment_name=neighbourhood.establishments.get(agency, agency),
+        establishment_telephone=neighbourhood.telephones.get(agency, ""),
         provisional=event is Event.RELEASE_UNCLEAR,
         not_contained=not_contained,
         event=event.value,

@@ -256,7 +256,10 @@ def _drafts(
     at: str,
 ) -> tuple[Draft, ...]:
     neighbourhood = Neighbourhood(
-        recipients=parts.recipients, agreements=parts.agreements, establishments=parts.establishments
+        recipients=parts.recipients,
+        agreements=parts.agreements,
+        establishments=parts.establishments,
+        telephones=parts.settings.establishment_telephones(),
     )
     wanted = plan(
         neighbourhood,

@@ -1,11 +1,30 @@
-"""The facts that every letter about a person needs: who it is about and whom to ask."""
+"""Who a letter is about, and whom to ask: the facts that every letter about a person needs, and the Patient as letters hold it."""
 
 from typing import Final
 
+from fhir_profiles import facts
 from fhir_profiles.elements import as_objects, as_text, identifier_value
 from fhir_profiles.letters.parts.picture import Picture
 from fhir_profiles.letters.parts.spec import Missing, RequiredFact
+from fhir_profiles.shapes import Json
 from fhir_profiles.systems import NHS_NUMBER
+
+_WHO: Final = ("resourceType", "id", "meta", "identifier", "name", "gender", "birthDate")
+"""Enough to find the right person, and no more: no address, no telephone, no practitioner."""
+
+
+def who(patient: Json) -> Json:
+    """Copy of the Patient that only says who it is."""
+    return {key: patient[key] for key in _WHO if key in patient}
+
+
+def reachable(patient: Json) -> Json:
+    """Copy of the Patient with no other address than where the person goes.
+
+    INVARIANT: no letter of care says where somebody can be found but at the release address; a refuge or a former home stays in the file.
+    """
+    told = {**patient, "address": list(facts.addresses_to_tell(patient))}
+    return {key: told[key] for key in patient if key != "address" or told[key]}
 
 
 def _named(picture: Picture) -> bool:
