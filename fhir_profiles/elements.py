@@ -1,6 +1,7 @@
 """Tolerant reading of FHIR JSON for facts and letters. It must never raise on a malformed element, and never change what it reads."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 from typing import Any, Final
 
 from fhir_profiles.shapes import Json
@@ -16,7 +17,7 @@ def as_object(value: Any) -> Json:
 def as_objects(value: Any) -> tuple[Json, ...]:
     """Give the JSON objects of a list, or the object itself as a list of one."""
     items = value if isinstance(value, list | tuple) else [value]
-    return tuple(item for item in items if isinstance(item, dict))
+    return tuple([item for item in items if isinstance(item, dict)])
 
 
 def as_text(value: Any) -> str:
@@ -33,16 +34,32 @@ def name_of(resource: Json) -> str:
     return f"{kind(resource)}/{as_text(resource.get('id'))}"
 
 
-def well_formed(resources: Iterable[Any]) -> tuple[Json, ...]:
+class File(tuple[Json, ...]):  # noqa: SLOT001  its indexes are made when they are first asked for
+    """Well-formed resources, each name once: types and names are read once, however many facts are asked of them."""
+
+    @cached_property
+    def kinds(self) -> tuple[str, ...]:
+        return tuple(map(kind, self))
+
+    @cached_property
+    def by_name(self) -> dict[str, Json]:
+        return {name_of(resource): resource for resource in self}
+
+
+def well_formed(resources: Iterable[Any]) -> File:
     """Give the resources that have a type and an id, the last version of each where one appears twice, in order of first appearance."""
+    if isinstance(resources, File):
+        return resources
     found: dict[str, Json] = {}
     for resource in resources:
         if isinstance(resource, dict) and kind(resource) and as_text(resource.get("id")):
             found[name_of(resource)] = resource
-    return tuple(found.values())
+    return File(found.values())
 
 
 def of_type(resources: Iterable[Json], *types: str) -> tuple[Json, ...]:
+    if isinstance(resources, File):
+        return tuple([resource for resource, held in zip(resources, resources.kinds, strict=True) if held in types])
     return tuple(resource for resource in resources if kind(resource) in types)
 
 
@@ -93,6 +110,8 @@ def referenced(reference: Any) -> str:
 def find(resources: Sequence[Json], reference: Any) -> Json | None:
     """Give the resource that a Reference names among `resources`, or None."""
     wanted = referenced(reference)
+    if isinstance(resources, File):
+        return resources.by_name.get(wanted)
     return next((resource for resource in resources if wanted and name_of(resource) == wanted), None)
 
 

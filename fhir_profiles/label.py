@@ -12,6 +12,7 @@ from importlib.resources import files
 from typing import Any, Final
 
 from fhir_profiles import systems, terminology
+from fhir_profiles.frozen_concepts import Frozen, frozen, thawed
 from fhir_profiles.shapes import Json
 from fhir_profiles.terminology.concepts import coded, words_of
 
@@ -105,7 +106,7 @@ def label_bundle(bundle: Json) -> Json:
 
 
 def _label(resource: Json, explaining: Mapping[str, Json]) -> Json:
-    found = _rules_of(_kind(resource), tuple(_frozen(concept) for concept in _concepts(resource, explaining)))
+    found = _rules_of(_kind(resource), tuple(frozen(concept) for concept in _concepts(resource, explaining)))
     if not found:
         return resource
     meta = resource.get("meta") if isinstance(resource.get("meta"), dict) else {}
@@ -114,42 +115,10 @@ def _label(resource: Json, explaining: Mapping[str, Json]) -> Json:
     return resource if after == before else _with_labels(resource, after)
 
 
-_Coded = tuple[str, str, str, str]
-_READ: Final = ("system", "code", "text", "display")
-_Frozen = str | tuple[_Coded, ...]
-"""A concept as what labels read of it, and can be looked up by: a text, or (system, code, text, display) of it and of its codings."""
-
-
-def _frozen(concept: Any) -> _Frozen:
-    if isinstance(concept, str):
-        return concept
-    codings = concept.get("coding")
-    inner = [_coded(item) for item in codings if type(item) is dict] if type(codings) is list else []
-    return (_coded(concept), *inner)
-
-
-def _coded(each: Json) -> _Coded:
-    get = each.get
-    system, code, text, display = get("system"), get("code"), get("text"), get("display")
-    return (
-        system if type(system) is str else "",
-        code if type(code) is str else "",
-        text if type(text) is str else "",
-        display if type(display) is str else "",
-    )
-
-
-def _thawed(concept: _Frozen) -> Any:
-    if isinstance(concept, str):
-        return concept
-    first, *codings = [{key: value for key, value in zip(_READ, each, strict=True) if value} for each in concept]
-    return {**first, "coding": codings} if codings else first
-
-
 @lru_cache(maxsize=8_192)
-def _rules_of(kind: str, concepts: tuple[_Frozen, ...]) -> tuple[LabelRule, ...]:
+def _rules_of(kind: str, concepts: tuple[Frozen, ...]) -> tuple[LabelRule, ...]:
     """Give the rules that match: the same type about the same concepts has the same labels, so each is asked once."""
-    about = _About([_thawed(concept) for concept in concepts])
+    about = _About([thawed(concept) for concept in concepts])
     return tuple(rule for rule in label_rules() if (not rule.types or kind in rule.types) and _matches(rule, about))
 
 

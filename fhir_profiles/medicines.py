@@ -8,12 +8,13 @@ import re
 import tomllib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources as package_files
 from typing import Final
 
 from fhir_profiles import terminology
 from fhir_profiles.elements import as_object, as_objects, as_text, codings, find, referenced
+from fhir_profiles.frozen_concepts import Frozen, frozen, thawed
 from fhir_profiles.shapes import Json
 
 _WORD: Final = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
@@ -76,7 +77,13 @@ def medication_concepts(resource: Json, resources: Sequence[Json]) -> Iterator[J
 
 def contents_of(resource: Json, resources: Sequence[Json]) -> Contents:
     """Read what a MedicationRequest, MedicationStatement or MedicationAdministration contains."""
-    concepts = tuple(medication_concepts(resource, resources))
+    return _contents(tuple(map(frozen, medication_concepts(resource, resources))))
+
+
+@lru_cache(maxsize=4_096)
+def _contents(held: tuple[Frozen, ...]) -> Contents:
+    """The lists do not change while the program runs, so that a medicine by the same names and codes is looked up once."""
+    concepts = tuple(map(thawed, held))
     rows = {row.name: row for concept in concepts for row in _rows_named(concept)}
     names = frozenset(rows)
     explains = frozenset().union(*(row.explains for row in rows.values()))

@@ -168,7 +168,7 @@ def write(picture: Picture, missing: Missing) -> tuple[Json, ...]:
     entries = [note]
     tests = {name_of(test) for test in picture.drug_tests}
     for part in _PARTS:
-        picked = part.pick(picture)
+        picked = picture.once(part.pick)
         names = tuple(name_of(resource) for resource in picked)
         sections.append(Section(code=part.code, title=part.title, entries=names, empty=part.empty))
         entries += [_marked(resource) if name_of(resource) in tests else resource for resource in picked]
@@ -182,16 +182,16 @@ def _dose(picture: Picture) -> facts.LastDose | None:
 
 def _dose_known(picture: Picture) -> bool:
     """Say whether a last dose is in the file, or none is to be expected."""
-    return _dose(picture) is not None or not selection.in_substitute_treatment(picture)
+    return picture.once(_dose) is not None or not selection.in_substitute_treatment(picture)
 
 
 def _amount_known(picture: Picture) -> bool:
-    dose = _dose(picture)
+    dose = picture.once(_dose)
     return dose is None or dose.amount is not None or bool(dose.text)
 
 
 def _supervision_known(picture: Picture) -> bool:
-    dose = _dose(picture)
+    dose = picture.once(_dose)
     return dose is None or dose.supervised is not None
 
 
@@ -208,13 +208,13 @@ REQUIRED: Final[Missing] = (
         name="risk",
         heading="Risk",
         text="No risk flag is in the file. Ask: that is not a finding of no risk.",
-        present=lambda p: bool(selection.risk_flags(p)),
+        present=lambda p: bool(p.once(selection.risk_flags)),
     ),
     RequiredFact(
         name="substitute-medication",
         heading="Substitute medication",
         text="No current substitute medication is in the file. Ask before concluding that there is none.",
-        present=lambda p: bool(selection.substitute_medication(p)),
+        present=lambda p: bool(p.once(selection.substitute_medication)),
     ),
     RequiredFact(
         name="last-dose",
@@ -244,25 +244,25 @@ REQUIRED: Final[Missing] = (
         name="allergies",
         heading="Allergies",
         text="Nothing about allergies is in the file, not even that there are none.",
-        present=lambda p: bool(selection.allergies(p)),
+        present=lambda p: bool(p.once(selection.allergies)),
     ),
     RequiredFact(
         name="conditions",
         heading="Conditions",
         text="No condition is in the file.",
-        present=lambda p: bool(selection.conditions(p)),
+        present=lambda p: bool(p.once(selection.conditions)),
     ),
     RequiredFact(
         name="care-plan",
         heading="Care plan",
         text="No current care plan is in the file.",
-        present=lambda p: bool(selection.care_plan(p)),
+        present=lambda p: bool(p.once(selection.care_plan)),
     ),
     RequiredFact(
         name="appointment",
         heading="Appointment after release",
         text="No appointment after release is in the file.",
-        present=lambda p: bool(selection.appointments(p)),
+        present=lambda p: bool(p.once(selection.appointments)),
     ),
     RequiredFact(
         name="general-practice",

@@ -6,19 +6,21 @@ It must never change a resource; a letter copies before it adds.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 from fhir_profiles.drug_tests import is_drug_test, is_mandatory, reports_by_observation
-from fhir_profiles.elements import as_objects, in_error, name_of, of_type, referenced, well_formed
+from fhir_profiles.elements import File, as_objects, in_error, name_of, of_type, referenced, well_formed
 from fhir_profiles.ids import PATIENT_ID
 from fhir_profiles.shapes import Json, LetterContext
+
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Picture:
     """What a letter may look at. `file` has no mandatory test in it: such a result is the prison's and never leaves as a clinical one."""
 
-    file: tuple[Json, ...]
+    file: File
     context: LetterContext
     as_of: str
 
@@ -34,6 +36,17 @@ class Picture:
         reports = reports_by_observation(self.file)
         return tuple(o for o in of_type(self.file, "Observation") if is_drug_test(o, reports.get(name_of(o), ())))
 
+    @cached_property
+    def _answers(self) -> dict[Callable[["Picture"], Any], Any]:
+        return {}
+
+    def once(self, question: Callable[["Picture"], Answer]) -> Answer:
+        """The answer to a question about this picture, worked out once: what is required asks what the sections ask."""
+        if question not in self._answers:
+            self._answers[question] = question(self)
+        answer: Answer = self._answers[question]
+        return answer
+
     def of(self, *types: str, keep: Callable[[Json], bool] = bool) -> tuple[Json, ...]:
         """The resources of these types that `keep` accepts, in the order of the file."""
         return tuple(resource for resource in of_type(self.file, *types) if keep(resource))
@@ -41,11 +54,11 @@ class Picture:
 
 def picture_of(resources: Sequence[Any], context: LetterContext, as_of: str) -> Picture:
     """Make the picture from the current file (resources with internal ids)."""
-    file = tuple(resource for resource in well_formed(resources) if not in_error(resource))
+    file = File(resource for resource in well_formed(resources) if not in_error(resource))
     return Picture(file=_without_mandatory_tests(file), context=context, as_of=as_of)
 
 
-def _without_mandatory_tests(file: tuple[Json, ...]) -> tuple[Json, ...]:
+def _without_mandatory_tests(file: File) -> File:
     """Leave out mandatory tests: the Observations, their members, and every report or specimen that is only about such tests."""
     reports = reports_by_observation(file)
     observations = of_type(file, "Observation")
@@ -59,4 +72,4 @@ def _without_mandatory_tests(file: tuple[Json, ...]) -> tuple[Json, ...]:
         results = {referenced(result) for result in as_objects(report.get("result"))}
         if results & out:
             out.add(name_of(report))
-    return tuple(resource for resource in file if name_of(resource) not in out)
+    return File(resource for resource in file if name_of(resource) not in out) if out else file
