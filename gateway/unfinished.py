@@ -13,6 +13,7 @@ from gateway.moves import move_message
 from gateway.parts import Parts
 from gateway.states import DeliveryState, MessageState
 from gateway.steps.close import due_periods
+from gateway.steps.named import note_whom
 from gateway.steps.standing import is_behind, moved_since
 from gateway.store.locks import hold_message
 from gateway.store.schema import decision, delivery, message, person, task
@@ -218,6 +219,8 @@ def count_failure(parts: Parts, message_id: str) -> Failure:
             seconds = RETRY_SECONDS[min(row.attempts, len(RETRY_SECONDS) - 1)]
             return Failure(again_at=to_text(parts.clock() + timedelta(seconds=seconds)))
         move_message(c, parts, message_id, M.PARKED, reason="attempts")
+        if row.person_id is None:
+            note_whom(c, parts, message_id, None)
         add_tasks(c, parts, (task_of("message-parked"),), message_id=message_id)
         return Failure(again_at=None, parked=True, next_message=_next(c, row.person_id) if row.person_id else None)
 

@@ -18,6 +18,7 @@ from gateway.parts import Parts
 from gateway.people.find import Found, Joined, NotFound, join, resolve
 from gateway.states import MessageState
 from gateway.steps.merge import merge_people
+from gateway.steps.named import note_whom
 from gateway.steps.replies import ReplyMessage, read_reply_message, take_reply
 from gateway.store.away import is_away
 from gateway.store.locks import hold_message as hold_message_row
@@ -136,6 +137,7 @@ def give_person(c: Connection, parts: Parts, message_id: str, translation: Trans
                     parts.keys.wrap_for_person(c, sealed_id, found.person_id)
             return None
     hold_message(c, parts, message_id, hold.code)
+    note_whom(c, parts, message_id, translation)
     add_tasks(c, parts, translation.tasks, message_id=message_id)
     return hold
 

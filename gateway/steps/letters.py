@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, select
 
 from consent.decide import decide
 from consent.shapes import Agreement, Decision, Facts, Outcome, Reason, RegisteredConsent, Request
@@ -39,6 +39,7 @@ from gateway.journeys.plan import Neighbourhood, event_tasks, plan
 from gateway.journeys.tasks import add_tasks, end_tasks, task_of
 from gateway.moves import move_message
 from gateway.parts import Parts
+from gateway.people.named import count_waiting
 from gateway.recipients import Recipient, choose
 from gateway.states import MessageState
 from gateway.steps.contributions import CHANGES_RESULTS, counted_of, read_closed, recount
@@ -188,11 +189,6 @@ def _see(c: Connection, parts: Parts, message_id: str) -> Seen:
     authority = c.execute(
         select(client.c.consent_authority).where(client.c.name == row.client, client.c.ended_at.is_(None))
     ).scalar_one_or_none()
-    not_contained = c.execute(
-        select(func.count()).where(
-            message.c.person_id == row.person_id, message.c.sequence < row.sequence, message.c.state.in_(OPEN_MESSAGES)
-        )
-    ).scalar_one()
     return Seen(
         message_id=message_id,
         sequence=row.sequence,
@@ -204,7 +200,7 @@ def _see(c: Connection, parts: Parts, message_id: str) -> Seen:
         registered=is_registered_by(c, message_id),
         decided=c.execute(select(decision.c.id).where(decision.c.message_id == message_id)).first() is not None,
         handovers=handovers_of(c, row.person_id, handover_letters(parts)),
-        not_contained=not_contained,
+        not_contained=count_waiting(c, row.person_id, row.sequence),
         closed={
             name: dict(read_closed(c, name, parts.establishments))
             for name, agreement in parts.agreements.items()

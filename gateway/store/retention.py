@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from sqlalchemy import Connection, delete, exists, or_, select, update
 
 from gateway.states import DELIVERY_OPEN, MESSAGE_MOVES
-from gateway.store.schema import consent, decision, delivery, message, resource, sealed
+from gateway.store.schema import consent, decision, delivery, message, named_number, resource, sealed
 
 BATCH = 200
 
@@ -29,6 +29,10 @@ _needed = or_(
 )
 
 
+# A message that waits no more, or has its person, is found without the numbers that it names.
+_named_for_nothing = or_(message.c.state.not_in(_MESSAGE_OPEN), message.c.person_id.is_not(None))
+
+
 def set_end(c: Connection, sealed_ids: Iterable[str], ends_at: str) -> None:
     """From now on these may be swept at `ends_at`. For the step that ends a thing: a receipt, a person's decision."""
     c.execute(update(sealed).where(sealed.c.id.in_(list(sealed_ids))).values(ends_at=ends_at))
@@ -40,6 +44,7 @@ def sweep_ended(c: Connection, now: str) -> int:
     Rows that are history stay and lose their content (message, delivery, decision); a version of a resource or a consent goes with it.
     Call again until the answer is 0.
     """
+    c.execute(delete(named_number).where(named_number.c.message_id.in_(select(message.c.id).where(_named_for_nothing))))
     ended = list(
         c.scalars(select(sealed.c.id).where(sealed.c.ends_at <= now, ~_needed).order_by(sealed.c.ends_at).limit(BATCH))
     )

@@ -142,6 +142,16 @@ person_apart = Table(
     PrimaryKeyConstraint("first", "second"),
 )
 
+named_number = Table(
+    "named_number",
+    metadata,
+    Column("message_id", Text, ForeignKey("message.id"), nullable=False),  # it waits, and is nobody's yet
+    Column("system", Text, nullable=False),
+    Column("value_index", LargeBinary, nullable=False),  # as in person_identifier
+    PrimaryKeyConstraint("message_id", "system", "value_index"),
+    Index("ix_named_number_value_index", "system", "value_index"),
+)
+
 message = Table(
     "message",
     metadata,

@@ -1,0 +1,58 @@
+"""Whom a message names that waits for a person because nobody could say whose it is: its numbers, hidden as those of people are.
+
+So that a whole picture of a person can say how many earlier messages about them it does not contain. This module MUST NOT say whose a
+message is: that is what it waits for.
+"""
+
+from collections.abc import Iterable
+from typing import Final
+
+from sqlalchemy import Connection, bindparam, delete, func, insert, select
+
+from fhir_profiles.shapes import PersonIdentifier
+from gateway.keys import Keys
+from gateway.people.find import NAMING_SYSTEMS, identifier_index
+from gateway.states import MessageState
+from gateway.store.schema import message, named_number, person_identifier
+
+WAITING: Final = (MessageState.HELD.value, MessageState.PARKED.value)
+
+_OWN: Final = select(func.count()).where(
+    message.c.person_id == bindparam("person_id"),
+    message.c.sequence < bindparam("sequence"),
+    message.c.state.in_(WAITING),
+)
+_NAMING: Final = (
+    select(func.count(message.c.id.distinct()))
+    .join(named_number, named_number.c.message_id == message.c.id)
+    .join(
+        person_identifier,
+        (person_identifier.c.system == named_number.c.system)
+        & (person_identifier.c.value_index == named_number.c.value_index),
+    )
+    .where(
+        person_identifier.c.person_id == bindparam("person_id"),
+        message.c.person_id.is_(None),
+        message.c.sequence < bindparam("sequence"),
+        message.c.state.in_(WAITING),
+    )
+)
+_WAITING: Final = select((_OWN.scalar_subquery() + _NAMING.scalar_subquery()).label("waiting"))
+
+
+def note_named(c: Connection, keys: Keys, message_id: str, persons: Iterable[PersonIdentifier]) -> None:
+    """Keep the numbers that a message names which has nobody. A number that is not valid names nobody; nothing is kept twice."""
+    numbers = {
+        (one.system, identifier_index(keys, one.system, one.value))
+        for one in persons
+        if one.valid and one.system in NAMING_SYSTEMS
+    }
+    c.execute(delete(named_number).where(named_number.c.message_id == message_id))
+    rows = [{"message_id": message_id, "system": system, "value_index": index} for system, index in sorted(numbers)]
+    if rows:
+        c.execute(insert(named_number), rows)
+
+
+def count_waiting(c: Connection, person_id: str, sequence: int) -> int:
+    """How many messages accepted before `sequence` wait for a person: those of this person, and those of nobody that name them."""
+    return int(c.execute(_WAITING, {"person_id": person_id, "sequence": sequence}).scalar_one())
