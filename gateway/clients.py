@@ -22,13 +22,13 @@ from gateway.scopes import granted, requested, scope_text
 from gateway.settings import AGENCY_PATTERN, NAME_PATTERN
 from gateway.store import Store
 from gateway.store.schema import client, client_key, ledger_entry, token
+from gateway.store.statement import Statement
 
 MAX_TOKEN_SECONDS: Final = 86_400
 _KIND: Final = re.compile(r"[A-Z]{3}\^(?:[A-Z][0-9]{2}|\*)|fhir-(?:message|bundle|resource|response)")
 
-# Statements are built once: building one costs more than running it.
-_BY_NAME: Final = select(client).where(client.c.name == bindparam("name"), client.c.ended_at.is_(None))
-_BY_BEARER: Final = (
+_BY_NAME: Final = Statement(select(client).where(client.c.name == bindparam("name"), client.c.ended_at.is_(None)))
+_BY_BEARER: Final = Statement(
     select(client, token.c.scope)
     .join(token, token.c.client_id == client.c.id)
     .where(token.c.digest == bindparam("digest"), token.c.expires_at > bindparam("now"), client.c.ended_at.is_(None))
@@ -138,7 +138,7 @@ def _insert(c: Connection, parts: RegisterParts, made: Client) -> None:
 
 def find(c: Connection, name: str) -> Client | None:
     """The registered client of this name; None when there is none or it has ended."""
-    row = c.execute(_BY_NAME, {"name": name}).first()
+    row = _BY_NAME.first(c, name=name)
     return _client(row) if row else None
 
 
@@ -198,7 +198,7 @@ def insert_token(
 
 def authenticate(c: Connection, bearer: str, now: str) -> Client:
     """The client of a bearer. Raises AccessError (`unauthenticated`) for anything else: unknown, expired, ended."""
-    row = c.execute(_BY_BEARER, {"digest": _digest(bearer), "now": now}).first()
+    row = _BY_BEARER.first(c, digest=_digest(bearer), now=now)
     if row is None:
         raise AccessError(Fault.UNAUTHENTICATED)
     caller = _client(row)

@@ -4,18 +4,63 @@ No other module may write `message.state` or `delivery.state` of a row that exis
 """
 
 from collections.abc import Mapping
+from typing import Final
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, select, update
 
 from gateway.ledger import record
 from gateway.parts import Parts
 from gateway.states import DELIVERY_MOVES, DELIVERY_OPEN, DELIVERY_START, MESSAGE_MOVES, DeliveryState, MessageState
-from gateway.store.locks import held
 from gateway.store.schema import delivery, message, sealed
+from gateway.store.statement import Statement, one_of
 
 LedgerFacts = Mapping[str, str | int | bool]
 
 MESSAGE_ENDED = frozenset({MessageState.RELEASED, MessageState.REJECTED})
+
+_MOVE_MESSAGE: Final = {
+    to: Statement(
+        update(message)
+        .where(
+            message.c.id == bindparam("message_id"),
+            one_of(message.c.state, [old.value for old, moves in MESSAGE_MOVES.items() if to in moves]),
+        )
+        .values(state=to.value, reason=bindparam("reason"), step=message.c.step + 1, ended_at=bindparam("ended_at"))
+        .returning(message.c.step, message.c.body_id, message.c.answer_id)
+    )
+    for to in MessageState
+}
+"""By the state that it is given: done only to a message in a state that may become it."""
+_MOVE_DELIVERY: Final = {
+    to: Statement(
+        update(delivery)
+        .where(
+            delivery.c.id == bindparam("delivery_id"),
+            one_of(delivery.c.state, [old.value for old, moves in DELIVERY_MOVES.items() if to in moves]),
+        )
+        .values(state=to.value, reason=bindparam("reason"), step=delivery.c.step + 1, ended_at=bindparam("ended_at"))
+        .returning(delivery.c.step, delivery.c.sealed_id)
+    )
+    for to in DeliveryState
+}
+_STATE_OF_MESSAGE: Final = Statement(select(message.c.state).where(message.c.id == bindparam("message_id")))
+_STATE_OF_DELIVERY: Final = Statement(select(delivery.c.state).where(delivery.c.id == bindparam("delivery_id")))
+_START_DELIVERY: Final = Statement.insert(delivery)
+_STEP_OF_MESSAGE: Final = Statement(
+    update(message)
+    .where(message.c.id == bindparam("message_id"))
+    .values(step=message.c.step + 1)
+    .returning(message.c.step)
+)
+_STEP_OF_DELIVERY: Final = Statement(
+    update(delivery)
+    .where(delivery.c.id == bindparam("delivery_id"))
+    .values(step=delivery.c.step + 1)
+    .returning(delivery.c.step)
+)
+_START_RETENTION: Final = Statement(
+    update(sealed).where(sealed.c.id == bindparam("sealed_id")).values(ends_at=bindparam("ends_at"))
+)
 
 
 class IllegalMove(Exception):
@@ -35,26 +80,14 @@ def move_message(
     facts: LedgerFacts | None = None,
 ) -> None:
     """Give a message its next state. Raises `IllegalMove`."""
-    row = c.execute(
-        held(
-            select(message.c.state, message.c.step, message.c.body_id, message.c.answer_id).where(
-                message.c.id == message_id
-            )
-        )
-    ).one()
-    old = MessageState(row.state)
-    if to not in MESSAGE_MOVES[old]:
-        raise IllegalMove("message", old, to)
-    now = parts.now()
+    ended_at = parts.now() if to in MESSAGE_ENDED else None
     # INVARIANT: a change of state and its ledger entry are one transaction (DESIGN section 2, rule 7).
-    c.execute(
-        update(message)
-        .where(message.c.id == message_id)
-        .values(state=to.value, reason=reason, step=row.step + 1, ended_at=now if to in MESSAGE_ENDED else None)
-    )
+    moved = _MOVE_MESSAGE[to].first(c, message_id=message_id, reason=reason, ended_at=ended_at)
+    if moved is None:
+        raise IllegalMove("message", _STATE_OF_MESSAGE.one(c, message_id=message_id).state, to)
     if to in MESSAGE_ENDED:
-        _start_retention(c, parts, {"body": row.body_id, "answer": row.answer_id})
-    _enter(c, parts, message_id, row.step + 1, to.value, {**(facts or {}), **_reason(reason)})
+        _start_retention(c, parts, {"body": moved.body_id, "answer": moved.answer_id})
+    _enter(c, parts, message_id, moved.step, to.value, {**(facts or {}), **_reason(reason)})
 
 
 def move_delivery(
@@ -67,20 +100,13 @@ def move_delivery(
     facts: LedgerFacts | None = None,
 ) -> None:
     """Give a delivery its next state. Raises `IllegalMove`."""
-    row = c.execute(
-        held(select(delivery.c.state, delivery.c.step, delivery.c.sealed_id).where(delivery.c.id == delivery_id))
-    ).one()
-    old = DeliveryState(row.state)
-    if to not in DELIVERY_MOVES[old]:
-        raise IllegalMove("delivery", old, to)
-    c.execute(
-        update(delivery)
-        .where(delivery.c.id == delivery_id)
-        .values(state=to.value, reason=reason, step=row.step + 1, ended_at=None if to in DELIVERY_OPEN else parts.now())
-    )
+    ended_at = None if to in DELIVERY_OPEN else parts.now()
+    moved = _MOVE_DELIVERY[to].first(c, delivery_id=delivery_id, reason=reason, ended_at=ended_at)
+    if moved is None:
+        raise IllegalMove("delivery", _STATE_OF_DELIVERY.one(c, delivery_id=delivery_id).state, to)
     if to not in DELIVERY_OPEN:
-        _start_retention(c, parts, {"letter": row.sealed_id})
-    _enter(c, parts, delivery_id, row.step + 1, to.value, {**(facts or {}), **_reason(reason)})
+        _start_retention(c, parts, {"letter": moved.sealed_id})
+    _enter(c, parts, delivery_id, moved.step, to.value, {**(facts or {}), **_reason(reason)})
 
 
 def start_delivery(
@@ -92,22 +118,20 @@ def start_delivery(
         raise IllegalMove("delivery", "-", state)
     now = parts.now()
     ended = None if state in DELIVERY_OPEN else now
-    c.execute(insert(delivery).values(**values, step=1, attempts=0, created_at=now, ended_at=ended))
+    _START_DELIVERY.run(c, **values, step=1, attempts=0, created_at=now, ended_at=ended)
     reason = values.get("reason")
     _enter(c, parts, str(values["id"]), 1, state.value, {**(facts or {}), **_reason(str(reason) if reason else None)})
 
 
 def note_message(c: Connection, parts: Parts, message_id: str, event: str, facts: LedgerFacts) -> None:
     """An entry in a message's chain that is not a change of state (a decision, a registration)."""
-    step = c.execute(held(select(message.c.step).where(message.c.id == message_id))).scalar_one() + 1
-    c.execute(update(message).where(message.c.id == message_id).values(step=step))
+    step = _STEP_OF_MESSAGE.one(c, message_id=message_id).step
     _enter(c, parts, message_id, step, event, facts)
 
 
 def note_delivery(c: Connection, parts: Parts, delivery_id: str, event: str, facts: LedgerFacts) -> None:
     """An entry in a delivery's chain that is not a change of state (decided again, released by a person)."""
-    step = c.execute(held(select(delivery.c.step).where(delivery.c.id == delivery_id))).scalar_one() + 1
-    c.execute(update(delivery).where(delivery.c.id == delivery_id).values(step=step))
+    step = _STEP_OF_DELIVERY.one(c, delivery_id=delivery_id).step
     _enter(c, parts, delivery_id, step, event, facts)
 
 
@@ -116,7 +140,7 @@ def _start_retention(c: Connection, parts: Parts, ended: Mapping[str, str | None
     for category, sealed_id in ended.items():
         if sealed_id is not None:
             ends_at = parts.after(days=parts.settings.retention.days(category))
-            c.execute(update(sealed).where(sealed.c.id == sealed_id).values(ends_at=ends_at))
+            _START_RETENTION.run(c, sealed_id=sealed_id, ends_at=ends_at)
 
 
 def _reason(reason: str | None) -> dict[str, str | int | bool]:

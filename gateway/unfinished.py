@@ -3,8 +3,9 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Final
 
-from sqlalchemy import Connection, or_, select, update
+from sqlalchemy import Connection, bindparam, or_, select, update
 
 from gateway.failpoints import around
 from gateway.instants import to_text
@@ -14,9 +15,10 @@ from gateway.parts import Parts
 from gateway.states import DeliveryState, MessageState
 from gateway.steps.close import due_periods
 from gateway.steps.named import note_whom
-from gateway.steps.standing import is_behind, moved_since
+from gateway.steps.standing import DELIVERIES, is_behind, moved_since
 from gateway.store.locks import hold_message
-from gateway.store.schema import decision, delivery, message, person, task
+from gateway.store.schema import delivery, message, person, task
+from gateway.store.statement import Statement
 
 D = DeliveryState
 M = MessageState
@@ -26,6 +28,35 @@ MESSAGE_ATTEMPTS = 5
 RETRY_SECONDS = (0.1, 0.5, 2.0, 10.0)
 SENDABLE = (D.QUEUED.value, D.AMBIGUOUS.value)
 COLLECTABLE = (D.WAITING.value, D.SENDING.value, D.AMBIGUOUS.value)
+
+_RECEIVED: Final = Statement(
+    select(message.c.id)
+    .where(message.c.state == M.RECEIVED.value)
+    .order_by(message.c.sequence)
+    .limit(PUBLISHED_AT_ONCE)
+)
+_NEXT: Final = Statement(
+    select(message.c.id)
+    .where(message.c.person_id == bindparam("person_id"), message.c.state == M.RECEIVED.value)
+    .order_by(message.c.sequence)
+    .limit(1)
+)
+_STATE: Final = Statement(select(message.c.state).where(message.c.id == bindparam("message_id")))
+_ATTEMPTS: Final = Statement(select(delivery.c.attempts).where(delivery.c.id == bindparam("delivery_id")))
+_QUEUED: Final = select(delivery.c.id).where(delivery.c.state == D.QUEUED.value).order_by(delivery.c.sequence)
+_QUEUED_OF_MESSAGE: Final = Statement(_QUEUED.where(delivery.c.message_id == bindparam("message_id")))
+_QUEUED_OF_PERSON: Final = Statement(_QUEUED.where(delivery.c.person_id == bindparam("person_id")))
+_FRONT: Final = delivery.alias("front")
+_BEHIND: Final = Statement(
+    _QUEUED.join(
+        _FRONT,
+        (_FRONT.c.person_id == delivery.c.person_id)
+        & (_FRONT.c.recipient == delivery.c.recipient)
+        & (_FRONT.c.sequence < delivery.c.sequence),
+    )
+    .where(_FRONT.c.id == bindparam("delivery_id"))
+    .limit(2)
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,20 +107,12 @@ def is_due(parts: Parts) -> bool:
 
 
 def _messages(c: Connection) -> tuple[str, ...]:
-    rows = c.execute(
-        select(message.c.id)
-        .where(message.c.state == M.RECEIVED.value)
-        .order_by(message.c.sequence)
-        .limit(PUBLISHED_AT_ONCE)
-    )
-    return tuple(rows.scalars())
+    return tuple(_RECEIVED.column(c))
 
 
 def _deliveries(c: Connection, parts: Parts) -> tuple[str, ...]:
     rows = c.execute(
-        select(delivery, decision.c.agreement.label("agreement"))
-        .join(decision, decision.c.id == delivery.c.decision_id)
-        .where(
+        DELIVERIES.where(
             delivery.c.state.in_(SENDABLE), delivery.c.due_at <= parts.now(), delivery.c.recipient.in_(parts.outbounds)
         )
         .order_by(delivery.c.sequence)
@@ -103,9 +126,7 @@ def _stale_people(c: Connection, parts: Parts) -> tuple[str, ...]:
     digests = {agreement.digest for agreement in parts.agreements.values()}
     versions = {recipient.version for recipient in parts.recipients.values()}
     rows = c.execute(
-        select(delivery, decision.c.agreement.label("agreement"))
-        .join(decision, decision.c.id == delivery.c.decision_id)
-        .join(person, person.c.id == delivery.c.person_id)
+        DELIVERIES.join(person, person.c.id == delivery.c.person_id)
         .where(delivery.c.state.in_((D.QUEUED.value, D.WAITING.value, D.PARKED.value, D.HELD.value, D.AMBIGUOUS.value)))
         .where(
             or_(
@@ -134,34 +155,19 @@ def _untold(c: Connection, parts: Parts) -> int:
 def of_message(parts: Parts, message_id: str) -> Sequence[str]:
     """The letters of a message that wait to be sent."""
     with parts.store.read() as c:
-        return _queued(c, delivery.c.message_id == message_id)
+        return _QUEUED_OF_MESSAGE.column(c, message_id=message_id)
 
 
 def of_person(parts: Parts, person_id: str) -> Sequence[str]:
     """The letters about a person that wait to be sent."""
     with parts.store.read() as c:
-        return _queued(c, delivery.c.person_id == person_id)
+        return _QUEUED_OF_PERSON.column(c, person_id=person_id)
 
 
 def behind(parts: Parts, delivery_id: str) -> Sequence[str]:
     """The next letters that may have waited behind this one."""
     with parts.store.read() as c:
-        row = c.execute(
-            select(delivery.c.person_id, delivery.c.recipient, delivery.c.sequence).where(delivery.c.id == delivery_id)
-        ).one_or_none()
-        if row is None or row.person_id is None:
-            return ()
-        same = (delivery.c.person_id == row.person_id) & (delivery.c.recipient == row.recipient)
-        return _queued(c, same & (delivery.c.sequence > row.sequence))[:2]
-
-
-def _queued(c: Connection, where: object) -> list[str]:
-    rows = c.execute(
-        select(delivery.c.id)
-        .where(delivery.c.state == D.QUEUED.value, where)  # type: ignore[arg-type]  # a column expression
-        .order_by(delivery.c.sequence)
-    )
-    return list(rows.scalars())
+        return _BEHIND.column(c, delivery_id=delivery_id)
 
 
 def next_message(parts: Parts, person_id: str) -> str | None:
@@ -171,19 +177,14 @@ def next_message(parts: Parts, person_id: str) -> str | None:
 
 
 def _next(c: Connection, person_id: str) -> str | None:
-    found: str | None = c.execute(
-        select(message.c.id)
-        .where(message.c.person_id == person_id, message.c.state == M.RECEIVED.value)
-        .order_by(message.c.sequence)
-        .limit(1)
-    ).scalar()
+    found: str | None = _NEXT.value(c, person_id=person_id)
     return found
 
 
 def attempts_of(parts: Parts, delivery_id: str) -> int:
     """The number of a delivery's last attempt."""
     with parts.store.read() as c:
-        return int(c.execute(select(delivery.c.attempts).where(delivery.c.id == delivery_id)).scalar_one())
+        return int(_ATTEMPTS.one(c, delivery_id=delivery_id).attempts)
 
 
 def person_of(parts: Parts, delivery_id: str) -> str | None:
@@ -203,7 +204,7 @@ def person_of_message(parts: Parts, message_id: str) -> str | None:
 def state_of(parts: Parts, message_id: str) -> MessageState:
     """The state of a message."""
     with parts.store.read() as c:
-        return MessageState(c.execute(select(message.c.state).where(message.c.id == message_id)).scalar_one())
+        return MessageState(_STATE.one(c, message_id=message_id).state)
 
 
 def count_failure(parts: Parts, message_id: str) -> Failure:
@@ -232,10 +233,9 @@ def mailbox(parts: Parts, recipient: str | None) -> Sequence[MailboxItem]:
     """What a recipient may collect now, in the order of release."""
     with parts.store.read() as c:
         rows = c.execute(
-            select(delivery, decision.c.agreement.label("agreement"))
-            .join(decision, decision.c.id == delivery.c.decision_id)
-            .where(delivery.c.recipient == recipient, delivery.c.state.in_(COLLECTABLE))
-            .order_by(delivery.c.sequence)
+            DELIVERIES.where(delivery.c.recipient == recipient, delivery.c.state.in_(COLLECTABLE)).order_by(
+                delivery.c.sequence
+            )
         ).all()
         free = [row for row in rows if not is_behind(c, parts, row, collected=True)]
     return [MailboxItem(id=row.id, queued_at=row.created_at) for row in free]

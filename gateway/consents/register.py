@@ -6,8 +6,9 @@ is registered without authority (it can narrow at once) and its message is held 
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from consent.lint import widens
 from consent.shapes import RegisteredConsent
@@ -18,6 +19,12 @@ from gateway.journeys.tasks import task_of
 from gateway.moves import note_message
 from gateway.parts import Parts
 from gateway.store.schema import consent, message, person
+from gateway.store.statement import Statement
+
+_REGISTERED: Final = Statement(
+    select(consent).where(consent.c.person_id == bindparam("person_id")).order_by(consent.c.version, consent.c.id)
+)
+_OF_MESSAGE: Final = Statement(select(consent.c.id).where(consent.c.message_id == bindparam("message_id")).limit(1))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +87,7 @@ def _names(resource: Json) -> set[str]:
 
 def read_consents(c: Connection, parts: Parts, person_id: str) -> tuple[RegisteredConsent, ...]:
     """Every registered version of the person's consents, oldest first. Lineage is for `consent` to read."""
-    rows = c.execute(select(consent).where(consent.c.person_id == person_id).order_by(consent.c.version, consent.c.id))
+    rows = _REGISTERED.all(c, person_id=person_id)
     return tuple(
         RegisteredConsent(
             consent=fhir_json.decode(parts.keys.unseal(c, row.sealed_id)),
@@ -127,7 +134,7 @@ def write_consents(
 
 def is_registered_by(c: Connection, message_id: str) -> bool:
     """Has this message registered its consents before (it was held for its authority, and a person releases it now)?"""
-    return c.execute(select(consent.c.id).where(consent.c.message_id == message_id)).first() is not None
+    return _OF_MESSAGE.first(c, message_id=message_id) is not None
 
 
 def give_authority(c: Connection, parts: Parts, person_id: str, message_id: str) -> None:

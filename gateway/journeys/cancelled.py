@@ -5,20 +5,33 @@ This module MUST NOT decide who is told: a correction goes through the same gate
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import cache
+from typing import Any, Final
 
-from sqlalchemy import Connection, Row, exists, select
+from sqlalchemy import Connection, bindparam, select
 
 from gateway.journeys.plan import LEAVES_CUSTODY, Arrived
 from gateway.moves import move_delivery
 from gateway.parts import Parts
 from gateway.states import DELIVERY_RECALLABLE, DeliveryState
 from gateway.store.schema import attempt, delivery
+from gateway.store.statement import Statement, one_of
 
 HAS_ARRIVED = frozenset(
     {DeliveryState.DELIVERED, DeliveryState.CONFIRMED, DeliveryState.SENDING, DeliveryState.AMBIGUOUS}
 )
 NOT_ARRIVED = ("transient", "refused")
 """`attempt.outcome` values that are certain; no outcome, `ambiguous` and `delivered` may have arrived."""
+
+_UNKNOWN: Final = Statement(
+    select(attempt.c.number)
+    .where(
+        attempt.c.delivery_id == bindparam("delivery_id"),
+        attempt.c.outcome.is_(None) | ~one_of(attempt.c.outcome, NOT_ARRIVED),
+    )
+    .limit(1)
+)
+_STANDS_FOR: Final = Statement(select(delivery.c.letter).where(delivery.c.supersedes == bindparam("delivery_id")))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,20 +51,30 @@ def handover_letters(parts: Parts) -> frozenset[str]:
     return frozenset(each.letter for each in parts.agreements.values() if leaving & set(each.events))
 
 
-def handovers_of(c: Connection, person_id: str, letters: Collection[str]) -> tuple[Handover, ...]:
-    """Every delivery of the last message that made a handover for this person."""
+@cache
+def _last_of(letters: frozenset[str]) -> Statement:
+    """The deliveries of these letters that the last message made which made any."""
     last = (
         select(delivery.c.message_id)
-        .where(delivery.c.person_id == person_id, delivery.c.letter.in_(letters))
+        .where(delivery.c.person_id == bindparam("person_id"), one_of(delivery.c.letter, letters))
         .order_by(delivery.c.sequence.desc())
         .limit(1)
         .scalar_subquery()
     )
-    rows = c.execute(
+    return Statement(
         select(delivery)
-        .where(delivery.c.person_id == person_id, delivery.c.letter.in_(letters), delivery.c.message_id == last)
+        .where(
+            delivery.c.person_id == bindparam("person_id"),
+            one_of(delivery.c.letter, letters),
+            delivery.c.message_id == last,
+        )
         .order_by(delivery.c.sequence)
-    ).all()
+    )
+
+
+def handovers_of(c: Connection, person_id: str, letters: Collection[str]) -> tuple[Handover, ...]:
+    """Every delivery of the last message that made a handover for this person."""
+    rows = _last_of(frozenset(letters)).all(c, person_id=person_id)
     return tuple(
         Handover(
             delivery_id=row.id,
@@ -64,17 +87,15 @@ def handovers_of(c: Connection, person_id: str, letters: Collection[str]) -> tup
     )
 
 
-def may_have_arrived(c: Connection, row: Row[tuple[object, ...]]) -> bool:
+def may_have_arrived(c: Connection, row: Any) -> bool:
     """Could the recipient have this letter? An attempt whose outcome nobody knows counts."""
     if DeliveryState(row.state) in HAS_ARRIVED:
         return True
-    unknown = attempt.c.outcome.is_(None) | attempt.c.outcome.not_in(NOT_ARRIVED)
-    return bool(c.execute(select(exists().where(attempt.c.delivery_id == row.id, unknown))).scalar())
+    return _UNKNOWN.first(c, delivery_id=row.id) is not None
 
 
 def _is_corrected(c: Connection, delivery_id: str, letters: Collection[str]) -> bool:
-    corrections = select(delivery.c.id).where(delivery.c.supersedes == delivery_id, delivery.c.letter.not_in(letters))
-    return c.execute(corrections.limit(1)).first() is not None
+    return any(letter not in letters for letter in _STANDS_FOR.column(c, delivery_id=delivery_id))
 
 
 def arrived_of(handovers: Sequence[Handover]) -> tuple[Arrived, ...]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, bindparam, func, select, update
 
 from fhir_profiles import fhir_json
 from fhir_profiles.hl7_times import is_before
@@ -15,11 +15,43 @@ from fhir_profiles.label import keep_labels
 from fhir_profiles.shapes import Json
 from gateway.parts import Parts
 from gateway.store.schema import person, resource, sealed
+from gateway.store.statement import Statement
 
 RENEWED_AFTER_DAYS = 30
 """How old a retention date may be before a contact renews it: not every message writes every row."""
 REGISTERED_ELSEWHERE = frozenset({"Consent"})
 """Never filed: the register of consents keeps them with their authority."""
+
+_VERSIONS: Final = Statement(
+    select(person.c.consent_version, person.c.file_version, person.c.link_version).where(
+        person.c.id == bindparam("person_id")
+    )
+)
+_CURRENT: Final = Statement(
+    select(resource.c.sealed_id)
+    .where(resource.c.person_id == bindparam("person_id"), resource.c.current)
+    .order_by(resource.c.created_at, resource.c.type, resource.c.fhir_id)
+)
+_SAME: Final = (
+    resource.c.person_id == bindparam("person_id"),
+    resource.c.type == bindparam("type"),
+    resource.c.fhir_id == bindparam("fhir_id"),
+)
+_LAST_VERSION: Final = Statement(select(func.max(resource.c.version)).where(*_SAME))
+_SUPERSEDE: Final = Statement(update(resource).where(*_SAME, resource.c.current).values(current=False))
+_INSERT: Final = Statement.insert(resource)
+_MOVE_FILE: Final = Statement(
+    update(person).where(person.c.id == bindparam("person_id")).values(file_version=person.c.file_version + 1)
+)
+_KEEP_LONGER: Final = Statement(
+    update(sealed)
+    .where(
+        sealed.c.wrapped_by == bindparam("person_id"),
+        sealed.c.category == bindparam("category"),
+        sealed.c.ends_at < bindparam("before"),
+    )
+    .values(ends_at=bindparam("ends_at"))
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,20 +82,15 @@ class Filing:
 
 def read_versions(c: Connection, person_id: str) -> Versions:
     """The versions in force."""
-    row = c.execute(
-        select(person.c.consent_version, person.c.file_version, person.c.link_version).where(person.c.id == person_id)
-    ).one()
+    row = _VERSIONS.one(c, person_id=person_id)
     return Versions(consent=row.consent_version, file=row.file_version, link=row.link_version)
 
 
 def read_file(c: Connection, parts: Parts, person_id: str) -> PersonFile:
     """The person's current file, oldest resource first."""
-    rows = c.execute(
-        select(resource.c.sealed_id)
-        .where(resource.c.person_id == person_id, resource.c.current)
-        .order_by(resource.c.created_at, resource.c.type, resource.c.fhir_id)
-    ).scalars()
-    found = tuple(fhir_json.decode(parts.keys.unseal(c, sealed_id)) for sealed_id in rows)
+    found = tuple(
+        fhir_json.decode(parts.keys.unseal(c, sealed_id)) for sealed_id in _CURRENT.column(c, person_id=person_id)
+    )
     return PersonFile(person_id=person_id, versions=read_versions(c, person_id), resources=found)
 
 
@@ -97,13 +124,10 @@ def write_filing(c: Connection, parts: Parts, person_id: str, message_id: str, f
     now = parts.now()
     for each in filing.added:
         hidden = parts.keys.index("resource", _name(each)).hex()
-        same = (
-            resource.c.person_id == person_id,
-            resource.c.type == each["resourceType"],
-            resource.c.fhir_id == hidden,
-        )
-        version = c.execute(select(func.max(resource.c.version)).where(*same)).scalar_one_or_none() or 0
-        c.execute(update(resource).where(*same, resource.c.current).values(current=False))
+        same = {"person_id": person_id, "type": each["resourceType"], "fhir_id": hidden}
+        version = _LAST_VERSION.value(c, **same) or 0
+        if version:
+            _SUPERSEDE.run(c, **same)
         sealed_id = parts.keys.seal(
             c,
             category="resource",
@@ -112,19 +136,16 @@ def write_filing(c: Connection, parts: Parts, person_id: str, message_id: str, f
             now=now,
             ends_at=parts.after(days=parts.settings.retention.days("resource")),
         )
-        c.execute(
-            insert(resource).values(
-                person_id=person_id,
-                type=each["resourceType"],
-                fhir_id=hidden,
-                version=version + 1,
-                current=True,
-                message_id=message_id,
-                sealed_id=sealed_id,
-                created_at=now,
-            )
+        _INSERT.run(
+            c,
+            **same,
+            version=version + 1,
+            current=True,
+            message_id=message_id,
+            sealed_id=sealed_id,
+            created_at=now,
         )
-    c.execute(update(person).where(person.c.id == person_id).values(file_version=person.c.file_version + 1))
+    _MOVE_FILE.run(c, person_id=person_id)
 
 
 def keep_longer(c: Connection, parts: Parts, person_id: str) -> None:
@@ -134,14 +155,12 @@ def keep_longer(c: Connection, parts: Parts, person_id: str) -> None:
     """
     for category in ("resource", "consent"):
         days = parts.settings.retention.days(category)
-        c.execute(
-            update(sealed)
-            .where(
-                sealed.c.wrapped_by == person_id,
-                sealed.c.category == category,
-                sealed.c.ends_at < parts.after(days=days - RENEWED_AFTER_DAYS),
-            )
-            .values(ends_at=parts.after(days=days))
+        _KEEP_LONGER.run(
+            c,
+            person_id=person_id,
+            category=category,
+            before=parts.after(days=days - RENEWED_AFTER_DAYS),
+            ends_at=parts.after(days=days),
         )
 
 

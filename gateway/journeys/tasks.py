@@ -7,12 +7,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, bindparam, select, update
 
 from fhir_profiles import tasks as tasks_of_meaning
 from fhir_profiles.shapes import Event, HoldCode, Task
 from gateway.parts import Parts
 from gateway.store.schema import task
+from gateway.store.statement import Statement
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,6 +155,27 @@ TASKS: Final[Mapping[str, TaskKind]] = {
 }
 
 
+_OWNERS: Final = (task.c.message_id, task.c.delivery_id)
+"""A task is about a message or about a delivery."""
+_INSERT: Final = Statement.insert(task)
+_OPEN: Final = {
+    column: Statement(
+        select(task.c.id)
+        .where(column == bindparam("owner"), task.c.code == bindparam("code"), task.c.ended_at.is_(None))
+        .limit(1)
+    )
+    for column in _OWNERS
+}
+_END: Final = {
+    column: Statement(
+        update(task)
+        .where(column == bindparam("owner"), task.c.ended_at.is_(None))
+        .values(ended_at=bindparam("ended_at"))
+    )
+    for column in _OWNERS
+}
+
+
 def task_of(code: str) -> Task:
     """The table's row as a plain task."""
     kind = TASKS[code]
@@ -170,26 +192,26 @@ def add_tasks(
 ) -> None:
     """Write tasks, each code once for a message or delivery while it is open. The teller finds them (gateway/desk.py)."""
     now = parts.now()
+    owner = message_id if message_id is not None else delivery_id
+    open_ones = _OPEN[task.c.message_id if message_id is not None else task.c.delivery_id]
     for each in tasks:
-        same = (task.c.code == each.code, task.c.message_id == message_id, task.c.delivery_id == delivery_id)
-        if c.execute(select(task.c.id).where(*same, task.c.ended_at.is_(None))).first() is not None:
+        if open_ones.first(c, owner=owner, code=each.code) is not None:
             continue
-        c.execute(
-            insert(task).values(
-                id=parts.ids.entry(),
-                role=each.for_,
-                code=each.code,
-                message_id=message_id,
-                delivery_id=delivery_id,
-                tell=is_told(each.code),
-                tell_attempts=0,
-                due_at=now,
-                created_at=now,
-            )
+        _INSERT.run(
+            c,
+            id=parts.ids.entry(),
+            role=each.for_,
+            code=each.code,
+            message_id=message_id,
+            delivery_id=delivery_id,
+            tell=is_told(each.code),
+            tell_attempts=0,
+            due_at=now,
+            created_at=now,
         )
 
 
 def end_tasks(c: Connection, parts: Parts, *, message_id: str | None = None, delivery_id: str | None = None) -> None:
     """A person saw to it: its tasks are done."""
-    column, value = (task.c.message_id, message_id) if message_id is not None else (task.c.delivery_id, delivery_id)
-    c.execute(task.update().where(column == value, task.c.ended_at.is_(None)).values(ended_at=parts.now()))
+    owner = message_id if message_id is not None else delivery_id
+    _END[task.c.message_id if message_id is not None else task.c.delivery_id].run(c, owner=owner, ended_at=parts.now())

@@ -22,26 +22,33 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap, aes_key_wrap
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, select, update
 
 from gateway.errors import ThroughgateError
 from gateway.keys.identifiers import Ids, RandomIds
 from gateway.keys.key_files import NAMES, create_files, read_files
 from gateway.store.schema import person, sealed
+from gateway.store.statement import Statement
 
 INSTALLATION: Final = "installation"
 """`sealed.wrapped_by` of what belongs to nobody or to two people."""
 
 _NONCE_BYTES = 12
 
-# constants with parameters: SQLAlchemy builds each once, not for each row
-_INSERT_SEALED = insert(sealed)
-_FIND_SEALED = select(
-    sealed.c.category, sealed.c.nonce, sealed.c.ciphertext, sealed.c.wrapped_key, sealed.c.wrapped_by
-).where(sealed.c.id == bindparam("sealed_id"))
-_FIND_WRAP = select(sealed.c.wrapped_key, sealed.c.wrapped_by).where(sealed.c.id == bindparam("sealed_id"))
-_WRAP_AGAIN = update(sealed).where(sealed.c.id == bindparam("sealed_id"))
-_FIND_PERSON_KEY = select(person.c.wrapped_key).where(person.c.id == bindparam("person_id"))
+_INSERT_SEALED = Statement.insert(sealed)
+_FIND_SEALED = Statement(
+    select(sealed.c.category, sealed.c.nonce, sealed.c.ciphertext, sealed.c.wrapped_key, sealed.c.wrapped_by).where(
+        sealed.c.id == bindparam("sealed_id")
+    )
+)
+_FIND_WRAP = Statement(select(sealed.c.wrapped_key, sealed.c.wrapped_by).where(sealed.c.id == bindparam("sealed_id")))
+_WRAP_AGAIN = Statement(
+    update(sealed)
+    .where(sealed.c.id == bindparam("sealed_id"))
+    .values(wrapped_key=bindparam("wrapped_key"), wrapped_by=bindparam("wrapped_by"))
+)
+_INSERT_PERSON = Statement.insert(person)
+_FIND_PERSON_KEY = Statement(select(person.c.wrapped_key).where(person.c.id == bindparam("person_id")))
 
 
 class SealedError(ThroughgateError):
@@ -117,24 +124,22 @@ class Keys:
         key = os.urandom(32)
         nonce = os.urandom(_NONCE_BYTES)
         wrapping = self._wrap_sealed if person_id is None else self._person_wrap(c, person_id)
-        c.execute(
-            _INSERT_SEALED,
-            {
-                "id": sealed_id,
-                "category": category,
-                "nonce": nonce,
-                "ciphertext": AESGCM(key).encrypt(nonce, plaintext, _associated(sealed_id, category)),
-                "wrapped_key": aes_key_wrap(wrapping, key),
-                "wrapped_by": INSTALLATION if person_id is None else person_id,
-                "created_at": now,
-                "ends_at": ends_at,
-            },
+        _INSERT_SEALED.run(
+            c,
+            id=sealed_id,
+            category=category,
+            nonce=nonce,
+            ciphertext=AESGCM(key).encrypt(nonce, plaintext, _associated(sealed_id, category)),
+            wrapped_key=aes_key_wrap(wrapping, key),
+            wrapped_by=INSTALLATION if person_id is None else person_id,
+            created_at=now,
+            ends_at=ends_at,
         )
         return sealed_id
 
     def unseal(self, c: Connection, sealed_id: str) -> bytes:
         """The plaintext. SealedGone when retention or erasure took it, SealedBroken when it was tampered with."""
-        row = c.execute(_FIND_SEALED, {"sealed_id": sealed_id}).one_or_none()
+        row = _FIND_SEALED.first(c, sealed_id=sealed_id)
         if row is None:
             raise SealedGone(f"sealed {sealed_id} is gone")
         key = self._unwrap(c, sealed_id, row.wrapped_key, row.wrapped_by)
@@ -145,14 +150,14 @@ class Keys:
 
     def wrap_for_person(self, c: Connection, sealed_id: str, person_id: str) -> None:
         """Wraps the key for this person and overwrites the wrap before (the installation's, or in a merge another person's)."""
-        row = c.execute(_FIND_WRAP, {"sealed_id": sealed_id}).one_or_none()
+        row = _FIND_WRAP.first(c, sealed_id=sealed_id)
         if row is None:
             raise SealedGone(f"sealed {sealed_id} is gone")
         if row.wrapped_by == person_id:
             return
         key = self._unwrap(c, sealed_id, row.wrapped_key, row.wrapped_by)
         wrapped = aes_key_wrap(self._person_wrap(c, person_id), key)
-        c.execute(_WRAP_AGAIN, {"sealed_id": sealed_id, "wrapped_key": wrapped, "wrapped_by": person_id})
+        _WRAP_AGAIN.run(c, sealed_id=sealed_id, wrapped_key=wrapped, wrapped_by=person_id)
 
     def _unwrap(self, c: Connection, sealed_id: str, wrapped_key: bytes, wrapped_by: str) -> bytes:
         wrapping = self._wrap_sealed if wrapped_by == INSTALLATION else self._person_wrap(c, wrapped_by)
@@ -168,21 +173,20 @@ class Keys:
     def create_person(self, c: Connection, now: str) -> str:
         """Inserts a person with a new wrapped key and all versions 1; answers the id."""
         person_id = self._ids.entry()
-        c.execute(
-            insert(person).values(
-                id=person_id,
-                wrapped_key=aes_key_wrap(self._wrap_person, os.urandom(32)),
-                consent_version=1,
-                file_version=1,
-                link_version=1,
-                created_at=now,
-            )
+        _INSERT_PERSON.run(
+            c,
+            id=person_id,
+            wrapped_key=aes_key_wrap(self._wrap_person, os.urandom(32)),
+            consent_version=1,
+            file_version=1,
+            link_version=1,
+            created_at=now,
         )
         return person_id
 
     def _person_key(self, c: Connection, person_id: str) -> bytes:
         # never cached: once a person's key is destroyed nothing in this process may still open with it
-        wrapped = c.scalar(_FIND_PERSON_KEY, {"person_id": person_id})
+        wrapped = _FIND_PERSON_KEY.value(c, person_id=person_id)
         if not wrapped:
             raise SealedGone(f"person {person_id} has no key")
         try:

@@ -8,18 +8,19 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection
 
 from gateway.ledger.events import LedgerEvent
 from gateway.opaque import Opaque, is_name, is_opaque
 from gateway.store.schema import ledger_entry
+from gateway.store.statement import Statement
 
 VERSION: Final = 1
 FIRST_STEP: Final = 1
 LARGEST_BYTES: Final = 65_535
 """So that an entry fits a bundle of C2SP tlog-tiles."""
 
-_INSERT = insert(ledger_entry)  # a constant with parameters: SQLAlchemy builds and compiles it once, not for each entry
+_INSERT = Statement.insert(ledger_entry)
 _INSTANT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z")
 _EVENTS: Final = frozenset(LedgerEvent)
 _MEMBERS: Final = frozenset({"v", "id", "chain", "step", "event", "at", "facts"})
@@ -102,4 +103,4 @@ def record(
     """
     # INVARIANT: every change of state writes its entry in the same transaction, without a position (DESIGN rule 7)
     body = encode(entry_id=entry_id, chain=chain, step=step, event=event, at=at, facts=facts)
-    c.execute(_INSERT, {"id": entry_id, "chain": chain, "step": step, "body": body})
+    _INSERT.run(c, id=entry_id, chain=chain, step=step, body=body)

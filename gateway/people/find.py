@@ -8,24 +8,28 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, select, update
 
 from fhir_profiles.shapes import HoldCode, PersonIdentifier
 from fhir_profiles.systems import NHS_NUMBER, PRISON_NUMBER
 from gateway.keys import Keys
 from gateway.store.locks import hold
 from gateway.store.schema import person, person_apart, person_identifier
+from gateway.store.statement import Statement
 
 NAMING_SYSTEMS: Final = (NHS_NUMBER, PRISON_NUMBER)
 
-# Statements are built once: building one costs more than running it.
-_OWNER: Final = select(person_identifier.c.person_id).where(
-    person_identifier.c.system == bindparam("system"), person_identifier.c.value_index == bindparam("index")
+_OWNER: Final = Statement(
+    select(person_identifier.c.person_id).where(
+        person_identifier.c.system == bindparam("system"), person_identifier.c.value_index == bindparam("index")
+    )
 )
-_NUMBER: Final = select(person_identifier.c.system).where(
-    person_identifier.c.person_id == bindparam("person_id"), person_identifier.c.system == bindparam("system")
+_NUMBER: Final = Statement(
+    select(person_identifier.c.system).where(
+        person_identifier.c.person_id == bindparam("person_id"), person_identifier.c.system == bindparam("system")
+    )
 )
-_INSERT: Final = insert(person_identifier)
+_INSERT: Final = Statement.insert(person_identifier)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -235,18 +239,18 @@ def _conflict(named: dict[str, PersonIdentifier], text: str) -> NotFound:
 
 
 def _owner(c: Connection, system: str, index: bytes) -> str | None:
-    found: str | None = c.execute(_OWNER, {"system": system, "index": index}).scalar_one_or_none()
+    found: str | None = _OWNER.value(c, system=system, index=index)
     return found
 
 
 def _has_another(c: Connection, person_id: str | None, system: str) -> bool:
     """Has this person a number of this system? (The one in hand is unknown, so any is another.)"""
-    return c.execute(_NUMBER, {"person_id": person_id, "system": system}).first() is not None
+    return _NUMBER.first(c, person_id=person_id, system=system) is not None
 
 
 def _add(c: Connection, person_id: str, numbers: Iterable[tuple[str, bytes]]) -> None:
     for system, index in numbers:
-        c.execute(_INSERT, {"system": system, "value_index": index, "person_id": person_id})
+        _INSERT.run(c, system=system, value_index=index, person_id=person_id)
 
 
 def _plain(value: str) -> str:

@@ -6,14 +6,16 @@ over can be united by person with the months after it. A token leads nowhere onc
 
 import hmac
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Final
 
-from sqlalchemy import Connection, delete, func, insert, select
+from sqlalchemy import Connection, bindparam, delete, func, select
 
 from fhir_profiles.facts import Purpose, Test
 from gateway.parts import Parts
 from gateway.steps.kept import Counted
 from gateway.store.locks import hold
 from gateway.store.schema import contribution, report_key, report_period
+from gateway.store.statement import Statement
 
 CHANGES_RESULTS = frozenset(
     {
@@ -30,6 +32,22 @@ CHANGES_RESULTS = frozenset(
     }
 )
 """What can change whether a result counts or was expected: a file that gains one of these is counted again."""
+
+_CLOSED: Final = Statement(
+    select(report_period.c.establishment, func.max(report_period.c.period).label("period"))
+    .where(report_period.c.report == bindparam("report"))
+    .group_by(report_period.c.establishment)
+)
+_KEYS: Final = Statement(
+    select(report_key).where(
+        report_key.c.report == bindparam("report"), report_key.c.establishment == bindparam("establishment")
+    )
+)
+_INSERT_KEY: Final = Statement.insert(report_key)
+_INSERT: Final = Statement.insert(contribution)
+_FORGET: Final = Statement(
+    delete(contribution).where(*(column == bindparam(column.name) for column in contribution.primary_key))
+)
 
 Cell = tuple[str, str, str]
 """(establishment, substance group, month)."""
@@ -66,12 +84,8 @@ def counted_of(
 
 def read_closed(c: Connection, report: str, establishments: Iterable[str]) -> Mapping[str, str]:
     """For each establishment the last month whose report is done; it and every month before it take nothing more."""
-    rows = c.execute(
-        select(report_period.c.establishment, func.max(report_period.c.period).label("period"))
-        .where(report_period.c.report == report, report_period.c.establishment.in_(sorted(establishments)))
-        .group_by(report_period.c.establishment)
-    )
-    return {row.establishment: row.period for row in rows}
+    asked = frozenset(establishments)
+    return {row.establishment: row.period for row in _CLOSED.all(c, report=report) if row.establishment in asked}
 
 
 def is_closed(closed: Mapping[str, str], establishment: str, month: str) -> bool:
@@ -97,9 +111,7 @@ def recount(
     for cell in wanted:
         if cell not in keys:
             keys[cell] = parts.ids.key()
-            c.execute(
-                insert(report_key).values(**_columns(report, cell), wrapped_key=parts.keys.report_key_wrap(keys[cell]))
-            )
+            _INSERT_KEY.run(c, **_columns(report, cell), wrapped_key=parts.keys.report_key_wrap(keys[cell]))
     tokens = {cell: hmac.digest(key, person_id.encode(), "sha256") for cell, key in keys.items()}
     _forget(c, report, tokens, closed)
     rows = [
@@ -113,8 +125,7 @@ def recount(
         for place, group, key_period in keys
         if (place, group) == cell[:2] and key_period <= cell[2]
     ]
-    if rows:
-        c.execute(insert(contribution), rows)
+    _INSERT.many(c, rows)
 
 
 def _cells(tests: Sequence[Test]) -> Mapping[Cell, bool]:
@@ -132,23 +143,18 @@ def _columns(report: str, cell: Cell) -> dict[str, str]:
 
 
 def _open_keys(c: Connection, parts: Parts, report: str, establishments: Sequence[str]) -> dict[Cell, bytes]:
-    rows = c.execute(
-        select(report_key).where(report_key.c.report == report, report_key.c.establishment.in_(establishments))
-    )
     return {
         (row.establishment, row.substance_group, row.period): parts.keys.report_key_unwrap(row.wrapped_key)
-        for row in rows
+        for establishment in establishments
+        for row in _KEYS.all(c, report=report, establishment=establishment)
     }
 
 
 def _forget(c: Connection, report: str, tokens: Mapping[Cell, bytes], closed: Mapping[str, str]) -> None:
     """Take the person out of every month that is not closed. What a closed month carries over stays."""
-    names = [column.name for column in contribution.columns]
     rows = c.execute(
-        select(contribution).where(contribution.c.report == report, contribution.c.token.in_(set(tokens.values())))
-    ).all()
-    for row in rows:
-        if is_closed(closed, row.establishment, row.period):
-            continue
-        key = dict(zip(names, row, strict=True))
-        c.execute(delete(contribution).where(*(column == key[column.name] for column in contribution.primary_key)))
+        select(*contribution.primary_key).where(
+            contribution.c.report == report, contribution.c.token.in_(set(tokens.values()))
+        )
+    ).mappings()
+    _FORGET.many(c, [dict(row) for row in rows.all() if not is_closed(closed, row["establishment"], row["period"])])

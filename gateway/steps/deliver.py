@@ -9,8 +9,9 @@ import hashlib
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
+from typing import Final
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, select, update
 
 from adapters.contract import Letter
 from consent.shapes import Outcome
@@ -29,12 +30,26 @@ from gateway.steps.standing import DeliveryRow, delivery_row, is_behind, is_supe
 from gateway.steps.unconfirmed import watch
 from gateway.store.locks import held, hold_delivery, hold_person
 from gateway.store.schema import attempt, delivery
+from gateway.store.statement import Statement
 
 D = DeliveryState
 SENDABLE = frozenset({D.QUEUED, D.AMBIGUOUS})
 COLLECTABLE = frozenset({D.WAITING, D.SENDING, D.AMBIGUOUS})
 LATE_SECONDS = 2.0
 """How much later than the send timeout a `sending` counts as left by a crash: the receipt of a send that ended in time is written by then."""
+
+_BEGIN_ATTEMPT: Final = Statement.insert(attempt)
+_COUNT_ATTEMPT: Final = Statement(
+    update(delivery).where(delivery.c.id == bindparam("delivery_id")).values(attempts=bindparam("number"))
+)
+_END_ATTEMPT: Final = Statement(
+    update(attempt)
+    .where(attempt.c.delivery_id == bindparam("delivery_id"), attempt.c.number == bindparam("number"))
+    .values(outcome=bindparam("outcome"), code=bindparam("code"), ended_at=bindparam("ended_at"))
+)
+_SEND_LATER: Final = Statement(
+    update(delivery).where(delivery.c.id == bindparam("delivery_id")).values(due_at=bindparam("due_at"))
+)
 
 
 class Shut(StrEnum):
@@ -128,8 +143,8 @@ def _commit_intent(c: Connection, parts: Parts, seen: DeliveryRow, *, collected:
     if DeliveryState(row.state) is D.SENDING:
         _end_attempt(c, parts, row.id, row.attempts, Sent(result=Result.AMBIGUOUS, code="opened-again"))
     # INVARIANT: attempt, digest and decision are committed before the first byte is sent.
-    c.execute(insert(attempt).values(delivery_id=row.id, number=number, intent_at=parts.now()))
-    c.execute(update(delivery).where(delivery.c.id == row.id).values(attempts=number))
+    _BEGIN_ATTEMPT.run(c, delivery_id=row.id, number=number, intent_at=parts.now())
+    _COUNT_ATTEMPT.run(c, delivery_id=row.id, number=number)
     facts = {"attempt": number, "decision": row.decision_id, "mark": mark(parts, row.digest)}
     move_delivery(c, parts, row.id, D.SENDING, facts=facts)
     return None
@@ -206,7 +221,7 @@ def send_again(c: Connection, parts: Parts, row: DeliveryRow, state: DeliverySta
     move_delivery(c, parts, row.id, state, reason=sent.code, facts={"attempt": row.attempts})
     seconds = backoff_seconds(parts, row.id, row.attempts, sent.retry_after_seconds)
     due_at = to_text(parts.clock() + timedelta(seconds=seconds))
-    c.execute(update(delivery).where(delivery.c.id == row.id).values(due_at=due_at))
+    _SEND_LATER.run(c, delivery_id=row.id, due_at=due_at)
 
 
 def backoff_seconds(parts: Parts, delivery_id: str, number: int, retry_after_seconds: float | None) -> float:
@@ -219,11 +234,8 @@ def backoff_seconds(parts: Parts, delivery_id: str, number: int, retry_after_sec
 
 
 def _end_attempt(c: Connection, parts: Parts, delivery_id: str, number: int, sent: Sent) -> None:
-    c.execute(
-        update(attempt)
-        .where(attempt.c.delivery_id == delivery_id, attempt.c.number == number)
-        .values(outcome=sent.result.value, code=sent.code, ended_at=parts.now())
-    )
+    ended = {"outcome": sent.result.value, "code": sent.code, "ended_at": parts.now()}
+    _END_ATTEMPT.run(c, delivery_id=delivery_id, number=number, **ended)
 
 
 def acknowledge_collected(parts: Parts, delivery_id: str, recipient: str) -> bool:

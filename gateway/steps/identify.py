@@ -5,8 +5,9 @@ attempt and holds up nobody: whose it is, is not known. This module MUST NOT dec
 """
 
 from dataclasses import dataclass
+from typing import Any, Final
 
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, bindparam, select, update
 
 from fhir_profiles.fhir_kinds import RESPONSE
 from fhir_profiles.shapes import Event, Hold, HoldCode, Translation
@@ -23,9 +24,24 @@ from gateway.steps.replies import ReplyMessage, read_reply_message, take_reply
 from gateway.store.away import is_away
 from gateway.store.locks import hold_message as hold_message_row
 from gateway.store.schema import message
+from gateway.store.statement import Statement
 
 BATCH = 64
 KEPT_TRANSLATIONS = 256
+
+_OF_NOBODY: Final = Statement(
+    select(message)
+    .where(message.c.state == MessageState.RECEIVED.value, message.c.person_id.is_(None))
+    .order_by(message.c.sequence)
+    .limit(bindparam("limit"))
+)
+_STATE: Final = Statement(select(message.c.state, message.c.person_id).where(message.c.id == bindparam("message_id")))
+_GIVE: Final = Statement(
+    update(message)
+    .where(message.c.id == bindparam("message_id"))
+    .values(person_id=bindparam("person_id"))
+    .returning(message.c.body_id, message.c.answer_id)
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,14 +60,7 @@ class Identified:
 def identify(parts: Parts, skip: frozenset[str] = frozenset()) -> Identified:
     """Give the next received messages their person, oldest first, in one transaction. `skip` are messages that wait for another attempt."""
     with parts.store.read() as c:
-        rows = c.execute(
-            select(message)
-            .where(
-                message.c.state == MessageState.RECEIVED.value, message.c.person_id.is_(None), message.c.id.not_in(skip)
-            )
-            .order_by(message.c.sequence)
-            .limit(BATCH)
-        ).all()
+        rows = [row for row in _OF_NOBODY.all(c, limit=BATCH + len(skip)) if row.id not in skip][:BATCH]
         read: dict[str, Translation | ReplyMessage] = {}
         failed: list[tuple[str, Exception]] = []
         for row in rows:
@@ -84,12 +93,12 @@ def _commit(
         return tuple(k for known, _ in halves for k in known), tuple(h for _, held in halves for h in held)
 
 
-def _read(parts: Parts, row: Row[tuple[object, ...]], body: bytes) -> Translation | ReplyMessage:
+def _read(parts: Parts, row: Any, body: bytes) -> Translation | ReplyMessage:
     """A reply is about a letter of ours, whose person is known; everything else has a meaning of its own."""
     return read_reply_message(row.client, body) if row.kind == RESPONSE else translation_of(parts, row, body)
 
 
-def translation_of(parts: Parts, row: Row[tuple[object, ...]], body: bytes) -> Translation:
+def translation_of(parts: Parts, row: Any, body: bytes) -> Translation:
     """The message's meaning, read once where it can be remembered. `row` has its id, channel, client and establishment."""
     message_id = str(row.id)
     found = parts.translations.get(message_id)
@@ -108,7 +117,7 @@ def _give_people(
     held: list[str] = []
     for message_id, found in read.items():
         hold_message_row(c, message_id)
-        state = c.execute(select(message.c.state, message.c.person_id).where(message.c.id == message_id)).one()
+        state = _STATE.one(c, message_id=message_id)
         if state.state != MessageState.RECEIVED or state.person_id is not None:
             continue  # somebody else was faster
         (known if _settled(c, parts, message_id, found) else held).append(message_id)
@@ -130,8 +139,7 @@ def give_person(c: Connection, parts: Parts, message_id: str, translation: Trans
             hold = Hold(code=found.code, path=found.path, text=found.text)
         else:
             # INVARIANT: in the transaction that gives a message its person it is wrapped by that person's key.
-            c.execute(update(message).where(message.c.id == message_id).values(person_id=found.person_id))
-            row = c.execute(select(message.c.body_id, message.c.answer_id).where(message.c.id == message_id)).one()
+            row = _GIVE.one(c, message_id=message_id, person_id=found.person_id)
             for sealed_id in (row.body_id, row.answer_id):
                 if sealed_id is not None:
                     parts.keys.wrap_for_person(c, sealed_id, found.person_id)

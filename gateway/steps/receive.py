@@ -13,7 +13,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import Final
 
-from sqlalchemy import Connection, bindparam, insert, select
+from sqlalchemy import Connection, bindparam, select
 
 from adapters.contract import Answer, Arrival
 from fhir_profiles.fhir_kinds import AS_MESSAGE, BY_ITSELF, MESSAGE, RESPONSE
@@ -30,6 +30,7 @@ from gateway.states import MessageState
 from gateway.steps.acknowledge import Names, fhir_custody, fhir_response, hl7_answer
 from gateway.store.locks import hold
 from gateway.store.schema import message
+from gateway.store.statement import Statement
 
 DRY_RUN_PROCESSING_IDS: Final = ("P", "T", "D")
 _LARGE_BYTES: Final = 65_536
@@ -37,12 +38,13 @@ _TO_PROCESS: Final = "a Bundle of type message goes to POST /fhir/$process-messa
 _TO_FHIR: Final = "only a Bundle of type message is taken here: other Bundles and single resources go to POST /fhir"
 _KIND: Final = re.compile(r"[A-Z]{3}\^[A-Z][0-9]{2}|fhir-(?:message|response|bundle|resource)")
 
-# Statements are built once: building one costs more than running it.
-_BEFORE: Final = select(message.c.id, message.c.body_index, message.c.answer_id).where(
-    message.c.key_index == bindparam("key_index")
+_BEFORE: Final = Statement(
+    select(message.c.id, message.c.body_index, message.c.answer_id).where(message.c.key_index == bindparam("key_index"))
 )
-_SAME_BUNDLE: Final = select(message.c.id).where(message.c.bundle_index == bindparam("bundle_index")).limit(1)
-_INSERT: Final = insert(message)
+_SAME_BUNDLE: Final = Statement(
+    select(message.c.id).where(message.c.bundle_index == bindparam("bundle_index")).limit(1)
+)
+_INSERT: Final = Statement.insert(message)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,7 +170,7 @@ def _keep(c: Connection, parts: Parts, looked: _Looked) -> Received:
     judged = _compare_with_register(c, parts, looked, seen)
     if isinstance(judged, _Verdict):
         return _reject(c, parts, looked, judged)
-    before = c.execute(_BEFORE, {"key_index": looked.key_index}).one_or_none()
+    before = _BEFORE.first(c, key_index=looked.key_index)
     if before is None and _is_bundle_id_used(c, looked):
         return _reject(c, parts, looked, _verdict(Fault.ID_REUSED, "Bundle.id"))
     if before is None:
@@ -184,7 +186,7 @@ def _is_bundle_id_used(c: Connection, looked: _Looked) -> bool:
     """Bundle.id seen under another MessageHeader.id: ids are never used again. The reverse is a message sent again, and is taken."""
     if looked.bundle_index is None:
         return False
-    return c.execute(_SAME_BUNDLE, {"bundle_index": looked.bundle_index}).first() is not None
+    return _SAME_BUNDLE.first(c, bundle_index=looked.bundle_index) is not None
 
 
 def _compare_with_register(c: Connection, parts: Parts, looked: _Looked, seen: Envelope) -> str | _Verdict | None:
@@ -320,7 +322,7 @@ def _insert(
         "attempts": 0,
         "received_at": now,
     }
-    c.execute(_INSERT, {**row, **columns})
+    _INSERT.run(c, **row, **columns)
     facts: dict[str, str | int | bool] = {"kind": kind, "channel": looked.channel.name, "client": looked.arrival.client}
     if reason:
         facts["reason"] = reason

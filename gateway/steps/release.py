@@ -7,8 +7,9 @@ message asks for is `letters.py`'s; this module MUST NOT let bytes out that were
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
-from sqlalchemy import Connection, insert, update
+from sqlalchemy import Connection, bindparam, update
 
 from consent.codes import pairs_asked
 from consent.decide import decide
@@ -39,10 +40,28 @@ from gateway.states import DeliveryState
 from gateway.steps.kept import Asked, Counted, write_kept
 from gateway.store.schema import decision as decision_table
 from gateway.store.schema import delivery
+from gateway.store.statement import Statement
 
 LEAVES = frozenset({Outcome.RELEASE, Outcome.REDUCE})
 SAID_BY_THE_PERSON = frozenset({"dissent", "consent-deny"})
 DIRECTORY = frozenset({"Organization", "Practitioner", "PractitionerRole", "RelatedPerson", "Group", "CareTeam"})
+
+_INSERT_DECISION: Final = Statement.insert(decision_table)
+_DECIDED_AGAIN: Final = Statement(
+    update(decision_table)
+    .where(decision_table.c.id == bindparam("decision_id"))
+    .values(decided_at=bindparam("decided_at"))
+)
+_RESTAMP: Final = Statement(
+    update(delivery)
+    .where(delivery.c.id == bindparam("delivery_id"))
+    .values(
+        consent_version=bindparam("consent_version"),
+        link_version=bindparam("link_version"),
+        recipient_version=bindparam("recipient_version"),
+        agreement_digest=bindparam("agreement_digest"),
+    )
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -331,8 +350,8 @@ def refill(c: Connection, parts: Parts, made: Draft, owner: "Owner") -> None:
 
 def restamp(c: Connection, parts: Parts, made: Draft, owner: "Owner", *, delivery_id: str, decision_id: str) -> None:
     """The same is allowed under the versions in force now: the letter keeps its bytes and its decision, and says that it was asked again."""
-    c.execute(update(delivery).where(delivery.c.id == delivery_id).values(**_versions(made, owner)))
-    c.execute(update(decision_table).where(decision_table.c.id == decision_id).values(decided_at=made.decision.as_of))
+    _RESTAMP.run(c, delivery_id=delivery_id, **_versions(made, owner))
+    _DECIDED_AGAIN.run(c, decision_id=decision_id, decided_at=made.decision.as_of)
     facts: dict[str, str | int | bool] = {
         "decision": decision_id,
         "outcome": made.decision.outcome.value,
@@ -413,20 +432,19 @@ def _insert_decision(
     sealed_id = parts.keys.seal(
         c, category="decision", plaintext=kept, person_id=owner.person_id, now=parts.now(), ends_at=ends_at
     )
-    c.execute(
-        insert(decision_table).values(
-            id=decision_id,
-            message_id=owner.message_id,
-            person_id=owner.person_id,
-            recipient=recipient,
-            recipient_class=agreement.recipient_class,
-            letter=agreement.letter,
-            agreement=agreement.name,
-            agreement_digest=agreement.digest,
-            outcome=facts["outcome"],
-            sealed_id=sealed_id,
-            decided_at=parts.now(),
-        )
+    _INSERT_DECISION.run(
+        c,
+        id=decision_id,
+        message_id=owner.message_id,
+        person_id=owner.person_id,
+        recipient=recipient,
+        recipient_class=agreement.recipient_class,
+        letter=agreement.letter,
+        agreement=agreement.name,
+        agreement_digest=agreement.digest,
+        outcome=facts["outcome"],
+        sealed_id=sealed_id,
+        decided_at=parts.now(),
     )
     if owner.message_id is not None:
         note_message(c, parts, owner.message_id, "decided", facts)

@@ -3,7 +3,9 @@
 Questions only, asked inside the transaction that acts on the answer. This module MUST NOT change anything.
 """
 
-from sqlalchemy import Connection, Row, exists, or_, select
+from typing import Any, Final, TypeAlias
+
+from sqlalchemy import Connection, bindparam, or_, select
 
 from consent.edges import passed
 from fhir_profiles.shapes import Event
@@ -12,8 +14,10 @@ from gateway.journeys.file import read_versions
 from gateway.parts import Parts
 from gateway.states import DELIVERY_OPEN, DeliveryState, MessageState
 from gateway.store.schema import decision, delivery, message
+from gateway.store.statement import Statement, one_of
 
-DeliveryRow = Row[tuple[object, ...]]
+DeliveryRow: TypeAlias = Any
+"""Every column of a delivery, and the `agreement`, `outcome` and `decided_at` of its decision."""
 
 LEFT_OR_LEAVING = (
     DeliveryState.QUEUED.value,
@@ -31,15 +35,65 @@ IN_MOTION = (
 )
 COLLECTED = (DeliveryState.SENDING.value, DeliveryState.AMBIGUOUS.value)
 
+DELIVERIES: Final = select(
+    delivery,
+    decision.c.agreement.label("agreement"),
+    decision.c.outcome.label("outcome"),
+    decision.c.decided_at.label("decided_at"),
+).join(decision, decision.c.id == delivery.c.decision_id)
+"""What every question below is asked about."""
+_ONE: Final = Statement(DELIVERIES.where(delivery.c.id == bindparam("delivery_id")))
+
+_EARLIER: Final = (
+    delivery.c.person_id == bindparam("person_id"),
+    delivery.c.recipient == bindparam("recipient"),
+    delivery.c.sequence < bindparam("sequence"),
+)
+_SENDING_BEFORE: Final = Statement(
+    select(delivery.c.id)
+    .where(*_EARLIER, delivery.c.whole_picture, delivery.c.state == DeliveryState.SENDING.value)
+    .limit(1)
+)
+
+
+def _in_front(*, collected: bool) -> Statement:
+    apart = COLLECTED if collected else ()
+    open_states = [state.value for state in DELIVERY_OPEN if state.value not in apart]
+    moving = [state for state in IN_MOTION if state not in apart]
+    in_front = or_(
+        ~delivery.c.whole_picture & one_of(delivery.c.state, open_states),
+        delivery.c.whole_picture & one_of(delivery.c.state, moving),
+    )
+    return Statement(select(delivery.c.id).where(*_EARLIER, in_front).limit(1))
+
+
+_IN_FRONT: Final = {collected: _in_front(collected=collected) for collected in (False, True)}
+_OWN: Final = select(message.c.sequence).where(message.c.id == bindparam("message_id")).scalar_subquery()
+_PARKED_BEFORE: Final = Statement(
+    select(message.c.id)
+    .where(
+        message.c.person_id == bindparam("person_id"),
+        message.c.state == MessageState.PARKED.value,
+        message.c.sequence < _OWN,
+    )
+    .limit(1)
+)
+_NEWER: Final = Statement(
+    select(delivery.c.id)
+    .where(
+        delivery.c.person_id == bindparam("person_id"),
+        delivery.c.recipient == bindparam("recipient"),
+        delivery.c.letter == bindparam("letter"),
+        delivery.c.sequence > bindparam("sequence"),
+        one_of(delivery.c.state, LEFT_OR_LEAVING),
+    )
+    .limit(1)
+)
+
 
 def delivery_row(c: Connection, delivery_id: str) -> DeliveryRow | None:
     """A delivery with the agreement and outcome of its decision."""
-    found: DeliveryRow | None = c.execute(
-        select(delivery, decision.c.agreement.label("agreement"), decision.c.outcome.label("outcome"))
-        .join(decision, decision.c.id == delivery.c.decision_id)
-        .where(delivery.c.id == delivery_id)
-    ).one_or_none()
-    return found
+    return _ONE.first(c, delivery_id=delivery_id)
 
 
 def moved_since(c: Connection, parts: Parts, row: DeliveryRow) -> str | None:
@@ -61,9 +115,8 @@ def moved_since(c: Connection, parts: Parts, row: DeliveryRow) -> str | None:
         return "link"
     if versions.consent != row.consent_version:
         return "consent"
-    decided_at = c.execute(select(decision.c.decided_at).where(decision.c.id == row.decision_id)).scalar_one()
     # INVARIANT: a consent that holds no more lets nothing out, whether somebody took it back or its time is over.
-    return "consent" if passed(read_consents(c, parts, row.person_id), agreement, decided_at, parts.now()) else None
+    return "consent" if passed(read_consents(c, parts, row.person_id), agreement, row.decided_at, parts.now()) else None
 
 
 def is_behind(c: Connection, parts: Parts, row: DeliveryRow, *, collected: bool) -> bool:
@@ -75,48 +128,23 @@ def is_behind(c: Connection, parts: Parts, row: DeliveryRow, *, collected: bool)
     """
     if row.person_id is None:
         return False
-    earlier = (
-        delivery.c.person_id == row.person_id,
-        delivery.c.recipient == row.recipient,
-        delivery.c.sequence < row.sequence,
-    )
+    earlier = {"person_id": row.person_id, "recipient": row.recipient, "sequence": row.sequence}
     if row.whole_picture:
-        sending = delivery.c.whole_picture & (delivery.c.state == DeliveryState.SENDING.value)
-        return not collected and _any(c, *earlier, sending)
+        return not collected and _SENDING_BEFORE.first(c, **earlier) is not None
     # INVARIANT: per person and recipient, order holds for letters that change something.
-    open_states = [state.value for state in DELIVERY_OPEN if not (collected and state.value in COLLECTED)]
-    moving = [state for state in IN_MOTION if not (collected and state in COLLECTED)]
-    in_front = or_(
-        ~delivery.c.whole_picture & delivery.c.state.in_(open_states),
-        delivery.c.whole_picture & delivery.c.state.in_(moving),
-    )
-    return _any(c, *earlier, in_front) or _behind_parked_message(c, parts, row)
+    return _IN_FRONT[collected].first(c, **earlier) is not None or _behind_parked_message(c, parts, row)
 
 
 def _behind_parked_message(c: Connection, parts: Parts, row: DeliveryRow) -> bool:
     agreement = parts.agreements.get(row.agreement)
     if row.message_id is None or (agreement is not None and Event.RELEASE_CANCELLED.value in agreement.events):
         return False  # a correction waits for the handover that it corrects and for nothing else
-    own = select(message.c.sequence).where(message.c.id == row.message_id).scalar_subquery()
-    parked = exists().where(
-        message.c.person_id == row.person_id, message.c.state == MessageState.PARKED.value, message.c.sequence < own
-    )
-    return bool(c.execute(select(parked)).scalar())
+    return _PARKED_BEFORE.first(c, person_id=row.person_id, message_id=row.message_id) is not None
 
 
 def is_superseded(c: Connection, row: DeliveryRow) -> bool:
     """Has a later whole picture for the same recipient left, or is it about to? Then an older one must not arrive after it."""
     if not row.whole_picture or row.person_id is None:
         return False
-    return _any(
-        c,
-        delivery.c.person_id == row.person_id,
-        delivery.c.recipient == row.recipient,
-        delivery.c.letter == row.letter,
-        delivery.c.sequence > row.sequence,
-        delivery.c.state.in_(LEFT_OR_LEAVING),
-    )
-
-
-def _any(c: Connection, *where: object) -> bool:
-    return bool(c.execute(select(exists().where(*where))).scalar())  # type: ignore[arg-type]  # column expressions of one table
+    newer = {"person_id": row.person_id, "recipient": row.recipient, "letter": row.letter, "sequence": row.sequence}
+    return _NEWER.first(c, **newer) is not None

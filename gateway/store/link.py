@@ -6,7 +6,7 @@ wait to it. This module MUST NOT share a loop between two links.
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar, cast
 
@@ -59,6 +59,11 @@ class Link:
     def run(self, work: Callable[..., T], *arguments: Any, **named: Any) -> T:
         """Calls `work` and answers what it answers."""
         return self._wait(greenlet_spawn(work, *arguments, **named))
+
+    def fetch(self, text: str, values: Sequence[Any]) -> Sequence[Sequence[Any]]:
+        """The rows of one statement of the driver's own; from outside `run`."""
+        rows: Sequence[Sequence[Any]] = self._wait(self._raw.fetch(text, *values))
+        return rows
 
     def say(self, statement: str) -> None:
         """One statement without parameters, from inside `run`."""
@@ -119,9 +124,16 @@ class Reading:
     def exec_driver_sql(self, *arguments: Any, **named: Any) -> Any:
         return self._ask("exec_driver_sql", *arguments, **named)
 
+    def fetch(self, text: str, values: Sequence[Any]) -> Sequence[Sequence[Any]]:
+        """What a `Statement` asks."""
+        return self._answer(self._link.fetch, text, values)
+
     def _ask(self, question: str, *arguments: Any, **named: Any) -> Any:
+        return self._answer(self._link.run, getattr(self._link.c, question), *arguments, **named)
+
+    def _answer(self, ask: Callable[..., T], *arguments: Any, **named: Any) -> T:
         try:
-            return self._link.run(getattr(self._link.c, question), *arguments, **named)
+            return ask(*arguments, **named)
         except Exception as error:
             if self._link.is_alive():
                 raise

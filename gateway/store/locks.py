@@ -11,15 +11,16 @@ from typing import Any, TypeVar
 from sqlalchemy import BigInteger, Connection, Text, bindparam, func, literal_column, select
 
 from gateway.store.schema import delivery, message, person
+from gateway.store.statement import Statement
 
 S = TypeVar("S", bound=Any)
 
 _MANY_WRITERS = "postgresql"
-_HOLD = select(func.pg_advisory_xact_lock(bindparam("key", type_=BigInteger)))
+_HOLD = Statement(select(func.pg_advisory_xact_lock(bindparam("key", type_=BigInteger))))
 # key_share: rows that only refer to a held one (an attempt of a delivery) do not wait for it
-_PERSON = select(person.c.id).where(person.c.id == bindparam("id")).with_for_update(key_share=True)
-_DELIVERY = select(delivery.c.id).where(delivery.c.id == bindparam("id")).with_for_update(key_share=True)
-_MESSAGE = select(message.c.id).where(message.c.id == bindparam("id")).with_for_update(key_share=True)
+_PERSON = Statement(select(person.c.id).where(person.c.id == bindparam("id")).with_for_update(key_share=True))
+_DELIVERY = Statement(select(delivery.c.id).where(delivery.c.id == bindparam("id")).with_for_update(key_share=True))
+_MESSAGE = Statement(select(message.c.id).where(message.c.id == bindparam("id")).with_for_update(key_share=True))
 _HORIZON = select(
     literal_column("pg_snapshot_xmin(pg_current_snapshot())::text", Text).label("oldest"),
     literal_column("pg_current_xact_id()::text", Text).label("own"),
@@ -35,25 +36,25 @@ def lock_key(*names: str) -> int:
 def hold(c: Connection, *names: str) -> None:
     """Until the end of this transaction no other one holds the lock of this name: `hold(c, "acceptance")`."""
     if c.dialect.name == _MANY_WRITERS:
-        c.execute(_HOLD, {"key": lock_key(*names)})
+        _HOLD.run(c, key=lock_key(*names))
 
 
 def hold_person(c: Connection, person_id: str | None) -> None:
     """INVARIANT: whatever is done to one person's file, consents and letters is done by one transaction at a time."""
     if person_id is not None and c.dialect.name == _MANY_WRITERS:
-        c.execute(_PERSON, {"id": person_id})
+        _PERSON.run(c, id=person_id)
 
 
 def hold_delivery(c: Connection, delivery_id: str) -> None:
     """Nobody else moves this delivery until this transaction ends; what is read of it behind this line is what it is."""
     if c.dialect.name == _MANY_WRITERS:
-        c.execute(_DELIVERY, {"id": delivery_id})
+        _DELIVERY.run(c, id=delivery_id)
 
 
 def hold_message(c: Connection, message_id: str) -> None:
     """The same for a message."""
     if c.dialect.name == _MANY_WRITERS:
-        c.execute(_MESSAGE, {"id": message_id})
+        _MESSAGE.run(c, id=message_id)
 
 
 def held(query: S) -> S:

@@ -9,7 +9,7 @@ This module MUST NOT open a database whose durability it could not verify, nor s
 import asyncio
 import contextlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from queue import SimpleQueue
@@ -19,9 +19,10 @@ from urllib.parse import parse_qs, urlsplit
 import asyncpg  # type: ignore[import-untyped]  # the driver has no types
 from sqlalchemy import Connection, event
 from sqlalchemy.engine import ExceptionContext
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
+from sqlalchemy.util.concurrency import await_
 
 from gateway.errors import SettingsError, StoreUnavailable
 from gateway.store.engine import StoreError
@@ -30,6 +31,7 @@ from gateway.store.guard import guard, mend
 from gateway.store.link import Link, Reading
 from gateway.store.locks import lock_key
 from gateway.store.migrate_many import migrate_many
+from gateway.store.statement import Values, speak
 
 T = TypeVar("T")
 
@@ -61,17 +63,53 @@ _SAY = ("23", "25", "40", "42", "53", "55", "57")
 
 
 def _say_less(context: ExceptionContext) -> None:
+    """For what SQLAlchemy raises."""
+    _silence(context.original_exception, context.sqlalchemy_exception)
+
+
+def _silence(original: BaseException, raised: BaseException | None) -> None:
     """INVARIANT: no value of a row in a log line or an exception: the server's details quote rows."""
-    original = context.original_exception
     cause = original.__cause__
     sqlstate = str(getattr(original, "sqlstate", None) or "")
     first = str(cause or original).split("\n", maxsplit=1)[0] if sqlstate.startswith(_SAY) else "the statement failed"
     text = f"{first} ({sqlstate or type(cause or original).__name__})"
-    for error in (original, cause, context.sqlalchemy_exception):
+    for error in (original, cause, raised):
         if isinstance(error, asyncpg.PostgresError):
             error.detail = error.hint = error.context = None
         if error is not None:
             error.args = (text,)
+
+
+class _Asyncpg:
+    """See `Driver`. A transaction's statements are awaited beside its work; a snapshot asks through its own link."""
+
+    def fetch(self, c: Connection, text: str, values: Values) -> Sequence[Sequence[Any]]:
+        try:
+            if isinstance(c, Reading):
+                return c.fetch(text, values)
+            return await_(c.connection.driver_connection.fetch(text, *values))  # type: ignore[union-attr]  # the driver has no types
+        except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            raise _refused(error) from error
+
+    def many(self, c: Connection, text: str, rows: Sequence[Values]) -> None:
+        try:
+            await_(c.connection.driver_connection.executemany(text, rows))  # type: ignore[union-attr]  # the driver has no types
+        except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            raise _refused(error) from error
+
+
+def _refused(error: asyncpg.PostgresError | asyncpg.InterfaceError) -> DBAPIError:
+    """What SQLAlchemy would raise."""
+    kind = {
+        asyncpg.IntegrityConstraintViolationError: IntegrityError,
+        asyncpg.InterfaceError: InterfaceError,
+    }
+    raised = next((made for found, made in kind.items() if isinstance(error, found)), DBAPIError)
+    _silence(error, None)
+    return raised(None, None, error, hide_parameters=True)
+
+
+speak("postgresql", _Asyncpg())
 
 
 class PostgresTransactions:
