@@ -26,10 +26,22 @@ KINDS: Final = (
     "ADT^A02",
     "ADT^A03",
     "ADT^A04",
+    "ADT^A05",
+    "ADT^A06",
+    "ADT^A07",
     "ADT^A08",
     "ADT^A11",
     "ADT^A13",
+    "ADT^A14",
+    "ADT^A16",
+    "ADT^A21",
+    "ADT^A22",
+    "ADT^A28",
+    "ADT^A31",
+    "ADT^A34",
     "ADT^A40",
+    "ADT^A44",
+    "ADT^A45",
     "OMP^O09",
     "ORU^R01",
     "RAS^O17",
@@ -41,11 +53,13 @@ KINDS: Final = (
 _SUPPORTED: Final = ", ".join(KINDS)
 _TYPES: Final = frozenset(kind.split("^")[0] for kind in KINDS)
 _VERSION: Final = re.compile(r"2\.[1-8](?:\.[0-9]+)?")
+_PERSONS: Final = ("ADT^A28", "ADT^A31")
+"""About a person and no stay: the standard asks for a PV1, and senders leave it out."""
+_TWO_RECORDS: Final = ("ADT^A34", "ADT^A40", "ADT^A44", "ADT^A45")
 _SEGMENTS: Final[dict[str, tuple[str, ...]]] = {
-    **dict.fromkeys(
-        ("ADT^A01", "ADT^A02", "ADT^A03", "ADT^A04", "ADT^A08", "ADT^A11", "ADT^A13"), ("EVN", "PID", "PV1")
-    ),
-    "ADT^A40": ("EVN", "PID", "MRG"),
+    **dict.fromkeys([kind for kind in KINDS if kind.startswith("ADT^")], ("EVN", "PID", "PV1")),
+    **dict.fromkeys(_PERSONS, ("EVN", "PID")),
+    **dict.fromkeys(_TWO_RECORDS, ("EVN", "PID", "MRG")),
     "OMP^O09": ("ORC", "RXO"),
     "ORU^R01": ("OBR",),
     "RAS^O17": ("ORC", "RXA"),
@@ -53,7 +67,7 @@ _SEGMENTS: Final[dict[str, tuple[str, ...]]] = {
     "RDE^O01": ("ORC", "RXE"),
 }
 _FIELDS: Final[dict[str, tuple[tuple[str, int], ...]]] = {
-    "ADT^A40": (("MRG", 1),),
+    **dict.fromkeys(_TWO_RECORDS, (("MRG", 1),)),
     "OMP^O09": (("ORC", 1), ("RXO", 1)),
     "ORU^R01": (("OBR", 4),),
     "RAS^O17": (("ORC", 1), ("RXA", 3), ("RXA", 5)),

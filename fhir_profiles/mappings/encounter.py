@@ -133,13 +133,18 @@ def _more(reading: Reading, row: Row, resource: Json) -> None:
         resource["extension"] = planned
 
 
+def leave_stay(reading: Reading) -> None:
+    """Leave the stay to the messages that are about it."""
+    for row in (*reading.rows("PV1"), *reading.rows("PV2")):
+        row.leave_by("told-once")
+
+
 def named_stay(reading: Reading, *, to: str) -> Json | None:
     """Give a Reference by visit number, for messages that name a stay and must not restate it; `to` is the resource that refers to it.
 
     INVARIANT: what a result or a prescription says of the stay in passing is not carried: it may be older than what is on file (`told-once`).
     """
-    for each in (*reading.rows("PV1"), *reading.rows("PV2")):
-        each.leave_by("told-once")
+    leave_stay(reading)
     row = reading.first("PV1")
     if row is None:
         return None

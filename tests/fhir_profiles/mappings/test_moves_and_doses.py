@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from fhir_profiles import facts
-from fhir_profiles.shapes import Event, Translation
+from fhir_profiles.shapes import Event, HoldCode, Translation
 from tests.fhir_profiles.mappings.golden_pairs import sources, translate
 
 Json = dict[str, Any]
@@ -68,6 +68,63 @@ def test_a_cancelled_reception_ends_nothing_but_the_stay() -> None:
     assert [each["status"] for each in of(translation, "Encounter")] == ["cancelled"]
     assert {"CarePlan", "MedicationRequest"}.isdisjoint(
         each["resource"]["resourceType"] for each in translation.bundle["entry"]
+    )
+
+
+LEI = "PV1|1|I|B1^^^LEI" + "|" * 33 + "CR"
+
+
+@pytest.mark.parametrize(
+    ("event", "means", "status"),
+    [
+        ("A05", Event.RECORD, "unknown"),
+        ("A06", Event.RECEPTION, "in-progress"),
+        ("A07", Event.RECORD, "unknown"),
+        ("A14", Event.RECORD, "unknown"),
+        ("A16", Event.RECORD, "unknown"),
+        ("A21", Event.TEMPORARY_ABSENCE, "onleave"),
+        ("A22", Event.RECORD, "in-progress"),
+        ("A28", Event.RECORD, None),
+        ("A31", Event.RECORD, None),
+    ],
+)
+def test_no_plan_leave_or_update_is_a_release(event: str, means: Event, status: str | None) -> None:
+    """Every one of them with a discharge disposition of a release in PV1-36: only an A03 is a discharge."""
+    translation = adt(event, LEI, "PV2||||||||20260405|20260410")
+    assert translation.events == (means,)
+    assert [each["status"] for each in of(translation, "Encounter")] == ([status] if status is not None else [])
+    assert translation.hold is None
+
+
+def test_the_planned_day_of_a_release_is_an_extension_and_no_end() -> None:
+    stay = of(adt("A16", LEI, "PV2|||||||||20260410"), "Encounter")[0]
+    assert [each["valueDateTime"] for each in stay["extension"]] == ["2026-04-10"]
+    assert "period" not in stay
+
+
+@pytest.mark.parametrize("event", ["A28", "A31"])
+def test_a_person_is_told_without_a_stay(event: str) -> None:
+    """The standard asks for a PV1, and senders leave it out."""
+    translation = message(f"ADT^{event}", f"EVN|{event}|20260401105500", PID)
+    assert (translation.events, translation.hold) == ((Event.RECORD,), None)
+
+
+@pytest.mark.parametrize("event", ["A44", "A45"])
+def test_a_booking_that_moves_is_held_and_names_both_records(event: str) -> None:
+    """What moved with it does not say to which booking it belonged: a person decides, and nothing of the message is filed by itself."""
+    translation = adt(event, "MRG|A9999AA^^^NOMIS^PI||B-1", LEI)
+    assert translation.hold is not None
+    assert (translation.hold.code, translation.events) == (HoldCode.TWO_PEOPLE, ())
+    assert [each.value for each in translation.absorbed] == ["A9999AA"]
+    assert {each.value for each in translation.persons} == {"9990000018", "A1234BC"}
+
+
+def test_the_older_merge_means_what_the_newer_one_does() -> None:
+    old, new = (adt(event, "MRG|A9999AA^^^NOMIS^PI") for event in ("A34", "A40"))
+    assert (
+        (old.events, old.absorbed, old.hold)
+        == (new.events, new.absorbed, new.hold)
+        == ((Event.MERGE,), new.absorbed, None)
     )
 
 
