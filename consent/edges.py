@@ -12,10 +12,14 @@ from consent.when import BEGINNING, END, bounds, instant, span
 
 
 def passed(consents: Iterable[RegisteredConsent], agreement: Agreement, since: str, until: str) -> bool:
-    """Lies such a moment after `since` and not after `until` (instants)? True also where that cannot be known."""
-    after, up_to = instant(since), instant(until)
-    if after is None or up_to is None:
+    """Lies such a moment between `since` and `until` (instants)? True also where that cannot be known.
+
+    The later of the two counts as in between, whichever it is: a clock that was turned back passes the same moments the other way.
+    """
+    known = instant(since), instant(until)
+    if known[0] is None or known[1] is None:
         return True
+    after, up_to = sorted((known[0], known[1]))
     moments = [moment for each in consents for moment in _of_consent(each.consent)]
     return any(after < moment <= up_to for moment in (*moments, *_of_agreement(agreement)))
 
