@@ -23,8 +23,10 @@ from gateway.commands import (
     journey,
     ledger_verify,
     person,
+    reconcile,
     rederive,
     serve,
+    task,
     token,
     try_message,
     work,
@@ -48,9 +50,11 @@ app.command("try", cls=try_message.SeveralValues)(try_message.try_message)
 app.command("journey")(journey.journey)
 app.command("bench")(bench.bench)
 app.command("explain")(explain.explain)
+app.command("reconcile")(reconcile.reconcile)
 app.command("rederive")(rederive.rederive)
 app.command("token")(token.token)
 app.add_typer(held.app, name="held")
+app.add_typer(task.app, name="task")
 app.add_typer(person.app, name="person")
 
 client = typer.Typer(help="The systems that may send to this gateway or open a mailbox.", no_args_is_help=True)

@@ -5,12 +5,11 @@ itself: a person's word resolves what is not known, it never overrides a dissent
 """
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 
-from sqlalchemy import Connection, Select, select, update
+from sqlalchemy import Connection, Select, func, select, update
 
 from consent.shapes import Outcome
 from gateway.errors import ThroughgateError
@@ -26,8 +25,11 @@ from gateway.states import DeliveryState, MessageState
 from gateway.steps.letters import Done, release_message
 from gateway.steps.reconsider import reconsider
 from gateway.steps.standing import DeliveryRow, delivery_row
+from gateway.steps.unconfirmed import BY_PERSON, NEVER
+from gateway.steps.unconfirmed import CODES as UNCONFIRMED
+from gateway.store.locks import held as row_lock
 from gateway.store.locks import hold_delivery, hold_message
-from gateway.store.schema import delivery, message, task
+from gateway.store.schema import delivery, ledger_entry, message, task
 
 D = DeliveryState
 M = MessageState
@@ -55,6 +57,21 @@ class HeldItem:
     age_seconds: int
     harm: int
     todo: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskItem:
+    """One open task, as ids and codes. Empty text where there is no such id; `told_at` is None for what is only listed, or not told yet."""
+
+    id: str
+    role: str
+    code: str
+    todo: str
+    message: str
+    delivery: str
+    told_at: str | None
+    since: str
+    age_seconds: int
 
 
 def held(parts: Parts) -> tuple[HeldItem, ...]:
@@ -108,10 +125,14 @@ def _item(
         letter=letter,
         recipient_class=recipient_class,
         since=since,
-        age_seconds=int((parts.clock() - from_text(since)).total_seconds()),
+        age_seconds=_age(parts, since),
         harm=harm,
         todo=known.text if known else "see `throughgate journey`",
     )
+
+
+def _age(parts: Parts, since: str) -> int:
+    return int((parts.clock() - from_text(since)).total_seconds())
 
 
 def release_held(parts: Parts, some_id: str, *, reason: str, by: str, recipient: str | None = None) -> str:
@@ -141,9 +162,9 @@ def after_release(parts: Parts, done: Done) -> None:
 
 
 def _release_letter(parts: Parts, row: DeliveryRow, *, reason: str, by: str, recipient: str | None) -> str:
-    if row.state == D.PARKED:
+    if row.state in (D.PARKED, D.AMBIGUOUS):
         with around("unparked"):
-            parts.store.write(lambda c: _unpark(c, parts, row.id, reason=reason, by=by))
+            parts.store.write(lambda c: _send_again(c, parts, row.id, reason=reason, by=by))
     elif row.state == D.HELD:
         named = _named(parts, row, recipient)
         with around("held-released"):
@@ -153,7 +174,7 @@ def _release_letter(parts: Parts, row: DeliveryRow, *, reason: str, by: str, rec
         with around("held-ended"):
             parts.store.write(lambda c: _end_tasks_of_letter(c, parts, row.id))
     else:
-        raise DeskError("this letter is neither held nor parked: `throughgate journey` shows where it is")
+        raise DeskError("this letter is neither held nor parked nor ambiguous: `throughgate journey` shows where it is")
     with parts.store.read() as c:
         after = delivery_row(c, row.id)
         assert after is not None
@@ -204,40 +225,130 @@ def reject_held(parts: Parts, some_id: str, *, reason: str, by: str) -> str:
         return parts.store.write(work)
 
 
-def _unpark(c: Connection, parts: Parts, delivery_id: str, *, reason: str, by: str) -> None:
+def _send_again(c: Connection, parts: Parts, delivery_id: str, *, reason: str, by: str) -> None:
+    """A parked letter is queued, an ambiguous one is due at once; both go out under the id that they have."""
     hold_delivery(c, delivery_id)
     row = delivery_row(c, delivery_id)
-    if row is None or row.state != D.PARKED:
-        raise DeskError("this letter is not parked any more: `throughgate journey` shows where it is")
+    if row is None or row.state not in (D.PARKED.value, D.AMBIGUOUS.value):
+        raise DeskError("this letter does not wait any more: `throughgate journey` shows where it is")
     if row.reason == "seal-broken":
         raise DeskError("the letter in the store is not the one that was decided: reject it, then find out why")
+    if row.state == D.AMBIGUOUS and row.recipient not in parts.outbounds:
+        raise DeskError("this letter lies in its recipient's mailbox: ask the recipient to collect it again")
     _note(c, parts, row, "held-released", reason=reason, by=by)
     c.execute(update(delivery).where(delivery.c.id == delivery_id).values(due_at=parts.now()))
-    move_delivery(c, parts, delivery_id, D.QUEUED)
+    if row.state == D.PARKED:
+        move_delivery(c, parts, delivery_id, D.QUEUED)
     end_tasks(c, parts, delivery_id=delivery_id)
+
+
+def say_delivered(parts: Parts, delivery_id: str, *, reason: str, by: str) -> str:
+    """The recipient was asked and has the letter: it is delivered, and not sent again. The state that it has then.
+
+    Raises DeskError for a letter that never went out, or whose fate is known.
+    """
+
+    def work(c: Connection) -> str:
+        hold_delivery(c, delivery_id)
+        row = delivery_row(c, delivery_id)
+        if row is None or row.state not in (D.PARKED.value, D.AMBIGUOUS.value):
+            raise DeskError("no letter with this id is parked or ambiguous: `throughgate held` lists what waits")
+        # INVARIANT: nothing arrived that was not sent.
+        if row.attempts == 0:
+            raise DeskError("this letter never went out, so nobody has it: release it or reject it")
+        facts = {"note": _sealed(c, parts, row, reason=reason, by=by)}
+        move_delivery(c, parts, delivery_id, D.DELIVERED, reason=BY_PERSON, facts=facts)
+        c.execute(update(delivery).where(delivery.c.id == delivery_id).values(due_at=NEVER))
+        end_tasks(c, parts, delivery_id=delivery_id)
+        return D.DELIVERED.value
+
+    with around("said-delivered"):
+        return parts.store.write(work)
 
 
 def _note(c: Connection, parts: Parts, row: DeliveryRow, event: str, *, reason: str, by: str) -> None:
     """Who, and why, sealed; the ledger has the id of what was sealed."""
+    note = note_delivery if "decision_id" in row._fields else note_message
+    note(c, parts, row.id, event, {"note": _sealed(c, parts, row, reason=reason, by=by)})
+
+
+def _sealed(c: Connection, parts: Parts, row: DeliveryRow, *, reason: str, by: str) -> str:
+    """A person's reason about a message or letter, sealed for whom that is about."""
+    return seal_reason(c, parts, row.person_id, reason=reason, by=by)
+
+
+def seal_reason(c: Connection, parts: Parts, person_id: str | None, *, reason: str, by: str) -> str:
+    """The id of a sealed note: who acted, and why. DeskError without a reason."""
     if not reason.strip():
         raise DeskError("a reason is needed")
-    sealed_id = parts.keys.seal(
+    return parts.keys.seal(
         c,
         category="task",
         plaintext=json.dumps({"by": by, "reason": reason}).encode(),
-        person_id=row.person_id,
+        person_id=person_id,
         now=parts.now(),
         ends_at=parts.after(days=parts.settings.retention.days("task")),
     )
-    note = note_delivery if "decision_id" in row._fields else note_message
-    note(c, parts, row.id, event, {"note": sealed_id})
 
 
-def open_tasks(parts: Parts) -> Sequence[Told]:
-    """Every open task as ids and codes."""
+# ── tasks: what people were asked to do ──
+
+
+def tasks(parts: Parts) -> tuple[TaskItem, ...]:
+    """Every open task, oldest first."""
     with parts.store.read() as c:
-        rows = c.execute(select(task).where(task.c.ended_at.is_(None)).order_by(task.c.created_at)).all()
-    return [_told(row) for row in rows]
+        rows = c.execute(select(task).where(task.c.ended_at.is_(None)).order_by(task.c.created_at, task.c.id)).all()
+    return tuple(
+        TaskItem(
+            id=row.id,
+            role=row.role,
+            code=row.code,
+            todo=TASKS[row.code].text if row.code in TASKS else "see `throughgate journey`",
+            message=row.message_id or "",
+            delivery=row.delivery_id or "",
+            told_at=row.told_at,
+            since=row.created_at,
+            age_seconds=_age(parts, row.created_at),
+        )
+        for row in rows
+    )
+
+
+def end_task(parts: Parts, task_id: str, *, reason: str, by: str) -> None:
+    """A person has done what a task asks. What still waits is settled itself, and its tasks end with it: DeskError for those."""
+
+    def work(c: Connection) -> None:
+        row = c.execute(row_lock(select(task).where(task.c.id == task_id))).one_or_none()
+        if row is None or row.ended_at is not None:
+            raise DeskError("no open task has this id: `throughgate task` lists them")
+        about = _about(c, row)
+        # INVARIANT: a task is never ticked off while the letter or message that it is about still waits.
+        if about is not None and about.state in (*WAITING_DELIVERIES, *WAITING_MESSAGES):
+            raise DeskError(f"{about.id} still waits: settle it with `throughgate held`, and its tasks end with it")
+        note = seal_reason(c, parts, about.person_id if about is not None else None, reason=reason, by=by)
+        c.execute(update(task).where(task.c.id == task_id).values(ended_at=parts.now()))
+        _enter(c, parts, task_id, "task-ended", {"note": note})
+        if row.code in UNCONFIRMED and about is not None and about.state == D.DELIVERED:
+            # Somebody has spoken to the recipient: what a reply would have said is known, and is not asked for again.
+            settled = {"reason": BY_PERSON, "due_at": NEVER}
+            c.execute(update(delivery).where(delivery.c.id == about.id).values(**settled))
+
+    with around("task-ended"):
+        parts.store.write(work)
+
+
+def _about(c: Connection, row: DeliveryRow) -> DeliveryRow | None:
+    """The letter or message of a task."""
+    if row.delivery_id is not None:
+        hold_delivery(c, row.delivery_id)
+        return delivery_row(c, row.delivery_id)
+    return c.execute(select(message).where(message.c.id == row.message_id)).one_or_none()
+
+
+def _enter(c: Connection, parts: Parts, task_id: str, event: str, facts: dict[str, str | int | bool]) -> None:
+    """An entry in a task's own chain. The task's row is held by who calls."""
+    last = c.execute(select(func.max(ledger_entry.c.step)).where(ledger_entry.c.chain == task_id)).scalar() or 0
+    record(c, entry_id=parts.ids.entry(), chain=task_id, step=last + 1, event=event, at=parts.now(), facts=facts)
 
 
 def _told(row: DeliveryRow) -> Told:
@@ -279,4 +390,4 @@ def _tell_later(c: Connection, *, task_id: str, again: str) -> None:
 def _mark_told(c: Connection, *, parts: Parts, task_id: str) -> None:
     changed = c.execute(update(task).where(task.c.id == task_id, task.c.told_at.is_(None)).values(told_at=parts.now()))
     if changed.rowcount:
-        record(c, entry_id=parts.ids.entry(), chain=task_id, step=1, event="told", at=parts.now(), facts={})
+        _enter(c, parts, task_id, "told", {})

@@ -22,6 +22,7 @@ from gateway.pressure import OPEN_DELIVERIES, OPEN_MESSAGES, unfinished
 from gateway.settings import Settings
 from gateway.states import DeliveryState, MessageState
 from gateway.steps.deliver import Result
+from gateway.steps.unconfirmed import BY_PERSON
 from gateway.store import Store
 from gateway.store.schema import (
     attempt,
@@ -133,6 +134,7 @@ def _unconfirmed(seen: _Seen) -> Samples:
         delivery.c.letter == "handover",
         delivery.c.ended_at <= seen.before(UNCONFIRMED_AFTER),
         delivery.c.ended_at > seen.before(UNCONFIRMED_FOR),
+        delivery.c.reason.is_distinct_from(BY_PERSON),
     )
     return [((), seen.c.execute(some).scalar_one())]
 

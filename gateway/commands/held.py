@@ -1,4 +1,4 @@
-"""`throughgate held`: what waits for a person, harm first; `release` and `reject` end the wait, with a reason that is kept."""
+"""`throughgate held`: what waits for a person, harm first; each way to end the wait takes a reason, which is kept."""
 
 from dataclasses import asdict
 from datetime import timedelta
@@ -54,12 +54,29 @@ def release(
     config: Config = DEFAULT_CONFIG,
     as_json: AsJson = False,
 ) -> None:
-    """Let a held letter or message go on. It never overrides a recorded dissent."""
+    """Let a held letter or message go on, or send a parked or ambiguous letter again. It never overrides a recorded dissent."""
     from gateway import desk
 
     with opened(config) as gateway:
         state = desk.release_held(gateway, some_id, reason=reason, by=by, recipient=recipient)
     _say(some_id, state, as_json=as_json)
+
+
+@app.command("delivered")
+def delivered(
+    delivery_id: Annotated[str, typer.Argument(metavar="ID", help="The id of a parked or ambiguous letter.")],
+    *,
+    reason: Because,
+    by: By = "operator",
+    config: Config = DEFAULT_CONFIG,
+    as_json: AsJson = False,
+) -> None:
+    """Its recipient was asked and has it: the letter is delivered and is not sent again."""
+    from gateway import desk
+
+    with opened(config) as gateway:
+        state = desk.say_delivered(gateway, delivery_id, reason=reason, by=by)
+    _say(delivery_id, state, as_json=as_json)
 
 
 @app.command("reject")
@@ -79,5 +96,5 @@ def _say(some_id: str, state: str, *, as_json: bool) -> None:
         say_json({"id": some_id, "state": state})
     else:
         typer.echo(f"{some_id}: {state}")
-        if state == "queued":
+        if state in ("queued", "ambiguous"):
             typer.echo("a running `throughgate serve` sends it at its next sweep")

@@ -93,4 +93,4 @@ async def test_a_person_who_could_not_be_told_is_told_within_a_minute(tmp_path: 
         assert line.told_codes() == ["no-recipient"]
         (task,) = line.tasks()
         assert task.tell_attempts == 3
-        assert [each.code for each in desk.open_tasks(line.gateway)] == ["no-recipient"]
+        assert [each.code for each in desk.tasks(line.gateway)] == ["no-recipient"]
