@@ -6,7 +6,7 @@
 from datetime import timedelta
 from typing import Final
 
-from sqlalchemy import Connection, exists, select, update
+from sqlalchemy import Connection, bindparam, exists, select, update
 
 from gateway.failpoints import around
 from gateway.instants import from_text, to_text
@@ -17,6 +17,7 @@ from gateway.parts import Parts
 from gateway.states import DELIVERY_OPEN, DeliveryState
 from gateway.store.locks import hold_delivery
 from gateway.store.schema import delivery, task
+from gateway.store.statement import Statement
 
 D = DeliveryState
 NEVER: Final = "9999-12-31T00:00:00.000000Z"
@@ -25,13 +26,19 @@ BY_PERSON: Final = "by-person"
 """`delivery.reason` of a letter whose arrival a person has asked about: it is known, though no reply has said so."""
 AT_ONCE: Final = 200
 _ENDED_BY_OURSELVES: Final = (D.WITHHELD.value, D.RECALLED.value, D.EXPIRED.value)
+_LETTER: Final = Statement(
+    select(delivery.c.letter, delivery.c.created_at).where(delivery.c.id == bindparam("delivery_id"))
+)
+_LOOK_AGAIN: Final = Statement(
+    update(delivery).where(delivery.c.id == bindparam("delivery_id")).values(due_at=bindparam("due_at"))
+)
 
 
 def watch(c: Connection, parts: Parts, delivery_id: str) -> None:
     """A letter was delivered: say when it is looked at again."""
-    row = c.execute(select(delivery.c.letter, delivery.c.created_at).where(delivery.c.id == delivery_id)).one()
+    row = _LETTER.one(c, delivery_id=delivery_id)
     due = _later(parts, row.created_at, 1) if row.letter in handover_letters(parts) else NEVER
-    c.execute(update(delivery).where(delivery.c.id == delivery_id).values(due_at=due))
+    _LOOK_AGAIN.run(c, delivery_id=delivery_id, due_at=due)
 
 
 def escalate_unconfirmed(parts: Parts) -> int:
