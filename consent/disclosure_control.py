@@ -37,6 +37,11 @@ class ShownCell:
     fate: Fate
 
 
+def is_mostly_positive(count: CellCount) -> bool:
+    """Are there enough people for a cell, and were more than half of them positive? Such a cell is never printed."""
+    return count.tested >= SMALLEST and count.positive * 2 > count.tested
+
+
 def rounded(number: int) -> str:
     """To the nearest multiple of 5, as text."""
     return str((number + ROUNDED_TO // 2) // ROUNDED_TO * ROUNDED_TO)
@@ -62,9 +67,10 @@ def close_cells(counts: Sequence[CellCount], form: Sequence[str]) -> tuple[Shown
 
 def _close(count: CellCount) -> ShownCell:
     if count.tested < SMALLEST:
-        # INVARIANT: fewer than 8 people are nobody's secret only while they are not printed; by person they join the next month.
+        # INVARIANT: fewer than 8 people are nobody's secret only while they are not printed; by person they join the next month, whatever
+        # their results were: if those of a mostly positive cell did not, the next month's number would tell that they were positive.
         return ShownCell(group=count.group, tested=NOT_SHOWN, shown=NOT_SHOWN, fate="carried")
-    if count.positive * 2 > count.tested:
+    if is_mostly_positive(count):
         # Whoever knows that a person was tested would know more about them than not. Adding months would not help, so it is not carried.
         return ShownCell(group=count.group, tested=NOT_SHOWN, shown=NOT_SHOWN, fate="dropped")
     if count.positive == 0:

@@ -44,7 +44,7 @@ HEROIN_MARKER: Final = "heroin-marker"
 _HEROIN_MARKER_LOINC: Final = frozenset(
     {"19321-9", "10976-9", "19322-7", "19593-3", "10975-1", "3546-9", "19439-9", "16198-4", "16755-1", "3547-7"}
 )
-_NOT_DONE: Final = frozenset({"cancelled", "entered-in-error", "registered"})
+NOT_DONE: Final = frozenset({"cancelled", "entered-in-error", "registered"})
 _NO_TEST: Final = frozenset({"social-history", "survey", "exam", "vital-signs"})
 """Categories of Observations that are no laboratory test, whatever substance they are about."""
 
@@ -138,7 +138,7 @@ def assays_of(observation: Json, reports: Sequence[Json] = ()) -> Iterator[Assay
     """Give the assays of one Observation. Cancelled, registered and erroneous ones give none."""
     if (
         in_error(observation)
-        or as_text(observation.get("status")) in _NOT_DONE
+        or as_text(observation.get("status")) in NOT_DONE
         or not is_drug_test(observation, reports)
     ):
         return

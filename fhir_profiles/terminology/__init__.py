@@ -29,6 +29,7 @@ __all__ = [
     "disposition_display",
     "drug_result",
     "explained_groups",
+    "is_acute_hazard",
     "is_drug_panel",
     "is_substance_misuse_care_plan",
     "is_substance_misuse_medication",
@@ -68,6 +69,9 @@ _DISPOSITIONS: Final = table("dispositions")
 _CONSENTS: Final = table("consent_codes")
 _CONSENT_TOPICS: Final = table("consent_topics")
 _CARE_PLANS: Final = table("care_plans")
+_HAZARDS: Final = table("acute_hazards")
+_HAZARD_CODES: Final = frozenset((row["system"], row["code"]) for row in _HAZARDS.rows if row["code"])
+_HAZARD_PARTS: Final = tuple(row["part"] for row in _HAZARDS.rows if row["part"])
 
 _ASSAY_BY_CODE: Final = {(row["system"], row["code"]): row for row in _ASSAYS.rows}
 _DRUG_CODE_SYSTEMS: Final = frozenset({systems.SNOMED, systems.DMD, ""})
@@ -178,6 +182,13 @@ def assay(concept: Concept) -> Assay:
 def substance_group(concept: Concept) -> str | None:
     """Say which substance group a drug assay belongs to, by its code, else by its name; None when it is no assay that a row knows."""
     return assay(concept).group
+
+
+def is_acute_hazard(concept: Concept) -> bool:
+    """Say whether an assay, or a medicine, is of a substance that kills in amounts nobody sees: by its code, or by a part of its name."""
+    pairs, words = read(concept)
+    names = (*words, *(plain(row["display"]) for pair in pairs if (row := _ASSAY_BY_CODE.get(pair)) is not None))
+    return any(pair in _HAZARD_CODES for pair in pairs) or any(part in name for name in names for part in _HAZARD_PARTS)
 
 
 def is_drug_panel(concept: Concept) -> bool:

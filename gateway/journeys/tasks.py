@@ -55,6 +55,26 @@ TASKS: Final[Mapping[str, TaskKind]] = {
         tell=True,
         text="a reception was cancelled: no care was ended by it; see whether the person is here and what still runs",
     ),
+    "mostly-positive": TaskKind(
+        role=CLINICAL_LEAD,
+        tell=True,
+        text="more than half of the people tested for one substance this month had a result that nothing explains: the journey of the message says which; see whom to warn",
+    ),
+    "mostly-positive-report": TaskKind(
+        role=IG_OFFICER,
+        tell=True,
+        text="a group of this month's report is more than half positive and will not be shown: see that security learns it from nobody else either",
+    ),
+    "acute-hazard": TaskKind(
+        role=CLINICAL_LEAD,
+        tell=True,
+        text="a drug test found a substance that kills in small amounts, and nothing prescribed explains it: see the message's journey, and warn people today",
+    ),
+    "acute-hazard-report": TaskKind(
+        role=IG_OFFICER,
+        tell=True,
+        text="a drug test found a substance that kills in small amounts: whoever else is warned learns the substance and never of whom",
+    ),
     "no-recipient": TaskKind(
         role=OPERATOR,
         tell=True,

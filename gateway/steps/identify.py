@@ -158,7 +158,7 @@ def _find(c: Connection, parts: Parts, message_id: str, translation: Translation
     if isinstance(found, NotFound):
         return found
     if found.absorbed is not None:
-        merge_people(c, parts, found.person_id, found.absorbed)
+        add_tasks(c, parts, merge_people(c, parts, found.person_id, found.absorbed), message_id=message_id)
     note_message(c, parts, message_id, "linked", {"person": found.person_id, "absorbed": found.absorbed or ""})
     return found
 

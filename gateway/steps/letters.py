@@ -42,6 +42,7 @@ from gateway.parts import Parts
 from gateway.people.named import count_waiting
 from gateway.recipients import Recipient, choose
 from gateway.states import MessageState
+from gateway.steps.alerts import mostly_positive, mostly_positive_tasks, new_hazards
 from gateway.steps.contributions import CHANGES_RESULTS, counted_of, read_closed, recount
 from gateway.steps.identify import give_person, hold_message, translation_of
 from gateway.steps.kept import Counted, marks_of
@@ -230,7 +231,8 @@ def _work(parts: Parts, seen: Seen, translation: Translation, *, by_person: bool
         counting = _counting(parts, seen, translation, tests, own, at)
     unstated = any(test.purpose is facts.Purpose.UNKNOWN for test in tests if test.observation in own)
     purpose = (task_of("purpose-unknown"),) if unstated else ()
-    tasks = (*translation.tasks, *event_tasks(translation.events), *registration.tasks, *purpose)
+    hazards = new_hazards(seen.file.resources, filing.resources, own)
+    tasks = (*translation.tasks, *event_tasks(translation.events), *registration.tasks, *purpose, *hazards)
     return Work(
         seen=seen,
         translation=translation,
@@ -366,7 +368,7 @@ def _commit(c: Connection, parts: Parts, work: Work, *, by_person: bool) -> Done
     confirms = by_person and seen.registered and seen.reason == HoldCode.CONSENT_AUTHORITY
     if confirms:
         give_authority(c, parts, person_id, seen.message_id)
-    _count(c, parts, work)
+    told = _count(c, parts, work)
     if Event.RELEASE_CANCELLED in work.translation.events:
         recall_unsent(c, parts, seen.handovers)
     after = read_versions(c, person_id)
@@ -386,17 +388,22 @@ def _commit(c: Connection, parts: Parts, work: Work, *, by_person: bool) -> Done
             counted=each.counted,
             owner=owner,
         )
-    add_tasks(c, parts, work.tasks, message_id=seen.message_id)
+    add_tasks(c, parts, (*work.tasks, *told), message_id=seen.message_id)
     return _end(c, parts, work, after)
 
 
-def _count(c: Connection, parts: Parts, work: Work) -> None:
+def _count(c: Connection, parts: Parts, work: Work) -> tuple[Task, ...]:
+    """Count the person again; who has to hear at once of a cell that is mostly positive by that."""
     if work.tests is None:
-        return
+        return ()
+    found: list[Task] = []
     places = facts.establishments((*work.seen.file.resources, *work.filing.resources))
-    for agreement in parts.agreements.values():
-        if agreement.regime == "anonymous":
-            recount(c, parts, agreement.name, work.seen.file.person_id, work.tests, places)
+    unexpected = [test for test in work.tests if test.unexpected]  # no other makes a cell more positive than it was
+    for name, closed in work.seen.closed.items():
+        before = mostly_positive(c, name, unexpected, closed)
+        recount(c, parts, name, work.seen.file.person_id, work.tests, places)
+        found += mostly_positive_tasks(before, mostly_positive(c, name, unexpected, closed))
+    return tuple(found)
 
 
 def _end(c: Connection, parts: Parts, work: Work, after: Versions) -> Done:

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, delete, insert, select
 from fhir_profiles.shapes import Event, HoldCode, PersonIdentifier, Translation
 from gateway.errors import ThroughgateError
 from gateway.failpoints import around
-from gateway.journeys.tasks import end_tasks
+from gateway.journeys.tasks import add_tasks, end_tasks
 from gateway.ledger import record
 from gateway.moves import move_message
 from gateway.parts import Parts
@@ -71,7 +71,7 @@ def link(parts: Parts, survivor: str, other: str, *, reason: str, by: str) -> st
         for step, each in enumerate(absorbed, start=2):
             first, second = sorted((stays, each))
             c.execute(delete(person_apart).where(person_apart.c.first == first, person_apart.c.second == second))
-            merge_people(c, parts, stays, each)
+            add_tasks(c, parts, merge_people(c, parts, stays, each), message_id=act)
             facts = {"person": stays, "absorbed": each}
             record(c, entry_id=parts.ids.entry(), chain=act, step=step, event="linked", at=parts.now(), facts=facts)
         return stays

@@ -14,12 +14,13 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 
 from fhir_profiles import facts, fhir_json, systems
 from fhir_profiles.ids import stable_id
-from fhir_profiles.shapes import Json
+from fhir_profiles.shapes import Json, Task
 from gateway.journeys.file import Filing, join_file, read_file, read_versions, write_filing
 from gateway.keys import SealedGone
 from gateway.parts import Parts
 from gateway.people.find import move_identifiers
-from gateway.steps.contributions import recount
+from gateway.steps.alerts import mostly_positive, mostly_positive_tasks
+from gateway.steps.contributions import read_closed, recount
 from gateway.store.locks import hold, hold_person
 from gateway.store.schema import (
     consent,
@@ -38,15 +39,15 @@ _Named = tuple[str, str]
 """(type, hidden id) of a resource in a file."""
 
 
-def merge_people(c: Connection, parts: Parts, survivor: str, absorbed: str) -> None:
-    """Move everything that the absorbed person has to the survivor.
+def merge_people(c: Connection, parts: Parts, survivor: str, absorbed: str) -> tuple[Task, ...]:
+    """Move everything that the absorbed person has to the survivor; what people have to hear at once of it.
 
     INVARIANT: a merge is a barrier across both people (DESIGN section 2, Keys; rules 4 and 10): one transaction, under both people's locks,
     moves both people's versions. A release that began before it starts over; what waits at the door is decided again; messages of both
     numbers are one person's from here on, in the order of acceptance.
     """
     if survivor == absorbed:
-        return
+        return ()
     _hold_both(c, parts, survivor, absorbed)
     _tell_consents_apart(c, parts, survivor, absorbed)
     _wrap_again(c, parts, survivor, absorbed)
@@ -54,10 +55,11 @@ def merge_people(c: Connection, parts: Parts, survivor: str, absorbed: str) -> N
     for table in (message, consent, decision, delivery):
         c.execute(update(table).where(table.c.person_id == absorbed).values(person_id=survivor))
     move_identifiers(c, absorbed, survivor)
-    _move_counts(c, parts, survivor, absorbed)
+    told = _move_counts(c, parts, survivor, absorbed)
     _move_versions(c, survivor, absorbed)
     c.execute(update(person_merge).where(person_merge.c.survivor == absorbed).values(survivor=survivor))
     c.execute(insert(person_merge).values(absorbed=absorbed, survivor=survivor, merged_at=parts.now()))
+    return told
 
 
 def _hold_both(c: Connection, parts: Parts, *people: str) -> None:
@@ -167,8 +169,16 @@ def _as_old(given_up: Json, kept: Json) -> Json:
     return {**given_up, "identifier": identifiers} if identifiers else given_up
 
 
-def _move_counts(c: Connection, parts: Parts, survivor: str, absorbed: str) -> None:
-    """INVARIANT: a report counts people. Where both were counted in one cell there is one from here on; positive if either was."""
+def _move_counts(c: Connection, parts: Parts, survivor: str, absorbed: str) -> tuple[Task, ...]:
+    """INVARIANT: a report counts people. Where both were counted in one cell there is one from here on; positive if either was.
+
+    One person fewer can make a cell mostly positive: then that has to be told.
+    """
+    resources = read_file(c, parts, survivor).resources
+    tests, places = facts.tests(resources), facts.establishments(resources)
+    reports = [agreement.name for agreement in parts.agreements.values() if agreement.regime == "anonymous"]
+    closed = {report: read_closed(c, report, parts.establishments) for report in reports}
+    before = {report: mostly_positive(c, report, tests, closed[report]) for report in reports}
     for row in c.execute(select(report_key)).all():
         key = parts.keys.report_key_unwrap(row.wrapped_key)
         old, new = (hmac.digest(key, each.encode(), "sha256") for each in (absorbed, survivor))
@@ -179,11 +189,11 @@ def _move_counts(c: Connection, parts: Parts, survivor: str, absorbed: str) -> N
             contribution.c.key_period == row.period,
         )
         _rename_token(c, cell, old, new)
-    resources = read_file(c, parts, survivor).resources
-    tests, places = facts.tests(resources), facts.establishments(resources)
-    for agreement in parts.agreements.values():
-        if agreement.regime == "anonymous":
-            recount(c, parts, agreement.name, survivor, tests, places)
+    found: list[Task] = []
+    for report in reports:
+        recount(c, parts, report, survivor, tests, places)
+        found += mostly_positive_tasks(before[report], mostly_positive(c, report, tests, closed[report]))
+    return tuple(found)
 
 
 def _rename_token(c: Connection, cell: Sequence[Any], old: bytes, new: bytes) -> None:

@@ -11,6 +11,7 @@ from fhir_profiles.terminology import SUBSTANCE_GROUPS
 FOLDER = Path(terminology.__file__).parent
 FILES = sorted(FOLDER.glob("*.csv"))
 KEYS = {
+    "acute_hazards": ("code", "part"),
     "assays": ("system", "code"),
     "assay_names": ("name",),
     "care_plans": ("system", "code"),
