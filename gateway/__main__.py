@@ -11,6 +11,7 @@ import typer
 
 from gateway.commands import (
     agreements_check,
+    backup,
     bench,
     check,
     client_add,
@@ -21,10 +22,12 @@ from gateway.commands import (
     held,
     init,
     journey,
+    ledger_new_epoch,
     ledger_verify,
     person,
     reconcile,
     rederive,
+    restore,
     serve,
     task,
     token,
@@ -45,6 +48,8 @@ app.command("demo")(demo.demo)
 app.command("init")(init.init)
 app.command("serve")(serve.serve)
 app.command("work")(work.work)
+app.command("backup")(backup.backup)
+app.command("restore")(restore.restore)
 app.command("check")(check.check)
 app.command("try", cls=try_message.SeveralValues)(try_message.try_message)
 app.command("journey")(journey.journey)
@@ -67,6 +72,7 @@ app.add_typer(client, name="client")
 
 ledger = typer.Typer(help="The ledger of everything that was received, decided and sent.", no_args_is_help=True)
 ledger.command("verify")(ledger_verify.ledger_verify)
+ledger.command("new-epoch")(ledger_new_epoch.ledger_new_epoch)
 app.add_typer(ledger, name="ledger")
 
 agreements = typer.Typer(help="The sharing agreements.", no_args_is_help=True)

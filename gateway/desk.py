@@ -85,9 +85,10 @@ def held(parts: Parts) -> tuple[HeldItem, ...]:
 
 def _delivery_item(parts: Parts, row: DeliveryRow) -> HeldItem:
     harm = 0 if row.whole_picture and row.person_id else 2 if row.person_id else 3
-    code = (
-        row.reason if row.state == D.HELD else "delivery-ambiguous" if row.state == D.AMBIGUOUS else "delivery-parked"
-    )
+    if row.state == D.PARKED and row.reason == "restored":
+        code: str | None = "handover-restored" if row.whole_picture else "letter-restored"
+    else:
+        code = {D.AMBIGUOUS: "delivery-ambiguous", D.PARKED: "delivery-parked"}.get(D(row.state), row.reason)
     return _item(
         parts,
         "delivery",
@@ -101,7 +102,7 @@ def _delivery_item(parts: Parts, row: DeliveryRow) -> HeldItem:
 
 
 def _message_item(parts: Parts, row: DeliveryRow) -> HeldItem:
-    code = row.reason if row.state == M.HELD else "message-parked"
+    code = row.reason if row.state == M.HELD else "message-restored" if row.reason == "restored" else "message-parked"
     return _item(parts, "message", row, letter="", recipient_class="", harm=1, code=code, since=row.received_at)
 
 
@@ -238,7 +239,8 @@ def _send_again(c: Connection, parts: Parts, delivery_id: str, *, reason: str, b
     _note(c, parts, row, "held-released", reason=reason, by=by)
     c.execute(update(delivery).where(delivery.c.id == delivery_id).values(due_at=parts.now()))
     if row.state == D.PARKED:
-        move_delivery(c, parts, delivery_id, D.QUEUED)
+        # INVARIANT: what its recipient collects waits for it: nobody sends it
+        move_delivery(c, parts, delivery_id, D.QUEUED if row.recipient in parts.outbounds else D.WAITING)
     end_tasks(c, parts, delivery_id=delivery_id)
 
 

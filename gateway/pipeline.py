@@ -243,7 +243,13 @@ class Gateway(Parts):
     # ── opening, closing, waiting ──
 
     async def start(self) -> None:
-        """Take up what the last process left, then keep sweeping and sequencing."""
+        """Take up what the last process left, then keep sweeping and sequencing.
+
+        Raises LedgerFault, before anything is taken or sent, for a store that does not continue the signed head.
+        """
+        # INVARIANT: a store that was turned back sends nothing and takes nothing: what it would send may have left, been recalled, or
+        # been forbidden since. A person begins a new epoch (gateway/restored.py).
+        await asyncio.to_thread(self.ledger.require_continued)
         self.bus.subscribe("messages", self.on_release, self.settings.delivery.concurrency)
         self.bus.subscribe("deliveries", self.on_deliver, self.settings.delivery.concurrency)
         await self.bus.start()

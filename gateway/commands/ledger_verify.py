@@ -19,6 +19,8 @@ def ledger_verify(*, config: Config = DEFAULT_CONFIG, as_json: AsJson = False) -
         typer.echo(f"covered    {found.covered} (up to the signed head)")
         typer.echo(f"uncovered  {found.uncovered} (written since; the next head will cover them)")
         typer.echo(f"root       {found.root}")
+        for epoch in found.epochs:
+            typer.echo(f"epoch      {epoch}")
         for fault in found.faults:
             typer.echo(f"fault      {fault}")
         typer.echo(

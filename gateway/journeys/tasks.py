@@ -135,6 +135,23 @@ TASKS: Final[Mapping[str, TaskKind]] = {
         tell=True,
         text="a letter in the store is not the one that was decided: it did not leave; find out why",
     ),
+    "handover-restored": TaskKind(
+        role=CLINICAL_LEAD,
+        tell=True,
+        text="the database was put back from a backup: this handover may have left or been withdrawn since; ask the recipient today, "
+        "then release or reject it",
+    ),
+    "letter-restored": TaskKind(
+        role=OPERATOR,
+        tell=True,
+        text="the database was put back from a backup: this letter may have left since; ask the recipient, then release or reject it",
+    ),
+    "message-restored": TaskKind(
+        role=OPERATOR,
+        tell=True,
+        text="the database was put back from a backup: this message may have had its effect since; ask the recipients, then release "
+        "or reject it",
+    ),
     "message-parked": TaskKind(
         role=OPERATOR, tell=True, text="a message could not be processed: the person's later changes wait behind it"
     ),

@@ -3,10 +3,11 @@
 from gateway.ledger.entry import EntryError, record
 from gateway.ledger.events import LedgerEvent
 from gateway.ledger.head import HeadFile, HeadInMemory, HeadKeeper
-from gateway.ledger.ledger import Ledger, LedgerFault
+from gateway.ledger.ledger import Break, Ledger, LedgerFault
 from gateway.ledger.verify import Verification
 
 __all__ = [
+    "Break",
     "EntryError",
     "HeadFile",
     "HeadInMemory",

@@ -56,5 +56,6 @@ class LedgerEvent(StrEnum):
     STOPPED = "stopped"
     KEY_ROTATED = "key-rotated"
     CLOCK_SKEWED = "clock-skewed"
+    EPOCH_BEGAN = "epoch-began"  # a person took a ledger into use that does not continue its last signed head
     SEALED_HEAD = "sealed-head"
     WITNESSED = "witnessed"

@@ -1,13 +1,13 @@
 """Where the last signed head is kept: outside the database, so that a database cannot be turned back without it showing.
 
-The file is made by `init` only. A head file that is missing is a fault, never a new beginning.
+The file is made by `init`, and by a person who begins a new epoch. A head file that is missing is a fault, never a new beginning.
 """
 
 import fcntl
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -35,6 +35,10 @@ class HeadKeeper(Protocol):
 
     def replace(self, expected: str, new: str) -> None:
         """Durable when it returns. HeadConflict when the head is not `expected`. Only inside `locked`."""
+        ...
+
+    def begin_again(self, new: str, *, former: str) -> None:
+        """A person's new epoch: `new` in the place of whatever is there, which is kept beside it as `former`. Only inside `locked`."""
         ...
 
 
@@ -77,6 +81,14 @@ class HeadFile:
     def replace(self, expected: str, new: str) -> None:
         if self.read() != expected:
             raise HeadConflict("the head file was replaced by somebody else")
+        self._put(new)
+
+    def begin_again(self, new: str, *, former: str) -> None:
+        with suppress(FileNotFoundError, FileExistsError):
+            os.link(self._path, self._path.with_name(f"{self._path.name}.{former}"))
+        self._put(new)
+
+    def _put(self, new: str) -> None:
         beside = self._path.with_name(self._path.name + ".new")
         descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         try:
@@ -108,6 +120,9 @@ class HeadInMemory:
     def replace(self, expected: str, new: str) -> None:
         if self._text != expected:
             raise HeadConflict("the head was replaced by somebody else")
+        self._text = new
+
+    def begin_again(self, new: str, *, former: str) -> None:  # noqa: ARG002  nothing is kept beside what ends with the process
         self._text = new
 
 

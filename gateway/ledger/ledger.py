@@ -5,12 +5,15 @@ is a fault that a person resolves.
 """
 
 import threading
+from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import Connection, func, insert, select
 
+from gateway.errors import ThroughgateError
 from gateway.failpoints import around, pass_point
 from gateway.instants import Clock, to_text
 from gateway.ledger import note
@@ -18,13 +21,23 @@ from gateway.ledger.head import HeadConflict, HeadFile, HeadKeeper, HeadMissing
 from gateway.ledger.note import Head, NoteError
 from gateway.ledger.sequencer import Sequencer
 from gateway.ledger.tree import EMPTY_ROOT, HASH_BYTES, Tree, leaf_hash
-from gateway.ledger.verify import Verification, verify
+from gateway.ledger.verify import PIECE, Verification, verify
 from gateway.store import Store
 from gateway.store.schema import ledger_entry, ledger_head, ledger_position
 
 
-class LedgerFault(Exception):
+class LedgerFault(ThroughgateError):
     """The ledger does not continue its last signed head. Nothing was signed. The text is for the person who is told."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Break:
+    """What a new epoch passes over: the head that was signed (size 0 and no root where it was lost), and the tree that is there."""
+
+    former_size: int
+    former_root: str
+    size: int
+    root: str
 
 
 class Ledger:
@@ -68,34 +81,86 @@ class Ledger:
     def sign_head(self) -> None:
         """Signs the tree as it is, if it grew. LedgerFault when it does not continue the last signed head."""
         with self._turn, self._head.locked():
-            try:
-                text = self._head.read()
-                old = note.read(text, self._signer.public_key(), self._origin)
-            except HeadMissing:
-                raise LedgerFault("the head file is missing; it is made by init only") from None
-            except NoteError as error:
-                raise LedgerFault(f"the head file is not ours: {error}") from None
+            text, old = self._signed()
             with self._store.read() as c:
                 tree = _grown(c, old)
             if tree.size == old.size:
                 return
-            new = Head(origin=self._origin, size=tree.size, root=tree.root())
-            signed = note.sign(new, self._signer)
+            signed = note.sign(Head(origin=self._origin, size=tree.size, root=tree.root()), self._signer)
             pass_point("ledger.before-sign")
             try:
                 self._head.replace(text, signed)
             except HeadConflict as error:
                 raise LedgerFault(str(error)) from None
             pass_point("ledger.after-sign")
-            row = {
-                "size": new.size,
-                "root": new.root,
-                "frontier": tree.frontier(),
-                "note": signed,
-                "signed_at": to_text(self._clock()),
-            }
-            with around("keep-head"):
-                self._store.write(lambda c: c.execute(insert(ledger_head).values(row)))
+            self._keep(tree, signed)
+
+    def require_continued(self) -> None:
+        """LedgerFault when what is in the database does not continue the signed head: a restored copy, another database, an edited one."""
+        with self._head.locked():
+            old = self._signed()[1]
+            with self._store.read() as c:
+                _grown(c, old)
+
+    def begin_epoch(self, enter: Callable[[Connection, Break], None]) -> Break:
+        """A person takes a ledger into use that does not continue its head. `enter` writes the entry that says so, as the first of it.
+
+        LedgerFault when it does continue: then there is nothing to begin. Killed anywhere, it is asked for again.
+        """
+        try:
+            self.require_continued()
+        except LedgerFault:
+            pass
+        else:
+            raise LedgerFault("the ledger continues its signed head: there is no new epoch to begin")
+        with self._head.locked():
+            found = self._break()
+        with around("epoch"):
+            self._store.write(lambda c: enter(c, found))
+        self.sequence()
+        with self._turn, self._head.locked():
+            with self._store.read() as c:
+                tree = _whole(c)
+            signed = note.sign(Head(origin=self._origin, size=tree.size, root=tree.root()), self._signer)
+            # INVARIANT: the head before is never lost: whoever asks what is missing can read it beside the new one
+            self._head.begin_again(signed, former=f"before-{tree.size}")
+            self._keep(tree, signed)
+        return found
+
+    def _break(self) -> Break:
+        try:
+            former: Head | None = self._signed()[1]
+        except LedgerFault:
+            former = None
+        with self._store.read() as c:
+            tree = _whole(c)
+        return Break(
+            former_size=former.size if former else 0,
+            former_root=former.root.hex() if former else "",
+            size=tree.size,
+            root=tree.root().hex(),
+        )
+
+    def _signed(self) -> tuple[str, Head]:
+        """The head file's text and the head in it. Only inside `locked`."""
+        try:
+            text = self._head.read()
+            return text, note.read(text, self._signer.public_key(), self._origin)
+        except HeadMissing:
+            raise LedgerFault("the head file is missing; it is made by init only") from None
+        except NoteError as error:
+            raise LedgerFault(f"the head file is not ours: {error}") from None
+
+    def _keep(self, tree: Tree, signed: str) -> None:
+        row = {
+            "size": tree.size,
+            "root": tree.root(),
+            "frontier": tree.frontier(),
+            "note": signed,
+            "signed_at": to_text(self._clock()),
+        }
+        with around("keep-head"):
+            self._store.write(lambda c: c.execute(insert(ledger_head).values(row)))
 
     def verify(self) -> Verification:
         """Checks everything up to the signed head, and the form of what is behind it. Never raises for what it finds."""
@@ -114,6 +179,18 @@ class Ledger:
             entries = c.scalar(select(func.count()).select_from(ledger_entry)) or 0
             positions = c.scalar(select(func.count()).select_from(ledger_position)) or 0
         return entries - positions
+
+
+def _whole(c: Connection) -> Tree:
+    """The tree of every position that there is."""
+    tree = Tree()
+    query = select(ledger_position.c.position, ledger_position.c.leaf_hash).order_by(ledger_position.c.position)
+    while rows := c.execute(query.where(ledger_position.c.position >= tree.size).limit(PIECE)).all():
+        for position, leaf in rows:
+            if position != tree.size:
+                raise LedgerFault(f"position {tree.size} is not there: this copy of the database is not whole")
+            tree.append(leaf)
+    return tree
 
 
 def _grown(c: Connection, old: Head) -> Tree:

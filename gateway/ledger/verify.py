@@ -3,7 +3,7 @@
 It only reads. What it cannot know it says: how many entries the signed head does not cover.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ from sqlalchemy import Connection, func, select
 
 from gateway.ledger import note
 from gateway.ledger.entry import FIRST_STEP, EntryError, decode
+from gateway.ledger.events import LedgerEvent
 from gateway.ledger.meaning import Meaning
 from gateway.ledger.note import Head, NoteError
 from gateway.ledger.tree import Tree, leaf_hash
@@ -27,6 +28,8 @@ class Verification:
 
     `entries`: in the database. `covered`: under the signed head. `uncovered`: the rest, which an edit could still change unseen.
     `root`: the signed root, hex. `verified`: no fault. `faults`: sentences with positions and ids, at most `MOST_FAULTS`.
+    `epochs`: a sentence for each time that a person took a ledger into use which did not continue its head. It is no fault, and it is
+    never left unsaid: entries that were signed once are not here.
     """
 
     entries: int
@@ -35,6 +38,7 @@ class Verification:
     root: str
     verified: bool
     faults: tuple[str, ...]
+    epochs: tuple[str, ...] = ()
 
 
 class _Faults:
@@ -51,7 +55,8 @@ def verify(c: Connection, head_text: str | None, key: Ed25519PublicKey, origin: 
     faults = _Faults()
     head = _read_head(head_text, key, origin, faults)
     signed = _signed_heads(c, key, origin, head, faults)
-    size = _walk(c, signed, faults)
+    epochs: list[str] = []
+    size = _walk(c, signed, faults, epochs)
     if head is not None and size < head.size:
         faults.add(f"cut off: {head.size} entries were signed, {size} are there")
     entries = c.scalar(select(func.count()).select_from(ledger_entry)) or 0
@@ -64,6 +69,7 @@ def verify(c: Connection, head_text: str | None, key: Ed25519PublicKey, origin: 
         root=head.root.hex() if head is not None else "",
         verified=not faults.texts,
         faults=tuple(faults.texts),
+        epochs=tuple(epochs),
     )
 
 
@@ -124,7 +130,7 @@ def _rows(c: Connection) -> Iterator[tuple[int, str, bytes, str | None, int | No
         rows = c.execute(query.where(ledger_position.c.position > rows[-1].position)).all()
 
 
-def _walk(c: Connection, signed: dict[int, bytes], faults: _Faults) -> int:
+def _walk(c: Connection, signed: dict[int, bytes], faults: _Faults, epochs: list[str]) -> int:
     """Every position in order; answers how many there are."""
     tree = Tree()
     last_steps: dict[str, int] = {}
@@ -149,7 +155,19 @@ def _walk(c: Connection, signed: dict[int, bytes], faults: _Faults) -> int:
         if members is not None:
             for text in meaning.add(chain, str(members["event"]), members["facts"]):
                 faults.add(f"position {position}: {text}")
+            if members["event"] == LedgerEvent.EPOCH_BEGAN:
+                epochs.append(_epoch(position, members["facts"]))
     return tree.size
+
+
+def _epoch(position: int, facts: Mapping[str, Any]) -> str:
+    """What a person passed over there."""
+    former, size = int(facts["former_size"]), int(facts["size"])
+    if not former:
+        return f"position {position}: a new epoch; the signed head before it was lost"
+    if former > size:
+        return f"position {position}: a new epoch; {former} entries had been signed, the last {former - size} of them are not here"
+    return f"position {position}: a new epoch; {former} entries had been signed, and these are not all of them"
 
 
 def _check_root(tree: Tree, signed: dict[int, bytes], faults: _Faults) -> None:

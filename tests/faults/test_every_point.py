@@ -34,6 +34,7 @@ THE_LINE = (
     "moves",
     "people",
     "pipeline",
+    "restored",
     "serving",
     "steps",
     "store",
