@@ -28,6 +28,7 @@ BEARER_SECONDS = 86_400
 class Installation:
     """Where the gateway of the bench listens, and whom its receivers are: `receivers[n]` is the port of the n-th recipient."""
 
+    name: str
     config: Path
     http_port: int
     mllp_port: int
@@ -41,6 +42,7 @@ class Installation:
 def make_installation(folder: Path, *, store_url: str | None = None, bus_url: str | None = None) -> Installation:
     """A new one in `folder`, with nobody to send to yet. `store_url` names an empty database. Raises what `init` raises."""
     http_port, mllp_port, *receivers = free_ports(2 + len(SERVES))
+    name = f"bench-{http_port}"
     folder.parent.mkdir(mode=0o700, exist_ok=True)
     config = shipped.copy_templates(folder)
     text = config.read_text("utf-8")
@@ -50,7 +52,7 @@ def make_installation(folder: Path, *, store_url: str | None = None, bus_url: st
         ('"fellgate-ehr"', f'"{CLIENT}"'),
         (
             'installation = "embedded"',
-            f'installation = "bench-{http_port}"' + (f'\nbus_url = "{bus_url}"' if bus_url else ""),
+            f'installation = "{name}"' + (f'\nbus_url = "{bus_url}"' if bus_url else ""),
         ),
         *([("sqlite:///throughgate.db", store_url)] if store_url else []),
     ):
@@ -59,7 +61,7 @@ def make_installation(folder: Path, *, store_url: str | None = None, bus_url: st
         text = text.replace(old, new)
     config.write_text(text + '\n[tell]\ncommand = ["cat"]\n', "utf-8")
     wiring.create_installation(config)
-    return Installation(config=config, http_port=http_port, mllp_port=mllp_port, receivers=tuple(receivers))
+    return Installation(name=name, config=config, http_port=http_port, mllp_port=mllp_port, receivers=tuple(receivers))
 
 
 def share_with(installation: Installation, copies: int, *, more_recipients: int = 0) -> None:

@@ -16,6 +16,7 @@ import aiohttp
 from adapters.mllp.frames import framed
 from gateway.bench.messages import Message
 from gateway.bench.processes import Process
+from gateway.errors import ThroughgateError
 
 LATEST_SECONDS = 120
 """How long a letter may take before it is called lost."""
@@ -23,7 +24,7 @@ ER7 = "application/hl7-v2+er7"
 ACCEPTED = (b"MSA|AA|", b"MSA|CA|")
 
 
-class NotAccepted(Exception):
+class NotAccepted(ThroughgateError):
     """A message of the bench was refused: the run says nothing about speed. The text is the acknowledgement code alone."""
 
 
@@ -34,9 +35,8 @@ class Measured:
     seconds: tuple[float, ...]
     started: float
     ended: float
+    sent: int
     lost: int = 0
-    doubled: int = 0
-    disordered: int = 0
 
     @property
     def per_second(self) -> float:
@@ -154,18 +154,29 @@ async def until_arrived(
             sent.append(message)
             arrived = arrivals.expect(message)
             begun = time.monotonic()
+            for earlier in message.before:
+                await post(earlier)
             await post(message.body)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LATEST_SECONDS):
                     took.append(await arrived - begun)
 
     await _all(one_after_another() for _ in range(at_once))
-    lost = arrivals.lost(sent)
-    return Measured(seconds=tuple(took), started=started, ended=arrivals.last, lost=lost, doubled=arrivals.doubled())
+    return Measured(seconds=tuple(took), started=started, ended=arrivals.last, sent=len(sent), lost=arrivals.lost(sent))
+
+
+async def flood(post: Post, sequences: Iterable[Sequence[Message]]) -> None:
+    """Every message without waiting for a letter: the sequences at once, each in its order."""
+
+    async def one_after_another(messages: Sequence[Message]) -> None:
+        for message in messages:
+            await post(message.body)
+
+    await _all(one_after_another(each) for each in sequences)
 
 
 async def until_acknowledged(
-    posts: Sequence[Post], messages: Iterator[Message], *, seconds: float, pause_seconds: float = 0
+    posts: Sequence[Post], messages: Iterator[Message], *, seconds: float, rest_seconds: float = 0
 ) -> Measured:
     """Each connection sends one message after another; the time is that of the acknowledgement alone."""
     took: list[float] = []
@@ -177,11 +188,11 @@ async def until_acknowledged(
             begun = time.monotonic()
             await post(message.body)
             took.append(time.monotonic() - begun)
-            if pause_seconds:
-                await asyncio.sleep(pause_seconds)
+            if rest_seconds:
+                await asyncio.sleep(rest_seconds)
 
     await _all(one_after_another(post) for post in posts)
-    return Measured(seconds=tuple(took), started=started, ended=time.monotonic())
+    return Measured(seconds=tuple(took), started=started, ended=time.monotonic(), sent=len(took))
 
 
 async def _all(parts: Iterable[Coroutine[None, None, None]]) -> None:

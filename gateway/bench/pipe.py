@@ -1,6 +1,7 @@
 """The empty pipe: the same posts in, the same bytes posted out to the same receivers, with nothing between, in the same libraries.
 
-Run as `python -m gateway.bench.pipe FOLDER PORT RECEIVER_PORT...`. It answers at once, reads nothing, keeps nothing, decides nothing; it
+Run as `python -m gateway.bench.pipe FOLDER PORT EVENT RECEIVER_PORT...`. It answers at once, keeps nothing and decides nothing; what is of EVENT goes on,
+the rest asks for no letter. It
 only puts the numbers of the person and of the order into the letters, so that the receivers can say which message came. What it does is the floor under
 any gateway on this machine.
 """
@@ -54,7 +55,7 @@ class Outgoing:
             await self._session.close()
 
 
-def make_app(receivers: list[Outgoing]) -> FastAPI:
+def make_app(event: bytes, receivers: list[Outgoing]) -> FastAPI:
     """POST /hl7v2, answered before anything was sent on."""
     under_way: set[asyncio.Task[None]] = set()
 
@@ -72,7 +73,7 @@ def make_app(receivers: list[Outgoing]) -> FastAPI:
         whose, order = WHOSE.search(body), ORDER.search(body)
         if whose is None:
             return Response(status_code=400)
-        for receiver in receivers:
+        for receiver in receivers if event in body else ():
             task = asyncio.create_task(receiver.send(whose[1], order[1] if order else None))
             under_way.add(task)
             task.add_done_callback(under_way.discard)
@@ -82,10 +83,10 @@ def make_app(receivers: list[Outgoing]) -> FastAPI:
 
 
 if __name__ == "__main__":
-    place, port = Path(sys.argv[1]), int(sys.argv[2])
-    outgoing = [Outgoing(place, number, int(each)) for number, each in enumerate(sys.argv[3:])]
+    place, port, event = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3].encode()
+    outgoing = [Outgoing(place, number, int(each)) for number, each in enumerate(sys.argv[4:])]
     uvicorn.run(
-        make_app(outgoing),
+        make_app(event, outgoing),
         host="127.0.0.1",
         port=port,
         loop="asyncio",

@@ -11,12 +11,14 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from typing import Self
 
+from gateway.errors import ThroughgateError
+
 START_SECONDS = 60
 END_SECONDS = 30
 STATUS = re.compile(r"VmHWM:\s+(\d+) kB")
 
 
-class DidNotStart(Exception):
+class DidNotStart(ThroughgateError):
     """A process of the bench ended, or was not ready in time; its last words are the text."""
 
 

@@ -1,0 +1,194 @@
+"""Workloads that end when the letters have come: to few and to many recipients, with a larger store, with more workers, and a backlog.
+
+Beside each stands the empty pipe of the same run, in turns.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from gateway.bench import load
+from gateway.bench.load import Measured
+from gateway.bench.messages import Message
+from gateway.bench.processes import Process
+from gateway.bench.profile import read_profile
+from gateway.bench.stage import (
+    Stage,
+    Workload,
+    cpu_ms_a_message,
+    cpu_seconds,
+    empty_pipe,
+    middle,
+    peak_mb,
+    serving,
+)
+
+AT_ONCE = 32
+"""Messages under way."""
+WARM_UP_SECONDS = 0.5
+MORE_RECIPIENTS = 36
+"""Beside the four: ten times as many are configured."""
+MESSAGES_A_PERSON = 10
+"""In a backlog, so that order can be lost."""
+
+
+async def turn(stage: Stage, url: str, messages: Iterator[Message], *, at_once: int, seconds: float) -> Measured:
+    """One contestant's turn, over connections of its own: a server closes those that were silent while it was frozen."""
+    async with load.posting(url, stage.bearer, at_once) as post:
+        return await load.until_arrived(post, stage.arrivals, messages, at_once=at_once, seconds=seconds)
+
+
+async def end_to_end(
+    stage: Stage,
+    name: str,
+    make_message: Callable[[], Message],
+    copies: int,
+    *,
+    more_recipients: int = 0,
+    workers: int = 0,
+) -> Workload:
+    """Messages posted until their letters have come, beside the empty pipe."""
+    async with serving(stage, copies, more_recipients=more_recipients, workers=workers) as processes:
+        found = await beside_the_pipe(stage, name, make_message, copies, processes)
+    profile = {"profile": read_profile(stage.folder)} if stage.plan.profile else {}
+    return replace(found, more={**found.more, **profile})
+
+
+async def beside_the_pipe(
+    stage: Stage, name: str, make_message: Callable[[], Message], copies: int, processes: tuple[Process, ...]
+) -> Workload:
+    """The rounds of `end_to_end` on a gateway that serves."""
+    messages = iter(make_message, None)
+    ours: list[Measured] = []
+    empty: list[Measured] = []
+    used = pipe_used = 0.0
+    await turn(stage, stage.url, messages, at_once=1, seconds=WARM_UP_SECONDS)
+    async with empty_pipe(stage, next(messages).event, copies) as (pipe, pipe_url):
+        await turn(stage, pipe_url, messages, at_once=1, seconds=WARM_UP_SECONDS)
+        for number in range(stage.plan.rounds):
+            stage.say(f"{name}: round {number + 1} of {stage.plan.rounds}")
+            with pipe.frozen():
+                before = cpu_seconds(processes)
+                ours.append(await turn(stage, stage.url, messages, at_once=AT_ONCE, seconds=stage.plan.round_seconds))
+                used += cpu_seconds(processes) - before
+            with contextlib.ExitStack() as stack:
+                for process in processes:
+                    stack.enter_context(process.frozen())
+                before = pipe.cpu_seconds()
+                empty.append(await turn(stage, pipe_url, messages, at_once=AT_ONCE, seconds=stage.plan.round_seconds))
+                pipe_used += pipe.cpu_seconds() - before
+    mine, floor = middle(ours), middle(empty)
+    return Workload(
+        name=name,
+        per_second=mine.per_second,
+        p50_ms=mine.percentile_ms(50),
+        p99_ms=mine.percentile_ms(99),
+        floor={
+            "empty_pipe_per_second": floor.per_second,
+            "empty_pipe_p50_ms": floor.percentile_ms(50),
+            "empty_pipe_cpu_ms": cpu_ms_a_message(pipe_used, empty),
+        },
+        ratio_to_floor=mine.per_second / floor.per_second,
+        more={
+            "copies": copies,
+            "cpu_ms": cpu_ms_a_message(used, ours),
+            "sent": sum(one.sent for one in ours),
+            "lost": sum(one.lost for one in (*ours, *empty)),
+            "doubled": stage.arrivals.doubled(),
+            "peak_mb": peak_mb(processes),
+        },
+    )
+
+
+def compared(workload: Workload, base: Workload, name: str) -> Workload:
+    """A workload whose floor is another of the same run: both as shares of their own empty pipe, so that the weather is taken out."""
+    assert workload.ratio_to_floor is not None
+    assert base.ratio_to_floor is not None
+    return replace(
+        workload,
+        name=name,
+        floor={**workload.floor, "base_per_second": base.per_second, "base_ratio": base.ratio_to_floor},
+        ratio_to_floor=workload.ratio_to_floor / base.ratio_to_floor,
+    )
+
+
+async def more_recipients(stage: Stage) -> list[Workload]:
+    """Ten times as many recipients configured, of whom the same four are sent to."""
+    few = await end_to_end(stage, "prescription-to-4", stage.population.prescription, 4)
+    many = await end_to_end(
+        stage, "ten-times-the-recipients", stage.population.prescription, 4, more_recipients=MORE_RECIPIENTS
+    )
+    return [few, compared(many, few, many.name)]
+
+
+async def more_workers(stage: Stage) -> list[Workload]:
+    """One and two extra workers beside the process that serves, where the engines have room for them."""
+    alone = await end_to_end(stage, "no-extra-worker", stage.population.prescription, 1)
+    found = [
+        await end_to_end(stage, f"extra-workers-{number}", stage.population.prescription, 1, workers=number)
+        for number in (1, 2)
+    ]
+    return [compared(one, alone, one.name) for one in found]
+
+
+async def growth(stage: Stage) -> list[Workload]:
+    """A small store, a backlog that makes it ten times larger, and the same again."""
+    make = stage.population.prescription
+    async with serving(stage, 1) as processes:
+        await backlog(stage, "filling the store", stage.plan.store_messages)
+        small = await beside_the_pipe(stage, "prescription-to-1", make, 1, processes)
+        drained = await backlog(stage, "backlog", stage.plan.backlog)
+        large = await beside_the_pipe(stage, "ten-times-the-store", make, 1, processes)
+        memory = peak_mb(processes)
+    drained = replace(
+        drained,
+        floor={"end_to_end_per_second": small.per_second},
+        ratio_to_floor=drained.per_second / small.per_second,
+        more={**drained.more, "peak_mb": memory},
+    )
+    return [small, drained, compared(large, small, large.name)]
+
+
+async def backlog(stage: Stage, name: str, number: int) -> Workload:
+    """So many messages as fast as they are taken, then until every letter has come, each person's in order."""
+    arrivals, make = stage.arrivals, stage.population.prescription
+    people = [stage.population.person() for _ in range(max(number // MESSAGES_A_PERSON, AT_ONCE))]
+    messages = [make(people[place % len(people)]) for place in range(number)]
+    # What is of one person stays in one sequence, whose order is theirs.
+    sequences = [
+        [message for place, message in enumerate(messages) if place % len(people) % AT_ONCE == each]
+        for each in range(AT_ONCE)
+    ]
+    waiting = [arrivals.expect(message) for message in messages]
+    started = time.monotonic()
+    async with load.posting(stage.url, stage.bearer, AT_ONCE) as post:
+        await load.flood(post, sequences)
+    all_sent = time.monotonic()
+    left = sum(not each.done() for each in waiting)
+    stage.say(f"{name}: {number} were taken in {all_sent - started:.0f} s, {left} letters to come")
+    while (came := sum(each.done() for each in waiting)) < number:
+        await asyncio.sleep(stage.plan.round_seconds)
+        after = sum(each.done() for each in waiting)
+        stage.say(f"{name}: {after} of {number} letters have come")
+        if after == came and time.monotonic() - max(arrivals.last, all_sent) > load.LATEST_SECONDS:
+            break
+    took = tuple(each.result() - started for each in waiting if each.done())
+    drained = Measured(seconds=took, started=started, ended=arrivals.last, sent=number, lost=arrivals.lost(messages))
+    return Workload(
+        name=name,
+        per_second=drained.per_second,
+        p50_ms=drained.percentile_ms(50),
+        p99_ms=drained.percentile_ms(99),
+        floor={},
+        ratio_to_floor=None,
+        more={
+            "sent": number,
+            "waiting_when_all_were_sent": left,
+            "taken_per_second": round(number / (all_sent - started), 1),
+            "lost": drained.lost,
+            "doubled": arrivals.doubled(),
+            "disordered": arrivals.disordered(),
+        },
+    )
