@@ -42,11 +42,13 @@ KINDS: Final = (
     "ADT^A40",
     "ADT^A44",
     "ADT^A45",
+    "MDM^T02",
     "OMP^O09",
     "ORU^R01",
     "RAS^O17",
     "RDE^O11",
     "RDE^O01",
+    "RDS^O13",
 )
 """Every kind that has a mapping. RDE^O01 is how HL7 v2.2 to v2.4 write RDE^O11."""
 
@@ -60,11 +62,13 @@ _SEGMENTS: Final[dict[str, tuple[str, ...]]] = {
     **dict.fromkeys([kind for kind in KINDS if kind.startswith("ADT^")], ("EVN", "PID", "PV1")),
     **dict.fromkeys(_PERSONS, ("EVN", "PID")),
     **dict.fromkeys(_TWO_RECORDS, ("EVN", "PID", "MRG")),
+    "MDM^T02": ("EVN", "PID", "TXA", "OBX"),
     "OMP^O09": ("ORC", "RXO"),
     "ORU^R01": ("OBR",),
     "RAS^O17": ("ORC", "RXA"),
     "RDE^O11": ("ORC", "RXE"),
     "RDE^O01": ("ORC", "RXE"),
+    "RDS^O13": ("ORC", "RXD"),
 }
 _FIELDS: Final[dict[str, tuple[tuple[str, int], ...]]] = {
     **dict.fromkeys(_TWO_RECORDS, (("MRG", 1),)),
@@ -73,6 +77,7 @@ _FIELDS: Final[dict[str, tuple[tuple[str, int], ...]]] = {
     "RAS^O17": (("ORC", 1), ("RXA", 3), ("RXA", 5)),
     "RDE^O11": (("ORC", 1), ("RXE", 2)),
     "RDE^O01": (("ORC", 1), ("RXE", 2)),
+    "RDS^O13": (("ORC", 1), ("RXD", 2)),
 }
 _ISSUE_CODES: Final = {
     RefusalCode.TOO_LARGE: "too-long",
@@ -115,7 +120,7 @@ def _kind(message: Message) -> str:
         evn = message.first("EVN")
         event = evn.raw_value(1).strip() if evn is not None else ""
     if not event:
-        event = {"OMP": "O09", "ORU": "R01", "RAS": "O17", "RDE": "O01"}.get(kind, "")
+        event = {"MDM": "T02", "OMP": "O09", "ORU": "R01", "RAS": "O17", "RDE": "O01", "RDS": "O13"}.get(kind, "")
     return f"{kind}^{event}" if event else kind
 
 

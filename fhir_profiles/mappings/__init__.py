@@ -26,10 +26,12 @@ from fhir_profiles.mappings import (
     adt_a45,
     fhir_message,
     fhir_response,
+    mdm_t02,
     omp_o09,
     oru_r01,
     ras_o17,
     rde_o11,
+    rds_o13,
 )
 from fhir_profiles.shapes import Channel, Translation
 
@@ -54,11 +56,13 @@ MAPPINGS: Final[Mapping[str, Callable[[Channel, bytes], Translation]]] = {
     "ADT^A40": adt_a40.translate,
     "ADT^A44": adt_a44.translate,
     "ADT^A45": adt_a45.translate,
+    "MDM^T02": mdm_t02.translate,
     "OMP^O09": omp_o09.translate,
     "ORU^R01": oru_r01.translate,
     "RAS^O17": ras_o17.translate,
     "RDE^O01": rde_o11.translate,
     "RDE^O11": rde_o11.translate,
+    "RDS^O13": rds_o13.translate,
     "fhir-bundle": fhir_message.translate,
     "fhir-message": fhir_message.translate,
     "fhir-resource": fhir_message.translate,

@@ -32,12 +32,17 @@ _SEVERITIES: Final = {"SV": "severe", "MO": "moderate", "MI": "mild"}
 """HL7 table 0128; U (unknown) says nothing."""
 _CERTAINTY: Final = {"A": "provisional", "W": "provisional", "F": "confirmed"}
 """HL7 table 0052: admitting and working diagnoses are provisional."""
+_ELSEWHERE: Final = ("ORC", "OBR", "TQ1", "TXA")
+"""Orders and documents have messages of their own; no version of the standard puts them into an ADT."""
 _GENDERS: Final = {"M": "male", "F": "female", "O": "other", "A": "other", "U": "unknown", "N": "unknown"}
 
 
 def add_details(reading: Reading, hold: Hold | None) -> None:
     """Add what the message says beside the stay. When it may be about two people only what stands before the second PID is read."""
     rows = _rows(reading, first_only=hold is not None and hold.code is HoldCode.TWO_PEOPLE)
+    for name in _ELSEWHERE:
+        for row in reading.rows(name):
+            row.leave_by("told-once")
     keep_order(rows["NK1"], to="Patient.contact")
     for name in ("AL1", "DG1", "OBX"):
         keep_order(rows[name], to="Bundle.entry")

@@ -54,6 +54,9 @@ _EVENTS: Final = {
     "CarePlan": Event.CARE_PLAN,
     "MedicationRequest": Event.PRESCRIPTION,
     "MedicationAdministration": Event.ADMINISTRATION,
+    "Appointment": Event.CONTACT,
+    "Encounter": Event.CONTACT,
+    "Communication": Event.CONTACT,
 }
 _HEADER: Final = {
     "eventCoding": "Provenance.activity",

@@ -160,9 +160,8 @@ def drug_value(found: Json, flags: list[Json]) -> tuple[Json, ResultWord]:
     return found, result
 
 
-def attachment(reading: Reading, row: Row) -> Json | None:
+def attachment(reading: Reading, row: Row, *, to: str) -> Json | None:
     """Read an ED as an Attachment; one that is not Base64 stays in the original message, with an issue."""
-    to = "DiagnosticReport.presentedForm"
     data = "".join(row.peek(5, 5).split())
     try:
         readable = bool(data) and bool(b64decode(data, validate=True))

@@ -123,7 +123,7 @@ def _translate_group(reading: Reading, group: Group, visit: Json | None) -> str 
     results: list[Json] = []
     for row, notes in group.results:
         if row.peek(2).upper() in DOCUMENTS:
-            form = attachment(reading, row)
+            form = attachment(reading, row, to="DiagnosticReport.presentedForm")
             forms += [form] if form is not None else []
             row.text(2, to="DiagnosticReport.presentedForm")
             continue

@@ -125,7 +125,7 @@ BAD = [
     ((header(version=""), "EVN|A01", PID, "PV1|1"), RefusalCode.FIELD_MISSING, "MSH-12"),
     ((header(version="3.0"), "EVN|A01", PID, "PV1|1"), RefusalCode.VERSION_UNSUPPORTED, "MSH-12"),
     ((header(version="2.9"), "EVN|A01", PID, "PV1|1"), RefusalCode.VERSION_UNSUPPORTED, "MSH-12"),
-    ((header("MDM^T02"), PID), RefusalCode.TYPE_UNSUPPORTED, "MSH-9.1"),
+    ((header("BAR^P01"), PID), RefusalCode.TYPE_UNSUPPORTED, "MSH-9.1"),
     ((header("ADT^A09"), PID), RefusalCode.EVENT_UNSUPPORTED, "MSH-9.2"),
     ((header("ADT"), PID), RefusalCode.EVENT_UNSUPPORTED, "MSH-9.2"),
     ((header(), PID, "PV1|1"), RefusalCode.SEGMENT_MISSING, "EVN"),

@@ -7,9 +7,8 @@ import pytest
 from tests.fhir_profiles.mappings.sample_table import TABLE, measured
 from tests.samples import samples_folder
 
-FLOOR_PERCENT = 80.0
-BELOW_THE_FLOOR = frozenset({("fhir-converter", "ADT^A01")})
-"""What is not reached, said openly: one sample of an admission brings an order and a document, which no version of the standard puts there."""
+FLOOR_PERCENT = 85.0
+"""Of every event that is read: mapped to a FHIR path, or minimised by a named rule (docs/minimised-at-intake.md)."""
 
 
 def rows() -> list[dict[str, str]]:
@@ -23,14 +22,25 @@ def test_every_sample_becomes_what_it_became() -> None:
     assert measured(samples_folder()) == TABLE.read_text("utf-8")
 
 
-def test_the_floor_and_what_does_not_reach_it() -> None:
-    """An event that reaches the floor stays there; one that comes to reach it leaves the list."""
-    below = {
-        (row["folder"], row["event"])
-        for row in rows()
+def below_the_floor(table: list[dict[str, str]]) -> list[str]:
+    return [
+        f"{row['folder']} {row['event']}"
+        for row in table
         if row["carried_percent"] and float(row["carried_percent"]) < FLOOR_PERCENT
-    }
-    assert below == BELOW_THE_FLOOR
+    ]
+
+
+def test_every_event_that_is_read_reaches_the_floor() -> None:
+    table = rows()
+    assert below_the_floor(table) == []
+    assert sum(bool(row["carried_percent"]) for row in table) >= 22
+
+
+def test_an_event_below_the_floor_is_seen() -> None:
+    """Sabotage: one event that loses its fields is named."""
+    table = rows()
+    table[0]["carried_percent"] = "84.9"
+    assert below_the_floor(table) == ["fhir-converter ADT^A01"]
 
 
 def test_every_kind_of_the_samples_is_listed_once() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from fhir_profiles.hl7v2 import parse
 from fhir_profiles.peek_hl7v2 import peek_hl7v2
-from fhir_profiles.shapes import Channel, Envelope, Refusal, RefusalCode
+from fhir_profiles.shapes import Channel, Envelope
 from fhir_profiles.translate import translate
 from gateway.commands.message_files import read_messages
 from tests.fhir_profiles.mappings.test_field_ledger import unaccounted
@@ -22,24 +22,21 @@ def files(folder: str) -> list[Path]:
 
 
 def test_simhospital_admissions_and_results_all_have_a_meaning() -> None:
-    """298 of 300: a Patient with identifiers and at least one more resource; the other two are documents."""
+    """All 300: a Patient with identifiers and at least one more resource."""
     counts: Counter[str] = Counter()
     for body in read_messages(files("simhospital")[0]):
         envelope = peek_hl7v2(CHANNEL, body)
-        if isinstance(envelope, Refusal):
-            assert envelope.code is RefusalCode.TYPE_UNSUPPORTED
-            counts["refused"] += 1
-            continue
+        assert isinstance(envelope, Envelope)
         translation = translate(CHANNEL, body)
         assert translation.hold is None, translation.issues
         kinds = [entry["resource"]["resourceType"] for entry in translation.bundle["entry"]]
         patient = translation.bundle["entry"][0]["resource"]
         assert kinds[0] == "Patient"
         assert len(patient["identifier"]) >= 2
-        assert set(kinds) & {"Encounter", "Observation"}
+        assert set(kinds) & {"Encounter", "Observation", "DocumentReference"}
         assert unaccounted(parse(body), translation.fields) == []
         counts[envelope.kind] += 1
-    assert counts == {"ADT^A01": 110, "ORU^R01": 188, "refused": 2}
+    assert counts == {"ADT^A01": 110, "MDM^T02": 2, "ORU^R01": 188}
 
 
 def test_other_samples_are_translated_or_refused_by_name() -> None:
@@ -53,5 +50,5 @@ def test_other_samples_are_translated_or_refused_by_name() -> None:
             assert translation.hold is not None  # not one has a number of an English person
             assert translation.hold.code.value in {"no-person", "two-people", "merge-waits"}
         seen[type(envelope).__name__] += 1
-    assert seen["Envelope"] == 22
+    assert seen["Envelope"] == 24
     assert sum(seen.values()) == len(files("fhir-converter"))

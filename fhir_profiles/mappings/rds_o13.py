@@ -1,0 +1,197 @@
+"""RDS^O13, medicines dispensed: a MedicationDispense for each RXD. It must never pass for a dose taken, nor for authority to supply.
+
+What was ordered and encoded beside it (RXO, RXE) is carried by the messages that ordered it. A dispense is named by its order and its own
+number (RXD-1) and day: a later dispense of the same order does not replace an earlier one.
+"""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from fhir_profiles import systems
+from fhir_profiles.hl7_times import fhir_date_time
+from fhir_profiles.ids import PATIENT_REFERENCE, stable_id
+from fhir_profiles.mappings.annotation import annotations
+from fhir_profiles.mappings.datatypes import (
+    concept,
+    establishment_extension,
+    number_of,
+    ods_code,
+    order_identifier,
+    practitioner,
+    quantity,
+    slug,
+)
+from fhir_profiles.mappings.dosage import read_route
+from fhir_profiles.mappings.encounter import named_stay
+from fhir_profiles.mappings.field_ledger import Row
+from fhir_profiles.mappings.person import add_patient, identity_hold
+from fhir_profiles.mappings.prescription import medication
+from fhir_profiles.mappings.reading import Reading, open_message
+from fhir_profiles.shapes import Channel, Event, HoldCode, Json, Translation
+
+_TO: Final = "MedicationDispense"
+_CONTROLS: Final = {
+    **dict.fromkeys(("CA", "CR", "OC"), "cancelled"),
+    **dict.fromkeys(("DC", "DR", "OD"), "stopped"),
+    **dict.fromkeys(("HD", "HR", "OH"), "on-hold"),
+    **dict.fromkeys(("UA", "UD", "DE"), "declined"),
+}
+"""HL7 table 0119: the order controls that say that nothing was dispensed."""
+_ORDERED: Final = frozenset({"RXO", "RXE", "TQ1", "TQ2", "RXR", "RXC"})
+
+
+@dataclass(kw_only=True)
+class _Order:
+    """The dispenses of one order as they stand in the message: each with the routes and notes that follow it."""
+
+    orc: Row
+    dispenses: list[tuple[Row, list[Row], list[Row]]] = field(default_factory=list)
+
+
+def translate(channel: Channel, body: bytes) -> Translation:
+    """Translate one RDS. Never raises; bytes that cannot be read are held. Dispenses after a second person's PID are not translated."""
+    reading = open_message(channel, body)
+    if isinstance(reading, Translation):
+        return reading
+    hold = identity_hold(reading)
+    add_patient(reading)
+    stay = named_stay(reading, to=_TO)
+    made: dict[str, Json] = {}
+    for order in _orders(reading, first_only=hold is not None and hold.code is HoldCode.TWO_PEOPLE):
+        for rxd, routes, notes in order.dispenses:
+            dispense = _dispense(reading, order.orc, rxd, routes, notes)
+            made[dispense["id"]] = dispense | ({"context": stay} if stay is not None else {})
+        order.orc.leave_by("told-once")
+    reading.resources += made.values()
+    return reading.finish((Event.RECORD,), hold=hold)
+
+
+def _orders(reading: Reading, *, first_only: bool) -> list[_Order]:
+    """Cut the message into orders: each ORC begins one; what stands before the first RXD is the order as it was placed and encoded."""
+    orders: list[_Order] = []
+    persons = 0
+    for segment in reading.message.segments:
+        row = reading.row(segment)
+        persons += segment.name == "PID"
+        if first_only and persons > 1 and segment.name != "PID":
+            row.leave_by("one-person")
+        elif segment.name == "ORC":
+            orders.append(_Order(orc=row))
+        elif not orders:
+            continue
+        elif segment.name == "RXD":
+            orders[-1].dispenses.append((row, [], []))
+        elif segment.name == "RXR" and orders[-1].dispenses:
+            orders[-1].dispenses[-1][1].append(row)
+        elif segment.name == "NTE" and orders[-1].dispenses:
+            orders[-1].dispenses[-1][2].append(row)
+        elif segment.name in _ORDERED and not orders[-1].dispenses:
+            row.leave_by("told-once")
+    return orders
+
+
+def _dispense(reading: Reading, orc: Row, rxd: Row, routes: list[Row], notes: list[Row]) -> Json:
+    amount = _amount(reading, rxd)
+    resource: Json = {
+        "resourceType": _TO,
+        "id": stable_id(_TO, reading.sender, *_name(reading, orc, rxd)),
+    }
+    if reading.establishment is not None:
+        resource["extension"] = [establishment_extension(reading.establishment)]
+    rxd.text(1, to=f"{_TO}.id")
+    identifiers = _identifiers(orc, rxd)
+    if identifiers:
+        resource["identifier"] = identifiers
+    # INVARIANT: nothing counts as dispensed that the message does not say was: an order control that denies it, or no amount, is no supply.
+    resource["status"] = _CONTROLS.get(orc.text(1, to=f"{_TO}.status").upper()) or (
+        "completed" if amount is not None else "unknown"
+    )
+    resource["medicationCodeableConcept"] = medication(reading, rxd, 2, to=_TO)
+    resource["subject"] = {"reference": PATIENT_REFERENCE}
+    performers = _performers(rxd)
+    if performers:
+        resource["performer"] = [{"actor": each} for each in performers]
+    ordered = order_identifier(orc, 2, kind="PLAC", to=f"{_TO}.authorizingPrescription.identifier")
+    if ordered is not None:
+        resource["authorizingPrescription"] = [{"type": "MedicationRequest", "identifier": ordered}]
+    kind = concept(rxd, 33, to=f"{_TO}.type")
+    if kind is not None:
+        resource["type"] = kind
+    if amount is not None:
+        resource["quantity"] = amount
+    when = reading.date_time(rxd, 3, to=f"{_TO}.whenPrepared")
+    if when is not None:
+        resource["whenPrepared"] = when
+    remarks = [
+        {"text": item["text"]}
+        for repetition in range(1, rxd.count(9) + 1)
+        if (item := concept(rxd, 9, repetition, to=f"{_TO}.note.text")) is not None
+    ]
+    remarks += annotations(notes, to=f"{_TO}.note")
+    if remarks:
+        resource["note"] = remarks
+    dosage = _dosage(rxd, routes)
+    if dosage:
+        resource["dosageInstruction"] = [dosage]
+    substituted = rxd.text(11, to=f"{_TO}.substitution.wasSubstituted").upper()
+    if substituted:
+        resource["substitution"] = {"wasSubstituted": substituted not in {"N", "0"}}
+    return resource
+
+
+def _name(reading: Reading, orc: Row, rxd: Row) -> tuple[str, ...]:
+    for row, number in ((orc, 2), (orc, 3), (rxd, 7)):
+        if row.peek(number):
+            order = (f"{row.segment.name}-{number}", row.peek(number), row.peek(number, 2))
+            break
+    else:
+        order = ("message", reading.message.get("MSH-10") or "", str(orc.segment.occurrence))
+    return (*order, rxd.peek(1), fhir_date_time(rxd.peek(3)) or rxd.peek(3), rxd.peek(2) or rxd.peek(2, 2))
+
+
+def _identifiers(orc: Row, rxd: Row) -> list[Json]:
+    found = [order_identifier(orc, 3, kind="FILL", to=f"{_TO}.identifier")]
+    for number, name in ((7, "prescription"), (35, "dispense-tag")):
+        value = rxd.text(number, to=f"{_TO}.identifier")
+        found.append({"system": systems.LOCAL_ID + name, "value": value} if value else None)
+    return [each for each in found if each is not None]
+
+
+def _amount(reading: Reading, rxd: Row) -> Json | None:
+    """Read RXD-4 and RXD-5: what was dispensed, never what was ordered."""
+    number = number_of(rxd.peek(4))
+    if number is None or number <= 0:
+        if rxd.has(4):
+            rxd.unsupported(4, reason="no amount that can have been dispensed")
+            reading.warn(rxd.place(4), "the amount of a dispense is not above nothing, and was left out")
+        return None
+    rxd.mapped(4, to=f"{_TO}.quantity.value")
+    return quantity(number, rxd, 5, to=f"{_TO}.quantity")
+
+
+def _performers(rxd: Row) -> list[Json]:
+    """Read who dispensed (RXD-10) and the pharmacy (RXD-30 by name or ODS code)."""
+    to = f"{_TO}.performer.actor"
+    found = [person] if (person := practitioner(rxd, 10, to=to)) is not None else []
+    value = rxd.text(30, to=f"{to}.identifier.value")
+    name = rxd.text(30, 2, to=f"{to}.display")
+    authority = rxd.text(30, 3, to=f"{to}.identifier.system")
+    if value or name:
+        pharmacy: Json = {"type": "Organization"}
+        if value:
+            ods = ods_code(rxd, 30, 1, authority)
+            system = systems.ODS if ods is not None else systems.LOCAL_ID + slug(authority or "pharmacy")
+            pharmacy["identifier"] = {"system": system, "value": ods or value}
+        found.append(pharmacy | ({"display": name} if name else {}))
+    return found
+
+
+def _dosage(rxd: Row, routes: list[Row]) -> Json:
+    """Read the special instructions (RXD-15) and the route."""
+    texts = [
+        item["text"]
+        for repetition in range(1, rxd.count(15) + 1)
+        if (item := concept(rxd, 15, repetition, to=f"{_TO}.dosageInstruction.text")) is not None
+    ]
+    dosage: Json = {"text": "; ".join(texts)} if texts else {}
+    return dosage | read_route(routes, to=f"{_TO}.dosageInstruction")
