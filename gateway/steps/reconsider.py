@@ -5,8 +5,9 @@ letter now, or none, the old one is recalled and a new one stands for it. What m
 """
 
 from dataclasses import dataclass
+from typing import Final
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from consent.shapes import Agreement, Decision, Outcome
 from gateway.consents.register import read_consents
@@ -21,13 +22,19 @@ from gateway.states import DeliveryState
 from gateway.steps.kept import Kept, marks_of, read_kept
 from gateway.steps.letters import RESTARTS, Contended, Moved
 from gateway.steps.release import LEAVES, Draft, Owner, Question, draft, refill, restamp, write_draft
-from gateway.steps.standing import DeliveryRow, delivery_row, moved_since
+from gateway.steps.standing import DELIVERIES, DeliveryRow, delivery_row, moved_since
 from gateway.store.locks import hold_person
 from gateway.store.schema import decision, delivery
+from gateway.store.statement import Statement
 
 D = DeliveryState
 LOOKED_AT = (D.QUEUED, D.WAITING, D.PARKED, D.HELD, D.AMBIGUOUS)
 MAY_HAVE_ARRIVED = frozenset({D.AMBIGUOUS, D.SENDING})
+
+_OF_PERSON: Final = Statement(
+    DELIVERIES.where(delivery.c.person_id == bindparam("person_id")).order_by(delivery.c.sequence)
+)
+_KEPT: Final = Statement(select(decision.c.sealed_id).where(decision.c.id == bindparam("decision_id")))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,14 +74,8 @@ def _look(
     c: Connection, parts: Parts, person_id: str, released_by_person: str | None, named: Recipient | None
 ) -> list[Again]:
     boxes = {each.id for each in parts.recipients.values() if each.adapter == "mailbox"}
-    rows = c.execute(
-        select(delivery, decision.c.agreement.label("agreement"), decision.c.outcome.label("outcome"))
-        .join(decision, decision.c.id == delivery.c.decision_id)
-        .where(delivery.c.person_id == person_id)
-        .order_by(delivery.c.sequence)
-    ).all()
     found = []
-    for row in rows:
+    for row in _OF_PERSON.all(c, person_id=person_id):
         state = DeliveryState(row.state)
         if state not in LOOKED_AT and not (state is D.SENDING and row.recipient in boxes):
             continue
@@ -88,7 +89,7 @@ def _look(
 def _again(
     c: Connection, parts: Parts, row: DeliveryRow, moved: str, *, by_person: bool, named: Recipient | None
 ) -> Again:
-    sealed_id = c.execute(select(decision.c.sealed_id).where(decision.c.id == row.decision_id)).scalar_one()
+    sealed_id = _KEPT.one(c, decision_id=row.decision_id).sealed_id
     kept = read_kept(parts.keys.unseal(c, sealed_id))
     agreement = parts.agreements.get(row.agreement)
     if agreement is None:
