@@ -43,12 +43,14 @@ KINDS: Final = (
     "ADT^A44",
     "ADT^A45",
     "MDM^T02",
+    "OML^O21",
     "OMP^O09",
     "ORU^R01",
     "RAS^O17",
     "RDE^O11",
     "RDE^O01",
     "RDS^O13",
+    "REF^I12",
 )
 """Every kind that has a mapping. RDE^O01 is how HL7 v2.2 to v2.4 write RDE^O11."""
 
@@ -63,15 +65,18 @@ _SEGMENTS: Final[dict[str, tuple[str, ...]]] = {
     **dict.fromkeys(_PERSONS, ("EVN", "PID")),
     **dict.fromkeys(_TWO_RECORDS, ("EVN", "PID", "MRG")),
     "MDM^T02": ("EVN", "PID", "TXA", "OBX"),
+    "OML^O21": ("ORC", "OBR"),
     "OMP^O09": ("ORC", "RXO"),
     "ORU^R01": ("OBR",),
     "RAS^O17": ("ORC", "RXA"),
     "RDE^O11": ("ORC", "RXE"),
     "RDE^O01": ("ORC", "RXE"),
     "RDS^O13": ("ORC", "RXD"),
+    "REF^I12": ("PID", "PRD"),
 }
 _FIELDS: Final[dict[str, tuple[tuple[str, int], ...]]] = {
     **dict.fromkeys(_TWO_RECORDS, (("MRG", 1),)),
+    "OML^O21": (("OBR", 4),),
     "OMP^O09": (("ORC", 1), ("RXO", 1)),
     "ORU^R01": (("OBR", 4),),
     "RAS^O17": (("ORC", 1), ("RXA", 3), ("RXA", 5)),
@@ -120,7 +125,7 @@ def _kind(message: Message) -> str:
         evn = message.first("EVN")
         event = evn.raw_value(1).strip() if evn is not None else ""
     if not event:
-        event = {"MDM": "T02", "OMP": "O09", "ORU": "R01", "RAS": "O17", "RDE": "O01", "RDS": "O13"}.get(kind, "")
+        event = {"MDM": "T02", "OML": "O21", "OMP": "O09", "ORU": "R01", "RAS": "O17", "RDE": "O01", "RDS": "O13", "REF": "I12"}.get(kind, "")
     return f"{kind}^{event}" if event else kind
 
 

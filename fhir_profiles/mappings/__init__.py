@@ -27,11 +27,13 @@ from fhir_profiles.mappings import (
     fhir_message,
     fhir_response,
     mdm_t02,
+    oml_o21,
     omp_o09,
     oru_r01,
     ras_o17,
     rde_o11,
     rds_o13,
+    ref_i12,
 )
 from fhir_profiles.shapes import Channel, Translation
 
@@ -57,12 +59,14 @@ MAPPINGS: Final[Mapping[str, Callable[[Channel, bytes], Translation]]] = {
     "ADT^A44": adt_a44.translate,
     "ADT^A45": adt_a45.translate,
     "MDM^T02": mdm_t02.translate,
+    "OML^O21": oml_o21.translate,
     "OMP^O09": omp_o09.translate,
     "ORU^R01": oru_r01.translate,
     "RAS^O17": ras_o17.translate,
     "RDE^O01": rde_o11.translate,
     "RDE^O11": rde_o11.translate,
     "RDS^O13": rds_o13.translate,
+    "REF^I12": ref_i12.translate,
     "fhir-bundle": fhir_message.translate,
     "fhir-message": fhir_message.translate,
     "fhir-resource": fhir_message.translate,

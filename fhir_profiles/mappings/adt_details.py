@@ -39,25 +39,31 @@ _GENDERS: Final = {"M": "male", "F": "female", "O": "other", "A": "other", "U": 
 
 def add_details(reading: Reading, hold: Hold | None) -> None:
     """Add what the message says beside the stay. When it may be about two people only what stands before the second PID is read."""
-    rows = _rows(reading, first_only=hold is not None and hold.code is HoldCode.TWO_PEOPLE)
     for name in _ELSEWHERE:
         for row in reading.rows(name):
             row.leave_by("told-once")
+    rows = add_person_details(reading, hold)
+    keep_order(rows["OBX"], to="Bundle.entry")
+    order = _order(reading)
+    reading.resources += [observed(reading, row, order) for row in rows["OBX"]]
+
+
+def add_person_details(reading: Reading, hold: Hold | None) -> dict[str, list[Row]]:
+    """Add what the message says of the person alone, and give the rows that may be read (OBX among them, which it leaves)."""
+    rows = _rows(reading, first_only=hold is not None and hold.code is HoldCode.TWO_PEOPLE)
     keep_order(rows["NK1"], to="Patient.contact")
-    for name in ("AL1", "DG1", "OBX"):
+    for name in ("AL1", "DG1"):
         keep_order(rows[name], to="Bundle.entry")
     contacts = [found for row in rows["NK1"] if (found := _contact(row)) is not None]
     if contacts:
         reading.resources[0]["contact"] = contacts
     reading.resources += [found for row in rows["AL1"] if (found := _allergy(reading, row)) is not None]
     reading.resources += [found for row in rows["DG1"] if (found := _condition(reading, row)) is not None]
-    order = _order(reading)
-    for row in rows["OBX"]:
-        reading.resources.append(_observed(reading, row, order))
     once: dict[str, Json] = {}
     for each in reading.resources:  # an allergy or a diagnosis that is named twice is one: the first counts
         once.setdefault(each["id"], each)
     reading.resources[:] = once.values()
+    return rows
 
 
 def _rows(reading: Reading, *, first_only: bool) -> dict[str, list[Row]]:
@@ -177,7 +183,7 @@ def _contact(row: Row) -> Json | None:
         contact["name"] = name[0]
     for repetition in range(2, row.count(2) + 1):
         row.residual(2, 0, repetition, reason="a contact has one name in FHIR: the first")
-    telecom = telecoms(row, (5, 6), to=f"{to}.telecom")
+    telecom = [*telecoms(row, (5, 6), to=f"{to}.telecom"), *telecoms(row, (40,), to=f"{to}.telecom")]
     if telecom:
         contact["telecom"] = telecom
     address = addresses(row, 4, to=f"{to}.address")
@@ -200,7 +206,7 @@ def _order(reading: Reading) -> Order:
     return Order(key=key, code={}, panel=False, purpose=None, taken=None, method=None, specimen=None, encounter=None)
 
 
-def _observed(reading: Reading, row: Row, order: Order) -> Json:
+def observed(reading: Reading, row: Row, order: Order) -> Json:
     """Make one Observation. It is no laboratory result unless it is a drug test, which is one wherever it stands."""
     before = order.drug_tests
     resource = observation(reading, row, (), order)

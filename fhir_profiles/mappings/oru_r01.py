@@ -52,6 +52,7 @@ class Group:
     orc: Row | None = None
     obr: Row | None = None
     specimens: list[Row] = field(default_factory=list)
+    timings: list[Row] = field(default_factory=list)
     notes: list[Row] = field(default_factory=list)
     results: list[tuple[Row, list[Row]]] = field(default_factory=list)
 
@@ -69,15 +70,15 @@ def translate(channel: Channel, body: bytes) -> Translation:
     visit = named_stay(reading, to="Observation")
     first_only = hold is not None and hold.code is HoldCode.TWO_PEOPLE
     occurred: str | None = None
-    groups = _groups(reading, first_only=first_only)
+    groups = orders(reading, first_only=first_only)
     keep_order([group.obr for group in groups if group.obr is not None], to="Bundle.entry")
     for group in groups:
-        moment = _translate_group(reading, group, visit)
+        moment = add_results(reading, group, visit)
         occurred = occurred or moment
     return reading.finish((Event.TEST_RESULT,), occurred=occurred, hold=hold)
 
 
-def _groups(reading: Reading, *, first_only: bool) -> list[Group]:
+def orders(reading: Reading, *, first_only: bool) -> list[Group]:
     """Cut the message into orders: ORC or OBR begins one; NTE belongs to what it follows."""
     groups: list[Group] = []
     notes: list[Row] | None = None
@@ -95,8 +96,12 @@ def _groups(reading: Reading, *, first_only: bool) -> list[Group]:
             notes = groups[-1].notes
         elif segment.name == "OBR":
             groups[-1].obr = row
+        elif segment.name in {"PV1", "PV2"}:
+            notes = None
         elif segment.name == "NTE" and notes is not None:
             notes.append(row)
+        elif segment.name == "TQ1" and groups:
+            groups[-1].timings.append(row)
         elif segment.name == "SPM" and groups:
             groups[-1].specimens.append(row)
             notes = None
@@ -109,7 +114,7 @@ def _groups(reading: Reading, *, first_only: bool) -> list[Group]:
     return [group for group in groups if group.obr is not None]
 
 
-def _translate_group(reading: Reading, group: Group, visit: Json | None) -> str | None:
+def add_results(reading: Reading, group: Group, visit: Json | None) -> str | None:
     """Add the report and the results of one order; gives when the specimen was taken."""
     obr = group.obr
     if obr is None:
@@ -143,10 +148,10 @@ def _order(reading: Reading, group: Group, obr: Row, report: Json, visit: Json |
     """Read what the order says for all its results."""
     code = report["code"]
     panel = is_drug_panel(code) or substance_group(code) is not None
-    purpose = _purpose(reading, group, obr)
+    purpose = test_purpose_of(reading, group, obr, to="Observation.category")
     if purpose is not None:
         report["category"].append({"coding": [coding(systems.TEST_PURPOSE, purpose)]})
-    collected, specimen = specimen_of(reading, group.specimens, obr, _key(reading, group, obr))
+    collected, specimen = specimen_of(reading, group.specimens, obr, order_key(reading, group, obr))
     taken = collected or report.get("effectiveDateTime")
     if taken is not None:
         report["effectiveDateTime"] = taken
@@ -155,7 +160,7 @@ def _order(reading: Reading, group: Group, obr: Row, report: Json, visit: Json |
     if specimen is not None and "reference" in specimen:
         report["specimen"] = [specimen]
     return Order(
-        key=_key(reading, group, obr),
+        key=order_key(reading, group, obr),
         code=code,
         panel=panel,
         purpose=purpose,
@@ -166,7 +171,7 @@ def _order(reading: Reading, group: Group, obr: Row, report: Json, visit: Json |
     )
 
 
-def _key(reading: Reading, group: Group, obr: Row) -> tuple[str, ...]:
+def order_key(reading: Reading, group: Group, obr: Row) -> tuple[str, ...]:
     """Name the order: filler number, else placer number, of OBR or ORC; without any, the message and the place in it."""
     code = obr.peek(4) or obr.peek(4, 2)
     for number in (3, 2):
@@ -177,7 +182,7 @@ def _key(reading: Reading, group: Group, obr: Row) -> tuple[str, ...]:
     return "message", reading.message.get("MSH-10") or "", str(obr.segment.occurrence), code
 
 
-def _purpose(reading: Reading, group: Group, obr: Row) -> str | None:
+def test_purpose_of(reading: Reading, group: Group, obr: Row, *, to: str) -> str | None:
     """Read the purpose of a drug test. The first place that names one counts; another that differs is an issue for a person."""
     found: list[tuple[Row, int, str]] = []
     for row, number in ((obr, 31), (group.orc, 16), (obr, 13)):
@@ -188,7 +193,7 @@ def _purpose(reading: Reading, group: Group, obr: Row) -> str | None:
             texts = [{"text": row.peek(number, position, repetition)} for position in (1, 2, 5, 9)]
             purpose = test_purpose([*parts, *texts])
             if purpose is not None:
-                row.mapped(number, 0, repetition, to="Observation.category")
+                row.mapped(number, 0, repetition, to=to)
                 found.append((row, number, purpose))
     if not found:
         return None
@@ -204,7 +209,7 @@ def _report(reading: Reading, group: Group, obr: Row) -> Json:
     code = concept(obr, 4, to=f"{to}.code") or {"text": "not stated"}
     resource: Json = {
         "resourceType": "DiagnosticReport",
-        "id": stable_id("DiagnosticReport", reading.sender, *_key(reading, group, obr)),
+        "id": stable_id("DiagnosticReport", reading.sender, *order_key(reading, group, obr)),
         "meta": {"profile": [PROFILE]},
     }
     extensions = [establishment_extension(reading.establishment)] if reading.establishment is not None else []
