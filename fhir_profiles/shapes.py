@@ -235,6 +235,8 @@ class LetterContext:
     """`Type/id` of what caused the letter: a prescription copy holds these MedicationRequests and no other."""
     establishment_telephone: str = ""
     """Where the recipient can ask; when it is empty the letter says that it is missing."""
+    replaces: str | None = None
+    """The delivery id of an earlier letter that this one takes the place of: its recipient may have both."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -27,6 +27,7 @@ from gateway.commands import (
     person,
     reconcile,
     rederive,
+    replay,
     restore,
     serve,
     task,
@@ -56,6 +57,7 @@ app.command("journey")(journey.journey)
 app.command("bench")(bench.bench)
 app.command("explain")(explain.explain)
 app.command("reconcile")(reconcile.reconcile)
+app.command("replay")(replay.replay)
 app.command("rederive")(rederive.rederive)
 app.command("token")(token.token)
 app.add_typer(held.app, name="held")

@@ -4,7 +4,6 @@ Who is told gets ids and a code, never content. A reason is sealed: only its id 
 itself: a person's word resolves what is not known, it never overrides a dissent.
 """
 
-import json
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -23,6 +22,7 @@ from gateway.parts import Parts, Told
 from gateway.recipients import Recipient
 from gateway.states import DeliveryState, MessageState
 from gateway.steps.letters import Done, release_message
+from gateway.steps.reasons import seal_reason
 from gateway.steps.reconsider import reconsider
 from gateway.steps.standing import DeliveryRow, delivery_row
 from gateway.steps.unconfirmed import BY_PERSON, NEVER
@@ -258,7 +258,7 @@ def say_delivered(parts: Parts, delivery_id: str, *, reason: str, by: str) -> st
         # INVARIANT: nothing arrived that was not sent.
         if row.attempts == 0:
             raise DeskError("this letter never went out, so nobody has it: release it or reject it")
-        facts = {"note": _sealed(c, parts, row, reason=reason, by=by)}
+        facts = {"note": seal_reason(c, parts, row.person_id, reason=reason, by=by)}
         move_delivery(c, parts, delivery_id, D.DELIVERED, reason=BY_PERSON, facts=facts)
         c.execute(update(delivery).where(delivery.c.id == delivery_id).values(due_at=NEVER))
         end_tasks(c, parts, delivery_id=delivery_id)
@@ -271,26 +271,7 @@ def say_delivered(parts: Parts, delivery_id: str, *, reason: str, by: str) -> st
 def _note(c: Connection, parts: Parts, row: DeliveryRow, event: str, *, reason: str, by: str) -> None:
     """Who, and why, sealed; the ledger has the id of what was sealed."""
     note = note_delivery if "decision_id" in row._fields else note_message
-    note(c, parts, row.id, event, {"note": _sealed(c, parts, row, reason=reason, by=by)})
-
-
-def _sealed(c: Connection, parts: Parts, row: DeliveryRow, *, reason: str, by: str) -> str:
-    """A person's reason about a message or letter, sealed for whom that is about."""
-    return seal_reason(c, parts, row.person_id, reason=reason, by=by)
-
-
-def seal_reason(c: Connection, parts: Parts, person_id: str | None, *, reason: str, by: str) -> str:
-    """The id of a sealed note: who acted, and why. DeskError without a reason."""
-    if not reason.strip():
-        raise DeskError("a reason is needed")
-    return parts.keys.seal(
-        c,
-        category="task",
-        plaintext=json.dumps({"by": by, "reason": reason}).encode(),
-        person_id=person_id,
-        now=parts.now(),
-        ends_at=parts.after(days=parts.settings.retention.days("task")),
-    )
+    note(c, parts, row.id, event, {"note": seal_reason(c, parts, row.person_id, reason=reason, by=by)})
 
 
 # ── tasks: what people were asked to do ──

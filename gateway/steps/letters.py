@@ -7,13 +7,14 @@ and everything else it was made from, and raises `Moved` when one is another now
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Any
 
 from sqlalchemy import Connection, select
 
 from consent.decide import decide
 from consent.shapes import Agreement, Decision, Facts, Outcome, Reason, RegisteredConsent, Request
 from fhir_profiles import facts
-from fhir_profiles.shapes import Event, HoldCode, LetterContext, Task, Translation
+from fhir_profiles.shapes import Event, HoldCode, Json, LetterContext, Task, Translation
 from gateway.consents.register import (
     NOTHING,
     Registration,
@@ -35,7 +36,7 @@ from gateway.journeys.file import (
     read_versions,
     write_filing,
 )
-from gateway.journeys.plan import Neighbourhood, event_tasks, plan
+from gateway.journeys.plan import Neighbourhood, Wanted, event_tasks, plan
 from gateway.journeys.tasks import add_tasks, end_tasks, task_of
 from gateway.moves import move_message
 from gateway.parts import Parts
@@ -140,7 +141,8 @@ def release_message(parts: Parts, message_id: str, *, by_person: bool = False) -
         with parts.store.read() as c:
             if not by_person and _waits(c, row.person_id, row.sequence):
                 return Done(fate=Fate.WAITS, person_id=row.person_id)
-            seen = _see(c, parts, row.id)
+            row = c.execute(select(message).where(message.c.id == message_id)).one()
+            seen = see_message(c, parts, row)
         if not _may_go(seen.state, by_person=by_person):
             return Done(fate=Fate.NOTHING)  # another worker was faster, and may have held it
         work = _work(parts, seen, translation, by_person=by_person)
@@ -185,21 +187,21 @@ def _proves_its_client(parts: Parts, channel: str) -> bool:
         return False
 
 
-def _see(c: Connection, parts: Parts, message_id: str) -> Seen:
-    row = c.execute(select(message).where(message.c.id == message_id)).one()
+def see_message(c: Connection, parts: Parts, row: Any) -> Seen:
+    """Everything about the person of one message, in one snapshot. `row` is a message that has its person."""
     authority = c.execute(
         select(client.c.consent_authority).where(client.c.name == row.client, client.c.ended_at.is_(None))
     ).scalar_one_or_none()
     return Seen(
-        message_id=message_id,
+        message_id=row.id,
         sequence=row.sequence,
         state=MessageState(row.state),
         reason=row.reason,
         file=read_file(c, parts, row.person_id),
         consents=read_consents(c, parts, row.person_id),
         authority=(bool(authority) and _proves_its_client(parts, row.channel)) or not parts.register_checked,
-        registered=is_registered_by(c, message_id),
-        decided=c.execute(select(decision.c.id).where(decision.c.message_id == message_id)).first() is not None,
+        registered=is_registered_by(c, row.id),
+        decided=c.execute(select(decision.c.id).where(decision.c.message_id == row.id)).first() is not None,
         handovers=handovers_of(c, row.person_id, handover_letters(parts)),
         not_contained=count_waiting(c, row.person_id, row.sequence),
         closed={
@@ -245,6 +247,23 @@ def _work(parts: Parts, seen: Seen, translation: Translation, *, by_person: bool
     )
 
 
+def wanted_letters(parts: Parts, seen: Seen, translation: Translation, resources: Sequence[Json]) -> tuple[Wanted, ...]:
+    """The letters that one message asks for. `resources` is the person's file with the message in it."""
+    neighbourhood = Neighbourhood(
+        recipients=parts.recipients,
+        agreements=parts.agreements,
+        establishments=parts.establishments,
+        telephones=parts.settings.establishment_telephones(),
+    )
+    return plan(
+        neighbourhood,
+        translation,
+        resources,
+        arrived=arrived_of(seen.handovers) if Event.RELEASE_CANCELLED in translation.events else (),
+        not_contained=seen.not_contained,
+    )
+
+
 def _drafts(
     parts: Parts,
     seen: Seen,
@@ -253,19 +272,7 @@ def _drafts(
     consents: Sequence[RegisteredConsent],
     at: str,
 ) -> tuple[Draft, ...]:
-    neighbourhood = Neighbourhood(
-        recipients=parts.recipients,
-        agreements=parts.agreements,
-        establishments=parts.establishments,
-        telephones=parts.settings.establishment_telephones(),
-    )
-    wanted = plan(
-        neighbourhood,
-        translation,
-        filing.resources,
-        arrived=arrived_of(seen.handovers) if Event.RELEASE_CANCELLED in translation.events else (),
-        not_contained=seen.not_contained,
-    )
+    wanted = wanted_letters(parts, seen, translation, filing.resources)
     file = marks_of(filing.resources) if wanted else ()
     return tuple(
         draft(

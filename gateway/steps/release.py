@@ -214,6 +214,16 @@ def draft_composed(parts: Parts, question: Question, composed: Composed, drawn: 
     )
 
 
+def what_would_leave(composed: Json, decision: Decision, id_key: bytes) -> Json | None:
+    """What a decision lets leave of a letter, under these names: to compare two of them. It is never rendered, sealed or sent."""
+    if decision.outcome not in LEAVES:
+        return None
+    try:
+        return minimise(composed, decision, Naming(id_key=id_key)).bundle
+    except NothingLeaves:
+        return None
+
+
 def _draw(parts: Parts, question: Question) -> Drawn:
     delivery_id = question.delivery_id or parts.ids.delivery()
     return Drawn(

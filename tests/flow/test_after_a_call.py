@@ -5,14 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import Result
 from sqlalchemy import select
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from gateway import desk
 from gateway.__main__ import app
 from gateway.desk import DeskError
 from gateway.metrics import METRICS, exposition
+from gateway.steps.reasons import ReasonMissing
 from gateway.store.schema import ledger_entry
 from tests.builders import adt_a03, fhir_message, synthetic_person
 from tests.flow.test_delivery import BOXED, supply
@@ -93,7 +93,7 @@ async def test_a_letter_that_never_went_out_has_not_arrived(tmp_path: Path) -> N
                 desk.say_delivered(line.gateway, wrong, **CALLED)
         await lost_answers(line, 1)
         waits = line.deliveries(state="ambiguous")[0]
-        with pytest.raises(DeskError, match="reason"):
+        with pytest.raises(ReasonMissing):
             desk.say_delivered(line.gateway, waits.id, reason=" ", by="operator")
         assert line.deliveries(state="ambiguous")[0].step == waits.step
         check_world(line)
@@ -162,8 +162,8 @@ async def test_a_task_of_what_still_waits_is_not_ticked_off(tmp_path: Path) -> N
         for item in desk.tasks(line.gateway):
             with pytest.raises(DeskError, match="still waits"):
                 desk.end_task(line.gateway, item.id, **CALLED)
-        for item in desk.held(line.gateway):
-            desk.reject_held(line.gateway, item.id, **CALLED)
+        for waits in desk.held(line.gateway):
+            desk.reject_held(line.gateway, waits.id, **CALLED)
         assert desk.tasks(line.gateway) == ()
         check_world(line)
 

@@ -4,14 +4,13 @@ import json
 from pathlib import Path
 
 import pytest
-from click.testing import Result
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
+from fhir_profiles.replies import names_of
 from gateway.__main__ import app
 from gateway.reconciliation import TEXTS, ReconcileError, Window, read_list, with_recipient, with_source
 from tests.builders import adt_a01, adt_a03, fhir_message, oru_r01
 from tests.flow.test_delivery import BOXED, supply
-from tests.flow.test_replies import names_of
 from tests.line import CLINICAL, EHR, running
 from tests.world import check_world
 

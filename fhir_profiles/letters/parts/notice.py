@@ -14,8 +14,13 @@ DELIVERY_ID: Final = systems.LOCAL_ID + "delivery"
 ESTABLISHMENT: Final = "Organization/establishment"
 
 
+REPLACES: Final = "It takes the place of letter {}: act on this one, and never on both."
+
+
 def notice(picture: Picture, *, letter: Json, priority: str, sentences: tuple[str, ...], labels: Json) -> Json:
     """Write the Communication `notice` of a letter with these labels."""
+    if picture.context.replaces is not None:
+        sentences = (*sentences, REPLACES.format(picture.context.replaces))
     timed = len(picture.as_of) > 10 and instant_of(picture.as_of) is not None
     written = profile.build(
         letter=letter,

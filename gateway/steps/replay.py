@@ -1,0 +1,542 @@
+"""A released message once more, through today's mapping, agreements and consents, by a person's word; the difference is told, paths only.
+
+Nothing is done twice at a recipient: an unchanged letter is not sent again, a changed one is a new delivery that says which letter it takes
+the place of, and one that may or may not have arrived is settled first. The register of consents and the identity of people are not
+touched: what a person said, and who is who, is as it is now. This module MUST NOT let an older word stand for a newer one.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any, Final
+
+from sqlalchemy import Connection, select
+
+from consent.shapes import Outcome
+from fhir_profiles import facts, fhir_json
+from fhir_profiles.elements import name_of
+from fhir_profiles.shapes import Event, Json, Translation
+from gateway.errors import ThroughgateError
+from gateway.failpoints import around
+from gateway.journeys.cancelled import handover_letters, handovers_of, may_have_arrived
+from gateway.journeys.file import Filing, join_file, read_versions, write_filing
+from gateway.journeys.plan import Wanted
+from gateway.journeys.tasks import end_tasks
+from gateway.keys import SealedGone
+from gateway.moves import move_delivery, note_message
+from gateway.parts import Parts
+from gateway.states import DELIVERY_OPEN, DELIVERY_RECALLABLE, DeliveryState, MessageState
+from gateway.steps.contributions import CHANGES_RESULTS, recount
+from gateway.steps.identify import translation_of
+from gateway.steps.kept import Kept, marks_of, read_kept
+from gateway.steps.letters import RESTARTS, Contended, Moved, Seen, see_message, wanted_letters
+from gateway.steps.reasons import require_reason, seal_reason
+from gateway.steps.release import (
+    Draft,
+    Owner,
+    Question,
+    compose_letter,
+    decide_letter,
+    draft,
+    what_would_leave,
+    write_draft,
+)
+from gateway.steps.standing import LEFT_OR_LEAVING, DeliveryRow
+from gateway.store.locks import hold_person
+from gateway.store.schema import decision, delivery, message, resource
+
+D = DeliveryState
+MOVES_THE_PERSON: Final = frozenset(
+    {
+        Event.RECEPTION,
+        Event.RECEPTION_CANCELLED,
+        Event.RELEASE,
+        Event.RELEASE_UNCLEAR,
+        Event.RELEASE_CANCELLED,
+        Event.TRANSFER,
+        Event.COURT,
+        Event.TEMPORARY_ABSENCE,
+        Event.ESCAPE,
+        Event.DEATH,
+    }
+)
+"""After one of these an earlier release is no news: its handover would say that somebody is where they are not."""
+
+
+class ReplayError(ThroughgateError):
+    """What was asked for cannot be replayed at all: the text says why."""
+
+
+class Fate(StrEnum):
+    """What becomes of one letter of a replayed message."""
+
+    NEW = "new"
+    UNCHANGED = "unchanged"
+    OVERTAKEN = "overtaken"
+    UNSETTLED = "unsettled"
+    NOT_ASKED = "not-asked"
+
+
+class Stop(StrEnum):
+    """Why nothing at all is done with a message."""
+
+    NOT_RELEASED = "not-released"
+    BYTES_GONE = "bytes-gone"
+    HELD_NOW = "held-now"
+    REPLY = "reply"
+
+
+TEXTS: Final[Mapping[str, str]] = {
+    Fate.NEW: "a new letter, under the consents of now",
+    Fate.UNCHANGED: "nothing in it is another: it is not sent again unless you ask for it",
+    Fate.OVERTAKEN: "something later stands for it: replay from there, or the later ones with it",
+    Fate.UNSETTLED: "nobody knows whether the last one arrived: settle that first, with `throughgate held`",
+    Fate.NOT_ASKED: "nothing asks for this letter any more: what the recipient has stays with it",
+    Stop.NOT_RELEASED: "it was never released: `throughgate held release` takes it through today's mapping",
+    Stop.BYTES_GONE: "retention has deleted its bytes",
+    Stop.HELD_NOW: "today's mapping would hold it: see why with `throughgate try`; nothing was done",
+    Stop.REPLY: "a recipient's reply has no letters",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """One letter: what was decided last and what would be now, and the paths that leave now and did not, no longer leave, or say another thing.
+
+    `before` is the delivery that stands last, `delivery` the new one; None where there is none.
+    """
+
+    letter: str
+    recipient: str | None
+    recipient_class: str
+    was: str | None
+    now: str | None
+    released: tuple[str, ...]
+    withheld: tuple[str, ...]
+    changed: tuple[str, ...]
+    fate: Fate
+    before: str | None
+    delivery: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Replayed:
+    """One message. `stopped` says why nothing was done; `filed` counts the resources of the person's file that are read otherwise now."""
+
+    message: str
+    stopped: Stop | None = None
+    filed: int = 0
+    changes: tuple[Change, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Act:
+    """A person's word. `dry` looks and does nothing; `resend` sends again what is unchanged."""
+
+    reason: str
+    by: str
+    resend: bool
+    dry: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Letter:
+    """A letter that was asked for, and the delivery of it that stands last. `made` only where one is to be written."""
+
+    change: Change
+    before: DeliveryRow | None
+    made: Draft | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Reading:
+    """What today's mapping makes of a message. `then` is the file as of that message, read by today's mapping."""
+
+    filing: Filing
+    then: tuple[Json, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Work:
+    seen: Seen
+    filing: Filing
+    letters: tuple[_Letter, ...]
+
+
+@dataclass(kw_only=True)
+class _Run:
+    """One replay of several messages: which they are, and for a look ahead what the earlier ones would have filed, by person and name."""
+
+    act: Act
+    asked: Mapping[str, AbstractSet[tuple[str, str | None]] | None]
+    ahead: dict[str, dict[str, Json]] = field(default_factory=dict)
+
+
+def replay(
+    parts: Parts, ids: Sequence[str], *, reason: str, by: str, resend: bool = False, dry_run: bool = False
+) -> tuple[Replayed, ...]:
+    """Messages, or the one letter of a delivery, once more: oldest first. `dry_run` answers the same and does nothing.
+
+    Raises ReplayError for an unknown id or a calendar report, ReasonMissing without a reason.
+    """
+    if not dry_run:
+        require_reason(reason)
+    with parts.store.read() as c:
+        asked = _asked(c, ids)
+    run = _Run(act=Act(reason=reason, by=by, resend=resend, dry=dry_run), asked=asked)
+    return tuple(_one(parts, run, message_id) for message_id in asked)
+
+
+def _asked(c: Connection, ids: Sequence[str]) -> dict[str, AbstractSet[tuple[str, str | None]] | None]:
+    """Message id -> which of its letters (None: all), in the order of acceptance."""
+    found: dict[str, set[tuple[str, str | None]] | None] = {}
+    for some_id in ids:
+        if c.execute(select(message.c.id).where(message.c.id == some_id)).first() is not None:
+            found[some_id] = None
+            continue
+        row = c.execute(select(delivery).where(delivery.c.id == some_id)).one_or_none()
+        if row is None:
+            raise ReplayError(f"no message or delivery has the id {some_id[:40]}")
+        if row.message_id is None:
+            raise ReplayError("a calendar report is not replayed: nobody knows any more whom it counted")
+        letters = found.setdefault(row.message_id, set())
+        if letters is not None:
+            letters.add((row.letter, row.recipient))
+    order = c.execute(select(message.c.id, message.c.sequence).where(message.c.id.in_(found))).all()
+    return {row.id: found[row.id] for row in sorted(order, key=lambda row: row.sequence)}
+
+
+def _one(parts: Parts, run: _Run, message_id: str) -> Replayed:
+    for _ in range(RESTARTS):
+        looked = _look(parts, run, message_id)
+        if isinstance(looked, Stop):
+            return Replayed(message=message_id, stopped=looked)
+        if not run.act.dry:
+            try:
+                with around("replay"):
+                    parts.store.write(lambda c: _commit(c, parts, run, looked))  # noqa: B023  used at once
+            except Moved:
+                continue
+        changes = tuple(each.change for each in looked.letters)
+        return Replayed(message=message_id, filed=len(looked.filing.added), changes=changes)
+    raise Contended
+
+
+def _look(parts: Parts, run: _Run, message_id: str) -> _Work | Stop:
+    """Read, translate, join, compose and decide: nothing is written."""
+    with parts.store.read() as c:
+        row = c.execute(select(message).where(message.c.id == message_id)).one()
+        if row.state != MessageState.RELEASED:
+            return Stop.NOT_RELEASED
+        if row.kind == "fhir-response" or row.person_id is None:
+            return Stop.REPLY
+        try:
+            body = parts.keys.unseal(c, row.body_id)
+        except SealedGone:
+            return Stop.BYTES_GONE
+        translation = translation_of(parts, row, body)
+        if translation.hold is not None:
+            return Stop.HELD_NOW
+        seen = see_message(c, parts, row)
+        reading = _read_again(c, parts, run, seen, translation)
+        letters = tuple(_letters(c, parts, run, seen, translation, reading))
+    return _Work(seen=seen, filing=reading.filing, letters=letters)
+
+
+def _read_again(c: Connection, parts: Parts, run: _Run, seen: Seen, translation: Translation) -> _Reading:
+    """INVARIANT: what a later message has said of a resource stands; only what this one said last, or never could say, is read anew.
+
+    It is joined to what was there before this message, as it was at first: joined to itself it would forget what it once kept.
+    """
+    ahead = run.ahead.setdefault(seen.file.person_id, {})
+    held = {name_of(each): each for each in seen.file.resources} | ahead
+    rows = _versions(c, seen.file.person_id)
+
+    def of(each: Json) -> Sequence[Any]:
+        return rows.get((each["resourceType"], parts.keys.index("resource", name_of(each)).hex()), ())
+
+    def opened(row: Any) -> Json:
+        return fhir_json.decode(parts.keys.unseal(c, row.sealed_id))
+
+    arrived = [entry["resource"] for entry in translation.bundle.get("entry", [])]
+    read = [each for each in arrived if not of(each) or of(each)[0].sequence <= seen.sequence]
+    own = {name_of(each) for each in read if of(each) and of(each)[0].message_id == seen.message_id}
+    earlier = (
+        next((row for row in of(each) if row.message_id != seen.message_id), None)
+        for each in read
+        if name_of(each) in own
+    )
+    before = (
+        *(each for name, each in held.items() if name not in own),
+        *(opened(row) for row in earlier if row is not None),
+    )
+    joined = {name_of(each): each for each in join_file(before, read).resources}
+    now = {**held, **joined}
+    added = {name: each for name, each in now.items() if name not in held or _differ(held[name], each)}
+    then = {**{name_of(each): each for each in _as_of(rows, seen, opened, held, of)}, **ahead, **added}
+    if run.act.dry:
+        ahead |= added
+    return _Reading(
+        filing=Filing(added=tuple(added.values()), resources=tuple(now.values())), then=tuple(then.values())
+    )
+
+
+def _as_of(
+    rows: Mapping[tuple[str, str], Sequence[Any]],
+    seen: Seen,
+    opened: Callable[[Any], Json],
+    held: Mapping[str, Json],
+    of: Callable[[Json], Sequence[Any]],
+) -> Iterator[Json]:
+    """The person's file as it stood with this message in it: of each resource what no later message has said."""
+    current = {of(each)[0].sealed_id: each for each in held.values() if of(each)}
+    for versions in rows.values():
+        row = next((one for one in versions if one.sequence <= seen.sequence), None)
+        if row is not None:
+            yield current[row.sealed_id] if row.sealed_id in current else opened(row)
+
+
+def _differ(one: Json, other: Json) -> bool:
+    return fhir_json.canonical(one) != fhir_json.canonical(other)
+
+
+def _versions(c: Connection, person_id: str) -> Mapping[tuple[str, str], Sequence[Any]]:
+    """Every version of every resource of a person, the newest first, with the place of its message in the order of acceptance."""
+    rows = c.execute(
+        select(resource.c.type, resource.c.fhir_id, resource.c.message_id, resource.c.sealed_id, message.c.sequence)
+        .join(message, message.c.id == resource.c.message_id)
+        .where(resource.c.person_id == person_id)
+        .order_by(resource.c.version.desc())
+    ).all()
+    found: dict[tuple[str, str], list[Any]] = {}
+    for row in rows:
+        found.setdefault((row.type, row.fhir_id), []).append(row)
+    return found
+
+
+def _letters(
+    c: Connection, parts: Parts, run: _Run, seen: Seen, translation: Translation, reading: _Reading
+) -> Iterator[_Letter]:
+    only = run.asked[seen.message_id]
+    standing = _standing(c, parts, seen.message_id)
+    resources = reading.filing.resources
+    file = marks_of(resources)
+    moved = _person_moved(c, parts, seen)
+    for wanted in wanted_letters(parts, seen, translation, resources):
+        name = (wanted.agreement.letter, wanted.recipient.id if wanted.recipient else None)
+        before = standing.pop(name, None) or standing.pop(
+            (name[0], None), None
+        )  # held until now for want of a recipient
+        if only is not None and name not in only and (before is None or (name[0], before.recipient) not in only):
+            continue
+        question = Question(
+            agreement=wanted.agreement,
+            recipient=wanted.recipient,
+            context=wanted.context,
+            resources=resources,
+            consents=seen.consents,
+            at=parts.now(),
+            file=file,
+            corrects=wanted.corrects,
+        )
+        overtaken = (moved and name[0] in handover_letters(parts)) or _is_overtaken(c, run, seen, wanted, before)
+        yield _letter(c, parts, run, question, before, reading.then, overtaken=overtaken)
+    for name, row in standing.items():
+        if only is None or name in only:
+            yield _Letter(change=_no_longer(row), before=row)
+
+
+def _standing(c: Connection, parts: Parts, message_id: str) -> dict[tuple[str, str | None], DeliveryRow]:
+    """(letter, recipient) -> the last delivery of a message. A correction is asked for once, by what it corrects, and is left out."""
+    corrections = {each.letter for each in parts.agreements.values() if Event.RELEASE_CANCELLED.value in each.events}
+    rows = c.execute(
+        select(delivery, decision.c.sealed_id.label("kept_id"), decision.c.outcome.label("outcome"))
+        .join(decision, decision.c.id == delivery.c.decision_id)
+        .where(delivery.c.message_id == message_id, delivery.c.letter.not_in(corrections))
+        .order_by(delivery.c.sequence)
+    ).all()
+    return {(row.letter, row.recipient): row for row in rows}
+
+
+def _person_moved(c: Connection, parts: Parts, seen: Seen) -> bool:
+    """Has a later message moved the person, so that this one's release is no news?"""
+    rows = c.execute(
+        select(message)
+        .where(
+            message.c.person_id == seen.file.person_id,
+            message.c.sequence > seen.sequence,
+            message.c.state == MessageState.RELEASED.value,
+            message.c.kind != "fhir-response",
+            message.c.body_id.is_not(None),
+        )
+        .order_by(message.c.sequence.desc())
+    ).all()
+    return any(
+        MOVES_THE_PERSON & set(translation_of(parts, row, parts.keys.unseal(c, row.body_id)).events) for row in rows
+    )
+
+
+def _is_overtaken(c: Connection, run: _Run, seen: Seen, wanted: Wanted, before: DeliveryRow | None) -> bool:
+    """INVARIANT: per person and recipient, order holds. A later letter that has left, of a message that is not replayed too, stands for it."""
+    later = (
+        select(delivery.c.message_id)
+        .join(message, message.c.id == delivery.c.message_id)
+        .where(
+            delivery.c.person_id == seen.file.person_id,
+            delivery.c.recipient == (wanted.recipient.id if wanted.recipient else None),
+            delivery.c.letter == wanted.agreement.letter,
+            delivery.c.state.in_(LEFT_OR_LEAVING),
+            message.c.sequence > seen.sequence,
+        )
+    )
+    after = later.where(delivery.c.sequence > before.sequence) if before is not None else later
+    return any(message_id not in run.asked for message_id in c.execute(after).scalars())
+
+
+def _letter(
+    c: Connection,
+    parts: Parts,
+    run: _Run,
+    question: Question,
+    before: DeliveryRow | None,
+    then: Sequence[Json],
+    *,
+    overtaken: bool,
+) -> _Letter:
+    kept = _kept(c, parts, before)
+    arrived = before is not None and may_have_arrived(c, before)
+    if kept is not None:
+        question = replace(question, person_released=kept.person_released)
+    change = _compared(question, kept, before, then)
+    same = change.was == change.now and not (change.released or change.withheld or change.changed)
+    if overtaken:
+        return _Letter(change=replace(change, fate=Fate.OVERTAKEN), before=before)
+    if same and not run.act.resend:
+        return _Letter(change=replace(change, fate=Fate.UNCHANGED), before=before)
+    if before is not None and arrived and D(before.state) in DELIVERY_OPEN:
+        return _Letter(change=replace(change, fate=Fate.UNSETTLED), before=before)
+    if before is not None and arrived:
+        question = replace(question, context=replace(question.context, replaces=before.id))
+    made = draft(parts, question)
+    new = None if run.act.dry else made.delivery_id
+    return _Letter(change=replace(change, delivery=new), before=before, made=made)
+
+
+def _kept(c: Connection, parts: Parts, before: DeliveryRow | None) -> Kept | None:
+    if before is None:
+        return None
+    try:
+        return read_kept(parts.keys.unseal(c, before.kept_id))
+    except SealedGone:
+        return None
+
+
+def _compared(question: Question, kept: Kept | None, before: DeliveryRow | None, file: Sequence[Json]) -> Change:
+    """What today's reading, agreement and consents make another in the last letter: of the file as of its message, at its instant and
+    under its names. What came later is in a new letter too, and is no reason for one.
+    """
+    last = kept if kept is not None and kept.composed is not None else None
+    then = question
+    if last is not None:
+        context = replace(question.context, replaces=last.context.replaces)
+        then = replace(question, resources=file, at=last.decision.as_of, context=context)
+    composed = compose_letter(then)
+    now = decide_letter(question, composed.bundle)
+    id_key = last.id_key if last is not None else bytes(32)
+    old = _said(what_would_leave(last.composed, last.decision, id_key)) if last is not None and last.composed else {}
+    new = _said(what_would_leave(composed.bundle, now, id_key)) if question.recipient is not None else {}
+    outcome = now.outcome if question.recipient is not None else Outcome.HOLD
+    return Change(
+        letter=question.agreement.letter,
+        recipient=question.recipient.id if question.recipient else None,
+        recipient_class=question.agreement.recipient_class,
+        was=str(before.outcome) if before is not None else None,
+        now=outcome.value,
+        released=tuple(sorted(new.keys() - old.keys())),
+        withheld=tuple(sorted(old.keys() - new.keys())),
+        changed=tuple(sorted(path for path in new.keys() & old.keys() if new[path] != old[path])),
+        fate=Fate.NEW,
+        before=before.id if before is not None else None,
+        delivery=None,
+    )
+
+
+def _no_longer(row: DeliveryRow) -> Change:
+    return Change(
+        letter=row.letter,
+        recipient=row.recipient,
+        recipient_class=row.recipient_class,
+        was=str(row.outcome),
+        now=None,
+        released=(),
+        withheld=(),
+        changed=(),
+        fate=Fate.NOT_ASKED,
+        before=row.id,
+        delivery=None,
+    )
+
+
+def _said(bundle: Json | None) -> Mapping[str, frozenset[str]]:
+    """Path without places -> what stands there, each with its resource. It never leaves this module: only whether two are the same does."""
+    found: dict[str, set[str]] = {}
+
+    def walk(value: Any, path: str, holder: str) -> None:
+        if isinstance(value, dict):
+            for name, below in value.items():
+                walk(below, f"{path}.{name}", holder)
+        elif isinstance(value, list):
+            for below in value:
+                walk(below, path, holder)
+        else:
+            found.setdefault(path, set()).add(f"{holder}={value!s}")
+
+    for entry in (bundle or {}).get("entry", ()):
+        each = entry["resource"]
+        walk({name: below for name, below in each.items() if name != "resourceType"}, each["resourceType"], each["id"])
+    return {path: frozenset(values) for path, values in found.items()}
+
+
+def _commit(c: Connection, parts: Parts, run: _Run, work: _Work) -> None:
+    """Everything of one message in one transaction, or `Moved`."""
+    seen, person_id = work.seen, work.seen.file.person_id
+    hold_person(c, person_id)
+    if (
+        read_versions(c, person_id) != seen.file.versions
+        or handovers_of(c, person_id, handover_letters(parts)) != seen.handovers
+        or any(_has_moved(c, each.before) for each in work.letters if each.before is not None)
+    ):
+        raise Moved
+    write_filing(c, parts, person_id, seen.message_id, work.filing)
+    _count_again(c, parts, work)
+    owner = Owner(
+        message_id=seen.message_id,
+        person_id=person_id,
+        consent_version=seen.file.versions.consent,
+        link_version=seen.file.versions.link,
+    )
+    written = [each for each in work.letters if each.made is not None]
+    note = seal_reason(c, parts, person_id, reason=run.act.reason, by=run.act.by)
+    facts_of: dict[str, str | int | bool] = {"note": note, "letters": len(written)}
+    note_message(c, parts, seen.message_id, "replayed", facts_of)
+    for each in written:
+        assert each.made is not None
+        if each.before is not None and D(each.before.state) in DELIVERY_RECALLABLE:
+            move_delivery(c, parts, each.before.id, D.RECALLED, reason="replayed")
+            end_tasks(c, parts, delivery_id=each.before.id)
+        write_draft(c, parts, each.made, owner, supersedes=each.before.id if each.before is not None else None)
+
+
+def _has_moved(c: Connection, row: DeliveryRow) -> bool:
+    return bool(c.execute(select(delivery.c.step).where(delivery.c.id == row.id)).scalar_one() != row.step)
+
+
+def _count_again(c: Connection, parts: Parts, work: _Work) -> None:
+    """A result that is read otherwise now is counted otherwise, in every month that is not closed."""
+    if not any(each["resourceType"] in CHANGES_RESULTS for each in work.filing.added):
+        return
+    tests = facts.tests(work.filing.resources)
+    places = facts.establishments((*work.seen.file.resources, *work.filing.resources))
+    for name in work.seen.closed:
+        recount(c, parts, name, work.seen.file.person_id, tests, places)
