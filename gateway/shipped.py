@@ -30,14 +30,14 @@ def agreements() -> Path:
     return Path(str(files("consent"))) / "agreements"
 
 
-def copy_templates(folder: Path, *, active: bool = False) -> Path:
-    """Copy the shipped settings, recipients and agreements into `folder`; returns its throughgate.toml.
+def copy_templates(folder: Path, *, active: bool = False, settings: Path | None = None) -> Path:
+    """Copy the shipped settings (or `settings`), recipients and agreements into `folder`; returns its throughgate.toml.
 
     Recipients and agreements get the ending `.toml.example`, which is never read. `active` leaves it out: for the demo only.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     config = folder / "throughgate.toml"
-    shutil.copyfile(settings_template(), config)
+    shutil.copyfile(settings or settings_template(), config)
     suffix = "" if active else EXAMPLE_SUFFIX
     for source, target in ((recipients(), folder / "recipients"), (agreements(), folder / "agreements")):
         target.mkdir(mode=0o700)

@@ -3,6 +3,7 @@
 Nothing is shared that an installation's own `recipients/` and `agreements/` do not name. This module MUST NOT hold any logic of the line.
 """
 
+import asyncio
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -25,8 +26,9 @@ from gateway.ledger import HeadFile, HeadInMemory, Ledger
 from gateway.parts import Parts
 from gateway.pipeline import Gateway
 from gateway.recipients import Recipient, read_recipients
+from gateway.routes import Fault
 from gateway.settings import Installation, Settings, read_settings
-from gateway.store import Store, open_store
+from gateway.store import Store, faults_of, open_store
 from gateway.store.schema import client
 from gateway.telling import teller_of
 
@@ -130,10 +132,25 @@ def make_bus(installation: Installation, keys: Keys) -> Bus:
     from gateway.bus.rabbitmq import RabbitBus  # noqa: PLC0415  its driver costs time that an embedded gateway need not pay
 
     return RabbitBus(
-        installation.bus_url,
-        lambda topic, some_id: keys.seal_mac("bus", topic, some_id),
-        name=f"throughgate.{installation.installation}",
+        installation.bus_url, lambda topic, some_id: keys.seal_mac("bus", topic, some_id), name=_queues(installation)
     )
+
+
+def _queues(installation: Installation) -> str:
+    """How the names of an installation's queues begin."""
+    return f"throughgate.{installation.installation}"
+
+
+def engine_faults(settings: Settings) -> list[Fault]:
+    """What is missing before the database and the broker of an installation can be used."""
+    installation = settings.gateway
+    found = [Fault(place="gateway.store_url", text=text) for text in faults_of(installation.store_url)]
+    if installation.bus_url != "memory://":
+        from gateway.bus.rabbitmq import faults  # noqa: PLC0415  its driver costs time that an embedded gateway need not pay
+
+        texts = asyncio.run(faults(installation.bus_url, _queues(installation)))
+        found += [Fault(place="gateway.bus_url", text=text) for text in texts]
+    return found
 
 
 def has_room_for_workers(settings: Settings) -> bool:

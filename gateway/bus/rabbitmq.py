@@ -17,6 +17,7 @@ from urllib.parse import parse_qs, quote, urlencode, urlsplit, urlunsplit
 
 import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractExchange, AbstractIncomingMessage, AbstractQueue
+from aiormq.exceptions import ChannelAccessRefused
 
 from gateway.bus.protocol import BusError, Handler, Topic, check_id
 from gateway.errors import SettingsError
@@ -301,3 +302,40 @@ def _safe(url: str) -> str:
         user, _, where = parts.netloc.rpartition("@")
         parts = parts._replace(netloc=f"{user}:{password}@{where}")
     return urlunsplit(parts._replace(query=urlencode({"heartbeat": HEARTBEAT_SECONDS, **query})))
+
+
+async def faults(url: str, name: str) -> list[str]:
+    """What is missing before this broker can be used, each in a sentence: TLS, the way in, the user's rights, room.
+
+    It makes an exchange and a queue of its own for a moment, under the same prefix as the real ones, and leaves nothing.
+    """
+    try:
+        safe = _safe(url)
+        async with asyncio.timeout(CONNECT_SECONDS * 2):
+            connection = await aio_pika.connect(safe, timeout=CONNECT_SECONDS)
+            try:
+                await _try_everything(connection, f"{name}.check")
+            finally:
+                await connection.close()
+    except SettingsError as error:
+        return [error.text]
+    except ChannelAccessRefused:
+        return [f"the user may not configure, write and read `^{name}`: rabbitmqctl set_permissions"]
+    except (aio_pika.exceptions.ProbableAuthenticationError, aio_pika.exceptions.AuthenticationError):
+        return ["the broker refuses this user or its virtual host"]
+    except TimeoutError:
+        return ["the broker does not answer or confirm in time: is it there, and has it disk and memory?"]
+    except Exception as error:  # noqa: BLE001  whatever the driver raises, the broker cannot be used as it is
+        return [f"the broker cannot be used: {type(error).__name__}"]
+    return []
+
+
+async def _try_everything(connection: AbstractConnection, name: str) -> None:
+    """Declare, bind, publish with a confirm, and take: the rights that a gateway needs, on names that end with the connection."""
+    channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
+    exchange = await channel.declare_exchange(name, aio_pika.ExchangeType.DIRECT, auto_delete=True)
+    queue = await channel.declare_queue(f"{name}.{id(connection):x}", exclusive=True, auto_delete=True)
+    await queue.bind(exchange, routing_key=queue.name)
+    await exchange.publish(aio_pika.Message(b"check"), routing_key=queue.name, mandatory=True)
+    await queue.get(no_ack=True, timeout=CONNECT_SECONDS)
+    await queue.delete(if_unused=False, if_empty=False)

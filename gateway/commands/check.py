@@ -15,8 +15,10 @@ def check(*, config: Config = DEFAULT_CONFIG, as_json: AsJson = False) -> None:
     settings = read_settings(config)
     recipients, agreements = wiring.read_sharing(settings)
     table = routes.routes(recipients, agreements)
-    found = list(routes.faults(settings, recipients, agreements, wiring.registered_clients(settings)))
-    found += doors.missing(settings, wiring.read_clock())
+    found = [*doors.missing(settings, wiring.read_clock()), *wiring.engine_faults(settings)]
+    can_open = not any(fault.place == "gateway.store_url" for fault in found)
+    clients = wiring.registered_clients(settings) if can_open else None
+    found += routes.faults(settings, recipients, agreements, clients)
     if as_json:
         say_json({"routes": [asdict(route) for route in table], "faults": [asdict(fault) for fault in found]})
     else:

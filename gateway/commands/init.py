@@ -15,16 +15,25 @@ from gateway.commands.outcome import AsJson, Exit, refuse, say_json
 def init(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder to make; it must be new or empty.")],
     *,
+    settings: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True, dir_okay=False, help="Your own throughgate.toml, for example an edited deploy/production.toml."
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Make a data folder: keys, throughgate.toml, the ledger's head file, and templates of recipients and agreements."""
     from gateway import shipped, wiring
+    from gateway.settings import read_settings
 
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise refuse(
             f"{folder} is not empty: `init` never writes over an installation; choose a new folder", Exit.ARGUMENTS
         )
-    config = shipped.copy_templates(folder)
+    if settings is not None:
+        read_settings(settings)  # what cannot be read is refused before anything is made
+    config = shipped.copy_templates(folder, settings=settings)
     wiring.create_installation(config)
     if as_json:
         say_json({"config": str(config), "folder": str(folder)})

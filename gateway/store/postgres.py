@@ -359,21 +359,55 @@ def _engine(url: str) -> AsyncEngine:
 
 def _require_safe(url: str) -> None:
     """INVARIANT: beyond this machine only TLS with a verified name."""
-    parts = urlsplit(url)
-    asked = {name: values[-1] for name, values in parse_qs(parts.query).items()}
-    host = asked.get("host") or parts.hostname or ""
-    here = host in ("", "localhost", "127.0.0.1", "::1") or host.startswith("/")
-    if not here and asked.get("sslmode") != "verify-full":
+    if not is_safe(url):
         raise SettingsError(
             "throughgate.toml", "gateway.store_url", "a database on another machine needs sslmode=verify-full"
         )
 
 
-def _verify(link: Link) -> None:
-    """Reads every setting that durability rests on: one that is off is an error at start-up, not a loss later."""
+def is_safe(url: str) -> bool:
+    """Is the database on this machine, or is it spoken to under TLS with a verified name?"""
+    parts = urlsplit(url)
+    asked = {name: values[-1] for name, values in parse_qs(parts.query).items()}
+    host = asked.get("host") or parts.hostname or ""
+    here = host in ("", "localhost", "127.0.0.1", "::1") or host.startswith("/")
+    return here or asked.get("sslmode") == "verify-full"
+
+
+def unfit(c: Connection) -> Iterator[str]:
+    """Every setting of the server that durability rests on and that is otherwise than it has to be."""
     for name, good in DURABLE.items():
-        found = link.c.exec_driver_sql(f"SHOW {name}").scalar()
+        found = c.exec_driver_sql(f"SHOW {name}").scalar()
         if found not in good:
-            raise StoreError(f"{name} is {found}, not {good[0]}: this database cannot keep what it acknowledges")
-    if (encoding := link.c.exec_driver_sql("SHOW server_encoding").scalar()) != "UTF8":
-        raise StoreError(f"server_encoding is {encoding}, not UTF8")
+            yield f"{name} is {found}, not {good[0]}: this database cannot keep what it acknowledges"
+    if (encoding := c.exec_driver_sql("SHOW server_encoding").scalar()) != "UTF8":
+        yield f"server_encoding is {encoding}, not UTF8"
+
+
+def _verify(link: Link) -> None:
+    """A setting that is off is an error at start-up, not a loss later."""
+    for text in unfit(link.c):
+        raise StoreError(text)
+
+
+def faults(url: str) -> list[str]:
+    """What is missing before this database can be used, each in a sentence. It changes nothing."""
+    if not is_safe(url):
+        return ["a database on another machine needs sslmode=verify-full"]
+    with ThreadPoolExecutor(max_workers=1) as beside:
+        link = Link(_engine(url), beside)
+        try:
+            link.connect()
+            return link.run(lambda: [*unfit(link.c), *_rights(link.c)])
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, DBAPIError) as error:
+            return [f"the database cannot be used: {type(error).__name__}"]
+        finally:
+            link.close()
+
+
+def _rights(c: Connection) -> Iterator[str]:
+    """What the user must be able to do, and a standby cannot."""
+    if not c.exec_driver_sql("SELECT has_schema_privilege(current_schema(), 'CREATE')").scalar():
+        yield "the user may not make tables: make it the owner of the database and its schema"
+    if c.exec_driver_sql("SELECT pg_is_in_recovery()").scalar():
+        yield "this is a standby: name the primary (target_session_attrs=read-write)"
