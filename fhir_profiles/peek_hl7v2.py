@@ -46,6 +46,7 @@ KINDS: Final = (
     "OML^O21",
     "OMP^O09",
     "ORU^R01",
+    "PPR^PC1",
     "RAS^O17",
     "RDE^O11",
     "RDE^O01",
@@ -68,6 +69,7 @@ _SEGMENTS: Final[dict[str, tuple[str, ...]]] = {
     "OML^O21": ("ORC", "OBR"),
     "OMP^O09": ("ORC", "RXO"),
     "ORU^R01": ("OBR",),
+    "PPR^PC1": ("PID", "PRB"),
     "RAS^O17": ("ORC", "RXA"),
     "RDE^O11": ("ORC", "RXE"),
     "RDE^O01": ("ORC", "RXE"),
@@ -79,6 +81,7 @@ _FIELDS: Final[dict[str, tuple[tuple[str, int], ...]]] = {
     "OML^O21": (("OBR", 4),),
     "OMP^O09": (("ORC", 1), ("RXO", 1)),
     "ORU^R01": (("OBR", 4),),
+    "PPR^PC1": (("PRB", 1), ("PRB", 3)),
     "RAS^O17": (("ORC", 1), ("RXA", 3), ("RXA", 5)),
     "RDE^O11": (("ORC", 1), ("RXE", 2)),
     "RDE^O01": (("ORC", 1), ("RXE", 2)),
@@ -125,7 +128,7 @@ def _kind(message: Message) -> str:
         evn = message.first("EVN")
         event = evn.raw_value(1).strip() if evn is not None else ""
     if not event:
-        event = {"MDM": "T02", "OML": "O21", "OMP": "O09", "ORU": "R01", "RAS": "O17", "RDE": "O01", "RDS": "O13", "REF": "I12"}.get(kind, "")
+        event = {"MDM": "T02", "OML": "O21", "OMP": "O09", "ORU": "R01", "PPR": "PC1", "RAS": "O17", "RDE": "O01", "RDS": "O13", "REF": "I12"}.get(kind, "")
     return f"{kind}^{event}" if event else kind
 
 

@@ -25,7 +25,7 @@ from gateway.store.schema import client, client_key, ledger_entry, token
 from gateway.store.statement import Statement
 
 MAX_TOKEN_SECONDS: Final = 86_400
-_KIND: Final = re.compile(r"[A-Z]{3}\^(?:[A-Z][0-9]{2}|\*)|fhir-(?:message|bundle|resource|response)")
+_KIND: Final = re.compile(r"[A-Z]{3}\^(?:[A-Z][A-Z0-9][0-9]|\*)|fhir-(?:message|bundle|resource|response)")
 
 _BY_NAME: Final = Statement(select(client).where(client.c.name == bindparam("name"), client.c.ended_at.is_(None)))
 _BY_BEARER: Final = Statement(

@@ -42,15 +42,21 @@ def add_details(reading: Reading, hold: Hold | None) -> None:
     for name in _ELSEWHERE:
         for row in reading.rows(name):
             row.leave_by("told-once")
-    rows = add_person_details(reading, hold)
-    keep_order(rows["OBX"], to="Bundle.entry")
+    add_person_details(reading, hold)
+    observations_of_message(reading, hold)
+
+
+def observations_of_message(reading: Reading, hold: Hold | None) -> None:
+    """Add an Observation for each OBX of a message whose observations belong to no order."""
+    rows = _rows(reading, ("OBX",), hold)["OBX"]
+    keep_order(rows, to="Bundle.entry")
     order = _order(reading)
-    reading.resources += [observed(reading, row, order) for row in rows["OBX"]]
+    reading.resources += [observed(reading, row, order) for row in rows]
 
 
-def add_person_details(reading: Reading, hold: Hold | None) -> dict[str, list[Row]]:
-    """Add what the message says of the person alone, and give the rows that may be read (OBX among them, which it leaves)."""
-    rows = _rows(reading, first_only=hold is not None and hold.code is HoldCode.TWO_PEOPLE)
+def add_person_details(reading: Reading, hold: Hold | None) -> None:
+    """Add what the message says of the person alone: next of kin, allergies and diagnoses."""
+    rows = _rows(reading, ("NK1", "AL1", "DG1"), hold)
     keep_order(rows["NK1"], to="Patient.contact")
     for name in ("AL1", "DG1"):
         keep_order(rows[name], to="Bundle.entry")
@@ -63,11 +69,12 @@ def add_person_details(reading: Reading, hold: Hold | None) -> dict[str, list[Ro
     for each in reading.resources:  # an allergy or a diagnosis that is named twice is one: the first counts
         once.setdefault(each["id"], each)
     reading.resources[:] = once.values()
-    return rows
 
 
-def _rows(reading: Reading, *, first_only: bool) -> dict[str, list[Row]]:
-    found: dict[str, list[Row]] = {"NK1": [], "AL1": [], "DG1": [], "OBX": []}
+def _rows(reading: Reading, names_: tuple[str, ...], hold: Hold | None) -> dict[str, list[Row]]:
+    """Give the rows of some segments; of a message that may be about two people, those before the second PID."""
+    first_only = hold is not None and hold.code is HoldCode.TWO_PEOPLE
+    found: dict[str, list[Row]] = {name: [] for name in names_}
     persons = 0
     for segment in reading.message.segments:
         persons += segment.name == "PID"

@@ -36,7 +36,7 @@ DRY_RUN_PROCESSING_IDS: Final = ("P", "T", "D")
 _LARGE_BYTES: Final = 65_536
 _TO_PROCESS: Final = "a Bundle of type message goes to POST /fhir/$process-message"
 _TO_FHIR: Final = "only a Bundle of type message is taken here: other Bundles and single resources go to POST /fhir"
-_KIND: Final = re.compile(r"[A-Z]{3}\^[A-Z][0-9]{2}|fhir-(?:message|response|bundle|resource)")
+_KIND: Final = re.compile(r"[A-Z]{3}\^[A-Z][A-Z0-9][0-9]|fhir-(?:message|response|bundle|resource)")
 
 _BEFORE: Final = Statement(
     select(message.c.id, message.c.body_index, message.c.answer_id).where(message.c.key_index == bindparam("key_index"))

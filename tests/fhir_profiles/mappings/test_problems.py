@@ -1,0 +1,74 @@
+"""Problems of the problem list: how sure, how they stand, and what supersedes what."""
+
+from typing import Any
+
+import pytest
+
+from fhir_profiles.shapes import Event, Translation
+from fhir_profiles.validate import invalid, validate
+from tests.fhir_profiles.mappings.golden_pairs import translate
+
+Json = dict[str, Any]
+PID = "PID|1||9990000018^^^NHS^NH~A1234BC^^^NOMIS^PI||Example^Sam||19850713|M"
+
+
+def problems(*lines: str) -> Translation:
+    header = "MSH|^~\\&|PRISON-EHR|LEI|TG|HUB|20260401110000||PPR^PC1|ID-1|P|2.5.1"
+    return translate("\r".join((header, PID, *lines)).encode())
+
+
+def prb(**fields: str) -> str:
+    known = {"f1": "AD", "f2": "20260401", "f3": "75544000^Opioid dependence^SCT", **fields}
+    values = {int(name[1:]): value for name, value in known.items()}
+    return "|".join(["PRB", *(values.get(number, "") for number in range(1, max(values) + 1))])
+
+
+def conditions(translation: Translation) -> list[Json]:
+    found = [entry["resource"] for entry in translation.bundle["entry"]]
+    assert not invalid(validate(translation.bundle))
+    return [each for each in found if each["resourceType"] == "Condition"]
+
+
+def code_of(concept: Json | None) -> str | None:
+    return concept["coding"][0]["code"] if concept is not None else None
+
+
+@pytest.mark.parametrize(
+    ("fields", "clinical", "sure"),
+    [
+        ({}, None, None),
+        ({"f14": "Active"}, "active", None),
+        ({"f14": "R^Resolved"}, "resolved", None),
+        ({"f13": "Confirmed", "f14": "A"}, "active", "confirmed"),
+        ({"f13": "whatever", "f14": "sort of"}, None, None),
+        ({"f1": "DE", "f14": "Active"}, None, "entered-in-error"),
+    ],
+)
+def test_nothing_is_certain_or_over_that_does_not_say_so(
+    fields: dict[str, str], clinical: str | None, sure: str | None
+) -> None:
+    found = conditions(problems(prb(**fields)))[0]
+    assert (code_of(found.get("clinicalStatus")), code_of(found.get("verificationStatus"))) == (clinical, sure)
+
+
+def test_an_end_counts_only_where_the_problem_is_over_and_after_its_beginning() -> None:
+    assert "abatementDateTime" not in conditions(problems(prb(f9="20260301", f14="Active")))[0]
+    assert conditions(problems(prb(f9="20260301", f14="Resolved")))[0]["abatementDateTime"] == "2026-03-01"
+    wrong = problems(prb(f9="20230301", f14="Resolved", f16="20240101"))
+    assert "abatementDateTime" not in conditions(wrong)[0]
+    assert [issue.path for issue in wrong.issues] == ["PRB-9"]
+
+
+def test_the_instance_number_names_a_problem_and_else_its_code() -> None:
+    one, again, other = (
+        conditions(problems(prb(**fields)))[0]["id"]
+        for fields in ({"f4": "P-1"}, {"f4": "P-1", "f1": "UP"}, {"f4": "P-2"})
+    )
+    assert one == again != other
+    assert conditions(problems(prb()))[0]["id"] == conditions(problems(prb(f1="UP", f14="Active")))[0]["id"]
+
+
+def test_a_problem_is_a_record_and_its_goal_is_no_note() -> None:
+    translation = problems(prb(), "NTE|1||of the problem", "GOL|AD|20260401|^Abstinence", "NTE|1||of the goal")
+    assert translation.events == (Event.RECORD,)
+    assert conditions(translation)[0]["note"] == [{"text": "of the problem"}]
