@@ -14,7 +14,7 @@ def to_text(instant: datetime) -> str:
     """`2026-01-15T12:00:00.000000Z`. A naive datetime is a ValueError: nobody can say when it was."""
     if instant.tzinfo is None:
         raise ValueError("an instant without a zone cannot be written")
-    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ").rjust(27, "0")
+    return f"{instant.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
 
 
 def from_text(text: str) -> datetime:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
+import msgspec
 from sqlalchemy import Connection
 
 from gateway.ledger.events import LedgerEvent
@@ -21,6 +22,7 @@ LARGEST_BYTES: Final = 65_535
 """So that an entry fits a bundle of C2SP tlog-tiles."""
 
 _INSERT = Statement.insert(ledger_entry)
+_CANONICAL: Final = msgspec.json.Encoder(order="sorted")
 _INSTANT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z")
 _EVENTS: Final = frozenset(LedgerEvent)
 _MEMBERS: Final = frozenset({"v", "id", "chain", "step", "event", "at", "facts"})
@@ -46,7 +48,7 @@ def encode(*, entry_id: str, chain: str, step: int, event: str, at: str, facts: 
             raise EntryError("a fact's name is lower case letters, digits and _")
         if not is_opaque(value):
             raise EntryError(f"fact {name} is not an id, a closed word, a digest or a small number")
-    body = json.dumps(
+    body = _CANONICAL.encode(
         {
             "v": VERSION,
             "id": entry_id,
@@ -55,11 +57,8 @@ def encode(*, entry_id: str, chain: str, step: int, event: str, at: str, facts: 
             "event": str(event),
             "at": at,
             "facts": dict(facts),
-        },
-        sort_keys=True,
-        separators=(",", ":"),
-        allow_nan=False,
-    ).encode("ascii")
+        }
+    )
     if len(body) > LARGEST_BYTES:
         raise EntryError("the entry is too long")
     return body

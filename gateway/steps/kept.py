@@ -5,7 +5,7 @@ Plain FHIR JSON and plain values in one JSON object. This module MUST NOT decide
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import Any
 
 from consent.shapes import Decision, Outcome, Reason, RegisteredConsent, ResourceVote, Vote, Withheld
@@ -116,19 +116,19 @@ def write_kept(  # noqa: PLR0913  everything that a decision was made from, each
     """The bytes to seal. `consents` are the registered versions that were asked, `file` what `marks_of` says of the file."""
     return fhir_json.encode(
         {
-            "asked": asdict(asked) if asked else None,
-            "context": asdict(context),
+            "asked": asked,
+            "context": context,
             "corrects": corrects,
             "person_released": person_released,
-            "decision": asdict(decision),
+            "decision": decision,
             "composed": composed,
-            "missing": list(missing),
+            "missing": missing,
             "id_key": id_key.hex(),
-            "heading": asdict(heading) if heading else None,
-            "withheld": [asdict(each) for each in withheld],
-            "counted": [asdict(each) for each in counted],
-            "consents": [asdict(consent_mark(each)) for each in consents],
-            "file": list(file),
+            "heading": heading,
+            "withheld": withheld,
+            "counted": counted,
+            "consents": [consent_mark(each) for each in consents],
+            "file": file,
         }
     )
 
