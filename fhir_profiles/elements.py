@@ -107,6 +107,21 @@ def referenced(reference: Any) -> str:
     return text.split("/_history/")[0]
 
 
+def literal_references(value: Any) -> list[str]:
+    """Give the `reference` of every Reference below `value`, as it is written."""
+    found: list[str] = []
+    waiting: list[Any] = [[value]]
+    for item in waiting:  # grows while it is read
+        held = item
+        if isinstance(item, dict):
+            literal = item.get("reference")
+            if isinstance(literal, str):
+                found.append(literal)
+            held = item.values()
+        waiting += [inner for inner in held if type(inner) is not str and isinstance(inner, (dict, list))]
+    return found
+
+
 def find(resources: Sequence[Json], reference: Any) -> Json | None:
     """Give the resource that a Reference names among `resources`, or None."""
     wanted = referenced(reference)

@@ -23,9 +23,11 @@ from fhir_profiles.schema.narrative import narrative_fault
 from fhir_profiles.schema.references import (
     Found,
     Surroundings,
+    Trail,
     contained_breaches,
     entries_by_url,
     reference_breaches,
+    written,
 )
 from fhir_profiles.shapes import Issue, Json, Severity
 
@@ -142,13 +144,15 @@ def _issue(severity: Severity, code: str, path: str, text: str) -> Issue:
 
 def _type_of(resource: Any) -> str:
     kind = resource.get("resourceType") if isinstance(resource, dict) else None
-    return kind if isinstance(kind, str) and _TYPE_NAME.fullmatch(kind) else ""
+    return kind if isinstance(kind, str) and (kind in resource_types() or _TYPE_NAME.fullmatch(kind)) else ""
 
 
 def _base_of(url: str, resource: Any) -> str:
     """The service base of an absolute fullUrl: `https://server/fhir/Patient/1` gives `https://server/fhir/`."""
+    if not url.startswith("http"):
+        return ""
     tail = f"{_type_of(resource)}/{url.rpartition('/')[2]}"
-    return url.removesuffix(tail) if url.startswith("http") and url.endswith(tail) else ""
+    return url.removesuffix(tail) if url.endswith(tail) else ""
 
 
 def _inner(resource: Json) -> Iterator[tuple[str, Any, str]]:
@@ -171,7 +175,8 @@ def _inner(resource: Json) -> Iterator[tuple[str, Any, str]]:
 
 
 def _stub(inner: Any) -> Any:
-    return {"resourceType": _type_of(inner)} if _type_of(inner) else inner
+    kind = _type_of(inner)
+    return {"resourceType": kind} if kind else inner
 
 
 def _shell(resource: Json) -> Json:
@@ -254,18 +259,6 @@ def _contained_types(resource: Json) -> dict[str, str]:
     return {one["id"]: _type_of(one) for one in inner if isinstance(one, dict) and isinstance(one.get("id"), str)}
 
 
-_Trail = tuple[Any, str, int]
-"""Where an element stands: (trail of what holds it, its name, its position in a list or -1). Written out only for a finding."""
-
-
-def _written(trail: _Trail | None) -> str:
-    steps = []
-    while trail is not None:
-        trail, name, position = trail
-        steps.append(f".{name}[{position}]" if position >= 0 else f".{name}")
-    return "".join(reversed(steps))
-
-
 _PRIMITIVE: Final = frozenset({"code", "display", "system", "text", "unit", "use", "value", "version"})
 """Members that are primitives in every datatype that has nothing else (Coding, Quantity, Identifier): the schema has seen to it."""
 _JUDGED_TEXTS: Final = frozenset({"reference", "div"})
@@ -280,51 +273,61 @@ def _judged_names() -> frozenset[str]:
 def _walk(resource: Json, found: list[Found]) -> Iterator[Breach]:
     """Visit every element of one resource, not the resources inside it; collect its references; give the breaches of its datatypes."""
     judged = _judged_names()
-    waiting: list[tuple[_Trail | None, Json]] = [(None, resource)]
+    waiting: list[tuple[Trail | None, str, Json]] = [(None, resource["resourceType"], resource)]
     while waiting:
-        trail, node = waiting.pop()
-        inner: list[tuple[_Trail, Json]] = []
+        trail, place, node = waiting.pop()
+        inner: list[tuple[Trail, Json]] = []
         for key, value in node.items():
             kind = type(value)
-            if kind is dict:
-                inner.append(((trail, key, -1), value))
+            if kind is str:
+                if key in _JUDGED_TEXTS:
+                    yield from _judged_text(key, value, node, place, trail, found)
+            elif kind is dict:
+                # What no rule could find fault with is not looked at again: it is most of what there is.
+                if not value.keys() <= _PRIMITIVE or key in judged or ("code" in value and "system" not in value):
+                    inner.append(((trail, key, -1), value))
             elif kind is list:
                 if key[0] == "_" or None in value:
-                    yield from _alignment_breaches(node, key, f"{_written(trail)}.{key}")
-                inner += [((trail, key, position), item) for position, item in enumerate(value) if type(item) is dict]
-            elif kind is str and key in _JUDGED_TEXTS:
-                yield from _judged_text(key, value, node, resource["resourceType"] + _written(trail), found)
+                    yield from _alignment_breaches(node, key, f"{written(trail)}.{key}")
+                inner += [
+                    ((trail, key, position), item)
+                    for position, item in enumerate(value)
+                    if type(item) is dict
+                    and (not item.keys() <= _PRIMITIVE or key in judged or ("code" in item and "system" not in item))
+                ]
         for here, element in inner:
             if "resourceType" in element:
                 continue
+            key = here[1]
             if not element.keys() <= _PRIMITIVE:
-                waiting.append((here, element))
-            # What no rule could find fault with is not asked about: it is most of what there is.
-            if here[1] in judged or "start" in element or ("code" in element and "system" not in element):
-                yield from _element_breaches(here[1], element, _written(here))
+                waiting.append((here, f"{place}.{key}", element))
+            if key in judged or "start" in element or ("code" in element and "system" not in element):
+                yield from _element_breaches(key, element, here)
 
 
-def _judged_text(key: str, value: str, node: Json, path: str, found: list[Found]) -> Iterator[Breach]:
+def _judged_text(
+    key: str, value: str, node: Json, place: str, trail: Trail | None, found: list[Found]
+) -> Iterator[Breach]:
     if key == "reference":
-        found.append(Found(path=path, reference=value, declared=node.get("type", "")))
+        found.append(Found(place, trail, value, node.get("type", "")))
         return
     fault = narrative_fault(value)
     if fault:
-        yield Breach(key="txt-1", text=fault, path=f"{path[path.find('.') :]}.div")
+        yield Breach(key="txt-1", text=fault, path=f"{written(trail)}.div")
 
 
-def _element_breaches(name: str, element: Json, path: str) -> Iterator[Breach]:
+def _element_breaches(name: str, element: Json, here: Trail) -> Iterator[Breach]:
     rule = BY_ELEMENT.get(name)
     if rule is not None:
         for breach in rule(element):
-            yield replace(breach, path=path + breach.path)
+            yield replace(breach, path=written(here) + breach.path)
     start, end = element.get("start"), element.get("end")
     if isinstance(start, str) and isinstance(end, str) and period_fault(start, end):
-        yield Breach(key="per-1", text="it starts after it ends (per-1)", path=path)
+        yield Breach(key="per-1", text="it starts after it ends (per-1)", path=written(here))
     if name in _reference_names() and element.keys() <= {"id", "type"}:
-        yield Breach(key="ref-2", text="a reference needs a reference, an identifier or a display", path=path)
+        yield Breach(key="ref-2", text="a reference needs a reference, an identifier or a display", path=written(here))
     if "code" in element and quantity_fault(element):
-        yield Breach(key="qty-3", text="a coded unit needs its system (qty-3)", path=path)
+        yield Breach(key="qty-3", text="a coded unit needs its system (qty-3)", path=written(here))
 
 
 def _alignment_breaches(node: Json, key: str, path: str) -> Iterator[Breach]:

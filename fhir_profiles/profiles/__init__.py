@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from types import MappingProxyType, ModuleType
 from typing import Final
 
-from fhir_profiles.elements import as_object, as_objects
+from fhir_profiles.elements import as_object, as_objects, kind
 from fhir_profiles.profiles.checking.spec import Profile
 from fhir_profiles.shapes import Json
 
@@ -35,11 +35,15 @@ def _discover() -> Mapping[str, Profile]:
 
 PROFILES: Final = _discover()
 """Canonical URL -> profile."""
+_BY_TYPE: Final = {
+    profile.resource_type: tuple(one for one in PROFILES.values() if one.resource_type == profile.resource_type)
+    for profile in PROFILES.values()
+}
 
 
 def _with_claims(resource: Json) -> Json:
     """Copy a resource with `meta.profile` naming every profile of ours that it keeps, and no other."""
-    kept = [url for url, profile in PROFILES.items() if not profile.check(resource)]
+    kept = [profile.url for profile in _BY_TYPE.get(kind(resource), ()) if profile.kept_by(resource)]
     meta = {key: value for key, value in as_object(resource.get("meta")).items() if key != "profile"}
     if kept:
         meta = {"profile": kept, **meta}

@@ -1,9 +1,9 @@
 """Profile handover-document: the document Bundle of a handover, whole in itself (derived from UK Core Bundle)."""
 
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 
-from fhir_profiles.elements import as_object, as_objects, as_text, kind
+from fhir_profiles.elements import as_object, as_objects, as_text, kind, literal_references
 from fhir_profiles.profiles.checking.spec import Fault, Profile
 from fhir_profiles.shapes import Json
 
@@ -18,17 +18,6 @@ def build(*, head: Json, timestamp: str, entries: list[Json]) -> Json:
     }
 
 
-def _references(value: Any) -> Iterator[str]:
-    if isinstance(value, dict):
-        if isinstance(value.get("reference"), str):
-            yield value["reference"]
-        for item in value.values():
-            yield from _references(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _references(item)
-
-
 def _rules(bundle: Json) -> Iterator[Fault]:
     entries = as_objects(bundle.get("entry"))
     if not entries or kind(as_object(entries[0].get("resource"))) != "Composition":
@@ -37,7 +26,7 @@ def _rules(bundle: Json) -> Iterator[Fault]:
     if len(urls) != len(entries):
         yield "Bundle.entry", "two entries have one fullUrl"
     for number, entry in enumerate(entries):
-        if any(not r.startswith("#") and r not in urls for r in _references(entry.get("resource"))):
+        if any(not r.startswith("#") and r not in urls for r in literal_references(entry.get("resource"))):
             yield f"Bundle.entry[{number}]", "a reference leads out of the document"
 
 

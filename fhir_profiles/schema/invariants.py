@@ -58,7 +58,10 @@ def period_fault(start: str, end: str) -> bool:
 
 
 def extension_rule(extension: Json) -> Iterator[Breach]:
-    values = {name.removeprefix("_") for name in extension if name.startswith(("value", "_value"))}
+    names = [name for name in extension if name.startswith(("value", "_value"))]
+    if len(names) == 1 and "extension" not in extension:
+        return  # the usual case, and there is nothing to find in it
+    values = {name.removeprefix("_") for name in names}
     if len(values) > 1:
         yield Breach(key="value[x]", text="an extension has values of two types")
     if bool(values) == ("extension" in extension):

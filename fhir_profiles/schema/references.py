@@ -8,23 +8,35 @@ not silence); a contained resource never makes it an error: the one around it sa
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from fhir_profiles.schema.invariants import Breach
 from fhir_profiles.shapes import Json, Severity
 
-_INDEX: Final = re.compile(r"\[[0-9]+\]")
 _TYPE_AND_ID: Final = re.compile(
     r"(?:^|/)([A-Z][A-Za-z]{1,63})/([A-Za-z0-9.\-]{1,64})(?:/_history/[A-Za-z0-9.\-]{1,64})?$"
 )
 _ABOUT: Final = ("subject", "patient", "focus", "for", "individual")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Found:
-    """One Reference with a `reference`, its place (`Observation.performer[0]`), and the type that it says it leads to."""
+Trail = tuple[Any, str, int]
+"""Where an element stands: (trail of what holds it, its name, its position in a list or -1). Written out only for a breach."""
 
-    path: str
+
+def written(trail: Trail | None) -> str:
+    """Write a trail as a path below the resource: `.component[0].code`."""
+    steps = []
+    while trail is not None:
+        trail, name, position = trail
+        steps.append(f".{name}[{position}]" if position >= 0 else f".{name}")
+    return "".join(reversed(steps))
+
+
+class Found(NamedTuple):
+    """One Reference with a `reference`: its place without positions (`Observation.performer`), its trail, the type that it says it leads to."""
+
+    place: str
+    trail: Trail | None
     reference: str
     declared: str
 
@@ -70,19 +82,19 @@ def reference_breaches(
 ) -> Iterator[Breach]:
     """Judge every reference of one resource; paths are below the resource."""
     for item in found:
-        place = _INDEX.sub("", item.path)
         target = target_of(item.reference, around)
-        path = item.path[item.path.index(".") :]
         if target is None:
-            yield _dangling(item.reference, place, path, lenient=around.inside)
+            yield _dangling(item.reference, item.place, written(item.trail), lenient=around.inside)
             continue
         if not target or target not in known:
             continue
-        types = allowed.get(place) or allowed.get(_BY_DATATYPE.get(place.rpartition(".")[2], ""))
+        types = allowed.get(item.place) or allowed.get(_BY_DATATYPE.get(item.place.rpartition(".")[2], ""))
         if types and target not in types:
-            yield Breach(key="target", text="a reference to a type of resource that R4 does not allow here", path=path)
+            text = "a reference to a type of resource that R4 does not allow here"
+            yield Breach(key="target", text=text, path=written(item.trail))
         if item.declared and item.declared.rpartition("/")[2] != target:
-            yield Breach(key="type", text="a reference whose type differs from what it leads to", path=path)
+            text = "a reference whose type differs from what it leads to"
+            yield Breach(key="type", text=text, path=written(item.trail))
 
 
 _BY_DATATYPE: Final = {

@@ -47,21 +47,21 @@ def _full_url(entry: Json, resource: Json, delivery_id: str) -> str:
 
 
 def _rewritten(value: Any, urls: Mapping[str, str]) -> Any:
-    """Copy a value with every literal reference as a fullUrl of this bundle; one that leads out of it is left out."""
+    """Copy an object or a list with every literal reference as a fullUrl of this bundle; one that leads out of it is left out."""
     if isinstance(value, list):
-        items = [_rewritten(item, urls) for item in value]
-        return [item for item in items if item not in ({}, [])]
-    if not isinstance(value, dict):
-        return value
+        items = [_rewritten(item, urls) if isinstance(item, (dict, list)) else item for item in value]
+        return [item for item in items if item or not isinstance(item, (dict, list))]
     copy: Json = {}
     for key, item in value.items():
-        if key == "reference" and isinstance(item, str) and not item.startswith("#"):
+        if isinstance(item, (dict, list)):
+            kept = _rewritten(item, urls)
+            if kept:
+                copy[key] = kept
+        elif key == "reference" and isinstance(item, str) and not item.startswith("#"):
             if referenced(value) in urls:
                 copy[key] = urls[referenced(value)]
-            continue
-        kept = _rewritten(item, urls)
-        if kept not in ({}, []):
-            copy[key] = kept
+        else:
+            copy[key] = item
     return copy
 
 

@@ -1,6 +1,7 @@
 """Obey a StructureDefinition: cardinality, fixed and pattern values of elements that are no slices. It must never quote content in an issue."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from fhir_profiles.elements import as_object, as_objects, as_text
@@ -19,17 +20,35 @@ def members(parent: Json, name: str) -> tuple[Any, ...]:
     return tuple(value) if isinstance(value, list) else (value,)
 
 
-def _parents(resource: Json, path: list[str]) -> Iterator[tuple[str, Json]]:
-    """Give every object that stands at a path, with its place (`Composition.section[2]`)."""
-    level = [(path[0], resource)]
-    for name in path[1:]:
-        level = [
-            (f"{place}.{name}[{number}]", item)
-            for place, parent in level
-            for number, item in enumerate(members(parent, name))
+@dataclass(frozen=True, kw_only=True)
+class Element:
+    """One element of a differential or snapshot, read once: where it stands (`parents` above it, its own name) and what it asks."""
+
+    parents: tuple[str, ...]
+    name: str
+    least: int
+    most: int | None
+    fixed: tuple[Any, ...]
+    patterns: tuple[Any, ...]
+
+
+_Place = tuple[str, Json]
+"""An object with where it stands (`Composition.section[2]`)."""
+
+
+def _at(resource: Json, path: tuple[str, ...], known: dict[tuple[str, ...], list[_Place]]) -> list[_Place]:
+    """Give every object that stands at a path; `known` remembers those of one resource."""
+    if len(path) == 1:
+        return [(path[0], resource)]
+    found = known.get(path)
+    if found is None:
+        found = known[path] = [
+            (f"{place}.{path[-1]}[{number}]", item)
+            for place, parent in _at(resource, path[:-1], known)
+            for number, item in enumerate(members(parent, path[-1]))
             if isinstance(item, dict)
         ]
-    yield from level
+    return found
 
 
 def holds_pattern(value: Any, pattern: Any) -> bool:
@@ -41,31 +60,49 @@ def holds_pattern(value: Any, pattern: Any) -> bool:
     return bool(value == pattern)
 
 
-def _value_faults(element: Json, values: tuple[Any, ...]) -> Iterator[str]:
-    for key, wanted in element.items():
-        if key.startswith("fixed") and any(value != wanted for value in values):
-            yield "not the value that the profile fixes"
-        if key.startswith("pattern") and not all(holds_pattern(value, wanted) for value in values):
-            yield "without what the profile asks of it"
-
-
-def breaches(resource: Json, elements: Any) -> Iterator[Issue]:
-    """Give what in a resource breaks the elements of a differential or snapshot; slices are passed over."""
-    for element in as_objects(elements):
-        path = as_text(element.get("path")).split(".")
-        if len(path) < 2 or ":" in as_text(element.get("id")) or "sliceName" in element:
+def elements_in(stated: Any) -> tuple[Element, ...]:
+    """Read the elements of a differential or snapshot; slices are passed over."""
+    found = []
+    for element in as_objects(stated):
+        *parents, name = as_text(element.get("path")).split(".")
+        if not parents or ":" in as_text(element.get("id")) or "sliceName" in element:
             continue
-        for place, parent in _parents(resource, path[:-1]):
-            values = members(parent, path[-1])
-            faults = list(_value_faults(element, values))
-            if len(values) < int(element.get("min", 0)):
-                faults.append("missing: the profile requires it")
-            if as_text(element.get("max")).isdigit() and len(values) > int(element["max"]):
-                faults.append("the profile allows fewer")
-            for fault in faults:
-                yield Issue(severity=Severity.ERROR, code="invariant", path=f"{place}.{path[-1]}", text=fault)
+        most = as_text(element.get("max"))
+        found.append(
+            Element(
+                parents=tuple(parents),
+                name=name,
+                least=int(element.get("min", 0)),
+                most=int(most) if most.isdigit() else None,
+                fixed=tuple(wanted for key, wanted in element.items() if key.startswith("fixed")),
+                patterns=tuple(wanted for key, wanted in element.items() if key.startswith("pattern")),
+            )
+        )
+    return tuple(found)
 
 
-def elements_of(definition: Json) -> tuple[Json, ...]:
-    """Give the elements of the differential."""
-    return as_objects(as_object(definition.get("differential")).get("element"))
+def _faults(element: Element, values: tuple[Any, ...]) -> Iterator[str]:
+    for wanted in element.fixed:
+        if any(value != wanted for value in values):
+            yield "not the value that the profile fixes"
+    for wanted in element.patterns:
+        if not all(holds_pattern(value, wanted) for value in values):
+            yield "without what the profile asks of it"
+    if len(values) < element.least:
+        yield "missing: the profile requires it"
+    if element.most is not None and len(values) > element.most:
+        yield "the profile allows fewer"
+
+
+def breaches(resource: Json, elements: tuple[Element, ...]) -> Iterator[Issue]:
+    """Give what in a resource breaks the elements of a differential or snapshot, in their order."""
+    known: dict[tuple[str, ...], list[_Place]] = {}
+    for element in elements:
+        for place, parent in _at(resource, element.parents, known):
+            for fault in _faults(element, members(parent, element.name)):
+                yield Issue(severity=Severity.ERROR, code="invariant", path=f"{place}.{element.name}", text=fault)
+
+
+def elements_of(definition: Json) -> tuple[Element, ...]:
+    """Read the elements of the differential."""
+    return elements_in(as_object(definition.get("differential")).get("element"))

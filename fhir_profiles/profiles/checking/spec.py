@@ -8,7 +8,7 @@ from importlib import resources as package_files
 from typing import Final, cast
 
 from fhir_profiles.elements import as_text, kind
-from fhir_profiles.profiles.checking.differential import breaches, elements_of
+from fhir_profiles.profiles.checking.differential import Element, breaches, elements_of
 from fhir_profiles.shapes import Issue, Json, Severity
 
 CANONICAL: Final = "https://throughgate.example/StructureDefinition/"
@@ -29,7 +29,7 @@ class Profile:
     resource_type: str
     rules: Callable[[Json], Iterator[Fault]] = no_rules
 
-    @property
+    @cached_property
     def url(self) -> str:
         return CANONICAL + self.name
 
@@ -39,14 +39,26 @@ class Profile:
         file = package_files.files("fhir_profiles.profiles").joinpath(f"{self.name.replace('-', '_')}.json")
         return cast("Json", json.loads(file.read_text("utf-8")))
 
+    @cached_property
+    def elements(self) -> tuple[Element, ...]:
+        """The elements of the differential, read once."""
+        return elements_of(self.definition)
+
     def check(self, resource: Json) -> tuple[Issue, ...]:
         """Give what in a resource breaks this profile; nothing when it keeps it. That it is valid R4 is checked elsewhere."""
+        return tuple(self._breaches(resource))
+
+    def kept_by(self, resource: Json) -> bool:
+        """Say whether a resource keeps this profile; the first thing that breaks it ends the question."""
+        return next(self._breaches(resource), None) is None
+
+    def _breaches(self, resource: Json) -> Iterator[Issue]:
         if kind(resource) != self.resource_type:
-            return (Issue(severity=Severity.ERROR, code="structure", path="resourceType", text="another type"),)
-        found = list(breaches(resource, elements_of(self.definition)))
+            yield Issue(severity=Severity.ERROR, code="structure", path="resourceType", text="another type")
+            return
+        yield from breaches(resource, self.elements)
         for place, sentence in self.rules(resource):
-            found.append(Issue(severity=Severity.ERROR, code="invariant", path=place, text=sentence))
-        return tuple(found)
+            yield Issue(severity=Severity.ERROR, code="invariant", path=place, text=sentence)
 
     def stated_type(self) -> str:
         return as_text(self.definition.get("type"))
