@@ -8,6 +8,7 @@ from typing import Final
 
 from fhir_profiles.hl7_times import fhir_date_time
 from fhir_profiles.hl7v2 import Hl7Error, Message, Segment, parse
+from fhir_profiles.mappings.con import consents_of
 from fhir_profiles.mappings.field_ledger import FieldLedger, Row
 from fhir_profiles.shapes import (
     Channel,
@@ -118,10 +119,14 @@ class Reading:
         hold: Hold | None = None,
         absorbed: tuple[PersonIdentifier, ...] = (),
     ) -> Translation:
-        """Make the Translation: one collection, and an entry in the ledger for every field."""
+        """Make the Translation: one collection, and an entry in the ledger for every field.
+
+        INVARIANT: a CON segment counts in whatever message it stands: no refusal is overlooked because a mapping does not look for one.
+        """
+        consents = self._consents(hold)
         return Translation(
-            bundle=collection(self.resources),
-            events=tuple(events),
+            bundle=collection([*self.resources, *consents]),
+            events=(*events, Event.CONSENT) if consents else tuple(events),
             persons=self.persons,
             fields=self.ledger.fields(),
             issues=tuple(self.issues),
@@ -133,6 +138,19 @@ class Reading:
             reason=self.reason,
             absorbed=absorbed,
         )
+
+    def _consents(self, hold: Hold | None) -> tuple[Json, ...]:
+        """Read the CON segments. Of a message that may be about two people nothing is known of whose they are: none is read."""
+        rows = self.rows("CON")
+        if hold is not None and hold.code is HoldCode.TWO_PEOPLE:
+            for row in rows:
+                row.leave_by("one-person")
+            return ()
+        said = consents_of(rows, self.sender) if rows else None
+        if said is None:
+            return ()
+        self.tasks += [task for task in said.tasks if task not in self.tasks]
+        return said.consents
 
 
 def open_message(channel: Channel, body: bytes) -> Reading | Translation:
