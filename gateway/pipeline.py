@@ -22,9 +22,9 @@ from gateway.parts import Parts
 from gateway.smart.grant import sweep_credentials
 from gateway.states import MessageState
 from gateway.steps import close, deliver
-from gateway.steps.deliver import Result, Sent, Shut
+from gateway.steps.deliver import Ended, Opened, Result, Sent, Shut
 from gateway.steps.identify import identify
-from gateway.steps.letters import Fate, release_message
+from gateway.steps.letters import Done, Fate, release_messages
 from gateway.steps.link import run_held_again
 from gateway.steps.receive import Received, receive
 from gateway.steps.reconsider import reconsider
@@ -32,8 +32,11 @@ from gateway.steps.replies import judged
 from gateway.steps.unconfirmed import escalate_unconfirmed
 from gateway.store.away import is_away
 from gateway.store.retention import sweep_ended
+from gateway.together import Together
 
 IDLE_SECONDS = 0.002
+TOGETHER = 16
+"""Messages or letters of one turn: enough that they share a commit, few enough that the first need not wait long for the last."""
 
 
 @dataclass(kw_only=True)
@@ -43,8 +46,16 @@ class Gateway(Parts):
     waiting_messages: dict[str, str] = field(default_factory=dict)
     """Messages that failed and wait for another attempt, with the instant; only this process's memory of it."""
     working: int = 0
-    _identifying: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _releasing: Together[str, Done] = field(init=False)
+    _opening: Together[str, Opened | Shut] = field(init=False)
+    _closing: Together[Ended, tuple[str, ...]] = field(init=False)
     _background: list[asyncio.Task[None]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Those who come to a step at once take it together (gateway/together.py)."""
+        self._releasing = Together(self._release_all, TOGETHER)
+        self._opening = Together(lambda ids: asyncio.to_thread(deliver.open_at_doors, self, ids), TOGETHER)
+        self._closing = Together(lambda ended: asyncio.to_thread(deliver.write_receipts, self, ended), TOGETHER)
 
     async def accept(self, arrival: Arrival) -> Answer:
         """RECEIVE: custody. The answer may leave when this returns: everything it says is on disk."""
@@ -61,7 +72,6 @@ class Gateway(Parts):
     async def on_release(self, message_id: str) -> None:
         """RELEASE: whose it is, its letters, then the next message of the same person."""
         with _at_work(self):
-            await self._identify()
             following: str | None = message_id
             while following is not None:
                 following = await self._release(following)
@@ -69,14 +79,15 @@ class Gateway(Parts):
     async def on_deliver(self, delivery_id: str) -> None:
         """DELIVER: the door, the send with no transaction open, the receipt, then whoever waited behind it."""
         with _at_work(self):
-            letter = await asyncio.to_thread(deliver.open_at_door, self, delivery_id)
-            if letter is Shut.MOVED:
+            opened = await self._opening(delivery_id)
+            if opened is Shut.MOVED:
                 await self._reconsider_of(delivery_id)
-            elif isinstance(letter, Letter):
-                number = await asyncio.to_thread(unfinished.attempts_of, self, delivery_id)
-                sent = await self._send(letter)
-                await asyncio.to_thread(deliver.write_receipt, self, delivery_id, number, sent)
-            for waiting in await asyncio.to_thread(unfinished.behind, self, delivery_id):
+            if isinstance(opened, Opened):
+                sent = await self._send(opened.letter)
+                behind = await self._closing(Ended(delivery_id=delivery_id, number=opened.number, sent=sent))
+            else:
+                behind = await asyncio.to_thread(unfinished.behind, self, delivery_id)
+            for waiting in behind:
                 await self._publish("deliveries", waiting)
 
     async def on_close(self) -> None:
@@ -118,19 +129,23 @@ class Gateway(Parts):
                 raise
             log(Code.SWEEP_FAILED, error=type(error).__name__)
 
+    async def _release_all(self, message_ids: Sequence[str]) -> Sequence[Done | Exception]:
+        """One turn: whose they are, in the order of acceptance; then their letters."""
+        await self._identify()
+        return await asyncio.to_thread(release_messages, self, message_ids)
+
     async def _identify(self) -> None:
-        async with self._identifying:
-            while True:
-                skip = frozenset(each for each in self.waiting_messages if not self._may_try(each))
-                found = await asyncio.to_thread(identify, self, skip)
-                for message_id, error in found.failed:
-                    await self._failed(message_id, error)
-                for message_id in found.held:
-                    log(Code.MESSAGE_HELD, message=message_id)
-                for message_id in found.merges:
-                    await self._merged(message_id)
-                if not found.known and not found.held:
-                    return
+        more = True
+        while more:
+            skip = frozenset(each for each in self.waiting_messages if not self._may_try(each))
+            found = await asyncio.to_thread(identify, self, skip)
+            for message_id, error in found.failed:
+                await self._failed(message_id, error)
+            for message_id in found.held:
+                log(Code.MESSAGE_HELD, message=message_id)
+            for message_id in found.merges:
+                await self._merged(message_id)
+            more = found.more
 
     async def _merged(self, message_id: str) -> None:
         """Two records became one: open letters of either are decided again, and what was held for want of this goes on."""
@@ -146,7 +161,7 @@ class Gateway(Parts):
         if not self._may_try(message_id):
             return None
         try:
-            done = await asyncio.to_thread(release_message, self, message_id)
+            done = await self._releasing(message_id)
         except Exception as error:
             if is_away(error):
                 raise  # no fault of this message: the sweep brings it when the store is back
@@ -158,9 +173,9 @@ class Gateway(Parts):
             return None
         if done.stale:
             await self._reconsider(done.person_id)
-        for delivery_id in await asyncio.to_thread(unfinished.of_message, self, message_id):
+        for delivery_id in done.queued:
             await self._publish("deliveries", delivery_id)
-        return await asyncio.to_thread(unfinished.next_message, self, done.person_id)
+        return done.following
 
     async def _failed(self, message_id: str, error: Exception) -> str | None:
         """Count the attempt; the person's next message when this one was parked."""

@@ -127,7 +127,10 @@ def _let_leave(gate: Gateway) -> None:
         if collected:
             deliver.acknowledge_collected(gate, row.id, row.recipient)
         else:
-            deliver.write_receipt(gate, row.id, 1, deliver.Sent(result=deliver.Result.DELIVERED, code="history"))
+            sent = deliver.Sent(result=deliver.Result.DELIVERED, code="history")
+            (waiting,) = deliver.write_receipts(gate, (deliver.Ended(delivery_id=row.id, number=1, sent=sent),))
+            if isinstance(waiting, Exception):
+                raise waiting
 
 
 def _take(gate: Gateway, body: bytes) -> Received:
@@ -320,9 +323,7 @@ def _tasks(c: Connection, message_id: str) -> list[Json]:
     rows = c.execute(
         select(task).where(or_(task.c.message_id == message_id, task.c.delivery_id.in_(own))).order_by(task.c.id)
     ).all()
-    return [
-        {"for": row.role, "code": row.code, "text": TASKS[row.code].text, "tell": bool(row.tell)} for row in rows
-    ]
+    return [{"for": row.role, "code": row.code, "text": TASKS[row.code].text, "tell": bool(row.tell)} for row in rows]
 
 
 def _report(made: close.Report) -> Json:

@@ -13,6 +13,7 @@ from gateway.journeys.tasks import add_tasks, task_of
 from gateway.moves import move_message
 from gateway.parts import Parts
 from gateway.states import DeliveryState, MessageState
+from gateway.steps import standing
 from gateway.steps.close import due_periods
 from gateway.steps.named import note_whom
 from gateway.steps.standing import DELIVERIES, is_behind, moved_since
@@ -42,21 +43,9 @@ _NEXT: Final = Statement(
     .limit(1)
 )
 _STATE: Final = Statement(select(message.c.state).where(message.c.id == bindparam("message_id")))
-_ATTEMPTS: Final = Statement(select(delivery.c.attempts).where(delivery.c.id == bindparam("delivery_id")))
 _QUEUED: Final = select(delivery.c.id).where(delivery.c.state == D.QUEUED.value).order_by(delivery.c.sequence)
 _QUEUED_OF_MESSAGE: Final = Statement(_QUEUED.where(delivery.c.message_id == bindparam("message_id")))
 _QUEUED_OF_PERSON: Final = Statement(_QUEUED.where(delivery.c.person_id == bindparam("person_id")))
-_FRONT: Final = delivery.alias("front")
-_BEHIND: Final = Statement(
-    _QUEUED.join(
-        _FRONT,
-        (_FRONT.c.person_id == delivery.c.person_id)
-        & (_FRONT.c.recipient == delivery.c.recipient)
-        & (_FRONT.c.sequence < delivery.c.sequence),
-    )
-    .where(_FRONT.c.id == bindparam("delivery_id"))
-    .limit(2)
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,27 +153,15 @@ def of_person(parts: Parts, person_id: str) -> Sequence[str]:
         return _QUEUED_OF_PERSON.column(c, person_id=person_id)
 
 
-def behind(parts: Parts, delivery_id: str) -> Sequence[str]:
+def behind(parts: Parts, delivery_id: str) -> tuple[str, ...]:
     """The next letters that may have waited behind this one."""
     with parts.store.read() as c:
-        return _BEHIND.column(c, delivery_id=delivery_id)
-
-
-def next_message(parts: Parts, person_id: str) -> str | None:
-    """The person's next message that has not been released."""
-    with parts.store.read() as c:
-        return _next(c, person_id)
+        return standing.behind(c, delivery_id)
 
 
 def _next(c: Connection, person_id: str) -> str | None:
     found: str | None = _NEXT.value(c, person_id=person_id)
     return found
-
-
-def attempts_of(parts: Parts, delivery_id: str) -> int:
-    """The number of a delivery's last attempt."""
-    with parts.store.read() as c:
-        return int(_ATTEMPTS.one(c, delivery_id=delivery_id).attempts)
 
 
 def person_of(parts: Parts, delivery_id: str) -> str | None:

@@ -181,11 +181,11 @@ def no_exception_without_reason(source: Source) -> Iterator[str]:
             yield f"{source.path}:{number}: {found[1]} without a rule or a reason"
 
 
-LETTER_PLACE = ("gateway/steps/deliver.py", "open_at_door")
+LETTER_PLACE = ("gateway/steps/deliver.py", "open_at_doors")
 
 
 def letter_only_at_the_door(source: Source) -> Iterator[str]:
-    """`Letter(...)` stands in `open_at_door` and nowhere else: what leaves was checked at the door."""
+    """`Letter(...)` stands in `open_at_doors` and nowhere else: what leaves was checked at the door."""
     tree = source.tree
     allowed: set[int] = set()
     for node in ast.walk(tree):
@@ -210,7 +210,7 @@ def letter_only_at_the_door(source: Source) -> Iterator[str]:
                 "gateway/steps/deliver"
             )
             if made or copied:
-                yield f"{source.path}:{node.lineno}: a Letter made outside open_at_door"
+                yield f"{source.path}:{node.lineno}: a Letter made outside open_at_doors"
 
 
 VAGUE = re.compile(r"^(utils?|helpers?|managers?|services?|common|core|base|misc)$")
@@ -277,7 +277,7 @@ SABOTAGE: dict[Rule, tuple[tuple[str, str], tuple[str, str]]] = {
     ),
     letter_only_at_the_door: (
         ("gateway/pipeline.py", "from adapters.contract import Letter as L\nL(body=b'')"),
-        ("gateway/steps/deliver.py", "def open_at_door(x):\n    return Letter(body=b'')"),
+        ("gateway/steps/deliver.py", "def open_at_doors(x):\n    return Letter(body=b'')"),
     ),
     no_vague_name: (("gateway/utils.py", "x = 1"), ("gateway/ledger/tree.py", "x = 1")),
     module_says_what_it_is_for: (("gateway/a.py", "x = 1"), ("gateway/a.py", "'''What it is for.'''\nx = 1")),

@@ -6,9 +6,11 @@ recipient and link in the very transaction that commits the intent. Bytes are se
 """
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
+from functools import partial
 from typing import Final
 
 from sqlalchemy import Connection, bindparam, select, update
@@ -26,7 +28,7 @@ from gateway.moves import move_delivery
 from gateway.parts import Parts
 from gateway.states import DeliveryState
 from gateway.steps.release import LEAVES, mark
-from gateway.steps.standing import DeliveryRow, delivery_row, is_behind, is_superseded, moved_since
+from gateway.steps.standing import DeliveryRow, behind, delivery_row, is_behind, is_superseded, moved_since
 from gateway.steps.unconfirmed import watch
 from gateway.store.locks import held, hold_delivery, hold_person
 from gateway.store.schema import attempt, delivery
@@ -80,25 +82,64 @@ class Sent:
     """The answer was a reply of the recipient that it has taken this very letter."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Opened:
+    """A letter whose intent is committed: attempt `number` may send it now."""
+
+    letter: Letter
+    number: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ended:
+    """What attempt `number` of a delivery came to."""
+
+    delivery_id: str
+    number: int
+    sent: Sent
+
+
 def open_at_door(parts: Parts, delivery_id: str, *, collected: bool = False) -> Letter | Shut:
     """Check a letter and commit the intent to send it, or say why not. `collected`: its recipient stands at the mailbox."""
+    (opened,) = open_at_doors(parts, (delivery_id,), collected=collected)
+    if isinstance(opened, Exception):
+        raise opened
+    return opened.letter if isinstance(opened, Opened) else opened
+
+
+def open_at_doors(
+    parts: Parts, delivery_ids: Sequence[str], *, collected: bool = False
+) -> list[Opened | Shut | Exception]:
+    """The same for several: looked at in one snapshot, their intents committed together. What one of them raises is its own."""
+    found: dict[str, Opened | Shut | Exception] = {}
+    genuine: list[tuple[DeliveryRow, bytes]] = []
     with parts.store.read() as c:
-        row = delivery_row(c, delivery_id)
-        if row is None or DeliveryState(row.state) not in (COLLECTABLE if collected else SENDABLE):
-            return Shut.NOT_NOW
-        if moved_since(c, parts, row) is not None:
-            return Shut.MOVED
-        body = _genuine_body(c, parts, row)
-    if body is None:
+        for each in dict.fromkeys(delivery_ids):
+            try:
+                row = delivery_row(c, each)
+                if row is None or DeliveryState(row.state) not in (COLLECTABLE if collected else SENDABLE):
+                    found[each] = Shut.NOT_NOW
+                elif (body := _genuine_body(c, parts, row)) is None:
+                    found[each] = Shut.BROKEN
+                else:
+                    genuine.append((row, body))
+            except Exception as error:  # noqa: BLE001  one letter that cannot be opened must not stop the others
+                found[each] = error
+    for each in [one for one, what in found.items() if what is Shut.BROKEN]:
         with around("park-broken"):
-            parts.store.write(lambda c: _park_broken(c, parts, delivery_id))
-        return Shut.BROKEN
+            parts.store.write(partial(_park_broken, parts=parts, delivery_id=each))
     pass_point("door.before-commit")
-    shut = parts.store.write(lambda c: _commit_intent(c, parts, row, collected=collected))
+    intents = [partial(_commit_intent, parts=parts, seen=row, collected=collected) for row, _ in genuine]
+    for (row, body), shut in zip(genuine, parts.store.write_all(intents), strict=True):
+        if shut is not None:
+            found[row.id] = shut
+            continue
+        letter = Letter(
+            delivery_id=row.id, recipient=row.recipient, wire=row.wire, content_type=row.content_type, body=body
+        )
+        found[row.id] = Opened(letter=letter, number=row.attempts + 1)
     pass_point("door.after-commit")
-    if shut is not None:
-        return shut
-    return Letter(delivery_id=row.id, recipient=row.recipient, wire=row.wire, content_type=row.content_type, body=body)
+    return [found[each] for each in delivery_ids]
 
 
 def _genuine_body(c: Connection, parts: Parts, row: DeliveryRow) -> bytes | None:
@@ -114,7 +155,7 @@ def _genuine_body(c: Connection, parts: Parts, row: DeliveryRow) -> bytes | None
     return body if hashlib.sha256(body).hexdigest() == row.digest else None
 
 
-def _park_broken(c: Connection, parts: Parts, delivery_id: str) -> None:
+def _park_broken(c: Connection, *, parts: Parts, delivery_id: str) -> None:
     hold_delivery(c, delivery_id)
     row = delivery_row(c, delivery_id)
     if row is None or DeliveryState(row.state) not in (SENDABLE | COLLECTABLE):
@@ -124,7 +165,7 @@ def _park_broken(c: Connection, parts: Parts, delivery_id: str) -> None:
     add_tasks(c, parts, (task_of("seal-broken"),), delivery_id=delivery_id)
 
 
-def _commit_intent(c: Connection, parts: Parts, seen: DeliveryRow, *, collected: bool) -> Shut | None:
+def _commit_intent(c: Connection, *, parts: Parts, seen: DeliveryRow, collected: bool) -> Shut | None:
     # INVARIANT: two workers never send one delivery at once, and nobody registers a consent between this look and the intent.
     hold_person(c, seen.person_id)
     hold_delivery(c, seen.id)
@@ -159,15 +200,21 @@ def _retire_superseded(c: Connection, parts: Parts, row: DeliveryRow) -> None:
         move_delivery(c, parts, row.id, D.PARKED, reason="superseded")
 
 
-def write_receipt(parts: Parts, delivery_id: str, number: int, sent: Sent) -> None:
-    """Commit what one attempt came to, and what follows from it."""
+def write_receipts(parts: Parts, ended: Sequence[Ended]) -> list[tuple[str, ...] | Exception]:
+    """Commit what attempts came to, and what follows from it; for each the letters that may have waited behind it."""
     pass_point("receipt.before-commit")
-    parts.store.write(lambda c: _receipt(c, parts, delivery_id, number, sent))
+    waiting = parts.store.write_all([partial(_receipt, parts=parts, ended=each) for each in ended])
     pass_point("receipt.after-commit")
+    return waiting
 
 
-def _receipt(c: Connection, parts: Parts, delivery_id: str, number: int, sent: Sent) -> None:
-    hold_delivery(c, delivery_id)
+def _receipt(c: Connection, *, parts: Parts, ended: Ended) -> tuple[str, ...]:
+    hold_delivery(c, ended.delivery_id)
+    _take_receipt(c, parts, ended.delivery_id, ended.number, ended.sent)
+    return behind(c, ended.delivery_id)
+
+
+def _take_receipt(c: Connection, parts: Parts, delivery_id: str, number: int, sent: Sent) -> None:
     _end_attempt(c, parts, delivery_id, number, sent)
     row = delivery_row(c, delivery_id)
     if row is None:

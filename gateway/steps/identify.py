@@ -48,13 +48,14 @@ _GIVE: Final = Statement(
 class Identified:
     """What one pass did: messages that have a person now, that are held, and that could not be read (with what was raised).
 
-    `merges` are those of `known` that joined two records: letters of that person wait for another look.
+    `merges` are those of `known` that joined two records: letters of that person wait for another look. `more`: there may be more.
     """
 
     known: tuple[str, ...]
     held: tuple[str, ...]
     merges: tuple[str, ...]
     failed: tuple[tuple[str, Exception], ...]
+    more: bool
 
 
 def identify(parts: Parts, skip: frozenset[str] = frozenset()) -> Identified:
@@ -73,7 +74,7 @@ def identify(parts: Parts, skip: frozenset[str] = frozenset()) -> Identified:
                 failed.append((row.id, error))  # one message that breaks a mapping must not stop the others
     known, held = _commit(parts, read, failed) if read else ((), ())
     merges = tuple(each for each in known if isinstance(said := read[each], Translation) and said.absorbed)
-    return Identified(known=known, held=held, merges=merges, failed=tuple(failed))
+    return Identified(known=known, held=held, merges=merges, failed=tuple(failed), more=len(rows) == BATCH)
 
 
 def _commit(

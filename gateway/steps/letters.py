@@ -7,9 +7,10 @@ and everything else it was made from, and raises `Moved` when one is another now
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Any
+from functools import partial
+from typing import Any, Final
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from consent.decide import decide
 from consent.shapes import Agreement, Decision, Facts, Outcome, Reason, RegisteredConsent, Request
@@ -42,7 +43,7 @@ from gateway.moves import move_message
 from gateway.parts import Parts
 from gateway.people.named import count_waiting
 from gateway.recipients import Recipient, choose
-from gateway.states import MessageState
+from gateway.states import DeliveryState, MessageState
 from gateway.steps.alerts import mostly_positive, mostly_positive_tasks, new_hazards
 from gateway.steps.contributions import CHANGES_RESULTS, counted_of, read_closed, recount
 from gateway.steps.identify import give_person, hold_message, translation_of
@@ -50,10 +51,26 @@ from gateway.steps.kept import Counted, marks_of
 from gateway.steps.release import Draft, Owner, Question, draft, party_of, write_counted, write_draft
 from gateway.store.locks import hold_person
 from gateway.store.schema import client, decision, message
+from gateway.store.statement import Statement
 
 RESTARTS = 20
 NOT_COUNTED = "not-counted"
 OPEN_MESSAGES = (MessageState.HELD.value, MessageState.PARKED.value)
+
+
+_MESSAGE: Final = Statement(select(message).where(message.c.id == bindparam("message_id")))
+_OF_PERSON: Final = (
+    select(message.c.id)
+    .where(message.c.person_id == bindparam("person_id"), message.c.state == MessageState.RECEIVED.value)
+    .order_by(message.c.sequence)
+    .limit(1)
+)
+_EARLIER: Final = Statement(_OF_PERSON.where(message.c.sequence < bindparam("sequence")))
+_FOLLOWING: Final = Statement(_OF_PERSON)
+_AUTHORITY: Final = Statement(
+    select(client.c.consent_authority).where(client.c.name == bindparam("client"), client.c.ended_at.is_(None))
+)
+_DECIDED: Final = Statement(select(decision.c.id).where(decision.c.message_id == bindparam("message_id")).limit(1))
 
 
 class Moved(Exception):
@@ -75,11 +92,23 @@ class Fate(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Done:
-    """`person_id` so that the next message of this person can go on; `stale` says that open letters of the person need another look."""
+    """`queued` are its letters that can be sent, `following` the person's next message, which waited for this one; `stale` says that
+    open letters of the person need another look.
+    """
 
     fate: Fate
     person_id: str | None = None
     stale: bool = False
+    queued: tuple[str, ...] = ()
+    following: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Looked:
+    """A message that can go on: what there is about its person, and what it means."""
+
+    seen: "Seen"
+    translation: Translation
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,41 +156,70 @@ class Work:
 
 def release_message(parts: Parts, message_id: str, *, by_person: bool = False) -> Done:
     """Take one identified message all the way to the outbox. `by_person`: a person released a held or parked message."""
+    if by_person and (held := _identify_again(parts, message_id)) is not None:
+        return held
+    (done,) = release_messages(parts, (message_id,), by_person=by_person)
+    if isinstance(done, Exception):
+        raise done
+    return done
+
+
+def release_messages(parts: Parts, message_ids: Sequence[str], *, by_person: bool = False) -> list[Done | Exception]:
+    """The same for several: read in one snapshot, worked out, committed together. What one of them raises is its own."""
+    done: dict[str, Done | Exception] = {}
     for _ in range(RESTARTS):
-        with parts.store.read() as c:
-            row = c.execute(select(message).where(message.c.id == message_id)).one_or_none()
-            if row is None or not _may_go(row.state, by_person=by_person):
-                return Done(fate=Fate.NOTHING)
-            translation = translation_of(parts, row, parts.keys.unseal(c, row.body_id))
-        if row.person_id is None:
-            done = _identify_again(parts, message_id, translation) if by_person else Done(fate=Fate.NOTHING)
-            if done is not None:
-                return done
-            continue
-        with parts.store.read() as c:
-            if not by_person and _waits(c, row.person_id, row.sequence):
-                return Done(fate=Fate.WAITS, person_id=row.person_id)
-            row = c.execute(select(message).where(message.c.id == message_id)).one()
-            seen = see_message(c, parts, row)
-        if not _may_go(seen.state, by_person=by_person):
-            return Done(fate=Fate.NOTHING)  # another worker was faster, and may have held it
-        work = _work(parts, seen, translation, by_person=by_person)
+        left = [each for each in dict.fromkeys(message_ids) if each not in done]
+        works: dict[str, Work] = {}
+        for each, looked in _look_at(parts, left, by_person=by_person).items():
+            if not isinstance(looked, Looked):
+                done[each] = looked
+                continue
+            try:
+                works[each] = _work(parts, looked.seen, looked.translation, by_person=by_person)
+            except Exception as error:  # noqa: BLE001  one message that breaks a letter must not stop the others
+                done[each] = error
+        if not works:
+            break
         pass_point("release.before-commit")
-        try:
-            done = parts.store.write(lambda c: _commit(c, parts, work, by_person=by_person))  # noqa: B023  used at once
-        except Moved:
-            continue
+        commits = [partial(_commit, parts=parts, work=work, by_person=by_person) for work in works.values()]
+        became = zip(works, parts.store.write_all(commits), strict=True)
+        done |= {each: what for each, what in became if not isinstance(what, Moved)}
         pass_point("release.after-commit")
-        return done
-    raise Contended
+    return [done.get(each, Contended()) for each in message_ids]
+
+
+def _look_at(parts: Parts, message_ids: Sequence[str], *, by_person: bool) -> dict[str, "Looked | Done | Exception"]:
+    found: dict[str, Looked | Done | Exception] = {}
+    with parts.store.read() as c:
+        for each in message_ids:
+            try:
+                found[each] = _look(c, parts, each, by_person=by_person)
+            except Exception as error:  # noqa: BLE001  it is this message's
+                found[each] = error
+    return found
+
+
+def _look(c: Connection, parts: Parts, message_id: str, *, by_person: bool) -> "Looked | Done":
+    row = _MESSAGE.first(c, message_id=message_id)
+    if row is None or row.person_id is None or not _may_go(row.state, by_person=by_person):
+        return Done(fate=Fate.NOTHING)  # or another worker was faster, and may have held it
+    if not by_person and _waits(c, row.person_id, row.sequence):
+        return Done(fate=Fate.WAITS, person_id=row.person_id)
+    translation = translation_of(parts, row, parts.keys.unseal(c, row.body_id))
+    return Looked(seen=see_message(c, parts, row), translation=translation)
 
 
 def _may_go(state: str, *, by_person: bool) -> bool:
     return state == MessageState.RECEIVED or (by_person and state in OPEN_MESSAGES)
 
 
-def _identify_again(parts: Parts, message_id: str, translation: Translation) -> Done | None:
-    """A person released a message that had nobody: look again, under today's register of people. None: it has somebody now."""
+def _identify_again(parts: Parts, message_id: str) -> Done | None:
+    """A person releases a message that may have nobody: look again, under today's register of people. None: it has somebody."""
+    with parts.store.read() as c:
+        row = _MESSAGE.first(c, message_id=message_id)
+        if row is None or row.person_id is not None or not _may_go(row.state, by_person=True):
+            return None
+        translation = translation_of(parts, row, parts.keys.unseal(c, row.body_id))
 
     def work(c: Connection) -> bool:
         end_tasks(c, parts, message_id=message_id)
@@ -173,10 +231,7 @@ def _identify_again(parts: Parts, message_id: str, translation: Translation) -> 
 
 def _waits(c: Connection, person_id: str, sequence: int) -> bool:
     """INVARIANT: releases of one person are serialised in the order of acceptance, by sequence in the database."""
-    earlier = select(message.c.id).where(
-        message.c.person_id == person_id, message.c.sequence < sequence, message.c.state == MessageState.RECEIVED.value
-    )
-    return c.execute(earlier.limit(1)).first() is not None
+    return _EARLIER.first(c, person_id=person_id, sequence=sequence) is not None
 
 
 def _proves_its_client(parts: Parts, channel: str) -> bool:
@@ -189,9 +244,7 @@ def _proves_its_client(parts: Parts, channel: str) -> bool:
 
 def see_message(c: Connection, parts: Parts, row: Any) -> Seen:
     """Everything about the person of one message, in one snapshot. `row` is a message that has its person."""
-    authority = c.execute(
-        select(client.c.consent_authority).where(client.c.name == row.client, client.c.ended_at.is_(None))
-    ).scalar_one_or_none()
+    authority = _AUTHORITY.value(c, client=row.client)
     return Seen(
         message_id=row.id,
         sequence=row.sequence,
@@ -201,7 +254,7 @@ def see_message(c: Connection, parts: Parts, row: Any) -> Seen:
         consents=read_consents(c, parts, row.person_id),
         authority=(bool(authority) and _proves_its_client(parts, row.channel)) or not parts.register_checked,
         registered=is_registered_by(c, row.id),
-        decided=c.execute(select(decision.c.id).where(decision.c.message_id == row.id)).first() is not None,
+        decided=_DECIDED.first(c, message_id=row.id) is not None,
         handovers=handovers_of(c, row.person_id, handover_letters(parts)),
         not_contained=count_waiting(c, row.person_id, row.sequence),
         closed={
@@ -351,13 +404,12 @@ def decide_counting(agreement: Agreement, recipient: Recipient | None, at: str, 
     return replace(decided, outcome=Outcome.WITHHOLD, reasons=(Reason(rule=NOT_COUNTED, text=text),), permitted=())
 
 
-def _commit(c: Connection, parts: Parts, work: Work, *, by_person: bool) -> Done:
+def _commit(c: Connection, *, parts: Parts, work: Work, by_person: bool) -> Done:
     """Everything of one message in one transaction, or `Moved`."""
     seen, person_id = work.seen, work.seen.file.person_id
     # INVARIANT: releases of one person are serialised, whichever worker they are in.
     hold_person(c, person_id)
-    state = c.execute(select(message.c.state).where(message.c.id == seen.message_id)).scalar_one()
-    if state != seen.state:
+    if _MESSAGE.one(c, message_id=seen.message_id).state != seen.state:
         return Done(fate=Fate.NOTHING)
     # INVARIANT: the commit reads the versions of consent, file and links again and starts over if they moved.
     if (
@@ -419,6 +471,12 @@ def _end(c: Connection, parts: Parts, work: Work, after: Versions) -> Done:
     stale = after.consent != seen.file.versions.consent
     if work.registration.widening:
         hold_message(c, parts, seen.message_id, HoldCode.CONSENT_AUTHORITY)
-        return Done(fate=Fate.HELD, person_id=seen.file.person_id, stale=stale)
-    move_message(c, parts, seen.message_id, MessageState.RELEASED)
-    return Done(fate=Fate.RELEASED, person_id=seen.file.person_id, stale=stale)
+    else:
+        move_message(c, parts, seen.message_id, MessageState.RELEASED)
+    return Done(
+        fate=Fate.HELD if work.registration.widening else Fate.RELEASED,
+        person_id=seen.file.person_id,
+        stale=stale,
+        queued=tuple(made.delivery_id for made in work.drafts if made.state is DeliveryState.QUEUED),
+        following=_FOLLOWING.value(c, person_id=seen.file.person_id),
+    )

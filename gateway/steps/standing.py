@@ -44,6 +44,19 @@ DELIVERIES: Final = select(
 """What every question below is asked about."""
 _ONE: Final = Statement(DELIVERIES.where(delivery.c.id == bindparam("delivery_id")))
 
+_FRONT: Final = delivery.alias("front")
+_BEHIND: Final = Statement(
+    select(delivery.c.id)
+    .join(
+        _FRONT,
+        (_FRONT.c.person_id == delivery.c.person_id)
+        & (_FRONT.c.recipient == delivery.c.recipient)
+        & (_FRONT.c.sequence < delivery.c.sequence),
+    )
+    .where(_FRONT.c.id == bindparam("delivery_id"), delivery.c.state == DeliveryState.QUEUED.value)
+    .order_by(delivery.c.sequence)
+    .limit(2)
+)
 _EARLIER: Final = (
     delivery.c.person_id == bindparam("person_id"),
     delivery.c.recipient == bindparam("recipient"),
@@ -94,6 +107,11 @@ _NEWER: Final = Statement(
 def delivery_row(c: Connection, delivery_id: str) -> DeliveryRow | None:
     """A delivery with the agreement and outcome of its decision."""
     return _ONE.first(c, delivery_id=delivery_id)
+
+
+def behind(c: Connection, delivery_id: str) -> tuple[str, ...]:
+    """The next letters that may have waited behind this one."""
+    return tuple(_BEHIND.column(c, delivery_id=delivery_id))
 
 
 def moved_since(c: Connection, parts: Parts, row: DeliveryRow) -> str | None:

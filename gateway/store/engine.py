@@ -3,7 +3,7 @@
 Nothing outside this folder and `wiring.py` may know which engine is behind it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol, TypeVar
 
@@ -32,6 +32,10 @@ class Store(Protocol):
         changes are undone. `work` MUST be short, MUST NOT commit, roll back, send, or call `write` again.
         Raises gateway.errors.StoreUnavailable when the commit failed (disk full, I/O error, locked): nobody of the batch was acknowledged.
         """
+        ...
+
+    def write_all(self, works: Sequence[Callable[[Connection], T]]) -> list[T | Exception]:
+        """`write` for several at once, which need not wait for one another's commit: what each answered or raised, in their order."""
         ...
 
     async def write_async(self, work: Callable[[Connection], T]) -> T:

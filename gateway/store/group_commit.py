@@ -6,7 +6,7 @@ waits for a timer and a lone work commits at once. This module MUST NOT answer a
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -47,6 +47,13 @@ class Job(Generic[T]):
         if self.error is not None:
             raise self.error
         return self.answer  # type: ignore[return-value]  # set by the writer unless error is
+
+    def outcome(self) -> T | Exception:
+        """Waits for the batch; what was answered or raised."""
+        try:
+            return self.result()
+        except Exception as error:  # noqa: BLE001  it is handed over as it is, to who asked
+            return error
 
     def resolve(self) -> None:
         """In the event loop of the caller: hands over what became of it, unless the caller has gone."""
@@ -120,14 +127,24 @@ class GroupCommit:
         return thread is self._thread
 
     def submit(self, work: Callable[[Connection], T], loop: asyncio.AbstractEventLoop | None = None) -> Job[T]:
+        job = Job(work, loop)
+        self._put([job])
+        return job
+
+    def submit_all(self, works: Sequence[Callable[[Connection], T]]) -> list[T | Exception]:
+        """One behind the other, so that they share a commit; waits for what became of each."""
+        jobs = [Job(work, None) for work in works]
+        self._put(jobs)
+        return [job.outcome() for job in jobs]
+
+    def _put(self, jobs: Sequence[Job[Any]]) -> None:
         if self.owns(threading.current_thread()):
             raise StoreError("a work must not call write again")
-        job = Job(work, loop)
         with self._gate:
             if self._closed:
                 raise StoreError("the store is closed")
-            self._queue.put(job)
-        return job
+            for job in jobs:
+                self._queue.put(job)
 
     def stop(self) -> None:
         """Finishes what was submitted."""

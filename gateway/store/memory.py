@@ -5,7 +5,7 @@ It MUST NOT be used by a gateway that acknowledges anything: nothing here surviv
 
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from typing import TypeVar
@@ -44,6 +44,14 @@ def _template() -> Connection:
     metadata.create_all(c)
     mend(c)
     return c
+
+
+def outcome_of(write: Callable[[Callable[[Connection], T]], T], work: Callable[[Connection], T]) -> T | Exception:
+    """What became of one work of several: its answer, or what it raised."""
+    try:
+        return write(work)
+    except Exception as error:  # noqa: BLE001  it is handed over as it is, to who asked
+        return error
 
 
 class MemoryStore:
@@ -108,6 +116,9 @@ class MemoryStore:
             finally:
                 if self._readers:
                     self._raw.execute("PRAGMA query_only = ON")
+
+    def write_all(self, works: Sequence[Callable[[Connection], T]]) -> list[T | Exception]:
+        return [outcome_of(self.write, work) for work in works]
 
     async def write_async(self, work: Callable[[Connection], T]) -> T:
         return self.write(work)

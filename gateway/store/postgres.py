@@ -252,6 +252,10 @@ class PostgresStore:
         self._refuse_from_within()
         return self._writers[0].submit(work).result()
 
+    def write_all(self, works: Sequence[Callable[[Connection], T]]) -> list[T | Exception]:
+        self._refuse_from_within()
+        return self._writers[0].submit_all(works)
+
     async def write_async(self, work: Callable[[Connection], T]) -> T:
         self._refuse_from_within()
         future = self._arrivals.submit(work, asyncio.get_running_loop()).future

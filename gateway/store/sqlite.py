@@ -6,7 +6,7 @@ It MUST NOT open a database whose durability it could not verify, nor leave its 
 import asyncio
 import os
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -165,6 +165,9 @@ class SqliteStore:
 
     def write(self, work: Callable[[Connection], T]) -> T:
         return self._writer.submit(work).result()
+
+    def write_all(self, works: Sequence[Callable[[Connection], T]]) -> list[T | Exception]:
+        return self._writer.submit_all(works)
 
     async def write_async(self, work: Callable[[Connection], T]) -> T:
         future = self._writer.submit(work, asyncio.get_running_loop()).future

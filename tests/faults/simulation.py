@@ -11,7 +11,7 @@ import selectors
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -32,6 +32,7 @@ from gateway.parts import Told
 from gateway.pipeline import Gateway
 from gateway.settings import Settings, parse_settings
 from gateway.store import MemoryStore
+from gateway.store.memory import outcome_of
 from tests.builders import adt_a03, care_plan, fhir_message, synthetic_person
 from tests.faults.crash import step
 from tests.line import CLINICAL, EHR, START, Got, Line, Neighbour, make_installation, register_clients
@@ -151,6 +152,9 @@ class SimulatedStore:
         if self.world.throws("kept_write"):
             raise StoreUnavailable("by the seed: it was kept all the same")
         return answer
+
+    def write_all(self, works: Sequence[Callable[[Connection], T]]) -> list[T | Exception]:
+        return [outcome_of(self.write, work) for work in works]
 
     def _die(self) -> None:
         self.dead = True

@@ -66,7 +66,7 @@ def is_durable_step(node: ast.AST) -> bool:
     owner, name = dotted(node.func.value).lower(), node.func.attr
     said = [each.value for each in node.args if isinstance(each, ast.Constant) and isinstance(each.value, str)]
     return (
-        (name in ("write", "write_async") and owner.endswith("store"))
+        (name in ("write", "write_all", "write_async") and owner.endswith("store"))
         or (name in ("execute", "exec_driver_sql") and any(text.strip().upper().startswith("COMMIT") for text in said))
         or name == "commit"
         or (name == "publish" and owner != "super()")
