@@ -14,6 +14,7 @@ from gateway.keys.identifiers import Ids
 from gateway.ledger import Ledger
 from gateway.pressure import Pressure
 from gateway.recipients import Recipient
+from gateway.refusals import Refusals
 from gateway.settings import Settings
 from gateway.store import Store
 
@@ -54,6 +55,7 @@ class Parts:
     dry_run: bool = False
     """True only in `try`: nothing is sent, processing ids P, T and D are taken."""
     pressure: Pressure = field(default_factory=Pressure)
+    refusals: Refusals = field(default_factory=Refusals)
     translations: dict[str, Translation] = field(default_factory=dict)
     """What was read lately, by message id: reading is pure, so this only saves time. Bounded by its only writer, `steps/identify.py`."""
 

@@ -28,10 +28,12 @@ from gateway.steps.letters import Done, Fate, release_messages
 from gateway.steps.link import run_held_again
 from gateway.steps.receive import Received, receive
 from gateway.steps.reconsider import reconsider
+from gateway.steps.refused import enter_refusals
 from gateway.steps.replies import judged
+from gateway.steps.retain import retain
 from gateway.steps.unconfirmed import escalate_unconfirmed
 from gateway.store.away import is_away
-from gateway.store.retention import sweep_ended
+from gateway.store.row_retention import RowSweep
 from gateway.together import Together
 
 IDLE_SECONDS = 0.002
@@ -50,6 +52,7 @@ class Gateway(Parts):
     _opening: Together[str, Opened | Shut] = field(init=False)
     _closing: Together[Ended, tuple[str, ...]] = field(init=False)
     _background: list[asyncio.Task[None]] = field(default_factory=list)
+    _row_sweep: RowSweep = field(default_factory=RowSweep)
 
     def __post_init__(self) -> None:
         """Those who come to a step at once take it together (gateway/together.py)."""
@@ -274,6 +277,7 @@ class Gateway(Parts):
         """Let what is in flight finish; sign the ledger's head; let go of everything."""
         await self._end_background()
         await self.bus.stop()
+        await asyncio.to_thread(enter_refusals, self)
         await asyncio.to_thread(self._sign)
         await self._let_go()
 
@@ -330,10 +334,10 @@ class Gateway(Parts):
     async def _keep_sweeping(self) -> None:
         while True:
             try:
+                await asyncio.to_thread(enter_refusals, self)
                 if await asyncio.to_thread(self.store.lead, "sweep"):
                     await self.sweep()
-                    with around("retention"):
-                        await self.store.write_async(lambda c: sweep_ended(c, self.now()))
+                    await asyncio.to_thread(retain, self, self._row_sweep)
                     with around("credentials"):
                         await self.store.write_async(lambda c: sweep_credentials(c, self.now()))
             except Exception as error:  # noqa: BLE001  the sweep is what brings everything else back: it never ends

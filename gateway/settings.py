@@ -240,6 +240,8 @@ class Limits(Strict):
     """Letters that have not ended: a recipient that is down for a day fills up to here, in the database and never in memory."""
     store_bytes: int = Field(default=21_474_836_480, ge=1_048_576, le=17_592_186_044_416)
     """What the database may hold. Beyond any of these three nothing new is taken: 503, and an MLLP answer that asks to send again."""
+    rejected_per_client_day: int = Field(default=1_000, ge=1, le=1_000_000)
+    """Refused messages of one client of which a row is kept in a day, in each process; the rest are answered alike, and counted."""
     mllp_connections: int = Field(default=1_000, ge=1, le=10_000)
     mllp_idle_seconds: float = Field(default=300, gt=0, le=86_400)
     mllp_frame_seconds: float = Field(default=30, gt=0, le=600)

@@ -6,6 +6,7 @@ from typing import Protocol
 from adapters.contract import Arrival, Letter
 from gateway.clients import Client
 from gateway.keys.identifiers import Ids
+from gateway.refusals import Refusals
 from gateway.settings import Settings
 from gateway.states import MessageState
 from gateway.steps.receive import Received
@@ -28,6 +29,7 @@ class Intake(Protocol):
     settings: Settings
     store: Store
     ids: Ids
+    refusals: Refusals
 
     def now(self) -> str:
         """Tell this instant as the store writes it."""

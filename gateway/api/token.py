@@ -13,6 +13,7 @@ from gateway.api.ports import Intake
 from gateway.api.reading import read_body
 from gateway.errors import RULES, RequestError
 from gateway.log import Code, log
+from gateway.refusals import UNKNOWN, What
 from gateway.scopes import ScopeError, requested
 from gateway.smart.assertion import AssertionRefused
 from gateway.smart.grant import grant
@@ -87,8 +88,9 @@ async def _granted(gateway: Intake, form: dict[str, str]) -> Response:
     try:
         given = await grant(gateway, assertion, audiences=audiences(gateway.settings), permissions=asked)
     except AssertionRefused as error:
-        # INVARIANT: one answer for every reason; the reason itself is for the log.
+        # INVARIANT: one answer for every reason; the reason itself is for the log and, counted, for the ledger.
         log(Code.ACCESS_REFUSED, route="oauth-token", reason=error.reason.value)
+        gateway.refusals.count(What.ASSERTION, error.client or UNKNOWN, error.reason.value)
         raise _OAuthError("invalid_client", 401) from None
     if given is None:
         raise _OAuthError("invalid_scope")

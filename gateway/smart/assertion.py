@@ -56,11 +56,12 @@ class Reason(StrEnum):
 
 
 class AssertionRefused(Exception):
-    """An assertion that is not taken, and why. The text never holds any of it."""
+    """An assertion that is not taken, and why. The text never holds any of it. `client` is a registered one that it named; unproven."""
 
-    def __init__(self, reason: Reason) -> None:
+    def __init__(self, reason: Reason, *, client: str | None = None) -> None:
         super().__init__(reason.value)
         self.reason = reason
+        self.client = client
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -47,16 +47,22 @@ async def grant(
     try:
         return await parts.store.write_async(lambda c: _issue(c, parts, proof, permissions))
     except IntegrityError:
-        raise AssertionRefused(Reason.REPLAYED) from None
+        raise AssertionRefused(Reason.REPLAYED, client=proof.client) from None
 
 
 def _checked(parts: RegisterParts, assertion: str, audiences: Collection[str]) -> Proof:
+    named: list[str] = []
     with parts.store.read() as c:
 
         def key_of(name: str, kid: str) -> RegisteredKey | None:
-            return find_key(c, _known(c, name).id, kid)
+            owner = _known(c, name)
+            named.append(owner.name)
+            return find_key(c, owner.id, kid)
 
-        return check(assertion, find_key=key_of, audiences=audiences, now=from_text(parts.now()))
+        try:
+            return check(assertion, find_key=key_of, audiences=audiences, now=from_text(parts.now()))
+        except AssertionRefused as error:
+            raise AssertionRefused(error.reason, client=next(iter(named), None)) from None
 
 
 def _known(c: Connection, name: str) -> Client:

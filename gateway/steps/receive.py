@@ -25,6 +25,7 @@ from gateway.failpoints import pass_point
 from gateway.ledger import record
 from gateway.log import Code, log
 from gateway.parts import Parts
+from gateway.refusals import What
 from gateway.settings import Category, ChannelSettings
 from gateway.states import MessageState
 from gateway.steps.acknowledge import Names, fhir_custody, fhir_response, hl7_answer
@@ -97,8 +98,15 @@ async def receive(parts: Parts, arrival: Arrival) -> Received:
         return _unkept(looked, Fault.STORE_UNAVAILABLE)
     # INVARIANT: nothing is acknowledged before an fsynced commit (DESIGN section 2, rule 1).
     pass_point("receive.after-commit")
-    if received.fault and received.message_id:
-        log(Code.MESSAGE_REJECTED, message=received.message_id, channel=arrival.channel, reason=received.fault.value)
+    if received.fault and not parts.dry_run:
+        log(
+            Code.MESSAGE_REJECTED,
+            message=received.message_id or "",
+            channel=arrival.channel,
+            reason=received.fault.value,
+        )
+        if received.message_id is None:
+            parts.refusals.count(What.MESSAGE, arrival.client, received.fault.value)
     return received
 
 
@@ -274,8 +282,19 @@ def _accept(c: Connection, parts: Parts, looked: _Looked, seen: Envelope, establ
 
 
 def _reject(c: Connection, parts: Parts, looked: _Looked, verdict: _Verdict) -> Received:
-    """Keep that something was refused, and why: no bytes, no person, no claim on the message's id."""
-    parts.pressure.require_room(c, parts.settings.limits, parts.clock())
+    """Keep that something was refused, and why: no bytes, no person, no claim on the message's id; of one sender no more than declared."""
+    limits = parts.settings.limits
+    parts.pressure.require_room(c, limits, parts.clock())
+    # INVARIANT: who sends junk gets the same answer for ever, and fills the disk no further.
+    if not parts.refusals.may_keep(c, looked.arrival.client, looked.names.time, limits.rejected_per_client_day):
+        unnamed = replace(looked, names=replace(looked.names, message_id=""))
+        return Received(
+            answer=_refused(unnamed, verdict),
+            message_id=None,
+            accepted=False,
+            fault=verdict.fault,
+            issues=verdict.issues,
+        )
     kind = looked.seen.kind if _KIND.fullmatch(looked.seen.kind) else "unreadable"
     _insert(
         c, parts, looked, state=MessageState.REJECTED, kind=kind, reason=verdict.fault.value, ended_at=looked.names.time

@@ -50,7 +50,10 @@ def sweep_ended(c: Connection, now: str) -> int:
     )
     if not ended:
         return 0
-    for column in (message.c.body_id, message.c.answer_id, delivery.c.sealed_id, decision.c.sealed_id):
+    # INVARIANT: a repeat is recognised as long as its answer is kept, and no longer: then its id is free again.
+    forgotten = {"answer_id": None, "key_index": None, "bundle_index": None}
+    c.execute(update(message).where(message.c.answer_id.in_(ended)).values(**forgotten))
+    for column in (message.c.body_id, delivery.c.sealed_id, decision.c.sealed_id):
         c.execute(update(column.table).where(column.in_(ended)).values({column.name: None}))
     for table in (resource, consent):
         c.execute(delete(table).where(table.c.sealed_id.in_(ended)))

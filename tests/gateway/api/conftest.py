@@ -43,6 +43,7 @@ class Line:
         self.settings = parts.settings
         self.store = parts.store
         self.ids = parts.ids
+        self.refusals = parts.refusals
         self.arrivals: list[Arrival] = []
         self.state = MessageState.RELEASED
         self.fails: Exception | None = None
