@@ -4,15 +4,20 @@ Whoever catches what one message raised asks here first: an outage that counted 
 a later message of the same person overtake it.
 """
 
+import errno
 import sqlite3
+from typing import Final
 
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
 from gateway.errors import StoreUnavailable
 
+OF_THE_DISK: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS})
+"""A disk that is full or broken, under the database or under the file of the ledger's head."""
+
 
 def is_away(error: BaseException) -> bool:
     """Was it the store that failed, so that the same work can go well later?"""
     away = (StoreUnavailable, OperationalError, InterfaceError, NoConnectionFree, sqlite3.OperationalError)
-    return isinstance(error, away)
+    return isinstance(error, away) or (isinstance(error, OSError) and error.errno in OF_THE_DISK)

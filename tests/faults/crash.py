@@ -1,8 +1,9 @@
-"""A gateway in a child process that a test kills, the recipients that judge it, and a sender that sends again: for every test that kills.
+"""A gateway in a child process that a test kills or holds, the recipients that judge it, and a sender that sends again: for every test that kills.
 
 The judge reads the recipients' fsynced files and, with the driver alone, the dead process's database: it shares no code with the line.
 """
 
+import asyncio
 import base64
 import hashlib
 import json
@@ -14,15 +15,19 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO, Any
+
+import asyncpg  # type: ignore[import-untyped]  # the driver has no types
 
 from gateway import wiring
 from gateway.clients import issue_token
 from gateway.settings import read_settings
+from tests import line
 from tests.builders import Course, Product, mllp_frame, rde_o11
 from tests.line import CLINICAL, make_installation, register_clients
 from tests.world import (
@@ -38,8 +43,8 @@ from tests.world import (
 Json = dict[str, Any]
 ROOT = Path(__file__).resolve().parents[2]
 RECIPIENTS = ("northfell", "pharmacy", "security")
-OPEN = ("queued", "sending", "ambiguous")
 LEAVES = ("release", "reduce")
+SEND_AGAIN = b"|207^"  # HL7 table 0357: an error of the application, and none of the message
 
 
 class Died(Exception):
@@ -83,6 +88,8 @@ class Recorder:
     def __init__(self, folder: Path, *, steady: bool) -> None:
         self.folder, self.port, self.log = folder, free_port(), folder / "taken.log"
         self.log.touch()
+        self._read: list[Taken] = []
+        self._at = 0
         words = [str(Path(__file__).with_name("recorder.py")), str(self.port), str(self.log)]
         self.process = subprocess.Popen([sys.executable, *words, *(["steady"] if steady else [])])
         until = time.monotonic() + 60
@@ -94,14 +101,18 @@ class Recorder:
         raise AssertionError("the recorder does not listen")
 
     def taken(self, run: str) -> list[Taken]:
-        """In the order of arrival."""
-        found = []
-        for line in self.log.read_bytes().splitlines():
-            one = json.loads(line)
-            _, where, recipient, *_ = one["path"].split("/")
-            if where == run:
-                found.append(Taken(run=run, recipient=recipient, key=one["key"], body=base64.b64decode(one["body"])))
-        return found
+        """In the order of arrival. Each line is read once; one that is not written to its end is left for the next time."""
+        with self.log.open("rb") as log:
+            log.seek(self._at)
+            for line in log:
+                if not line.endswith(b"\n"):
+                    break
+                self._at += len(line)
+                one = json.loads(line)
+                _, where, recipient, *_ = one["path"].split("/")
+                body = base64.b64decode(one["body"])
+                self._read.append(Taken(run=where, recipient=recipient, key=one["key"], body=body))
+        return [each for each in self._read if each.run == run]
 
     def close(self) -> None:
         self.process.kill()
@@ -109,11 +120,17 @@ class Recorder:
 
 
 class Forge:
-    """See tests/faults/forge.py."""
+    """See tests/faults/forge.py. `environment` is what its gateways have beside this process's."""
 
-    def __init__(self) -> None:
-        command = [sys.executable, "-m", "tests.faults.forge"]
-        self.process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    def __init__(self, environment: Mapping[str, str] = MappingProxyType({})) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "tests.faults.forge"],
+            cwd=ROOT,
+            env={**os.environ, **environment},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
 
     def fork(self, order: Json) -> int:
         assert self.process.stdin is not None
@@ -136,6 +153,7 @@ class Child:
     def __init__(self, forge: Forge, config: Path, *, die_at: tuple[str, int] | None, ahead_seconds: float) -> None:
         control = config.parent / "control"
         control.unlink(missing_ok=True)
+        self.door = f"{control}.door"
         with closing(socket.socket(socket.AF_UNIX)) as listener:
             listener.bind(str(control))
             listener.listen()
@@ -204,10 +222,13 @@ class Child:
 
 
 class Site:
-    """One installation's folder, made from a template, whose recipients are in the recorder."""
+    """One installation's folder, made from a template, whose recipients are in the recorder.
 
-    def __init__(self, template: Path, folder: Path, recorder: Recorder) -> None:
-        self.name, self.folder, self.recorder = folder.name, folder, recorder
+    `database_url` is where its PostgreSQL is asked; None when its database is in the folder.
+    """
+
+    def __init__(self, template: Path, folder: Path, recorder: Recorder, database_url: str | None = None) -> None:
+        self.name, self.folder, self.recorder, self.database_url = folder.name, folder, recorder, database_url
         shutil.copytree(template, folder)
         self.config = folder / "throughgate.toml"
         for path in (self.config, *(folder / "recipients").glob("*.toml")):
@@ -217,14 +238,23 @@ class Site:
     def taken(self) -> list[Taken]:
         return self.recorder.taken(self.name)
 
-    def database(self) -> Path:
-        return self.folder / "throughgate.db"
+
+@contextmanager
+def engines(store_url: str, bus_url: str, installation: str) -> Iterator[None]:
+    """The installations that are made meanwhile are on these."""
+    before = line.Mode.engines_of
+    found = line.Engines(store_url=store_url, bus_url=bus_url, installation=installation)
+    line.Mode.engines_of = staticmethod(lambda _: found)
+    try:
+        yield
+    finally:
+        line.Mode.engines_of = before
 
 
-def make_template(folder: Path, recorder: Recorder) -> str:
+def make_template(folder: Path, recorder_port: int) -> str:
     """An installation that is registered and has no messages; the bearer of its clinical system."""
     folder.mkdir()
-    ports = dict.fromkeys(RECIPIENTS, recorder.port)
+    ports = dict.fromkeys(RECIPIENTS, recorder_port)
     config = make_installation(folder, ports, send_timeout_seconds=2)
     for name in RECIPIENTS:
         path = folder / "recipients" / f"{name}.toml"
@@ -254,60 +284,88 @@ def connected(child: Child) -> Iterator[socket.socket]:
         yield line
 
 
-def send_hl7(child: Child, body: bytes) -> bool:
-    """One attempt over MLLP; False when no acknowledgement came back."""
+def exchange_hl7(child: Child, body: bytes) -> bytes:
+    """One attempt over MLLP: the acknowledgement, or nothing when none came back."""
     with suppress(OSError), connected(child) as line:
         line.sendall(mllp_frame(body))
         answer = b""
         while not answer.endswith(b"\x1c\r"):
             more = line.recv(4096)
             if not more:
-                return False
+                return b""
             answer += more
-        assert b"MSA|AA|" in answer or b"MSA|AE|" in answer, answer
-        return b"MSA|AA|" in answer
-    return False
+        return answer
+    return b""
 
 
-def send_fhir(child: Child, body: bytes, bearer: str) -> bool:
-    """One attempt over HTTP; False when no acknowledgement came back."""
+def send_hl7(child: Child, body: bytes) -> bool:
+    """Was it acknowledged? What is sound may be refused only so that it is sent again."""
+    answer = exchange_hl7(child, body)
+    assert not answer or b"MSA|AA|" in answer or SEND_AGAIN in answer, answer
+    return b"MSA|AA|" in answer
+
+
+def exchange_fhir(child: Child, body: bytes, bearer: str) -> bytes:
+    """One attempt over HTTP: the whole answer, or as much of it as came back."""
     head = (
         "POST /fhir/$process-message?async=true HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n"
         f"Authorization: Bearer {bearer}\r\nContent-Type: application/fhir+json\r\nContent-Length: {len(body)}\r\n\r\n"
     )
+    answer = b""
     with (
         suppress(OSError),
         closing(socket.create_connection(("127.0.0.1", child.ports["http"]), timeout=60)) as line,
     ):
         line.sendall(head.encode() + body)
-        answer = b""
         while more := line.recv(4096):
             answer += more
-        assert answer.startswith((b"HTTP/1.1 202", b"HTTP/1.1 503")) or not answer, answer
-        return answer.startswith(b"HTTP/1.1 202")
-    return False
+    return answer
 
 
-def open_letters(database: Path) -> int:
-    """Letters that are on their way, by the driver alone."""
-    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as c:
-        marks = ",".join("?" * len(OPEN))
-        letters: int = c.execute(f"SELECT count(*) FROM delivery WHERE state IN ({marks})", OPEN).fetchone()[0]
-        messages: int = c.execute("SELECT count(*) FROM message WHERE state = 'received'").fetchone()[0]
-        return letters + messages
+def send_fhir(child: Child, body: bytes, bearer: str) -> bool:
+    """Was it acknowledged?"""
+    answer = exchange_fhir(child, body, bearer)
+    assert answer.startswith((b"HTTP/1.1 202", b"HTTP/1.1 503")) or not answer, answer
+    return answer.startswith(b"HTTP/1.1 202")
 
 
-def permitted(database: Path, taken: Sequence[Taken]) -> None:
+def ask(site: Site, question: str) -> list[tuple[Any, ...]]:
+    """The rows of one question to the database as it is now, by the driver alone and past every proxy."""
+    if site.database_url is not None:
+        return asyncio.run(_fetch(site.database_url, question))
+    with closing(sqlite3.connect(f"file:{site.folder}/throughgate.db?mode=ro", uri=True)) as c:
+        return c.execute(question).fetchall()
+
+
+async def _fetch(url: str, question: str) -> list[tuple[Any, ...]]:
+    connection = await asyncpg.connect(url, timeout=10)
+    try:
+        return [tuple(row) for row in await connection.fetch(question)]
+    finally:
+        await connection.close()
+
+
+def open_letters(site: Site) -> int:
+    """Messages and letters that are on their way."""
+    ((letters, messages),) = ask(
+        site,
+        "SELECT (SELECT count(*) FROM delivery WHERE state IN ('queued', 'sending', 'ambiguous')),"
+        " (SELECT count(*) FROM message WHERE state = 'received')",
+    )
+    return int(letters) + int(messages)
+
+
+def permitted(site: Site, taken: Sequence[Taken]) -> None:
     """Whatever a recipient has on its disk stands in the database, as it is now, with decision, digest and intent."""
-    with closing(sqlite3.connect(database)) as c:
-        rows = {
-            row[0]: row[1:]
-            for row in c.execute(
-                "SELECT delivery.id, delivery.recipient, delivery.digest, decision.outcome,"
-                " (SELECT count(*) FROM attempt WHERE attempt.delivery_id = delivery.id)"
-                " FROM delivery JOIN decision ON decision.id = delivery.decision_id"
-            )
-        }
+    rows = {
+        row[0]: row[1:]
+        for row in ask(
+            site,
+            "SELECT delivery.id, delivery.recipient, delivery.digest, decision.outcome,"
+            " (SELECT count(*) FROM attempt WHERE attempt.delivery_id = delivery.id)"
+            " FROM delivery JOIN decision ON decision.id = delivery.decision_id",
+        )
+    }
     for each in taken:
         assert each.key in rows, "sent without a permit"
         recipient, digest, outcome, attempts = rows[each.key]

@@ -1,7 +1,9 @@
 /* Loaded before everything else into one process of a test: each write, truncation, sync, rename and removal under DISK_LOG_ROOT is done
-   and, in the same order, appended to the file DISK_LOG. From that log a test rebuilds what a power cut at any moment could leave. */
+   and, in the same order, appended to the file DISK_LOG. From that log a test rebuilds what a power cut at any moment could leave.
+   When DISK_ROOM names a file of eight bytes, they are how many more writes the disk takes before it is full; a negative number: no end. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdarg.h>
@@ -9,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
@@ -18,6 +21,7 @@ static pthread_mutex_t turn = PTHREAD_MUTEX_INITIALIZER;
 static int out = -1;
 static const char *root;
 static size_t root_length;
+static volatile int64_t *room;
 
 static void raw_out(const void *data, size_t length) {
     const char *at = data;
@@ -37,8 +41,22 @@ static int ready(void) {
         root_length = strlen(root);
         out = (int)syscall(SYS_openat, AT_FDCWD, path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
         if (out < 0) abort();
+        const char *room_path = getenv("DISK_ROOM");
+        if (room_path) {
+            int fd = (int)syscall(SYS_openat, AT_FDCWD, room_path, O_RDWR | O_CLOEXEC, 0);
+            room = mmap(NULL, sizeof *room, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+            if (fd < 0 || room == MAP_FAILED) abort();
+        }
     }
     return out >= 0;
+}
+
+/* In its turn: is there no room for this write? */
+static int full(void) {
+    if (!room || *room < 0) return 0;
+    if (*room == 0) { errno = ENOSPC; return 1; }
+    --*room;
+    return 0;
 }
 
 static int ours(const char *path) { return ready() && strncmp(path, root, root_length) == 0; }
@@ -69,7 +87,7 @@ ssize_t pwrite64(int fd, const void *data, size_t length, off64_t offset) {
     char path[4096];
     if (!path_of(fd, path, sizeof path)) return syscall(SYS_pwrite64, fd, data, length, offset);
     pthread_mutex_lock(&turn);
-    ssize_t done = syscall(SYS_pwrite64, fd, data, length, offset);
+    ssize_t done = full() ? -1 : syscall(SYS_pwrite64, fd, data, length, offset);
     if (done > 0) entry('W', path, (uint64_t)offset, data, (uint64_t)done);
     pthread_mutex_unlock(&turn);
     return done;
@@ -82,7 +100,7 @@ ssize_t write(int fd, const void *data, size_t length) {
     pthread_mutex_lock(&turn);
     struct stat now;
     off_t at = fcntl(fd, F_GETFL) & O_APPEND ? (fstat(fd, &now), now.st_size) : lseek(fd, 0, SEEK_CUR);
-    ssize_t done = syscall(SYS_write, fd, data, length);
+    ssize_t done = full() ? -1 : syscall(SYS_write, fd, data, length);
     if (done > 0) entry('W', path, (uint64_t)at, data, (uint64_t)done);
     pthread_mutex_unlock(&turn);
     return done;

@@ -1,16 +1,21 @@
 """A fork server: everything is imported once, then each gateway is a fork of it, ready in a fraction of a start. It knows no test.
 
 `python -m tests.faults.forge`: one JSON order a line on stdin, one pid a line on stdout. A child is the real line behind its real doors
-(`Serving`). It obeys one connection to a socket: `settle`, `advance N`, `points`, `verify`, `stop`; a dead child closes it.
+(`Serving`). It obeys one connection to a socket: `settle`, `sweep`, `sign`, `advance N`, `points`, `hold-at POINT N`, `go-on`, `verify`,
+`stop`; a dead child closes it.
 """
 
 import asyncio
 import json
 import os
 import signal
+import socket
 import sys
+import threading
 import traceback
 from collections import Counter
+from collections.abc import Awaitable
+from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,21 +24,36 @@ from gateway import failpoints, wiring
 from gateway.pipeline import Gateway
 from gateway.serving import Serving
 from gateway.settings import read_settings
+from gateway.store.away import is_away
 
 Order = dict[str, Any]
 
 
 class Hook:
-    """Counts the points; kills its own process, as `kill -9` does, at the k-th pass of one."""
+    """Counts the points; at the k-th pass of one it kills its own process, as `kill -9` does, or holds it until the test has done its worst.
 
-    def __init__(self, die_at: tuple[str, int] | None) -> None:
+    To be held is to connect to the socket `door` and wait there for a byte.
+    """
+
+    def __init__(self, die_at: tuple[str, int] | None, door: str) -> None:
         self.die_at = die_at
+        self.door = door
+        self.hold_at: tuple[str, int] | None = None
         self.passed: Counter[str] = Counter()
+        self._turn = threading.Lock()
 
     def __call__(self, name: str) -> None:
-        self.passed[name] += 1
-        if self.die_at == (name, self.passed[name]):
-            os.kill(os.getpid(), signal.SIGKILL)
+        with self._turn:
+            self.passed[name] += 1
+            if self.die_at == (name, self.passed[name]):
+                os.kill(os.getpid(), signal.SIGKILL)
+            held = self.hold_at is not None and self.hold_at[0] == name and self.passed[name] >= self.hold_at[1]
+            if held:
+                self.hold_at = None
+        if held:
+            with closing(socket.socket(socket.AF_UNIX)) as line:
+                line.connect(self.door)
+                line.recv(1)
 
 
 class Clock:
@@ -56,7 +76,15 @@ async def obey(gateway: Gateway, serving: Serving, hook: Hook, clock: Clock, con
         said: Any = "done"
         match line:
             case ["settle"]:
-                await gateway.settle(60)
+                said = await settle(gateway)
+            case ["sweep"]:
+                said = await sweep(gateway)
+            case ["sign"]:
+                said = await attempt(asyncio.to_thread(gateway._sign))
+            case ["hold-at", point, number]:
+                hook.hold_at = (point, hook.passed[point] + int(number))
+            case ["go-on"]:
+                said, hook.hold_at = hook.hold_at is None, None
             case ["advance", seconds]:
                 clock.ahead += timedelta(seconds=float(seconds))
             case ["points"]:
@@ -69,9 +97,33 @@ async def obey(gateway: Gateway, serving: Serving, hook: Hook, clock: Clock, con
         writer.write(json.dumps(said).encode() + b"\n")
 
 
+async def settle(gateway: Gateway) -> str:
+    """What became of it: an engine that is away meanwhile is no end of the gateway."""
+    return await attempt(gateway.settle(60))
+
+
+async def sweep(gateway: Gateway) -> str:
+    """One sweep, and what it set going; what goes wrong in it is not tried again."""
+    said = await attempt(gateway.sweep())
+    await gateway._idle()
+    return said
+
+
+async def attempt(work: Awaitable[None]) -> str:
+    """What became of it: done, or the name of what an engine that is away raised."""
+    try:
+        await work
+    except Exception as error:
+        if not (is_away(error) or isinstance(error, TimeoutError)):
+            raise
+        return type(error).__name__
+    return "done"
+
+
 def be_a_gateway(order: Order) -> None:
     """One child, from build to end."""
-    hook = Hook((order["die_at"][0], order["die_at"][1]) if order.get("die_at") else None)
+    die_at = (order["die_at"][0], order["die_at"][1]) if order.get("die_at") else None
+    hook = Hook(die_at, f"{order['control']}.door")
     failpoints.install(hook)
     clock = Clock(order["ahead_seconds"])
     settings = read_settings(Path(order["config"]))

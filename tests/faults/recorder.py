@@ -2,7 +2,7 @@
 
 `python recorder.py PORT FILE [steady]`: one JSON line a request, written before it answers. Unless steady, it is busy now and then, or hangs
 up after it took a letter. Where a run's folder, beside the file, has a `kill-at-take`, the process that it names dies between the effect and
-the answer.
+the answer; where it has a `down`, every letter of that run is answered with 503.
 """
 
 import base64
@@ -38,6 +38,9 @@ def main(port: int, path: Path, *, steady: bool) -> None:
         number += 1
         key = request.headers["Idempotency-Key"]
         body = await request.read()
+        folder = path.parent / request.path.split("/")[1]
+        if (folder / "down").exists():
+            return web.Response(status=503)
         chance = hashlib.sha256(f"{key}/{number}".encode()).digest()[0]
         if chance < BUSY_OF_256 and not steady:
             return web.Response(status=503, headers={"Retry-After": "0"})
@@ -45,7 +48,7 @@ def main(port: int, path: Path, *, steady: bool) -> None:
         log.write(json.dumps(line).encode() + b"\n")
         log.flush()
         os.fsync(log.fileno())
-        killed = kill_sender(path.parent / request.path.split("/")[1])
+        killed = kill_sender(folder)
         if killed or (chance >= 256 - HANGS_UP_OF_256 and not steady):
             assert request.transport is not None
             request.transport.abort()

@@ -76,7 +76,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     folder = tmp_path_factory.mktemp("crash")
     forge, recorder = Forge(), Recorder(folder, steady=True)
     template = folder / "template"
-    bearer = make_template(template, recorder)
+    bearer = make_template(template, recorder.port)
     child = Child(forge, template / "throughgate.toml", die_at=None, ahead_seconds=0)
     plan = care_plan(start="2026-01-02", description="plan")
     assert send_fhir(child, fhir_message(PERSON, resources=[plan], message_id="F-1"), bearer)
@@ -115,7 +115,7 @@ class Run:
         self.deaths += 1
         assert self.deaths < 3, "it dies again and again"
         self.before = self.site.taken()
-        permitted(self.site.database(), self.before)
+        permitted(self.site, self.before)
         child = Child(self.bench.forge, self.site.config, die_at=None, ahead_seconds=self.deaths * 60)
         found = child.tell("verify")
         assert found["verified"], found["faults"]
@@ -134,7 +134,7 @@ class Run:
         for _ in range(PATIENCE):
             try:
                 self.child.tell("settle")
-                if not open_letters(self.site.database()):
+                if not open_letters(self.site):
                     return
                 self.child.tell("advance 30")
             except Died:
@@ -145,7 +145,7 @@ class Run:
         """What the account is made of."""
         self.child.stop()
         taken = self.site.taken()
-        permitted(self.site.database(), taken)
+        permitted(self.site, taken)
         mine = [each for each in taken if each.recipient == self.kind.recipient]
         first: dict[str, Taken] = {}
         for each in mine:

@@ -141,18 +141,6 @@ def _sectors(step: Step) -> Iterator[Step]:
         at += length
 
 
-@pytest.fixture(scope="module")
-def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """disk_log.c, built here."""
-    compiler = shutil.which("gcc") or shutil.which("cc")
-    if compiler is None or not sys.platform.startswith("linux"):
-        pytest.skip("no C compiler: power cuts were not tried")
-    built = tmp_path_factory.mktemp("disk") / "disk_log.so"
-    source = Path(__file__).with_name("disk_log.c")
-    subprocess.run([compiler, "-shared", "-fPIC", "-O2", "-o", str(built), str(source), "-ldl"], check=True)
-    return built
-
-
 @dataclass(frozen=True, kw_only=True)
 class Recorded:
     """A run that was logged: the folder as it was before, and every step."""
@@ -162,7 +150,7 @@ class Recorded:
     steps: list[Step]
 
 
-def record(library: Path, folder: Path, mode: str) -> Recorded:
+def record(disk_library: Path, folder: Path, mode: str) -> Recorded:
     """A gateway process works under the log."""
     home = folder / "home"
     home.mkdir()
@@ -170,7 +158,7 @@ def record(library: Path, folder: Path, mode: str) -> Recorded:
     before = folder / "before"
     shutil.copytree(home, before)
     log = folder / "disk.log"
-    environment = {**os.environ, "LD_PRELOAD": str(library), "DISK_LOG": str(log), "DISK_LOG_ROOT": str(home)}
+    environment = {**os.environ, "LD_PRELOAD": str(disk_library), "DISK_LOG": str(log), "DISK_LOG_ROOT": str(home)}
     done = subprocess.run(
         [sys.executable, "-m", "tests.faults.powered", str(home), str(PEOPLE), mode],
         cwd=ROOT,
@@ -251,10 +239,10 @@ def cuts(recorded: Recorded, places: list[int]) -> Iterator[tuple[Disk, list[lis
 @pytest.mark.slow
 @pytest.mark.timeout(0)
 def test_what_was_acknowledged_outlives_the_power(
-    library: Path, tmp_path: Path, account: Callable[..., Account]
+    disk_library: Path, tmp_path: Path, account: Callable[..., Account]
 ) -> None:
     """Cuts at random places: every acknowledged message, every intent of a letter that left, the database and its ledger are whole."""
-    recorded = record(library, tmp_path, "full")
+    recorded = record(disk_library, tmp_path, "full")
     assert any(step.kind == "T" and step.path.endswith("-wal") for step in recorded.steps), "no checkpoint was cut"
     chance = random.Random(1)
     audit = Audit(recorded, tmp_path / "after")
@@ -276,9 +264,9 @@ def test_what_was_acknowledged_outlives_the_power(
 
 @pytest.mark.slow
 @pytest.mark.timeout(0)
-def test_a_build_without_syncs_is_found(library: Path, tmp_path: Path) -> None:
+def test_a_build_without_syncs_is_found(disk_library: Path, tmp_path: Path) -> None:
     """Sabotage: the same with `synchronous=OFF` loses what it acknowledged, or breaks, at most places."""
-    recorded = record(library, tmp_path, "off")
+    recorded = record(disk_library, tmp_path, "off")
     chance = random.Random(1)
     audit = Audit(recorded, tmp_path / "after")
     places = sorted(chance.randrange(len(recorded.steps) // 2, len(recorded.steps)) for _ in range(20))

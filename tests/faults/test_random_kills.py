@@ -1,7 +1,8 @@
 """`kill -9` at random moments while many people's messages come in over many connections; recipients in another process are the judge.
 
-In `make test` 60 kills over 500 messages (5,000 do not fit its time on two cores), in `make soak` 500 over 50,000. The ledger is
-verified after every restart, and at every death the database must already permit whatever a recipient has.
+In `make test` 60 kills of the process and 10 of the broker over 5,000 messages: 50 of the process over 4,000 on the engines of one process,
+10 and 10 over 1,000 on PostgreSQL and RabbitMQ; in `make soak` 500 and 60 over 50,000, divided alike. The ledger is verified after every
+restart of the process, and at every death the database must already permit whatever a recipient has.
 """
 
 import random
@@ -9,12 +10,15 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from gateway.demo.people import SyntheticPerson
 from tests.builders import adt_a03, care_plan, fhir_message, synthetic_person
+from tests.engines import Broker, database, own_broker
 from tests.faults.account import Account, number
 from tests.faults.crash import (
     Child,
@@ -23,6 +27,7 @@ from tests.faults.crash import (
     Recorder,
     Site,
     Taken,
+    engines,
     judge_store,
     make_template,
     open_letters,
@@ -33,9 +38,29 @@ from tests.faults.crash import (
 )
 
 STEPS = 8
-PEOPLE = number(50, 5_000)  # with the plan and the release, ten messages each
-KILLS = number(60, 500)
 SENDERS = 12
+AHEAD = 60
+"""So many messages are acknowledged at most while a kill is under way: the storm does not pass while a broker starts."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """How many people, with ten messages each, and what is killed how often."""
+
+    mode: str
+    people: int
+    kills: int
+    broker_kills: int = 0
+
+    @property
+    def messages(self) -> int:
+        return self.people * (STEPS + 2)
+
+
+PLANS = (
+    Plan(mode="embedded", people=number(400, 4_000), kills=number(50, 400)),
+    Plan(mode="production", people=number(100, 1_000), kills=number(10, 100), broker_kills=number(10, 60)),
+)
 
 
 def messages_of(person: SyntheticPerson, name: str) -> list[bytes]:
@@ -51,12 +76,15 @@ def messages_of(person: SyntheticPerson, name: str) -> list[bytes]:
 class Storm:
     """Senders that send each person's messages in order, each until it is acknowledged, whoever is alive at the other end."""
 
-    def __init__(self, site: Site, forge: Forge, bearer: str) -> None:
+    def __init__(self, site: Site, forge: Forge, bearer: str, plan: Plan) -> None:
         self.site, self.forge, self.bearer = site, forge, bearer
-        self.people = list(range(PEOPLE))
+        self.people = list(range(plan.people))
         self.lock = threading.Lock()
         self.acked: list[bytes] = []
+        self.limit = AHEAD
         self.kills = 0
+        self.seen = 0
+        self.before: list[Taken] = []
         self.errors: list[BaseException] = []
         self.child = self._start()
 
@@ -78,7 +106,9 @@ class Storm:
             raise
 
     def _send(self, body: bytes) -> None:
-        until = time.monotonic() + 120
+        while len(self.acked) >= self.limit and not self.errors:
+            time.sleep(0.01)
+        until = time.monotonic() + 240
         while True:
             child = self.child
             if send_fhir(child, body, self.bearer) if body.startswith(b"{") else send_hl7(child, body):
@@ -88,65 +118,94 @@ class Storm:
             assert time.monotonic() < until, "not acknowledged"
             time.sleep(0.02)
 
-    def kill_and_restart(self, chance: random.Random) -> list[Taken]:
-        """Somewhere in the next moments; what is on the disks then must fit; the ledger verifies."""
-        time.sleep(chance.random() * 0.2)
+    def wait_for(self, acked: int) -> None:
+        """Until so many were acknowledged."""
+        self.limit = acked + AHEAD
+        while len(self.acked) < acked and not self.errors:
+            time.sleep(0.01)
+
+    def kill_and_restart(self) -> None:
+        """What is on the disks then must fit; the ledger verifies."""
         self.child.kill()
         self.kills += 1
-        taken = self.site.taken()
-        permitted(self.site.database(), taken)
+        self.before = self.site.taken()
+        permitted(self.site, self.before[self.seen :])
+        self.seen = len(self.before)
         child = self._start()
         found = child.tell("verify")
         assert found["verified"], found["faults"]
         self.child = child
-        return taken
 
     def rest(self) -> None:
         """Until everything has arrived."""
         for _ in range(200):
             self.child.tell("settle")
-            if not open_letters(self.site.database()):
+            if not open_letters(self.site):
                 return
             self.child.tell("advance 20")
         raise AssertionError("not everything went on")
 
 
+def kill_at_random(storm: Storm, plan: Plan, broker: Broker | None) -> None:
+    """Every kill at its place among the messages, somewhere in the next moments; the broker is away as long as it takes to start."""
+    chance = random.Random(7)
+    places = chance.sample(range(plan.messages - plan.messages // 20), plan.kills + plan.broker_kills)
+    of_broker = set(places[: plan.broker_kills])
+    for place in sorted(places):
+        storm.wait_for(place)
+        time.sleep(chance.random() * 0.2)
+        if place in of_broker:
+            assert broker is not None
+            broker.kill()
+            broker.start()
+        else:
+            storm.kill_and_restart()
+    storm.limit = plan.messages
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(0)
-def test_kills_at_random(tmp_path: Path, account: Callable[..., Account]) -> None:
+@pytest.mark.parametrize("plan", PLANS, ids=lambda plan: plan.mode)
+def test_kills_at_random(tmp_path: Path, plan: Plan, account: Callable[..., Account]) -> None:
     """0 lost, 0 doubled, 0 out of order, 0 without a permit."""
-    chance = random.Random(7)
-    forge, recorder = Forge(), Recorder(tmp_path, steady=False)
-    bearer = make_template(tmp_path / "template", recorder)
-    site = Site(tmp_path / "template", tmp_path / "storm", recorder)
-    site.config.write_text(site.config.read_text().replace("sweep_seconds = 300", "sweep_seconds = 1"))
-    storm = Storm(site, forge, bearer)
-    senders = [threading.Thread(target=storm.send_all) for _ in range(SENDERS)]
-    for sender in senders:
-        sender.start()
-    before: list[Taken] = []
-    wanted = PEOPLE * (STEPS + 2)
-    for at in sorted(chance.sample(range(wanted - wanted // 20), KILLS)):
-        while len(storm.acked) < at and not storm.errors:
-            time.sleep(0.01)
-        before = storm.kill_and_restart(chance)
-    for sender in senders:
-        sender.join()
-    assert not storm.errors, storm.errors
-    try:
-        storm.rest()
-    except Died:
-        pytest.fail("it died by itself")
-    storm.child.stop()
-    taken = site.taken()
-    forge.close()
-    recorder.close()
-    permitted(site.database(), taken)
-    judge_store(site, storm.acked)
-    account(name="random-kills", **judged(taken, before, wanted, len(storm.acked)), note=f"{storm.kills} kills")
+    with ExitStack() as ending:
+        broker, database_url = None, None
+        if plan.mode == "production":
+            broker = ending.enter_context(own_broker())
+            database_url = database().prepared()
+            ending.enter_context(engines(database_url, broker.url, "kills"))
+        forge, recorder = Forge(), Recorder(tmp_path, steady=False)
+        ending.callback(forge.close)
+        ending.callback(recorder.close)
+        bearer = make_template(tmp_path / "template", recorder.port)
+        site = Site(tmp_path / "template", tmp_path / "storm", recorder, database_url)
+        site.config.write_text(site.config.read_text().replace("sweep_seconds = 300", "sweep_seconds = 1"))
+        storm = Storm(site, forge, bearer, plan)
+        senders = [threading.Thread(target=storm.send_all) for _ in range(SENDERS)]
+        for sender in senders:
+            sender.start()
+        try:
+            kill_at_random(storm, plan, broker)
+        except BaseException as error:
+            storm.errors.append(error)
+            raise
+        finally:
+            for sender in senders:
+                sender.join()
+        assert not storm.errors, storm.errors
+        try:
+            storm.rest()
+        except Died:
+            pytest.fail("it died by itself")
+        storm.child.stop()
+        taken = site.taken()
+        permitted(site, taken)
+        judge_store(site, storm.acked)
+        note = f"{storm.kills} kills of the process, {plan.broker_kills} of the broker"
+        account(name=f"random-kills/{plan.mode}", **judged(taken, storm, plan), note=note)
 
 
-def judged(taken: list[Taken], before: list[Taken], wanted: int, acked: int) -> dict[str, int]:
+def judged(taken: list[Taken], storm: Storm, plan: Plan) -> dict[str, int]:
     """The account of the letters: every prescription of everybody once and in order, one handover that holds all of them."""
     copies: dict[str, dict[str, list[str]]] = defaultdict(dict)
     handovers: dict[str, dict[str, list[str]]] = defaultdict(dict)
@@ -154,7 +213,7 @@ def judged(taken: list[Taken], before: list[Taken], wanted: int, acked: int) -> 
         (copies if each.recipient == "pharmacy" else handovers)[each.person].setdefault(each.key, each.steps)
     steps = [f"step {each + 1}" for each in range(STEPS)]
     lost = duplicated = 0
-    for each in range(PEOPLE):
+    for each in range(plan.people):
         person = synthetic_person(each).nhs_number
         arrived = [text for texts in copies[person].values() for text in texts]
         lost += sum(text not in arrived for text in steps) + (not handovers[person])
@@ -164,5 +223,10 @@ def judged(taken: list[Taken], before: list[Taken], wanted: int, acked: int) -> 
         ], "out of order"
         for texts in handovers[person].values():
             assert sorted(texts) == steps, "a handover without what was acknowledged before it"
-    recovered = len({each.key for each in taken} - {each.key for each in before})
-    return {"attempted": wanted, "acked": acked, "recovered": recovered, "duplicated": duplicated, "lost": lost}
+    return {
+        "attempted": plan.messages,
+        "acked": len(storm.acked),
+        "recovered": len({each.key for each in taken} - {each.key for each in storm.before}),
+        "duplicated": duplicated,
+        "lost": lost,
+    }

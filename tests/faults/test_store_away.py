@@ -1,6 +1,7 @@
 """A store that is away for a while is no fault of a message: nothing is parked for it, and nobody is overtaken because of it."""
 
 import asyncio
+import errno
 import sqlite3
 from collections import Counter
 from pathlib import Path
@@ -84,15 +85,25 @@ async def test_an_outage_parks_nothing(tmp_path: Path, point: str, error: Except
         check_world(line)
 
 
-async def test_an_outage_is_no_sign_of_tampering(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+FULL = OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize(
+    ("point", "error"),
+    [("sequence.before-commit", StoreUnavailable("away")), ("ledger.before-sign", FULL)],
+    ids=["database", "head-file"],
+)
+async def test_an_outage_is_no_sign_of_tampering(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], point: str, error: Exception
+) -> None:
     """The ledger cannot be written for a while: the log says that the store is away, and not that the ledger was touched."""
     async with running(tmp_path) as line:
-        with hooked(Away("sequence.before-commit", range(1, 10_000), StoreUnavailable("away"))):
+        with hooked(Away(point, range(1, 10_000), error)):
             await _prepare_without_signing(line)
             for _ in range(100):
                 await asyncio.sleep(0.1)
                 said = capsys.readouterr().err
-                if "StoreUnavailable" in said:
+                if type(error).__name__ in said:
                     break
         assert '"store-failed"' in said
         assert "ledger-fault" not in said

@@ -4,13 +4,10 @@ import asyncio
 import random
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
-import pytest
-from sqlalchemy import Connection, update
+from sqlalchemy import update
 
-from gateway.errors import StoreUnavailable
 from gateway.store.schema import sealed
 from gateway.unfinished import MESSAGE_ATTEMPTS
 from tests.builders import care_plan, fhir_message, synthetic_person
@@ -72,62 +69,6 @@ async def test_duplicates_with_lost_acknowledgements(tmp_path: Path, account: Ca
             lost=max(wanted - len(copies), 0),
             note="recovered: repeats that had no effect",
         )
-
-
-async def test_a_full_disk(tmp_path: Path, account: Callable[..., Account], capsys: pytest.CaptureFixture[str]) -> None:
-    """The database may grow by 0, 1, 2, ... pages and no more: what is not kept is not acknowledged; with room again all goes on by itself."""
-    pages_more, attempted = number(12, 100), 0
-    async with running(tmp_path) as line:
-        await line.play(plan_of(1))
-        refused = 0
-        for pages in range(pages_more):
-            _limit(line, pages)
-            body = step(synthetic_person(1), pages + 1, of="1")
-            attempted += 1
-            answer = await line.send(body)
-            await asyncio.to_thread(_sign, line)
-            with suppress(StoreUnavailable):
-                await line.gateway.sweep()
-            await line.gateway._idle()
-            _limit(line, 1_000_000)
-            if not line.is_accepted(answer):
-                refused += 1
-                assert answer.status == 503
-                assert line.is_accepted(await line.send(body))
-        said = capsys.readouterr().err
-        assert "StoreUnavailable" in said, "the disk was never full"
-        assert "ledger-fault" not in said, "a full disk is no sign of tampering"
-        for _ in range(20):
-            line.clock.advance(seconds=30)
-            await line.settle()
-        copies = copies_of(line)
-        wanted = [(f"step {each + 1}",) for each in range(pages_more)]
-        assert [each for each in copies if each in wanted] == wanted, "out of order"
-        assert not [row for row in line.messages() if row.state != "released"]
-        check_world(line)
-        account(
-            name="disk-full",
-            attempted=attempted + 1,
-            acked=len(set(line.accepted)),
-            recovered=refused,
-            duplicated=len(copies) - len(wanted),
-            lost=sum(each not in copies for each in wanted),
-        )
-
-
-def _sign(line: Line) -> None:
-    with suppress(StoreUnavailable):
-        line.gateway._sign()
-
-
-def _limit(line: Line, more: int) -> None:
-    """From now on the database has room for so many pages more."""
-
-    def work(c: Connection) -> None:
-        pages = c.exec_driver_sql("PRAGMA page_count").scalar_one()
-        c.exec_driver_sql(f"PRAGMA max_page_count = {pages + more}")
-
-    line.gateway.store.write(work)
 
 
 async def test_poison_harms_nobody_else(tmp_path: Path, account: Callable[..., Account]) -> None:
