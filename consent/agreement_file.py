@@ -57,7 +57,7 @@ FIELD_KEYS = frozenset({"paths", "with", "why"})
 EXAMPLE_KEYS = frozenset(
     {"name", "expect", "given", "has", "consents", "resources", "authority", "as_of", "leaves", "stays"}
 )
-MUST_HOLD = frozenset({"handover", "transfer", "prescription-copy", "correction"})
+MUST_HOLD = frozenset({"handover", "gp-copy", "transfer", "prescription-copy", "correction", "write-back"})
 """Letters where silence can kill: what cannot be decided is held and told, never dropped."""
 
 

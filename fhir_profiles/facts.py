@@ -62,6 +62,8 @@ __all__ += [
     "begins_later",
     "doses_in_doubt",
     "establishments",
+    "in_custody",
+    "names_a_practice",
     "on_substitute_medication",
     "prescription_for_supply",
     "release_addresses",
@@ -421,10 +423,19 @@ def nominated_pharmacy(resources: Sequence[Json]) -> str | None:
     return _only(_organisation_code(e.get("valueReference"), resources) for e in nominated)
 
 
+def _practices(resources: Sequence[Json]) -> Iterator[str]:
+    references = as_objects(_patient(resources).get("generalPractitioner"))
+    return (_organisation_code(reference, resources) for reference in references)
+
+
 def gp_practice(resources: Sequence[Json]) -> str | None:
     """Give the ODS code of the one general practice of the Patient (Patient.generalPractitioner)."""
-    references = as_objects(_patient(resources).get("generalPractitioner"))
-    return _only(_organisation_code(reference, resources) for reference in references)
+    return _only(_practices(resources))
+
+
+def names_a_practice(resources: Sequence[Json]) -> bool:
+    """Say whether the Patient names any general practice by its ODS code, be it one or several."""
+    return any(_practices(resources))
 
 
 def _standing_addresses(patient: Json) -> tuple[Json, ...]:
@@ -446,6 +457,14 @@ def addresses_to_tell(patient: Json) -> tuple[Json, ...]:
     going = release_addresses(patient)
     unsaid = tuple(address for address in _standing_addresses(patient) if "use" not in address)
     return going or (unsaid if len(unsaid) == 1 else ())
+
+
+def in_custody(resources: Sequence[Json]) -> str | None:
+    """Give the three-letter agency id of the establishment in which a stay is in progress; None when there is none, or several that differ."""
+    stays = (e for e in of_type(well_formed(resources), "Encounter") if as_text(e.get("status")) == "in-progress")
+    return _only(
+        identifier_value(as_object(stay.get("serviceProvider")).get("identifier"), systems.AGENCY) for stay in stays
+    )
 
 
 def release_postcode(resources: Sequence[Json]) -> str | None:

@@ -144,6 +144,7 @@ class Event(StrEnum):
     ADMINISTRATION = "administration"
     CARE_PLAN = "care-plan"
     CONSENT = "consent"
+    CONTACT = "contact"  # a contact with the person, or an appointment, that somebody recorded
     RECORD = "record"  # anything else that joins the person's file
 
 
@@ -235,6 +236,8 @@ class LetterContext:
     """`Type/id` of what caused the letter: a prescription copy holds these MedicationRequests and no other."""
     establishment_telephone: str = ""
     """Where the recipient can ask; when it is empty the letter says that it is missing."""
+    recorded_by: str = ""
+    """The name of the organisation outside whose system recorded what caused the letter: a write-back names it."""
     replaces: str | None = None
     """The delivery id of an earlier letter that this one takes the place of: its recipient may have both."""
 

@@ -5,11 +5,16 @@ A route is (events, letter, recipient, for whom, wire, adapter, agreement). What
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from consent.agreement_file import check_examples
 from consent.shapes import Agreement
+from fhir_profiles.shapes import Event
 from gateway.recipients import Recipient
 from gateway.settings import Settings
+
+LEAVES_CUSTODY: Final = frozenset({Event.RELEASE.value, Event.RELEASE_UNCLEAR.value})
+RELEASE_CANCELLED: Final = Event.RELEASE_CANCELLED.value
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,13 +89,8 @@ def faults(
         if serves(recipient) == "nobody":
             yield Fault(place=place, text="serves nobody: state ods, postcode_areas or establishments under [serves]")
     for agreement in agreements.values():
-        if not any(_fits(recipient, agreement) for recipient in recipients.values()):
-            text = f"no recipient of class `{agreement.recipient_class}` takes `{agreement.letter}`: its letters would all be held"
+        for text in _wrong_with(agreement, recipients, agreements):
             yield Fault(place=f"agreements/{agreement.name}.toml", text=text)
-        for example in check_examples(agreement):
-            if not example.passed:
-                text = f"its example `{example.name}` does not come out as it says: {example.text}"
-                yield Fault(place=f"agreements/{agreement.name}.toml", text=text)
     if settings.tell is None and any(agreement.undecidable == "hold" for agreement in agreements.values()):
         yield Fault(
             place="throughgate.toml", text="[tell] is missing: a held letter of care must be told to a person at once"
@@ -99,6 +99,25 @@ def faults(
         if channel.client not in (clients or ()):
             text = f"client `{channel.client}` is not registered: everything on this channel is refused; see `throughgate client add`"
             yield Fault(place=f"throughgate.toml: channels.{channel.name}", text=text)
+
+
+def _wrong_with(
+    agreement: Agreement, recipients: Mapping[str, Recipient], agreements: Mapping[str, Agreement]
+) -> Iterator[str]:
+    if not any(_fits(recipient, agreement) for recipient in recipients.values()):
+        yield f"no recipient of class `{agreement.recipient_class}` takes `{agreement.letter}`: its letters would all be held"
+    if LEAVES_CUSTODY & set(agreement.events) and not any(_takes_back(each, agreement) for each in agreements.values()):
+        yield (
+            f"no active agreement for `{RELEASE_CANCELLED}` corrects it: class `{agreement.recipient_class}` "
+            "would act on a release that was none"
+        )
+    for example in check_examples(agreement):
+        if not example.passed:
+            yield f"its example `{example.name}` does not come out as it says: {example.text}"
+
+
+def _takes_back(correction: Agreement, agreement: Agreement) -> bool:
+    return RELEASE_CANCELLED in correction.events and correction.recipient_class == agreement.recipient_class
 
 
 def _fits(recipient: Recipient, agreement: Agreement) -> bool:

@@ -280,7 +280,10 @@ def _issue(severity: Severity, code: str, path: str, text: str) -> Json:
 
 def _decisions(c: Connection, gate: Gateway, message_id: str) -> list[Json]:
     rows = c.execute(
-        select(decision).where(decision.c.message_id == message_id).order_by(decision.c.letter, decision.c.id)
+        select(decision)
+        .outerjoin(delivery, delivery.c.decision_id == decision.c.id)
+        .where(decision.c.message_id == message_id)
+        .order_by(delivery.c.sequence.is_(None), delivery.c.sequence, decision.c.letter, decision.c.id)
     ).all()
     found = []
     for row in rows:

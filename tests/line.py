@@ -3,7 +3,8 @@
 Everything goes through the doors that the product has: bytes in through `accept`, bytes out over loopback HTTP or the mailbox.
 """
 
-from collections.abc import AsyncIterator, Callable
+import tomllib
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -67,7 +68,9 @@ sweep_seconds = 300
 mailbox_acknowledge_seconds = 600
 """
 
-RECIPIENTS = {
+RecipientOfTests = tuple[str, str, str, dict[str, str]]
+"""Class, ODS code, whom it serves, letter -> wire."""
+RECIPIENTS: Mapping[str, RecipientOfTests] = {
     "northfell": (
         "community-provider",
         "ZZC01",
@@ -84,6 +87,17 @@ RECIPIENTS = {
     "security": ("prison-security", "ZZS01", 'establishments = ["ZFG"]', {"report": "fhir-collection"}),
 }
 MAILBOXES = frozenset({"southfell"})
+WITH_PRACTICE_AND_RECORD: Mapping[str, RecipientOfTests] = {
+    **RECIPIENTS,
+    "surgery": (
+        "gp",
+        "ZZG01",
+        'ods = ["ZZG01"]',
+        {"gp-copy": "fhir-document", "prescription-copy": "fhir-message", "correction": "fhir-message"},
+    ),
+    "record": ("care-team", "ZZR01", 'establishments = ["ZFG"]', {"write-back": "fhir-message"}),
+}
+"""The same neighbours, the general practice, and the prison's own health record."""
 
 
 class MovableClock:
@@ -205,13 +219,22 @@ def engines_for(folder: Path) -> Engines:
     return Mode.engines_of(folder)
 
 
-def make_installation(folder: Path, ports: dict[str, int], *, send_timeout_seconds: float = 5) -> Path:
+def make_installation(
+    folder: Path,
+    ports: dict[str, int],
+    *,
+    send_timeout_seconds: float = 5,
+    recipients: Mapping[str, RecipientOfTests] = RECIPIENTS,
+) -> Path:
     """A folder as `init` makes it, with active recipients and agreements; its throughgate.toml."""
     (folder / "recipients").mkdir()
     (folder / "agreements").mkdir()
+    taken = {(each[0], letter) for each in recipients.values() for letter in each[3]}
     for source in shipped.agreements().glob("*.toml"):
-        (folder / "agreements" / source.name).write_bytes(source.read_bytes())
-    for name, (recipient_class, ods, serves, letters) in RECIPIENTS.items():
+        agreed = tomllib.loads(source.read_text("utf-8"))
+        if (agreed["recipient_class"], agreed["letter"]) in taken:  # as `throughgate check` asks
+            (folder / "agreements" / source.name).write_bytes(source.read_bytes())
+    for name, (recipient_class, ods, serves, letters) in recipients.items():
         lines = [f'name = "{name} (example)"', f'class = "{recipient_class}"', f'ods = "{ods}"']
         if name in MAILBOXES:
             lines.append('adapter = "mailbox"')
@@ -331,13 +354,21 @@ class Line:
 
 @asynccontextmanager
 async def running(
-    folder: Path, *, bus: Bus | None = None, send_timeout_seconds: float = 5, ids: Ids | None = None
+    folder: Path,
+    *,
+    bus: Bus | None = None,
+    send_timeout_seconds: float = 5,
+    ids: Ids | None = None,
+    recipients: Mapping[str, RecipientOfTests] = RECIPIENTS,
 ) -> AsyncIterator[Line]:
     """A line from nothing to its end."""
-    served = [name for name in RECIPIENTS if name not in MAILBOXES]
+    served = [name for name in recipients if name not in MAILBOXES]
     async with neighbours(*served) as found:
         config = make_installation(
-            folder, {name: each.port for name, each in found.items()}, send_timeout_seconds=send_timeout_seconds
+            folder,
+            {name: each.port for name, each in found.items()},
+            send_timeout_seconds=send_timeout_seconds,
+            recipients=recipients,
         )
         line = Line(
             gateway=open_gateway(config, MovableClock(), bus, ids), neighbours=found, folder=folder, config=config

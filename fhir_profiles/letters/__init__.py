@@ -30,4 +30,6 @@ def _discover() -> Mapping[str, LetterKind]:
 
 
 LETTERS: Final = _discover()
-"""Name -> letter: `handover`, `prescription-copy`, `correction`, `report`."""
+"""Name -> letter: `handover`, `gp-copy`, `prescription-copy`, `correction`, `write-back`, `report`."""
+HANDING_OVER: Final = frozenset(name for name, letter in LETTERS.items() if letter.hands_over)
+"""The letters whose recipient takes over the care."""

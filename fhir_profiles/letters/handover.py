@@ -4,103 +4,84 @@ A whole picture, as a FHIR document with record standard headings. What the file
 out (R075); a mandatory test is never in it (R118). It must never be delayed or thinned because something is missing.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
 from fhir_profiles import facts
-from fhir_profiles.days import days_of
-from fhir_profiles.drug_tests import CONFIRMATORY
-from fhir_profiles.elements import as_objects, codes, name_of
 from fhir_profiles.letters.parts import selection
-from fhir_profiles.letters.parts.headings import Section, missing_json, section_json
-from fhir_profiles.letters.parts.identity import CONTACT, WHO, reachable
-from fhir_profiles.letters.parts.labels_of_ours import RESTRICTED
-from fhir_profiles.letters.parts.notice import ESTABLISHMENT, establishment, notice
+from fhir_profiles.letters.parts.document import Part, document
+from fhir_profiles.letters.parts.identity import CONTACT, WHO
 from fhir_profiles.letters.parts.picture import Picture
 from fhir_profiles.letters.parts.spec import LetterKind, Missing, RequiredFact
 from fhir_profiles.profiles import handover_composition
 from fhir_profiles.profiles.notice import letter_concept
 from fhir_profiles.shapes import Event, Json
-from fhir_profiles.systems import TEST_METHOD
 
 TITLE: Final = "Substance misuse handover on release from prison"
-PRESUMPTIVE: Final = "Presumptive: this is not a confirmatory result."
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Part:
-    """One clinical section: its heading, what it takes from the file, and what it says when that is nothing."""
-
-    code: str
-    title: str
-    pick: Callable[[Picture], tuple[Json, ...]]
-    empty: str
-
-
-_PARTS: Final = (
-    _Part(
+PARTS: Final = (
+    Part(
         code="risk-information",
         title="Risk",
         pick=selection.risk_flags,
         empty="No risk flag is in the file. That is not a finding of no risk.",
     ),
-    _Part(
+    Part(
         code="active-medications",
         title="Substitute medication",
         pick=selection.substitute_medication,
         empty="No current substitute medication is in the file.",
     ),
-    _Part(
+    Part(
         code="treatments-and-interventions",
         title="Last dose given",
         pick=selection.last_dose,
         empty="No dose of substitute medication is recorded as given.",
     ),
-    _Part(
+    Part(
         code="discontinued-medications",
         title="Substitute medication that ended lately",
         pick=selection.ended_substitute_medication,
         empty="None in the file.",
     ),
-    _Part(
+    Part(
         code="active-medications",
         title="Other current medication",
         pick=selection.other_medication,
         empty="No other current medication is in the file.",
     ),
-    _Part(
+    Part(
         code="test-result",
         title="Drug test results",
         pick=selection.drug_tests_and_reports,
         empty="No clinical drug test result is in the file.",
     ),
-    _Part(
+    Part(
         code="assessment-scales",
         title="Assessment scores",
         pick=selection.scores,
         empty="No assessment score is in the file.",
     ),
-    _Part(
+    Part(
         code="allergies-and-adverse-reaction",
         title="Allergies",
         pick=selection.allergies,
         empty="Nothing about allergies is in the file. That is not a finding of no allergy.",
     ),
-    _Part(code="diagnoses", title="Conditions", pick=selection.conditions, empty="No condition is in the file."),
-    _Part(
+    Part(code="diagnoses", title="Conditions", pick=selection.conditions, empty="No condition is in the file."),
+    Part(
         code="plan-and-requested-actions",
         title="Care plan",
         pick=selection.care_plan,
         empty="No current care plan is in the file.",
     ),
-    _Part(
+    Part(
         code="appointment",
         title="Appointments after release",
         pick=selection.appointments,
         empty="No appointment after release is in the file.",
     ),
-    _Part(
+    Part(
         code="general-practitioner-practice",
         title="General practice",
         pick=selection.general_practice,
@@ -110,7 +91,8 @@ _PARTS: Final = (
 """The sections in the order in which a reader acts on them: risk and medicines first."""
 
 
-def _sentences(picture: Picture, missing: Missing) -> tuple[str, ...]:
+def sentences(picture: Picture, missing: Missing) -> tuple[str, ...]:
+    """What the notice of a release says: where and when, whether that is sure, and what is not in the letter."""
     context = picture.context
     place = context.establishment_name or context.establishment
     when = f" at {context.occurred}" if context.occurred else ""
@@ -131,49 +113,17 @@ def _sentences(picture: Picture, missing: Missing) -> tuple[str, ...]:
     return tuple(said)
 
 
-def _marked(observation: Json) -> Json:
-    """Say `presumptive` in the data of a drug test that is not confirmatory (R119); nothing else of it changes."""
-    if CONFIRMATORY in codes(observation.get("method"), TEST_METHOD):
-        return observation
-    return {**observation, "note": [{"text": PRESUMPTIVE}, *as_objects(observation.get("note"))]}
-
-
-def _composition(picture: Picture, sections: list[Section], missing: Missing) -> Json:
-    context = picture.context
-    event: Json = {"code": [{"text": "Release from prison"}]}
-    if context.occurred and days_of(context.occurred) is not None:
-        event["period"] = {"start": context.occurred}
-    written = tuple(section_json(section) for section in sections)
-    named = missing_json(missing)
-    composition = handover_composition.build(
-        kind=letter_concept("handover", TITLE),
-        title=TITLE,
-        provisional=context.provisional,
-        date=picture.as_of,
-        subject=name_of(picture.patient),
-        author=ESTABLISHMENT,
-        event=event,
-        sections=(*written, named) if named else written,
-    )
-    return {**composition, "meta": RESTRICTED}
-
-
 def write(picture: Picture, missing: Missing) -> tuple[Json, ...]:
     """Write the Composition first, then the Patient, then what the sections hold, in their order."""
-    sentences = _sentences(picture, missing)
-    kind = letter_concept("handover", TITLE)
-    note = notice(picture, letter=kind, priority="urgent", sentences=sentences, labels=RESTRICTED)
-    sender = establishment(picture)
-    sections = [Section(code="handover-details", title="Handover details", entries=(name_of(note),))]
-    entries = [note]
-    tests = {name_of(test) for test in picture.drug_tests}
-    for part in _PARTS:
-        picked = picture.once(part.pick)
-        names = tuple(name_of(resource) for resource in picked)
-        sections.append(Section(code=part.code, title=part.title, entries=names, empty=part.empty))
-        entries += [_marked(resource) if name_of(resource) in tests else resource for resource in picked]
-    sections.append(Section(code="contact-for-further-information", title="Contact", entries=(ESTABLISHMENT,)))
-    return (_composition(picture, sections, missing), reachable(picture.patient), *entries, sender)
+    return document(
+        picture,
+        missing,
+        letter=letter_concept("handover", TITLE),
+        compose=handover_composition.build,
+        title=TITLE,
+        parts=PARTS,
+        sentences=sentences(picture, missing),
+    )
 
 
 def _dose(picture: Picture) -> facts.LastDose | None:
@@ -278,6 +228,7 @@ LETTER: Final = LetterKind(
     events=(Event.RELEASE, Event.RELEASE_UNCLEAR),
     wires=("fhir-document", "fhir-message", "fhir-collection"),
     whole_picture=True,
+    hands_over=True,
     required=REQUIRED,
     write=write,
 )

@@ -1,6 +1,6 @@
 """Profile handover-composition: what a handover holds, under which headings, and what it says is missing (derived from UK Core Composition)."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Final
 
 from fhir_profiles.elements import as_objects, as_text, codings
@@ -40,20 +40,29 @@ def build(
     }
 
 
-def _rules(composition: Json) -> Iterator[Fault]:
-    sections = as_objects(composition.get("section"))
-    headings = {
+def headings_of(composition: Json) -> frozenset[str]:
+    """The record standard headings of its sections."""
+    return frozenset(
         as_text(coding.get("code"))
-        for section in sections
+        for section in as_objects(composition.get("section"))
         for coding in codings(section.get("code"))
         if coding.get("system") == RECORD_HEADINGS
-    }
-    for heading in ALWAYS:
+    )
+
+
+def section_faults(composition: Json, always: Collection[str]) -> Iterator[Fault]:
+    """What is wrong with the sections of a letter that is never without the headings `always`."""
+    headings = headings_of(composition)
+    for heading in always:
         if heading not in headings:
             yield "Composition.section", f"no section {heading}"
-    for number, section in enumerate(sections):
+    for number, section in enumerate(as_objects(composition.get("section"))):
         if not (section.get("entry") or section.get("emptyReason") or section.get("section")):
             yield f"Composition.section[{number}]", "neither entries nor a reason why there are none"
+
+
+def _rules(composition: Json) -> Iterator[Fault]:
+    yield from section_faults(composition, ALWAYS)
 
 
 PROFILE: Final = Profile(name="handover-composition", resource_type="Composition", rules=_rules)

@@ -6,6 +6,7 @@ Ids and fullUrls are derived from the message id (version 5 UUIDs), so that the 
 import json
 import uuid
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 from fhir_profiles.systems import (
@@ -188,6 +189,23 @@ def risk_flag(*, resource_id: str, text: str, start: str) -> Json:
         "code": {"text": text},
         "subject": {"reference": "Patient/patient"},
         "period": {"start": start},
+    }
+
+
+def appointment(*, resource_id: str, start: str, minutes: int, description: str, where: str) -> Json:
+    """A booked appointment of the person with somebody outside; `start` has its offset."""
+    begins = datetime.fromisoformat(start)
+    return {
+        "resourceType": "Appointment",
+        "id": resource_id,
+        "status": "booked",
+        "description": description,
+        "start": start,
+        "end": (begins + timedelta(minutes=minutes)).isoformat(),
+        "participant": [
+            {"actor": {"reference": "Patient/patient"}, "status": "accepted"},
+            {"actor": {"display": where}, "status": "accepted"},
+        ],
     }
 
 

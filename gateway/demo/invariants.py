@@ -99,6 +99,15 @@ def _privacy(stage: Stage, log: str) -> Iterator[tuple[str, bool]]:
         "the pharmacy got prescriptions and no result, plan or risk",
         not _types(got[story.PHARMACY]) & {"Observation", "CarePlan", "Flag"},
     )
+    yield (
+        "the practice got no drug test and no score",
+        bool(got[story.SURGERY]) and "Observation" not in _types(got[story.SURGERY]),
+    )
+    yield (
+        "the prison's record got what was recorded outside and nothing of its own",
+        bool(got[story.RECORD])
+        and _types(got[story.RECORD]) <= {"MessageHeader", "Communication", "Patient", "Appointment", "Organization"},
+    )
     casey = marks(story.Cast().casey)
     yield (
         "nothing about Casey, who said no, reached anybody",

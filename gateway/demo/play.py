@@ -69,7 +69,8 @@ async def _send(stage: Stage, act: Act) -> str:
         acknowledgement = await stage.ehr.send(act.body)
         msa = next(line for line in acknowledgement.split("\r") if line.startswith("MSA|"))
         return msa.split("|")[1]
-    status, _body = await stage.clinical.send(act.body)
+    system = stage.outside if act.over is Over.OUTSIDE else stage.clinical
+    status, _body = await system.send(act.body)
     return str(status)
 
 

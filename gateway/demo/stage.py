@@ -76,6 +76,7 @@ class Stage:
     clock: StoryClock
     ehr: PrisonEhr
     clinical: ClinicalSystem
+    outside: ClinicalSystem
     servers: dict[str, HttpNeighbour]
     mailbox: MailboxNeighbour
     pager: Pager
@@ -147,6 +148,7 @@ async def set_up(folder: Path, start: datetime) -> AsyncIterator[Stage]:
             clock=clock,
             ehr=PrisonEhr("127.0.0.1", ports["mllp"]),
             clinical=ClinicalSystem(address, lambda: bearer("fellgate-clinical")),
+            outside=ClinicalSystem(address, lambda: bearer("northfell-system")),
             servers=servers,
             mailbox=MailboxNeighbour(address, lambda: bearer("southfell-mailbox")),
             pager=pager,
@@ -167,6 +169,13 @@ def _register(gateway: Gateway) -> None:
         consent_authority=True,
     )
     add_client(gateway, name="southfell-mailbox", recipient="southfell-recovery")
+    add_client(
+        gateway,
+        name="northfell-system",
+        kinds=("fhir-message",),
+        establishments=establishments,
+        recipient="northfell-recovery",
+    )
 
 
 def _bearers(gateway: Gateway) -> Callable[[str], str]:

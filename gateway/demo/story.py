@@ -23,6 +23,8 @@ NORTHFELL = "northfell-recovery"
 SOUTHFELL = "southfell-recovery"
 PHARMACY = "exampleton-pharmacy"
 SECURITY = "fellgate-security"
+SURGERY = "exampleton-surgery"
+RECORD = "fellgate-record"
 START = instant("2026-03-02 08:00")
 IN_TREATMENT = 10  # people whose tests make the month's cells: more than the 8 that a printed cell needs
 
@@ -32,6 +34,7 @@ class Over(StrEnum):
 
     MLLP = "MLLP"
     HTTP = "HTTP"
+    OUTSIDE = "HTTP, by Northfell's system"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,6 +101,7 @@ def acts() -> Iterator[Act]:
     yield from _alex_comes_in(cast.alex)
     yield from _alex_is_tested(cast.alex)
     yield from _the_month_of_tests()
+    yield from _northfell_books(cast.alex)
     yield from _alex_leaves(cast.alex)
     yield from _billie_is_freed_by_the_court(cast.billie)
     yield from _casey_says_no(cast.casey)
@@ -228,6 +232,34 @@ def _the_month_of_tests() -> Iterator[Act]:
         )
 
 
+def _northfell_books(alex: SyntheticPerson) -> Iterator[Act]:
+    at = instant("2026-03-26 14:00")
+    first = fhir_messages.appointment(
+        resource_id="first",
+        start="2026-03-31T10:00:00+01:00",
+        minutes=45,
+        description="First appointment after release, with the prescriber",
+        where="Northfell Recovery Partnership",
+    )
+    yield Act(
+        title="Northfell books Alex's first appointment after release",
+        at=at,
+        over=Over.OUTSIDE,
+        body=fhir_messages.message(
+            alex,
+            [first],
+            message_id="DEMO-18",
+            at=iso(at),
+            event="appointment",
+            source="https://northfell.example/fhir",
+        ),
+        person=alex,
+        answer=TAKEN,
+        expect=(("write-back", RECORD, "delivered"),),
+        note="recorded outside while Alex is in custody: it goes to the prison's own health record too",
+    )
+
+
 def _alex_leaves(alex: SyntheticPerson) -> Iterator[Act]:
     at = instant("2026-03-30 08:40")
     dose = [
@@ -256,7 +288,7 @@ def _alex_leaves(alex: SyntheticPerson) -> Iterator[Act]:
         body=hl7v2_messages.prescription(alex, sent("DEMO-8", at), METHADONE, course),
         person=alex,
         answer=ACCEPTED,
-        expect=(("prescription-copy", PHARMACY, "delivered"),),
+        expect=(("prescription-copy", PHARMACY, "delivered"), ("prescription-copy", SURGERY, "delivered")),
         down=PHARMACY,
         note="sent once it listens again, exactly once",
     )
@@ -269,8 +301,8 @@ def _alex_leaves(alex: SyntheticPerson) -> Iterator[Act]:
         body=release,
         person=alex,
         answer=ACCEPTED,
-        expect=(("handover", NORTHFELL, "delivered"),),
-        note="the handover is made from what came before",
+        expect=(("handover", NORTHFELL, "delivered"), ("gp-copy", SURGERY, "delivered")),
+        note="the handover is made from what came before; the practice gets a copy without tests and scores",
     )
     yield Act(
         title="The prison's system sends the same release again",
@@ -304,17 +336,17 @@ def _billie_is_freed_by_the_court(billie: SyntheticPerson) -> Iterator[Act]:
         body=hl7v2_messages.discharge(billie, sent("DEMO-11", at), disposition="NG"),
         person=billie,
         answer=ACCEPTED,
-        expect=(("handover", SOUTHFELL, "delivered"),),
+        expect=(("handover", SOUTHFELL, "delivered"), ("gp-copy", SURGERY, "delivered")),
         note="direct care: no Consent is not a refusal; Southfell collects from its mailbox",
     )
 
 
 def _casey_says_no(casey: SyntheticPerson) -> Iterator[Act]:
     at = instant("2026-03-31 13:00")
-    no = fhir_messages.consent(resource_id="casey-no", at=iso(at), decision="deny", recipient_ods="ZZC01")
+    no = fhir_messages.consent(resource_id="casey-no", at=iso(at), decision="deny")
     plan = fhir_messages.care_plan(start="2026-02-01", description="Brief intervention, alcohol.")
     yield Act(
-        title="Casey does not want Northfell to know",
+        title="Casey does not want anybody outside to know",
         at=at,
         over=Over.HTTP,
         body=fhir_messages.message(casey, [plan, no], message_id="DEMO-12", at=iso(at), event="consent"),
@@ -330,7 +362,7 @@ def _casey_says_no(casey: SyntheticPerson) -> Iterator[Act]:
         body=hl7v2_messages.discharge(casey, sent("DEMO-13", at), disposition="CR"),
         person=casey,
         answer=ACCEPTED,
-        expect=(("handover", NORTHFELL, "withheld"),),
+        expect=(("handover", NORTHFELL, "withheld"), ("gp-copy", SURGERY, "withheld")),
         told=("withheld-by-consent",),
         note="nothing leaves; the clinical lead is told at once",
     )
@@ -359,9 +391,9 @@ def _drew_said_something_unclear(drew: SyntheticPerson) -> Iterator[Act]:
         body=hl7v2_messages.discharge(drew, sent("DEMO-15", at), disposition="CR"),
         person=drew,
         answer=ACCEPTED,
-        expect=(("handover", NORTHFELL, "delivered"),),
+        expect=(("handover", NORTHFELL, "delivered"), ("gp-copy", SURGERY, "delivered")),
         told=("undecidable",),
-        then_release="asked in person: Northfell is not meant",
+        then_release="asked in person: neither Northfell nor the practice is meant",
         note="held, a person told at once; asked, and released by the clinical lead",
     )
 

@@ -40,6 +40,7 @@ class Handover:
 
     delivery_id: str
     recipient: str | None
+    recipient_class: str
     state: DeliveryState
     arrived: bool
     corrected: bool
@@ -79,6 +80,7 @@ def handovers_of(c: Connection, person_id: str, letters: Collection[str]) -> tup
         Handover(
             delivery_id=row.id,
             recipient=row.recipient,
+            recipient_class=row.recipient_class,
             state=DeliveryState(row.state),
             arrived=may_have_arrived(c, row),
             corrected=_is_corrected(c, row.id, letters),
@@ -101,7 +103,7 @@ def _is_corrected(c: Connection, delivery_id: str, letters: Collection[str]) -> 
 def arrived_of(handovers: Sequence[Handover]) -> tuple[Arrived, ...]:
     """Who gets a correction: whoever may have the handover and has none yet."""
     return tuple(
-        Arrived(delivery_id=each.delivery_id, recipient=each.recipient)
+        Arrived(delivery_id=each.delivery_id, recipient=each.recipient, recipient_class=each.recipient_class)
         for each in handovers
         if each.arrived and not each.corrected and each.recipient is not None
     )

@@ -9,12 +9,15 @@ from dataclasses import dataclass, replace
 
 from consent.shapes import Agreement
 from fhir_profiles import facts, systems
+from fhir_profiles.letters.write_back import CONTACTS
 from fhir_profiles.shapes import Event, Json, LetterContext, Task, Translation
 from gateway.journeys.tasks import TASKS, task_of
 from gateway.recipients import Recipient, choose
 
 LEAVES_CUSTODY = frozenset({Event.RELEASE, Event.RELEASE_UNCLEAR})
 NEVER_A_HANDOVER = frozenset({Event.DEATH, Event.ESCAPE})
+OUTSIDE = frozenset({"community-provider", "gp", "pharmacy"})
+"""The classes whose contacts with a person are written back to the prison's own record."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +36,7 @@ class Arrived:
 
     delivery_id: str
     recipient: str
+    recipient_class: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,20 +56,29 @@ def plan(
     *,
     arrived: Sequence[Arrived] = (),
     not_contained: int = 0,
+    source: Recipient | None = None,
 ) -> tuple[Wanted, ...]:
-    """The letters of one message. `resources` is the person's file with the message in it."""
+    """The letters of one message. `resources` is the person's file with the message in it; `source` is the recipient whose system sent it."""
     events = set(translation.events)
     if events & NEVER_A_HANDOVER:
         # INVARIANT: death and escape never make a handover, whatever else the message says.
         events -= LEAVES_CUSTODY
     wanted: list[Wanted] = []
-    for agreement in neighbourhood.agreements.values():
+    for agreement in sorted(neighbourhood.agreements.values(), key=_is_copy):
         if agreement.regime == "anonymous":
             continue  # counted, never sent: gateway/steps/close.py
         for event in sorted(events & _events(agreement)):
             context = _context(neighbourhood, translation, event, not_contained)
-            wanted += _letters(neighbourhood, agreement, event, context, translation, resources, arrived)
+            if event is Event.CONTACT:
+                wanted += _written_back(neighbourhood, agreement, context, translation, resources, source)
+            else:
+                wanted += _letters(neighbourhood, agreement, event, context, translation, resources, arrived)
     return tuple(wanted)
+
+
+def _is_copy(agreement: Agreement) -> bool:
+    """Copies for the practice come after the letter to whoever has to act on it."""
+    return agreement.recipient_class == "gp"
 
 
 def event_tasks(events: Iterable[Event]) -> tuple[Task, ...]:
@@ -100,15 +113,6 @@ def _letters(
     resources: Sequence[Json],
     arrived: Sequence[Arrived],
 ) -> list[Wanted]:
-    if event is Event.PRESCRIPTION:
-        return [
-            Wanted(
-                agreement=agreement,
-                recipient=_choose(neighbourhood, agreement, context.establishment, resources, pharmacy=pharmacy),
-                context=replace(context, focus=focus),
-            )
-            for pharmacy, focus in _supplies(translation, resources).items()
-        ]
     if event is Event.RELEASE_CANCELLED:
         return [
             Wanted(
@@ -118,9 +122,54 @@ def _letters(
                 corrects=each.delivery_id,
             )
             for each in arrived
+            if each.recipient_class == agreement.recipient_class
+        ]
+    if agreement.recipient_class == "gp" and not facts.names_a_practice(resources):
+        return []  # a copy for a practice that nobody has: the handover names it as missing
+    if event is Event.PRESCRIPTION:
+        supplies = _supplies(translation, resources)
+        if agreement.recipient_class != "pharmacy" and supplies:  # who supplies nothing gets one copy of them all
+            supplies = {None: tuple(name for focus in supplies.values() for name in focus)}
+        return [
+            Wanted(
+                agreement=agreement,
+                recipient=_choose(neighbourhood, agreement, context.establishment, resources, pharmacy=pharmacy),
+                context=replace(context, focus=focus),
+            )
+            for pharmacy, focus in supplies.items()
         ]
     pharmacy = facts.nominated_pharmacy(resources)
     recipient = _choose(neighbourhood, agreement, context.establishment, resources, pharmacy=pharmacy)
+    return [Wanted(agreement=agreement, recipient=recipient, context=context)]
+
+
+def _written_back(
+    neighbourhood: Neighbourhood,
+    agreement: Agreement,
+    context: LetterContext,
+    translation: Translation,
+    resources: Sequence[Json],
+    source: Recipient | None,
+) -> list[Wanted]:
+    """What somebody outside recorded about a person in custody, for the record of the establishment that has them.
+
+    INVARIANT: never an echo. Only the system of a provider outside is written back, known by the recipient that it is registered for; what
+    the prison's own systems said, and what comes from a system of nobody's, is not.
+    """
+    place = facts.in_custody(resources)
+    brought = (entry["resource"] for entry in translation.bundle.get("entry", []))
+    focus = tuple(f"{each['resourceType']}/{each['id']}" for each in brought if each["resourceType"] in CONTACTS)
+    if source is None or source.recipient_class not in OUTSIDE or place is None or not focus:
+        return []
+    context = replace(
+        context,
+        establishment=place,
+        establishment_name=neighbourhood.establishments.get(place, place),
+        establishment_telephone=neighbourhood.telephones.get(place, ""),
+        recorded_by=source.name,
+        focus=focus,
+    )
+    recipient = _choose(neighbourhood, agreement, place, resources, pharmacy=None)
     return [Wanted(agreement=agreement, recipient=recipient, context=context)]
 
 

@@ -58,7 +58,7 @@ TASKS: Final[Mapping[str, TaskKind]] = {
     "mostly-positive": TaskKind(
         role=CLINICAL_LEAD,
         tell=True,
-        text="more than half of the people tested for one substance this month had a result that nothing explains: the journey of the message says which; see whom to warn",
+        text="more than half of those tested for one substance this month had a result that nothing explains: the message's journey says which",
     ),
     "mostly-positive-report": TaskKind(
         role=IG_OFFICER,

@@ -17,10 +17,10 @@ from sqlalchemy import Connection, bindparam, select, update
 
 from adapters.contract import Letter
 from consent.shapes import Outcome
+from fhir_profiles.letters import HANDING_OVER
 from fhir_profiles.shapes import Task
 from gateway.failpoints import around, pass_point
 from gateway.instants import to_text
-from gateway.journeys.cancelled import handover_letters
 from gateway.journeys.tasks import add_tasks, end_tasks, task_of
 from gateway.keys import SealedError
 from gateway.log import Code, log
@@ -230,7 +230,7 @@ def _take_receipt(c: Connection, parts: Parts, delivery_id: str, number: int, se
         case Result.REFUSED:
             log(Code.DELIVERY_REFUSED, delivery=delivery_id, recipient=row.recipient, reason=sent.code)
             move_delivery(c, parts, delivery_id, D.REFUSED, reason=sent.code, facts={"attempt": number})
-            add_tasks(c, parts, refused_tasks(parts, row.letter), delivery_id=delivery_id)
+            add_tasks(c, parts, refused_tasks(row.letter), delivery_id=delivery_id)
         case Result.TRANSIENT:
             send_again(c, parts, row, D.QUEUED, sent)
         case Result.AMBIGUOUS:
@@ -245,9 +245,9 @@ def _deliver(c: Connection, parts: Parts, delivery_id: str, number: int, sent: S
         move_delivery(c, parts, delivery_id, D.CONFIRMED, facts={"code": sent.code})
 
 
-def refused_tasks(parts: Parts, letter: str) -> tuple[Task, ...]:
+def refused_tasks(letter: str) -> tuple[Task, ...]:
     """Who hears that a letter was refused: the operator, and for a handover the clinical lead too."""
-    care = (task_of("handover-refused"),) if letter in handover_letters(parts) else ()
+    care = (task_of("handover-refused"),) if letter in HANDING_OVER else ()
     return (task_of("delivery-refused"), *care)
 
 

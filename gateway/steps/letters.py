@@ -67,8 +67,10 @@ _OF_PERSON: Final = (
 )
 _EARLIER: Final = Statement(_OF_PERSON.where(message.c.sequence < bindparam("sequence")))
 _FOLLOWING: Final = Statement(_OF_PERSON)
-_AUTHORITY: Final = Statement(
-    select(client.c.consent_authority).where(client.c.name == bindparam("client"), client.c.ended_at.is_(None))
+_SENDER: Final = Statement(
+    select(client.c.consent_authority, client.c.recipient).where(
+        client.c.name == bindparam("client"), client.c.ended_at.is_(None)
+    )
 )
 _DECIDED: Final = Statement(select(decision.c.id).where(decision.c.message_id == bindparam("message_id")).limit(1))
 
@@ -122,6 +124,8 @@ class Seen:
     file: PersonFile
     consents: tuple[RegisteredConsent, ...]
     authority: bool
+    source: str | None
+    """The recipient whose system sent it."""
     registered: bool
     decided: bool
     handovers: tuple[Handover, ...]
@@ -244,7 +248,7 @@ def _proves_its_client(parts: Parts, channel: str) -> bool:
 
 def see_message(c: Connection, parts: Parts, row: Any) -> Seen:
     """Everything about the person of one message, in one snapshot. `row` is a message that has its person."""
-    authority = _AUTHORITY.value(c, client=row.client)
+    sender = _SENDER.first(c, client=row.client)
     return Seen(
         message_id=row.id,
         sequence=row.sequence,
@@ -252,7 +256,8 @@ def see_message(c: Connection, parts: Parts, row: Any) -> Seen:
         reason=row.reason,
         file=read_file(c, parts, row.person_id),
         consents=read_consents(c, parts, row.person_id),
-        authority=(bool(authority) and _proves_its_client(parts, row.channel)) or not parts.register_checked,
+        authority=(sender is not None and bool(sender.consent_authority) and _proves_its_client(parts, row.channel)) or not parts.register_checked,
+        source=sender.recipient if sender is not None else None,
         registered=is_registered_by(c, row.id),
         decided=_DECIDED.first(c, message_id=row.id) is not None,
         handovers=handovers_of(c, row.person_id, handover_letters(parts)),
@@ -314,6 +319,7 @@ def wanted_letters(parts: Parts, seen: Seen, translation: Translation, resources
         resources,
         arrived=arrived_of(seen.handovers) if Event.RELEASE_CANCELLED in translation.events else (),
         not_contained=seen.not_contained,
+        source=parts.recipients.get(seen.source or ""),
     )
 
 

@@ -123,7 +123,7 @@ def _refuse(c: Connection, parts: Parts, row: DeliveryRow, state: DeliveryState)
         move_delivery(c, parts, row.id, D.DELIVERED, facts={"attempt": row.attempts, "code": SAID})
     log(Code.DELIVERY_REFUSED, delivery=row.id, recipient=row.recipient, reason=SAID)
     move_delivery(c, parts, row.id, D.REFUSED, reason=SAID, facts={"attempt": row.attempts})
-    add_tasks(c, parts, refused_tasks(parts, row.letter), delivery_id=row.id)
+    add_tasks(c, parts, refused_tasks(row.letter), delivery_id=row.id)
     return True
 
 

@@ -8,16 +8,16 @@ from typing import Final
 
 from sqlalchemy import Connection, bindparam, exists, select, update
 
+from fhir_profiles.letters import HANDING_OVER
 from gateway.failpoints import around
 from gateway.instants import from_text, to_text
-from gateway.journeys.cancelled import handover_letters
 from gateway.journeys.tasks import add_tasks, task_of
 from gateway.log import Code, log
 from gateway.parts import Parts
 from gateway.states import DELIVERY_OPEN, DeliveryState
 from gateway.store.locks import hold_delivery
 from gateway.store.schema import delivery, task
-from gateway.store.statement import Statement
+from gateway.store.statement import Statement, one_of
 
 D = DeliveryState
 NEVER: Final = "9999-12-31T00:00:00.000000Z"
@@ -37,32 +37,35 @@ _LOOK_AGAIN: Final = Statement(
 def watch(c: Connection, parts: Parts, delivery_id: str) -> None:
     """A letter was delivered: say when it is looked at again."""
     row = _LETTER.one(c, delivery_id=delivery_id)
-    due = _later(parts, row.created_at, 1) if row.letter in handover_letters(parts) else NEVER
+    due = _later(parts, row.created_at, 1) if row.letter in HANDING_OVER else NEVER
     _LOOK_AGAIN.run(c, delivery_id=delivery_id, due_at=due)
 
 
 def escalate_unconfirmed(parts: Parts) -> int:
     """Raise what is due. How many were raised."""
-    letters = handover_letters(parts)
     with parts.store.read() as c:
-        found = _due(c, parts, letters)
+        found = _due(c, parts)
     for delivery_id in found:
         with around("escalate"):
             parts.store.write(lambda c: _escalate(c, parts, delivery_id))  # noqa: B023  used at once
     return len(found)
 
 
-def _due(c: Connection, parts: Parts, letters: frozenset[str]) -> list[str]:
+def _due(c: Connection, parts: Parts) -> list[str]:
     delivered = (
         select(delivery.c.id)
-        .where(delivery.c.state == D.DELIVERED.value, delivery.c.due_at <= parts.now(), delivery.c.letter.in_(letters))
+        .where(
+            delivery.c.state == D.DELIVERED.value,
+            delivery.c.due_at <= parts.now(),
+            one_of(delivery.c.letter, HANDING_OVER),
+        )
         .limit(AT_ONCE)
     )
     told_twice = exists().where(task.c.delivery_id == delivery.c.id, task.c.code == CODES[-1])
     before = to_text(parts.clock() - timedelta(seconds=parts.settings.delivery.confirm_seconds))
     not_there = (
         select(delivery.c.id)
-        .where(delivery.c.state.in_([state.value for state in DELIVERY_OPEN]), delivery.c.letter.in_(letters))
+        .where(delivery.c.state.in_([state.value for state in DELIVERY_OPEN]), one_of(delivery.c.letter, HANDING_OVER))
         .where(delivery.c.created_at <= before, ~told_twice)
         .limit(AT_ONCE)
     )

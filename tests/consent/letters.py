@@ -300,6 +300,35 @@ APPOINTMENT = _labelled(
     "R",
     "SUD",
 )
+CALL = _labelled(
+    {
+        **{key: value for key, value in COMMUNICATION.items() if key != "meta"},
+        "medium": [concept("PHONE", "telephone", "telephone")],
+        "topic": concept("keywork", "Key work", "key work"),
+        "received": AS_OF,
+        "about": [{"reference": "Appointment/first"}],
+        "note": [{"text": "wants to keep the place"}],
+    },
+    "R",
+    "SUD",
+)
+VISIT = _labelled(
+    {
+        "resourceType": "Encounter",
+        "id": "visit",
+        "status": "finished",
+        "class": {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "AMB"},
+        "type": [concept("visit", "Prison visit", "prison visit")],
+        "subject": SUBJECT,
+        "participant": [{"individual": {"reference": "Practitioner/prescriber", "display": "A worker"}}],
+        "period": {"start": "2026-01-14T10:00:00Z", "end": "2026-01-14T10:40:00Z"},
+        "reasonCode": [concept("plan", "Release planning", "release planning")],
+        "serviceProvider": {"display": "Exampleton Recovery"},
+        "location": [{"location": {"display": "B wing"}}],
+    },
+    "R",
+    "SUD",
+)
 COMPOSITION = _labelled(
     {
         "resourceType": "Composition",
@@ -381,8 +410,26 @@ LETTERS: dict[str, tuple[Json, ...]] = {
         PRACTICE,
         PRESCRIBER,
     ),
+    "gp-copy": (
+        COMPOSITION,
+        COMMUNICATION,
+        PATIENT,
+        METHADONE,
+        DOSE,
+        FLAG,
+        PLAN,
+        CONDITION,
+        ALLERGY,
+        APPOINTMENT,
+        ESTABLISHMENT,
+        PRACTICE,
+        PRESCRIBER,
+    ),
     "prescription-copy": (COMMUNICATION, PATIENT, METHADONE, DOSE, ESTABLISHMENT, PRESCRIBER),
+    "gp-prescription-copy": (COMMUNICATION, PATIENT, METHADONE, DOSE, ESTABLISHMENT, PRESCRIBER),
     "correction": (COMMUNICATION, PATIENT, ESTABLISHMENT),
+    "gp-correction": (COMMUNICATION, PATIENT, ESTABLISHMENT),
+    "write-back": (CALL, PATIENT, APPOINTMENT, VISIT, ESTABLISHMENT, PRESCRIBER),
     "report": (MEASURE, ESTABLISHMENT),
 }
 

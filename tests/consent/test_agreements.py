@@ -9,7 +9,16 @@ from consent.agreement_file import KEYS, WORDS, AgreementError, check_examples, 
 from consent.shapes import Agreement, Outcome
 from tests.consent.made import AGREEMENTS, agreement
 
-NAMES = ("correction", "handover", "prescription-copy", "report")
+NAMES = (
+    "correction",
+    "gp-copy",
+    "gp-correction",
+    "gp-prescription-copy",
+    "handover",
+    "prescription-copy",
+    "report",
+    "write-back",
+)
 TEXT = {name: (AGREEMENTS / f"{name}.toml").read_text(encoding="utf-8") for name in NAMES}
 
 
@@ -143,7 +152,8 @@ def test_what_every_agreement_here_must_say(name: str) -> None:
     agreed = agreement(name)
     assert _care(agreed) == (name != "report")
     assert agreed.undecidable == ("hold" if _care(agreed) else "withhold")
-    assert agreed.identifier_systems == (("https://fhir.nhs.uk/Id/nhs-number",) if _care(agreed) else ())
+    inside = ("https://throughgate.example/id/prison-number",) if name == "write-back" else ()
+    assert agreed.identifier_systems == (("https://fhir.nhs.uk/Id/nhs-number", *inside) if _care(agreed) else ())
     assert all(len(item.why) > 20 for item in agreed.fields)
     assert not any("meta" in item.path.split(".") for item in agreed.fields), "labels and sources do not leave"
 

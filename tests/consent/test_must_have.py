@@ -61,6 +61,62 @@ MUST_HAVE = {
         Patient: identifier.system identifier.value name.family name.given gender birthDate
         Organization: identifier.value name telecom.value
     """,
+    "gp-copy": """
+        Composition: status type.coding.code type.text subject.reference date author.reference title confidentiality custodian.reference
+          event.code.text event.period.start section.title section.code.coding.code section.entry.reference section.section.title
+          section.section.emptyReason.text section.section.emptyReason.coding.code
+        Communication: status category.coding.code priority sent subject.reference sender.reference payload.contentString
+        Patient: identifier.system identifier.value identifier.use identifier.extension.url identifier.extension.valueCodeableConcept.coding.code
+          active name.family name.given name.text gender birthDate telecom.value address.line address.city address.postalCode address.text
+          communication.language.coding.code generalPractitioner.reference generalPractitioner.identifier.value
+        MedicationRequest: status intent category.coding.code medicationCodeableConcept.coding.code medicationCodeableConcept.coding.display
+          medicationCodeableConcept.text subject.reference requester.reference authoredOn courseOfTherapyType.text reasonCode.coding.code
+          dosageInstruction.text dosageInstruction.patientInstruction dosageInstruction.additionalInstruction.text
+          dosageInstruction.timing.repeat.frequency dosageInstruction.timing.repeat.boundsPeriod.start dosageInstruction.route.coding.display
+          dosageInstruction.method.text dosageInstruction.doseAndRate.doseQuantity.value dosageInstruction.doseAndRate.doseQuantity.unit
+          dosageInstruction.maxDosePerPeriod.numerator.value dispenseRequest.quantity.value dispenseRequest.validityPeriod.end
+          dispenseRequest.numberOfRepeatsAllowed dispenseRequest.dispenseInterval.value dispenseRequest.expectedSupplyDuration.value
+          substitution.allowedBoolean note.text statusReason.text
+        MedicationAdministration: status category.coding.code medicationCodeableConcept.coding.code medicationCodeableConcept.text subject.reference
+          request.reference effectiveDateTime dosage.text dosage.route.text dosage.dose.value note.text
+        Flag: status category.coding.code code.coding.display code.text subject.reference period.start
+        CarePlan: status intent category.coding.code title description subject.reference addresses.reference author.reference period.start created
+          activity.detail.status activity.detail.description activity.detail.code.text note.text
+        Condition: clinicalStatus.coding.code verificationStatus.coding.code code.coding.code code.text subject.reference onsetDateTime recordedDate note.text
+        AllergyIntolerance: clinicalStatus.coding.code type criticality code.text patient.reference recordedDate reaction.manifestation.text reaction.severity
+        Appointment: status description serviceType.text start end minutesDuration participant.actor.reference participant.status participant.required
+        Organization: identifier.system identifier.value name telecom.value
+        Practitioner: identifier.value name.family
+    """,
+    "gp-prescription-copy": """
+        Communication: status category.coding.code priority sent subject.reference sender.reference payload.contentString about.reference
+        Patient: identifier.system identifier.value name.family name.given gender birthDate address.line address.postalCode
+        MedicationRequest: identifier.system identifier.value status intent category.coding.code medicationCodeableConcept.coding.code
+          medicationCodeableConcept.coding.display medicationCodeableConcept.text subject.reference requester.reference authoredOn
+          dosageInstruction.text dosageInstruction.patientInstruction dosageInstruction.timing.repeat.frequency
+          dosageInstruction.doseAndRate.doseQuantity.value dispenseRequest.quantity.value dispenseRequest.validityPeriod.end
+          substitution.allowedBoolean note.text courseOfTherapyType.text
+        MedicationAdministration: status category.coding.code medicationCodeableConcept.coding.code subject.reference request.reference effectiveDateTime
+          dosage.text dosage.dose.value
+        Organization: identifier.value name telecom.value
+        Practitioner: identifier.value name.family
+    """,
+    "gp-correction": """
+        Communication: status category.coding.code priority sent subject.reference sender.reference payload.contentString
+          about.identifier.system about.identifier.value
+        Patient: identifier.system identifier.value name.family name.given gender birthDate
+        Organization: identifier.value name telecom.value
+    """,
+    "write-back": """
+        Communication: status category.coding.code priority sent received subject.reference sender.reference payload.contentString about.reference
+          medium.coding.code medium.text topic.text note.text
+        Patient: identifier.system identifier.value name.family name.given gender birthDate
+        Appointment: status description serviceType.text start end minutesDuration participant.actor.reference participant.actor.display participant.status
+        Encounter: status class.code type.text period.start period.end subject.reference participant.individual.reference
+          participant.individual.display reasonCode.text serviceProvider.display
+        Organization: identifier.value name telecom.value
+        Practitioner: identifier.value name.family
+    """,
     "report": """
         MeasureReport: status type measure reporter.reference period.start period.end group.code.coding.code group.code.text
           group.stratifier.code.text group.stratifier.stratum.value.text
@@ -93,6 +149,20 @@ def missing(name: str, entries: list[Any]) -> list[str]:
         if not any(held(entry["resource"], steps) for entry in entries if entry["resource"]["resourceType"] == kind):
             found.append(path)
     return found
+
+
+PRISON_NUMBER_GOES_TO = frozenset({"write-back"})
+
+
+@pytest.mark.parametrize("name", sorted(LETTERS))
+def test_the_prison_number_goes_to_the_prisons_own_record_alone(name: str) -> None:
+    numbers = [
+        identifier["value"]
+        for entry in send(letter(name), name).bundle["entry"]
+        if entry["resource"]["resourceType"] == "Patient"
+        for identifier in entry["resource"]["identifier"]
+    ]
+    assert numbers == [] if name == "report" else ("A1234BC" in numbers) == (name in PRISON_NUMBER_GOES_TO)
 
 
 @pytest.mark.parametrize("name", sorted(LETTERS))

@@ -21,8 +21,10 @@ Json = dict[str, Any]
 
 LETTERS: dict[str, tuple[Agreement, tuple[str, ...]]] = {
     "community provider": (agreement("handover"), ("CarePlan", "MedicationRequest", "Observation")),
+    "general practice": (agreement("gp-copy"), ("CarePlan", "MedicationRequest", "Flag")),
     "pharmacy": (agreement("prescription-copy"), ("Communication", "MedicationRequest")),
     "correction": (agreement("correction"), ("Communication",)),
+    "prison record": (agreement("write-back"), ("Communication", "Appointment")),
     "security": (agreement("report"), ("Observation",)),
     "family, with consent only": (ASKS_FIRST, ("CarePlan", "MedicationRequest")),
 }

@@ -25,6 +25,7 @@ class LetterKind:
     """One kind of letter. `write` gives the resources of its bundle, the first resource first; references are `Type/id`.
 
     `whole_picture`: it passes earlier letters that wait (DESIGN rule 10). `wires`: the wires that can carry it; the first is the default.
+    `hands_over`: its recipient takes over the care, so that a refusal, and a confirmation that does not come, are told to the clinical lead.
     """
 
     name: str
@@ -34,6 +35,7 @@ class LetterKind:
     whole_picture: bool
     required: Missing
     write: Callable[[Picture, Missing], tuple[Json, ...]]
+    hands_over: bool = False
 
     def __post_init__(self) -> None:
         if not self.required or not self.events or not self.wires:

@@ -1,5 +1,6 @@
 """Synthetic files of synthetic people: resources as a file holds them, with internal ids and labels. Keyword builders, one idea each."""
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -18,7 +19,9 @@ CONTEXT = LetterContext(
     occurred="2026-01-15T10:30:00+00:00",
     focus=("MedicationRequest/methadone",),
     corrects="0000000000000000000C",
+    recorded_by="Exampleton Recovery",
 )
+CONTACTS = ("Appointment/appointment", "Encounter/visit", "Communication/call")
 HEADING = Heading(
     delivery_id="0123456789ABCDEFGHJK",
     sender_ods="Y00001",
@@ -259,6 +262,49 @@ FIGURES = ReportFigures(
         for number, group in enumerate(SUBSTANCE_GROUPS)
     ),
 )
+
+
+def contacts() -> list[Json]:
+    """What a provider outside recorded about a person in custody, beside the stay."""
+    subject = {"subject": {"reference": PATIENT_REFERENCE}}
+    return [
+        label_resource(resource)
+        for resource in (
+            simple(
+                "Encounter",
+                "stay",
+                status="in-progress",
+                serviceProvider={"identifier": {"system": systems.AGENCY, "value": "LEI"}},
+                location=[{"location": {"display": "B wing, cell 4"}}],
+                **subject,
+            ),
+            simple(
+                "Encounter",
+                "visit",
+                status="finished",
+                **{"class": {"system": systems.ACT_CODE, "code": "AMB"}},
+                type=[{"text": "Visit in prison by the recovery worker"}],
+                period={"start": "2026-01-14T10:00:00+00:00", "end": "2026-01-14T10:40:00+00:00"},
+                participant=[{"individual": {"display": "Sam Worker"}}],
+                **subject,
+            ),
+            simple(
+                "Communication",
+                "call",
+                status="completed",
+                sent="2026-01-13T15:00:00+00:00",
+                payload=[{"contentString": "Agreed that the place is kept until Friday"}],
+                **subject,
+            ),
+        )
+    ]
+
+
+def case(letter: str) -> tuple[list[Json], LetterContext]:
+    """The file and the context that show what a letter holds."""
+    if letter == "write-back":
+        return [*whole_file(), *contacts()], replace(CONTEXT, event="contact", occurred=None, focus=CONTACTS)
+    return whole_file(), CONTEXT
 
 
 def resources_in(bundle: Json) -> list[Json]:

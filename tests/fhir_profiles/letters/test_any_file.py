@@ -14,7 +14,7 @@ from fhir_profiles.render import render
 from fhir_profiles.shapes import Json
 from tests.fhir_profiles.letters.files import AS_OF, CONTEXT, HEADING, dose, drug_test, prescription, whole_file
 
-LETTERS = ("handover", "prescription-copy", "correction")
+LETTERS = ("handover", "gp-copy", "prescription-copy", "correction", "write-back")
 DATES = st.sampled_from(
     [
         None,
@@ -86,9 +86,11 @@ def test_any_subset_of_a_file_gives_a_letter_that_says_what_is_missing(file: lis
     assert "mandatory" not in str(composed.bundle)
     text = str(composed.bundle)
     for name in composed.missing:
-        assert letter != "handover" or f"missing-{name}" in text
+        assert letter not in ("handover", "gp-copy") or f"missing-{name}" in text
     risk = [r for r in file if r["resourceType"] == "Flag" and r["status"] == "active"]
-    assert letter != "handover" or (("Flag/risk" in names) is bool(risk))  # risk is never left out (R075)
+    assert letter not in ("handover", "gp-copy") or (
+        ("Flag/risk" in names) is bool(risk)
+    )  # risk is never left out (R075)
 
 
 @settings(max_examples=150, deadline=None)
@@ -101,6 +103,7 @@ def test_any_content_gives_a_letter_and_facts_and_never_an_exception(file: list[
     facts.last_dose(file, as_of)
     facts.on_substitute_medication(file, as_of)
     facts.in_intervention(file, as_of)
+    assert facts.in_custody(file) is None or facts.in_custody(file)
     assert facts.nominated_pharmacy(file) is None or facts.nominated_pharmacy(file)
     assert facts.gp_practice(file) is None or facts.gp_practice(file)
     assert facts.release_postcode(file) is None or facts.release_postcode(file)

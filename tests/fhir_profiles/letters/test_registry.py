@@ -9,7 +9,7 @@ import pytest
 from fhir.resources.R4B import get_fhir_model_class
 
 from fhir_profiles import letters, profiles
-from fhir_profiles.letters import LETTERS, letter_in
+from fhir_profiles.letters import HANDING_OVER, LETTERS, letter_in
 from fhir_profiles.profiles import PROFILES, profile_in
 from fhir_profiles.profiles.checking.spec import Profile
 from fhir_profiles.render import WIRES
@@ -29,7 +29,7 @@ def modules_of(package: ModuleType) -> set[str]:
 
 def test_every_letter_is_found_and_states_its_facts_events_and_wires() -> None:
     assert {name.replace("-", "_") for name in LETTERS} == modules_of(letters)
-    assert set(LETTERS) == {"handover", "prescription-copy", "correction", "report"}
+    assert set(LETTERS) == {"handover", "gp-copy", "prescription-copy", "correction", "write-back", "report"}
     for letter in LETTERS.values():
         assert letter.required
         assert letter.events
@@ -40,10 +40,17 @@ def test_the_agreed_events_wires_and_order() -> None:
     table = {name: (letter.events, letter.default_wire, letter.whole_picture) for name, letter in LETTERS.items()}
     assert table == {
         "handover": ((Event.RELEASE, Event.RELEASE_UNCLEAR), "fhir-document", True),
+        "gp-copy": ((Event.RELEASE, Event.RELEASE_UNCLEAR), "fhir-document", True),
         "prescription-copy": ((Event.PRESCRIPTION,), "fhir-message", False),
         "correction": ((Event.RELEASE_CANCELLED,), "fhir-message", False),
+        "write-back": ((Event.CONTACT,), "fhir-message", False),
         "report": ((Event.TEST_RESULT,), "fhir-collection", False),
     }
+
+
+def test_only_a_letter_that_hands_the_care_over_has_to_be_confirmed() -> None:
+    """A practice or a pharmacy that does not confirm a copy is no reason to wake anybody."""
+    assert frozenset({"handover"}) == HANDING_OVER
 
 
 @pytest.mark.parametrize("change", [{"required": ()}, {"events": ()}, {"wires": ()}])

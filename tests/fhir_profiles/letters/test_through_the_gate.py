@@ -16,17 +16,17 @@ from fhir_profiles.compose import LETTERS, compose, compose_report
 from fhir_profiles.fhir_json import decode, encode
 from fhir_profiles.profiles import PROFILES
 from fhir_profiles.render import render
-from fhir_profiles.shapes import Json, Severity
+from fhir_profiles.shapes import Json, LetterContext, Severity
 from fhir_profiles.validate import validate
 from tests.fhir_profiles.letters.files import (
     AS_OF,
     CONTEXT,
     FIGURES,
     HEADING,
+    case,
     patient,
     prescription,
     resources_in,
-    whole_file,
 )
 
 AGREEMENTS = Path(__file__).resolve().parents[3] / "consent" / "agreements"
@@ -35,12 +35,12 @@ NAMING = Naming(id_key=bytes(range(32)))
 
 @cache
 def released(name: str, *, marked: bool = False) -> Json:
-    return through(name, whole_file(), marked=marked)
+    return through(name, *case(name), marked=marked)
 
 
-def through(name: str, file: Sequence[Json], *, marked: bool = False) -> Json:
+def through(name: str, file: Sequence[Json], context: LetterContext = CONTEXT, *, marked: bool = False) -> Json:
     agreement = read_agreement((AGREEMENTS / f"{name}.toml").read_text("utf-8"), name)
-    bundle = compose_report(FIGURES).bundle if name == "report" else compose(name, file, CONTEXT, AS_OF).bundle
+    bundle = compose_report(FIGURES).bundle if name == "report" else compose(name, file, context, AS_OF).bundle
     request = Request(
         recipient=Party(identifiers=(), recipient_class=agreement.recipient_class),
         purpose=agreement.purpose,
@@ -65,6 +65,20 @@ NEEDED = {
         "2026-01-16T10:00:00+00:00", "Exampleton Recovery, first appointment", "HMP Fellgate", "0113 496 0000", "2026-01-15T10:30:00+00:00",
         "No earlier message that is known to be about this person waits outside it.",
     ),
+    "gp-copy": (
+        "9990000026", "Example", "1985-05-05", "LS1 1ZZ", "Y99001", "Exampleton Recovery, first appointment", "2026-01-16T10:00:00+00:00",
+        "Methadone 1mg/ml oral solution", "36120711000001104", "40 ml once a day, supervised", "Prescriber", "35 ml once a day, from the community pharmacy",
+        '"value":40.00', "2026-01-15T08:05:00+00:00", '"code":"supervised"', "Sertraline 50mg tablets", "One each morning",
+        "Buprenorphine 2mg sublingual tablets", '"end":"2026-01-01"', "Naloxone 1.8mg nasal spray", "Two sprays to take home",
+        "Risk of self-harm: ACCT open", "Maintain on methadone; relapse prevention group weekly.", "Opioid dependence", "Penicillin",
+        "HMP Fellgate", "0113 496 0000", "2026-01-15T10:30:00+00:00", "a second supply can kill", "This is a copy for information",
+        "No earlier message that is known to be about this person waits outside it.",
+    ),
+    "write-back": (
+        "9990000026", "Z0001AA", "Example", "1985-05-05", "Recorded by Exampleton Recovery. Appointments: 1, contacts: 1, messages or calls: 1.",
+        "2026-01-16T10:00:00+00:00", "Exampleton Recovery, first appointment", "Visit in prison by the recovery worker", "Sam Worker",
+        "2026-01-14T10:40:00+00:00", "Agreed that the place is kept until Friday", "2026-01-13T15:00:00+00:00", "HMP Fellgate",
+    ),
     "prescription-copy": (
         "Information only: not a prescription, not authority to supply.", "9990000026", "Example", "1985-05-05", "LS1 1ZZ",
         "Methadone 1mg/ml oral solution", "36120711000001104", "40 ml once a day, supervised", "280.0", "Prescriber", "2026-01-02",
@@ -87,9 +101,13 @@ KEPT_BACK = {
         "Penicillin",
         "Exampleton Recovery, first",
     ),
+    "gp-copy": ("Z0001AA", "cocaine", "opiates", "AUDIT", "Urine drug screen", "Ended risk", "An old plan", "Sodium"),
+    "write-back": (
+        "ethadone", "opiates", "self-harm", "Sertraline", "Opioid dependence", "Penicillin", "LS1 1ZZ", "Y99001", "B wing", "An old plan", "Maintain",
+    ),
     "correction": ("Z0001AA", "ethadone", "opiates", "self-harm", "LS1 1ZZ", "Y99001"),
     "report": ("9990000026", "Z0001AA", "Patient", "Example", "2026-01-"),
-}
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in NEEDED.items() for value in values])

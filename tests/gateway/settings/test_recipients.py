@@ -11,7 +11,7 @@ from gateway.errors import SettingsError
 from gateway.recipients import WIRES, Recipient, choose, postcode_area, read_recipients
 from gateway.shipped import recipients as shipped
 
-LETTERS = ("handover", "correction", "prescription-copy", "report")
+LETTERS = ("gp-copy", "handover", "correction", "prescription-copy", "report", "write-back")
 FILE = """
 name = "Northfell Recovery (example)"
 class = "community-provider"

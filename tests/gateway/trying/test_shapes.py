@@ -46,7 +46,8 @@ def test_the_members_of_the_answer() -> None:
         "release",
         "released",
     )
-    (decision,) = found["decisions"]
+    decision, copy = found["decisions"]
+    assert (copy["letter"], copy["class"]) == ("gp-copy", "gp")
     wanted = {"recipient", "class", "agreement", "letter", "outcome", "reasons", "released", "counted", "withheld"}
     assert set(decision) >= wanted
     assert set(decision["released"]) == {"wire", "content_type", "body"}
@@ -94,7 +95,7 @@ def test_a_resource_about_nobody_is_held() -> None:
 def test_no_recipient_is_a_hold_with_nobody() -> None:
     """Recipient null, class known, told; the message itself is released."""
     found = try_message(adt_a03(synthetic_person(1, postcode="")), as_of=AS_OF)
-    (decision,) = found["decisions"]
+    decision, _copy = found["decisions"]
     assert (decision["recipient"], decision["class"], decision["outcome"]) == (None, "community-provider", "hold")
     assert decision["released"] is None
     assert found["message"]["outcome"] == "released"
@@ -105,12 +106,11 @@ def test_consents_count_as_from_an_authority() -> None:
     """A bare Consent, a permit or a deny, about the message's person."""
     deny = consent(resource_id="c", at="2026-01-02T09:00:00+00:00", decision="deny")
     found = try_message(adt_a03(), consents=[_json(deny)], as_of=AS_OF)
-    assert [each["outcome"] for each in found["decisions"]] == ["withhold"]
+    assert [each["outcome"] for each in found["decisions"]] == ["withhold", "withhold"]
     assert "withheld-by-consent" in [each["code"] for each in found["tells"]]
     permit = consent(resource_id="c", at="2026-01-02T09:00:00+00:00", decision="permit")
-    assert [each["outcome"] for each in try_message(adt_a03(), consents=[_json(permit)], as_of=AS_OF)["decisions"]] == [
-        "release"
-    ]
+    permitted = try_message(adt_a03(), consents=[_json(permit)], as_of=AS_OF)["decisions"]
+    assert [each["outcome"] for each in permitted] == ["release", "release"]
 
 
 def test_a_consent_that_does_not_count_is_said() -> None:
@@ -158,7 +158,10 @@ def test_a_prescription_for_the_nominated_pharmacy() -> None:
     """The pharmacy of the person's own record gets a copy."""
     request = medication_request(METHADONE, resource_id="rx", authored="2026-01-15", text="40 mg", category="discharge")
     found = try_message(fhir_message(resources=[request]), as_of=AS_OF)
-    assert [(each["letter"], each["outcome"]) for each in found["decisions"]] == [("prescription-copy", "release")]
+    assert [(each["letter"], each["class"], each["outcome"]) for each in found["decisions"]] == [
+        ("prescription-copy", "pharmacy", "release"),
+        ("prescription-copy", "gp", "release"),
+    ]
     assert "information only" in found["decisions"][0]["released"]["body"].lower()
 
 
