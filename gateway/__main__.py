@@ -17,6 +17,7 @@ from gateway.commands import (
     client_add,
     client_end,
     client_key_add,
+    decide,
     demo,
     explain,
     held,
@@ -53,6 +54,7 @@ app.command("backup")(backup.backup)
 app.command("restore")(restore.restore)
 app.command("check")(check.check)
 app.command("try", cls=try_message.SeveralValues)(try_message.try_message)
+app.command("decide")(decide.decide)
 app.command("journey")(journey.journey)
 app.command("bench")(bench.bench)
 app.command("explain")(explain.explain)

@@ -1,0 +1,166 @@
+"""A pure consent decision: what these consents say of these resources, for this recipient, this purpose and this moment (DESIGN 6, `decide`).
+
+The question holds everything: no agreement, no store and no clock is asked, and nothing is kept. It MUST NOT release anything, and MUST NOT
+quote a question in an error. Nothing that is left out of a question widens its answer: an unknown purpose or action fires no permit.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from consent.codes import pairs_asked
+from consent.decide import RULES
+from consent.fhir_consent import IMPLIED, NOTHING, Judge
+from consent.lint import lint
+from consent.reading import coding, holds_key, identifiers, text
+from consent.shapes import Coding, Facts, Party, RegisteredConsent, Request, ResourceVote, Vote
+from consent.when import instant
+from fhir_profiles.fhir_json import FhirJsonError, decode
+from fhir_profiles.label import label_bundle
+from fhir_profiles.shapes import Json
+from fhir_profiles.subsumption import subsumes
+from gateway.errors import ThroughgateError
+
+_MEMBERS: Final = ("as_of", "recipient", "purpose", "action", "consents", "directory", "resources", "default")
+_DEFAULTS: Final = {"permit": IMPLIED, "deny": NOTHING}
+_WORST_FIRST: Final = (Vote.HOLD, Vote.DENY, Vote.PERMIT)
+
+
+class QuestionError(ThroughgateError):
+    """A question that cannot be read. The text names the member, and quotes nothing of it."""
+
+
+def decide_question(body: bytes) -> Json:
+    """Decide one question and lint its consents; gives the answer of DESIGN section 6. Raises QuestionError; total on what the FHIR says.
+
+    The consents count as coming from a consent authority. Labels are read from the resources, and made where they have none. The whole is
+    hold over deny over permit (reference consent.md 3.4b 11); resources of several people, and no resource at all, are never permitted.
+    """
+    question = _question(body)
+    as_of = instant(text(question, "as_of"))
+    if as_of is None:
+        raise QuestionError("as_of: an instant with an offset, 2026-01-15T12:00:00Z")
+    default = question.get("default", "deny")
+    if default not in ("permit", "deny"):
+        raise QuestionError("default: permit or deny")
+    resources, directory = _labelled(_resources(question, "resources")), _resources(question, "directory")
+    consents = _resources(question, "consents")
+    if any(consent["resourceType"] != "Consent" for consent in consents):
+        raise QuestionError("consents: every one is a Consent")
+    votes, rules = _votes(_request(question), resources, consents, directory, as_of, default)
+    outcomes = {vote.vote for vote in votes} or {Vote.DENY}
+    outcome = next(vote for vote in _WORST_FIRST if vote in outcomes)
+    if "several-people" in rules and outcome is Vote.PERMIT:
+        outcome = Vote.HOLD
+    return {
+        "outcome": outcome.value,
+        "reasons": [{"rule": rule, "text": RULES[rule]} for rule in rules],
+        "resources": [_voted(resource, vote) for resource, vote in zip(resources, votes, strict=True)],
+        "lint": [
+            {"consent": text(consent, "id"), "code": remark.rule, "text": remark.text}
+            for consent in consents
+            for remark in lint(consent, (*directory, *resources))
+        ],
+    }
+
+
+def _question(body: bytes) -> Json:
+    try:
+        question = decode(body)
+    except FhirJsonError as error:
+        raise QuestionError(f"the question: {error}") from None
+    # A misspelt `consents` would take every denial out of the question: nothing unknown is passed over.
+    if not question.keys() <= set(_MEMBERS):
+        raise QuestionError(f"the question has a member that is not known; known: {', '.join(_MEMBERS)}")
+    missing = [name for name in ("as_of", "recipient", "consents", "resources") if name not in question]
+    if missing:
+        raise QuestionError(f"{missing[0]}: missing")
+    return question
+
+
+def _request(question: Json) -> Request:
+    recipient, action, purpose = (question.get(name, {}) for name in ("recipient", "action", "purpose"))
+    if not isinstance(recipient, dict) or not isinstance(recipient.get("roles", []), list):
+        raise QuestionError("recipient: an object with identifiers, class and roles")
+    if not isinstance(action, dict):
+        raise QuestionError("action: a Coding")
+    return Request(
+        recipient=Party(
+            identifiers=tuple(identifiers(recipient, "identifiers")),
+            recipient_class=text(recipient, "class"),
+            roles=tuple(role for role in recipient.get("roles", []) if isinstance(role, str)),
+        ),
+        purpose=_codings(purpose),
+        action=coding(action),
+        letter="",
+        as_of=text(question, "as_of"),
+    )
+
+
+def _codings(purpose: Any) -> tuple[Coding, ...]:
+    held = purpose or []
+    if not isinstance(held, list) or not all(isinstance(item, dict) for item in held):
+        raise QuestionError("purpose: a list of Codings")
+    return tuple(coding(item) for item in held)
+
+
+def _resources(question: Json, name: str) -> tuple[Json, ...]:
+    held = question.get(name, [])
+    if not isinstance(held, list) or not all(isinstance(one, dict) and text(one, "resourceType") for one in held):
+        raise QuestionError(f"{name}: a list of FHIR resources")
+    return tuple(held)
+
+
+def _labelled(resources: Sequence[Json]) -> tuple[Json, ...]:
+    """The resources with labels made where they have none; a label that is there is read as it is."""
+    made = label_bundle({"resourceType": "Bundle", "entry": [{"resource": one} for one in resources]})["entry"]
+    return tuple(
+        one if "security" in (one.get("meta") or {}) else entry["resource"]
+        for one, entry in zip(resources, made, strict=True)
+    )
+
+
+def _votes(
+    request: Request,
+    resources: tuple[Json, ...],
+    consents: tuple[Json, ...],
+    directory: tuple[Json, ...],
+    as_of: datetime,
+    default: str,
+) -> tuple[list[ResourceVote], list[str]]:
+    """One vote for each resource, and the rules about the whole."""
+    registered = tuple(RegisteredConsent(consent=one, authority=True, registered=request.as_of) for one in consents)
+    try:
+        facts = Facts(
+            resources=resources,
+            consents=registered,
+            directory=directory,
+            subsumes=subsumes(pairs_asked(registered, resources)),
+        )
+        judge = Judge(request, facts, as_of)
+        votes = [_vote(judge, resource, _DEFAULTS[default]) for resource in resources]
+        rules = ["conflict"] if judge.conflicts() else []
+        rules += ["several-people"] if len(judge.people) > 1 else []
+    except Exception:  # noqa: BLE001 - INVARIANT: absent never widens; whatever went wrong, nothing is permitted
+        return [ResourceVote(resource="", vote=Vote.HOLD, rule="error") for _ in resources], ["error"]
+    rules += ["entered-in-error"] if any(text(one, "status") == "entered-in-error" for one in consents) else []
+    return votes, rules + ([] if resources else ["nothing-asked"])
+
+
+def _vote(judge: Judge, resource: Json, default: str) -> ResourceVote:
+    voted = judge.vote(resource, default, hold=True)
+    if voted.vote is not Vote.DENY and ("implicitRules" in resource or holds_key(resource, "modifierExtension")):
+        return ResourceVote(resource=voted.resource, vote=Vote.DENY, rule="not-understood")
+    return voted
+
+
+def _voted(resource: Json, vote: ResourceVote) -> Json:
+    return {
+        "id": text(resource, "id"),
+        "type": text(resource, "resourceType"),
+        "outcome": vote.vote.value,
+        "consent": vote.consent,
+        "version": vote.version,
+        "provision": vote.provision,
+        "rule": vote.rule,
+    }
