@@ -48,7 +48,7 @@ class Recipient:
 
 async def sender(gateway: Gateway, marks: Marks, person: int) -> None:
     """One person's messages."""
-    for body in bodies_of(person):
+    for body in bodies_of(person, 2):
         fhir = body.startswith(b"{")
         name = CLINICAL if fhir else EHR
         channel = gateway.settings.http_channel(name, "fhir").name if fhir else "fellgate-ehr"

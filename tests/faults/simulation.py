@@ -49,9 +49,9 @@ from tests.world import (
 )
 
 T = TypeVar("T")
-PEOPLE, STEPS = 2, 2
 SERVED = ("northfell", "pharmacy", "security")
-SEND_TIMEOUT = 5.0
+SEND_TIMEOUT = 1.0  # this number and the next belong to the simulation: quick virtual seconds, because the ledger is looked at in each
+BACKOFF, LONGEST_BACKOFF, SWEEP = 0.2, 1.6, 4
 LONGEST_VIRTUAL_SECONDS = 7 * 24 * 3600.0
 ORIGIN = "throughgate.example/test"
 
@@ -215,7 +215,7 @@ class SimulatedRecipient:
             return Receipt(outcome=Outcome.DELIVERED, code="http-200")
         match self.world.chance.randrange(8):
             case 0:
-                raise Transient("http-503", "busy", retry_after_seconds=self.world.chance.choice([None, 1, 60]))
+                raise Transient("http-503", "busy", retry_after_seconds=self.world.chance.choice([None, 1, 10]))
             case 1:
                 self._take(letter, 503)  # a lie: it took it
                 raise Transient("http-503", "busy")
@@ -228,7 +228,7 @@ class SimulatedRecipient:
                 self._take(letter, 200)
                 return Receipt(outcome=Outcome.AMBIGUOUS, code="connection-lost")
             case 5:
-                asyncio.get_running_loop().call_later(30 * self.world.chance.random(), self._take, letter, 200)
+                asyncio.get_running_loop().call_later(6 * self.world.chance.random(), self._take, letter, 200)
                 return Receipt(outcome=Outcome.AMBIGUOUS, code="connection-lost")  # it arrives later
             case 6:
                 await asyncio.sleep(SEND_TIMEOUT * 0.95 * self.world.chance.random())  # slow
@@ -249,20 +249,28 @@ def installation() -> tuple[Settings, Any, Any]:
     """Settings, recipients and agreements, read once: they are the same for every seed."""
     with tempfile.TemporaryDirectory() as name:
         config = make_installation(Path(name), dict.fromkeys(SERVED, 9), send_timeout_seconds=SEND_TIMEOUT)
-        text = config.read_text().replace("attempts = 4", "attempts = 100")
-        settings = parse_settings(text.replace("sweep_seconds = 300", "sweep_seconds = 20"), str(config))
+        text = config.read_text()
+        for old, new in (
+            ("attempts = 4", "attempts = 100"),
+            ("sweep_seconds = 300", f"sweep_seconds = {SWEEP}"),
+            ("backoff_seconds = 1", f"backoff_seconds = {BACKOFF}"),
+            ("backoff_max_seconds = 8", f"backoff_max_seconds = {LONGEST_BACKOFF}"),
+        ):
+            assert old in text
+            text = text.replace(old, new)
+        settings = parse_settings(text, str(config))
         recipients, agreements = wiring.read_sharing(settings)
     return settings, recipients, agreements
 
 
 @cache
-def bodies_of(person: int) -> tuple[bytes, ...]:
-    """One person's messages, in order."""
+def bodies_of(person: int, steps: int) -> tuple[bytes, ...]:
+    """One person's messages, in order: a plan, prescriptions, the release."""
     someone = synthetic_person(person)
     plan = care_plan(start="2026-01-02", description="plan")
     return (
         fhir_message(someone, resources=[plan], message_id=f"F-{person}"),
-        *(step(someone, number + 1, of=str(person)) for number in range(STEPS)),
+        *(step(someone, number + 1, of=str(person)) for number in range(steps)),
         adt_a03(someone, message_id=f"A-{person}"),
     )
 
@@ -285,6 +293,7 @@ class World:
 
     def __init__(self, seed: int, *, odds: Odds | None = None, jumps: tuple[float, ...] = ()) -> None:
         self.seed = seed
+        self.people, self.steps = range(1, 2 + seed % 2), 1 + seed // 2 % 2
         self.chance = random.Random(seed)
         self.odds = odds or Odds()
         self.kept = MemoryStore.create()
@@ -374,10 +383,10 @@ class World:
         self.odds = well
         await self.gateway.start()
         keeper = asyncio.create_task(self._keep_alive())
-        await asyncio.gather(*(self._sender(person) for person in range(1, PEOPLE + 1)))
+        await asyncio.gather(*(self._sender(person) for person in self.people))
         self.odds = Odds.none()
-        for _ in range(200):
-            await asyncio.sleep(30)
+        for _ in range(1000):
+            await asyncio.sleep(SWEEP + 1)
             if not self.deaths.is_set() and not self._open():
                 break
         keeper.cancel()
@@ -391,13 +400,13 @@ class World:
     async def _keep_alive(self) -> None:
         """Whoever died is buried, and the next one starts; the clock jumps now and then."""
         for jump in self.jumps:
-            await asyncio.sleep(5 * self.chance.random())
+            await asyncio.sleep(self.chance.random())
             self.ahead += timedelta(seconds=jump)
         while True:
             await self.deaths.wait()
             self.effects_at_last_death = len(self._effects())
             await self.gateway.abandon()
-            await asyncio.sleep(self.chance.random())
+            await asyncio.sleep(self.chance.random() * 0.2)
             self.build()
             self.deaths.clear()
             await self.gateway.start()
@@ -412,10 +421,10 @@ class World:
 
     async def _sender(self, person: int) -> None:
         """One system that sends one person's messages, each again until it hears an acknowledgement, and now and then twice at once."""
-        for body in bodies_of(person):
-            await asyncio.sleep(self.chance.random() * 3)
+        for body in bodies_of(person, self.steps):
+            await asyncio.sleep(self.chance.random() * 0.6)
             while not await self._send(body):  # noqa: ASYNC110  a sender that waits and sends again
-                await asyncio.sleep(self.chance.random() * 2)
+                await asyncio.sleep(self.chance.random() * 0.4)
 
     async def _send(self, body: bytes) -> bool:
         gateway, store = self.gateway, self.store
@@ -450,7 +459,7 @@ class World:
             check_world(line)
         arrived_in_order(Rows(self.gateway), self.neighbours)
         lost = duplicated = 0
-        for person in range(1, PEOPLE + 1):
+        for person in self.people:
             number = synthetic_person(person).nhs_number
             copies = [
                 texts_of(each)
@@ -462,7 +471,7 @@ class World:
                 for each in self.neighbours["northfell"].got
                 if each.effect and number in each.body.decode()
             ]
-            wanted = [f"step {each + 1}" for each in range(STEPS)]
+            wanted = [f"step {each + 1}" for each in range(self.steps)]
             lost += sum([each] not in copies for each in wanted) + (not handovers)
             duplicated += sum(copies.count(each) - 1 for each in map(list, {tuple(copy) for copy in copies})) + max(
                 len(handovers) - 1, 0
@@ -475,7 +484,7 @@ class World:
             for each in one.got
         )
         return Found(
-            attempted=PEOPLE * (STEPS + 2),
+            attempted=len(self.people) * (self.steps + 2),
             acked=len(self.accepted),
             recovered=len(self._effects()) - self.effects_at_last_death if self.number > 1 else 0,
             duplicated=duplicated,

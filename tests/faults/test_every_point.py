@@ -20,7 +20,10 @@ EXCUSED = {
         "receive",
     ): "receive.before-commit stands inside the work, once a message, in `_insert`",
     ("gateway/pipeline.py", "ready"): "writes nothing: it asks whether a commit is possible",
-    ("gateway/bus/rabbitmq.py", "_try_everything"): "`check` asks whether the broker can be used, on names that end with it",
+    (
+        "gateway/bus/rabbitmq.py",
+        "_try_everything",
+    ): "`check` asks whether the broker can be used, on names that end with it",
     ("gateway/bus/unreliable.py", "publish"): "the bus below it passes the points; for tests only",
 }
 """Function by function, and why. Names that are not there any more fail the test."""

@@ -1,7 +1,6 @@
 """Deterministic simulation: many seeds, each a world of its own that fails in its own way (tests/faults/simulation.py).
 
-In `make test` 120 seeds, because a seed costs half a second and more; `make soak` 100,000. A seed that fails is played alone by
-the command that its failure names.
+In `make test` 1,000 seeds, in `make soak` 100,000. A seed that fails is played alone by the command that its failure names.
 """
 
 from collections.abc import Callable
@@ -16,9 +15,9 @@ from tests.faults import simulation
 from tests.faults.account import Account, number
 from tests.faults.simulation import Odds, SimulatedRecipient, SimulatedStore, World, play, play_many
 
-SHARDS = 2
-SEEDS = number(120, 100_000) // SHARDS
-JUMPED = number(12, 1_000)
+SHARDS = 8
+SEEDS = number(1_000, 100_000) // SHARDS
+JUMPED = number(40, 1_000)
 
 
 @pytest.mark.slow
