@@ -256,7 +256,8 @@ def see_message(c: Connection, parts: Parts, row: Any) -> Seen:
         reason=row.reason,
         file=read_file(c, parts, row.person_id),
         consents=read_consents(c, parts, row.person_id),
-        authority=(sender is not None and bool(sender.consent_authority) and _proves_its_client(parts, row.channel)) or not parts.register_checked,
+        authority=(sender is not None and bool(sender.consent_authority) and _proves_its_client(parts, row.channel))
+        or not parts.register_checked,
         source=sender.recipient if sender is not None else None,
         registered=is_registered_by(c, row.id),
         decided=_DECIDED.first(c, message_id=row.id) is not None,
