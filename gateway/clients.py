@@ -53,7 +53,10 @@ class Client:
     """What the bearer it called with lets it do (`Bundle.c`); empty where no bearer was shown."""
 
     def registered(self) -> frozenset[str]:
-        """What its registration could ever let a bearer do: sending ER7 is `Binary.c`, sending FHIR `Bundle.c`, a mailbox `Bundle.rus`."""
+        """What its registration could ever let a bearer do: sending ER7 is `Binary.c`, sending FHIR `Bundle.c`, a mailbox `Bundle.rus`.
+
+        Asking what consents say is `Consent.r`, for a consent authority.
+        """
         found = set()
         if any(kind.startswith("fhir-") for kind in self.kinds):
             found.add("Bundle.c")
@@ -61,6 +64,8 @@ class Client:
             found.add("Binary.c")
         if self.recipient is not None:
             found |= {"Bundle.r", "Bundle.u", "Bundle.s"}
+        if self.consent_authority:
+            found.add("Consent.r")
         return frozenset(found)
 
     def may_send(self, kind: str) -> bool:

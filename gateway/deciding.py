@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from consent.codes import pairs_asked
+from consent.codes import pairs_asked, provisions
 from consent.decide import RULES
 from consent.fhir_consent import IMPLIED, NOTHING, Judge
 from consent.lint import lint
@@ -23,6 +23,8 @@ from gateway.errors import ThroughgateError
 
 _MEMBERS: Final = ("as_of", "recipient", "purpose", "action", "consents", "directory", "resources", "default")
 _DEFAULTS: Final = {"permit": IMPLIED, "deny": NOTHING}
+_BOUNDS: Final = {"consents": 50, "provisions": 200, "codes": 1_000, "resources": 200}
+"""What a question over the network may hold: every provision is asked about every resource, every code compared with every other."""
 _WORST_FIRST: Final = (Vote.HOLD, Vote.DENY, Vote.PERMIT)
 
 
@@ -30,11 +32,12 @@ class QuestionError(ThroughgateError):
     """A question that cannot be read. The text names the member, and quotes nothing of it."""
 
 
-def decide_question(body: bytes) -> Json:
+def decide_question(body: bytes, *, bounded: bool = False) -> Json:
     """Decide one question and lint its consents; gives the answer of DESIGN section 6. Raises QuestionError; total on what the FHIR says.
 
     The consents count as coming from a consent authority. Labels are read from the resources, and made where they have none. The whole is
     hold over deny over permit (reference consent.md 3.4b 11); resources of several people, and no resource at all, are never permitted.
+    `bounded` refuses a question that would cost more than a stranger's is worth.
     """
     question = _question(body)
     as_of = instant(text(question, "as_of"))
@@ -47,6 +50,8 @@ def decide_question(body: bytes) -> Json:
     consents = _resources(question, "consents")
     if any(consent["resourceType"] != "Consent" for consent in consents):
         raise QuestionError("consents: every one is a Consent")
+    if bounded:
+        _check_bounds(consents, resources)
     votes, rules = _votes(_request(question), resources, consents, directory, as_of, default)
     outcomes = {vote.vote for vote in votes} or {Vote.DENY}
     outcome = next(vote for vote in _WORST_FIRST if vote in outcomes)
@@ -76,6 +81,31 @@ def _question(body: bytes) -> Json:
     if missing:
         raise QuestionError(f"{missing[0]}: missing")
     return question
+
+
+def _check_bounds(consents: Sequence[Json], resources: Sequence[Json]) -> None:
+    """INVARIANT: what a question may cost has an upper bound."""
+    counted = {
+        "consents": len(consents),
+        "provisions": sum(1 for consent in consents for _ in provisions(consent)),
+        "codes": _members_named("code", [*consents, *resources]),
+        "resources": len(resources),
+    }
+    beyond = [name for name, most in _BOUNDS.items() if counted[name] > most]
+    if beyond:
+        raise QuestionError(f"a question has at most {_BOUNDS[beyond[0]]} {beyond[0]}")
+
+
+def _members_named(name: str, values: Sequence[Any]) -> int:
+    """How many objects below have a member of this name."""
+    waiting, found = list(values), 0
+    for value in waiting:  # grows while it is read
+        if isinstance(value, dict):
+            found += name in value
+            waiting += value.values()
+        elif isinstance(value, list):
+            waiting += value
+    return found
 
 
 def _request(question: Json) -> Request:

@@ -11,8 +11,13 @@ _WHAT_IS_TAKEN: Final = (
     "Nothing about a person can be read or searched here."
 )
 _MINUTES_A_DAY: Final = 1_440
-SCOPES: Final = "system/Binary.c system/Bundle.crus"
+SCOPES: Final = "system/Binary.c system/Bundle.crus system/Consent.r"
 """Every scope that any route asks for (a test compares with the route table)."""
+_DECIDE: Final = {
+    "name": "decide",
+    "definition": "https://throughgate.example/OperationDefinition/consent-decide",
+    "documentation": "What the consents of a question say of its resources, as JSON of a local shape. Nothing is stored or released.",
+}
 
 
 def base_address(settings: Settings) -> str:
@@ -63,6 +68,7 @@ def capability_statement(settings: Settings) -> dict[str, Any]:
                     ],
                     "description": "SMART Backend Services: a bearer of a registered client on every route but this one and the probes.",
                 },
+                "resource": [{"type": "Consent", "operation": [_DECIDE]}],
                 "operation": [
                     {
                         "name": "process-message",

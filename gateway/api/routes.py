@@ -25,12 +25,14 @@ from gateway.api.reading import (
 )
 from gateway.api.token import oauth_token
 from gateway.clients import Client
+from gateway.deciding import QuestionError, decide_question
 from gateway.errors import AccessError, Fault, RequestError
 from gateway.metrics import CONTENT_TYPE, exposition
 from gateway.states import MessageState
 from gateway.steps.receive import Received
 
 Serve = Callable[[Intake, Request, Caller], Awaitable[Response]]
+MAX_QUESTION_BYTES: Final = 256 * 1024
 _DELIVERY_ID: Final = re.compile(r"[0-9A-HJKMNP-TV-Z]{20}")
 
 
@@ -76,6 +78,17 @@ async def fhir(gateway: Intake, request: Request, caller: Caller) -> Response:
     body = await read_body(request, FHIR_TYPES, gateway.settings.limits)
     received = await _receive(gateway, request, client, "fhir", body, BY_ITSELF)
     return sent(received.answer)
+
+
+async def decide(gateway: Intake, request: Request, caller: Caller) -> Response:
+    """POST /fhir/Consent/$decide: what the consents of a question say of its resources. Nothing is stored, and nothing of ours is asked."""
+    _client(caller)
+    require_json_accepted(request)
+    body = await read_body(request, FHIR_TYPES, gateway.settings.limits, MAX_QUESTION_BYTES)
+    try:
+        return plain_json(await asyncio.to_thread(decide_question, body, bounded=True))
+    except QuestionError as error:
+        raise RequestError(Fault.REQUEST_INVALID, invalid(str(error))) from None
 
 
 def _asks_for_async(request: Request) -> bool:
@@ -207,6 +220,7 @@ ROUTES: Final = (
     _client_row("POST", "/hl7v2", "Binary.c", hl7v2),
     _client_row("POST", "/fhir/$process-message", "Bundle.c", process_message, ("async", "response-url", "_format")),
     _client_row("POST", "/fhir", "Bundle.c", fhir, ("_format",)),
+    _client_row("POST", "/fhir/Consent/$decide", "Consent.r", decide, ("_format",)),
     _client_row("GET", "/mailbox", "Bundle.s", mailbox_list),
     _client_row("GET", "/mailbox/{id}", "Bundle.r", mailbox_open),
     _client_row("PUT", "/mailbox/{id}/acknowledged", "Bundle.u", mailbox_acknowledge),

@@ -212,6 +212,30 @@ def test_bytes_that_are_no_question(body: bytes) -> None:
         decide_question(body)
 
 
+@pytest.mark.parametrize(
+    ("word", "more"),
+    [
+        ("50 consents", {"consents": [consent() for _ in range(51)]}),
+        ("200 resources", {"resources": [PATIENT] * 201}),
+        (
+            "200 provisions",
+            {"consents": [consent(provision={"type": "permit", "provision": [{"type": "deny"}] * 201})]},
+        ),
+        ("1000 codes", {"resources": [labelled("one", *("SUD" for _ in range(1001)))]}),
+    ],
+)
+def test_a_question_from_a_stranger_has_bounds(word: str, more: dict[str, Any]) -> None:
+    body = json.dumps(question(**more)).encode()
+    with pytest.raises(QuestionError, match=f"at most {word}"):
+        decide_question(body, bounded=True)
+    assert decide_question(body)["resources"]
+
+
+def test_an_ordinary_question_is_within_bounds() -> None:
+    body = json.dumps(question()).encode()
+    assert decide_question(body, bounded=True) == decide_question(body)
+
+
 def test_malformed_fhir_is_answered_and_permits_nothing() -> None:
     """Whatever shape FHIR content has, there is an answer."""
     wild = [{"resourceType": "Consent", "id": "c1", "status": "active", "scope": 7, "provision": [[]], "meta": []}]

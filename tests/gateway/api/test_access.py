@@ -15,6 +15,7 @@ from gateway.errors import AccessError
 from tests.builders import adt_a01, fhir_message
 from tests.gateway.api.conftest import LETTER, Http, Line
 from tests.gateway.receive.line import make_parts
+from tests.gateway.test_deciding import question
 
 ID = LETTER.delivery_id
 HL7 = {"Content-Type": "application/hl7-v2+er7"}
@@ -50,6 +51,13 @@ MATRIX = {
         SENDERS,
         202,
         ("pharmacy", "tests-only"),
+    ),
+    ("POST", "/fhir/Consent/$decide"): (
+        "/fhir/Consent/$decide",
+        {"data": json.dumps(question()).encode(), "headers": FHIR},
+        ("authority",),
+        200,
+        ("zfg-ehr", "tests-only", "pharmacy"),
     ),
     ("GET", "/mailbox"): ("/mailbox", {}, ("pharmacy",), 200, ("zfg-ehr", "tests-only")),
     ("GET", "/mailbox/{id}"): (f"/mailbox/{ID}", {}, ("pharmacy",), 200, ("zfg-ehr", "tests-only")),

@@ -387,7 +387,13 @@ async def test_the_capability_statement_is_valid_and_true(http: Http) -> None:
     operations = {f"/fhir/${one['name']}" for one in statement["rest"][0]["operation"]}
     fhir_routes = {route.path for route in ROUTES if route.path.startswith("/fhir/$")}
     assert operations == fhir_routes
-    assert "resource" not in statement["rest"][0]
+    of_types = [
+        f"/fhir/{one['type']}/${operation['name']}"
+        for one in statement["rest"][0]["resource"]
+        for operation in one["operation"]
+    ]
+    assert of_types == [route.path for route in ROUTES if re.match(r"/fhir/[A-Z]", route.path)]
+    assert not any("interaction" in one for one in statement["rest"][0]["resource"])
     assert statement["messaging"][0]["reliableCache"] > 1
     assert statement["format"] == ["application/fhir+json"]
 
