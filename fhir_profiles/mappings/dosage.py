@@ -69,10 +69,10 @@ def dosages(
     for index, timing in enumerate(timings or [None]):
         quantity_timing = _Timing(reading, timing, old)
         dosage: Json = {"sequence": index + 1} if len(timings) > 1 else {}
-        written = text or quantity_timing.text()
+        written = "; ".join(dict.fromkeys(part for part in (text, quantity_timing.text()) if part))
         if written:
             dosage["text"] = written
-        supervised = supervision(f"{written} {quantity_timing.text()}")
+        supervised = supervision(written)
         if supervised is not None:
             dosage["additionalInstruction"] = [supervised]
         dosage |= quantity_timing.elements(stopped_at)
@@ -178,9 +178,20 @@ class _Timing:
         return self.row.text(self.number, component, to=to) if self.old else self.row.text(number, to=to)
 
     def text(self) -> str:
-        """Read TQ1-11 or TQ.8, and the condition TQ1-10 or TQ.7."""
-        parts = [self._value(11, 8, f"{_TO}.text"), self._value(10, 7, f"{_TO}.text")]
+        """Read TQ1-11 or TQ.8, the condition TQ1-10 or TQ.7, and in words for how long, where a start is known and no end is."""
+        parts = [self._value(11, 8, f"{_TO}.text"), self._value(10, 7, f"{_TO}.text"), self._lasting()]
         return "; ".join(part for part in parts if part)
+
+    def _lasting(self) -> str:
+        """Write a duration that no element can hold: a Timing has a period or a duration, and an end is never computed."""
+        edges = [
+            fhir_date_time(self.row.peek(self.number, component) if self.old else self.row.peek(number))
+            for number, component in ((7, 4), (8, 5))
+        ]
+        if edges[0] is None or edges[1] is not None:
+            return ""
+        found = self._duration().get("boundsDuration")
+        return f"for {found['value']} {found['unit']}{'' if found['value'] == 1 else 's'}" if found is not None else ""
 
     def elements(self, stopped_at: str | None) -> Json:
         """Give `timing` and `asNeededBoolean`."""
@@ -221,9 +232,9 @@ class _Timing:
             late = start is not None and is_before(stopped_at, start)
             end = start if late else stopped_at
         period = {edge: moment for edge, moment in (("start", start), ("end", end)) if moment is not None}
-        if end is None:
+        if not period:
             duration = self._duration()
-            if duration and not period:
+            if duration:
                 return duration
         return {"boundsPeriod": period} if period else {}
 

@@ -139,8 +139,8 @@ def leave_stay(reading: Reading) -> None:
         row.leave_by("told-once")
 
 
-def named_stay(reading: Reading, *, to: str) -> Json | None:
-    """Give a Reference by visit number, for messages that name a stay and must not restate it; `to` is the resource that refers to it.
+def named_stay(reading: Reading, *, to: str, at: str = "encounter") -> Json | None:
+    """Give a Reference by visit number, for messages that name a stay and must not restate it; `to` is the resource that refers to it, in `at`.
 
     INVARIANT: what a result or a prescription says of the stay in passing is not carried: it may be older than what is on file (`told-once`).
     """
@@ -150,10 +150,10 @@ def named_stay(reading: Reading, *, to: str) -> Json | None:
         return None
     if reading.establishment is not None and row.peek(3, 4) == reading.establishment:
         row.text(3, 4, to=f"{to}.extension")
-    value = row.text(19, to=f"{to}.encounter.identifier")
+    value = row.text(19, to=f"{to}.{at}.identifier")
     if not value:
         return None
-    authority = row.text(19, 4, to=f"{to}.encounter.identifier")
+    authority = row.text(19, 4, to=f"{to}.{at}.identifier")
     return {"type": "Encounter", "identifier": {"system": _visit_system(authority), "value": value}}
 
 
@@ -262,4 +262,8 @@ def happened(reading: Reading, moment: str | None) -> str | None:
     occurred = reading.date_time(event, 6, to="Translation.occurred")
     recorded = reading.date_time(event, 2, to="Translation.occurred")
     event.text(7, to="Translation.establishment")
-    return moment or occurred or recorded
+    when = moment or occurred or recorded
+    for number, read in ((6, occurred), (2, recorded)):
+        if read is not None and read != when:
+            event.residual(number, reason="the message says better when it happened")
+    return when

@@ -213,7 +213,9 @@ class Row:
         self._set((number, 0, 0, 0), went_to(to))
 
     def residual(self, number: int, component: int = 0, repetition: int = 1, *, reason: str) -> None:
-        """Say why a value was read and is not carried as FHIR."""
+        """Say why a value was read and is not carried as FHIR; this takes back what an earlier read said of it, or of its parts."""
+        for key in [key for key in self.marks if key[:2] == (number, repetition) and component in {0, key[2]}]:
+            del self.marks[key]
         self._set((number, repetition, component, 0), _stayed(Fate.RESIDUAL, reason))
 
     def minimise(self, number: int, component: int = 0, repetition: int = 1, *, rule: str) -> None:

@@ -53,7 +53,7 @@ def translate(channel: Channel, body: bytes) -> Translation:
         return reading
     hold = identity_hold(reading)
     add_patient(reading)
-    stay = named_stay(reading, to=f"{_TO}.context")
+    stay = named_stay(reading, to=_TO, at="context.encounter")
     if hold is None or hold.code is not HoldCode.TWO_PEOPLE:
         _add_document(reading, stay)
     else:

@@ -173,7 +173,8 @@ def attachment(reading: Reading, row: Row, *, to: str) -> Json | None:
         return None
     subtype = row.peek(5, 3).upper()
     written = row.peek(5, 2).lower()
-    row.mapped(5, to=to)
+    for component in (2, 3, 4, 5):
+        row.mapped(5, component, to=to)
     fallback = (
         f"{written}/{subtype.lower()}" if written in {"application", "image", "text"} and subtype.isalnum() else ""
     )

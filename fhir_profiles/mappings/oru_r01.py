@@ -153,6 +153,8 @@ def _order(reading: Reading, group: Group, obr: Row, report: Json, visit: Json |
         report["category"].append({"coding": [coding(systems.TEST_PURPOSE, purpose)]})
     collected, specimen = specimen_of(reading, group.specimens, obr, order_key(reading, group, obr))
     taken = collected or report.get("effectiveDateTime")
+    if collected is not None and collected != report.get("effectiveDateTime"):
+        obr.residual(7, 1, reason="the specimen says better when it was taken")
     if taken is not None:
         report["effectiveDateTime"] = taken
     if visit is not None:

@@ -177,6 +177,9 @@ def _identifier(reading: Reading, row: Row, number: int, repetition: int) -> Jso
     """Read one CX. National numbers are taken from PID-3 only: PID-2 and PID-4 are what they were before HL7 v2.3.1."""
     to = "Patient.identifier"
     system = identifier_system(row.segment, number, repetition)
+    if system is not None and number != 3:
+        row.residual(number, 0, repetition, reason="a national number is read from PID-3 only")
+        return None
     value = row.text(number, 1, repetition, to=f"{to}.value")
     if not value:
         return None
@@ -188,9 +191,6 @@ def _identifier(reading: Reading, row: Row, number: int, repetition: int) -> Jso
         if kind:
             identifier = {"type": {"coding": [coding(systems.V2_TABLE + "0203", kind)], "text": kind}, **identifier}
         return identifier | rest_of_identifier(row, number, repetition, to=to)
-    if number != 3:
-        row.residual(number, 0, repetition, reason="a national number is read from PID-3 only")
-        return None
     nhs = system == systems.NHS_NUMBER
     normal = normal_nhs_number(value) if nhs else normal_prison_number(value)
     if not (nhs_number_is_valid(normal) if nhs else prison_number_is_valid(normal)):
@@ -296,7 +296,9 @@ def _general_practitioners(row: Row) -> list[Json]:
             reference["identifier"] = {"system": system, "value": ods or value}
         if name:
             reference["display"] = name
-        if len(reference) > 1 and reference.get("identifier") not in [item.get("identifier") for item in found]:
+        if reference.get("identifier") in [item["identifier"] for item in found if "identifier" in item]:
+            row.residual(3, 0, repetition, reason="the practice that PD1-4 names")
+        elif len(reference) > 1:
             found.append(reference)
     return found
 

@@ -106,6 +106,8 @@ def request(reading: Reading, group: Group, rx: Row, at: Places) -> Json:
     authored = original or (None if status in _ENDED else spoken)
     if authored is not None:
         resource["authoredOn"] = authored
+    if spoken is not None and spoken not in {authored, stopped_at}:
+        orc.residual(9, 1, reason="when this was said of the order: when it was ordered, or ends, is carried")
     _rest(reading, group, rx, at, resource, stopped_at)
     return resource
 

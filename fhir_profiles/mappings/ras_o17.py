@@ -51,7 +51,7 @@ def translate(channel: Channel, body: bytes) -> Translation:
         return reading
     hold = identity_hold(reading)
     add_patient(reading)
-    stay = named_stay(reading, to=_TO)
+    stay = named_stay(reading, to=_TO, at="context")
     first_only = hold is not None and hold.code is HoldCode.TWO_PEOPLE
     occurred: str | None = None
     made: dict[str, Json] = {}
@@ -223,5 +223,4 @@ def _request(orc: Row) -> Json | None:
     """Name the prescription by the placer's number, as the mapping of its own message names it."""
     value = orc.peek(2)
     identifier = order_identifier(orc, 2, kind="PLAC", to=f"{_TO}.request")
-    order_identifier(orc, 3, kind="FILL", to=f"{_TO}.request")
     return {"type": "MedicationRequest", "identifier": identifier} if value and identifier is not None else None

@@ -55,7 +55,7 @@ def translate(channel: Channel, body: bytes) -> Translation:
         return reading
     hold = identity_hold(reading)
     add_patient(reading)
-    stay = named_stay(reading, to=_TO)
+    stay = named_stay(reading, to=_TO, at="context")
     made: dict[str, Json] = {}
     for order in _orders(reading, first_only=hold is not None and hold.code is HoldCode.TWO_PEOPLE):
         for rxd, routes, notes in order.dispenses:

@@ -199,3 +199,31 @@ def test_a_maximum_that_is_no_amount_is_carried_as_written() -> None:
     (dosage,) = request(ORC, rxe(f3="40", f4="up to 60", f5="mg"))["dosageInstruction"]
     assert dosage["text"] == "maximum dose as written: up to 60 mg"
     assert dosage["doseAndRate"][0]["doseQuantity"]["value"] == 40
+
+
+def test_the_instruction_of_the_timing_is_not_lost_beside_that_of_the_order() -> None:
+    """Both are the prescriber's words; the same words twice are said once."""
+    (dosage,) = request(ORC, rxe(f7="^One a day"), "TQ1|1||QD||||20260310||||With food")["dosageInstruction"]
+    assert dosage["text"] == "One a day; With food"
+    (dosage,) = request(ORC, rxe(f7="^One a day"), "TQ1|1||QD||||20260310||||One a day")["dosageInstruction"]
+    assert dosage["text"] == "One a day"
+
+
+@pytest.mark.parametrize(
+    ("timing", "text", "bounds"),
+    [
+        ("TQ1|1||QD|||7^D|20260310", "for 7 days", "boundsPeriod"),
+        ("TQ1|1||QD|||1^WK|20260310", "for 1 week", "boundsPeriod"),
+        ("TQ1|1||QD|||7^D", None, "boundsDuration"),
+        ("TQ1|1||QD|||7^D|20260310|20260316", None, "boundsPeriod"),
+        ("TQ1|1||QD|||soon|20260310", None, "boundsPeriod"),
+    ],
+)
+def test_how_long_is_said_in_words_where_a_start_leaves_it_no_element(
+    timing: str, text: str | None, bounds: str
+) -> None:
+    """A Timing has a period or a duration. A course of a week must not look as if it had no end, and no end is computed."""
+    (dosage,) = request(ORC, rxe(), timing)["dosageInstruction"]
+    assert dosage.get("text") == text
+    assert bounds in dosage["timing"]["repeat"]
+    assert "end" not in dosage["timing"]["repeat"].get("boundsPeriod", {}) or text is None
