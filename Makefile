@@ -16,7 +16,7 @@ help:
 	@echo 'make demo       plays a story at one prison and prints who got what, what was withheld and why'
 	@echo 'make test       every check and every test that this machine can run'
 	@echo 'make test-fast  the inner loop: no slow tests'
-	@echo 'make soak       the fault tests with their long numbers (many hours); the results stay in docs/evidence/'
+	@echo 'make soak       the bench on both engine pairs, then the fault tests with their long numbers (many hours); results stay in docs/evidence/'
 	@echo 'make install    makes .venv (locked, hashed) with the throughgate command in it'
 
 demo: install

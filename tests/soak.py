@@ -1,16 +1,27 @@
-"""`make soak`: the fault tests with their long numbers; what they say is kept in docs/evidence/ with machine, commit and date.
+"""`make soak`: the bench on both engine pairs, then the fault tests with their long numbers; what they say is kept in docs/evidence/ with
+machine, commit and date.
 
-Arguments go to pytest (`python tests/soak.py -k power`). It MUST NOT write an account of a run that failed without saying so.
+Arguments go to pytest, and then nothing is measured (`python tests/soak.py -k power`); `--bench` measures and tests nothing. The bench runs
+alone: its ratios are compared with the committed ones, and one below 0.8 fails the run. It MUST NOT write an account of a run that failed
+without saying so.
 """
 
+import json
 import os
 import platform
 import subprocess
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))  # run as a file, it finds only its own folder
+
+from tests import engines  # noqa: E402  the folder of the checkout has to be found first
+
 EVIDENCE = ROOT / "docs" / "evidence"
 WORKERS = "2"
 
@@ -68,8 +79,40 @@ def write(lines: list[str], arguments: list[str], *, passed: bool, closing: str)
     return path
 
 
+def bench(engines: str, urls: Sequence[str], *more: str) -> list[str]:
+    """`throughgate bench` on one engine pair: its faults. Its result becomes the committed one only when it has none."""
+    committed = EVIDENCE / f"bench-{engines}.json"
+    against = ["--against", str(committed)] if committed.exists() else []
+    command = [sys.executable, "-m", "gateway", "bench", "--json", *urls, *against, *more]
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
+    try:
+        found = json.loads(done.stdout)
+    except ValueError:
+        return [f"bench, {engines}: it said nothing, exit {done.returncode}"]
+    found["machine"] |= {"commit": commit(), "at": f"{datetime.now(UTC):%Y-%m-%d %H:%M}"}
+    EVIDENCE.mkdir(parents=True, exist_ok=True)
+    kept = committed.with_suffix(".failed.json") if found["faults"] else committed
+    kept.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    sys.stdout.write(f"bench, {engines}: kept in {kept.name}\n")
+    return [f"bench, {engines}: {fault}" for fault in found["faults"]]
+
+
+def bench_both() -> list[str]:
+    """Both engine pairs, on servers of this process where the machine has them; what is missing is a fault here."""
+    faults = bench("embedded", ())
+    try:
+        database, broker = engines.database(), engines.broker()
+    except pytest.skip.Exception as missing:
+        return [*faults, f"bench, production: {missing.msg}"]
+    return faults + bench("production", ("--store-url", database.url("postgres"), "--bus-url", broker.url))
+
+
 def main(arguments: list[str]) -> int:
     """Run, print, keep."""
+    faults = bench_both() if arguments in ([], ["--bench"]) else []
+    sys.stdout.writelines(f"{fault}\n" for fault in faults)
+    if arguments == ["--bench"]:
+        return bool(faults)
     command = [sys.executable, "-m", "pytest", "-n", WORKERS, "--dist", "worksteal", "-q", "--timeout", "0"]
     done = subprocess.run(
         [*command, "tests/faults", *arguments],
@@ -82,9 +125,10 @@ def main(arguments: list[str]) -> int:
     )
     sys.stdout.write(done.stdout)
     closing = done.stdout.rstrip().splitlines()[-1] if done.stdout.strip() else "nothing was said"
-    path = write(account(done.stdout), arguments, passed=done.returncode == 0, closing=closing)
+    lines = [*account(done.stdout), *faults]
+    path = write(lines, arguments, passed=done.returncode == 0 and not faults, closing=closing)
     sys.stdout.write(f"kept in {path.relative_to(ROOT)}\n")
-    return done.returncode
+    return done.returncode or bool(faults)
 
 
 if __name__ == "__main__":

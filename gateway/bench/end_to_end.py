@@ -25,8 +25,6 @@ from gateway.bench.stage import (
     serving,
 )
 
-AT_ONCE = 32
-"""Messages under way."""
 WARM_UP_SECONDS = 0.5
 MORE_RECIPIENTS = 36
 """Beside the four: ten times as many are configured."""
@@ -71,13 +69,17 @@ async def beside_the_pipe(
             stage.say(f"{name}: round {number + 1} of {stage.plan.rounds}")
             with pipe.frozen():
                 before = cpu_seconds(processes)
-                ours.append(await turn(stage, stage.url, messages, at_once=AT_ONCE, seconds=stage.plan.round_seconds))
+                ours.append(
+                    await turn(stage, stage.url, messages, at_once=stage.plan.at_once, seconds=stage.plan.round_seconds)
+                )
                 used += cpu_seconds(processes) - before
             with contextlib.ExitStack() as stack:
                 for process in processes:
                     stack.enter_context(process.frozen())
                 before = pipe.cpu_seconds()
-                empty.append(await turn(stage, pipe_url, messages, at_once=AT_ONCE, seconds=stage.plan.round_seconds))
+                empty.append(
+                    await turn(stage, pipe_url, messages, at_once=stage.plan.at_once, seconds=stage.plan.round_seconds)
+                )
                 pipe_used += pipe.cpu_seconds() - before
     mine, floor = middle(ours), middle(empty)
     return Workload(
@@ -137,7 +139,7 @@ async def growth(stage: Stage) -> list[Workload]:
     """A small store, a backlog that makes it ten times larger, and the same again."""
     make = stage.population.prescription
     async with serving(stage, 1) as processes:
-        await backlog(stage, "filling the store", stage.plan.store_messages)
+        await backlog(stage, "filling the store", stage.plan.backlog // 10)
         small = await beside_the_pipe(stage, "prescription-to-1", make, 1, processes)
         drained = await backlog(stage, "backlog", stage.plan.backlog)
         large = await beside_the_pipe(stage, "ten-times-the-store", make, 1, processes)
@@ -154,16 +156,16 @@ async def growth(stage: Stage) -> list[Workload]:
 async def backlog(stage: Stage, name: str, number: int) -> Workload:
     """So many messages as fast as they are taken, then until every letter has come, each person's in order."""
     arrivals, make = stage.arrivals, stage.population.prescription
-    people = [stage.population.person() for _ in range(max(number // MESSAGES_A_PERSON, AT_ONCE))]
+    people = [stage.population.person() for _ in range(max(number // MESSAGES_A_PERSON, stage.plan.at_once))]
     messages = [make(people[place % len(people)]) for place in range(number)]
     # What is of one person stays in one sequence, whose order is theirs.
     sequences = [
-        [message for place, message in enumerate(messages) if place % len(people) % AT_ONCE == each]
-        for each in range(AT_ONCE)
+        [message for place, message in enumerate(messages) if place % len(people) % stage.plan.at_once == each]
+        for each in range(stage.plan.at_once)
     ]
     waiting = [arrivals.expect(message) for message in messages]
     started = time.monotonic()
-    async with load.posting(stage.url, stage.bearer, AT_ONCE) as post:
+    async with load.posting(stage.url, stage.bearer, stage.plan.at_once) as post:
         await load.flood(post, sequences)
     all_sent = time.monotonic()
     left = sum(not each.done() for each in waiting)

@@ -62,8 +62,7 @@ class Arrivals:
         """Take every line until the receivers end."""
         assert receivers.output is not None
         while line := await receivers.output.readline():
-            place, nhs_number, order, at, _ = line.decode().split()
-            self._take(int(place), nhs_number, int(order), float(at))
+            self.take(line.decode())
 
     def expect(self, message: Message) -> "asyncio.Future[float]":
         """The instant at which the last letter of a message had come; call it before the message is sent."""
@@ -87,7 +86,12 @@ class Arrivals:
         """Letters of one person that came to a recipient before an earlier one."""
         return sum(earlier > later for seen in self.orders.values() for earlier, later in pairwise(seen))
 
-    def _take(self, place: int, nhs_number: str, order: int, at: float) -> None:
+    def take(self, line: str) -> None:
+        """One letter, as the receivers say it."""
+        at_recipient, nhs_number, written, at, _ = line.split()
+        self._count(int(at_recipient), nhs_number, int(written), float(at))
+
+    def _count(self, place: int, nhs_number: str, order: int, at: float) -> None:
         # The empty pipe and a release do not say which prescription: then the person alone names the message.
         order = order if (nhs_number, order) in self._open or order == 0 else 0
         self.letters[nhs_number, order, place] += 1

@@ -26,9 +26,10 @@ class Plan:
 
     seconds: float = 15.0
     rounds: int = 3
+    at_once: int = 32
+    """Messages under way end to end."""
     backlog: int = 20_000
-    store_messages: int = 2_000
-    """How many the store holds when it counts as small."""
+    """Messages; the store is small with a tenth of them in it."""
     peer: bool = True
     profile: bool = False
     store_url: str | None = None
@@ -43,7 +44,13 @@ class Plan:
         return self.seconds / self.rounds
 
 
-QUICK: Mapping[str, Any] = {"seconds": 1.5, "rounds": 1, "backlog": 100, "store_messages": 10, "peer": False}
+QUICK: Mapping[str, Any] = {
+    "seconds": 1.0,
+    "rounds": 1,
+    "at_once": 8,
+    "backlog": 64,
+    "peer": False,
+}
 """That it works, not how fast: seconds in all."""
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,6 +21,9 @@ def bench(  # noqa: PLR0913  each is one option of the command line
         list[str] | None, typer.Option("--workload", metavar="NAME", help="Only this one; may be repeated.")
     ] = None,
     seconds: Annotated[float | None, typer.Option(min=0.1, max=3600, help="How long each workload is driven.")] = None,
+    backlog: Annotated[
+        int | None, typer.Option(min=10, help="How many messages wait in the workload of that name.")
+    ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Seconds in all: that it works, not how fast.")] = False,
     peer: Annotated[
         bool, typer.Option(help="Install and measure hl7v2-fhir-bridge beside the acknowledgements.")
@@ -43,7 +47,14 @@ def bench(  # noqa: PLR0913  each is one option of the command line
 
     if (store_url is None) != (bus_url is None):
         raise refuse("--store-url and --bus-url belong together", Exit.ARGUMENTS)
-    plan = _plan(seconds, quick=quick, peer=peer, profile=profile, store_url=store_url, bus_url=bus_url)
+    plan = _plan(
+        {"seconds": seconds, "backlog": backlog},
+        quick=quick,
+        peer=peer,
+        profile=profile,
+        store_url=store_url,
+        bus_url=bus_url,
+    )
     names = tuple(workload) if workload else usual(plan)
     if unknown := sorted(set(names) - set(WORKLOADS)):
         raise refuse(f"no such workload: {', '.join(unknown)}; use {', '.join(WORKLOADS)}", Exit.ARGUMENTS)
@@ -59,10 +70,11 @@ def bench(  # noqa: PLR0913  each is one option of the command line
         raise typer.Exit(int(Exit.FAULT))
 
 
-def _plan(seconds: float | None, *, quick: bool, **options: Any) -> "Plan":
+def _plan(asked: Mapping[str, Any], *, quick: bool, **options: Any) -> "Plan":
     from gateway.bench.stage import QUICK, Plan
 
-    return Plan(**{**options, **(QUICK if quick else {}), **({"seconds": seconds} if seconds is not None else {})})
+    said = {what: value for what, value in asked.items() if value is not None}
+    return Plan(**{**options, **(QUICK if quick else {}), **said})
 
 
 def _progress(line: str) -> None:
