@@ -23,6 +23,7 @@ from gateway.commands import (
     held,
     init,
     journey,
+    keys_rotate,
     ledger_new_epoch,
     ledger_verify,
     person,
@@ -73,6 +74,10 @@ client_key = typer.Typer(help="The public keys by which clients prove themselves
 client_key.command("add")(client_key_add.client_key_add)
 client.add_typer(client_key, name="key")
 app.add_typer(client, name="client")
+
+keys = typer.Typer(help="The keys of this installation.", no_args_is_help=True)
+keys.command("rotate")(keys_rotate.keys_rotate)
+app.add_typer(keys, name="keys")
 
 ledger = typer.Typer(help="The ledger of everything that was received, decided and sent.", no_args_is_help=True)
 ledger.command("verify")(ledger_verify.ledger_verify)

@@ -110,7 +110,7 @@ def build(settings: Settings, *, clock: Clock | None = None, ids: Ids | None = N
         keys=keys,
         ledger=Ledger(
             store=store,
-            signer=keys.ledger_signer(),
+            signer=keys,
             head=HeadFile(settings.gateway.head_file),
             origin=_origin(settings),
             clock=ticking,

@@ -12,26 +12,33 @@ or written into the database unwrapped.
 
 import hmac
 import os
-from functools import cached_property
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, NoReturn
 
 from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap, aes_key_wrap
 from sqlalchemy import Connection, bindparam, select, update
 
-from gateway.errors import ThroughgateError
+from gateway.errors import SettingsError, ThroughgateError
 from gateway.keys.identifiers import Ids, RandomIds
-from gateway.keys.key_files import NAMES, create_files, read_files
+from gateway.keys.key_files import NAMES, Ring, create_files, read_files, read_former, stamp
 from gateway.store.schema import person, sealed
 from gateway.store.statement import Statement
 
 INSTALLATION: Final = "installation"
 """`sealed.wrapped_by` of what belongs to nobody or to two people."""
+
+# what is derived from the installation key
+SEALED: Final = "wrap sealed keys"
+PERSON: Final = "wrap person keys"
+REPORT: Final = "wrap report keys"
+COMMITMENT: Final = "ledger commitments"
 
 _NONCE_BYTES = 12
 
@@ -79,9 +86,10 @@ def _associated(sealed_id: str, category: str) -> bytes:
 class Keys:
     """The keys of one installation. Use from any thread."""
 
-    def __init__(self, keys: dict[str, bytes], ids: Ids) -> None:
-        self._keys = keys
+    def __init__(self, rings: Mapping[str, Ring], ids: Ids, folder: Path | None = None) -> None:
         self._ids = ids
+        self._folder = folder
+        self._opened = _Opened(rings, 0)
 
     @classmethod
     def create(cls, folder: Path) -> None:
@@ -91,12 +99,38 @@ class Keys:
     @classmethod
     def open(cls, folder: Path) -> "Keys":
         """Reads the key files. SettingsError names what is wrong with one."""
-        return cls(read_files(folder), RandomIds())
+        return cls(read_files(folder), RandomIds(), folder)
 
     @classmethod
     def in_memory(cls, ids: Ids) -> "Keys":
         """Keys from `ids`, for `try` and tests: nothing is written."""
-        return cls({name: ids.key() for name in NAMES}, ids)
+        return cls({name: (ids.key(),) for name in NAMES}, ids)
+
+    @property
+    def _keys(self) -> "_Opened":
+        """What is in use now. A step of a rotation shows here at once; a folder that is away for a while changes nothing."""
+        if self._folder is not None:
+            try:
+                now = stamp(self._folder)
+                if now != self._opened.stamp:
+                    self._opened = _Opened(read_files(self._folder), now)
+            except (OSError, SettingsError):
+                return self._opened
+        return self._opened
+
+    def _unwrapped(self, use: str, wrapped: bytes) -> tuple[bytes, bool]:
+        """The key, and whether it was wrapped by the one in use. InvalidUnwrap when none opens it."""
+        for number, wrapping in enumerate(self._keys.derived(use)):
+            with suppress(InvalidUnwrap):
+                return aes_key_unwrap(wrapping, wrapped), number == 0
+        if self._folder is not None and self._opened.stamp:
+            self._opened = _Opened(
+                self._opened.rings, 0
+            )  # a step may have been made between two files: read again, once
+            for number, wrapping in enumerate(self._keys.derived(use)):
+                with suppress(InvalidUnwrap):
+                    return aes_key_unwrap(wrapping, wrapped), number == 0
+        raise InvalidUnwrap
 
     def __repr__(self) -> str:
         return "Keys(...)"
@@ -123,7 +157,7 @@ class Keys:
         sealed_id = self._ids.entry()
         key = os.urandom(32)
         nonce = os.urandom(_NONCE_BYTES)
-        wrapping = self._wrap_sealed if person_id is None else self._person_wrap(c, person_id)
+        wrapping = self._wrap(SEALED) if person_id is None else self._person_wrap(c, person_id)
         _INSERT_SEALED.run(
             c,
             id=sealed_id,
@@ -160,9 +194,10 @@ class Keys:
         _WRAP_AGAIN.run(c, sealed_id=sealed_id, wrapped_key=wrapped, wrapped_by=person_id)
 
     def _unwrap(self, c: Connection, sealed_id: str, wrapped_key: bytes, wrapped_by: str) -> bytes:
-        wrapping = self._wrap_sealed if wrapped_by == INSTALLATION else self._person_wrap(c, wrapped_by)
         try:
-            return aes_key_unwrap(wrapping, wrapped_key)
+            if wrapped_by == INSTALLATION:
+                return self._unwrapped(SEALED, wrapped_key)[0]
+            return aes_key_unwrap(self._person_wrap(c, wrapped_by), wrapped_key)
         except InvalidUnwrap:
             raise SealedBroken(
                 f"sealed {sealed_id} does not open: its key was changed or is not of this installation"
@@ -176,7 +211,7 @@ class Keys:
         _INSERT_PERSON.run(
             c,
             id=person_id,
-            wrapped_key=aes_key_wrap(self._wrap_person, os.urandom(32)),
+            wrapped_key=aes_key_wrap(self._wrap(PERSON), os.urandom(32)),
             consent_version=1,
             file_version=1,
             link_version=1,
@@ -190,7 +225,7 @@ class Keys:
         if not wrapped:
             raise SealedGone(f"person {person_id} has no key")
         try:
-            return aes_key_unwrap(self._wrap_person, wrapped)
+            return self._unwrapped(PERSON, wrapped)[0]
         except InvalidUnwrap:
             raise SealedBroken(f"the key of person {person_id} was changed or is not of this installation") from None
 
@@ -201,63 +236,94 @@ class Keys:
 
     def index(self, domain: str, value: str) -> bytes:
         """32 bytes that find `value` again and say nothing about it; the same value in another domain gives other bytes."""
-        return _mac(self._keys["index"], domain.encode(), value.encode())
+        return _mac(self._keys.rings["index"][0], domain.encode(), value.encode())
 
     def seal_mac(self, *parts: str) -> bytes:
         """32 bytes over all parts, in order, under the seal key."""
-        return _mac(self._keys["seal"], *(part.encode() for part in parts))
+        return _mac(self._keys.rings["seal"][0], *(part.encode() for part in parts))
 
     def verify_seal_mac(self, mac: bytes, *parts: str) -> bool:
-        """Was `mac` made by `seal_mac` of exactly these parts? Takes the same time whatever differs."""
-        return hmac.compare_digest(mac, self.seal_mac(*parts))
+        """Was `mac` made by `seal_mac` of exactly these parts, by the key in use or one that still opens? Takes the same time whatever differs."""
+        made = [_mac(key, *(part.encode() for part in parts)) for key in self._keys.rings["seal"]]
+        return sum(hmac.compare_digest(mac, each) for each in made) > 0
+
+    # What a rotation does, row by row
+
+    def wrapped_again(self, use: str, wrapped: bytes) -> bytes | None:
+        """The same key wrapped by the installation key in use; None where it is already. SealedBroken when no key opens it."""
+        try:
+            key, current = self._unwrapped(use, wrapped)
+        except InvalidUnwrap:
+            raise SealedBroken("a wrapped key does not open: it was changed, or is not of this installation") from None
+        return None if current else aes_key_wrap(self._wrap(use), key)
+
+    def seal_mac_again(self, mac: bytes, *parts: str) -> bytes | None:
+        """The MAC under the seal key in use; None where it is already. SealedBroken for a MAC that no key made."""
+        new = self.seal_mac(*parts)
+        if hmac.compare_digest(mac, new):
+            return None
+        if not self.verify_seal_mac(mac, *parts):
+            raise SealedBroken("a letter's MAC was not made by a key of this installation")
+        return new
 
     def pseudonym_key(self) -> bytes:
         """For `consent.minimise` through the gate only."""
-        return self._keys["pseudonym"]
+        return self._keys.rings["pseudonym"][0]
 
     def commitment(self, c: Connection, person_id: str | None, nonce: bytes, data: bytes) -> str:
         """A keyed commitment for the ledger, 64 hex digits: with the person's key it can be checked, without it two cannot be linked.
 
         None as person uses the installation's key. `nonce` must be new for each entry (16 random bytes).
         """
-        key = self._commitment_key if person_id is None else _mac(self._person_key(c, person_id), b"ledger commitments")
+        key = (
+            self._wrap(COMMITMENT) if person_id is None else _mac(self._person_key(c, person_id), b"ledger commitments")
+        )
         return _mac(key, nonce, data).hex()
 
     # The ledger's and the reports' keys
 
     def ledger_signer(self) -> Ed25519PrivateKey:
-        return Ed25519PrivateKey.from_private_bytes(self._keys["ledger-signing"])
+        return Ed25519PrivateKey.from_private_bytes(self._keys.rings["ledger-signing"][0])
+
+    def ledger_signers(self) -> tuple[Ed25519PrivateKey, ...]:
+        """The one in use, and while it is rotated the other: a head by any of them holds."""
+        return tuple(Ed25519PrivateKey.from_private_bytes(key) for key in self._keys.rings["ledger-signing"])
+
+    def ledger_former(self) -> tuple[Ed25519PublicKey, ...]:
+        """The public halves of those before: heads that were kept in their time hold."""
+        former = read_former(self._folder, "ledger-signing") if self._folder is not None else ()
+        return tuple(Ed25519PublicKey.from_public_bytes(key) for key in former)
 
     def report_key_wrap(self, key: bytes) -> bytes:
         """Wraps a report's 32-byte key for `report_key.wrapped_key`."""
-        return aes_key_wrap(self._wrap_report, key)
+        return aes_key_wrap(self._wrap(REPORT), key)
 
     def report_key_unwrap(self, wrapped: bytes) -> bytes:
         try:
-            return aes_key_unwrap(self._wrap_report, wrapped)
+            return self._unwrapped(REPORT, wrapped)[0]
         except InvalidUnwrap:
             raise SealedBroken("a report's key was changed or is not of this installation") from None
 
-    # What the installation key is never used for directly
-
-    def _derived(self, use: bytes) -> bytes:
-        return HKDF(SHA256(), 32, None, b"throughgate v1 " + use).derive(self._keys["installation"])
-
-    @cached_property
-    def _wrap_sealed(self) -> bytes:
-        return self._derived(b"wrap sealed keys")
-
-    @cached_property
-    def _wrap_person(self) -> bytes:
-        return self._derived(b"wrap person keys")
-
-    @cached_property
-    def _wrap_report(self) -> bytes:
-        return self._derived(b"wrap report keys")
-
-    @cached_property
-    def _commitment_key(self) -> bytes:
-        return self._derived(b"ledger commitments")
+    def _wrap(self, use: str) -> bytes:
+        return self._keys.derived(use)[0]
 
 
-__all__ = ["INSTALLATION", "Keys", "SealedBroken", "SealedError", "SealedGone"]
+class _Opened:
+    """The rings as they were at a stamp, and what is derived from the installation key, which is never used directly."""
+
+    def __init__(self, rings: Mapping[str, Ring], stamp: int) -> None:
+        self.rings = rings
+        self.stamp = stamp
+        self._derived: dict[str, Ring] = {}
+
+    def derived(self, use: str) -> Ring:
+        """For one use: from the key in use, then from those that only open."""
+        found = self._derived.get(use)
+        if found is None:
+            info = b"throughgate v1 " + use.encode()
+            found = tuple(HKDF(SHA256(), 32, None, info).derive(key) for key in self.rings["installation"])
+            self._derived[use] = found
+        return found
+
+
+__all__ = ["INSTALLATION", "PERSON", "REPORT", "SEALED", "Keys", "SealedBroken", "SealedError", "SealedGone"]

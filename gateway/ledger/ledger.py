@@ -9,8 +9,9 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from sqlalchemy import Connection, func, insert, select
 
 from gateway.errors import ThroughgateError
@@ -21,7 +22,7 @@ from gateway.ledger.head import HeadConflict, HeadFile, HeadKeeper, HeadMissing
 from gateway.ledger.note import Head, NoteError
 from gateway.ledger.sequencer import Sequencer
 from gateway.ledger.tree import EMPTY_ROOT, HASH_BYTES, Tree, leaf_hash
-from gateway.ledger.verify import PIECE, Verification, verify
+from gateway.ledger.verify import PIECE, PublicKeys, Verification, verify
 from gateway.store import Store
 from gateway.store.schema import ledger_entry, ledger_head, ledger_position
 
@@ -40,12 +41,39 @@ class Break:
     root: str
 
 
+class Signers(Protocol):
+    """Who signs heads, asked at every use: a key that is rotated is another one from one moment to the next."""
+
+    def ledger_signers(self) -> tuple[Ed25519PrivateKey, ...]:
+        """The one in use first; while it is rotated, the other one too: a head by any of them holds."""
+        ...
+
+    def ledger_former(self) -> tuple[Ed25519PublicKey, ...]:
+        """Those before: heads that were kept in their time hold."""
+        ...
+
+
+class OneSigner:
+    """A key that is never rotated."""
+
+    def __init__(self, key: Ed25519PrivateKey) -> None:
+        self._key = key
+
+    def ledger_signers(self) -> tuple[Ed25519PrivateKey, ...]:
+        return (self._key,)
+
+    def ledger_former(self) -> tuple[Ed25519PublicKey, ...]:
+        return ()
+
+
 class Ledger:
     """Use from any thread; `sequence` and `sign_head` take turns."""
 
-    def __init__(self, *, store: Store, signer: Ed25519PrivateKey, head: HeadKeeper, origin: str, clock: Clock) -> None:
+    def __init__(
+        self, *, store: Store, signer: Ed25519PrivateKey | Signers, head: HeadKeeper, origin: str, clock: Clock
+    ) -> None:
         self._store = store
-        self._signer = signer
+        self._signers = OneSigner(signer) if isinstance(signer, Ed25519PrivateKey) else signer
         self._head = head
         self._origin = origin
         self._clock = clock
@@ -86,7 +114,9 @@ class Ledger:
                 tree = _grown(c, old)
             if tree.size == old.size:
                 return
-            signed = note.sign(Head(origin=self._origin, size=tree.size, root=tree.root()), self._signer)
+            signed = note.sign(
+                Head(origin=self._origin, size=tree.size, root=tree.root()), self._signers.ledger_signers()[0]
+            )
             pass_point("ledger.before-sign")
             try:
                 self._head.replace(text, signed)
@@ -121,7 +151,9 @@ class Ledger:
         with self._turn, self._head.locked():
             with self._store.read() as c:
                 tree = _whole(c)
-            signed = note.sign(Head(origin=self._origin, size=tree.size, root=tree.root()), self._signer)
+            signed = note.sign(
+                Head(origin=self._origin, size=tree.size, root=tree.root()), self._signers.ledger_signers()[0]
+            )
             # INVARIANT: the head before is never lost: whoever asks what is missing can read it beside the new one
             self._head.begin_again(signed, former=f"before-{tree.size}")
             self._keep(tree, signed)
@@ -141,11 +173,23 @@ class Ledger:
             root=tree.root().hex(),
         )
 
+    def sign_over(self, step: Callable[[], None]) -> None:
+        """While a key is rotated: the head file is signed by both, and `step` changes which is used while nobody signs."""
+        with self._turn, self._head.locked():
+            text, head = self._signed()
+            pass_point("sign-over.before-commit")
+            self._head.replace(text, note.sign(head, *self._signers.ledger_signers()))
+            pass_point("sign-over.after-commit")
+            step()
+
+    def _current(self) -> tuple[Ed25519PublicKey, ...]:
+        return tuple(each.public_key() for each in self._signers.ledger_signers())
+
     def _signed(self) -> tuple[str, Head]:
         """The head file's text and the head in it. Only inside `locked`."""
         try:
             text = self._head.read()
-            return text, note.read(text, self._signer.public_key(), self._origin)
+            return text, note.read(text, self._origin, *self._current())
         except HeadMissing:
             raise LedgerFault("the head file is missing; it is made by init only") from None
         except NoteError as error:
@@ -171,7 +215,8 @@ class Ledger:
                 except HeadMissing:
                     text = None
                 c = open_while_reading.enter_context(self._store.read())
-            return verify(c, text, self._signer.public_key(), self._origin)
+                keys = PublicKeys(current=self._current(), former=self._signers.ledger_former())
+            return verify(c, text, keys, self._origin)
 
     def lag(self) -> int:
         """Entries without a position: a metric."""

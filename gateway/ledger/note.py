@@ -18,8 +18,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 _ED25519 = b"\x01"
 _NOTE = re.compile(
-    r"(?P<text>(?P<origin>[^\s+]+)\n(?P<size>0|[1-9][0-9]{0,17})\n(?P<root>[A-Za-z0-9+/]{43}=)\n)\n— (?P<name>[^\s+]+) (?P<signature>[A-Za-z0-9+/=]+)\n"
+    r"(?P<text>(?P<origin>[^\s+]+)\n(?P<size>0|[1-9][0-9]{0,17})\n(?P<root>[A-Za-z0-9+/]{43}=)\n)\n"
+    r"(?P<signatures>(?:— [^\s+]+ [A-Za-z0-9+/=]+\n){1,8})"
 )
+_SIGNATURE = re.compile(r"— (\S+) (\S+)\n")
 
 
 class NoteError(ValueError):
@@ -39,31 +41,38 @@ def _key_id(name: str, key: Ed25519PublicKey) -> bytes:
     return hashlib.sha256(name.encode() + b"\n" + _ED25519 + key.public_bytes_raw()).digest()[:4]
 
 
-def sign(head: Head, signer: Ed25519PrivateKey) -> str:
-    """The note's text. ValueError for an origin with white space or `+`."""
+def sign(head: Head, *signers: Ed25519PrivateKey) -> str:
+    """The note's text, with a signature by each. ValueError for an origin with white space or `+`."""
     if not re.fullmatch(r"[^\s+]+", head.origin):
         raise ValueError("an origin has no white space and no +")
     text = f"{head.origin}\n{head.size}\n{base64.b64encode(head.root).decode()}\n"
-    signature = _key_id(head.origin, signer.public_key()) + signer.sign(text.encode())
-    return f"{text}\n— {head.origin} {base64.b64encode(signature).decode()}\n"
+    lines = []
+    for signer in signers:
+        signature = _key_id(head.origin, signer.public_key()) + signer.sign(text.encode())
+        lines.append(f"— {head.origin} {base64.b64encode(signature).decode()}\n")
+    return f"{text}\n{''.join(lines)}"
 
 
-def read(note: str, key: Ed25519PublicKey, origin: str) -> Head:
-    """The head that this key signed for this origin. NoteError otherwise."""
+def read(note: str, origin: str, *keys: Ed25519PublicKey) -> Head:
+    """The head that at least one of these keys signed for this origin. NoteError otherwise, and for any signature of theirs that does not fit."""
     match = _NOTE.fullmatch(note)
     if match is None:
         raise NoteError("not a signed head")
-    if match["origin"] != origin or match["name"] != origin:
+    signatures = _SIGNATURE.findall(match["signatures"])
+    if match["origin"] != origin or any(name != origin for name, _ in signatures):
         raise NoteError("a head of another ledger")
+    known = {_key_id(origin, key): key for key in keys}
     try:
-        signature = base64.b64decode(match["signature"], validate=True)
+        decoded = [base64.b64decode(signature, validate=True) for _, signature in signatures]
         root = base64.b64decode(match["root"], validate=True)
     except binascii.Error:
         raise NoteError("not a signed head") from None
-    if signature[:4] != _key_id(origin, key):
+    ours = [signature for signature in decoded if signature[:4] in known]
+    if not ours:
         raise NoteError("signed by another key")
     try:
-        key.verify(signature[4:], match["text"].encode())
+        for signature in ours:
+            known[signature[:4]].verify(signature[4:], match["text"].encode())
     except InvalidSignature:
         raise NoteError("the signature does not fit") from None
     return Head(origin=origin, size=int(match["size"]), root=root)

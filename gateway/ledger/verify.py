@@ -50,11 +50,20 @@ class _Faults:
             self.texts.append(text)
 
 
-def verify(c: Connection, head_text: str | None, key: Ed25519PublicKey, origin: str) -> Verification:
+@dataclass(frozen=True, kw_only=True)
+class PublicKeys:
+    """Whose signature holds: under the head file one of `current`, under a head that was kept in the database also one of `former`."""
+
+    current: tuple[Ed25519PublicKey, ...]
+    former: tuple[Ed25519PublicKey, ...]
+
+
+def verify(c: Connection, head_text: str | None, keys: PublicKeys, origin: str) -> Verification:
     """`c` is a snapshot, `head_text` the head file of the same moment, None when it is missing."""
     faults = _Faults()
-    head = _read_head(head_text, key, origin, faults)
-    signed = _signed_heads(c, key, origin, head, faults)
+    # INVARIANT: a key that was rotated out signs no head file: only what was kept in its time holds
+    head = _read_head(head_text, keys.current, origin, faults)
+    signed = _signed_heads(c, (*keys.current, *keys.former), origin, head, faults)
     epochs: list[str] = []
     size = _walk(c, signed, faults, epochs)
     if head is not None and size < head.size:
@@ -73,25 +82,25 @@ def verify(c: Connection, head_text: str | None, key: Ed25519PublicKey, origin: 
     )
 
 
-def _read_head(head_text: str | None, key: Ed25519PublicKey, origin: str, faults: _Faults) -> Head | None:
+def _read_head(head_text: str | None, keys: tuple[Ed25519PublicKey, ...], origin: str, faults: _Faults) -> Head | None:
     if head_text is None:
         faults.add("head file: missing")
         return None
     try:
-        return note.read(head_text, key, origin)
+        return note.read(head_text, origin, *keys)
     except NoteError as error:
         faults.add(f"head file: {error}")
         return None
 
 
 def _signed_heads(
-    c: Connection, key: Ed25519PublicKey, origin: str, head: Head | None, faults: _Faults
+    c: Connection, keys: tuple[Ed25519PublicKey, ...], origin: str, head: Head | None, faults: _Faults
 ) -> dict[int, bytes]:
     """Size -> root that the tree must have there: of the head file and of every head kept in the database."""
     signed: dict[int, bytes] = {}
     for row in c.execute(select(ledger_head).order_by(ledger_head.c.size)):
         try:
-            kept = note.read(row.note, key, origin)
+            kept = note.read(row.note, origin, *keys)
         except NoteError as error:
             faults.add(f"kept head {row.size}: {error}")
             continue

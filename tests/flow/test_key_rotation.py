@@ -1,0 +1,124 @@
+"""Keys are rotated while messages come in and letters leave, the rotation is killed in its middle, and nothing shows from outside."""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import func, select
+
+from gateway.failpoints import hooked
+from gateway.keys import SealedBroken
+from gateway.keys.key_files import read_files
+from gateway.rotation import Rotated, RotationError, rotate
+from gateway.settings import read_settings
+from gateway.store.schema import delivery, sealed
+from tests.builders import adt_a01, adt_a03, care_plan, fhir_message, synthetic_person
+from tests.line import Line, open_gateway, running
+from tests.world import check_world
+
+ROTATED = ("installation", "seal", "ledger-signing")
+
+
+class Killed(BaseException):
+    """The process that rotates ends here."""
+
+
+def kills(line: Line, name: str, points: Iterator[str]) -> Rotated:
+    """Another process rotates; it dies at each of these points once, and is called again until it is through."""
+    for point in points:
+
+        def kill(passed: str, point: str = point) -> None:
+            if passed == point:
+                raise Killed
+
+        second = open_gateway(line.config, line.clock)
+        try:
+            with hooked(kill):
+                rotate(second, name, lambda what, rows: None)
+        except Killed:
+            pass
+        finally:
+            second.store.close()
+    second = open_gateway(line.config, line.clock)
+    try:
+        return rotate(second, name, lambda what, rows: None)
+    finally:
+        second.store.close()
+
+
+def people(first: int, last: int) -> Iterator[list[bytes]]:
+    for number in range(first, last):
+        person = synthetic_person(number)
+        plan = care_plan(start="2026-01-02", description="Reduce slowly")
+        yield [
+            adt_a01(person, message_id=f"A-{number}"),
+            fhir_message(person, resources=[plan], message_id=f"F-{number}"),
+            adt_a03(person, message_id=f"R-{number}"),
+        ]
+
+
+@pytest.mark.parametrize("name", ROTATED)
+async def test_a_key_is_rotated_under_traffic_and_kills(tmp_path: Path, name: str) -> None:
+    """Every letter once, every row under the new key, the ledger verifies, and a process that starts with the new key alone reads it all."""
+    async with running(tmp_path) as line:
+        for bodies in people(0, 3):
+            await line.play(*bodies)
+        line.neighbours["northfell"].up = False
+        for bodies in people(3, 5):
+            await line.play(*bodies)
+
+        async def traffic() -> None:
+            for bodies in people(5, 9):
+                for body in bodies:
+                    assert line.is_accepted(await line.send(body))
+                await asyncio.sleep(0.05)
+
+        keys_dir = read_settings(line.config).gateway.keys_dir
+        before = read_files(keys_dir)
+        busy = asyncio.create_task(traffic())
+        points = {
+            "installation": ("rotation.before-commit", "rotation.after-commit"),
+            "seal": ("rotation.before-commit", "rotation.after-commit"),
+            "ledger-signing": ("sign-over.before-commit", "sign-over.after-commit"),
+        }[name]
+        done = await asyncio.to_thread(kills, line, name, iter(points))
+        await busy
+        assert done.unopened == 0
+        after = read_files(keys_dir)
+        assert after[name] != before[name]
+        assert len(after[name]) == 1
+        assert {each: key for each, key in after.items() if each != name} == {
+            each: key for each, key in before.items() if each != name
+        }
+        line.neighbours["northfell"].up = True
+        line.clock.advance(hours=1)
+        await line.settle()
+        assert len(line.neighbours["northfell"].effects) == 9
+        await line.restart()
+        with line.gateway.store.read() as c:
+            for sealed_id in c.execute(select(sealed.c.id)).scalars().all():
+                line.gateway.keys.unseal(c, sealed_id)
+            for row in c.execute(select(delivery).where(delivery.c.mac.is_not(None))).all():
+                parts = ("letter", row.id, row.recipient, row.decision_id, row.digest)
+                assert line.gateway.keys.verify_seal_mac(row.mac, *parts)
+        for bodies in people(20, 21):
+            await line.play(*bodies)
+        check_world(line)
+
+
+async def test_a_key_that_is_not_rotated_says_why_and_a_row_under_no_key_is_told(tmp_path: Path) -> None:
+    async with running(tmp_path) as line:
+        for bodies in people(0, 1):
+            await line.play(*bodies)
+        for name in ("index", "pseudonym", "nothing"):
+            with pytest.raises(RotationError, match=name):
+                rotate(line.gateway, name, print)
+        (row,) = line.rows(delivery, letter="handover")
+        line.gateway.store.write(lambda c: c.execute(delivery.update().values(mac=b"x" * 32)))
+        done = await asyncio.to_thread(kills, line, "seal", iter(()))
+        assert (done.unopened, done.rows) == (1, 0)
+        with pytest.raises(SealedBroken):
+            line.gateway.keys.seal_mac_again(b"x" * 32, "letter", row.id)
+        with line.gateway.store.read() as c:
+            assert c.execute(select(func.count()).select_from(delivery)).scalar_one() == 1
