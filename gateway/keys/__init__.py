@@ -108,7 +108,10 @@ class Keys:
 
     @property
     def _keys(self) -> "_Opened":
-        """What is in use now. A step of a rotation shows here at once; a folder that is away for a while changes nothing."""
+        """What is in use now. A step of a rotation shows here at once; a folder that is away for a while changes nothing.
+
+        INVARIANT: asked before anything is made with a key. What only opens takes `_opened`, and asks here when that does not do.
+        """
         if self._folder is not None:
             try:
                 now = stamp(self._folder)
@@ -120,13 +123,12 @@ class Keys:
 
     def _unwrapped(self, use: str, wrapped: bytes) -> tuple[bytes, bool]:
         """The key, and whether it was wrapped by the one in use. InvalidUnwrap when none opens it."""
-        for number, wrapping in enumerate(self._keys.derived(use)):
+        for number, wrapping in enumerate(self._opened.derived(use)):
             with suppress(InvalidUnwrap):
                 return aes_key_unwrap(wrapping, wrapped), number == 0
-        if self._folder is not None and self._opened.stamp:
-            self._opened = _Opened(
-                self._opened.rings, 0
-            )  # a step may have been made between two files: read again, once
+        if self._folder is not None:
+            # a step may have been made since, or between two files that were read: read again, once
+            self._opened = _Opened(self._opened.rings, 0)
             for number, wrapping in enumerate(self._keys.derived(use)):
                 with suppress(InvalidUnwrap):
                     return aes_key_unwrap(wrapping, wrapped), number == 0
@@ -236,7 +238,7 @@ class Keys:
 
     def index(self, domain: str, value: str) -> bytes:
         """32 bytes that find `value` again and say nothing about it; the same value in another domain gives other bytes."""
-        return _mac(self._keys.rings["index"][0], domain.encode(), value.encode())
+        return _mac(self._opened.rings["index"][0], domain.encode(), value.encode())
 
     def seal_mac(self, *parts: str) -> bytes:
         """32 bytes over all parts, in order, under the seal key."""
@@ -251,11 +253,12 @@ class Keys:
 
     def wrapped_again(self, use: str, wrapped: bytes) -> bytes | None:
         """The same key wrapped by the installation key in use; None where it is already. SealedBroken when no key opens it."""
+        wrapping = self._wrap(use)
         try:
             key, current = self._unwrapped(use, wrapped)
         except InvalidUnwrap:
             raise SealedBroken("a wrapped key does not open: it was changed, or is not of this installation") from None
-        return None if current else aes_key_wrap(self._wrap(use), key)
+        return None if current else aes_key_wrap(wrapping, key)
 
     def seal_mac_again(self, mac: bytes, *parts: str) -> bytes | None:
         """The MAC under the seal key in use; None where it is already. SealedBroken for a MAC that no key made."""
@@ -268,7 +271,7 @@ class Keys:
 
     def pseudonym_key(self) -> bytes:
         """For `consent.minimise` through the gate only."""
-        return self._keys.rings["pseudonym"][0]
+        return self._opened.rings["pseudonym"][0]
 
     def commitment(self, c: Connection, person_id: str | None, nonce: bytes, data: bytes) -> str:
         """A keyed commitment for the ledger, 64 hex digits: with the person's key it can be checked, without it two cannot be linked.

@@ -153,6 +153,6 @@ class Rotating:
 
     def _changed(self) -> None:
         """INVARIANT: two steps never have the same stamp, however coarse the clock of the file system is."""
-        at = os.stat(self._folder)  # noqa: PTH116  as `stamp`
+        at = os.stat(self._folder)  # noqa: PTH116  the same call as `stamp` makes
         os.utime(self._folder, ns=(at.st_atime_ns, at.st_mtime_ns + 1_000_000))
         _sync(self._folder)
