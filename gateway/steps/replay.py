@@ -43,7 +43,7 @@ from gateway.steps.release import (
     write_draft,
 )
 from gateway.steps.standing import LEFT_OR_LEAVING, DeliveryRow
-from gateway.store.locks import hold_person
+from gateway.store.locks import hold_message, hold_person
 from gateway.store.schema import decision, delivery, message, resource
 
 D = DeliveryState
@@ -159,7 +159,10 @@ class _Reading:
 
 @dataclass(frozen=True, kw_only=True)
 class _Work:
+    """`step` is the message's: whoever replays it at the same time writes another, and this is looked at again."""
+
     seen: Seen
+    step: int
     filing: Filing
     letters: tuple[_Letter, ...]
 
@@ -241,7 +244,7 @@ def _look(parts: Parts, run: _Run, message_id: str) -> _Work | Stop:
         seen = see_message(c, parts, row)
         reading = _read_again(c, parts, run, seen, translation)
         letters = tuple(_letters(c, parts, run, seen, translation, reading))
-    return _Work(seen=seen, filing=reading.filing, letters=letters)
+    return _Work(seen=seen, step=row.step, filing=reading.filing, letters=letters)
 
 
 def _read_again(c: Connection, parts: Parts, run: _Run, seen: Seen, translation: Translation) -> _Reading:
@@ -502,8 +505,12 @@ def _commit(c: Connection, parts: Parts, run: _Run, work: _Work) -> None:
     """Everything of one message in one transaction, or `Moved`."""
     seen, person_id = work.seen, work.seen.file.person_id
     hold_person(c, person_id)
+    hold_message(c, seen.message_id)
+    # INVARIANT: two replays of one message at the same time make one new letter, not two.
+    step = c.execute(select(message.c.step).where(message.c.id == seen.message_id)).scalar_one()
     if (
-        read_versions(c, person_id) != seen.file.versions
+        step != work.step
+        or read_versions(c, person_id) != seen.file.versions
         or handovers_of(c, person_id, handover_letters(parts)) != seen.handovers
         or any(_has_moved(c, each.before) for each in work.letters if each.before is not None)
     ):

@@ -13,6 +13,7 @@ from fhir_profiles.letters.parts.notice import REPLACES
 from gateway import desk
 from gateway.__main__ import app
 from gateway.demo.invariants import marks
+from gateway.failpoints import hooked
 from gateway.steps.reasons import ReasonMissing
 from gateway.steps.rederive import rederive
 from gateway.steps.replay import Fate, Replayed, ReplayError, Stop, replay
@@ -123,6 +124,49 @@ async def test_a_changed_letter_is_a_new_one_that_says_which_it_replaces(tmp_pat
         await line.settle()
         assert (forced.fate, [row.state for row in line.deliveries()]) == (Fate.NEW, ["delivered"] * 3)
         assert REPLACES.format(second.id) in line.neighbours["northfell"].effects[-1].body.decode()
+        check_world(line)
+
+
+@pytest.mark.parametrize(("point", "again"), [("before", Fate.NEW), ("after", Fate.UNCHANGED)])
+async def test_a_replay_that_dies_is_done_once_when_it_is_asked_for_again(
+    tmp_path: Path, point: str, again: Fate
+) -> None:
+    """Killed around its commit: all of it or nothing, and the same command finishes it."""
+
+    def dies(name: str) -> None:
+        if name == f"replay.{point}-commit":
+            raise KeyboardInterrupt
+
+    async with running(tmp_path) as line:
+        await line.play(supply(1))
+        narrow(line, "prescription-copy", "Patient.address")
+        every = [row.id for row in line.messages()]
+        with hooked(dies), pytest.raises(KeyboardInterrupt):
+            replay(line.gateway, every, **WHY)
+        assert only(replay(line.gateway, every, **WHY)).fate is again
+        await line.settle()
+        assert len(line.neighbours["pharmacy"].effects) == len(line.deliveries()) == 2
+        check_world(line)
+
+
+async def test_two_replays_at_once_make_one_new_letter(tmp_path: Path) -> None:
+    """Another operator is faster by a moment: the slower one looks again and finds nothing to do."""
+    async with running(tmp_path) as line:
+        await line.play(supply(1))
+        narrow(line, "prescription-copy", "Patient.address")
+        every = [row.id for row in line.messages()]
+        faster: list[Any] = []
+
+        def overtake(name: str) -> None:
+            if name == "replay.before-commit" and not faster:
+                faster.append(None)
+                faster[0] = only(replay(line.gateway, every, **WHY)).fate
+
+        with hooked(overtake):
+            slower = only(replay(line.gateway, every, **WHY)).fate
+        await line.settle()
+        assert (faster, slower) == ([Fate.NEW], Fate.UNCHANGED)
+        assert len(line.neighbours["pharmacy"].effects) == 2
         check_world(line)
 
 
