@@ -7,7 +7,7 @@ from sqlalchemy import Connection, select
 
 from fhir_profiles.peek import peek
 from fhir_profiles.shapes import Envelope, PersonIdentifier, Translation
-from gateway.keys import SealedGone
+from gateway.keys import SealedError
 from gateway.parts import Parts
 from gateway.people.named import note_named
 from gateway.store.schema import message
@@ -24,6 +24,6 @@ def _by_the_bytes(c: Connection, parts: Parts, message_id: str) -> tuple[PersonI
     try:
         channel = parts.settings.channel(row.channel).shape(row.client, row.establishment)
         seen = peek(channel, parts.keys.unseal(c, row.body_id))
-    except (KeyError, SealedGone):  # the channel was taken out of the settings, or retention was faster
+    except (KeyError, SealedError):  # the channel is out of the settings, retention was faster, or nobody can open it
         return ()
     return seen.persons if isinstance(seen, Envelope) else ()

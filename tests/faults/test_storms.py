@@ -8,14 +8,20 @@ from pathlib import Path
 
 from sqlalchemy import update
 
+from gateway.bus import InProcessBus
+from gateway.bus.protocol import BusError, Topic
+from gateway.failpoints import hooked
 from gateway.store.schema import sealed
 from gateway.unfinished import MESSAGE_ATTEMPTS
 from tests.builders import care_plan, fhir_message, synthetic_person
-from tests.faults.account import SOAKING, Account, number
+from tests.faults.account import Account, number
 from tests.faults.crash import step
 from tests.faults.simulation import texts_of
 from tests.line import Line, running
 from tests.world import check_world
+
+OTHERS_KEEP = 0.95
+TURNS = 6
 
 
 def plan_of(person: int) -> bytes:
@@ -71,23 +77,68 @@ async def test_duplicates_with_lost_acknowledgements(tmp_path: Path, account: Ca
         )
 
 
+async def test_intake_that_never_pauses_starves_nobody(tmp_path: Path) -> None:
+    """Another message comes in whenever the people of some have been found: the first letter leaves long before that ends."""
+    sent, left_at, most = 0, list[int](), 40
+    async with running(tmp_path) as line:
+        loop = asyncio.get_running_loop()
+        await line.play(plan_of(1))
+
+        def one_more(name: str) -> None:
+            nonlocal sent
+            if name == "identify.after-commit" and sent < most:
+                sent += 1
+                asyncio.run_coroutine_threadsafe(line.send(plan_of(sent + 1)), loop).result(20)
+
+        line.neighbours["pharmacy"].before_answer = lambda: left_at.append(sent)
+        with hooked(one_more):
+            await line.send(step(synthetic_person(1), 1))
+            await line.settle(60)
+        assert sent == most
+        assert left_at[0] < most, "it waited until nobody sent any more"
+        check_world(line)
+
+
 async def test_poison_harms_nobody_else(tmp_path: Path, account: Callable[..., Account]) -> None:
-    """1 % of what is kept cannot be opened: parked after the limit and told; everybody else's goes on, and costs what it cost before."""
+    """1 % of what is kept cannot be opened: parked after the limit and told; everybody else keeps 95 % of their speed.
+
+    Speed is everybody's messages by processor time. The cheapest of several runs of each, in turns, is what is compared: what else runs on
+    the machine makes some runs dearer and none cheaper.
+    """
     people = number(100, 1_000)
-    clean = await _cost(tmp_path / "clean", people, poisoned=0)
-    with_poison = await _cost(tmp_path / "poison", people, poisoned=max(people // 100, 1), account=account)
-    assert clean / with_poison >= (0.95 if SOAKING else 0.7), f"others keep {clean / with_poison:.0%} of their speed"
+    await _cost(tmp_path / "first", people // 4, poisoned=0)  # what is compiled and read once counts in neither
+    clean, poisoned, kept = list[float](), list[float](), 0.0
+    for turn in range(TURNS):
+        clean.append(await _cost(tmp_path / f"clean-{turn}", people, poisoned=0))
+        told = None if turn else account
+        poisoned.append(await _cost(tmp_path / f"poison-{turn}", people, poisoned=people // 100, account=told))
+        kept = min(clean) / min(poisoned)
+        if turn and kept >= OTHERS_KEEP:
+            break
+    assert kept >= OTHERS_KEEP, f"others keep {kept:.0%} of their speed: {clean} {poisoned}"
+
+
+class HeldBus(InProcessBus):
+    """Takes nothing until it is open: then the sweep brings what was kept meanwhile."""
+
+    is_open = False
+
+    async def publish(self, topic: Topic, id: str) -> None:  # noqa: A002  the word of the contract
+        if not self.is_open:
+            raise BusError("held")
+        await super().publish(topic, id)
 
 
 async def _cost(folder: Path, people: int, *, poisoned: int, account: Callable[..., Account] | None = None) -> float:
     """Processor seconds for everybody's message, the poison among them."""
     folder.mkdir()  # noqa: ASYNC240  before anything runs
-    async with running(folder) as line:
+    bus = HeldBus()
+    async with running(folder, bus=bus) as line:
         for person in range(people):
             await line.send(plan_of(person))
         bad = line.messages()[:poisoned]
-        if account:
-            _poison(line, [row.body_id for row in bad])
+        _poison(line, [row.body_id for row in bad])
+        bus.is_open = True
         started = time.process_time()
         for _ in range(4):
             await line.settle(250)
