@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from itertools import count
 
+from consent.shapes import RegisteredConsent
 from fhir_profiles import fhir_json
 from fhir_profiles.shapes import Channel, LetterContext
 from fhir_profiles.translate import translate
@@ -15,6 +16,7 @@ from gateway import shipped, wiring
 from gateway.bench.load import Measured
 from gateway.bench.messages import Population, twenty_results
 from gateway.bench.stage import Stage, Workload
+from gateway.demo.fhir_messages import consent
 from gateway.steps.release import Question, decide_letter
 
 AS_OF = "2026-03-10T12:00:00.000000Z"
@@ -23,12 +25,16 @@ LETTER = "prescription-copy"
 
 
 async def decide(stage: Stage) -> list[Workload]:
-    """A release decision about a message with one clinical resource (and whom it is about), from its bytes to the answer."""
+    """A release decision about one clinical resource (and whom it is about), from its bytes to the answer, by a consent on record."""
     stage.say("decide")
     agreement = wiring.read_agreements(shipped.agreements())[LETTER]
     made = translate(CHANNEL, Population().prescription().body).bundle
     wanted = [entry for entry in made["entry"] if entry["resource"]["resourceType"] in ("Patient", "MedicationRequest")]
     body = fhir_json.encode({"resourceType": "Bundle", "type": "collection", "entry": wanted})
+
+    by_number = {"identifier": wanted[0]["resource"]["identifier"][0]}
+    permit = {**consent(resource_id="bench", at=AS_OF, decision="permit"), "patient": by_number}
+    consents = (RegisteredConsent(consent=permit, authority=True, registered=AS_OF),)
 
     def once() -> None:
         question = Question(
@@ -36,11 +42,12 @@ async def decide(stage: Stage) -> list[Workload]:
             recipient=None,
             context=LetterContext(establishment="ZFG", establishment_name="HMP Fellgate (example)"),
             resources=(),
-            consents=(),
+            consents=consents,
             at=AS_OF,
         )
-        if not decide_letter(question, fhir_json.decode(body)).permitted:
-            raise AssertionError("the bench's own letter must leave")
+        rules = {reason.rule for reason in decide_letter(question, fhir_json.decode(body)).reasons}
+        if rules != {"consent-permit"}:
+            raise AssertionError("the consent of the bench must decide")
 
     return [_beside("decide", once, body, stage)]
 

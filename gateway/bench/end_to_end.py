@@ -105,14 +105,12 @@ async def beside_the_pipe(
 
 
 def compared(workload: Workload, base: Workload, name: str) -> Workload:
-    """A workload whose floor is another of the same run: both as shares of their own empty pipe, so that the weather is taken out."""
-    assert workload.ratio_to_floor is not None
-    assert base.ratio_to_floor is not None
+    """A workload whose floor is another of the same run. Both processor times are kept: they say more where the machine was not quiet."""
     return replace(
         workload,
         name=name,
-        floor={**workload.floor, "base_per_second": base.per_second, "base_ratio": base.ratio_to_floor},
-        ratio_to_floor=workload.ratio_to_floor / base.ratio_to_floor,
+        floor={**workload.floor, "base_per_second": base.per_second, "base_cpu_ms": base.more["cpu_ms"]},
+        ratio_to_floor=workload.per_second / base.per_second,
     )
 
 

@@ -1,8 +1,10 @@
 """One run of the bench: its workloads in order, each on an installation of its own. `throughgate bench` calls it; nothing else does."""
 
+import asyncio
 import contextlib
 import os
 import platform
+import signal
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -47,7 +49,10 @@ def usual(plan: Plan) -> tuple[str, ...]:
 
 
 async def run(folder: Path, names: Sequence[str], plan: Plan, say: Say) -> dict[str, Any]:
-    """The workloads of these names. The document of `bench --json`."""
+    """The workloads of these names. The document of `bench --json`. SIGTERM ends it as Ctrl-C does: no process of it stays behind."""
+    running = asyncio.current_task()
+    assert running is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, running.cancel)
     found: dict[str, dict[str, Any]] = {}
     for name in names:
         async with contextlib.AsyncExitStack() as stack:

@@ -59,7 +59,10 @@ def bench(  # noqa: PLR0913  each is one option of the command line
     if unknown := sorted(set(names) - set(WORKLOADS)):
         raise refuse(f"no such workload: {', '.join(unknown)}; use {', '.join(WORKLOADS)}", Exit.ARGUMENTS)
     with tempfile.TemporaryDirectory(prefix="throughgate-bench-") as folder:
-        found = asyncio.run(run(Path(folder), names, plan, _progress))
+        try:
+            found = asyncio.run(run(Path(folder), names, plan, _progress))
+        except asyncio.CancelledError:
+            raise refuse("ended before there was a result; nothing stays behind") from None
     if against is not None:
         found["faults"] += fallen(found["workloads"], json.loads(against.read_text("utf-8"))["workloads"])
     if as_json:

@@ -4,7 +4,9 @@ The numbers of this file belong to no machine; `make soak` compares the ratios o
 can fail.
 """
 
+import contextlib
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -84,6 +86,28 @@ def test_a_peer_that_cannot_be_had_is_said(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
     with pytest.raises(PeerMissing, match="is there a network"):
         environment()
+
+
+@pytest.mark.slow
+def test_a_bench_that_is_ended_leaves_no_process_behind(tmp_path: Path) -> None:
+    def of_this_run() -> list[str]:
+        found = []
+        for line in Path("/proc").glob("[0-9]*/cmdline"):
+            with contextlib.suppress(OSError):
+                found += [line.parent.name] if str(tmp_path).encode() in line.read_bytes() else []
+        return found
+
+    command = [sys.executable, "-m", "gateway", "bench", "--workload", "prescription-to-1"]
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as running:
+        assert running.stderr is not None
+        assert "round 1" in running.stderr.readline()
+        assert len(of_this_run()) >= 3
+        running.terminate()
+        assert "nothing stays behind" in running.stderr.read()
+    assert running.returncode == 1
+    assert of_this_run() == []
+    assert not list(tmp_path.iterdir())
 
 
 def test_what_serves_does_not_know_the_bench() -> None:
