@@ -186,24 +186,34 @@ def issue_token(parts: RegisterParts, client_name: str, ttl_seconds: int) -> str
 
 
 def insert_token(
-    c: Connection, parts: RegisterParts, owner: Client, permissions: Collection[str], ttl_seconds: int
+    c: Connection,
+    parts: RegisterParts,
+    owner: Client,
+    permissions: Collection[str],
+    ttl_seconds: int,
+    *,
+    certificate: str | None = None,
 ) -> str:
-    """A new bearer, shown once, with its ledger entry."""
+    """A new bearer, shown once, with its ledger entry. `certificate` (`x5t#S256`): it is worth nothing without that one."""
     bearer = "tg_" + parts.ids.key().hex()
     now = parts.now()
     ends = to_text(from_text(now) + timedelta(seconds=ttl_seconds))
     # INVARIANT: only the digest is kept; 256 random bits need no salt and cannot be found from it.
     c.execute(
-        insert(token).values(digest=_digest(bearer), client_id=owner.id, scope=scope_text(permissions), expires_at=ends)
+        insert(token).values(
+            digest=_digest(bearer, certificate), client_id=owner.id, scope=scope_text(permissions), expires_at=ends
+        )
     )
     act = parts.ids.entry()
     record(c, entry_id=parts.ids.entry(), chain=act, step=1, event="token-issued", at=now, facts={"client": owner.id})
     return bearer
 
 
-def authenticate(c: Connection, bearer: str, now: str) -> Client:
-    """The client of a bearer. Raises AccessError (`unauthenticated`) for anything else: unknown, expired, ended."""
-    row = _BY_BEARER.first(c, digest=_digest(bearer), now=now)
+def authenticate(c: Connection, bearer: str, now: str, *, certificate: str | None = None) -> Client:
+    """The client of a bearer, shown with this certificate or none. Raises AccessError (`unauthenticated`) for anything else: unknown,
+    expired, ended, bound to another certificate.
+    """
+    row = _BY_BEARER.first(c, digest=_digest(bearer, certificate), now=now)
     if row is None:
         raise AccessError(Fault.UNAUTHENTICATED)
     caller = _client(row)
@@ -222,5 +232,7 @@ def _client(row: Row[tuple[object, ...]]) -> Client:
     )
 
 
-def _digest(bearer: str) -> bytes:
-    return hashlib.sha256(bearer.encode()).digest()
+def _digest(bearer: str, certificate: str | None) -> bytes:
+    """INVARIANT: a bound bearer is found only together with its certificate (RFC 8705 section 3)."""
+    bound = f"{bearer} {certificate}" if certificate is not None else bearer
+    return hashlib.sha256(bound.encode()).digest()

@@ -99,4 +99,8 @@ def server_tls(tls: Tls) -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.load_cert_chain(tls.certificate, tls.key)
     context.set_alpn_protocols(["http/1.1"])
+    if tls.http_mutual:
+        # asked for, not demanded: probes have none; what needs a client refuses without one (gateway/api/access.py)
+        context.verify_mode = ssl.CERT_OPTIONAL
+        context.load_verify_locations(tls.client_ca)
     return context

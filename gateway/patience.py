@@ -1,14 +1,28 @@
 """How long, and for how much, a connection is waited for before its request is known: a head that dribbles or never ends is cut off.
 
-uvicorn bounds neither. What comes after the head is bounded where it is read (`gateway/api/reading.py`).
+uvicorn bounds neither, and does not say which certificate a client showed. What comes after the head is bounded where it is read (`gateway/api/reading.py`).
 """
 
 import asyncio
+import base64
+import hashlib
 from typing import Any, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 MAX_HEAD_BYTES: Final = 65_536
+
+
+CERTIFICATE: Final = "client_certificate"
+"""In a request's state: `x5t#S256` (RFC 8705 section 3.1) of the certificate that the client showed on this connection, or None."""
+
+
+def _shown(transport: Any) -> str | None:
+    session = transport.get_extra_info("ssl_object")
+    certificate = session.getpeercert(binary_form=True) if session is not None else None
+    if not certificate:
+        return None
+    return base64.urlsafe_b64encode(hashlib.sha256(certificate).digest()).rstrip(b"=").decode()
 
 
 def impatient(seconds: float) -> type[HttpToolsProtocol]:
@@ -26,6 +40,7 @@ def impatient(seconds: float) -> type[HttpToolsProtocol]:
 
         def on_message_begin(self) -> None:
             super().on_message_begin()
+            self.scope["state"][CERTIFICATE] = _shown(self.transport)
             self._begin_head()
 
         def on_headers_complete(self) -> None:

@@ -112,14 +112,22 @@ class Installation(Strict):
 
 
 class Tls(Strict):
-    """Our own certificate and key (PEM files), and who signs the certificates of MLLP clients. TLS 1.2 or newer.
+    """Our own certificate and key (PEM files), and who signs the certificates of clients. TLS 1.2 or newer.
 
-    With it HTTP is HTTPS, and every MLLP channel that names `certificates` speaks mutual TLS.
+    With it HTTP is HTTPS, and every MLLP channel that names `certificates` speaks mutual TLS. With `http_mutual` so do HTTP clients: a
+    bearer is bound to the certificate that it was given to (RFC 8705), and is worth nothing with another one or none.
     """
 
     certificate: Path = Field(strict=False)
     key: Path = Field(strict=False)
     client_ca: Path | None = Field(default=None, strict=False)
+    http_mutual: bool = False
+
+    @model_validator(mode="after")
+    def _has_a_ca(self) -> Self:
+        if self.http_mutual and self.client_ca is None:
+            raise ValueError("http_mutual needs client_ca: who signs the certificates of clients")
+        return self
 
 
 class Sender(Strict):
@@ -179,7 +187,7 @@ class ChannelSettings(Strict):
         if self.adapter != "mllp" and self.certificates:
             raise ValueError("certificates are for mllp: an http client proves itself with its bearer")
         if self.adapter != "mllp" and self.port is not None:
-            raise ValueError("only an mllp channel has a port of its own: for http see gateway.http_port")
+            raise ValueError("this channel has no port of its own: for http see gateway.http_port")
         if (self.adapter == "file_drop") != (self.folder is not None):
             raise ValueError("a file_drop channel, and no other, needs a folder")
         if unknown := set(self.dispositions.values()) - DISPOSITIONS:
@@ -304,6 +312,10 @@ class Settings(Strict):
     def http_scheme(self) -> str:
         """How this process is spoken to."""
         return "https" if self.tls else "http"
+
+    def http_mutual(self) -> bool:
+        """Do HTTP clients show a certificate, to which their bearers are bound?"""
+        return self.tls is not None and self.tls.http_mutual
 
     def ways_in(self) -> tuple[str, ...]:
         """One line for each channel that has a door of its own: a port or a folder."""

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from gateway.api.ports import Intake
 from gateway.clients import Client, authenticate
 from gateway.errors import AccessError, Fault, RequestError
+from gateway.patience import CERTIFICATE
 from gateway.settings import is_loopback
 
 _BEARER: Final = re.compile(r"[Bb]earer +([A-Za-z0-9._~+/=-]{1,512})")
@@ -59,9 +60,19 @@ async def _authenticated(gateway: Intake, request: Request) -> Client:
     match = _BEARER.fullmatch(headers[0]) if len(headers) == 1 else None
     if match is None:
         raise AccessError(Fault.UNAUTHENTICATED)
-    return await asyncio.to_thread(_look_up, gateway, match[1])
+    return await asyncio.to_thread(_look_up, gateway, match[1], shown_certificate(gateway, request))
 
 
-def _look_up(gateway: Intake, bearer: str) -> Client:
+def shown_certificate(gateway: Intake, request: Request) -> str | None:
+    """What the client's bearer is bound to; None where this door is not mutual TLS. AccessError for a client that shows none where it is."""
+    if not gateway.settings.http_mutual():
+        return None
+    shown: str | None = getattr(request.state, CERTIFICATE, None)
+    if shown is None:
+        raise AccessError(Fault.UNAUTHENTICATED)
+    return shown
+
+
+def _look_up(gateway: Intake, bearer: str, certificate: str | None) -> Client:
     with gateway.store.read() as c:
-        return authenticate(c, bearer, gateway.now())
+        return authenticate(c, bearer, gateway.now(), certificate=certificate)

@@ -109,4 +109,5 @@ def smart_configuration(settings: Settings) -> dict[str, Any]:
         "token_endpoint_auth_signing_alg_values_supported": sorted(ALGORITHMS.values()),
         "scopes_supported": SCOPES.split(" "),
         "capabilities": ["client-confidential-asymmetric", "permission-v2"],
+        "tls_client_certificate_bound_access_tokens": settings.http_mutual(),
     }

@@ -6,12 +6,12 @@ from urllib.parse import parse_qsl
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.api.access import Caller
+from gateway.api.access import Caller, shown_certificate
 from gateway.api.answers import plain_json
 from gateway.api.documents import audiences
 from gateway.api.ports import Intake
 from gateway.api.reading import read_body
-from gateway.errors import RULES, RequestError
+from gateway.errors import RULES, AccessError, RequestError
 from gateway.log import Code, log
 from gateway.refusals import UNKNOWN, What
 from gateway.scopes import ScopeError, requested
@@ -31,6 +31,10 @@ _SENTENCES: Final = {
 }
 
 
+_NO_CERTIFICATE: Final = "this door is mutual TLS: show the client certificate to which the bearer will be bound"
+_CHALLENGE: Final = {"WWW-Authenticate": 'Bearer realm="throughgate"'}
+
+
 class _OAuthError(Exception):
     def __init__(self, code: str, status: int = 400) -> None:
         super().__init__(code)
@@ -41,11 +45,12 @@ class _OAuthError(Exception):
 async def oauth_token(gateway: Intake, request: Request, _caller: Caller) -> Response:
     """The token endpoint of SMART Backend Services."""
     try:
-        return await _granted(gateway, await _form(gateway, request))
+        return await _granted(gateway, await _form(gateway, request), shown_certificate(gateway, request))
+    except AccessError:
+        return plain_json({"error": "invalid_client", "error_description": _NO_CERTIFICATE}, 401, _CHALLENGE)
     except _OAuthError as error:
         document = {"error": error.code, "error_description": _SENTENCES[error.code]}
-        headers = {"WWW-Authenticate": 'Bearer realm="throughgate"'} if error.status == 401 else {}
-        return plain_json(document, error.status, headers)
+        return plain_json(document, error.status, _CHALLENGE if error.status == 401 else {})
 
 
 async def _form(gateway: Intake, request: Request) -> dict[str, str]:
@@ -73,7 +78,7 @@ async def _form(gateway: Intake, request: Request) -> dict[str, str]:
     return form
 
 
-async def _granted(gateway: Intake, form: dict[str, str]) -> Response:
+async def _granted(gateway: Intake, form: dict[str, str], certificate: str | None) -> Response:
     if not form.get("grant_type"):
         raise _OAuthError("invalid_request")
     if form["grant_type"] != "client_credentials":
@@ -86,7 +91,9 @@ async def _granted(gateway: Intake, form: dict[str, str]) -> Response:
     except ScopeError:
         asked = None
     try:
-        given = await grant(gateway, assertion, audiences=audiences(gateway.settings), permissions=asked)
+        given = await grant(
+            gateway, assertion, audiences=audiences(gateway.settings), permissions=asked, certificate=certificate
+        )
     except AssertionRefused as error:
         # INVARIANT: one answer for every reason; the reason itself is for the log and, counted, for the ledger.
         log(Code.ACCESS_REFUSED, route="oauth-token", reason=error.reason.value)

@@ -37,15 +37,21 @@ class Grant:
 
 
 async def grant(
-    parts: RegisterParts, assertion: str, *, audiences: Collection[str], permissions: Collection[str] | None
+    parts: RegisterParts,
+    assertion: str,
+    *,
+    audiences: Collection[str],
+    permissions: Collection[str] | None,
+    certificate: str | None = None,
 ) -> Grant | None:
-    """The bearer for an assertion; None when nothing that was asked for is registered. `permissions` is None for a scope that cannot be read.
+    """The bearer for an assertion; None when nothing that was asked for is registered. `permissions` is None for a scope that cannot be read;
+    `certificate` is what the client showed where the door is mutual TLS: the bearer is bound to it.
 
     Raises AssertionRefused with the precise reason, which no caller may hear.
     """
     proof = await asyncio.to_thread(_checked, parts, assertion, audiences)
     try:
-        return await parts.store.write_async(lambda c: _issue(c, parts, proof, permissions))
+        return await parts.store.write_async(lambda c: _issue(c, parts, proof, permissions, certificate))
     except IntegrityError:
         raise AssertionRefused(Reason.REPLAYED, client=proof.client) from None
 
@@ -72,7 +78,9 @@ def _known(c: Connection, name: str) -> Client:
     return owner
 
 
-def _issue(c: Connection, parts: RegisterParts, proof: Proof, permissions: Collection[str] | None) -> Grant | None:
+def _issue(
+    c: Connection, parts: RegisterParts, proof: Proof, permissions: Collection[str] | None, certificate: str | None
+) -> Grant | None:
     owner = _known(c, proof.client)  # again, in this transaction: it may have ended since
     ends = datetime.fromtimestamp(proof.expires, UTC) + timedelta(seconds=SKEW_SECONDS + KEPT_SECONDS)
     # INVARIANT: a jti is used once: this insert fails for the second use, and with it everything below.
@@ -87,7 +95,8 @@ def _issue(c: Connection, parts: RegisterParts, proof: Proof, permissions: Colle
     given = granted(permissions or (), owner.registered())
     if not given:
         return None
-    return Grant(bearer=insert_token(c, parts, owner, given, TOKEN_SECONDS), scope=scope_text(given))
+    bearer = insert_token(c, parts, owner, given, TOKEN_SECONDS, certificate=certificate)
+    return Grant(bearer=bearer, scope=scope_text(given))
 
 
 def sweep_credentials(c: Connection, now: str) -> None:
