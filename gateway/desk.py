@@ -309,12 +309,16 @@ def end_task(parts: Parts, task_id: str, *, reason: str, by: str) -> None:
         if about is not None and about.state in (*WAITING_DELIVERIES, *WAITING_MESSAGES):
             raise DeskError(f"{about.id} still waits: settle it with `throughgate held`, and its tasks end with it")
         note = seal_reason(c, parts, about.person_id if about is not None else None, reason=reason, by=by)
-        c.execute(update(task).where(task.c.id == task_id).values(ended_at=parts.now()))
-        _enter(c, parts, task_id, "task-ended", {"note": note})
+        ended = {task_id}
         if row.code in UNCONFIRMED and about is not None and about.state == D.DELIVERED:
             # Somebody has spoken to the recipient: what a reply would have said is known, and is not asked for again.
             settled = {"reason": BY_PERSON, "due_at": NEVER}
             c.execute(update(delivery).where(delivery.c.id == about.id).values(**settled))
+            same = (task.c.delivery_id == about.id, task.c.code.in_(UNCONFIRMED), task.c.ended_at.is_(None))
+            ended |= set(c.execute(row_lock(select(task.c.id).where(*same))).scalars())
+        for each in sorted(ended):
+            c.execute(update(task).where(task.c.id == each).values(ended_at=parts.now()))
+            _enter(c, parts, each, "task-ended", {"note": note})
 
     with around("task-ended"):
         parts.store.write(work)

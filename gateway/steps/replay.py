@@ -326,7 +326,8 @@ def _letters(
     resources = reading.filing.resources
     file = marks_of(resources)
     moved = _person_moved(c, parts, seen)
-    for wanted in wanted_letters(parts, seen, translation, resources):
+    # INVARIANT: who is asked for follows from the file as of the message: what came later brings no letter to anybody new.
+    for wanted in wanted_letters(parts, seen, translation, reading.then):
         name = (wanted.agreement.letter, wanted.recipient.id if wanted.recipient else None)
         before = standing.pop(name, None) or standing.pop(
             (name[0], None), None
@@ -413,10 +414,10 @@ def _letter(
         question = replace(question, person_released=kept.person_released)
     change = _compared(question, kept, before, then)
     same = change.was == change.now and not (change.released or change.withheld or change.changed)
-    if overtaken:
-        return _Letter(change=replace(change, fate=Fate.OVERTAKEN), before=before)
     if same and not run.act.resend:
         return _Letter(change=replace(change, fate=Fate.UNCHANGED), before=before)
+    if overtaken:
+        return _Letter(change=replace(change, fate=Fate.OVERTAKEN), before=before)
     if before is not None and arrived and D(before.state) in DELIVERY_OPEN:
         return _Letter(change=replace(change, fate=Fate.UNSETTLED), before=before)
     if before is not None and arrived:

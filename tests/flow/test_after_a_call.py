@@ -153,6 +153,11 @@ async def test_without_a_call_it_is_asked_again(tmp_path: Path) -> None:
         await line.settle()
         assert line.told_codes() == ["handover-unconfirmed", "handover-unconfirmed-again"]
         assert unconfirmed(line) == 1
+        first, second = desk.tasks(line.gateway)
+        desk.end_task(line.gateway, second.id, **CALLED)  # one call answers both
+        assert (desk.tasks(line.gateway), unconfirmed(line)) == ((), 0)
+        assert [entries(line, each.id)[-1][0] for each in (first, second)] == ["task-ended", "task-ended"]
+        check_world(line)
 
 
 async def test_a_task_of_what_still_waits_is_not_ticked_off(tmp_path: Path) -> None:

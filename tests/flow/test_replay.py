@@ -293,6 +293,18 @@ async def test_a_letter_that_was_held_for_nobody_finds_its_recipient(tmp_path: P
         check_world(line)
 
 
+async def test_a_later_fact_brings_an_older_letter_to_nobody_new(tmp_path: Path) -> None:
+    """Another community service serves the address that the person has now: the release of then is not told to it."""
+    async with running(tmp_path) as line:
+        await line.play(adt_a03(), adt_a01(synthetic_person(1, postcode="ZB1 1AA"), message_id="A01-9"))
+        narrow(line, "handover", "Patient.gender")
+        found = replay(line.gateway, ids(line, "ADT^A03"), **WHY)
+        await line.settle()
+        assert [(change.recipient, change.fate) for change in found[0].changes] == [("northfell", Fate.OVERTAKEN)]
+        assert [row.recipient for row in line.deliveries()] == ["northfell"]
+        check_world(line)
+
+
 async def test_what_cannot_be_replayed_says_why(tmp_path: Path) -> None:
     async with running(tmp_path) as line:
         await line.play(adt_a03(), fhir_message(resources=[], message_id="E"), client=None)

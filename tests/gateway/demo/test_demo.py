@@ -10,13 +10,16 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from sqlalchemy import update
+from sqlalchemy import select, update
 
+from gateway import wiring
 from gateway.demo import invariants, play, story
 from gateway.demo.invariants import Invariant
 from gateway.demo.neighbours import Got
 from gateway.demo.play import Played
 from gateway.demo.stage import Stage, set_up
+from gateway.settings import read_settings
+from gateway.steps.rederive import rederive
 from gateway.store.schema import decision
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -40,6 +43,12 @@ def test_the_demo_holds_and_says_so_in_json(tmp_path: Path) -> None:
     verified = json.loads(subprocess.run(verify, cwd=ROOT, capture_output=True, text=True, check=True).stdout)
     assert verified["entries"] == found["ledger"]["entries"]
     assert verified["root"] == found["ledger"]["root"]
+    with wiring.open_parts(read_settings(keep / "throughgate.toml")) as gateway:
+        with gateway.store.read() as c:
+            decisions = list(c.execute(select(decision.c.id)).scalars())
+        again = [rederive(gateway, each) for each in decisions]
+    assert len(again) > 15
+    assert not [one for one in again if not one.same]
 
 
 def test_the_demo_never_plays_over_a_folder_in_use(tmp_path: Path) -> None:
