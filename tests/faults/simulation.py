@@ -381,13 +381,13 @@ class World:
         self.build()
         register_clients(self.gateway)
         self.odds = well
-        await self.gateway.start()
+        await self._open()
         keeper = asyncio.create_task(self._keep_alive())
         await asyncio.gather(*(self._sender(person) for person in self.people))
         self.odds = Odds.none()
         for _ in range(1000):
             await asyncio.sleep(SWEEP + 1)
-            if not self.deaths.is_set() and not self._open():
+            if not self.deaths.is_set() and not self._is_open():
                 break
         keeper.cancel()
         with suppress(asyncio.CancelledError):
@@ -409,9 +409,21 @@ class World:
             await asyncio.sleep(self.chance.random() * 0.2)
             self.build()
             self.deaths.clear()
-            await self.gateway.start()
+            await self._open()
 
-    def _open(self) -> bool:
+    async def _open(self) -> None:
+        """A process whose store is away at its start ends, and another is started, as whoever keeps it running does."""
+        while True:
+            try:
+                await self.gateway.start()
+            except StoreUnavailable:
+                await self.gateway.abandon()
+                await asyncio.sleep(self.chance.random() * 0.2)
+                self.build()
+            else:
+                return
+
+    def _is_open(self) -> bool:
         with self.kept.read() as c:
             rows = c.exec_driver_sql(
                 "SELECT (SELECT count(*) FROM message WHERE state = 'received'),"
