@@ -25,7 +25,7 @@ from gateway.steps import close, deliver
 from gateway.steps.deliver import Ended, Opened, Result, Sent, Shut
 from gateway.steps.identify import identify
 from gateway.steps.letters import Done, Fate, release_messages
-from gateway.steps.link import run_held_again
+from gateway.steps.link import newest_merge, run_held_again
 from gateway.steps.receive import Received, receive
 from gateway.steps.reconsider import reconsider
 from gateway.steps.refused import enter_refusals
@@ -48,6 +48,8 @@ class Gateway(Parts):
     waiting_messages: dict[str, str] = field(default_factory=dict)
     """Messages that failed and wait for another attempt, with the instant; only this process's memory of it."""
     working: int = 0
+    _merge_seen: str | None = None
+    """The newest merge after which held messages were looked at; only this process's memory of it."""
     _releasing: Together[str, Done] = field(init=False)
     _opening: Together[str, Opened | Shut] = field(init=False)
     _closing: Together[Ended, tuple[str, ...]] = field(init=False)
@@ -112,6 +114,7 @@ class Gateway(Parts):
         work = await asyncio.to_thread(unfinished.read, self)
         for person_id in work.stale_people:
             await self._apart(self._reconsider(person_id))
+        await self._apart(self._run_held_again())
         for message_id in work.messages:
             if self._may_try(message_id) and not self.bus.lately("messages", message_id):
                 await self._publish("messages", message_id)
@@ -155,9 +158,18 @@ class Gateway(Parts):
         person_id = await asyncio.to_thread(unfinished.person_of_message, self, message_id)
         if person_id is not None:
             await self._reconsider(person_id)
+        await self._run_held_again()
+
+    async def _run_held_again(self) -> None:
+        """What was held for want of a merge goes on, once after each: also where the process that merged died before it came to this."""
+        newest = await asyncio.to_thread(newest_merge, self)
+        if newest == self._merge_seen:
+            return
+        pass_point("held-again.before")
         for released in await asyncio.to_thread(run_held_again, self):
             for delivery_id in await asyncio.to_thread(unfinished.of_message, self, released):
                 await self._publish("deliveries", delivery_id)
+        self._merge_seen = newest
 
     async def _release(self, message_id: str) -> str | None:
         """One message; the next one of the same person that waits for it."""

@@ -49,12 +49,17 @@ def separate(
     config: Config = DEFAULT_CONFIG,
     as_json: AsJson = False,
 ) -> None:
-    """A and B are two people: a message that mixes them is rejected, a later merge of them is held. It takes no merge apart."""
+    """A and B are two people: a message that mixes them is rejected, a later merge of them is held, and one that was made is taken apart."""
     from gateway.steps import link as acts
 
     with opened(config) as gateway:
-        acts.separate(gateway, one, other, reason=reason, by=by)
+        apart = acts.separate(gateway, one, other, reason=reason, by=by)
+    sent, unclear = (apart.sent, apart.unclear) if apart is not None else ((), ())
     if as_json:
-        say_json({"separated": True})
-    else:
-        typer.echo("two people: a merge of them will be held")
+        say_json({"separated": True, "taken_apart": apart is not None, "sent": sent, "unclear": unclear})
+        return
+    typer.echo("two people: a merge of them will be held")
+    for delivery_id in sent:
+        typer.echo(f"  {delivery_id}: left while they were one; tell its recipient, and send a right one")
+    for message_id in unclear:
+        typer.echo(f"  {message_id}: names both or neither; it is in no file")

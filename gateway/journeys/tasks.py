@@ -55,6 +55,16 @@ TASKS: Final[Mapping[str, TaskKind]] = {
         tell=True,
         text="a reception was cancelled: no care was ended by it; see whether the person is here and what still runs",
     ),
+    "sent-while-merged": TaskKind(
+        role=CLINICAL_LEAD,
+        tell=True,
+        text="a letter left while two people's records were one: it may hold another's data; tell the recipient, and send a right one",
+    ),
+    "unclear-while-merged": TaskKind(
+        role=OPERATOR,
+        tell=True,
+        text="a message names both, or neither, of two people whose records were taken apart: it is in no file; ask the sender",
+    ),
     "mostly-positive": TaskKind(
         role=CLINICAL_LEAD,
         tell=True,

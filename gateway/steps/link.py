@@ -7,7 +7,7 @@ ledger. This module MUST NOT guess: it does what a person says, and what a messa
 import json
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, delete, func, insert, select
 
 from fhir_profiles.shapes import Event, HoldCode, PersonIdentifier, Translation
 from gateway.errors import ThroughgateError
@@ -22,8 +22,9 @@ from gateway.steps.identify import translation_of
 from gateway.steps.letters import release_message
 from gateway.steps.merge import merge_people, survivor_of
 from gateway.steps.reconsider import reconsider
+from gateway.steps.take_apart import Apart, merge_of, take_apart
 from gateway.store.locks import hold
-from gateway.store.schema import message, person_apart
+from gateway.store.schema import message, person_apart, person_merge
 
 SETTLED_BY_A_LINK = (HoldCode.IDENTITY_CONFLICT.value, HoldCode.MERGE_WAITS.value)
 
@@ -83,12 +84,19 @@ def link(parts: Parts, survivor: str, other: str, *, reason: str, by: str) -> st
     return person_id
 
 
-def separate(parts: Parts, one: str, other: str, *, reason: str, by: str) -> None:
+def separate(parts: Parts, one: str, other: str, *, reason: str, by: str) -> Apart | None:
     """Say that two are two people: a later merge of them is held, and a held message that mixes them is rejected.
 
-    Raises LinkError when the ids do not stand for exactly two people; what was merged before is not taken apart.
+    Two ids of people that a merge made one are taken apart; what came of that. Raises LinkError when the ids do not stand for two
+    people, CannotTakeApart when what was moved cannot be told any more.
     """
     _need(reason)
+    apart = _taken_apart(parts, one, other, reason=reason, by=by)
+    if apart is not None:
+        for person_id in (apart.survivor, apart.absorbed):
+            reconsider(parts, person_id)
+        run_held_again(parts)
+        return apart
     seen = _read(parts, one, other)
 
     def work(c: Connection) -> None:
@@ -97,7 +105,9 @@ def separate(parts: Parts, one: str, other: str, *, reason: str, by: str) -> Non
         owners += owners_of(c, parts.keys, [number for each in seen for number in each.numbers])
         people = sorted(set(owners))
         if len(people) != 2:
-            raise LinkError("these ids do not stand for two people: two that were merged are not taken apart by this")
+            raise LinkError(
+                "these ids do not stand for two people: to take a merge apart, give the two ids of people in it"
+            )
         first, second = people
         c.execute(delete(person_apart).where(person_apart.c.first == first, person_apart.c.second == second))
         c.execute(insert(person_apart).values(first=first, second=second, said_at=parts.now()))
@@ -118,6 +128,33 @@ def separate(parts: Parts, one: str, other: str, *, reason: str, by: str) -> Non
 
     with around("separate"):
         parts.store.write(work)
+    return None
+
+
+def _taken_apart(parts: Parts, one: str, other: str, *, reason: str, by: str) -> Apart | None:
+    """Undo the merge by which these two ids became one person; None when there was none."""
+
+    def work(c: Connection) -> Apart | None:
+        hold(c, "people")
+        merge = merge_of(c, one, other)
+        if merge is None:
+            return None
+        apart = take_apart(c, parts, merge)
+        note = _seal(c, parts, None, reason, by)
+        facts = {"person": apart.survivor, "other": apart.absorbed, "note": note}
+        act = parts.ids.entry()
+        record(c, entry_id=parts.ids.entry(), chain=act, step=1, event="separated", at=parts.now(), facts=facts)
+        return apart
+
+    with around("take-apart"):
+        return parts.store.write(work)
+
+
+def newest_merge(parts: Parts) -> str | None:
+    """When two records became one last; None when none ever did."""
+    with parts.store.read() as c:
+        found: str | None = c.execute(select(func.max(person_merge.c.merged_at))).scalar_one()
+        return found
 
 
 def run_held_again(parts: Parts) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ message (ADT^A40) or a person does.
 """
 
 import hmac
+import json
 from collections.abc import Mapping, Sequence
 from itertools import product
 from typing import Any
@@ -27,8 +28,10 @@ from gateway.store.schema import (
     contribution,
     decision,
     delivery,
+    merge_journal,
     message,
     person,
+    person_identifier,
     person_merge,
     report_key,
     resource,
@@ -48,21 +51,52 @@ def merge_people(c: Connection, parts: Parts, survivor: str, absorbed: str) -> t
     """
     if survivor == absorbed:
         return ()
-    _hold_both(c, parts, survivor, absorbed)
-    _tell_consents_apart(c, parts, survivor, absorbed)
+    hold_both(c, parts, survivor, absorbed)
+    begun = parts.now()
+    moved = _what_moves(c, survivor, absorbed)
+    renamed = _tell_consents_apart(c, parts, survivor, absorbed)
+    _keep_journal(c, parts, absorbed, {**moved, "consents": renamed})
     _wrap_again(c, parts, survivor, absorbed)
     _move_file(c, parts, survivor, absorbed)
     for table in (message, consent, decision, delivery):
         c.execute(update(table).where(table.c.person_id == absorbed).values(person_id=survivor))
     move_identifiers(c, absorbed, survivor)
     told = _move_counts(c, parts, survivor, absorbed)
-    _move_versions(c, survivor, absorbed)
+    move_versions(c, survivor, absorbed)
     c.execute(update(person_merge).where(person_merge.c.survivor == absorbed).values(survivor=survivor))
-    c.execute(insert(person_merge).values(absorbed=absorbed, survivor=survivor, merged_at=parts.now()))
+    c.execute(insert(person_merge).values(absorbed=absorbed, survivor=survivor, merged_at=begun))
     return told
 
 
-def _hold_both(c: Connection, parts: Parts, *people: str) -> None:
+def _what_moves(c: Connection, survivor: str, absorbed: str) -> dict[str, Any]:
+    """What is whose before the merge: enough to give it back, and nothing that anybody could read without the installation's key."""
+    numbers = c.execute(select(person_identifier).where(person_identifier.c.person_id == absorbed)).all()
+    own = select(message.c.id).where(message.c.person_id == survivor)
+    theirs = select(message.c.id).where(message.c.person_id == absorbed)
+    earlier = select(person_merge.c.absorbed).where(person_merge.c.survivor == absorbed)
+    return {
+        "messages": list(c.execute(theirs).scalars()),
+        "own": list(c.execute(own).scalars()),
+        "numbers": [[row.system, row.value_index.hex()] for row in numbers],
+        "people": list(c.execute(earlier).scalars()),
+    }
+
+
+def _keep_journal(c: Connection, parts: Parts, absorbed: str, journal: Mapping[str, Any]) -> None:
+    """Kept as long as the bodies of messages, under the installation's key: it is about two people (gateway/steps/take_apart.py)."""
+    ends_at = parts.after(days=parts.settings.retention.days("body"))
+    sealed_id = parts.keys.seal(
+        c,
+        category="body",
+        plaintext=json.dumps(journal).encode(),
+        person_id=None,
+        now=parts.now(),
+        ends_at=ends_at,
+    )
+    c.execute(insert(merge_journal).values(absorbed=absorbed, sealed_id=sealed_id))
+
+
+def hold_both(c: Connection, parts: Parts, *people: str) -> None:
     """Nobody else counts, files, decides or sends for either until this is committed. The order of locks: gateway/store/locks.py."""
     counted = c.execute(select(report_key.c.report, report_key.c.establishment).distinct()).all()
     reports = [each.name for each in parts.agreements.values() if each.regime == "anonymous"]
@@ -92,7 +126,7 @@ def _wrap_again(c: Connection, parts: Parts, survivor: str, absorbed: str) -> No
             continue  # retention was faster
 
 
-def _move_versions(c: Connection, survivor: str, absorbed: str) -> None:
+def move_versions(c: Connection, survivor: str, absorbed: str) -> None:
     """Above whatever either had: no letter of the two was decided under these."""
     one, other = read_versions(c, survivor), read_versions(c, absorbed)
     values = {
@@ -103,23 +137,29 @@ def _move_versions(c: Connection, survivor: str, absorbed: str) -> None:
     c.execute(update(person).where(person.c.id.in_((survivor, absorbed))).values(**values))
 
 
-def _tell_consents_apart(c: Connection, parts: Parts, survivor: str, absorbed: str) -> None:
-    """INVARIANT: a dissent of either person counts. Two consents that one system calls by one id must not supersede each other."""
+def _tell_consents_apart(c: Connection, parts: Parts, survivor: str, absorbed: str) -> dict[str, str]:
+    """INVARIANT: a dissent of either person counts. Two consents that one system calls by one id must not supersede each other.
+
+    Row of each consent that has another name from here on -> the name that it had.
+    """
 
     def of(person_id: str) -> list[tuple[Any, Json]]:
         rows = c.execute(select(consent.c.id, consent.c.sealed_id).where(consent.c.person_id == person_id)).all()
         return [(row, fhir_json.decode(parts.keys.unseal(c, row.sealed_id))) for row in rows]
 
     taken = {said.get("id") for _, said in of(survivor)}
+    renamed: dict[str, str] = {}
     for row, said in of(absorbed):
         if said.get("id") not in taken:
             continue
+        renamed[row.id] = str(said.get("id"))
         own = {**said, "id": stable_id("Consent", absorbed, str(said.get("id")))}
         sealed_id = parts.keys.seal(
             c, category="consent", plaintext=fhir_json.encode(own), person_id=survivor, now=parts.now()
         )
         c.execute(update(consent).where(consent.c.id == row.id).values(sealed_id=sealed_id))
         c.execute(delete(sealed).where(sealed.c.id == row.sealed_id))
+    return renamed
 
 
 def _move_file(c: Connection, parts: Parts, survivor: str, absorbed: str) -> None:

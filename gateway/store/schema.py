@@ -133,6 +133,13 @@ person_merge = Table(
     Column("merged_at", Text, nullable=False),
 )
 
+merge_journal = Table(
+    "merge_journal",
+    metadata,
+    Column("absorbed", Text, ForeignKey("person.id"), primary_key=True),
+    Column("sealed_id", Text, nullable=False),  # what was moved; gone when the merge cannot be taken apart any more
+)
+
 person_apart = Table(
     "person_apart",
     metadata,

@@ -55,8 +55,15 @@ def test_two_records_are_linked(installation: Path) -> None:
     with wiring.open_parts(read_settings(installation)) as gateway, gateway.store.read() as c:
         assert c.execute(select(person_merge.c.absorbed, person_merge.c.survivor)).one() == (goes, stays)
     assert entries(installation, "linked")[-1] == {"person": stays, "absorbed": goes}
-    again = run("person", "separate", stays, goes, "--reason", "two people", "--config", str(installation))
-    assert isinstance(again.exception, LinkError)
+    apart = run("person", "separate", stays, goes, "--reason", "two people", "--json", "--config", str(installation))
+    said = {"separated": True, "taken_apart": True, "sent": [], "unclear": []}
+    assert (apart.exit_code, json.loads(apart.output)) == (0, said)
+    assert {key: entries(installation, "separated")[-1][key] for key in ("person", "other")} == {
+        "person": stays,
+        "other": goes,
+    }
+    same = run("person", "separate", stays, stays, "--reason", "two people", "--config", str(installation))
+    assert isinstance(same.exception, LinkError)
 
 
 def test_two_people_are_separated(installation: Path) -> None:
