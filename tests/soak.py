@@ -24,6 +24,7 @@ from tests import engines  # noqa: E402  the folder of the checkout has to be fo
 
 EVIDENCE = ROOT / "docs" / "evidence"
 WORKERS = "2"
+SHARE = "--share="
 
 
 def machine() -> str:
@@ -114,10 +115,12 @@ def main(arguments: list[str]) -> int:
     if arguments == ["--bench"]:
         return bool(faults)
     command = [sys.executable, "-m", "pytest", "-n", WORKERS, "--dist", "worksteal", "-q", "--timeout", "0"]
+    chosen = [each for each in arguments if not each.startswith(SHARE)]
+    share = next((each.removeprefix(SHARE) for each in arguments if each.startswith(SHARE)), "1")
     done = subprocess.run(
-        [*command, "tests/faults", *arguments],
+        [*command, "tests/faults", *chosen],
         cwd=ROOT,
-        env={**os.environ, "THROUGHGATE_SOAK": "1"},
+        env={**os.environ, "THROUGHGATE_SOAK": share},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 HEADING = "name attempted acked recovered duplicated lost"
 PROPERTY = "under-fire"
-SOAKING = os.environ.get("THROUGHGATE_SOAK", "") not in ("", "0")
-"""`make soak` sets it: the long numbers."""
+SHARE = float(os.environ.get("THROUGHGATE_SOAK") or 0)
+"""How much of the long numbers: `make soak` sets 1, `python tests/soak.py --share=0.1` a tenth; 0 are the numbers of `make test`."""
+SOAKING = SHARE > 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,5 +37,5 @@ class Account:
 
 
 def number(test: int, soak: int) -> int:
-    """The size of a run: in `make test`, or in `make soak`."""
-    return soak if SOAKING else test
+    """The size of a run: in `make test`, or in `make soak`; a share of the long one is never less than the short one."""
+    return max(test, round(soak * SHARE)) if SOAKING else test

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.builders import care_plan, fhir_message, synthetic_person
-from tests.faults.account import Account, number
+from tests.faults.account import SOAKING, Account
 from tests.faults.crash import (
     Child,
     Forge,
@@ -30,7 +30,7 @@ from tests.faults.crash import (
 )
 
 PERSON = synthetic_person(1)
-STRIDE = number(4, 1)
+STRIDE = 1 if SOAKING else 4
 """In `make test` every fourth write of a message, from the first to the last; in `make soak` every one."""
 PATIENCE = 20
 
