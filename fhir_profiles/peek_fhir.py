@@ -28,7 +28,9 @@ from fhir_profiles.fhir_message import (
 )
 from fhir_profiles.fhir_transaction import transaction_problems
 from fhir_profiles.file_types import ALONE
+from fhir_profiles.hmpps import is_event
 from fhir_profiles.limits import MAX_ENTRIES
+from fhir_profiles.peek_hmpps import peek_hmpps
 from fhir_profiles.shapes import (
     AcknowledgementMode,
     Channel,
@@ -66,6 +68,8 @@ def peek_fhir(channel: Channel, body: bytes) -> Envelope | Refusal:
     except FhirJsonError as fault:
         code, issue_code = _CODES.get(fault.code, (RefusalCode.UNREADABLE, "structure"))
         return Refusal(code=code, issues=(_fatal(issue_code, "Bundle", str(fault)),))
+    if is_event(content):  # JSON too, and no FHIR
+        return peek_hmpps(content, body)
     kind = kind_of(content)
     entries = entries_of(content)
     problem = next(_problems(content, kind, entries), None)

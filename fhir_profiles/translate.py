@@ -10,6 +10,7 @@ from typing import Final
 from fhir_profiles import systems
 from fhir_profiles.hl7_times import fhir_instant
 from fhir_profiles.hl7v2 import Hl7Error, parse
+from fhir_profiles.hmpps import KIND as HMPPS_EVENT
 from fhir_profiles.ids import stable_id
 from fhir_profiles.label import label_bundle
 from fhir_profiles.mappings import MAPPINGS
@@ -113,6 +114,8 @@ def _provenance(resources: list[Json], envelope: Envelope, sent: str | None) -> 
 
 def _activity(envelope: Envelope) -> Json:
     """Keep the event of the message as it was sent: table 0003 for HL7 v2; a FHIR event's coding, or its uri as text."""
+    if envelope.kind == HMPPS_EVENT:
+        return {"text": envelope.event}
     system, _, code = envelope.event.rpartition("|")
     if not envelope.kind.startswith("fhir-"):
         return {"coding": [{"system": systems.V2_TABLE + "0003", "code": envelope.event}]} if envelope.event else {}

@@ -25,7 +25,7 @@ from gateway.store.schema import client, client_key, ledger_entry, token
 from gateway.store.statement import Statement
 
 MAX_TOKEN_SECONDS: Final = 86_400
-_KIND: Final = re.compile(r"[A-Z]{3}\^(?:[A-Z][A-Z0-9][0-9]|\*)|fhir-(?:message|bundle|resource|response)")
+_KIND: Final = re.compile(r"[A-Z]{3}\^(?:[A-Z][A-Z0-9][0-9]|\*)|fhir-(?:message|bundle|resource|response)|hmpps-event")
 
 _BY_NAME: Final = Statement(select(client).where(client.c.name == bindparam("name"), client.c.ended_at.is_(None)))
 _BY_BEARER: Final = Statement(
@@ -110,7 +110,7 @@ def _check(made: Client) -> None:
         raise ClientError("a client's name is lower case letters, digits and hyphens")
     if unknown := [kind for kind in made.kinds if not _KIND.fullmatch(kind)]:
         raise ClientError(
-            f"no such kind of message: {unknown[0]} (ADT^A01, ADT^*, fhir-message, fhir-bundle, fhir-resource and fhir-response are kinds)"
+            f"no such kind of message: {unknown[0]} (ADT^A01, ADT^*, fhir-message, fhir-bundle, fhir-resource, fhir-response and hmpps-event are kinds)"
         )
     if unknown := [one for one in made.establishments if not re.fullmatch(AGENCY_PATTERN, one)]:
         raise ClientError(f"no such establishment: {unknown[0]} (three capital letters)")

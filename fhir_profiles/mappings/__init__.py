@@ -26,6 +26,7 @@ from fhir_profiles.mappings import (
     adt_a45,
     fhir_message,
     fhir_response,
+    hmpps_event,
     mdm_t02,
     oml_o21,
     omp_o09,
@@ -73,5 +74,6 @@ MAPPINGS: Final[Mapping[str, Callable[[Channel, bytes], Translation]]] = {
     "fhir-message": fhir_message.translate,
     "fhir-resource": fhir_message.translate,
     "fhir-response": fhir_response.translate,
+    "hmpps-event": hmpps_event.translate,
 }
 """Message kind -> mapping."""

@@ -11,6 +11,8 @@ from gateway.errors import RULES, Fault, RequestError
 from gateway.settings import Limits
 
 FHIR_TYPES: Final = frozenset({"application/fhir+json", "application/json"})
+EVENT_TYPES: Final = frozenset({"application/json", "text/plain"})
+"""SNS posts its envelope as `text/plain`."""
 HL7_TYPES: Final = frozenset({"application/hl7-v2+er7", "x-application/hl7-v2+er7", "text/plain"})
 _IDEMPOTENCY_KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
 _PARAMETER_NAME: Final = re.compile(r"[A-Za-z_:.-]{1,40}")

@@ -11,11 +11,13 @@ from starlette.responses import Response
 
 from adapters.contract import Arrival
 from fhir_profiles.fhir_kinds import AS_MESSAGE, BY_ITSELF
+from fhir_profiles.hmpps import KIND as HMPPS_EVENT
 from gateway.api.access import Access, Caller
 from gateway.api.answers import fhir_json, plain_json, refusal, sent
 from gateway.api.documents import capability_statement, smart_configuration
 from gateway.api.ports import Intake
 from gateway.api.reading import (
+    EVENT_TYPES,
     FHIR_TYPES,
     HL7_TYPES,
     idempotency_key,
@@ -89,6 +91,15 @@ async def decide(gateway: Intake, request: Request, caller: Caller) -> Response:
         return plain_json(await asyncio.to_thread(decide_question, body, bounded=True))
     except QuestionError as error:
         raise RequestError(Fault.REQUEST_INVALID, invalid(str(error))) from None
+
+
+async def hmpps(gateway: Intake, request: Request, caller: Caller) -> Response:
+    """POST /events/hmpps: one HMPPS domain event, bare or in the SNS envelope of a queue. 202 custody."""
+    client = _client(caller)
+    require_json_accepted(request)
+    body = await read_body(request, EVENT_TYPES, gateway.settings.limits)
+    received = await _receive(gateway, request, client, "fhir", body, (HMPPS_EVENT,))
+    return sent(received.answer)
 
 
 def _asks_for_async(request: Request) -> bool:
@@ -221,6 +232,7 @@ ROUTES: Final = (
     _client_row("POST", "/fhir/$process-message", "Bundle.c", process_message, ("async", "response-url", "_format")),
     _client_row("POST", "/fhir", "Bundle.c", fhir, ("_format",)),
     _client_row("POST", "/fhir/Consent/$decide", "Consent.r", decide, ("_format",)),
+    _client_row("POST", "/events/hmpps", "Binary.c", hmpps),
     _client_row("GET", "/mailbox", "Bundle.s", mailbox_list),
     _client_row("GET", "/mailbox/{id}", "Bundle.r", mailbox_open),
     _client_row("PUT", "/mailbox/{id}/acknowledged", "Bundle.u", mailbox_acknowledge),

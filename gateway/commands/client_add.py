@@ -20,7 +20,7 @@ def client_add(
     kinds: Annotated[
         list[str] | None,
         typer.Option(
-            help="What it may send: ADT^A01,ADT^*,fhir-message,fhir-bundle,fhir-resource,fhir-response; repeat or use commas."
+            help="What it may send: ADT^A01,ADT^*,fhir-message,fhir-bundle,fhir-resource,fhir-response,hmpps-event; repeat or use commas."
         ),
     ] = None,
     establishments: Annotated[

@@ -17,6 +17,7 @@ from sqlalchemy import Connection, bindparam, select
 
 from adapters.contract import Answer, Arrival
 from fhir_profiles.fhir_kinds import AS_MESSAGE, BY_ITSELF, MESSAGE, RESPONSE
+from fhir_profiles.hmpps import KIND as HMPPS_EVENT
 from fhir_profiles.peek import peek
 from fhir_profiles.shapes import Envelope, Issue, Refusal, RefusalCode, Severity
 from gateway.clients import Client, find
@@ -36,8 +37,9 @@ from gateway.store.statement import Statement
 DRY_RUN_PROCESSING_IDS: Final = ("P", "T", "D")
 _LARGE_BYTES: Final = 65_536
 _TO_PROCESS: Final = "a Bundle of type message goes to POST /fhir/$process-message"
+_TO_EVENTS: Final = "an HMPPS domain event goes to POST /events/hmpps, and nothing else does"
 _TO_FHIR: Final = "only a Bundle of type message is taken here: other Bundles and single resources go to POST /fhir"
-_KIND: Final = re.compile(r"[A-Z]{3}\^[A-Z][A-Z0-9][0-9]|fhir-(?:message|response|bundle|resource)")
+_KIND: Final = re.compile(r"[A-Z]{3}\^[A-Z][A-Z0-9][0-9]|fhir-(?:message|response|bundle|resource)|hmpps-event")
 
 _BEFORE: Final = Statement(
     select(message.c.id, message.c.body_index, message.c.answer_id).where(message.c.key_index == bindparam("key_index"))
@@ -200,7 +202,7 @@ def _is_bundle_id_used(c: Connection, looked: _Looked) -> bool:
 def _compare_with_register(c: Connection, parts: Parts, looked: _Looked, seen: Envelope) -> str | _Verdict | None:
     """The establishment that the message is kept under (None only when the register is not asked), or why it is refused."""
     if looked.arrival.kinds and seen.kind not in looked.arrival.kinds:
-        return _wrong_door(seen)
+        return _wrong_door(seen, looked.arrival.kinds)
     channel = looked.channel
     v2 = channel.format == "hl7v2"
     taken = DRY_RUN_PROCESSING_IDS if parts.dry_run else channel.processing_ids
@@ -221,11 +223,13 @@ def _registered(channel: ChannelSettings, client: Client, seen: Envelope) -> str
     establishment = seen.establishment or only
     sender_fits = not channel.senders or seen.sender in channel.senders
     kind_fits = client.may_send(seen.kind) and (not channel.kinds or seen.kind in channel.kinds)
+    # A merge, an alert and some releases name no prison: what is known of a person must not be lost for that.
+    nowhere = seen.kind == HMPPS_EVENT and establishment is None
     checks = (
         (sender_fits, Fault.SENDER_UNKNOWN, "MSH-3" if v2 else "Bundle.entry[0].resource.source.endpoint"),
         (kind_fits, Fault.KIND_NOT_REGISTERED, "MSH-9" if v2 else "Bundle.type"),
-        (establishment is not None, Fault.ESTABLISHMENT_MISSING, ""),
-        (establishment in client.establishments, Fault.ESTABLISHMENT_NOT_REGISTERED, ""),
+        (establishment is not None or nowhere, Fault.ESTABLISHMENT_MISSING, ""),
+        (establishment in client.establishments or nowhere, Fault.ESTABLISHMENT_NOT_REGISTERED, ""),
     )
     for fits, fault, path in checks:
         if not fits:
@@ -237,9 +241,11 @@ def _verdict(fault: Fault, path: str) -> _Verdict:
     return _Verdict(fault=fault, issues=issues_of(fault, path=path))
 
 
-def _wrong_door(seen: Envelope) -> _Verdict:
-    """FHIR has two ways in: a message keeps its own ids, the other kinds have none. `Arrival.kinds` says which way this is."""
+def _wrong_door(seen: Envelope, kinds: tuple[str, ...]) -> _Verdict:
+    """FHIR has two ways in: a message keeps its own ids, the other kinds have none; events have their own. `kinds` says which way this is."""
     text = _TO_PROCESS if seen.kind in AS_MESSAGE else _TO_FHIR
+    if seen.kind == HMPPS_EVENT or HMPPS_EVENT in kinds:
+        text = _TO_EVENTS
     issue = Issue(severity=Severity.ERROR, code="not-supported", path="Bundle.type", text=text)
     return _Verdict(fault=Fault.TYPE_UNSUPPORTED, issues=(issue,))
 
@@ -247,7 +253,7 @@ def _wrong_door(seen: Envelope) -> _Verdict:
 def _key_path(channel: ChannelSettings, seen: Envelope) -> str:
     if channel.format == "hl7v2":
         return "MSH-10"
-    return "" if seen.kind in BY_ITSELF else "Bundle.id"
+    return "" if seen.kind in BY_ITSELF or seen.kind == HMPPS_EVENT else "Bundle.id"
 
 
 def _accept(c: Connection, parts: Parts, looked: _Looked, seen: Envelope, establishment: str | None) -> Received:

@@ -34,6 +34,12 @@ OBSERVATION = {
     ],
 }
 
+EVENT = {
+    "eventType": "prison-offender-events.prisoner.released",
+    "occurredAt": "2026-01-15T12:00:00Z",
+    "additionalInformation": {"nomsNumber": "A1234BC", "prisonId": "ZFG", "reason": "RELEASED"},
+}
+
 # route: (path asked, more of the request, clients that may, status for them, clients that may not)
 SENDERS = ("zfg-ehr", "two-prisons")
 MATRIX = {
@@ -58,6 +64,13 @@ MATRIX = {
         ("authority",),
         200,
         ("zfg-ehr", "tests-only", "pharmacy"),
+    ),
+    ("POST", "/events/hmpps"): (
+        "/events/hmpps",
+        {"data": json.dumps(EVENT).encode(), "headers": {"Content-Type": "application/json"}},
+        SENDERS,
+        202,
+        ("pharmacy",),
     ),
     ("GET", "/mailbox"): ("/mailbox", {}, ("pharmacy",), 200, ("zfg-ehr", "tests-only")),
     ("GET", "/mailbox/{id}"): (f"/mailbox/{ID}", {}, ("pharmacy",), 200, ("zfg-ehr", "tests-only")),

@@ -65,7 +65,7 @@ def make_parts(
         register_checked=register_checked,
         dry_run=dry_run,
     )
-    everything = ("ADT^*", "ORU^R01", "RDE^O11", "fhir-message", "fhir-bundle", "fhir-resource")
+    everything = ("ADT^*", "ORU^R01", "RDE^O11", "fhir-message", "fhir-bundle", "fhir-resource", "hmpps-event")
     add_client(parts, name="zfg-ehr", kinds=everything, establishments=("ZFG",))
     add_client(parts, name="two-prisons", kinds=everything, establishments=("ZFG", "ZNF"))
     add_client(parts, name="elsewhere", kinds=everything, establishments=("ZNF",))
