@@ -25,6 +25,7 @@ _SUBJECTS = frozenset({"subject", "patient", "individual", "beneficiary", "link"
 _PERSON_IDENTIFIERS = frozenset({"Patient.identifier", "RelatedPerson.identifier"})
 _REFERENCE = frozenset({"reference", "type", "identifier", "display", "id", "extension"})
 _MINIMUM_KEY_BYTES = 16
+_URN = "urn:uuid:"
 
 _MADE_HERE = object()
 
@@ -71,6 +72,9 @@ class _Projection:
     kept: dict[str, str] = field(default_factory=dict)
     """`Type/id` and fullUrl of everything that stays -> its new `urn:uuid:`."""
 
+    ids: dict[str, str] = field(default_factory=dict)
+    """`Type/id` of everything that stays -> its new id."""
+
     def released(self) -> Released:
         permitted = compile_paths(self.decision.permitted)
         staying = self._staying(permitted)
@@ -85,7 +89,7 @@ class _Projection:
             staying = [item for place, item in enumerate(staying) if place not in empty]
         if not entries:
             raise NothingLeaves("no resource is left")
-        made = [{"fullUrl": f"urn:uuid:{resource['id']}", "resource": resource} for _, resource in entries]
+        made = [{"fullUrl": _URN + resource["id"], "resource": resource} for _, resource in entries]
         whole: Json = {"resourceType": "Bundle", "type": text(self.bundle, "type") or "collection", "entry": made}
         if self.decision.withheld_marker:
             _mark(whole)
@@ -117,8 +121,9 @@ class _Projection:
     def _names(self, staying: list[tuple[Json, Json]]) -> dict[str, str]:
         names: dict[str, str] = {}
         for entry, resource in staying:
-            new = f"urn:uuid:{rebuilt_id(self.naming.id_key, label_of(resource))}"
-            names[label_of(resource)] = new
+            name = label_of(resource)
+            self.ids[name] = rebuilt_id(self.naming.id_key, name)
+            new = names[name] = _URN + self.ids[name]
             if text(entry, "fullUrl"):
                 names[text(entry, "fullUrl")] = new
         return names
@@ -129,7 +134,7 @@ class _Projection:
     def _resource(self, resource: Json, permitted: Node) -> Json:
         kind = text(resource, "resourceType")
         node = permitted.child(kind) or Node()
-        made: Json = {"resourceType": kind, "id": rebuilt_id(self.naming.id_key, label_of(resource))}
+        made: Json = {"resourceType": kind, "id": self.ids[label_of(resource)]}
         made.update(self._members(resource, node, node.whole, kind, kind))
         if kind == "Composition" and "section" in made:
             made["section"] = self._sections(made["section"])
@@ -144,16 +149,18 @@ class _Projection:
             if key in ("resourceType", "id") and path == holder:
                 continue
             if key == "extension":
-                kept = self._extensions(value, node, path)
-                if kept:
-                    made[key] = kept
+                extensions = self._extensions(value, node, path)
+                if extensions:
+                    made[key] = extensions
                 continue
             child = node.child(key)
-            below = f"{path}.{key}"
             if child is None and (not whole or is_reserved(key)):
-                self._withhold(below, "not-in-agreement")
+                self._withhold(f"{path}.{key}", "not-in-agreement")
                 continue
-            kept = self._value(value, child or _EMPTY, whole or (child is not None and child.whole), below, key)
+            below = whole or (child is not None and child.whole)
+            kept: Any = value if below else None
+            if isinstance(value, (dict, list)):
+                kept = self._value(value, child or _EMPTY, below, f"{path}.{key}", key)
             if kept is not None:
                 made[key] = kept
         return made
@@ -268,7 +275,7 @@ def _is_reference(value: Json) -> bool:
 
 def rebuilt_id(id_key: bytes, name: str) -> str:
     """The id that leaves for `Type/id`: a UUID made of HMAC-SHA-256 under the letter's own key (random form, RFC 9562 version 4)."""
-    digest = hmac.new(id_key, name.encode(), hashlib.sha256).digest()
+    digest = hmac.digest(id_key, name.encode(), "sha256")
     return str(uuid.UUID(bytes=digest[:16], version=4))
 
 

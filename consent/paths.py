@@ -121,6 +121,7 @@ def permits(root: Node, path: str) -> bool:
     return whole
 
 
+@lru_cache(maxsize=4096)
 def is_reserved(key: str) -> bool:
     """No wider path permits this element: it is reserved, a primitive's extension, or free text by its type."""
     return key in RESERVED or key.startswith("_") or key.endswith(("String", "Markdown", "Base64Binary"))
