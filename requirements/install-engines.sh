@@ -1,11 +1,13 @@
 #!/bin/sh
 # Installs Debian's PostgreSQL and RabbitMQ where that may be done (root, or sudo that does not ask), without starting either as a service.
 # The tests start their own, in private folders. What cannot be installed is left out, and `make test` says so; under CI that fails.
+# ENGINES_ROOT is set by tests/test_install_engines.py alone: where `/usr` is.
 set -eu
 
+usr=${ENGINES_ROOT:-}/usr
 missing=
-ls -d /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="$missing postgresql"
-[ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] || missing="$missing rabbitmq-server"
+ls -d "$usr"/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="$missing postgresql"
+[ -x "$usr/lib/rabbitmq/bin/rabbitmq-server" ] || missing="$missing rabbitmq-server"
 [ -n "$missing" ] || exit 0
 
 if [ "$(id -u)" = 0 ]; then
@@ -22,7 +24,7 @@ if ! command -v apt-get >/dev/null 2>&1; then
 fi
 
 # A policy of 101 keeps packages from starting services; one that is there already stays.
-policy=/usr/sbin/policy-rc.d
+policy=$usr/sbin/policy-rc.d
 made=
 if [ ! -e "$policy" ]; then
     printf '#!/bin/sh\nexit 101\n' | $root tee "$policy" >/dev/null
