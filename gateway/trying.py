@@ -45,6 +45,7 @@ _SENDER = {
     "fhir-response": "MessageHeader.source.endpoint",
     "fhir-bundle": "Bundle.meta.source",
     "fhir-resource": "meta.source",
+    "hmpps-event": "eventType",
 }
 
 
