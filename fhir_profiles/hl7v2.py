@@ -81,7 +81,7 @@ STANDARD: Final = Delimiters()
 class Segment:
     """One segment: its name, its occurrence among those of the same name (from 1), its raw text, and its fields on demand."""
 
-    __slots__ = ("_fields", "delimiters", "name", "occurrence", "raw")
+    __slots__ = ("_components", "_fields", "delimiters", "name", "occurrence", "raw")
 
     def __init__(self, name: str, occurrence: int, raw: str, delimiters: Delimiters) -> None:
         self.name = name
@@ -89,6 +89,7 @@ class Segment:
         self.raw = raw
         self.delimiters = delimiters
         self._fields: list[str] | None = None
+        self._components: dict[tuple[int, int], list[str]] = {}
 
     @property
     def fields(self) -> list[str]:
@@ -122,10 +123,14 @@ class Segment:
             return ""
         if self.name == "MSH" and number <= 2:
             return raw if repetition == component == subcomponent == 1 else ""
-        delimiters = self.delimiters
-        raw = _part(raw, delimiters.repetition, repetition)
-        raw = _part(raw, delimiters.component, component)
-        return _part(raw, delimiters.subcomponent, subcomponent)
+        components = self._components.get((number, repetition))
+        if components is None:
+            # Split once: a mapping reads one component of a field after the other.
+            components = _split(_part(raw, self.delimiters.repetition, repetition), self.delimiters.component)
+            self._components[number, repetition] = components
+        if component > len(components):
+            return ""
+        return _part(components[component - 1], self.delimiters.subcomponent, subcomponent)
 
 
 def _part(raw: str, separator: str, index: int) -> str:
