@@ -1,45 +1,56 @@
-"""Keys are rotated while messages come in and letters leave, the rotation is killed in its middle, and nothing shows from outside."""
+"""Keys are rotated while messages come in and letters leave, the process that rotates is killed twice, and nothing shows from outside."""
 
 import asyncio
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from sqlalchemy import func, select
 
-from gateway.failpoints import hooked
 from gateway.keys import SealedBroken
 from gateway.keys.key_files import read_files
 from gateway.rotation import Rotated, RotationError, rotate
 from gateway.settings import read_settings
 from gateway.store.schema import delivery, sealed
 from tests.builders import adt_a01, adt_a03, care_plan, fhir_message, synthetic_person
-from tests.line import Line, open_gateway, running
+from tests.line import Line, Mode, embedded, open_gateway, production, running
 from tests.world import check_world
 
-ROTATED = ("installation", "seal", "ledger-signing")
+ROOT = Path(__file__).resolve().parents[2]
+ROTATED = (
+    ("embedded", "installation"),
+    ("embedded", "seal"),
+    ("embedded", "ledger-signing"),
+    ("production", "installation"),  # the one with rows that several processes write
+)
 
 
-class Killed(BaseException):
-    """The process that rotates ends here."""
+ROTATE = """
+import os, signal, sys
+from pathlib import Path
+from gateway import failpoints, wiring
+from gateway.rotation import rotate
+from gateway.settings import read_settings
+
+config, name, point = sys.argv[1:]
+failpoints.install(lambda passed: os.kill(os.getpid(), signal.SIGKILL) if passed == point else None)
+with wiring.open_parts(read_settings(Path(config))) as gateway:
+    rotate(gateway, name, lambda what, rows: None)
+"""
 
 
-def kills(line: Line, name: str, points: Iterator[str]) -> Rotated:
-    """Another process rotates; it dies at each of these points once, and is called again until it is through."""
-    for point in points:
+def killed_at(line: Line, name: str, point: str) -> None:
+    """Another process rotates, and ends by `kill -9` when it comes to this point."""
+    command = [sys.executable, "-c", ROTATE, str(line.config), name, point]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == -signal.SIGKILL, f"it never came to {point}: {done.stderr}"
 
-        def kill(passed: str, point: str = point) -> None:
-            if passed == point:
-                raise Killed
 
-        second = open_gateway(line.config, line.clock)
-        try:
-            with hooked(kill):
-                rotate(second, name, lambda what, rows: None)
-        except Killed:
-            pass
-        finally:
-            second.store.close()
+def rotated(line: Line, name: str) -> Rotated:
+    """Another process rotates, or goes on with what was killed."""
     second = open_gateway(line.config, line.clock)
     try:
         return rotate(second, name, lambda what, rows: None)
@@ -58,9 +69,13 @@ def people(first: int, last: int) -> Iterator[list[bytes]]:
         ]
 
 
-@pytest.mark.parametrize("name", ROTATED)
-async def test_a_key_is_rotated_under_traffic_and_kills(tmp_path: Path, name: str) -> None:
+@pytest.mark.slow
+@pytest.mark.parametrize(("mode", "name"), ROTATED)
+async def test_a_key_is_rotated_under_traffic_and_kills(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str, name: str
+) -> None:
     """Every letter once, every row under the new key, the ledger verifies, and a process that starts with the new key alone reads it all."""
+    monkeypatch.setattr(Mode, "engines_of", staticmethod({"embedded": embedded, "production": production}[mode]))
     async with running(tmp_path) as line:
         for bodies in people(0, 2):
             await line.play(*bodies)
@@ -77,12 +92,10 @@ async def test_a_key_is_rotated_under_traffic_and_kills(tmp_path: Path, name: st
         keys_dir = read_settings(line.config).gateway.keys_dir
         before = read_files(keys_dir)
         busy = asyncio.create_task(traffic())
-        points = {
-            "installation": ("rotation.before-commit", "rotation.after-commit"),
-            "seal": ("rotation.before-commit", "rotation.after-commit"),
-            "ledger-signing": ("sign-over.before-commit", "sign-over.after-commit"),
-        }[name]
-        done = await asyncio.to_thread(kills, line, name, iter(points))
+        point = "sign-over" if name == "ledger-signing" else "rotation"
+        for at in ("before-commit", "after-commit"):
+            await asyncio.to_thread(killed_at, line, name, f"{point}.{at}")
+        done = await asyncio.to_thread(rotated, line, name)
         await busy
         assert done.unopened == 0
         after = read_files(keys_dir)
@@ -116,7 +129,7 @@ async def test_a_key_that_is_not_rotated_says_why_and_a_row_under_no_key_is_told
                 rotate(line.gateway, name, print)
         (row,) = line.rows(delivery, letter="handover")
         line.gateway.store.write(lambda c: c.execute(delivery.update().values(mac=b"x" * 32)))
-        done = await asyncio.to_thread(kills, line, "seal", iter(()))
+        done = await asyncio.to_thread(rotated, line, "seal")
         assert (done.unopened, done.rows) == (1, 0)
         with pytest.raises(SealedBroken):
             line.gateway.keys.seal_mac_again(b"x" * 32, "letter", row.id)
