@@ -34,6 +34,7 @@ def test_a_failure_is_kept_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert "cores" in text
 
 
+@pytest.mark.slow
 def test_a_ratio_that_fell_fails_the_soak_and_stays_committed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(soak, "EVIDENCE", tmp_path)
     only = ("--quick", "--workload", "decide")

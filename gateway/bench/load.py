@@ -1,6 +1,6 @@
 """Drives a gateway, a peer or the empty pipe: so many messages at once, each until its letters have come. Knows wires, not engines.
 
-INVARIANT: what was sent is compared with what arrived. A letter that is missing, or came twice, is said, and its run has no speed.
+INVARIANT: what was sent is compared with what arrived. A letter that is missing, or came twice, is said beside the speed, and is a fault.
 """
 
 import asyncio

@@ -81,7 +81,7 @@ class Workload:
 
 @dataclass(kw_only=True)
 class Stage:
-    """One installation with its receivers. `workers` are extra processes that release and deliver."""
+    """One installation with its receivers, and who is sent about."""
 
     folder: Path
     plan: Plan

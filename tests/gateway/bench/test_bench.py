@@ -77,6 +77,7 @@ def test_production_leaves_nothing_behind() -> None:
     assert "bench" not in broker.control("list_queues")
 
 
+@pytest.mark.slow
 def test_a_peer_that_cannot_be_had_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:1/")
