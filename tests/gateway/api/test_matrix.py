@@ -16,6 +16,7 @@ from tests.gateway.api.test_access import MATRIX, PUBLIC
 
 NEEDS = {
     ("POST", "/hl7v2"): "Binary.c",
+    ("POST", "/events/hmpps"): "Binary.c",
     ("POST", "/fhir/$process-message"): "Bundle.c",
     ("POST", "/fhir"): "Bundle.c",
     ("POST", "/fhir/Consent/$decide"): "Consent.r",
