@@ -86,6 +86,7 @@ def faults_of_compose(text: str) -> list[str]:
             for line in ("restart: ", "mem_limit: ", "healthcheck:", "secrets:")
             if line not in parts[name]
         ]
+    found += [f"inside the image's own folder: {path}" for path in re.findall(r"(?:file: |- )(\./\S+)", text)]
     if SECRET.search(text.replace("PASSWORD_FILE: /run/secrets/", "")):
         found.append("a secret in it")
     return found
@@ -125,6 +126,7 @@ def test_each_fault_of_an_image_is_found(old: str, new: str, says: str) -> None:
         ("  read_only: true\n", ""),
         ("  cap_drop: [ALL]\n", ""),
         ("    mem_limit: 2g\n", ""),
+        ("/etc/throughgate-secrets/pgpass", "./secrets/pgpass"),
         ("POSTGRES_DB: throughgate", "POSTGRES_PASSWORD: swordfish"),
     ],
 )

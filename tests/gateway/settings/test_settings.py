@@ -91,7 +91,11 @@ def test_paths_are_beside_the_file(tmp_path: Path) -> None:
         (MINIMAL.replace('"ZZT01"', '"zz"'), "sender.ods", "pattern"),
         (MINIMAL.replace('"https://throughgate.example/fhir"', '"nowhere"'), "sender.endpoint", "absolute address"),
         (MINIMAL.replace('id = "ZFG"', 'id = "Fellgate"'), "establishments.0.id", "pattern"),
-        (MINIMAL.replace('id = "ZFG"', 'id = "ZFG"\ntelephone = "ask the gate"'), "establishments.0.telephone", "pattern"),
+        (
+            MINIMAL.replace('id = "ZFG"', 'id = "ZFG"\ntelephone = "ask the gate"'),
+            "establishments.0.telephone",
+            "pattern",
+        ),
         (MINIMAL + CHANNEL.replace("port = 2575", ""), "channels.0", "needs a port"),
         (MINIMAL + CHANNEL + 'format = "fhir"\n', "channels.0", "format hl7v2"),
         (MINIMAL + CHANNEL.replace('"mllp"', '"http"'), "channels.0", "no port of its own"),
