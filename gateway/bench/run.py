@@ -81,9 +81,10 @@ def machine(plan: Plan) -> dict[str, Any]:
     return {
         "engines": plan.engines,
         "seconds": plan.seconds,
+        "backlog": plan.backlog,
         "cores": os.cpu_count(),
         "processor": models[0] if models else platform.machine(),
         "load_average_at_the_end": round(os.getloadavg()[0], 1),
-        "system": f"{platform.system()} {platform.release()}",
+        "system": f"{platform.system()} {platform.release().partition('-')[0]}",
         "python": platform.python_version(),
     }
