@@ -5,7 +5,7 @@ the place of, and one that may or may not have arrived is settled first. The reg
 touched: what a person said, and who is who, is as it is now. This module MUST NOT let an older word stand for a newer one.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -14,13 +14,13 @@ from typing import Any, Final
 from sqlalchemy import Connection, select
 
 from consent.shapes import Outcome
-from fhir_profiles import facts, fhir_json
+from fhir_profiles import facts
 from fhir_profiles.elements import name_of
 from fhir_profiles.shapes import Event, Json, Translation
 from gateway.errors import ThroughgateError
 from gateway.failpoints import around
 from gateway.journeys.cancelled import handover_letters, handovers_of, may_have_arrived
-from gateway.journeys.file import Filing, join_file, read_versions, write_filing
+from gateway.journeys.file import Filing, read_versions, write_filing
 from gateway.journeys.plan import Wanted
 from gateway.journeys.tasks import end_tasks
 from gateway.keys import SealedGone
@@ -31,6 +31,7 @@ from gateway.steps.contributions import CHANGES_RESULTS, recount
 from gateway.steps.identify import translation_of
 from gateway.steps.kept import Kept, marks_of, read_kept
 from gateway.steps.letters import RESTARTS, Contended, Moved, Seen, see_message, wanted_letters
+from gateway.steps.read_again import Reading, read_again
 from gateway.steps.reasons import require_reason, seal_reason
 from gateway.steps.release import (
     Draft,
@@ -44,7 +45,7 @@ from gateway.steps.release import (
 )
 from gateway.steps.standing import LEFT_OR_LEAVING, DeliveryRow
 from gateway.store.locks import hold_message, hold_person
-from gateway.store.schema import decision, delivery, message, resource
+from gateway.store.schema import decision, delivery, message
 
 D = DeliveryState
 MOVES_THE_PERSON: Final = frozenset(
@@ -150,14 +151,6 @@ class _Letter:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Reading:
-    """What today's mapping makes of a message. `then` is the file as of that message, read by today's mapping."""
-
-    filing: Filing
-    then: tuple[Json, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
 class _Work:
     """`step` is the message's: whoever replays it at the same time writes another, and this is looked at again."""
 
@@ -242,84 +235,16 @@ def _look(parts: Parts, run: _Run, message_id: str) -> _Work | Stop:
         if translation.hold is not None:
             return Stop.HELD_NOW
         seen = see_message(c, parts, row)
-        reading = _read_again(c, parts, run, seen, translation)
+        ahead = run.ahead.setdefault(seen.file.person_id, {})
+        reading = read_again(c, parts, seen, translation, ahead)
+        if run.act.dry:
+            ahead |= {name_of(each): each for each in reading.filing.added}
         letters = tuple(_letters(c, parts, run, seen, translation, reading))
     return _Work(seen=seen, step=row.step, filing=reading.filing, letters=letters)
 
 
-def _read_again(c: Connection, parts: Parts, run: _Run, seen: Seen, translation: Translation) -> _Reading:
-    """INVARIANT: what a later message has said of a resource stands; only what this one said last, or never could say, is read anew.
-
-    It is joined to what was there before this message, as it was at first: joined to itself it would forget what it once kept.
-    """
-    ahead = run.ahead.setdefault(seen.file.person_id, {})
-    held = {name_of(each): each for each in seen.file.resources} | ahead
-    rows = _versions(c, seen.file.person_id)
-
-    def of(each: Json) -> Sequence[Any]:
-        return rows.get((each["resourceType"], parts.keys.index("resource", name_of(each)).hex()), ())
-
-    def opened(row: Any) -> Json:
-        return fhir_json.decode(parts.keys.unseal(c, row.sealed_id))
-
-    arrived = [entry["resource"] for entry in translation.bundle.get("entry", [])]
-    read = [each for each in arrived if not of(each) or of(each)[0].sequence <= seen.sequence]
-    own = {name_of(each) for each in read if of(each) and of(each)[0].message_id == seen.message_id}
-    earlier = (
-        next((row for row in of(each) if row.message_id != seen.message_id), None)
-        for each in read
-        if name_of(each) in own
-    )
-    before = (
-        *(each for name, each in held.items() if name not in own),
-        *(opened(row) for row in earlier if row is not None),
-    )
-    joined = {name_of(each): each for each in join_file(before, read).resources}
-    now = {**held, **joined}
-    added = {name: each for name, each in now.items() if name not in held or _differ(held[name], each)}
-    then = {**{name_of(each): each for each in _as_of(rows, seen, opened, held, of)}, **ahead, **added}
-    if run.act.dry:
-        ahead |= added
-    return _Reading(
-        filing=Filing(added=tuple(added.values()), resources=tuple(now.values())), then=tuple(then.values())
-    )
-
-
-def _as_of(
-    rows: Mapping[tuple[str, str], Sequence[Any]],
-    seen: Seen,
-    opened: Callable[[Any], Json],
-    held: Mapping[str, Json],
-    of: Callable[[Json], Sequence[Any]],
-) -> Iterator[Json]:
-    """The person's file as it stood with this message in it: of each resource what no later message has said."""
-    current = {of(each)[0].sealed_id: each for each in held.values() if of(each)}
-    for versions in rows.values():
-        row = next((one for one in versions if one.sequence <= seen.sequence), None)
-        if row is not None:
-            yield current[row.sealed_id] if row.sealed_id in current else opened(row)
-
-
-def _differ(one: Json, other: Json) -> bool:
-    return fhir_json.canonical(one) != fhir_json.canonical(other)
-
-
-def _versions(c: Connection, person_id: str) -> Mapping[tuple[str, str], Sequence[Any]]:
-    """Every version of every resource of a person, the newest first, with the place of its message in the order of acceptance."""
-    rows = c.execute(
-        select(resource.c.type, resource.c.fhir_id, resource.c.message_id, resource.c.sealed_id, message.c.sequence)
-        .join(message, message.c.id == resource.c.message_id)
-        .where(resource.c.person_id == person_id)
-        .order_by(resource.c.version.desc())
-    ).all()
-    found: dict[tuple[str, str], list[Any]] = {}
-    for row in rows:
-        found.setdefault((row.type, row.fhir_id), []).append(row)
-    return found
-
-
 def _letters(
-    c: Connection, parts: Parts, run: _Run, seen: Seen, translation: Translation, reading: _Reading
+    c: Connection, parts: Parts, run: _Run, seen: Seen, translation: Translation, reading: Reading
 ) -> Iterator[_Letter]:
     only = run.asked[seen.message_id]
     standing = _standing(c, parts, seen.message_id)

@@ -92,3 +92,10 @@ def test_what_a_consent_of_a_bundle_refers_to_is_found_by_its_full_url(url: str)
     }
     found = tried(adt_a03(), consents=(bundle(word, provider, url=url),))
     assert [each["outcome"] for each in found["decisions"]] == ["withhold"]
+
+
+def test_a_refusal_is_the_answer_and_no_line_of_the_log(capsys: pytest.CaptureFixture[str]) -> None:
+    """Whoever tries a message reads what is wrong with it in the answer; nothing was refused to anybody."""
+    found = tried(b"MSH|^~\\&|X|Y|||20260115||ADT^A03|R-1|P|2.4\r", history=(b"no message",))
+    assert found["message"]["outcome"] == "rejected"
+    assert capsys.readouterr().err == ""
