@@ -92,8 +92,7 @@ class Gateway(Parts):
                 behind = await self._closing(Ended(delivery_id=delivery_id, number=opened.number, sent=sent))
             else:
                 behind = await asyncio.to_thread(unfinished.behind, self, delivery_id)
-            for waiting in behind:
-                await self._publish("deliveries", waiting)
+            await self._publish_all("deliveries", behind)
 
     async def on_close(self) -> None:
         """CLOSE: every calendar report that is due."""
@@ -115,12 +114,11 @@ class Gateway(Parts):
         for person_id in work.stale_people:
             await self._apart(self._reconsider(person_id))
         await self._apart(self._run_held_again())
-        for message_id in work.messages:
-            if self._may_try(message_id) and not self.bus.lately("messages", message_id):
-                await self._publish("messages", message_id)
-        for delivery_id in work.deliveries:
-            if not self.bus.lately("deliveries", delivery_id):
-                await self._publish("deliveries", delivery_id)
+        messages = [each for each in work.messages if self._may_try(each) and not self.bus.lately("messages", each)]
+        await self._publish_all("messages", messages)
+        await self._publish_all(
+            "deliveries", [each for each in work.deliveries if not self.bus.lately("deliveries", each)]
+        )
         await asyncio.to_thread(escalate_unconfirmed, self)
         await desk.tell(self)
 
@@ -188,8 +186,7 @@ class Gateway(Parts):
             return None
         if done.stale:
             await self._reconsider(done.person_id)
-        for delivery_id in done.queued:
-            await self._publish("deliveries", delivery_id)
+        await self._publish_all("deliveries", done.queued)
         return done.following
 
     async def _failed(self, message_id: str, error: Exception) -> str | None:
@@ -239,6 +236,10 @@ class Gateway(Parts):
             sent = judged(letter.delivery_id, receipt) if receipt.outcome is Outcome.DELIVERED else unclear
         pass_point("send.after")
         return sent
+
+    async def _publish_all(self, topic: Topic, ids: Sequence[str]) -> None:
+        """All of them under way at once, so that a broker confirms them in one round."""
+        await asyncio.gather(*(self._publish(topic, each) for each in ids))
 
     async def _publish(self, topic: Topic, some_id: str) -> None:
         try:

@@ -122,29 +122,19 @@ def write_filing(c: Connection, parts: Parts, person_id: str, message_id: str, f
     if not filing.added:
         return
     now = parts.now()
-    for each in filing.added:
+    ends_at = parts.after(days=parts.settings.retention.days("resource"))
+    stored = [("resource", fhir_json.encode(each)) for each in filing.added]
+    sealed_ids = parts.keys.seal_all(c, stored, person_id=person_id, now=now, ends_at=ends_at)
+    rows = []
+    for each, sealed_id in zip(filing.added, sealed_ids, strict=True):
         hidden = parts.keys.index("resource", _name(each)).hex()
         same = {"person_id": person_id, "type": each["resourceType"], "fhir_id": hidden}
         version = _LAST_VERSION.value(c, **same) or 0
         if version:
             _SUPERSEDE.run(c, **same)
-        sealed_id = parts.keys.seal(
-            c,
-            category="resource",
-            plaintext=fhir_json.encode(each),
-            person_id=person_id,
-            now=now,
-            ends_at=parts.after(days=parts.settings.retention.days("resource")),
-        )
-        _INSERT.run(
-            c,
-            **same,
-            version=version + 1,
-            current=True,
-            message_id=message_id,
-            sealed_id=sealed_id,
-            created_at=now,
-        )
+        new = {"version": version + 1, "current": True, "message_id": message_id, "created_at": now}
+        rows.append({**same, **new, "sealed_id": sealed_id})
+    _INSERT.many(c, rows)
     _MOVE_FILE.run(c, person_id=person_id)
 
 

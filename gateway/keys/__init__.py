@@ -12,7 +12,7 @@ or written into the database unwrapped.
 
 import hmac
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, NoReturn
@@ -156,22 +156,36 @@ class Keys:
 
         `category` is a retention category of settings.py. SealedGone when the person is not there.
         """
+        (sealed_id,) = self.seal_all(c, [(category, plaintext)], person_id=person_id, now=now, ends_at=ends_at)
+        return sealed_id
+
+    def seal_all(
+        self,
+        c: Connection,
+        things: Sequence[tuple[str, bytes]],
+        *,
+        person_id: str | None,
+        now: str,
+        ends_at: str | None = None,
+    ) -> list[str]:
+        """`seal` for several (category, plaintext) at once, each under a key of its own; their ids in the same order."""
+        wrapping = self._wrap(SEALED) if person_id is None else self._person_wrap(c, person_id)
+        rows = [self._sealed_row(category, plaintext, wrapping) for category, plaintext in things]
+        common = {"wrapped_by": INSTALLATION if person_id is None else person_id, "created_at": now, "ends_at": ends_at}
+        _INSERT_SEALED.many(c, [{**row, **common} for row in rows])
+        return [str(row["id"]) for row in rows]
+
+    def _sealed_row(self, category: str, plaintext: bytes, wrapping: bytes) -> dict[str, str | bytes]:
         sealed_id = self._ids.entry()
         key = os.urandom(32)
         nonce = os.urandom(_NONCE_BYTES)
-        wrapping = self._wrap(SEALED) if person_id is None else self._person_wrap(c, person_id)
-        _INSERT_SEALED.run(
-            c,
-            id=sealed_id,
-            category=category,
-            nonce=nonce,
-            ciphertext=AESGCM(key).encrypt(nonce, plaintext, _associated(sealed_id, category)),
-            wrapped_key=aes_key_wrap(wrapping, key),
-            wrapped_by=INSTALLATION if person_id is None else person_id,
-            created_at=now,
-            ends_at=ends_at,
-        )
-        return sealed_id
+        return {
+            "id": sealed_id,
+            "category": category,
+            "nonce": nonce,
+            "ciphertext": AESGCM(key).encrypt(nonce, plaintext, _associated(sealed_id, category)),
+            "wrapped_key": aes_key_wrap(wrapping, key),
+        }
 
     def unseal(self, c: Connection, sealed_id: str) -> bytes:
         """The plaintext. SealedGone when retention or erasure took it, SealedBroken when it was tampered with."""

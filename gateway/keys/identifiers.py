@@ -9,6 +9,8 @@ import secrets
 from typing import Protocol
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_LETTERS = _ALPHABET.encode("ascii") * 8
+"""The letter of each byte: every letter has as many bytes as any other."""
 ENTRY_LENGTH = 26  # 130 bits
 DELIVERY_LENGTH = 20  # 100 bits: MSH-10 holds 20 characters (DESIGN rule 6)
 KEY_BYTES = 32
@@ -36,13 +38,13 @@ def _crockford(source: bytes, length: int) -> str:
 
 
 class RandomIds:
-    """The operating system's randomness. What a gateway uses."""
+    """The operating system's randomness, five bits of each byte. What a gateway uses."""
 
     def entry(self) -> str:
-        return _crockford(secrets.token_bytes(17), ENTRY_LENGTH)
+        return secrets.token_bytes(ENTRY_LENGTH).translate(_LETTERS).decode("ascii")
 
     def delivery(self) -> str:
-        return _crockford(secrets.token_bytes(13), DELIVERY_LENGTH)
+        return secrets.token_bytes(DELIVERY_LENGTH).translate(_LETTERS).decode("ascii")
 
     def key(self) -> bytes:
         return secrets.token_bytes(KEY_BYTES)

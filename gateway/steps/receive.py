@@ -269,9 +269,8 @@ def _accept(c: Connection, parts: Parts, looked: _Looked, seen: Envelope, establ
         if seen.kind == MESSAGE:  # a reply is never replied to, and what is no message has no id to answer
             processed = fhir_response(seen, names, endpoint=parts.settings.sender.endpoint)
     now = names.time
-    body_id = parts.keys.seal(c, category=Category.BODY, plaintext=looked.arrival.body, person_id=None, now=now)
-    packed = _pack(answer, processed)
-    answer_id = parts.keys.seal(c, category=Category.ANSWER, plaintext=packed, person_id=None, now=now)
+    kept = [(Category.BODY.value, looked.arrival.body), (Category.ANSWER.value, _pack(answer, processed))]
+    body_id, answer_id = parts.keys.seal_all(c, kept, person_id=None, now=now)
     _insert(
         c,
         parts,

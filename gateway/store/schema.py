@@ -101,7 +101,7 @@ sealed = Table(
     Column("created_at", Text, nullable=False),
     Column("ends_at", Text),  # retention: set when a person or a receipt ends it; NULL is never swept
     Index("ix_sealed_ends_at", "ends_at"),
-    Index("ix_sealed_wrapped_by", "wrapped_by"),
+    Index("ix_sealed_wrapped_by", "wrapped_by", "category", "ends_at"),
 )
 
 person = Table(
@@ -188,6 +188,7 @@ message = Table(
     UniqueConstraint("key_index"),
     Index("ix_message_bundle_index", "bundle_index"),
     Index("ix_message_state", "state", "sequence"),
+    Index("ix_message_of_nobody", "state", "person_id", "sequence"),  # a backlog is not read through for each turn
     Index("ix_message_channel", "channel", "sequence"),  # the silence of a feed
     Index("ix_message_person_id", "person_id", "sequence"),
     Index("ix_message_body_id", "body_id"),  # these on `sealed` ids are for retention, which must not read whole tables
@@ -222,6 +223,7 @@ consent = Table(
     Column("sealed_id", Text, ForeignKey("sealed.id"), nullable=False),
     Column("registered_at", Text, nullable=False),
     Index("ix_consent_person_id", "person_id", "version"),
+    Index("ix_consent_message_id", "message_id"),
     Index("ix_consent_sealed_id", "sealed_id"),
 )
 
@@ -288,6 +290,7 @@ delivery = Table(
     Index("ix_delivery_message_id", "message_id"),
     Index("ix_delivery_sealed_id", "sealed_id"),
     Index("ix_delivery_decision_id", "decision_id"),
+    Index("ix_delivery_supersedes", "supersedes"),
 )
 
 attempt = Table(
@@ -318,6 +321,7 @@ task = Table(
     Column("ended_at", Text),
     Index("ix_task_tell", "tell", "told_at"),
     Index("ix_task_message_id", "message_id"),
+    Index("ix_task_delivery_id", "delivery_id"),
 )
 
 contribution = Table(
@@ -331,6 +335,7 @@ contribution = Table(
     Column("token", LargeBinary, nullable=False),  # the person under that key: no way back once the key is destroyed
     Column("positive", Boolean, nullable=False),
     PrimaryKeyConstraint("report", "establishment", "substance_group", "period", "key_period", "token"),
+    Index("ix_contribution_token", "token"),
 )
 
 report_key = Table(

@@ -1,0 +1,56 @@
+"""Whatever the line asks for every message is answered from an index: with ten times the store it reads no more rows."""
+
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+from sqlalchemy import bindparam, select
+
+import gateway.pipeline  # every module of the line
+from gateway.store import MemoryStore
+from gateway.store.schema import delivery
+from gateway.store.statement import Statement
+
+OF_ONE_ENGINE = "pg_advisory_xact_lock"
+
+
+def found_in(value: Any) -> Iterator[Statement]:
+    if isinstance(value, Statement):
+        yield value
+    elif isinstance(value, dict):
+        for each in value.values():
+            yield from found_in(each)
+
+
+def statements() -> Iterator[tuple[str, Statement]]:
+    for module, what in list(sys.modules.items()):
+        if module.startswith("gateway."):
+            for name, value in list(vars(what).items()):
+                for each in found_in(value):
+                    yield f"{module}.{name}", each
+
+
+def whole_tables(statement: Statement) -> list[str]:
+    """The tables that SQLite would read from end to end to answer."""
+    store = MemoryStore.create()
+    with store.read() as c:
+        text = statement._text(c)
+        if text.text.startswith("INSERT") or OF_ONE_ENGINE in text.text:
+            return []
+        plan = c.exec_driver_sql(f"EXPLAIN QUERY PLAN {text.text}", (None,) * len(text.order)).all()
+    store.close()
+    return [row[3] for row in plan if "SCAN" in row[3]]
+
+
+def test_no_question_of_the_line_reads_a_whole_table() -> None:
+    assert gateway.pipeline is not None
+    found = dict(statements())
+    assert len(found) > 40
+    assert {name: tables for name, each in found.items() if (tables := whole_tables(each))} == {}
+
+
+def test_a_question_without_an_index_is_found() -> None:
+    """Sabotage: a column that has none."""
+    assert whole_tables(Statement(select(delivery.c.id).where(delivery.c.wire == bindparam("wire")))) == [
+        "SCAN delivery"
+    ]
