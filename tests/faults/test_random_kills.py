@@ -216,14 +216,12 @@ def judged(taken: list[Taken], storm: Storm, plan: Plan) -> dict[str, int]:
         (copies if each.recipient == "pharmacy" else handovers)[each.person].setdefault(each.key, each.steps)
     steps = [f"step {each + 1}" for each in range(STEPS)]
     lost = duplicated = 0
-    for each in range(plan.people):
-        person = synthetic_person(each).nhs_number
+    for at in range(plan.people):
+        person = synthetic_person(at).nhs_number
         arrived = [text for texts in copies[person].values() for text in texts]
         lost += sum(text not in arrived for text in steps) + (not handovers[person])
         duplicated += len(arrived) - len(set(arrived)) + max(len(handovers[person]) - 1, 0)
-        assert [text for at, text in enumerate(arrived) if text not in arrived[:at]] == [
-            text for text in steps if text in arrived
-        ], "out of order"
+        assert list(dict.fromkeys(arrived)) == [text for text in steps if text in arrived], "out of order"
         for texts in handovers[person].values():
             assert sorted(texts) == steps, "a handover without what was acknowledged before it"
     return {
