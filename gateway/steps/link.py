@@ -4,7 +4,6 @@ Ids of people or of messages only: no number of anybody is ever an argument. Wha
 ledger. This module MUST NOT guess: it does what a person says, and what a message alone may do stays in `people/find.py`.
 """
 
-import json
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, delete, func, insert, select
@@ -21,6 +20,7 @@ from gateway.states import MessageState
 from gateway.steps.identify import translation_of
 from gateway.steps.letters import release_message
 from gateway.steps.merge import merge_people, survivor_of
+from gateway.steps.reasons import seal_reason
 from gateway.steps.reconsider import reconsider
 from gateway.steps.take_apart import Apart, merge_of, take_apart
 from gateway.store.locks import hold
@@ -59,7 +59,7 @@ def link(parts: Parts, survivor: str, other: str, *, reason: str, by: str) -> st
         give(c, parts.keys, stays, numbers)
         absorbed = [owner for owner in dict.fromkeys(owners) if owner != stays]
         act = parts.ids.entry()
-        note = _seal(c, parts, stays, reason, by)
+        note = seal_reason(c, parts, stays, reason=reason, by=by)
         record(
             c,
             entry_id=parts.ids.entry(),
@@ -111,7 +111,7 @@ def separate(parts: Parts, one: str, other: str, *, reason: str, by: str) -> Apa
         first, second = people
         c.execute(delete(person_apart).where(person_apart.c.first == first, person_apart.c.second == second))
         c.execute(insert(person_apart).values(first=first, second=second, said_at=parts.now()))
-        note = _seal(c, parts, None, reason, by)
+        note = seal_reason(c, parts, None, reason=reason, by=by)
         facts = {"person": first, "other": second, "note": note}
         record(
             c,
@@ -140,7 +140,7 @@ def _taken_apart(parts: Parts, one: str, other: str, *, reason: str, by: str) ->
         if merge is None:
             return None
         apart = take_apart(c, parts, merge)
-        note = _seal(c, parts, None, reason, by)
+        note = seal_reason(c, parts, None, reason=reason, by=by)
         facts = {"person": apart.survivor, "other": apart.absorbed, "note": note}
         act = parts.ids.entry()
         record(c, entry_id=parts.ids.entry(), chain=act, step=1, event="separated", at=parts.now(), facts=facts)
@@ -217,14 +217,3 @@ def _today(c: Connection, whose: _Whose) -> str | None:
 def _need(reason: str) -> None:
     if not reason.strip():
         raise LinkError("a reason is needed")
-
-
-def _seal(c: Connection, parts: Parts, person_id: str | None, reason: str, by: str) -> str:
-    return parts.keys.seal(
-        c,
-        category="task",
-        plaintext=json.dumps({"by": by, "reason": reason}).encode(),
-        person_id=person_id,
-        now=parts.now(),
-        ends_at=parts.after(days=parts.settings.retention.days("task")),
-    )
