@@ -128,7 +128,17 @@ def _kind(message: Message) -> str:
         evn = message.first("EVN")
         event = evn.raw_value(1).strip() if evn is not None else ""
     if not event:
-        event = {"MDM": "T02", "OML": "O21", "OMP": "O09", "ORU": "R01", "PPR": "PC1", "RAS": "O17", "RDE": "O01", "RDS": "O13", "REF": "I12"}.get(kind, "")
+        event = {
+            "MDM": "T02",
+            "OML": "O21",
+            "OMP": "O09",
+            "ORU": "R01",
+            "PPR": "PC1",
+            "RAS": "O17",
+            "RDE": "O01",
+            "RDS": "O13",
+            "REF": "I12",
+        }.get(kind, "")
     return f"{kind}^{event}" if event else kind
 
 
