@@ -165,9 +165,12 @@ def _tell_consents_apart(c: Connection, parts: Parts, survivor: str, absorbed: s
 def _move_file(c: Connection, parts: Parts, survivor: str, absorbed: str) -> None:
     """Unite two files. What both have is joined as if the older had come first; of the Patient the survivor's word counts."""
     ours, theirs = _current(c, parts, survivor), _current(c, parts, absorbed)
+    theirs_highest = _highest(c, absorbed)
     for name, highest in _highest(c, survivor).items():
         mine = (resource.c.person_id == absorbed, resource.c.type == name[0], resource.c.fhir_id == name[1])
-        c.execute(update(resource).where(*mine).values(version=resource.c.version + highest, current=False))
+        # behind all of both: an engine that changes one row after the other never meets a number that is still taken
+        behind = max(highest, theirs_highest.get(name, 0))
+        c.execute(update(resource).where(*mine).values(version=resource.c.version + behind, current=False))
     c.execute(update(resource).where(resource.c.person_id == absorbed).values(person_id=survivor))
     for name, (row, given_up) in theirs.items():
         if name not in ours:

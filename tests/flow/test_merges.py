@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,17 @@ async def test_later_messages_for_either_number_reach_who_stays(line: Line) -> N
     text = letters(line)[-1]
     assert "Methadone" in text
     assert "2026-01-15T08:05:00" in text
+    check_world(line)
+
+
+async def test_who_is_absorbed_may_have_more_versions_of_a_thing_than_who_stays(line: Line) -> None:
+    """The versions of the one are counted on behind all of both: none takes the number of another on the way."""
+    moved = replace(OTHER, postcode="ZA2 2AA")
+    earlier = [without_nhs_number(adt_a01(OTHER, message_id="A01-2"), OTHER)]
+    earlier += [without_nhs_number(adt_a01(moved, message_id="A01-3"), moved)]
+    await line.play(adt_a01(STAYS), *earlier, merge())
+    assert [row.state for row in line.messages()] == ["released"] * 4
+    assert len(owners(line)) == 1
     check_world(line)
 
 
