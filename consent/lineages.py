@@ -239,7 +239,7 @@ class Lineage:
         while remaining:
             heads = newest(remaining)
             found = self._voice(heads, remaining, resource)
-            result = only_narrowing(found) if found is not None else SILENCE
+            result = join(result, only_narrowing(found) if found is not None else SILENCE)
             same = all(text(head.consent, "id") == text(version.consent, "id") for head in heads)
             if result.known == DENY or not same:
                 break

@@ -203,14 +203,13 @@ class Reading:
     def _root(self, root: Json, resource: Json) -> Finding:
         base = self.dialect.base
         nested = self._children(root, resource, "provision", ())
-        if base is Base.UNKNOWN:
-            data = max(self._match_data(root, resource, permit=side) for side in (True, False))
-            if not self.dissent:
-                return self._neither(nested, data)
-        else:
-            data = self._match_data(root, resource, permit=base is not Base.DENY)
+        data = self._match_stated(root, resource, permit=base is not Base.DENY, either=base is Base.UNKNOWN)
+        if base is Base.UNKNOWN and not self.dissent:
+            return self._neither(nested, data)
         if self.dialect.pcf and (base is Base.PERMIT or (base is Base.UNKNOWN and self.dissent)):
             # IHE PCF: nested provisions are exceptions and may go beyond the root's data limits; what the root does not name is forbidden.
+            if self.dissent:  # it spoke of all data: of those that it named, and of the others that it kept back
+                return self._under(nested, self._of(DENY, "provision"))
             own = {
                 Match.YES: self._of(PERMIT, "provision"),
                 Match.NO: self._of(DENY, "provision"),
@@ -265,11 +264,11 @@ class Reading:
         if scope is Match.NO:
             return SILENCE
         if kind in ("permit", "deny"):
-            matched = min(scope, self._match_data(node, resource, permit=kind == "permit"))
+            matched = min(scope, self._match_stated(node, resource, permit=kind == "permit", either=False))
             own = self._of(PERMIT if kind == "permit" else DENY, path)
         else:
             # "Required in all nested rules": without one it may mean either, so it may deny and cannot permit.
-            matched = min(scope, max(self._match_data(node, resource, permit=side) for side in (True, False)))
+            matched = min(scope, self._match_stated(node, resource, permit=True, either=True))
             own = self._of(DENY, path) if self.dissent else Finding(PERMIT | DENY, NONE, deny=self._source(path))
         if matched is Match.NO:
             return SILENCE
@@ -332,6 +331,11 @@ class Reading:
         each = [_some(node, "purpose", lambda item, one=one: purposes.covers(coding(item), one)) for one in asked]  # type: ignore[misc] # a lambda that binds its loop variable
         kind = self.dialect.base if node is self.consent.get("provision") else node.get("type")
         return all_of(each) if kind == "permit" and not self.dissent else any_of(each)
+
+    def _match_stated(self, node: Json, resource: Json, *, permit: bool, either: bool) -> Match:
+        """By the stated type. A permit that was refused is read as a deny too: one label of the resource that it names is then enough."""
+        sides = (True, False) if either or (permit and self.dissent) else (permit,)
+        return max(self._match_data(node, resource, permit=side) for side in sides)
 
     def _match_data(self, node: Json, resource: Json, *, permit: bool) -> Match:
         """Security label, class, code, data and dataPeriod: about the resource."""

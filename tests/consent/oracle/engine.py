@@ -1,0 +1,34 @@
+"""The engine, asked the oracle's questions. It MUST only translate: no answer is made or changed here."""
+
+from consent.fhir_consent import votes
+from consent.shapes import Coding, Facts, Party, RegisteredConsent, Request
+from tests.consent.oracle.generator import ACTION, REASON
+from tests.consent.oracle.oracle import Question
+
+
+def engine_votes(asked: Question) -> list[str]:
+    """permit, deny or hold for each resource, in their order."""
+    request = Request(
+        recipient=Party(identifiers=tuple(sorted(asked.recipient)), recipient_class="gp", roles=asked.roles),
+        purpose=tuple(Coding(system=REASON, code=code) for code in asked.purposes),
+        action=Coding(system=ACTION, code=asked.action),
+        letter="any",
+        as_of=asked.as_of.isoformat(),
+    )
+    registered = tuple(
+        RegisteredConsent(
+            consent=item,
+            authority=True,
+            registered="2025-10-01T00:00:00Z",
+            withdrawn_by_person=number in asked.withdrawn,
+        )
+        for number, item in enumerate(asked.consents)
+    )
+    facts = Facts(
+        resources=asked.resources,
+        consents=registered,
+        directory=tuple(asked.directory.values()),
+        subsumes=asked.subsumes,
+    )
+    default = "implied" if asked.default == "permit" else "nothing"
+    return [str(item.vote) for item in votes(request, facts, asked.as_of, default, hold=True)]

@@ -1,0 +1,516 @@
+"""A second reading of FHIR R4 Consent and IHE PCF, to disagree with the engine where one of the two is wrong.
+
+Written from the texts and the rulings (consent/README.md), by somebody who had not read the engine. Plain, slow and obvious: every unknown is a
+question that is answered yes and answered no, and the whole Consent is read again for each set of answers. It MUST NEVER import anything of
+`consent`, and it is never used to decide what leaves.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+from zoneinfo import ZoneInfo
+
+Json = dict[str, Any]
+Read = TypeVar("Read")
+Span = tuple[datetime, datetime]
+LONDON = ZoneInfo("Europe/London")
+CONFIDENTIALITY = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality"
+CONFIDENTIAL = "ULMNRV"
+PARENT = {"ETREAT": "TREAT", "BTG": "ETREAT", "COVAUTH": "HPAYMT", "CLMATTCH": "HPAYMT", "THREAT": "PUBHLTH"}
+"""v3-ActReason: the codes that the generator uses, and what they are under."""
+POLICY = {"OPTIN": "permit", "OPTOUT": "deny"}
+RECEIVING = ("IRCP", "PRCP")
+UNCODED = ("Observation", "MedicationRequest", "DocumentReference")
+"""Without a code it is not known what these are about; a Patient is about no code."""
+BEGINNING = datetime(1, 1, 2, tzinfo=UTC)
+END = datetime(9999, 1, 1, tzinfo=UTC)
+CODED = ("valueCodeableConcept", "category", "reasonCode")
+
+
+class UnansweredError(Exception):
+    """A question that this world has no answer to yet."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """Plain data: who asks, when, and everything that may be looked at. `subsumes` is keyed by (`system|general`, `system|specific`)."""
+
+    recipient: frozenset[tuple[str, str]]
+    roles: tuple[str, ...]
+    purposes: tuple[str, ...]
+    action: str
+    as_of: datetime
+    default: str
+    resources: tuple[Json, ...]
+    consents: tuple[Json, ...]
+    same_everywhere: bool = False
+    """Has one unknown one answer wherever it comes up? Not where each provision is read on its own, as consent/README.md describes."""
+    withdrawn: frozenset[int] = frozenset()
+    """Which consents, by place, the person took back."""
+    directory: Mapping[str, Json] = field(default_factory=dict)
+    subsumes: Mapping[tuple[str, str], bool] = field(default_factory=dict)
+
+
+class World:
+    """One set of answers to what is unknown; or, `known_only`, the world in which nothing unknown matches."""
+
+    def __init__(self, asked: Question, answers: Mapping[object, bool], *, known_only: bool = False) -> None:
+        self.asked = asked
+        self.answers = answers
+        self.known_only = known_only
+        self.place: object = None
+
+    def unknown(self, key: object) -> bool:
+        key = key if self.asked.same_everywhere else (self.place, key)
+        if self.known_only:
+            return False
+        if key not in self.answers:
+            raise UnansweredError(key)
+        return self.answers[key]
+
+
+def vote(asked: Question, resource: Json) -> str:
+    """`permit` if every world permits; `hold` if what is known permits and some world does not; else `deny`."""
+    verdicts = set(_all_worlds(asked, lambda world: _verdict(world, resource)))
+    if len(verdicts) == 1:
+        return verdicts.pop()
+    known = _verdict(World(asked, {}, known_only=True), resource)
+    return "hold" if known == "permit" else "deny"
+
+
+def _all_worlds(asked: Question, read: Callable[[World], Read]) -> Iterator[Read]:
+    waiting: list[dict[object, bool]] = [{}]
+    while waiting:
+        answers = waiting.pop()
+        try:
+            yield read(World(asked, answers))
+        except UnansweredError as missing:
+            waiting += [{**answers, missing.args[0]: True}, {**answers, missing.args[0]: False}]
+
+
+def _verdict(world: World, resource: Json) -> str:
+    """Between lineages a deny overrides; where none speaks, the default."""
+    said = [_lineage(world, numbers, resource) for numbers in _lineages(world.asked)]
+    if "deny" in said:
+        return "deny"
+    if "permit" in said:
+        return "permit"
+    return world.asked.default
+
+
+# ---- several consents
+
+
+def _lineages(asked: Question) -> list[list[int]]:
+    """Consents of one id or one identifier belong together."""
+    groups: list[tuple[set[str], list[int]]] = []
+    for number, consent in enumerate(asked.consents):
+        names = {"id " + str(consent["id"])} | {
+            f"identifier {item['system']}|{item['value']}" for item in consent.get("identifier", [])
+        }
+        numbers = [number]
+        apart = []
+        for other_names, other_numbers in groups:
+            if names & other_names:
+                names |= other_names
+                numbers = other_numbers + numbers
+            else:
+                apart.append((other_names, other_numbers))
+        groups = [*apart, (names, numbers)]
+    return [sorted(numbers) for _, numbers in groups]
+
+
+def _newer(one: Json, other: Json) -> bool:
+    """Versions of one resource by versionId, otherwise by dateTime; dates that overlap are a tie."""
+    if one["id"] == other["id"] and one["meta"]["versionId"] != other["meta"]["versionId"]:
+        return int(one["meta"]["versionId"]) > int(other["meta"]["versionId"])
+    return span(one["dateTime"])[0] >= span(other["dateTime"])[1]
+
+
+def _lineage(world: World, numbers: Iterable[int], resource: Json) -> str | None:
+    """The newest version speaks; a refusal speaks for the last active version; what was entered in error never was, yet bars older permits."""
+    asked = world.asked
+    taken = [
+        number
+        for number in numbers
+        if asked.consents[number]["status"] in ("active", "inactive", "rejected", "entered-in-error")
+        and span(asked.consents[number]["dateTime"])[0] <= asked.as_of
+    ]
+    if not taken:
+        return None
+    errors = [number for number in _newest(asked, taken) if asked.consents[number]["status"] == "entered-in-error"]
+    stood = [number for number in taken if asked.consents[number]["status"] != "entered-in-error"]
+    if not errors:
+        return _lineage_of(world, stood, resource)
+    while stood:
+        if _lineage_of(world, stood, resource) == "deny":
+            return "deny"
+        heads = _newest(asked, stood)
+        if any(asked.consents[one]["id"] != asked.consents[error]["id"] for one in heads for error in errors):
+            return None
+        stood = [
+            number for number in stood if number not in heads
+        ]  # the whole record is in error: its earlier denials stand
+    return None
+
+
+def _newest(asked: Question, numbers: list[int]) -> list[int]:
+    return [
+        one
+        for one in numbers
+        if not any(_newer(asked.consents[other], asked.consents[one]) for other in numbers if other != one)
+    ]
+
+
+def _lineage_of(world: World, numbers: list[int], resource: Json) -> str | None:
+    asked = world.asked
+    if not numbers:
+        return None
+    said = [_version(world, number, numbers, resource) for number in _newest(asked, numbers)]
+    if "deny" in said:
+        return "deny"
+    return "permit" if all(item == "permit" for item in said) else None
+
+
+def _version(world: World, number: int, numbers: list[int], resource: Json) -> str | None:
+    """What one version says: an active one what it states; a refusal denies what the last active version was about, and what it states."""
+    consent = world.asked.consents[number]
+    if consent["scope"]["coding"][0]["code"] != "patient-privacy":
+        return None
+    if consent["status"] == "active":
+        return consent_says(world, consent, resource)
+    if not _whose(world, consent):
+        return None
+    if consent["status"] == "inactive" and number not in world.asked.withdrawn:
+        return None
+    older = [other for other in numbers if other != number and _newer(consent, world.asked.consents[other])]
+    last = _newest(world.asked, [other for other in older if world.asked.consents[other]["status"] == "active"])
+    about = [world.asked.consents[other] for other in last]
+    for other in [number, *older]:
+        refused = world.asked.consents[other]
+        since = all(_newer(refused, world.asked.consents[one]) for one in last)
+        taken_back = refused["status"] == "rejected" or other in world.asked.withdrawn
+        says_of_what = refused["status"] == "rejected" and refused.get("provision")
+        if since and taken_back and (says_of_what or not last):
+            about.append(refused)
+    return "deny" if any(_covers(world, item, resource) for item in about) else None
+
+
+def _covers(world: World, consent: Json, resource: Json) -> bool:
+    """A refusal is about the recipients, purposes and data of its root, read as a deny and, where it was a permit, as that too. It does not end.
+
+    A PCF permit was about all data: those that it named, and that no others may go. One without any words of its own is about what is nested.
+    """
+    root = consent.get("provision", {})
+    words = {root.get("type"), _policy(consent)} - {None}
+    kind = "deny" if words == {"deny"} else "either"
+    all_data = "type" in root and "permit" in words
+    if not _names(world, root, kind, resource, pcf="type" in root, all_data=all_data):
+        return False
+    nested = root["provision"] if not words and set(root) == {"provision"} else []
+    return not nested or any(
+        _names(world, item, "deny" if item["type"] == "deny" else "either", resource, pcf=False) for item in nested
+    )
+
+
+def _names(world: World, item: Json, kind: str, resource: Json, *, pcf: bool, all_data: bool = False) -> bool:
+    world.place = ("refusal", id(item))
+    lasting = {name: value for name, value in item.items() if name != "period"}
+    return _context(world, lasting, "either") and (all_data or _data(world, lasting, kind, resource, pcf=pcf))
+
+
+def _policy(consent: Json) -> str | None:
+    return POLICY.get(consent["policyRule"]["coding"][0]["code"]) if "policyRule" in consent else None
+
+
+# ---- one consent
+
+
+def consent_says(world: World, consent: Json, resource: Json) -> str | None:
+    """permit, deny, or None: it says nothing. Not sure whose it is, or changed by something we do not know: it permits nothing."""
+    said = _states(world, consent, resource)
+    if not _whose(world, consent):
+        return None
+    barred = (
+        consent["patient"]["reference"] != "Patient/patient"
+        or "modifierExtension" in consent
+        or "implicitRules" in consent
+    )
+    return None if said == "permit" and barred else said
+
+
+def _whose(world: World, consent: Json) -> bool:
+    world.place = id(consent)
+    whose = consent["patient"]["reference"]
+    return whose == "Patient/patient" or world.unknown(("is the patient", whose))
+
+
+def _states(world: World, consent: Json, resource: Json) -> str | None:
+    root: Json = consent.get("provision", {})
+    base = _policy(consent)
+    stated = root.get("type")
+    if (stated is None and base is None) or (stated is not None and base is not None and stated != base):
+        return _no_dialect(world, consent, root, resource)
+    if base is not None and stated is None:
+        return _provision(world, root, base, resource, pcf=False)
+    if stated == "permit":
+        return _nothing_but(world, root, resource)
+    return _provision(world, root, "deny", resource, pcf=True)
+
+
+def _no_dialect(world: World, consent: Json, root: Json, resource: Json) -> str | None:
+    """Neither dialect, or both and opposed: it permits nothing, a nested deny that matches stands, otherwise nobody knows."""
+    world.place = id(consent)
+    if not _context(world, root, "either"):
+        return None
+    if "type" not in root and not _data(world, root, "either", resource, pcf=False):
+        return None
+    nested = [_provision(world, item, item["type"], resource, pcf="type" in root) for item in root.get("provision", [])]
+    if "deny" in nested or world.unknown(("dialect", consent["id"], consent["meta"]["versionId"])):
+        return "deny"
+    return None
+
+
+def _nothing_but(world: World, root: Json, resource: Json) -> str | None:
+    """PCF, root permit: the nested are exceptions and may go beyond the root's data; other data is forbidden."""
+    world.place = id(root)
+    if not _context(world, root, "permit"):
+        return None
+    nested = [_provision(world, item, item["type"], resource, pcf=True) for item in root.get("provision", [])]
+    if "deny" in nested:
+        return "deny"
+    if "permit" in nested:
+        return "permit"
+    world.place = id(root)
+    if _data(world, root, "permit", resource, pcf=True):
+        return "permit"
+    if world.known_only and any(
+        _all_worlds(world.asked, lambda other: _data(other, root, "permit", resource, pcf=True))
+    ):
+        return None  # what is known does not say that it is other data
+    return "deny"
+
+
+def _provision(world: World, item: Json, kind: str, resource: Json, *, pcf: bool) -> str | None:
+    """The deepest that matches on a path, by its stated type; among paths a deny overrides."""
+    world.place = id(item)
+    if not (_context(world, item, kind) and _data(world, item, kind, resource, pcf=pcf)):
+        return None
+    nested = [_provision(world, below, below["type"], resource, pcf=pcf) for below in item.get("provision", [])]
+    if "deny" in nested:
+        return "deny"
+    if "permit" in nested:
+        return "permit"
+    return kind
+
+
+# ---- elements: AND across, OR inside, absent is any
+
+
+def _context(world: World, item: Json, kind: str) -> bool:
+    asked = world.asked
+    if "period" in item and not _within(asked.as_of, item["period"]):
+        return False
+    if "actor" in item and not any(
+        _is_actor(world, one["reference"]) and _in_role(world, one["role"]) for one in item["actor"]
+    ):
+        return False
+    if "action" in item and asked.action not in [coding["code"] for one in item["action"] for coding in one["coding"]]:
+        return False
+    if "purpose" in item:
+        named = [one["code"] for one in item["purpose"]]
+        under = [any(_is_under(wanted, code) for code in named) for wanted in asked.purposes]
+        return all(under) if kind == "permit" else any(under)
+    return True
+
+
+def _data(world: World, item: Json, kind: str, resource: Json, *, pcf: bool) -> bool:
+    if "securityLabel" in item and not _labels(world, item["securityLabel"], kind, resource):
+        return False
+    if "class" in item and resource["resourceType"] not in [one["code"] for one in item["class"]]:
+        return False
+    if "code" in item and not _codes(world, item["code"], kind, resource):
+        return False
+    if "data" in item and not any(_named(world, one, resource, pcf=pcf) for one in item["data"]):
+        return False
+    return "dataPeriod" not in item or _times(world, item["dataPeriod"], kind, resource)
+
+
+def _in_role(world: World, role: Json) -> bool:
+    """Whoever receives is an information recipient; of a role that nobody told us about it is not known whether the recipient has it."""
+    code = role["coding"][0]["code"]
+    return code in RECEIVING or code in world.asked.roles or world.unknown(("role", code))
+
+
+def _is_actor(world: World, reference: Json) -> bool:
+    if "identifier" in reference:
+        return (reference["identifier"]["system"], reference["identifier"]["value"]) in world.asked.recipient
+    found = world.asked.directory.get(reference["reference"])
+    if found is None:
+        return world.unknown(("actor", reference["reference"]))
+    if found["resourceType"] == "Group":
+        return any(
+            _is_actor(world, member["entity"])
+            for member in found["member"]
+            if not member.get("inactive") and ("period" not in member or _within(world.asked.as_of, member["period"]))
+        )
+    return any((one["system"], one["value"]) in world.asked.recipient for one in found["identifier"])
+
+
+def _is_under(code: str | None, general: str) -> bool:
+    while code is not None:
+        if code == general:
+            return True
+        code = PARENT.get(code)
+    return False
+
+
+def _subsumed(world: World, general: Json, specific: Json) -> bool:
+    one, other = (f"{item['system']}|{item['code']}" for item in (general, specific))
+    if one == other:
+        return True
+    told = world.asked.subsumes.get((one, other))
+    return world.unknown(("subsumes", one, other)) if told is None else told
+
+
+def _labels(world: World, named: list[Json], kind: str, resource: Json) -> bool:
+    """A permit covers every label of the resource, at or below; one label that a deny covers, at or above, is enough."""
+    carried = resource.get("meta", {}).get("security", [])
+    if not carried:
+        return kind != "permit"
+    if kind == "either":
+        return _labels(world, named, "permit", resource) or _labels(world, named, "deny", resource)
+    covered = [any(_label(world, one, label, kind) for one in named) for label in carried]
+    return all(covered) if kind == "permit" else any(covered)
+
+
+def _label(world: World, named: Json, carried: Json, kind: str) -> bool:
+    ordered = [item["system"] == CONFIDENTIALITY for item in (named, carried)]
+    if all(ordered):
+        rank, limit = CONFIDENTIAL.index(carried["code"]), CONFIDENTIAL.index(named["code"])
+        return rank <= limit if kind == "permit" else rank >= limit
+    if any(ordered):
+        return False
+    return _subsumed(world, named, carried)
+
+
+def _codes(world: World, named: list[Json], kind: str, resource: Json) -> bool:
+    """A permit looks at the code of the resource; a deny also at what it says elsewhere in codes."""
+    concepts = [resource[name] for name in ("code", "medicationCodeableConcept") if name in resource]
+    if kind != "permit":
+        concepts += [one for name in CODED if name in resource for one in _listed(resource[name])] + [
+            concept for part in resource.get("component", []) for concept in _component(part)
+        ]
+    codings = [coding for concept in concepts for coding in concept["coding"]]
+    wanted = [coding for concept in named for coding in concept["coding"]]
+    if not concepts and resource["resourceType"] in UNCODED:
+        return any(world.unknown(("code of", resource["id"], one["code"])) for one in wanted)
+    return any(_subsumed(world, one, coding) for one in wanted for coding in codings)
+
+
+def _component(part: Json) -> list[Json]:
+    return [part[name] for name in ("code", "valueCodeableConcept") if name in part]
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _named(world: World, data: Json, resource: Json, *, pcf: bool) -> bool:
+    """instance: that one; related: and what it refers to (PCF: and what refers to it); dependents: and what refers to it; authoredby: by it."""
+    wanted = data["reference"]["reference"]
+    mine = f"{resource['resourceType']}/{resource['id']}"
+    if data["meaning"] == "authoredby":
+        written_by = _references(resource.get("author"))
+        return wanted in written_by if written_by else world.unknown(("author of", mine, wanted))
+    if mine == wanted:
+        return True
+    refers_to_it = wanted in _references(resource)
+    if data["meaning"] == "dependents":
+        return refers_to_it
+    if data["meaning"] == "related":
+        there = [one for one in world.asked.resources if f"{one['resourceType']}/{one['id']}" == wanted]
+        unseen = not there and world.unknown(("refers", wanted, mine))
+        return unseen or any(mine in _references(one) for one in there) or (pcf and refers_to_it)
+    return False
+
+
+def _references(value: Any) -> set[str]:
+    if isinstance(value, list):
+        return {found for item in value for found in _references(item)}
+    if not isinstance(value, dict):
+        return set()
+    own = {value["reference"]} if isinstance(value.get("reference"), str) else set()
+    return own | {found for item in value.values() for found in _references(item)}
+
+
+# ---- time
+
+
+def span(written: str) -> Span:
+    """The instants that a FHIR date or dateTime means at its written precision: [first, first after)."""
+    if "T" in written:
+        first = datetime.fromisoformat(written)
+        return first, first + timedelta(seconds=1) if re.search(r":\d\d:\d\d\.", written) is None else first
+    parts = [int(part) for part in written.split("-")]
+    year, month, day = (*parts, 1, 1)[:3]
+    first = datetime(year, month, day, tzinfo=LONDON)
+    if len(parts) == 1:
+        after = datetime(year + 1, 1, 1, tzinfo=LONDON)
+    elif len(parts) == 2:
+        after = datetime(year + month // 12, month % 12 + 1, 1, tzinfo=LONDON)
+    else:
+        after = first + timedelta(days=1)  # on the wall clock of London, also where that is 23 or 25 hours
+    return first.astimezone(UTC), after.astimezone(UTC)
+
+
+def _limits(period: Json) -> Span:
+    first = span(period["start"])[0] if "start" in period else BEGINNING
+    after = span(period["end"])[1] if "end" in period else END
+    return first, after
+
+
+def _within(moment: datetime, period: Json) -> bool:
+    first, after = _limits(period)
+    return first <= moment < after
+
+
+def _times(world: World, period: Json, kind: str, resource: Json) -> bool:
+    """A permit needs every clinical time inside, a deny one; a resource without any: nobody knows."""
+    written = [
+        resource[name] for name in ("effectiveDateTime", "issued", "authoredOn", "recordedDate") if name in resource
+    ]
+    written += [resource["meta"]["lastUpdated"]] if "lastUpdated" in resource.get("meta", {}) else []
+    known = [_limits(resource["effectivePeriod"])] if "effectivePeriod" in resource else []
+    first, after = _limits(period)
+    if not written and not known:
+        return world.unknown(("time of", resource["id"], first, after))
+    moments = [_moment(world, item) for item in written]
+    if kind == "permit":
+        return all(first <= one and other <= after for one, other in known + moments)
+    inside = any(first <= one and other <= after for one, other in moments)
+    return inside or any(one < after and first < other for one, other in known)
+
+
+def _moment(world: World, written: str) -> Span:
+    """An imprecise date is one moment, nobody knows which: the pieces that the edges of all data periods cut it into are tried one by one."""
+    first, after = span(written)
+    edges = sorted({edge for edge in _all_edges(world.asked.consents) if first < edge < after})
+    if not edges or world.known_only:
+        return first, after
+    pieces = list(zip([first, *edges], [*edges, after], strict=True))
+    for piece in pieces[:-1]:
+        if world.unknown(("moment", written, piece)):
+            return piece
+    return pieces[-1]
+
+
+def _all_edges(value: Any) -> set[datetime]:
+    if isinstance(value, list | tuple):
+        return {edge for item in value for edge in _all_edges(item)}
+    if not isinstance(value, dict):
+        return set()
+    own = set(_limits(value["dataPeriod"])) if "dataPeriod" in value else set()
+    return own | {edge for item in value.values() for edge in _all_edges(item)}

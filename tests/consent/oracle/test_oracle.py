@@ -1,0 +1,93 @@
+"""0 disagreements between the engine and the oracle over generated questions of both dialects; and a wrong reader on either side is found.
+
+`make test` asks 10,000 tuples (consents, request, resource, time); THROUGHGATE_SOAK=1 asks 1,000,000.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import pytest
+
+from tests.consent.oracle import oracle
+from tests.consent.oracle.engine import engine_votes
+from tests.consent.oracle.generator import question
+from tests.consent.oracle.oracle import Question, vote
+from tests.faults.account import SHARE
+
+TUPLES = max(10_000, int(1_000_000 * SHARE))
+A_FEW = 1_200
+EACH = 4
+"""Resources of a question; each is one tuple."""
+
+
+def _disagreements(tuples: int, engine: Callable[[Question], list[str]] = engine_votes) -> Iterator[str]:
+    for seed in range(tuples // EACH):
+        asked = question(seed)
+        expected = [vote(asked, resource) for resource in asked.resources]
+        answered = engine(asked)
+        if answered != expected:
+            yield f"seed {seed}: oracle {expected}, engine {answered}"
+
+
+@pytest.mark.slow
+def test_the_engine_and_the_oracle_agree_on_every_tuple() -> None:
+    assert list(_disagreements(TUPLES)) == []
+
+
+def test_the_questions_reach_every_answer_element_and_status() -> None:
+    """An oracle that is asked nothing agrees with everybody."""
+    seen: Counter[str] = Counter()
+    for seed in range(A_FEW // EACH):
+        asked = question(seed)
+        seen.update(vote(asked, resource) for resource in asked.resources)
+        for consent in asked.consents:
+            root = consent.get("provision", {})
+            seen.update((consent["status"], "pcf" if "type" in root else "core", *_elements(root)))
+
+    rare = {"period", "actor", "action", "purpose", "securityLabel", "class", "code", "data", "dataPeriod", "depth 3"}
+    for name in rare | {"permit", "deny", "hold", "pcf", "core", "active", "inactive", "rejected", "entered-in-error"}:
+        assert seen[name] >= 10, f"{name} came up {seen[name]} times"
+
+
+def _elements(item: oracle.Json, depth: int = 0) -> Iterator[str]:
+    yield from item
+    yield f"depth {depth}"
+    for below in item.get("provision", []):
+        yield from _elements(below, depth + 1)
+
+
+def test_the_engine_never_releases_what_one_answer_to_each_unknown_would_not() -> None:
+    """Read with one answer to an unknown wherever it comes up, the engine may be more careful than need be (a hold), never less."""
+    for seed in range(A_FEW // EACH):
+        asked = replace(question(seed), same_everywhere=True)
+        for resource, answered in zip(asked.resources, engine_votes(asked), strict=True):
+            assert answered in (vote(asked, resource), "hold"), f"seed {seed}"
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        ("_labels", lambda *_: True),
+        ("_is_under", lambda code, general: code == general),
+        ("_within", lambda moment, period: oracle.span(period.get("start", "2000"))[0] <= moment),
+        ("_codes", lambda *_: False),
+        ("_named", lambda *_, pcf: False),
+        ("_times", lambda *_: True),
+        ("_newest", lambda asked, numbers: numbers),
+        ("_nothing_but", lambda world, root, resource: oracle._provision(world, root, "permit", resource, pcf=True)),
+        ("_covers", lambda *_: True),
+    ],
+)
+def test_a_wrong_reader_is_found(name: str, wrong: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sabotage: each of these mistakes in one reading shows within a few questions."""
+    monkeypatch.setattr(oracle, name, wrong)
+
+    assert next(_disagreements(4 * A_FEW), None) is not None, f"{name} may be wrong and nobody sees it"
+
+
+def test_an_engine_that_forgets_a_consent_is_found() -> None:
+    def forgetful(asked: Question) -> list[str]:
+        return engine_votes(replace(asked, consents=asked.consents[:1], withdrawn=asked.withdrawn & {0}))
+
+    assert next(_disagreements(A_FEW, forgetful), None) is not None
