@@ -208,7 +208,7 @@ def _consent(random: Random, number: int) -> Json:
         root = {"type": random.choice(("permit", "deny")), **root}
     if dialect in ("core", "both"):
         made["policyRule"] = {"coding": [{"system": ACT, "code": random.choice(("OPTIN", "OPTOUT"))}]}
-    if root or dialect == "neither":
+    if root:  # an element without content is no FHIR (ele-1)
         made["provision"] = root
     return made
 
