@@ -18,3 +18,10 @@ def samples_folder() -> Path:
     folder = Path(named)
     assert folder.is_dir(), f"{VARIABLE} names a folder that does not exist"
     return folder
+
+
+def fhir_examples() -> list[Path]:
+    """The shared examples but the events of the prison service, which are no FHIR (tests/fhir_profiles/mappings reads those)."""
+    return [
+        file for file in sorted((samples_folder() / "examples").rglob("*.json")) if "hmpps-events" not in file.parts
+    ]

@@ -203,7 +203,8 @@ def test_kills_at_random(tmp_path: Path, plan: Plan, account: Callable[..., Acco
         taken = site.taken()
         permitted(site, taken)
         judge_store(site, storm.acked)
-        assert len(storm.before) > len(taken) // 2, "the kills struck intake alone"
+        # `before` is what had left at the last kill: when it is a good part of all, kills struck letters on their way too.
+        assert len(storm.before) > len(taken) // 4, "the kills struck intake alone"
         note = f"{storm.kills} kills of the process, {plan.broker_kills} of the broker"
         account(name=f"random-kills/{plan.mode}", **judged(taken, storm, plan), note=note)
 

@@ -21,7 +21,7 @@ from tests.line import Line, running
 from tests.world import check_world
 
 OTHERS_KEEP = 0.95
-TURNS = 6
+TURNS = 15
 
 
 def plan_of(person: int) -> bytes:

@@ -36,7 +36,7 @@ from tests.fhir_profiles.fhir_message.messages import (
     result,
     without,
 )
-from tests.samples import samples_folder
+from tests.samples import fhir_examples
 
 Json = dict[str, Any]
 CANARY = "Wilberforce-Canary"
@@ -665,7 +665,7 @@ def test_an_hl7_v2_message_is_finished_the_same_way() -> None:
 def test_official_messages_are_understood_or_held_for_a_reason() -> None:
     """EPS, BaRS, PDS and UK Core: 118 understood, 94 name nobody who can be found, 5 are not valid R4."""
     outcomes: dict[str, int] = {}
-    for file in sorted((samples_folder() / "examples").rglob("*.json")):
+    for file in fhir_examples():
         body = file.read_bytes()
         if translator.peek(CHANNEL, body).__class__.__name__ == "Refusal":
             continue
