@@ -5,7 +5,6 @@ watch is read from the notes (RXA-9), in the words of the clinic. A dose is name
 every message from 1, and a later dose must not replace an earlier one.
 """
 
-from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final
 
@@ -23,6 +22,7 @@ from fhir_profiles.mappings.datatypes import (
 from fhir_profiles.mappings.dosage import read_route, supervision
 from fhir_profiles.mappings.encounter import named_stay
 from fhir_profiles.mappings.field_ledger import Row
+from fhir_profiles.mappings.orders import cut_orders
 from fhir_profiles.mappings.person import add_patient, identity_hold
 from fhir_profiles.mappings.prescription import medication
 from fhir_profiles.mappings.reading import Reading, open_message
@@ -36,12 +36,7 @@ _NO_AMOUNT: Final = 999
 """HL7 v2.5.1 4.14.7.6: an amount that the sender does not know."""
 
 
-@dataclass(kw_only=True)
-class Order:
-    """The doses of one order as they stand in the message: each with the routes and notes that follow it."""
-
-    orc: Row
-    doses: list[tuple[Row, list[Row], list[Row]]] = field(default_factory=list)
+_ORDERED: Final = frozenset({"RXO", "RXE", "TQ1", "RXR"})
 
 
 def translate(channel: Channel, body: bytes) -> Translation:
@@ -55,39 +50,15 @@ def translate(channel: Channel, body: bytes) -> Translation:
     first_only = hold is not None and hold.code is HoldCode.TWO_PEOPLE
     occurred: str | None = None
     made: dict[str, Json] = {}
-    for order in _orders(reading, first_only=first_only):
+    for order in cut_orders(reading, "RXA", _ORDERED, first_only=first_only):
         order.orc.text(1, to=f"{_TO}.status")
-        for rxa, routes, notes in order.doses:
+        for rxa, routes, notes in order.medicines:
             dose = _administration(reading, order.orc, rxa, routes, notes)
             made[dose["id"]] = dose | ({"context": stay} if stay is not None else {})
             occurred = occurred or dose.get("effectiveDateTime") or dose.get("effectivePeriod", {}).get("start")
         order.orc.leave("about the handling of the order: kept in the original message")
     reading.resources += made.values()
     return reading.finish((Event.ADMINISTRATION,), occurred=occurred, hold=hold)
-
-
-def _orders(reading: Reading, *, first_only: bool) -> list[Order]:
-    """Cut the message into orders: each ORC begins one; what is ordered or encoded before the first RXA is only named."""
-    orders: list[Order] = []
-    persons = 0
-    for segment in reading.message.segments:
-        row = reading.row(segment)
-        persons += segment.name == "PID"
-        if first_only and persons > 1 and segment.name != "PID":
-            row.leave_by("one-person")
-        elif segment.name == "ORC":
-            orders.append(Order(orc=row))
-        elif not orders:
-            continue
-        elif segment.name == "RXA":
-            orders[-1].doses.append((row, [], []))
-        elif segment.name == "RXR" and orders[-1].doses:
-            orders[-1].doses[-1][1].append(row)
-        elif segment.name == "NTE" and orders[-1].doses:
-            orders[-1].doses[-1][2].append(row)
-        elif segment.name in {"RXO", "RXE", "TQ1", "RXR"}:
-            row.leave_by("told-once")
-    return orders
 
 
 def _administration(reading: Reading, orc: Row, rxa: Row, routes: list[Row], notes: list[Row]) -> Json:

@@ -4,7 +4,6 @@ What was ordered and encoded beside it (RXO, RXE) is carried by the messages tha
 number (RXD-1) and day: a later dispense of the same order does not replace an earlier one.
 """
 
-from dataclasses import dataclass, field
 from typing import Final
 
 from fhir_profiles import systems
@@ -24,6 +23,7 @@ from fhir_profiles.mappings.datatypes import (
 from fhir_profiles.mappings.dosage import read_route
 from fhir_profiles.mappings.encounter import named_stay
 from fhir_profiles.mappings.field_ledger import Row
+from fhir_profiles.mappings.orders import cut_orders
 from fhir_profiles.mappings.person import add_patient, identity_hold
 from fhir_profiles.mappings.prescription import medication
 from fhir_profiles.mappings.reading import Reading, open_message
@@ -40,14 +40,6 @@ _CONTROLS: Final = {
 _ORDERED: Final = frozenset({"RXO", "RXE", "TQ1", "TQ2", "RXR", "RXC"})
 
 
-@dataclass(kw_only=True)
-class _Order:
-    """The dispenses of one order as they stand in the message: each with the routes and notes that follow it."""
-
-    orc: Row
-    dispenses: list[tuple[Row, list[Row], list[Row]]] = field(default_factory=list)
-
-
 def translate(channel: Channel, body: bytes) -> Translation:
     """Translate one RDS. Never raises; bytes that cannot be read are held. Dispenses after a second person's PID are not translated."""
     reading = open_message(channel, body)
@@ -57,37 +49,13 @@ def translate(channel: Channel, body: bytes) -> Translation:
     add_patient(reading)
     stay = named_stay(reading, to=_TO, at="context")
     made: dict[str, Json] = {}
-    for order in _orders(reading, first_only=hold is not None and hold.code is HoldCode.TWO_PEOPLE):
-        for rxd, routes, notes in order.dispenses:
+    for order in cut_orders(reading, "RXD", _ORDERED, first_only=hold is not None and hold.code is HoldCode.TWO_PEOPLE):
+        for rxd, routes, notes in order.medicines:
             dispense = _dispense(reading, order.orc, rxd, routes, notes)
             made[dispense["id"]] = dispense | ({"context": stay} if stay is not None else {})
         order.orc.leave_by("told-once")
     reading.resources += made.values()
     return reading.finish((Event.RECORD,), hold=hold)
-
-
-def _orders(reading: Reading, *, first_only: bool) -> list[_Order]:
-    """Cut the message into orders: each ORC begins one; what stands before the first RXD is the order as it was placed and encoded."""
-    orders: list[_Order] = []
-    persons = 0
-    for segment in reading.message.segments:
-        row = reading.row(segment)
-        persons += segment.name == "PID"
-        if first_only and persons > 1 and segment.name != "PID":
-            row.leave_by("one-person")
-        elif segment.name == "ORC":
-            orders.append(_Order(orc=row))
-        elif not orders:
-            continue
-        elif segment.name == "RXD":
-            orders[-1].dispenses.append((row, [], []))
-        elif segment.name == "RXR" and orders[-1].dispenses:
-            orders[-1].dispenses[-1][1].append(row)
-        elif segment.name == "NTE" and orders[-1].dispenses:
-            orders[-1].dispenses[-1][2].append(row)
-        elif segment.name in _ORDERED and not orders[-1].dispenses:
-            row.leave_by("told-once")
-    return orders
 
 
 def _dispense(reading: Reading, orc: Row, rxd: Row, routes: list[Row], notes: list[Row]) -> Json:

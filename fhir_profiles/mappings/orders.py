@@ -1,0 +1,41 @@
+"""Orders with the medicines that follow them, as RAS^O17 and RDS^O13 hold them. It MUST NOT say what a dose or a dispense means."""
+
+from dataclasses import dataclass, field
+
+from fhir_profiles.mappings.field_ledger import Row
+from fhir_profiles.mappings.reading import Reading
+
+
+@dataclass(kw_only=True)
+class Order:
+    """One order as it stands in the message: each medicine (RXA or RXD) with the routes and notes that follow it."""
+
+    orc: Row
+    medicines: list[tuple[Row, list[Row], list[Row]]] = field(default_factory=list)
+
+
+def cut_orders(reading: Reading, medicine: str, ordered: frozenset[str], *, first_only: bool) -> list[Order]:
+    """Cut the message into orders: each ORC begins one; what is ordered or encoded before its first `medicine` is only named.
+
+    `first_only`: nothing after a second PID is read.
+    """
+    orders: list[Order] = []
+    persons = 0
+    for segment in reading.message.segments:
+        row = reading.row(segment)
+        persons += segment.name == "PID"
+        if first_only and persons > 1 and segment.name != "PID":
+            row.leave_by("one-person")
+        elif segment.name == "ORC":
+            orders.append(Order(orc=row))
+        elif not orders:
+            continue
+        elif segment.name == medicine:
+            orders[-1].medicines.append((row, [], []))
+        elif segment.name == "RXR" and orders[-1].medicines:
+            orders[-1].medicines[-1][1].append(row)
+        elif segment.name == "NTE" and orders[-1].medicines:
+            orders[-1].medicines[-1][2].append(row)
+        elif segment.name in ordered and not orders[-1].medicines:
+            row.leave_by("told-once")
+    return orders
