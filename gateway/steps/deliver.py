@@ -139,7 +139,8 @@ def open_at_doors(
         )
         found[row.id] = Opened(letter=letter, number=row.attempts + 1)
     pass_point("door.after-commit")
-    return [found[each] for each in delivery_ids]
+    # INVARIANT: an id that comes twice in one turn is opened for the first of them alone: one intent, one send.
+    return [found.pop(each, Shut.NOT_NOW) for each in delivery_ids]
 
 
 def _genuine_body(c: Connection, parts: Parts, row: DeliveryRow) -> bytes | None:

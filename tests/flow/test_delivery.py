@@ -8,6 +8,7 @@ from sqlalchemy import Connection, update
 
 from gateway import desk
 from gateway.failpoints import hooked
+from gateway.steps.deliver import Opened, Shut, open_at_doors
 from gateway.store.schema import person, sealed
 from tests.builders import (
     DIAZEPAM,
@@ -59,6 +60,23 @@ async def test_a_recipient_that_is_down_and_comes_back_gets_everything_once_and_
         assert [row.state for row in line.deliveries()] == ["delivered"] * 3
         assert [each.key for each in pharmacy.effects] == [row.id for row in line.deliveries()]
         check_world(line)
+
+
+@pytest.mark.parametrize("turned", [False, True])
+async def test_letters_that_come_to_the_door_together_keep_their_order_and_are_opened_once(
+    tmp_path: Path, turned: bool
+) -> None:
+    """In one turn: the later letter waits for the earlier one, and an id that comes twice is opened for one of them."""
+    async with running(tmp_path) as line:
+        line.neighbours["pharmacy"].up = False
+        await line.play(supply(1), supply(2))
+        first, second = (row.id for row in line.deliveries())
+        line.clock.advance(seconds=30)
+        ids = [second, first, first] if turned else [first, second, first]
+        opened = await asyncio.to_thread(open_at_doors, line.gateway, ids)
+        assert [(each, type(what)) for each, what in zip(ids, opened, strict=True) if what is not Shut.NOT_NOW] == [
+            (first, Opened)
+        ]
 
 
 async def test_two_people_do_not_wait_for_each_other(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""On the syntax trees: `Letter` is made in `open_at_door` only, and states are written in `moves.py` only."""
+"""On the syntax trees: `Letter` is made in `open_at_doors` only, and states are written in `moves.py` only."""
 
 import ast
 from collections.abc import Iterator
