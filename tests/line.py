@@ -124,6 +124,8 @@ class Got:
     content_type: str
     answered: int
     effect: bool
+    head: bytes = b""
+    """Method, path with its query, and every header, as they came."""
 
 
 @dataclass
@@ -149,7 +151,14 @@ class Neighbour:
         took = status < 300
         effect = took and not any(each.key == key and each.effect for each in self.got)
         self.got.append(
-            Got(key=key, body=body, content_type=request.headers["Content-Type"], answered=status, effect=effect)
+            Got(
+                key=key,
+                body=body,
+                content_type=request.headers["Content-Type"],
+                answered=status,
+                effect=effect,
+                head=f"{request.method} {request.raw_path} {request.raw_headers}".encode(),
+            )
         )
         if self.before_answer is not None:
             self.before_answer()

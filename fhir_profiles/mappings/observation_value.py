@@ -18,6 +18,8 @@ from fhir_profiles.terminology import ResultWord, drug_result
 CODED: Final = frozenset({"CE", "CWE", "CNE", "CF", "IS", "ID"})
 TEXTS: Final = frozenset({"ST", "TX", "FT", "CX", "EI", "XCN", "XPN", "XAD", "XTN", "HD", ""})
 DOCUMENTS: Final = frozenset({"ED"})
+POINTERS: Final = frozenset({"RP"})
+"""A path or an address in the sender's own system: nobody else can follow it, and it names what a document is called there."""
 _COMPARATORS: Final = frozenset({"<", "<=", ">", ">="})
 _SNOMED: Final = {"positive": ("10828004", "Positive"), "negative": ("260385009", "Negative")}
 _MEDIA_TYPES: Final = {
@@ -39,6 +41,10 @@ def value(reading: Reading, row: Row) -> Json:
     kind = row.peek(2).upper()
     if kind in CODED:
         return _coded(row)
+    if kind in POINTERS:
+        row.unsupported(5, reason="a pointer into the sender's system")
+        reading.warn(row.place(5), "OBX-5 points to something in the sender's system; it stays in the original message")
+        return {}
     if row.count(5) == 1:
         found = _single(row, kind)
         if found is not None:

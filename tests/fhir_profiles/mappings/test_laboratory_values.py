@@ -127,6 +127,13 @@ def test_a_document_that_cannot_be_read_stays_behind_and_is_said() -> None:
     assert next(each.fate for each in translation.fields if each.source == "OBX-5.5") is Fate.UNSUPPORTED
 
 
+def test_a_pointer_into_the_senders_system_stays_behind_and_is_said() -> None:
+    translation = report(r"OBX|1|RP|1^Letter^L||\\E\\server\\E\A1234BC.pdf^&Records^application^PDF||||||F")
+    assert "A1234BC.pdf" not in str(translation.bundle)
+    assert "Records" not in str(translation.bundle)
+    assert [issue.path for issue in translation.issues] == ["OBX-5"]
+
+
 def test_without_order_numbers_results_are_named_by_their_message() -> None:
     """Two reports without any number must not overwrite each other."""
     lines = "PID|1||A1234BC^^^NOMIS^PI\rOBR|1|||1^Panel^L\rOBX|1|ST|x||a||||||F"
