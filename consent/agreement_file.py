@@ -19,6 +19,7 @@ from consent.shapes import Agreement, Coding, Example, Json, Outcome, PermittedP
 KEYS = frozenset(
     [
         "title",
+        "flow",
         "letter",
         "recipient_class",
         "events",
@@ -34,6 +35,10 @@ KEYS = frozenset(
         "examples",
     ]
 )
+MORE_KEYS = frozenset({"draft"})
+"""Keys that only narrow: a file without one shares what the rest of it says."""
+FLOWS = tuple(f"F{number}" for number in range(1, 22))
+"""The flows of the service, each from whom to whom (consent/agreements/README.md)."""
 WORDS = frozenset(
     [
         "parties",
@@ -52,12 +57,23 @@ WORDS = frozenset(
     ]
 )
 """What an IG officer signs; every one is required."""
-MORE_WORDS = frozenset({"article_10", "motivated_intruder"})
+MORE_WORDS = frozenset({"article_10", "motivated_intruder", "unsure"})
 FIELD_KEYS = frozenset({"paths", "with", "why"})
 EXAMPLE_KEYS = frozenset(
     {"name", "expect", "given", "has", "consents", "resources", "authority", "as_of", "leaves", "stays"}
 )
-MUST_HOLD = frozenset({"handover", "gp-copy", "transfer", "prescription-copy", "correction", "write-back"})
+MUST_HOLD = frozenset(
+    [
+        "handover",
+        "gp-copy",
+        "transfer",
+        "prescription-copy",
+        "correction",
+        "write-back",
+        "reception-notice",
+        "community-record",
+    ]
+)
 """Letters where silence can kill: what cannot be decided is held and told, never dropped."""
 
 
@@ -67,6 +83,7 @@ class AgreementError(ValueError):
     def __init__(self, name: str, key: str, text: str) -> None:
         super().__init__(f"agreement {name}: {key}: {text}")
         self.key = key
+        self.text = text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,10 +168,12 @@ def read_agreement(text: str, name: str) -> Agreement:
         file = _File(name, tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
         raise AgreementError(name, "file", f"is not TOML: {error}") from None
-    file.closed(KEYS, KEYS)
+    file.closed(KEYS | MORE_KEYS, KEYS)
     agreement = Agreement(
         name=name,
         title=file.text("title"),
+        flow=file.word("flow", FLOWS),
+        draft=file.text("draft") if "draft" in file.data else "",
         letter=file.text("letter"),
         recipient_class=file.text("recipient_class"),
         events=file.texts("events"),

@@ -108,6 +108,10 @@ class Agreement:
 
     name: str
     title: str
+    flow: str
+    """Which flow of the service it is for (`F6`)."""
+    draft: str
+    """Why it cannot be in force; empty where it can be."""
     letter: str
     recipient_class: str
     events: tuple[str, ...]

@@ -16,6 +16,7 @@ from adapters.discover import discover
 from consent.agreement_file import AgreementError, read_agreement
 from consent.shapes import Agreement
 from fhir_profiles.letters import LETTERS
+from fhir_profiles.shapes import Event
 from gateway import shipped
 from gateway.bus import Bus, InProcessBus
 from gateway.errors import SettingsError
@@ -53,9 +54,19 @@ def read_agreements(folder: Path) -> Mapping[str, Agreement]:
             found[path.stem] = read_agreement(path.read_text("utf-8"), path.stem)
         except (AgreementError, OSError, UnicodeDecodeError) as error:
             raise SettingsError(str(path), "", str(error)) from error
-        if found[path.stem].letter not in LETTERS:
-            raise SettingsError(str(path), "letter", f"no such letter: use one of {', '.join(sorted(LETTERS))}")
+        _require_built(str(path), found[path.stem])
     return found
+
+
+def _require_built(place: str, agreement: Agreement) -> None:
+    """INVARIANT: an agreement under which nothing can be made, or that nothing starts, is never in force. Raises SettingsError."""
+    if agreement.draft:
+        raise SettingsError(place, "draft", f"a draft cannot be in force: {agreement.draft} Move it out of the folder")
+    if agreement.letter not in LETTERS:
+        raise SettingsError(place, "letter", f"no such letter: use one of {', '.join(sorted(LETTERS))}")
+    unknown = sorted(set(agreement.events) - set(Event))
+    if unknown:
+        raise SettingsError(place, "events", f"no such event: {', '.join(unknown)}; use some of {', '.join(Event)}")
 
 
 def registered_clients(settings: Settings) -> tuple[str, ...] | None:

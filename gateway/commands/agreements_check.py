@@ -5,43 +5,21 @@ from typing import Annotated, Any
 
 import typer
 
+from gateway.commands.agreements_read import AgreementFile, folder_of, read_files
 from gateway.commands.outcome import AsJson, Exit, say_json
 
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        "--config", exists=True, dir_okay=False, help="Those of an installation; without it the shipped ones."
+    ),
+]
 
-def agreements_check(
-    *,
-    config: Annotated[
-        Path | None,
-        typer.Option(
-            "--config", exists=True, dir_okay=False, help="Check an installation's; without it the shipped ones."
-        ),
-    ] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Run every example of every agreement."""
-    from consent.agreement_file import AgreementError, check_examples, read_agreement
-    from gateway import shipped
-    from gateway.settings import read_settings
 
-    folder = shipped.agreements() if config is None else read_settings(config).gateway.agreements_dir
-    results: list[dict[str, Any]] = []
-    for file in sorted(folder.glob("*.toml")):
-        try:
-            agreement = read_agreement(file.read_text("utf-8"), file.stem)
-        except AgreementError as error:
-            results.append({"agreement": file.stem, "error": str(error), "examples": []})
-            continue
-        examples = [
-            {
-                "name": result.name,
-                "expected": str(result.expected),
-                "found": str(result.got),
-                "passed": result.passed,
-                "text": result.text,
-            }
-            for result in check_examples(agreement)
-        ]
-        results.append({"agreement": file.stem, "digest": agreement.digest, "examples": examples})
+def agreements_check(*, config: Config = None, as_json: AsJson = False) -> None:
+    """Run every example of every agreement, of drafts too."""
+    folder = folder_of(config)
+    results = [_checked(file) for file in read_files(folder)]
     failed = sum(
         "error" in result or not all(example["passed"] for example in result["examples"]) for result in results
     )
@@ -53,17 +31,37 @@ def agreements_check(
         raise typer.Exit(int(Exit.FAULT))
 
 
+def _checked(file: AgreementFile) -> dict[str, Any]:
+    from consent.agreement_file import check_examples
+
+    agreement = file.agreement
+    if agreement is None:
+        return {"agreement": file.path.stem, "error": file.error, "examples": []}
+    examples = [
+        {
+            "name": result.name,
+            "expected": str(result.expected),
+            "found": str(result.got),
+            "passed": result.passed,
+            "text": result.text,
+        }
+        for result in check_examples(agreement)
+    ]
+    about = {"agreement": agreement.name, "flow": agreement.flow, "draft": agreement.draft, "digest": agreement.digest}
+    return {**about, "examples": examples}
+
+
 def _say(results: list[dict[str, Any]], folder: Path) -> None:
     if not results:
-        typer.echo(f"no agreement is active in {folder}: rename an example to .toml to make it active")
+        typer.echo(f"there is no agreement in {folder}: rename an example to .toml, and edit it")
     for result in results:
         examples = result["examples"]
         if "error" in result:
             typer.echo(f"{result['agreement']}: cannot be read: {result['error']}")
             continue
-        typer.echo(
-            f"{result['agreement']}: {sum(bool(example['passed']) for example in examples)} of {len(examples)} examples hold"
-        )
+        held = sum(bool(example["passed"]) for example in examples)
+        kind = ", a draft" if result["draft"] else ""
+        typer.echo(f"{result['agreement']} ({result['flow']}{kind}): {held} of {len(examples)} examples hold")
         for example in examples:
             if not example["passed"]:
                 typer.echo(
