@@ -24,7 +24,9 @@ from gateway.commands import (
     init,
     journey,
     keys_rotate,
+    ledger_export,
     ledger_new_epoch,
+    ledger_prove,
     ledger_verify,
     person,
     reconcile,
@@ -81,6 +83,8 @@ app.add_typer(keys, name="keys")
 
 ledger = typer.Typer(help="The ledger of everything that was received, decided and sent.", no_args_is_help=True)
 ledger.command("verify")(ledger_verify.ledger_verify)
+ledger.command("export")(ledger_export.ledger_export)
+ledger.command("prove")(ledger_prove.ledger_prove)
 ledger.command("new-epoch")(ledger_new_epoch.ledger_new_epoch)
 app.add_typer(ledger, name="ledger")
 

@@ -30,6 +30,11 @@ def agreements() -> Path:
     return Path(str(files("consent"))) / "agreements"
 
 
+def verifier() -> Path:
+    """The program that checks an export of the ledger without this one."""
+    return templates() / "verify_ledger.py"
+
+
 def copy_templates(folder: Path, *, active: bool = False, settings: Path | None = None) -> Path:
     """Copy the shipped settings (or `settings`), recipients and agreements into `folder`; returns its throughgate.toml.
 

@@ -2,6 +2,7 @@
 
 from gateway.ledger.entry import EntryError, record
 from gateway.ledger.events import LedgerEvent
+from gateway.ledger.export import NotProvable, export_lines, prove, prove_delivery, prove_entry
 from gateway.ledger.head import HeadFile, HeadInMemory, HeadKeeper
 from gateway.ledger.ledger import Break, Ledger, LedgerFault
 from gateway.ledger.verify import Verification
@@ -15,6 +16,11 @@ __all__ = [
     "Ledger",
     "LedgerEvent",
     "LedgerFault",
+    "NotProvable",
     "Verification",
+    "export_lines",
+    "prove",
+    "prove_delivery",
+    "prove_entry",
     "record",
 ]

@@ -5,8 +5,8 @@ is a fault that a person resolves.
 """
 
 import threading
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -22,7 +22,7 @@ from gateway.ledger.head import HeadConflict, HeadFile, HeadKeeper, HeadMissing
 from gateway.ledger.note import Head, NoteError
 from gateway.ledger.sequencer import Sequencer
 from gateway.ledger.tree import EMPTY_ROOT, HASH_BYTES, Tree, leaf_hash
-from gateway.ledger.verify import PIECE, PublicKeys, Verification, verify
+from gateway.ledger.verify import PIECE, PublicKeys, Signed, Verification, verify
 from gateway.store import Store
 from gateway.store.schema import ledger_entry, ledger_head, ledger_position
 
@@ -208,15 +208,21 @@ class Ledger:
 
     def verify(self) -> Verification:
         """Checks everything up to the signed head, and the form of what is behind it. Never raises for what it finds."""
+        with self.as_signed() as signed:
+            return verify(signed.c, signed.text, signed.keys, signed.origin)
+
+    @contextmanager
+    def as_signed(self) -> Iterator[Signed]:
+        """The head file and a snapshot of one moment. Nobody waits for the reading."""
         with ExitStack() as open_while_reading:
-            with self._head.locked():  # the head and the snapshot are of one moment; nobody waits for the reading
+            with self._head.locked():
                 try:
                     text = self._head.read()
                 except HeadMissing:
                     text = None
                 c = open_while_reading.enter_context(self._store.read())
                 keys = PublicKeys(current=self._current(), former=self._signers.ledger_former())
-            return verify(c, text, keys, self._origin)
+            yield Signed(c=c, text=text, keys=keys, origin=self._origin)
 
     def lag(self) -> int:
         """Entries without a position: a metric."""

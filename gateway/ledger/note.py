@@ -37,6 +37,11 @@ class Head:
     root: bytes
 
 
+def vkey(name: str, key: Ed25519PublicKey) -> str:
+    """A public key as C2SP writes it: name, key id, and type with key in base64. What a verifier is given on paper."""
+    return f"{name}+{_key_id(name, key).hex()}+{base64.b64encode(_ED25519 + key.public_bytes_raw()).decode()}"
+
+
 def _key_id(name: str, key: Ed25519PublicKey) -> bytes:
     return hashlib.sha256(name.encode() + b"\n" + _ED25519 + key.public_bytes_raw()).digest()[:4]
 

@@ -11,7 +11,7 @@ def leaf_hash(body: bytes) -> bytes:
     return hashlib.sha256(b"\x00" + body).digest()
 
 
-def _node_hash(left: bytes, right: bytes) -> bytes:
+def node_hash(left: bytes, right: bytes) -> bytes:
     return hashlib.sha256(b"\x01" + left + right).digest()
 
 
@@ -36,7 +36,7 @@ class Tree:
         node = leaf
         size = self.size
         while size & 1:
-            node = _node_hash(self._frontier.pop(), node)
+            node = node_hash(self._frontier.pop(), node)
             size >>= 1
         self._frontier.append(node)
         self.size += 1
@@ -46,7 +46,7 @@ class Tree:
             return EMPTY_ROOT
         root = self._frontier[-1]
         for node in reversed(self._frontier[:-1]):
-            root = _node_hash(node, root)
+            root = node_hash(node, root)
         return root
 
     def frontier(self) -> bytes:

@@ -58,6 +58,16 @@ class PublicKeys:
     former: tuple[Ed25519PublicKey, ...]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Signed:
+    """A ledger at one moment: `c` is a snapshot, `text` the head file of then, None where it is missing."""
+
+    c: Connection
+    text: str | None
+    keys: PublicKeys
+    origin: str
+
+
 def verify(c: Connection, head_text: str | None, keys: PublicKeys, origin: str) -> Verification:
     """`c` is a snapshot, `head_text` the head file of the same moment, None when it is missing."""
     faults = _Faults()

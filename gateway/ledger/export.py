@@ -1,0 +1,167 @@
+"""What leaves the ledger to be checked elsewhere: all of it as one file, or a few entries with their proofs.
+
+`deploy/verify_ledger.py` reads both and needs nothing of ours. An export MUST NOT hold anything that is not in the tree, signed, or public.
+
+The export, a line each, UTF-8: a JSON object {"format", "origin", "keys", "former", "checkpoints", "entries"}; then that many checkpoints,
+each a signed note as a JSON string, the last one the head; then that many entries, each byte for byte what its leaf hash is taken over.
+"""
+
+import base64
+import json
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import Connection, select
+
+from gateway.errors import ThroughgateError
+from gateway.ledger import note
+from gateway.ledger.entry import decode
+from gateway.ledger.note import Head, NoteError
+from gateway.ledger.proofs import Hashes
+from gateway.ledger.tree import leaf_hash
+from gateway.ledger.verify import PIECE, Signed
+from gateway.store.schema import ledger_entry, ledger_head, ledger_position
+
+EXPORT: Final = "throughgate-ledger-export-v1"
+PROOF: Final = "throughgate-ledger-proof-v1"
+
+
+class NotProvable(ThroughgateError):
+    """There is no proof of this: no such entry, none under the signed head yet, or a ledger that is not whole."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Leaf:
+    """An entry at its position."""
+
+    position: int
+    entry_id: str
+    chain: str
+    body: bytes
+
+
+def head_of(signed: Signed) -> Head:
+    """The signed head. NotProvable where there is none of ours."""
+    try:
+        return note.read(signed.text or "", signed.origin, *signed.keys.current)
+    except NoteError as error:
+        raise NotProvable(f"the head file is missing or not ours ({error}): `throughgate ledger verify`") from None
+
+
+def export_lines(signed: Signed) -> Iterator[bytes]:
+    """The export, a line at a time. It holds what is under the signed head; what is newer is in the next one."""
+    head = head_of(signed)
+    notes = [text for size, text in _checkpoints(signed) if size < head.size]
+    yield _line(
+        {
+            "format": EXPORT,
+            **_public(signed),
+            "checkpoints": len(notes) + 1,
+            "entries": head.size,
+        }
+    )
+    for text in (*notes, signed.text):
+        yield _line(text)
+    for leaf in leaves(signed.c, head.size):
+        yield leaf.body + b"\n"
+
+
+def prove_entry(signed: Signed, entry_id: str) -> dict[str, Any]:
+    """The proof of one entry. NotProvable when there is no such entry under the signed head."""
+    return prove(signed, {"entry": entry_id}, {entry_id})
+
+
+def prove_delivery(signed: Signed, delivery_id: str) -> dict[str, Any]:
+    """Everything that the ledger says of one delivery, and what was decided for it, each with its proof."""
+    own = signed.c.execute(
+        select(ledger_entry.c.id, ledger_entry.c.body).where(ledger_entry.c.chain == delivery_id)
+    ).all()
+    facts = [decode(row.body)["facts"] for row in own]
+    decisions = tuple(f'"decision":"{each["decision"]}"'.encode() for each in facts if "decision" in each)
+    decided = {
+        leaf.entry_id
+        for leaf in leaves(signed.c, head_of(signed).size)
+        if b'"event":"decided"' in leaf.body and any(each in leaf.body for each in decisions)
+    }
+    return prove(signed, {"delivery": delivery_id}, decided | {row.id for row in own})
+
+
+def prove(signed: Signed, about: Mapping[str, str], chosen: Collection[str]) -> dict[str, Any]:
+    """The entries of these ids that are under the signed head, each with its path there; and that the head goes on from the first one
+    that was signed with all of them. `about` says what they are proofs of. NotProvable when none is there.
+    """
+    head = head_of(signed)
+    hashes: list[bytes] = []
+    found: list[Leaf] = []
+    for leaf in leaves(signed.c, head.size):
+        hashes.append(leaf_hash(leaf.body))
+        if leaf.entry_id in chosen:
+            found.append(leaf)
+    if not found:
+        raise NotProvable("no entry under the signed head says anything of this id: has the gateway signed since?")
+    tree = Hashes(hashes)
+    if tree.root(head.size) != head.root:
+        raise NotProvable("the ledger does not lead to its signed head: `throughgate ledger verify` says where")
+    first = next(((size, text) for size, text in _checkpoints(signed) if found[-1].position < size < head.size), None)
+    return {
+        "format": PROOF,
+        **_public(signed),
+        "about": dict(about),
+        "checkpoint": signed.text,
+        "entries": [
+            {
+                "position": leaf.position,
+                "entry": leaf.body.decode(),
+                "path": _base64(tree.inclusion(leaf.position, head.size)),
+            }
+            for leaf in found
+        ],
+        "consistency": None
+        if first is None
+        else {"checkpoint": first[1], "path": _base64(tree.consistency(first[0], head.size))},
+    }
+
+
+def leaves(c: Connection, size: int) -> Iterator[Leaf]:
+    """The first `size` entries in order, in pieces: a long ledger does not have to fit into memory. NotProvable where one is missing."""
+    query = (
+        select(ledger_position.c.position, ledger_entry.c.id, ledger_entry.c.chain, ledger_entry.c.body)
+        .join_from(ledger_position, ledger_entry, ledger_entry.c.id == ledger_position.c.entry_id)
+        .order_by(ledger_position.c.position)
+        .limit(PIECE)
+    )
+    found = 0
+    while found < size and (rows := c.execute(query.where(ledger_position.c.position >= found)).all()):
+        for row in rows[: size - found]:
+            if row.position != found:
+                break
+            yield Leaf(position=row.position, entry_id=row.id, chain=row.chain, body=row.body)
+            found += 1
+        else:
+            continue
+        break
+    if found < size:
+        raise NotProvable(f"position {found} is not there: `throughgate ledger verify`")
+
+
+def _checkpoints(signed: Signed) -> Iterator[tuple[int, str]]:
+    """Size and note of every head that was kept, smallest first."""
+    for row in signed.c.execute(select(ledger_head.c.size, ledger_head.c.note).order_by(ledger_head.c.size)):
+        yield row.size, row.note
+
+
+def _public(signed: Signed) -> dict[str, Any]:
+    return {
+        "origin": signed.origin,
+        "keys": [note.vkey(signed.origin, key) for key in signed.keys.current],
+        "former": [note.vkey(signed.origin, key) for key in signed.keys.former],
+    }
+
+
+def _base64(hashes: Sequence[bytes]) -> list[str]:
+    return [base64.b64encode(each).decode() for each in hashes]
+
+
+def _line(value: object) -> bytes:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
