@@ -44,6 +44,7 @@ from fhir_profiles.elements import (
 )
 from fhir_profiles.in_force import in_force, span_of
 from fhir_profiles.medicines import Contents, contents_of, is_substitute, medication_concepts
+from fhir_profiles.movements import place_of, stays_that_go_on
 from fhir_profiles.shapes import Json
 from fhir_profiles.terminology import SUBSTANCE_GROUPS
 
@@ -459,12 +460,12 @@ def addresses_to_tell(patient: Json) -> tuple[Json, ...]:
     return going or (unsaid if len(unsaid) == 1 else ())
 
 
-def in_custody(resources: Sequence[Json]) -> str | None:
-    """Give the three-letter agency id of the establishment in which a stay is in progress; None when there is none, or several that differ."""
-    stays = (e for e in of_type(well_formed(resources), "Encounter") if as_text(e.get("status")) == "in-progress")
-    return _only(
-        identifier_value(as_object(stay.get("serviceProvider")).get("identifier"), systems.AGENCY) for stay in stays
-    )
+def in_custody(resources: Sequence[Json], as_of: str | None = None) -> str | None:
+    """Give the three-letter agency id of the establishment in which a stay goes on; None when there is none, or several that differ.
+
+    A stay whose end can still be reversed at `as_of` (an instant; None: nothing can) goes on: a reversed release ends nobody's care.
+    """
+    return _only(map(place_of, stays_that_go_on(resources, as_of)))
 
 
 def release_postcode(resources: Sequence[Json]) -> str | None:

@@ -16,9 +16,12 @@ from fhir_profiles.shapes import Json, PersonIdentifier
 
 KIND: Final = "hmpps-event"
 SENDER: Final = "HMPPS"
-_FEEDS: Final = ("prison-offender-events.", "prisoner-offender-search.")
+_AT_ONCE: Final = "prisoner-offender-search."
+_FEEDS: Final = ("prison-offender-events.", _AT_ONCE)
 """Two feeds tell of the same movements: the first 45 minutes later and with the movement's reason, the second at once and without it."""
 _AGENCY: Final = re.compile(r"[A-Z]{3}")
+_NO_PRISON: Final = frozenset({"OUT", "TRN"})
+"""Agencies of NOMIS that are no place: out of custody, and on the way."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,9 +44,15 @@ class HmppsEvent:
         return text_of(self.envelope.get("MessageId"))
 
     @property
+    def at_once(self) -> bool:
+        """Whether it comes from the feed that does not wait: what it says of a movement can still be reversed."""
+        return self.event_type.startswith(_AT_ONCE)
+
+    @property
     def establishment(self) -> str | None:
+        """The prison that it names: no place is no prison."""
         found = text_of(self.information.get("prisonId"))
-        return found if _AGENCY.fullmatch(found) else None
+        return found if _AGENCY.fullmatch(found) and found not in _NO_PRISON else None
 
     def persons(self) -> tuple[PersonIdentifier, ...]:
         """Give the prison numbers of whom it is about, each once."""

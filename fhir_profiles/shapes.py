@@ -128,6 +128,7 @@ class Event(StrEnum):
 
     RECEPTION = "reception"
     RECEPTION_CANCELLED = "reception-cancelled"
+    READMISSION = "readmission"  # beside a reception: back on the same booking; soon after a release it takes that back
     RELEASE = "release"
     RELEASE_UNCLEAR = (
         "release-unclear"  # a discharge whose disposition is empty or unknown: the handover leaves, provisional
@@ -232,6 +233,8 @@ class LetterContext:
     occurred: str | None = None
     corrects: str | None = None
     """The delivery id of the letter that a correction takes back: its recipient saw it as Bundle.identifier."""
+    in_custody: bool = True
+    """A correction alone: False where the movement was no release and nobody said that the person is in custody."""
     focus: tuple[str, ...] = ()
     """`Type/id` of what caused the letter: a prescription copy holds these MedicationRequests and no other."""
     establishment_telephone: str = ""

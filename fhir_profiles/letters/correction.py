@@ -1,6 +1,7 @@
 """Correction: the release that an earlier letter reported did not happen. It says which letter and what to do, and nothing clinical.
 
-It must never repeat, add or change anything clinical: who acted on the earlier letter has it, and nobody else learns it here.
+It must never repeat, add or change anything clinical: who acted on the earlier letter has it, and nobody else learns it here. Nor does it
+say why there was no release: a death or an escape is told by people.
 """
 
 from typing import Final
@@ -21,11 +22,16 @@ def _sentences(picture: Picture) -> tuple[str, ...]:
     place = context.establishment_name or context.establishment
     letter = f"letter {context.corrects}" if context.corrects else "an earlier letter"
     when = f" for {context.occurred}" if context.occurred else ""
+    where = (
+        "The person is in custody. When the person is released, a new handover follows."
+        if context.in_custody
+        else "Where the person is now is not said here: ask the establishment before anything else is done."
+    )
     return (
-        f"The release from {place or 'prison'}{when} that {letter} reported is withdrawn: it did not happen, or was reversed. The person is in custody.",
+        f"The release from {place or 'prison'}{when} that {letter} reported is withdrawn: it did not happen, or was reversed.",
+        where,
         f"Do not act further on {letter}. Mark it as withdrawn in your record, and do not delete it.",
         "If you have booked, prescribed or supplied anything because of it, stop that and tell the establishment at once.",
-        "When the person is released, a new handover follows.",
     )
 
 

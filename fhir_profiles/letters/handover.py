@@ -99,7 +99,7 @@ def sentences(picture: Picture, missing: Missing) -> tuple[str, ...]:
     said = [f"Release from {place}{when}." if place else f"Release from prison{when}."]
     if context.provisional:
         said.append(
-            "Provisional: the message that reported this did not say clearly that it was a release. "
+            "Provisional: the message that reported this did not say for certain that it was a release, or it can still be reversed. "
             "Act on it as a release; a correction follows if it was none."
         )
     earlier = context.not_contained

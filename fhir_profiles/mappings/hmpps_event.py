@@ -2,6 +2,7 @@
 
 `prisoner.released` is said of court, absence, transfer, death, escape and merges too. What it means is read from the reason and, where that is
 RELEASED, from the movement's own reason code by the table that PV1-36 has; without a code it may be a release: the handover leaves, provisional.
+A release of the feed that tells at once can be reversed for 45 minutes (`fhir_profiles/movements.py`): its handover is provisional too.
 """
 
 from collections.abc import Callable, Mapping
@@ -9,7 +10,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Final
 
-from fhir_profiles import systems
+from fhir_profiles import movements, systems
 from fhir_profiles.fhir_json import FhirJsonError, decode
 from fhir_profiles.fhir_message import text_of
 from fhir_profiles.hmpps import SENDER, HmppsEvent, event_of, leaves, prison_number
@@ -39,7 +40,9 @@ _ABSENT: Final = {
     "TRANSFERRED": Event.TRANSFER,
 }
 """Reasons of `prisoner.released` that are no release, whatever else it says."""
-_ARRIVED: Final = frozenset({"ADMISSION", "NEW_ADMISSION", "READMISSION", "READMISSION_SWITCH_BOOKING", "TRANSFERRED"})
+_READMITTED: Final = frozenset({"READMISSION", "READMISSION_SWITCH_BOOKING"})
+"""Back on a booking that had ended: a recall, or a release that is undone."""
+_ARRIVED: Final = frozenset({"ADMISSION", "NEW_ADMISSION", "TRANSFERRED"}) | _READMITTED
 _BACK: Final = frozenset({"RETURN_FROM_COURT", "TEMPORARY_ABSENCE_RETURN", "POST_MERGE_ADMISSION"})
 """Reasons of `prisoner.received`: what begins a stay, and what goes on with one."""
 _ALERTS: Final[Mapping[str, str]] = MappingProxyType(
@@ -162,8 +165,12 @@ def _released(reading: _Reading) -> tuple[Event, ...]:
     away = _ABSENT.get(reason)
     meaning = disposition(code, reading.channel.dispositions)
     event = away or EVENT_OF_DISPOSITION[meaning]
+    if event is Event.RELEASE and reading.event.at_once:
+        event = Event.RELEASE_UNCLEAR  # INVARIANT: what can still be reversed is never told as certain
     stay = _stay(reading, "finished" if away not in {Event.COURT, Event.TEMPORARY_ABSENCE} else "onleave")
     if stay is not None:
+        if reading.event.at_once:
+            stay["meta"] = {"tag": [movements.REVERSIBLE]}
         if reading.occurred is not None and stay["status"] == "finished":
             stay["period"] = {"end": reading.occurred}
         if code:
@@ -172,7 +179,8 @@ def _released(reading: _Reading) -> tuple[Event, ...]:
             concept = {"coding": [source | ({"display": display} if display else {})], "text": display or code}
             stay["hospitalization"] = {"dischargeDisposition": concept}
     if event is Event.RELEASE_UNCLEAR:
-        reading.warn("additionalInformation.nomisMovementReasonCode", "no reason says whether the person was released")
+        text = "this does not say for certain that the person was released"
+        reading.warn("additionalInformation.nomisMovementReasonCode", text)
     return (event,)
 
 
@@ -184,6 +192,8 @@ def _received(reading: _Reading) -> tuple[Event, ...]:
     stay = _stay(reading, "in-progress" if begins or reason in _BACK else "unknown")
     if stay is not None and begins and reading.occurred is not None:
         stay["period"] = {"start": reading.occurred}
+    if reason in _READMITTED:
+        return (Event.RECEPTION, Event.READMISSION)
     return (Event.RECEPTION,) if begins else (Event.RECORD,)
 
 

@@ -1,16 +1,21 @@
 """A release that was cancelled: which handover it takes back, who may have it, what of it has not left.
 
-This module MUST NOT decide who is told: a correction goes through the same gate as any letter.
+A message can say so itself (ADT^A13), or by what it says of a movement that a handover was sent for: back on the same booking within the
+window of reversal, or after all no release (messaging finding 5). This module MUST NOT decide who is told: a correction goes through the
+same gate as any letter. It MUST NOT hold a handover back.
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, Final
 
 from sqlalchemy import Connection, bindparam, select
 
-from gateway.journeys.plan import LEAVES_CUSTODY, Arrived
+from fhir_profiles.days import instant_of
+from fhir_profiles.movements import left_at, same_movement
+from fhir_profiles.shapes import Event, Json, Translation
+from gateway.journeys.plan import LEAVES_CUSTODY, NO_RELEASE, Arrived
 from gateway.moves import move_delivery
 from gateway.parts import Parts
 from gateway.states import DELIVERY_RECALLABLE, DeliveryState
@@ -39,8 +44,12 @@ class Handover:
     """One delivery of the person's last handover. `arrived` counts whatever may have: only certainty is no."""
 
     delivery_id: str
+    message_id: str | None
+    letter: str
     recipient: str | None
     recipient_class: str
+    provisional: bool
+    made_at: str
     state: DeliveryState
     arrived: bool
     corrected: bool
@@ -79,8 +88,12 @@ def handovers_of(c: Connection, person_id: str, letters: Collection[str]) -> tup
     return tuple(
         Handover(
             delivery_id=row.id,
+            message_id=row.message_id,
+            letter=row.letter,
             recipient=row.recipient,
             recipient_class=row.recipient_class,
+            provisional=row.provisional,
+            made_at=row.created_at,
             state=DeliveryState(row.state),
             arrived=may_have_arrived(c, row),
             corrected=_is_corrected(c, row.id, letters),
@@ -100,10 +113,44 @@ def _is_corrected(c: Connection, delivery_id: str, letters: Collection[str]) -> 
     return any(letter not in letters for letter in _STANDS_FOR.column(c, delivery_id=delivery_id))
 
 
+def in_the_light_of(translation: Translation, before: Sequence[Json], handovers: Sequence[Handover]) -> Translation:
+    """What a message means to whom a handover was sent for: it may take that release back. `before` is the file without the message."""
+    standing = [each for each in handovers if not each.corrected]
+    unsure = any(each.provisional for each in standing)
+    # A handover that was certain is taken back by a return alone: another reason for leaving is another movement.
+    if not standing or not (Event.READMISSION in translation.events or (unsure and _says_no_release(translation))):
+        return translation
+    same = same_movement(left_at(before) or instant_of(standing[-1].made_at), translation.occurred)
+    if same is False or (same is None and not unsure):
+        return translation
+    kept = tuple(each for each in translation.events if each not in {Event.RECEPTION, Event.READMISSION})
+    return replace(translation, events=(*kept, Event.RELEASE_CANCELLED))
+
+
+def _says_no_release(translation: Translation) -> bool:
+    """A merge of two records is no word about a movement; a discharge that closes a merged record is one."""
+    return bool(NO_RELEASE & set(translation.events)) and not translation.absorbed
+
+
+def told_before(
+    translation: Translation, before: Sequence[Json], handovers: Sequence[Handover], message_id: str
+) -> tuple[Handover, ...]:
+    """The handovers that another message made of the very release that this one reports: two feeds, or a feed and the health record."""
+    if not set(translation.events) & LEAVES_CUSTODY or not same_movement(left_at(before), translation.occurred):
+        return ()
+    return tuple(each for each in handovers if not each.corrected and each.message_id != message_id)
+
+
 def arrived_of(handovers: Sequence[Handover]) -> tuple[Arrived, ...]:
-    """Who gets a correction: whoever may have the handover and has none yet."""
+    """Whoever may have the handover and has no correction of it yet."""
     return tuple(
-        Arrived(delivery_id=each.delivery_id, recipient=each.recipient, recipient_class=each.recipient_class)
+        Arrived(
+            delivery_id=each.delivery_id,
+            letter=each.letter,
+            recipient=each.recipient,
+            recipient_class=each.recipient_class,
+            provisional=each.provisional,
+        )
         for each in handovers
         if each.arrived and not each.corrected and each.recipient is not None
     )

@@ -212,8 +212,11 @@ def _started(dosage: Json, start: str) -> Json:
 def _keep_stay(before: Json, after: Json) -> Json:
     """An update does not say how a stay stands, and a move does not say when it began: both keep what is known.
 
-    A new admission after a stay that has ended is a new one, whatever it is called.
+    A new admission after a stay that has ended is a new one, whatever it is called; an end before the stay began is of an earlier one.
     """
+    begun, ended = _start(before.get("period", {})), after.get("period", {}).get("end")
+    if before.get("status") == "in-progress" and begun and ended is not None and is_before(ended, begun["start"]):
+        return before  # a late word: feeds of movements are not in order
     kept = dict(after)
     unsaid = after.get("status") == "unknown"
     if unsaid:

@@ -16,6 +16,8 @@ from gateway.recipients import Recipient, choose
 
 LEAVES_CUSTODY = frozenset({Event.RELEASE, Event.RELEASE_UNCLEAR})
 NEVER_A_HANDOVER = frozenset({Event.DEATH, Event.ESCAPE})
+NO_RELEASE = NEVER_A_HANDOVER | {Event.TRANSFER, Event.COURT, Event.TEMPORARY_ABSENCE, Event.MERGE}
+"""What a movement out that was taken for a release can turn out to have been."""
 OUTSIDE = frozenset({"community-provider", "gp", "pharmacy"})
 """The classes whose contacts with a person are written back to the prison's own record."""
 
@@ -32,11 +34,13 @@ class Wanted:
 
 @dataclass(frozen=True, kw_only=True)
 class Arrived:
-    """A handover that has or may have reached its recipient, seen from a cancelled release."""
+    """A handover that has or may have reached its recipient, seen from a release that is cancelled or told a second time."""
 
     delivery_id: str
+    letter: str
     recipient: str
     recipient_class: str
+    provisional: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,11 +58,14 @@ def plan(
     translation: Translation,
     resources: Sequence[Json],
     *,
+    as_of: str,
     arrived: Sequence[Arrived] = (),
     not_contained: int = 0,
     source: Recipient | None = None,
 ) -> tuple[Wanted, ...]:
-    """The letters of one message. `resources` is the person's file with the message in it; `source` is the recipient whose system sent it."""
+    """The letters of one message. `resources` is the person's file with the message in it; `source` is the recipient whose system sent it;
+    `arrived` are the handovers of the very release that it takes back or tells again; `as_of` is an instant.
+    """
     events = set(translation.events)
     if events & NEVER_A_HANDOVER:
         # INVARIANT: death and escape never make a handover, whatever else the message says.
@@ -70,7 +77,7 @@ def plan(
         for event in sorted(events & _events(agreement)):
             context = _context(neighbourhood, translation, event, not_contained)
             if event is Event.CONTACT:
-                wanted += _written_back(neighbourhood, agreement, context, translation, resources, source)
+                wanted += _written_back(neighbourhood, agreement, context, translation, resources, source, as_of)
             else:
                 wanted += _letters(neighbourhood, agreement, event, context, translation, resources, arrived)
     return tuple(wanted)
@@ -114,6 +121,7 @@ def _letters(
     arrived: Sequence[Arrived],
 ) -> list[Wanted]:
     if event is Event.RELEASE_CANCELLED:
+        context = replace(context, in_custody=not NO_RELEASE & set(translation.events))
         return [
             Wanted(
                 agreement=agreement,
@@ -140,7 +148,21 @@ def _letters(
         ]
     pharmacy = facts.nominated_pharmacy(resources)
     recipient = _choose(neighbourhood, agreement, context.establishment, resources, pharmacy=pharmacy)
+    if event in LEAVES_CUSTODY:
+        context = _told_again(agreement, recipient, context, arrived)
     return [Wanted(agreement=agreement, recipient=recipient, context=context)]
+
+
+def _told_again(
+    agreement: Agreement, recipient: Recipient | None, context: LetterContext, arrived: Sequence[Arrived]
+) -> LetterContext:
+    """A release that was told before: the letter takes the place of the one that its recipient has, and is as certain as the surer word."""
+    earlier = [each for each in arrived if recipient is not None and each.recipient == recipient.id]
+    of_this = [each for each in earlier if each.letter == agreement.letter]
+    if not of_this:
+        return context
+    provisional = context.provisional and all(each.provisional for each in of_this)
+    return replace(context, replaces=of_this[-1].delivery_id, provisional=provisional)
 
 
 def _written_back(
@@ -150,13 +172,15 @@ def _written_back(
     translation: Translation,
     resources: Sequence[Json],
     source: Recipient | None,
+    as_of: str,
 ) -> list[Wanted]:
     """What somebody outside recorded about a person in custody, for the record of the establishment that has them.
 
     INVARIANT: never an echo. Only the system of a provider outside is written back, known by the recipient that it is registered for; what
     the prison's own systems said, and what comes from a system of nobody's, is not.
     """
-    place = facts.in_custody(resources)
+    # INVARIANT: a release that can still be reversed ends nothing: what is recorded meanwhile is written back (DESIGN rule 9).
+    place = facts.in_custody(resources, as_of)
     brought = (entry["resource"] for entry in translation.bundle.get("entry", []))
     focus = tuple(f"{each['resourceType']}/{each['id']}" for each in brought if each["resourceType"] in CONTACTS)
     if source is None or source.recipient_class not in OUTSIDE or place is None or not focus:

@@ -26,7 +26,15 @@ from gateway.consents.register import (
     write_consents,
 )
 from gateway.failpoints import around, pass_point
-from gateway.journeys.cancelled import Handover, arrived_of, handover_letters, handovers_of, recall_unsent
+from gateway.journeys.cancelled import (
+    Handover,
+    arrived_of,
+    handover_letters,
+    handovers_of,
+    in_the_light_of,
+    recall_unsent,
+    told_before,
+)
 from gateway.journeys.file import (
     Filing,
     PersonFile,
@@ -273,6 +281,7 @@ def see_message(c: Connection, parts: Parts, row: Any) -> Seen:
 
 def _work(parts: Parts, seen: Seen, translation: Translation, *, by_person: bool) -> Work:
     """The pure middle: joined file, letters, decisions, counted cells."""
+    translation = in_the_light_of(translation, seen.file.resources, seen.handovers)
     arrived = tuple(entry["resource"] for entry in translation.bundle.get("entry", []))
     filing = join_file(seen.file.resources, arrived)
     at = parts.now()
@@ -314,11 +323,14 @@ def wanted_letters(parts: Parts, seen: Seen, translation: Translation, resources
         establishments=parts.establishments,
         telephones=parts.settings.establishment_telephones(),
     )
+    cancelled = Event.RELEASE_CANCELLED in translation.events
+    again = told_before(translation, seen.file.resources, seen.handovers, seen.message_id)
     return plan(
         neighbourhood,
         translation,
         resources,
-        arrived=arrived_of(seen.handovers) if Event.RELEASE_CANCELLED in translation.events else (),
+        as_of=parts.now(),
+        arrived=arrived_of(seen.handovers if cancelled else again),
         not_contained=seen.not_contained,
         source=parts.recipients.get(seen.source or ""),
     )

@@ -52,6 +52,7 @@ MOVES_THE_PERSON: Final = frozenset(
     {
         Event.RECEPTION,
         Event.RECEPTION_CANCELLED,
+        Event.READMISSION,
         Event.RELEASE,
         Event.RELEASE_UNCLEAR,
         Event.RELEASE_CANCELLED,

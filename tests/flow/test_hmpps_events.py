@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from gateway.clients import add_client
+from gateway.journeys.file import read_file
 from tests.builders import adt_a01, care_plan, fhir_message, synthetic_person
 from tests.fhir_profiles.hmpps.test_domain_events import AT_ONCE, LATE, event, in_sns
 from tests.line import Line, running
@@ -24,18 +25,29 @@ async def line(tmp_path: Path) -> AsyncIterator[Line]:
         yield made
 
 
-def told(name: str, person: Any = PERSON, **information: Any) -> bytes:
+def told(name: str, person: Any = PERSON, at: str = "12:00", **information: Any) -> bytes:
     content = event(name, nomsNumber=person.prison_number, **information)
+    content["occurredAt"] = f"2026-01-15T{at}:00Z"
     content["personReference"] = {"identifiers": [{"type": "NOMS", "value": person.prison_number}]}
-    return json.dumps(in_sns(content, message_id=f"{name}-{person.prison_number}-{information.get('reason')}")).encode()
+    marks = "-".join((name, person.prison_number, str(information.get("reason")), at))
+    return json.dumps(in_sns(content, message_id=marks)).encode()
 
 
-def released(code: str | None, feed: str = LATE) -> bytes:
-    return told(f"{feed}prisoner.released", reason="RELEASED", nomisMovementReasonCode=code)
+def released(code: str | None, feed: str = LATE, at: str = "12:00") -> bytes:
+    return told(f"{feed}prisoner.released", at=at, reason="RELEASED", nomisMovementReasonCode=code)
+
+
+def back(reason: str, at: str) -> bytes:
+    return told(f"{AT_ONCE}prisoner.received", at=at, reason=reason)
 
 
 def handovers(line: Line) -> list[str]:
     return [got.body.decode() for got in line.neighbours["northfell"].effects]
+
+
+def sent(line: Line) -> list[tuple[str, bool, str]]:
+    """(letter, provisional, state) of every delivery, in order."""
+    return [(row.letter, row.provisional, row.state) for row in line.deliveries()]
 
 
 async def known(line: Line) -> None:
@@ -88,3 +100,46 @@ async def test_a_merge_without_a_prison_is_taken_and_joins_the_records(line: Lin
 async def test_a_prison_that_the_client_does_not_speak_for_is_refused(line: Line) -> None:
     answer = await line.send(told(f"{LATE}prisoner.received", reason="ADMISSION", prisonId="ZNF"), client=FEED)
     assert answer.status == 403
+
+
+async def test_a_reversal_within_the_window_sends_a_correction_and_a_recall_later_does_not(line: Line) -> None:
+    await known(line)
+    await line.play(released(None, feed=AT_ONCE), client=FEED)
+    await line.play(back("READMISSION", "12:20"), client=FEED)
+    assert sent(line) == [("handover", True, "delivered"), ("correction", False, "delivered")]
+    assert line.deliveries()[1].supersedes == line.deliveries()[0].id
+    assert "The person is in custody. When the person is released" in handovers(line)[1]
+    await line.play(back("READMISSION", "12:30"), client=FEED)
+    assert len(sent(line)) == 2, "it is corrected already"
+    await line.play(released(None, feed=AT_ONCE, at="14:00"), client=FEED)
+    await line.play(released("CR", at="14:00"), client=FEED)
+    await line.play(back("READMISSION", "18:00"), back("NEW_ADMISSION", "18:10"), client=FEED)
+    assert [each[0] for each in sent(line)] == ["handover", "correction", "handover", "handover"]
+    check_world(line)
+
+
+async def test_the_late_feed_confirms_or_takes_back_what_the_other_told_at_once(line: Line) -> None:
+    await known(line)
+    await line.play(released(None, feed=AT_ONCE), client=FEED)
+    await line.play(released("CR"), client=FEED)
+    first, second = line.deliveries()
+    assert (first.provisional, second.provisional) == (True, False)
+    assert f"It takes the place of letter {first.id}" in handovers(line)[1]
+    await line.play(back("READMISSION", "15:00"), released(None, feed=AT_ONCE, at="16:00"), client=FEED)
+    await line.play(released("UAL", at="16:00"), client=FEED)
+    assert [each[0] for each in sent(line)] == ["handover", "handover", "handover", "correction"]
+    assert "Where the person is now is not said here" in handovers(line)[3]
+    assert "UAL" not in handovers(line)[3]
+    assert "bscond" not in handovers(line)[3]
+    check_world(line)
+
+
+async def test_a_late_word_about_a_stay_that_ended_does_not_end_the_next_one(line: Line) -> None:
+    await known(line)
+    await line.play(released(None, feed=AT_ONCE), back("NEW_ADMISSION", "13:00"), released("CR"), client=FEED)
+    with line.gateway.store.read() as c:
+        file = read_file(c, line.gateway, line.messages()[0].person_id)
+    stays = [each["status"] for each in file.resources if each["resourceType"] == "Encounter" and "IMP" in str(each)]
+    assert "in-progress" in stays
+    assert "finished" not in stays
+    check_world(line)

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fhir_profiles.facts import in_custody
 from fhir_profiles.hmpps import leaves
 from fhir_profiles.mappings import hmpps_event
 from fhir_profiles.peek import peek
@@ -79,6 +80,8 @@ def of(translation: Translation, kind: str) -> list[Json]:
 )
 def test_a_release_is_one_only_for_the_right_reasons(feed: str, reason: str, code: str, means: Event) -> None:
     translation = meaning(event(f"{feed}prisoner.released", reason=reason, nomisMovementReasonCode=code))
+    if feed == AT_ONCE and means is Event.RELEASE:
+        means = Event.RELEASE_UNCLEAR  # it can still be reversed
     assert (translation.events, translation.hold) == ((means,), None)
     assert [task.code for task in translation.tasks] == (["release-unclear"] if means is Event.RELEASE_UNCLEAR else [])
     assert (translation.establishment, translation.occurred) == ("ZFG", "2026-03-01T09:30:00.123456+00:00")
@@ -87,25 +90,28 @@ def test_a_release_is_one_only_for_the_right_reasons(feed: str, reason: str, cod
 @pytest.mark.parametrize(
     ("reason", "means", "status"),
     [
-        ("ADMISSION", Event.RECEPTION, "in-progress"),
-        ("NEW_ADMISSION", Event.RECEPTION, "in-progress"),
-        ("READMISSION_SWITCH_BOOKING", Event.RECEPTION, "in-progress"),
-        ("TRANSFERRED", Event.RECEPTION, "in-progress"),
-        ("RETURN_FROM_COURT", Event.RECORD, "in-progress"),
-        ("TEMPORARY_ABSENCE_RETURN", Event.RECORD, "in-progress"),
-        ("POST_MERGE_ADMISSION", Event.RECORD, "in-progress"),
-        ("SOMETHING", Event.RECORD, "unknown"),
+        ("ADMISSION", (Event.RECEPTION,), "in-progress"),
+        ("NEW_ADMISSION", (Event.RECEPTION,), "in-progress"),
+        ("READMISSION", (Event.RECEPTION, Event.READMISSION), "in-progress"),
+        ("READMISSION_SWITCH_BOOKING", (Event.RECEPTION, Event.READMISSION), "in-progress"),
+        ("TRANSFERRED", (Event.RECEPTION,), "in-progress"),
+        ("RETURN_FROM_COURT", (Event.RECORD,), "in-progress"),
+        ("TEMPORARY_ABSENCE_RETURN", (Event.RECORD,), "in-progress"),
+        ("POST_MERGE_ADMISSION", (Event.RECORD,), "in-progress"),
+        ("SOMETHING", (Event.RECORD,), "unknown"),
     ],
 )
-def test_an_arrival_begins_a_stay_only_where_it_is_one(reason: str, means: Event, status: str) -> None:
+def test_an_arrival_begins_a_stay_only_where_it_is_one(reason: str, means: tuple[Event, ...], status: str) -> None:
     translation = meaning(event(f"{LATE}prisoner.received", reason=reason))
-    assert translation.events == (means,)
+    assert translation.events == means
     assert [each["status"] for each in of(translation, "Encounter")] == [status]
 
 
-def test_a_movement_without_a_prison_is_still_a_movement() -> None:
+@pytest.mark.parametrize("prison", [None, "OUT", "TRN", "nowhere"])
+def test_a_movement_without_a_prison_is_still_a_movement(prison: str | None) -> None:
+    """OUT and TRN are agencies of NOMIS and no place: a client that speaks for prisons must not be refused for them."""
     translation = meaning(
-        event(f"{LATE}prisoner.released", reason="RELEASED", nomisMovementReasonCode="CR", prisonId=None)
+        event(f"{LATE}prisoner.released", reason="RELEASED", nomisMovementReasonCode="CR", prisonId=prison)
     )
     assert (translation.events, translation.establishment) == ((Event.RELEASE,), None)
     assert not of(translation, "Encounter")
@@ -260,3 +266,22 @@ def test_the_shared_samples_are_read_or_refused_by_name() -> None:
     assert "prisoner-released-admin-merge merge" in seen
     assert "prisoner-released release" in seen
     assert len(seen) >= 12
+
+
+def test_only_a_stay_that_the_feed_at_once_ended_can_still_be_reversed() -> None:
+    said = {"reason": "RELEASED", "nomisMovementReasonCode": "CR"}
+    ended = {feed: of(meaning(event(f"{feed}prisoner.released", **said)), "Encounter")[0] for feed in (LATE, AT_ONCE)}
+    ends = "2026-03-01T09:30:00+00:00"
+    soon, later = "2026-03-01T10:14:00+00:00", "2026-03-01T10:16:00+00:00"
+    for stay in ended.values():
+        assert stay["period"]["end"].startswith(ends[:19])
+    custody = {
+        (feed, at): in_custody([stay], at) for feed, stay in ended.items() for at in (soon, later, None, "nonsense")
+    }
+    assert {asked for asked, place in custody.items() if place == "ZFG"} == {(AT_ONCE, soon)}
+    elsewhere = {"resourceType": "Encounter", "id": "other", "status": "in-progress", "period": {"start": "2026-01-02"}}
+    elsewhere |= {"serviceProvider": ended[LATE]["serviceProvider"]}
+    assert in_custody([elsewhere], later) == "ZFG"
+    assert in_custody([elsewhere, ended[LATE]], later) is None, "one stay, of which two systems tell"
+    assert in_custody([elsewhere, ended[AT_ONCE]], soon) == "ZFG"
+    assert in_custody([{**elsewhere, "period": {"start": "2026-03-02"}}, ended[LATE]], later) == "ZFG"

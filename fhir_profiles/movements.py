@@ -1,0 +1,79 @@
+"""When somebody left custody by a person's file, and whether two words about it mean one movement. Pure: every instant is given.
+
+Of HMPPS's two feeds of movements one tells at once what the other holds back for 45 minutes, in which a movement may be reversed
+(ministryofjustice/prison-offender-events). In those minutes a release ends nothing. This module MUST NOT delay or stop a handover.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+from fhir_profiles import systems
+from fhir_profiles.days import instant_of
+from fhir_profiles.elements import as_object, as_objects, as_text, identifier_value, of_type, well_formed
+from fhir_profiles.shapes import Json
+
+REVERSAL_WINDOW: Final = timedelta(minutes=45)
+REVERSIBLE: Final[Json] = {"system": systems.LOCAL_CODE + "movement-feed", "code": "at-once"}
+"""`meta.tag` of a stay whose end comes from a feed that a reversal can still follow; any other end holds from the moment it is told."""
+
+
+def place_of(stay: Json) -> str:
+    """Give the agency id of the establishment whose stay this is, or nothing."""
+    return identifier_value(as_object(stay.get("serviceProvider")).get("identifier"), systems.AGENCY)
+
+
+def stays_that_go_on(resources: Sequence[Json], as_of: str | None) -> tuple[Json, ...]:
+    """Give the stays in an establishment that are in progress, or whose end can still be reversed at `as_of` (an instant; None: none can).
+
+    A stay that began before another one there ended is the same one, told by another system: it has ended with it.
+    """
+    stays = _stays(resources)
+    over = [each for each in stays if _is_inpatient(each) and not _goes_on(each, as_of)]
+
+    def ended_elsewhere(stay: Json) -> bool:
+        began = instant_of(as_object(stay.get("period")).get("start"))
+        ends = (_end(other) for other in over if place_of(other) == place_of(stay))
+        return began is not None and any(end is not None and end > began for end in ends)
+
+    return tuple(each for each in stays if _goes_on(each, as_of) and not ended_elsewhere(each))
+
+
+def left_at(resources: Sequence[Json]) -> datetime | None:
+    """Give the instant at which the last stay that has ended did so; None when the file does not say."""
+    stays = (each for each in _stays(resources) if as_text(each.get("status")) == "finished")
+    return max((end for end in map(_end, stays) if end is not None), default=None)
+
+
+def same_movement(one: datetime | None, other: str | None) -> bool | None:
+    """Say whether two instants are of one movement out, or of one and its reversal; None when either is not known."""
+    moment = instant_of(other)
+    if one is None or moment is None:
+        return None
+    return abs(moment - one) < REVERSAL_WINDOW
+
+
+def _goes_on(stay: Json, as_of: str | None) -> bool:
+    if as_text(stay.get("status")) == "in-progress":
+        return True
+    ended, now = _end(stay), instant_of(as_of)
+    if as_text(stay.get("status")) != "finished" or ended is None or now is None:
+        return False
+    return _is_reversible(stay) and now - ended < REVERSAL_WINDOW
+
+
+def _is_inpatient(stay: Json) -> bool:
+    return as_text(as_object(stay.get("class")).get("code")) == "IMP"
+
+
+def _stays(resources: Sequence[Json]) -> tuple[Json, ...]:
+    return tuple(each for each in of_type(well_formed(resources), "Encounter") if place_of(each))
+
+
+def _end(stay: Json) -> datetime | None:
+    return instant_of(as_object(stay.get("period")).get("end"))
+
+
+def _is_reversible(stay: Json) -> bool:
+    tags = as_objects(as_object(stay.get("meta")).get("tag"))
+    return any((tag.get("system"), tag.get("code")) == (REVERSIBLE["system"], REVERSIBLE["code"]) for tag in tags)
