@@ -10,7 +10,19 @@ from datetime import datetime
 from consent.graph import Graph
 from consent.lineages import Lineage, lineages
 from consent.parties import Directory, Recipient
-from consent.provisions import DENY, NONE, PERMIT, SILENCE, Finding, Question, Source, fold, join, subject_name
+from consent.provisions import (
+    ACT_CODE,
+    DENY,
+    NONE,
+    PERMIT,
+    SILENCE,
+    Finding,
+    Question,
+    Source,
+    fold,
+    join,
+    subject_name,
+)
 from consent.purposes import ACT_REASON, LOCAL_PURPOSE, covers
 from consent.reading import concept_codings, identifiers, label_of, obj, objects, text
 from consent.shapes import Coding, Facts, Json, Request, ResourceVote, Vote
@@ -22,12 +34,13 @@ _OTHER_SCOPES = frozenset({"research", "adr", "treatment"})
 CATEGORY_SYSTEM = "http://terminology.hl7.org/CodeSystem/consentcategorycodes"
 LOCAL_CATEGORY = "https://throughgate.example/code/consent-category"
 CATEGORY_PURPOSES = {
-    (CATEGORY_SYSTEM, "research"): Coding(system=ACT_REASON, code="HRESCH"),
-    (CATEGORY_SYSTEM, "rsdid"): Coding(system=ACT_REASON, code="HRESCH"),
-    (CATEGORY_SYSTEM, "rsreid"): Coding(system=ACT_REASON, code="HRESCH"),
+    **{(CATEGORY_SYSTEM, code): Coding(system=ACT_REASON, code="HRESCH") for code in ("research", "rsdid", "rsreid")},
+    **{(ACT_CODE, code): Coding(system=ACT_REASON, code="HRESCH") for code in ("RESEARCH", "RSDID", "RSREID")},
+    (CATEGORY_SYSTEM, "emrgonly"): Coding(system=ACT_REASON, code="ETREAT"),
     (LOCAL_CATEGORY, "ndtms"): Coding(system=LOCAL_PURPOSE, code="ndtms"),
 }
-"""Categories that are about one purpose only: refusing NDTMS never blocks a referral, and the reverse (requirements.md 2, trap 7)."""
+"""Categories that are about one purpose only (http://hl7.org/fhir/R4/valueset-consent-category.html): refusing NDTMS never blocks a referral,
+and the reverse (requirements.md 2, trap 7); a consent to research permits no treatment, and one for emergencies only nothing else."""
 _NOT_ABOUT_SHARING = frozenset({"acd", "dnr", "hcd", "polst", "npp"})
 
 IMPLIED, NOTHING = "implied", "nothing"

@@ -161,6 +161,23 @@ def only_narrowing(found: Finding) -> Finding:
     return Finding(possible, NONE if found.known == PERMIT else found.known, None, found.deny)
 
 
+@dataclass(frozen=True)
+class Sources:
+    """Who speaks among some versions: the newest of the authorities; everybody else who is not older than one, and the newest of those."""
+
+    ruling: Sequence[Version]
+    heard: Sequence[Version]
+    adding: Sequence[Version]
+
+
+def _sources(versions: Sequence[Version]) -> Sources:
+    """INVARIANT: a source without authority never silences one with authority; it adds its word if it is not older."""
+    with_authority = [item for item in versions if item.registered.authority]
+    others = [item for item in versions if not item.registered.authority]
+    heard = [item for item in others if not any(is_newer(other, item) for other in with_authority)]
+    return Sources(newest(with_authority), heard, newest(heard))
+
+
 @dataclass
 class Lineage:
     """All versions of one consent, asked one question."""
@@ -170,39 +187,43 @@ class Lineage:
     standing: Standing
 
     def __post_init__(self) -> None:
-        self._findings: dict[int, Finding] = {}
         self._readings: dict[tuple[int, bool], Reading] = {}
-        self._earlier: dict[tuple[frozenset[int], int], Finding] = {}
-        with_authority = [item for item in self.versions if item.registered.authority]
-        others = [item for item in self.versions if not item.registered.authority]
-        self._authority = (newest(with_authority), list(self.versions))
-        # INVARIANT: a source without authority never silences one with authority; it adds its word if it is not older.
-        self._heard = [item for item in others if not any(is_newer(other, item) for other in with_authority)]
-        self._others = (newest(self._heard), list(self.versions))
+        self._sources: dict[tuple[int, ...], Sources] = {}
+        self._said: dict[tuple[tuple[int, ...], int], Finding] = {}
 
     def finding(self, resource: Json) -> Finding:
         """What this lineage says of a resource of the question: worked out once for each."""
-        held = self._findings.get(id(resource))
+        return self._together(self.versions, resource)
+
+    def _together(self, versions: Sequence[Version], resource: Json) -> Finding:
+        """What these versions say: the newest of the authorities, and what any other source adds to it.
+
+        Worked out once: a long row of refusals asks for what stood before each of them.
+        """
+        among = tuple(id(version) for version in versions)
+        held = self._said.get((among, id(resource)))
         if held is None:
-            held = self._findings[id(resource)] = self._finding(resource)
+            sources = self._sources.get(among)
+            if sources is None:
+                sources = self._sources[among] = _sources(versions)
+            held = self._said[(among, id(resource))] = self._combined(versions, sources, resource)
         return held
 
-    def _finding(self, resource: Json) -> Finding:
-        own = self._voice(*self._authority, resource)
-        other = self._other_voices(resource)
+    def _combined(self, versions: Sequence[Version], sources: "Sources", resource: Json) -> Finding:
+        own = self._voice(sources.ruling, versions, resource)
+        other = self._other_voices(versions, sources, resource)
         if own is None:
             return only_narrowing(other) if other is not None else SILENCE
         return own if other is None else agree(own, other)
 
-    def _other_voices(self, resource: Json) -> Finding | None:
+    def _other_voices(self, versions: Sequence[Version], sources: "Sources", resource: Json) -> Finding | None:
         """INVARIANT: only a consent authority can widen: a denial from another source stands until an authority speaks after it."""
-        heads, among = self._others
-        found = self._voice(heads, among, resource)
+        found = self._voice(sources.adding, versions, resource)
         if found is None:
             return None
-        for earlier in self._heard:
-            if earlier not in heads:
-                found = join(only_narrowing(self._says(earlier, among, resource)), found)
+        for earlier in sources.heard:
+            if earlier not in sources.adding:
+                found = join(only_narrowing(self._says(earlier, versions, resource)), found)
         return found
 
     def _voice(self, heads: Sequence[Version], among: Sequence[Version], resource: Json) -> Finding | None:
@@ -238,8 +259,7 @@ class Lineage:
         remaining = [item for item in older if item.status != "entered-in-error"]
         while remaining:
             heads = newest(remaining)
-            found = self._voice(heads, remaining, resource)
-            result = join(result, only_narrowing(found) if found is not None else SILENCE)
+            result = join(result, only_narrowing(self._together(remaining, resource)))
             same = all(text(head.consent, "id") == text(version.consent, "id") for head in heads)
             if result.known == DENY or not same:
                 break
@@ -255,7 +275,7 @@ class Lineage:
         with_authority = newest([item for item in told if item.registered.authority])
         active = [*with_authority, *(item for item in newest(told) if item not in with_authority)]
         covered = [*active, version] if own_words or not active else active
-        result = self._stood(older, resource)
+        result = only_narrowing(self._together(older, resource))
         for item in covered:
             found = self._reads(item, resource, dissent=True)
             possible = (DENY if found.possible & (PERMIT | DENY) else 0) | (found.possible & NONE)
@@ -264,15 +284,6 @@ class Lineage:
             said = Source("dissent", source.consent, source.version, source.provision)
             result = join(result, Finding(possible, known, None, said if possible & DENY else None))
         return result
-
-    def _stood(self, older: Sequence[Version], resource: Json) -> Finding:
-        """The denials of a lineage before its newest word. Worked out once: a long row of refusals asks for each other."""
-        heads = newest(older)
-        key = (frozenset(id(head) for head in heads), id(resource))
-        if key not in self._earlier:
-            found = self._voice(heads, older, resource)
-            self._earlier[key] = SILENCE if found is None else only_narrowing(found)
-        return self._earlier[key]
 
     def _reads(self, version: Version, resource: Json, *, dissent: bool = False) -> Finding:
         key = (id(version), dissent)

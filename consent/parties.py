@@ -138,7 +138,13 @@ class Recipient:
         answers = [self._is_one_member(member, kind, contained, depth) for member in members]
         if not readable or not members:
             answers.append(Match.UNKNOWN)
-        return any_of(answers)
+        return min(self._stands(group, kind), any_of(answers))
+
+    def _stands(self, group: Json, kind: str) -> Match:
+        """A team exists in its period; a Group that is kept for history only (`active` false) may or may not still be one."""
+        if kind == "Group":
+            return Match.YES if group.get("active", True) is True else Match.UNKNOWN
+        return contains(obj(group, "period"), self.as_of) if "period" in group else Match.YES
 
     def _is_one_member(self, member: Json, kind: str, contained: Mapping[str, Json], depth: int) -> Match:
         if member.get("inactive") is True:

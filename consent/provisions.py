@@ -116,11 +116,11 @@ class Question:
 
     @cached_property
     def document_types(self) -> list[Coding]:
-        """Types of the documents that these resources are in (Composition.type of the letter)."""
+        """Types of the document that these resources are in (Composition.type of the letter). A DocumentReference lends its type to nobody."""
         return [
             item
             for resource in self.graph.resources
-            if resource.get("resourceType") in ("Composition", "DocumentReference")
+            if resource.get("resourceType") == "Composition"
             for item in concept_codings(resource.get("type"))
         ]
 
@@ -371,10 +371,9 @@ class Reading:
             return _has_profile(stated.code, resource)
         if not stated.system or not stated.code:
             return Match.UNKNOWN
+        held: Sequence[Coding] = self.question.document_types
         if resource.get("resourceType") == "DocumentReference":
-            held: Sequence[Coding] = concept_codings(resource.get("type"))
-        else:
-            held = self.question.document_types
+            held = [*held, *concept_codings(resource.get("type"))]
         return codes.any_covers([stated], held, self.question.subsumes)
 
 

@@ -9,7 +9,9 @@ from tests.consent.oracle.oracle import Question
 def engine_votes(asked: Question) -> list[str]:
     """permit, deny or hold for each resource, in their order."""
     request = Request(
-        recipient=Party(identifiers=tuple(sorted(asked.recipient)), recipient_class="gp", roles=asked.roles),
+        recipient=Party(
+            identifiers=tuple(sorted(asked.recipient)), recipient_class=asked.recipient_class, roles=asked.roles
+        ),
         purpose=tuple(Coding(system=REASON, code=code) for code in asked.purposes),
         action=Coding(system=ACTION, code=asked.action),
         letter="any",
@@ -18,7 +20,7 @@ def engine_votes(asked: Question) -> list[str]:
     registered = tuple(
         RegisteredConsent(
             consent=item,
-            authority=True,
+            authority=number not in asked.narrowing,
             registered="2025-10-01T00:00:00Z",
             withdrawn_by_person=number in asked.withdrawn,
         )

@@ -3,7 +3,8 @@
 It MUST NOT look at what either reader answers, and it holds synthetic things only.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
 from random import Random
 from typing import Any
@@ -19,6 +20,10 @@ ACTION = "http://terminology.hl7.org/CodeSystem/consentaction"
 PARTICIPATION = "http://terminology.hl7.org/CodeSystem/v3-ParticipationType"
 SCOPE = "http://terminology.hl7.org/CodeSystem/consentscope"
 TYPES = "http://hl7.org/fhir/resource-types"
+CATEGORIES = "http://terminology.hl7.org/CodeSystem/consentcategorycodes"
+CANONICAL = "urn:ietf:rfc:3986"
+CLASS = "https://throughgate.example/code/recipient-class"
+PROFILES = ("urn:example:profile-one", "urn:example:profile-two")
 SNOMED = "http://snomed.info/sct"
 KINDS = ("Observation", "MedicationRequest", "DocumentReference")
 CODES = ("1000", "1001", "1002", "1003", "9999")
@@ -63,6 +68,11 @@ def _group(name: str, *members: Json) -> Json:
     return {"resourceType": "Group", "id": name, "type": "practitioner", "actual": True, "member": list(members)}
 
 
+def _team(name: str, status: str, *members: str) -> Json:
+    people = [{"member": {"reference": one}} for one in members]
+    return {"resourceType": "CareTeam", "id": name, "status": status, "participant": people}
+
+
 def _member(reference: str, **more: Any) -> Json:
     return {"entity": {"reference": reference}, **more}
 
@@ -97,8 +107,13 @@ def table() -> Mapping[tuple[str, str], bool]:
 TABLE = table()
 
 
-def question(seed: int) -> Question:
-    """One question; the same seed gives the same question."""
+def question(seed: int, *, wide: bool = False) -> Question:
+    """One question; the same seed gives the same question. `wide` adds more of R4 to it."""
+    asked = _plain(seed)
+    return _widened(asked, Random(f"wide {seed}")) if wide else asked
+
+
+def _plain(seed: int) -> Question:
     random = Random(seed)
     resources = ({"resourceType": "Patient", "id": "patient", "meta": {"security": [_label("N")]}}, *_letter(random))
     count = random.choice((0, 1, 1, 1, 1, 1, 2, 2, 3)) if seed % 50 else 0
@@ -108,6 +123,7 @@ def question(seed: int) -> Question:
     )
     return Question(
         recipient=frozenset({(ODS, "RXA01")}),
+        recipient_class="gp",
         roles=random.choice(((), ("PROV",))),
         purposes=random.choice((("TREAT",), ("TREAT",), ("ETREAT",), ("BTG",), ("HRESCH",), ("TREAT", "HRESCH"))),
         action="disclose",
@@ -119,6 +135,112 @@ def question(seed: int) -> Question:
         directory={f"{item['resourceType']}/{item['id']}": item for item in DIRECTORY},
         subsumes=TABLE,
     )
+
+
+WHOLE = {"reference": "Organization/trust"}
+WIDE_DIRECTORY = (
+    {**_organization("us", "RXA01"), "partOf": WHOLE},
+    {**_organization("trust", "RXA09"), "partOf": {"reference": "Organization/system"}},
+    _organization("system", "RXA10"),
+    {**_group("closed", _member("Organization/us")), "active": False},
+    _team("team", "active", "Organization/them", "Organization/us"),
+    _team("theirs", "active", "Organization/them"),
+    _team("stopped", "suspended", "Organization/us"),
+    {**_team("spring", "active", "Organization/us"), "period": {"start": "2026-01-15", "end": "2026-06-30"}},
+    _team("trusted", "active", "Organization/trust"),
+)
+WIDE_ACTORS = (
+    *({"reference": f"{item['resourceType']}/{item['id']}"} for item in WIDE_DIRECTORY),
+    *({"identifier": {"system": ODS, "value": value}} for value in ("RXA09", "RXA10")),
+)
+
+
+def _widened(asked: Question, random: Random) -> Question:
+    """The same question with what R4 has besides: sources that may only narrow, categories, profiles and documents, teams and wholes,
+    consents that say what nobody understands, and consents that carry the names of two.
+    """
+    directory = {**asked.directory, **{f"{item['resourceType']}/{item['id']}": item for item in WIDE_DIRECTORY}}
+    resources = [_resource_widened(random, item) for item in asked.resources]
+    if random.random() < 0.4:
+        document = {"resourceType": "Composition", "id": "letter", "subject": {"reference": "Patient/patient"}}
+        resources.append(
+            {
+                **document,
+                "meta": {"security": [_label("R")]},
+                "type": _concept(random.choice(CODES)),
+                "date": random.choice(DATES),
+                "author": [{"reference": "Organization/us"}],
+            }
+        )
+    return replace(
+        asked,
+        roles=random.choice((asked.roles, (f"{PARTICIPATION}|PROV",), (f"{PARTICIPATION}|AUT",))),
+        directory=directory,
+        resources=tuple(resources),
+        consents=tuple(_consent_widened(random, item) for item in asked.consents),
+        narrowing=frozenset(number for number in range(len(asked.consents)) if random.random() < 0.3),
+    )
+
+
+def _resource_widened(random: Random, item: Json) -> Json:
+    made = dict(item)
+    if item["resourceType"] == "Patient":
+        return made
+    if random.random() < 0.4:
+        made["meta"] = {**made.get("meta", {}), "profile": [random.choice((PROFILES[0], f"{PROFILES[1]}|1.0"))]}
+    if item["resourceType"] == "DocumentReference" and random.random() < 0.6:
+        made["type"] = _concept(random.choice(CODES))
+    return made
+
+
+def _consent_widened(random: Random, item: Json) -> Json:
+    made = dict(item)
+    if random.random() < 0.3:
+        made["category"] = [{"coding": [random.choice(_CATEGORIES)]} for _ in range(random.choice((1, 1, 2)))]
+    if random.random() < 0.15:
+        values = random.choice(("x", "y", "xy"))
+        made["identifier"] = [{"system": "urn:example:lineage", "value": value} for value in values]
+    if random.random() < 0.05:
+        made["implicitRules"] = "urn:example:rules"
+    if random.random() < 0.1:
+        made["verification"] = [{"verified": random.random() < 0.5}]
+    for node in _nodes(made):
+        _node_widened(random, node)
+    return made
+
+
+_CATEGORIES = (
+    *({"system": CATEGORIES, "code": code} for code in ("research", "emrgonly", "dnr", "npp", "rsdid")),
+    *({"system": ACT, "code": code} for code in ("RESEARCH", "RSREID", "IDSCL", "INFA")),
+)
+
+
+def _nodes(holder: Json) -> Iterator[Json]:
+    below = holder.get("provision", [])
+    for node in below if isinstance(below, list) else [below]:
+        yield node
+        yield from _nodes(node)
+
+
+def _node_widened(random: Random, node: Json) -> None:
+    if random.random() < 0.15:
+        node["class"] = [*node.get("class", []), random.choice(_CLASSES)]
+    if random.random() < 0.15:
+        role = random.choice(
+            ({"system": PARTICIPATION, "code": "IRCP"},) * 3
+            + ({"system": CLASS, "code": "gp"}, {"system": CLASS, "code": "pharmacy"})
+        )
+        node["actor"] = [*node.get("actor", []), {"role": {"coding": [role]}, "reference": random.choice(WIDE_ACTORS)}]
+    if random.random() < 0.02:
+        node["modifierExtension"] = [{"url": "urn:example:odd", "valueBoolean": True}]
+
+
+_CLASSES = (
+    *({"system": CANONICAL, "code": code} for code in (PROFILES[0], f"{PROFILES[1]}|2.0", "urn:example:profile-three")),
+    *({"system": SNOMED, "code": code} for code in CODES),
+    {"system": TYPES, "code": "Resource"},
+    {"system": TYPES, "code": "Composition"},
+)
 
 
 def _label(code: str) -> Json:

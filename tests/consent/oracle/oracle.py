@@ -6,7 +6,7 @@ question that is answered yes and answered no, and the whole Consent is read aga
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
@@ -18,6 +18,9 @@ Span = tuple[datetime, datetime]
 LONDON = ZoneInfo("Europe/London")
 CONFIDENTIALITY = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality"
 CONFIDENTIAL = "ULMNRV"
+TYPES = "http://hl7.org/fhir/resource-types"
+CANONICAL = "urn:ietf:rfc:3986"
+CLASS = "https://throughgate.example/code/recipient-class"
 PARENT = {"ETREAT": "TREAT", "BTG": "ETREAT", "COVAUTH": "HPAYMT", "CLMATTCH": "HPAYMT", "THREAT": "PUBHLTH"}
 """v3-ActReason: the codes that the generator uses, and what they are under."""
 POLICY = {"OPTIN": "permit", "OPTOUT": "deny"}
@@ -27,6 +30,14 @@ UNCODED = ("Observation", "MedicationRequest", "DocumentReference")
 BEGINNING = datetime(1, 1, 2, tzinfo=UTC)
 END = datetime(9999, 1, 1, tzinfo=UTC)
 CODED = ("valueCodeableConcept", "category", "reasonCode")
+SPEAKING = ("active", "inactive", "rejected", "entered-in-error")
+ONLY_FOR = {
+    **dict.fromkeys(("research", "rsdid", "rsreid", "RESEARCH", "RSDID", "RSREID"), "HRESCH"),
+    "emrgonly": "ETREAT",
+}
+"""Categories (R4 value set consent-category) that are about one purpose."""
+NOT_SHARING = ("dnr", "npp", "acd")
+"""And those that are about something else: what is to be done, or a notice that was read."""
 
 
 class UnansweredError(Exception):
@@ -38,6 +49,7 @@ class Question:
     """Plain data: who asks, when, and everything that may be looked at. `subsumes` is keyed by (`system|general`, `system|specific`)."""
 
     recipient: frozenset[tuple[str, str]]
+    recipient_class: str
     roles: tuple[str, ...]
     purposes: tuple[str, ...]
     action: str
@@ -49,6 +61,8 @@ class Question:
     """Has one unknown one answer wherever it comes up? Not where each provision is read on its own, as consent/README.md describes."""
     withdrawn: frozenset[int] = frozenset()
     """Which consents, by place, the person took back."""
+    narrowing: frozenset[int] = frozenset()
+    """Which consents, by place, come from a source that may narrow and never widen."""
     directory: Mapping[str, Json] = field(default_factory=dict)
     subsumes: Mapping[tuple[str, str], bool] = field(default_factory=dict)
 
@@ -104,22 +118,51 @@ def _verdict(world: World, resource: Json) -> str:
 
 
 def _lineages(asked: Question) -> list[list[int]]:
-    """Consents of one id or one identifier belong together."""
+    """Consents of one id or one identifier belong together.
+
+    Two that are apart are joined by an authority that does not refuse, and by nobody else: who else names both speaks in both.
+    """
+    spoken = [number for number in range(len(asked.consents)) if _speaks(asked, number)]
+    joining = [number for number in spoken if number not in asked.narrowing and not _refuses(asked, number)]
+    groups = _together(asked, joining)
+    strangers = []
+    for number in spoken:
+        if number in joining:
+            continue
+        named = [group for names, group in groups if names & _names_of(asked.consents[number])]
+        for group in named:
+            group.append(number)
+        strangers += [] if named else [number]
+    return [sorted(numbers) for _, numbers in groups + _together(asked, strangers)]
+
+
+def _speaks(asked: Question, number: int) -> bool:
+    consent = asked.consents[number]
+    return consent["status"] in SPEAKING and span(consent["dateTime"])[0] <= asked.as_of
+
+
+def _refuses(asked: Question, number: int) -> bool:
+    status = asked.consents[number]["status"]
+    return status == "rejected" or (status == "inactive" and number in asked.withdrawn)
+
+
+def _names_of(consent: Json) -> set[str]:
+    return {"id " + str(consent["id"])} | {
+        f"identifier {item['system']}|{item['value']}" for item in consent.get("identifier", [])
+    }
+
+
+def _together(asked: Question, wanted: list[int]) -> list[tuple[set[str], list[int]]]:
     groups: list[tuple[set[str], list[int]]] = []
-    for number, consent in enumerate(asked.consents):
-        names = {"id " + str(consent["id"])} | {
-            f"identifier {item['system']}|{item['value']}" for item in consent.get("identifier", [])
-        }
-        numbers = [number]
-        apart = []
+    for number in wanted:
+        names, numbers, apart = _names_of(asked.consents[number]), [number], []
         for other_names, other_numbers in groups:
             if names & other_names:
-                names |= other_names
-                numbers = other_numbers + numbers
+                names, numbers = names | other_names, other_numbers + numbers
             else:
                 apart.append((other_names, other_numbers))
         groups = [*apart, (names, numbers)]
-    return [sorted(numbers) for _, numbers in groups]
+    return groups
 
 
 def _newer(one: Json, other: Json) -> bool:
@@ -129,79 +172,100 @@ def _newer(one: Json, other: Json) -> bool:
     return span(one["dateTime"])[0] >= span(other["dateTime"])[1]
 
 
-def _lineage(world: World, numbers: Iterable[int], resource: Json) -> str | None:
-    """The newest version speaks; a refusal speaks for the last active version; what was entered in error never was, yet bars older permits."""
+def _lineage(world: World, numbers: list[int], resource: Json) -> str | None:
+    """The newest of the authorities speaks; any other source adds its word, unless an authority spoke after it: any denial denies.
+
+    A source that may only narrow permits only what an authority permits too, and cannot take its own denial back.
+    """
     asked = world.asked
-    taken = [
+    ruling = [number for number in numbers if number not in asked.narrowing]
+    adding = [
         number
         for number in numbers
-        if asked.consents[number]["status"] in ("active", "inactive", "rejected", "entered-in-error")
-        and span(asked.consents[number]["dateTime"])[0] <= asked.as_of
+        if number in asked.narrowing and not any(_newer(asked.consents[one], asked.consents[number]) for one in ruling)
     ]
-    if not taken:
-        return None
-    errors = [number for number in _newest(asked, taken) if asked.consents[number]["status"] == "entered-in-error"]
-    stood = [number for number in taken if asked.consents[number]["status"] != "entered-in-error"]
-    if not errors:
-        return _lineage_of(world, stood, resource)
-    while stood:
-        if _lineage_of(world, stood, resource) == "deny":
-            return "deny"
-        heads = _newest(asked, stood)
-        if any(asked.consents[one]["id"] != asked.consents[error]["id"] for one in heads for error in errors):
-            return None
-        stood = [
-            number for number in stood if number not in heads
-        ]  # the whole record is in error: its earlier denials stand
-    return None
+    said = [_says(world, number, numbers, resource) for number in _newest(asked, ruling) + _newest(asked, adding)]
+    denied = [_says(world, number, numbers, resource) == "deny" for number in adding]
+    if "deny" in said or any(denied):
+        return "deny"
+    return "permit" if ruling and all(item == "permit" for item in said) else None
 
 
 def _newest(asked: Question, numbers: list[int]) -> list[int]:
-    return [
+    """Those that no other is newer than. Where each is older than some other, as in a ring, nobody knows which is: all tie."""
+    heads = [
         one
         for one in numbers
         if not any(_newer(asked.consents[other], asked.consents[one]) for other in numbers if other != one)
     ]
+    return heads or numbers
 
 
-def _lineage_of(world: World, numbers: list[int], resource: Json) -> str | None:
+def _says(world: World, number: int, numbers: list[int], resource: Json) -> str | None:
+    """An active version says what it states; what was entered in error never was, yet bars older permits; a refusal only adds."""
     asked = world.asked
-    if not numbers:
-        return None
-    said = [_version(world, number, numbers, resource) for number in _newest(asked, numbers)]
-    if "deny" in said:
-        return "deny"
-    return "permit" if all(item == "permit" for item in said) else None
-
-
-def _version(world: World, number: int, numbers: list[int], resource: Json) -> str | None:
-    """What one version says: an active one what it states; a refusal denies what the last active version was about, and what it states."""
-    consent = world.asked.consents[number]
-    if consent["scope"]["coding"][0]["code"] != "patient-privacy":
-        return None
+    consent = asked.consents[number]
+    older = [other for other in numbers if _newer(consent, asked.consents[other])]
     if consent["status"] == "active":
-        return consent_says(world, consent, resource)
-    if not _whose(world, consent):
+        return consent_says(world, consent, resource) if _is_about_sharing(world, consent) else None
+    if consent["status"] == "entered-in-error":
+        return "deny" if _stood(world, consent, older, resource) else None
+    if not _refuses(asked, number):
         return None
-    if consent["status"] == "inactive" and number not in world.asked.withdrawn:
-        return None
-    older = [other for other in numbers if other != number and _newer(consent, world.asked.consents[other])]
-    last = _newest(world.asked, [other for other in older if world.asked.consents[other]["status"] == "active"])
-    about = [world.asked.consents[other] for other in last]
-    for other in [number, *older]:
-        refused = world.asked.consents[other]
-        since = all(_newer(refused, world.asked.consents[one]) for one in last)
-        taken_back = refused["status"] == "rejected" or other in world.asked.withdrawn
-        says_of_what = refused["status"] == "rejected" and refused.get("provision")
-        if since and taken_back and (says_of_what or not last):
-            about.append(refused)
-    return "deny" if any(_covers(world, item, resource) for item in about) else None
+    if _lineage(world, older, resource) == "deny":
+        return "deny"
+    return (
+        "deny"
+        if any(_is_refused(world, asked.consents[one], resource) for one in _about(asked, number, older))
+        else None
+    )
+
+
+def _stood(world: World, error: Json, older: list[int], resource: Json) -> bool:
+    """A denial before the error stands. Where the whole record is in error, each of its earlier denials does."""
+    asked = world.asked
+    stood = [number for number in older if asked.consents[number]["status"] != "entered-in-error"]
+    while stood:
+        if _lineage(world, stood, resource) == "deny":
+            return True
+        heads = _newest(asked, stood)
+        if any(asked.consents[one]["id"] != error["id"] for one in heads):
+            return False
+        stood = [number for number in stood if number not in heads]
+    return False
+
+
+def _about(asked: Question, number: int, older: list[int]) -> list[int]:
+    """What a refusal is about: the last active versions, an authority's and anybody's; and what it states itself."""
+    active = [other for other in older if asked.consents[other]["status"] == "active"]
+    last = _newest(asked, active) + _newest(asked, [other for other in active if other not in asked.narrowing])
+    own_words = asked.consents[number]["status"] == "rejected" and "provision" in asked.consents[number]
+    return last + ([number] if own_words or not last else [])
+
+
+def _is_refused(world: World, consent: Json, resource: Json) -> bool:
+    return _is_about_sharing(world, consent) and _whose(world, consent) and _covers(world, consent, resource)
+
+
+def _is_about_sharing(world: World, consent: Json) -> bool:
+    """Its scope is privacy; and one of its categories is about sharing for a purpose that was asked."""
+    if consent["scope"]["coding"][0]["code"] != "patient-privacy":
+        return False
+    codes = [item["coding"][0]["code"] for item in consent["category"]]
+    return any(_is_category(world.asked, code) for code in codes)
+
+
+def _is_category(asked: Question, code: str) -> bool:
+    if code in ONLY_FOR:
+        return any(_is_under(purpose, ONLY_FOR[code]) for purpose in asked.purposes)
+    return code not in NOT_SHARING
 
 
 def _covers(world: World, consent: Json, resource: Json) -> bool:
     """A refusal is about the recipients, purposes and data of its root, read as a deny and, where it was a permit, as that too. It does not end.
 
-    A PCF permit was about all data: those that it named, and that no others may go. One without any words of its own is about what is nested.
+    A PCF permit was about all data: those that it named, and that no others may go. One without any words of its own is about what is nested;
+    where that was in force, nobody knows what else its rule, which nobody can read, was about.
     """
     root = consent.get("provision", {})
     words = {root.get("type"), _policy(consent)} - {None}
@@ -210,6 +274,8 @@ def _covers(world: World, consent: Json, resource: Json) -> bool:
     if not _names(world, root, kind, resource, pcf="type" in root, all_data=all_data):
         return False
     nested = root["provision"] if not words and set(root) == {"provision"} else []
+    if nested and consent["status"] == "active" and world.unknown(("rule of", id(consent))):
+        return True
     return not nested or any(
         _names(world, item, "deny" if item["type"] == "deny" else "either", resource, pcf=False) for item in nested
     )
@@ -235,10 +301,17 @@ def consent_says(world: World, consent: Json, resource: Json) -> str | None:
         return None
     barred = (
         consent["patient"]["reference"] != "Patient/patient"
-        or "modifierExtension" in consent
         or "implicitRules" in consent
+        or _modified(consent)
+        or not all(item["verified"] for item in consent.get("verification", []))
     )
     return None if said == "permit" and barred else said
+
+
+def _modified(value: Any) -> bool:
+    if isinstance(value, list):
+        return any(_modified(item) for item in value)
+    return isinstance(value, dict) and ("modifierExtension" in value or any(_modified(item) for item in value.values()))
 
 
 def _whose(world: World, consent: Json) -> bool:
@@ -329,7 +402,7 @@ def _context(world: World, item: Json, kind: str) -> bool:
 def _data(world: World, item: Json, kind: str, resource: Json, *, pcf: bool) -> bool:
     if "securityLabel" in item and not _labels(world, item["securityLabel"], kind, resource):
         return False
-    if "class" in item and resource["resourceType"] not in [one["code"] for one in item["class"]]:
+    if "class" in item and not any(_is_class(world, one, resource) for one in item["class"]):
         return False
     if "code" in item and not _codes(world, item["code"], kind, resource):
         return False
@@ -339,24 +412,52 @@ def _data(world: World, item: Json, kind: str, resource: Json, *, pcf: bool) -> 
 
 
 def _in_role(world: World, role: Json) -> bool:
-    """Whoever receives is an information recipient; of a role that nobody told us about it is not known whether the recipient has it."""
-    code = role["coding"][0]["code"]
-    return code in RECEIVING or code in world.asked.roles or world.unknown(("role", code))
+    """Whoever receives is an information recipient. Of a role that nobody told us about it is not known whether the recipient has it, unless
+    we were told which roles of that system it has.
+    """
+    system, code = role["coding"][0]["system"], role["coding"][0]["code"]
+    if system == CLASS:
+        return bool(code == world.asked.recipient_class)
+    if code in RECEIVING or code in world.asked.roles or f"{system}|{code}" in world.asked.roles:
+        return True
+    told = any(one.startswith(f"{system}|") for one in world.asked.roles)
+    return not told and world.unknown(("role", code))
 
 
 def _is_actor(world: World, reference: Json) -> bool:
+    """By identifier; an organisation speaks for what is part of it; a group or a team is who belongs to it now."""
     if "identifier" in reference:
-        return (reference["identifier"]["system"], reference["identifier"]["value"]) in world.asked.recipient
+        return (reference["identifier"]["system"], reference["identifier"]["value"]) in _ours(world.asked)
     found = world.asked.directory.get(reference["reference"])
     if found is None:
         return world.unknown(("actor", reference["reference"]))
+    if found["resourceType"] == "CareTeam":
+        stands = found["status"] == "active" and ("period" not in found or _within(world.asked.as_of, found["period"]))
+        return stands and any(_belongs(world, one, one["member"]) for one in found["participant"])
     if found["resourceType"] == "Group":
-        return any(
-            _is_actor(world, member["entity"])
-            for member in found["member"]
-            if not member.get("inactive") and ("period" not in member or _within(world.asked.as_of, member["period"]))
+        if found.get("active", True):
+            return any(_belongs(world, one, one["entity"]) for one in found["member"])
+        return world.unknown(("group", found["id"])) and any(
+            _belongs(world, one, one["entity"]) for one in found["member"]
         )
-    return any((one["system"], one["value"]) in world.asked.recipient for one in found["identifier"])
+    return any((one["system"], one["value"]) in _ours(world.asked) for one in found["identifier"])
+
+
+def _belongs(world: World, member: Json, reference: Json) -> bool:
+    now = not member.get("inactive") and ("period" not in member or _within(world.asked.as_of, member["period"]))
+    return now and _is_actor(world, reference)
+
+
+def _ours(asked: Question) -> set[tuple[str, str]]:
+    """The identifiers of the recipient and of every organisation that it is part of."""
+    known = set(asked.recipient)
+    for _ in asked.directory:
+        for item in asked.directory.values():
+            own = {(one["system"], one["value"]) for one in item.get("identifier", [])}
+            if own & known and "partOf" in item:
+                whole = asked.directory[item["partOf"]["reference"]]
+                known |= {(one["system"], one["value"]) for one in whole["identifier"]}
+    return known
 
 
 def _is_under(code: str | None, general: str) -> bool:
@@ -373,6 +474,28 @@ def _subsumed(world: World, general: Json, specific: Json) -> bool:
         return True
     told = world.asked.subsumes.get((one, other))
     return world.unknown(("subsumes", one, other)) if told is None else told
+
+
+def _is_class(world: World, named: Json, resource: Json) -> bool:
+    """The type of the resource, a profile that it claims, or the type of the document that it is or is in.
+
+    One that claims no profile may fit any.
+    """
+    if named["system"] == TYPES:
+        return named["code"] in (resource["resourceType"], "Resource", "DomainResource")
+    if named["system"] == CANONICAL:
+        claimed = [one.split("|")[0] for one in resource.get("meta", {}).get("profile", [])]
+        if not claimed:
+            return world.unknown(("profile", resource["id"], named["code"]))
+        return named["code"].split("|")[0] in claimed
+    documents = [one for one in world.asked.resources if one["resourceType"] == "Composition"]
+    if resource["resourceType"] == "DocumentReference":
+        if "type" not in resource and world.unknown(("type of", resource["id"], named["code"])):
+            return True
+        documents.append(resource)
+    return any(
+        _subsumed(world, named, coding) for one in documents if "type" in one for coding in one["type"]["coding"]
+    )
 
 
 def _labels(world: World, named: list[Json], kind: str, resource: Json) -> bool:
@@ -398,7 +521,7 @@ def _label(world: World, named: Json, carried: Json, kind: str) -> bool:
 
 def _codes(world: World, named: list[Json], kind: str, resource: Json) -> bool:
     """A permit looks at the code of the resource; a deny also at what it says elsewhere in codes."""
-    concepts = [resource[name] for name in ("code", "medicationCodeableConcept") if name in resource]
+    concepts = [resource[name] for name in ("code", "medicationCodeableConcept", "type") if name in resource]
     if kind != "permit":
         concepts += [one for name in CODED if name in resource for one in _listed(resource[name])] + [
             concept for part in resource.get("component", []) for concept in _component(part)
@@ -480,7 +603,9 @@ def _within(moment: datetime, period: Json) -> bool:
 def _times(world: World, period: Json, kind: str, resource: Json) -> bool:
     """A permit needs every clinical time inside, a deny one; a resource without any: nobody knows."""
     written = [
-        resource[name] for name in ("effectiveDateTime", "issued", "authoredOn", "recordedDate") if name in resource
+        resource[name]
+        for name in ("effectiveDateTime", "issued", "authoredOn", "recordedDate", "date")
+        if name in resource
     ]
     written += [resource["meta"]["lastUpdated"]] if "lastUpdated" in resource.get("meta", {}) else []
     known = [_limits(resource["effectivePeriod"])] if "effectivePeriod" in resource else []

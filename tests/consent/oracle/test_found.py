@@ -49,3 +49,101 @@ def test_an_earlier_denial_that_is_unknown_is_not_lost_behind_an_older_version_t
 
     assert made.vote(made.ask(maybe, error)) == "hold"
     assert made.vote(made.ask(elsewhere, maybe, error)) == "hold"
+
+
+@pytest.mark.parametrize("denial", ["rejected", "active"])
+def test_taking_a_consent_back_does_not_bring_back_what_a_source_that_may_only_narrow_had_passed_over(
+    denial: str,
+) -> None:
+    """An earlier denial, then a permit from a source without authority, then the person takes all of it back: the denial still stands."""
+    elsewhere = made.provision(actor=[made.actor(made.THEM)])
+    first = made.fhir_consent(elsewhere, rule="OPTIN")
+    denied = made.fhir_consent(
+        made.provision(securityLabel=[made.label("SUD")]), rule="OPTOUT", version="2", status=denial
+    )
+    permitted = made.fhir_consent(elsewhere, rule="OPTIN", version="3")
+    taken_back = made.fhir_consent(elsewhere, rule="OPTIN", version="4", status="inactive")
+    before = (
+        *made.registered(first),
+        *made.registered(denied, authority=denial == "rejected"),
+        *made.registered(permitted, authority=False),
+    )
+
+    assert made.vote(made.ask(*before)) == "deny"
+    assert made.vote(made.ask(*before, *made.registered(taken_back, withdrawn=True))) == "deny"
+
+
+@pytest.mark.parametrize(
+    ("system", "code"),
+    [
+        ("v3-ActCode", "RESEARCH"),
+        ("v3-ActCode", "RSDID"),
+        ("v3-ActCode", "RSREID"),
+        ("consentcategorycodes", "emrgonly"),
+    ],
+)
+def test_a_consent_to_research_or_for_emergencies_only_permits_no_other_purpose(system: str, code: str) -> None:
+    """R4 value set consent-category has the research codes of two code systems; `emrgonly` limits disclosure to emergency treatment."""
+    category = [{"coding": [{"system": f"http://terminology.hl7.org/CodeSystem/{system}", "code": code}]}]
+    permitted = made.fhir_consent(rule="OPTIN", category=category)
+
+    assert made.vote(made.ask(permitted, under=made.ASKS_FIRST)) == "deny"
+
+
+@pytest.mark.parametrize(("end", "vote"), [("2026-01-14", "deny"), ("2026-01-15", "permit")])
+def test_a_team_whose_period_is_over_has_no_members(end: str, vote: str) -> None:
+    team = {
+        "resourceType": "CareTeam",
+        "id": "team",
+        "status": "active",
+        "period": {"end": end},
+        "participant": [{"member": {"reference": "Organization/us"}}],
+    }
+    named = {**made.actor(), "reference": {"reference": "CareTeam/team"}}
+    permitted = made.fhir_consent(made.provision(actor=[named]), rule="OPTIN")
+
+    decision = made.ask(permitted, under=made.ASKS_FIRST, directory=[*made.DIRECTORY, team])
+    assert made.vote(decision) == vote
+
+
+def test_of_a_group_that_is_kept_for_history_only_nobody_knows_who_is_in_it() -> None:
+    group = {
+        "resourceType": "Group",
+        "id": "old",
+        "active": False,
+        "type": "practitioner",
+        "actual": True,
+        "member": [{"entity": {"reference": "Organization/us"}}],
+    }
+    root = made.provision(actor=[{**made.actor(), "reference": {"reference": "Group/old"}}])
+    known = [*made.DIRECTORY, group]
+
+    assert made.vote(made.ask(made.fhir_consent(root, rule="OPTIN"), under=made.ASKS_FIRST, directory=known)) == "deny"
+    assert made.vote(made.ask(made.fhir_consent(root, rule="OPTOUT"), directory=known)) == "hold"
+
+
+def test_a_document_lends_its_type_to_what_is_in_it_and_to_nothing_beside_it() -> None:
+    """Consent.provision.class: a result that travels beside a document of that type is not of that class."""
+    root = made.provision(class_=[made.code("1000")["coding"][0]])
+    permitted = made.fhir_consent(root, rule="OPTIN")
+    beside = made.resource("DocumentReference", "two", type=made.code("1000"))
+    within = made.resource("Composition", "letter", type=made.code("1000"))
+
+    for document, vote in ((beside, "deny"), (within, "permit")):
+        decision = made.ask(permitted, under=made.ASKS_FIRST, resources=[made.patient(), made.resource(), document])
+        assert made.vote(decision) == vote
+
+
+def test_taking_back_a_consent_whose_rule_nobody_can_read_holds() -> None:
+    """What it was about besides its nested provision is not known: before it was taken back it held, so it does after."""
+    root = made.provision(provision=[made.provision("permit", dataPeriod={"end": "2026-01-01"})])
+    unread = made.fhir_consent(root)
+    taken_back = made.fhir_consent(root, version="2", status="inactive")
+    result = made.resource(effectiveDateTime="2026-02")
+    letter = [made.patient(), result]
+
+    assert made.vote(made.ask(unread, resources=letter)) == "hold"
+    assert (
+        made.vote(made.ask(*made.registered(unread), *made.registered(taken_back, withdrawn=True), resources=letter))
+        == "hold"
+    )
