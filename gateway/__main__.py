@@ -11,6 +11,7 @@ import typer
 
 from gateway.commands import (
     agreements_check,
+    agreements_render,
     backup,
     bench,
     check,
@@ -94,6 +95,7 @@ app.add_typer(agreements, name="agreements")
 
 
 @app.callback()
+agreements.command("render")(agreements_render.agreements_render)
 def throughgate() -> None:
     """Keeps every command under its name; there is nothing to do before one."""
 

@@ -12,8 +12,13 @@ from typing import Any, get_args, get_origin
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
+from consent.document import markdown
+from consent.ig_document import ig_document
 from fhir_profiles.mappings import minimised
-from gateway import settings, states
+from gateway import settings, shipped, states
+from gateway.commands.agreements_read import read_files
+from tests.spec.tables import PAGES as SHARING_RULES
+from tests.spec.tables import read_page
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 
@@ -171,11 +176,20 @@ def minimised_page() -> str:
     return "\n".join([*lines, ""])
 
 
+def agreements_page() -> str:
+    """docs/sharing-agreements.md: the shipped agreements and drafts, and the sharing rules as they run."""
+    agreements = [file.agreement for file in read_files(shipped.agreements()) if file.agreement is not None]
+    states_ = {each.name: "shipped as an example" for each in agreements}
+    rules = [read_page(name) for name in SHARING_RULES]
+    return markdown("Sharing agreements", ig_document(agreements, states_, rules))
+
+
 PAGES = {
     "states.md": states_page,
     "settings.md": settings_page,
     "hazards.md": hazards_page,
     "minimised-at-intake.md": minimised_page,
+    "sharing-agreements.md": agreements_page,
 }
 
 
