@@ -10,9 +10,8 @@ and a subcomponent. An index that is left out is 1.
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 from fhir_profiles.limits import MAX_SEGMENTS
 
@@ -64,8 +63,7 @@ class Hl7Error(Exception):
         self.text = text
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Delimiters:
+class Delimiters(NamedTuple):
     """The separators of one message; an empty text is one that the message does not have."""
 
     field: str = "|"

@@ -7,28 +7,26 @@ Sources: http://hl7.org/fhir/R4/ (definitions compiled by `fhir_profiles.schema.
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
 from importlib.resources import files
-from itertools import islice, zip_longest
+from itertools import islice
 from typing import Any, Final, cast
 
 import jsonschema_rs
 
 from fhir_profiles.fhir_json import plain
 from fhir_profiles.limits import MAX_ENTRIES, MAX_ISSUES
-from fhir_profiles.schema.invariants import BY_ELEMENT, BY_RESOURCE, Breach, period_fault, quantity_fault
-from fhir_profiles.schema.narrative import narrative_fault
+from fhir_profiles.schema.invariants import BY_RESOURCE, Breach
 from fhir_profiles.schema.references import (
     Found,
     Surroundings,
-    Trail,
     contained_breaches,
     entries_by_url,
     reference_breaches,
-    written,
 )
+from fhir_profiles.schema.walk import Walk, walk_of
 from fhir_profiles.shapes import Issue, Json, Severity
 
 _DEFINITION: Final = re.compile(r'"#/\$defs/([^"]+)"')
@@ -53,6 +51,9 @@ _SENTENCES: Final = {
 }
 
 
+_ALONE: Final = Surroundings(contained={}, entries=None)
+
+
 @cache
 def _schema() -> dict[str, Any]:
     text = files("fhir_profiles.schema").joinpath("r4.json").read_text(encoding="utf-8")
@@ -65,8 +66,8 @@ def _element_names() -> frozenset[str]:
 
 
 @cache
-def _reference_names() -> frozenset[str]:
-    return frozenset(place.rpartition(".")[2] for place in _schema()["targets"])
+def _walk() -> Walk:
+    return walk_of(_schema())
 
 
 @cache
@@ -91,7 +92,7 @@ def _validator(resource_type: str) -> jsonschema_rs.Draft202012Validator:
 
 def validate(resource: Json) -> tuple[Issue, ...]:
     """Give what is wrong with a resource or Bundle, at most `MAX_ISSUES` of it. No issue of severity error or fatal: it is valid R4."""
-    issues = list(islice(_judge(resource, _type_of(resource) or "Resource", None, ""), MAX_ISSUES + 1))
+    issues = list(islice(_judge(resource, _type_of(resource) or "Resource", _ALONE), MAX_ISSUES + 1))
     if len(issues) > MAX_ISSUES:
         issues[MAX_ISSUES:] = [
             _issue(Severity.ERROR, "too-costly", "", f"more than {MAX_ISSUES} issues; the rest is not listed")
@@ -104,9 +105,7 @@ def invalid(issues: tuple[Issue, ...]) -> bool:
     return any(issue.severity in (Severity.FATAL, Severity.ERROR) for issue in issues)
 
 
-def _judge(
-    resource: Any, path: str, entries: Mapping[str, str] | None, base: str, local: Mapping[str, str] | None = None
-) -> Iterator[Issue]:
+def _judge(resource: Any, path: str, around: Surroundings) -> Iterator[Issue]:
     kind = _type_of(resource)
     if not kind:
         yield _issue(
@@ -121,21 +120,35 @@ def _judge(
             "a type of resource that is not used here: its content is not checked",
         )
         return
-    faults = list(_schema_issues(kind, _shell(resource), path))
-    yield from faults
-    inner_entries, shell_is_sound = entries, not faults
-    if kind == "Bundle" and shell_is_sound:
-        inner_entries = entries_by_url(resource)
-        if len(resource.get("entry", ())) > MAX_ENTRIES:
+    holds_others = kind == "Bundle" or "contained" in resource
+    shell = _shell(resource) if holds_others else resource
+    is_sound = _validator(kind).is_valid(shell)
+    if not is_sound:
+        yield from _schema_issues(kind, shell, path)
+    if holds_others:
+        if "contained" in resource and not around.inside:
+            around = replace(around, contained=_contained_types(resource))
+        if kind == "Bundle" and is_sound and len(resource.get("entry", ())) > MAX_ENTRIES:
             yield _issue(Severity.ERROR, "too-costly", f"{path}.entry", f"more than {MAX_ENTRIES} entries")
             return
-    for place, inner, url in _inner(resource):
-        within = _contained_types(resource) if place.startswith(".contained") else None
-        yield from _judge(inner, f"{path}{place}", inner_entries, _base_of(url, inner) if url else base, within)
-    if shell_is_sound:
-        for breach in _breaches(resource, entries, base, local):
+        yield from _judge_inner(resource, path, around, is_sound=is_sound)
+    if is_sound:
+        for breach in _breaches(resource, kind, around):
             code = "not-found" if breach.key in ("dangling", "ref-1") else "invariant"
             yield _issue(breach.severity, code, f"{path}{breach.path}", breach.text)
+
+
+def _judge_inner(resource: Json, path: str, around: Surroundings, *, is_sound: bool) -> Iterator[Issue]:
+    """Judge the resources inside a resource, each in its own surroundings."""
+    is_bundle = resource["resourceType"] == "Bundle"
+    entries = entries_by_url(resource) if is_bundle and is_sound else around.entries
+    beside = Surroundings(contained={}, entries=entries, base=around.base)
+    for place, inner, url in _inner(resource):
+        if place.startswith(".contained"):
+            about = replace(around, contained=_contained_types(resource), entries=entries, inside=True)
+        else:
+            about = replace(beside, base=_base_of(url, inner)) if url else beside
+        yield from _judge(inner, f"{path}{place}", about)
 
 
 def _issue(severity: Severity, code: str, path: str, text: str) -> Issue:
@@ -196,9 +209,8 @@ def _shell(resource: Json) -> Json:
 
 
 def _schema_issues(kind: str, shell: Json, path: str) -> Iterator[Issue]:
+    """Say what in a resource that is not sound breaks the schema."""
     validator = _validator(kind)
-    if validator.is_valid(shell):
-        return
     try:
         faults = list(islice(validator.iter_errors(shell), MAX_ISSUES + 1))
     except ValueError:  # a number that keeps its text: the validator knows plain decimals only
@@ -237,106 +249,19 @@ def _sentence(error: jsonschema_rs.ValidationError) -> str:
     return _SENTENCES.get(kind.name, "not what R4 allows here")
 
 
-def _breaches(
-    resource: Json, entries: Mapping[str, str] | None, base: str, local: Mapping[str, str] | None
-) -> Iterator[Breach]:
-    """Judge what a sound resource says; `local` are the contained resources of the one around it, when it is contained itself."""
-    rule = BY_RESOURCE.get(resource["resourceType"])
+def _breaches(resource: Json, kind: str, around: Surroundings) -> Iterator[Breach]:
+    """Judge what a sound resource says."""
+    rule = BY_RESOURCE.get(kind)
     if rule is not None:
         yield from rule(resource)
     found: list[Found] = []
-    yield from _walk(resource, found)
+    yield from _walk()(resource, found)
     if "contained" in resource:
         yield from contained_breaches(resource)
-    contained = _contained_types(resource) if local is None else local
-    around = Surroundings(contained=contained, entries=entries, base=base, inside=local is not None)
-    yield from reference_breaches(found, around, _schema()["targets"], resource_types())
+    yield from reference_breaches(found, around, resource_types())
 
 
 def _contained_types(resource: Json) -> dict[str, str]:
     contained = resource.get("contained")
     inner = contained if isinstance(contained, list) else []
     return {one["id"]: _type_of(one) for one in inner if isinstance(one, dict) and isinstance(one.get("id"), str)}
-
-
-_PRIMITIVE: Final = frozenset({"code", "display", "system", "text", "unit", "use", "value", "version"})
-"""Members that are primitives in every datatype that has nothing else (Coding, Quantity, Identifier): the schema has seen to it."""
-_JUDGED_TEXTS: Final = frozenset({"reference", "div"})
-
-
-@cache
-def _judged_names() -> frozenset[str]:
-    """Elements that have a rule by their name."""
-    return frozenset(BY_ELEMENT) | _reference_names()
-
-
-def _walk(resource: Json, found: list[Found]) -> Iterator[Breach]:
-    """Visit every element of one resource, not the resources inside it; collect its references; give the breaches of its datatypes."""
-    judged = _judged_names()
-    waiting: list[tuple[Trail | None, str, Json]] = [(None, resource["resourceType"], resource)]
-    while waiting:
-        trail, place, node = waiting.pop()
-        inner: list[tuple[Trail, Json]] = []
-        for key, value in node.items():
-            kind = type(value)
-            if kind is str:
-                if key in _JUDGED_TEXTS:
-                    yield from _judged_text(key, value, node, place, trail, found)
-            elif kind is dict:
-                # What no rule could find fault with is not looked at again: it is most of what there is.
-                if not value.keys() <= _PRIMITIVE or key in judged or ("code" in value and "system" not in value):
-                    inner.append(((trail, key, -1), value))
-            elif kind is list:
-                if key[0] == "_" or None in value:
-                    yield from _alignment_breaches(node, key, f"{written(trail)}.{key}")
-                inner += [
-                    ((trail, key, position), item)
-                    for position, item in enumerate(value)
-                    if type(item) is dict
-                    and (not item.keys() <= _PRIMITIVE or key in judged or ("code" in item and "system" not in item))
-                ]
-        for here, element in inner:
-            if "resourceType" in element:
-                continue
-            key = here[1]
-            if not element.keys() <= _PRIMITIVE:
-                waiting.append((here, f"{place}.{key}", element))
-            if key in judged or "start" in element or ("code" in element and "system" not in element):
-                yield from _element_breaches(key, element, here)
-
-
-def _judged_text(
-    key: str, value: str, node: Json, place: str, trail: Trail | None, found: list[Found]
-) -> Iterator[Breach]:
-    if key == "reference":
-        found.append(Found(place, trail, value, node.get("type", "")))
-        return
-    fault = narrative_fault(value)
-    if fault:
-        yield Breach(key="txt-1", text=fault, path=f"{written(trail)}.div")
-
-
-def _element_breaches(name: str, element: Json, here: Trail) -> Iterator[Breach]:
-    rule = BY_ELEMENT.get(name)
-    if rule is not None:
-        for breach in rule(element):
-            yield replace(breach, path=written(here) + breach.path)
-    start, end = element.get("start"), element.get("end")
-    if isinstance(start, str) and isinstance(end, str) and period_fault(start, end):
-        yield Breach(key="per-1", text="it starts after it ends (per-1)", path=written(here))
-    if name in _reference_names() and element.keys() <= {"id", "type"}:
-        yield Breach(key="ref-2", text="a reference needs a reference, an identifier or a display", path=written(here))
-    if "code" in element and quantity_fault(element):
-        yield Breach(key="qty-3", text="a coded unit needs its system (qty-3)", path=written(here))
-
-
-def _alignment_breaches(node: Json, key: str, path: str) -> Iterator[Breach]:
-    """A null in a primitive array stands for a value that its sibling array explains at the same place, and the reverse."""
-    name = key.removeprefix("_")
-    if key != name and name in node and None in node[name]:
-        return  # judged once, from the values
-    values, siblings = node.get(name, []), node.get(f"_{name}", [])
-    if isinstance(values, list) and isinstance(siblings, list):
-        for position, (value, sibling) in enumerate(zip_longest(values, siblings)):
-            if value is None and sibling is None:
-                yield Breach(key="null", text="a null that nothing explains", path=f"{path}[{position}]")

@@ -4,13 +4,15 @@ Every function reads through a `Row`, so what it takes is in the ledger. Texts a
 """
 
 import re
+from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 from fhir_profiles import systems
 from fhir_profiles.hl7_times import fhir_date_time
-from fhir_profiles.mappings.field_ledger import Mark, Row, went_to
+from fhir_profiles.hl7v2 import NULL, Delimiters
+from fhir_profiles.mappings.field_ledger import Key, Mark, Row, component_text, went_to
 from fhir_profiles.shapes import Json
 from fhir_profiles.terminology import lookup
 
@@ -44,6 +46,9 @@ _CHECK_DIGIT: Final = "http://hl7.org/fhir/StructureDefinition/"
 _ODS_AUTHORITIES: Final = frozenset({"ODS", systems.ODS.upper()})
 _UNIVERSAL: Final = {"ISO": "urn:oid:", "UUID": "urn:uuid:", "GUID": "urn:uuid:"}
 """HL7 table 0301: the kinds of universal id that are URIs."""
+_UNITS: Final = lookup("units").by("written")
+_SHORT: Final = 256
+"""Characters. A longer text is read anew each time: those that were read last must not fill memory."""
 _ODS_CODE: Final = re.compile(r"(?=[A-Z0-9]*[0-9])[A-Z][A-Z0-9]{2,9}")
 
 
@@ -102,31 +107,58 @@ def _concept_marks(to: str) -> tuple[Mark, ...]:
     )
 
 
-def concept(row: Row, number: int, repetition: int = 1, *, to: str) -> Json | None:
-    """Read a CE, CWE, CNE, IS or ID as a CodeableConcept: every coding, and the text that a person read."""
-    raw = row.raw_components(number, repetition)
-    if not raw:
-        return None
-    parts = [row.component_text(part) if part else "" for part in raw[:13]]
-    marks = _concept_marks(to)
-    for position, part in enumerate(parts, start=1):
-        if part and position not in _VERSIONS:
-            row.mark_first((number, repetition, position, 0), marks[position - 1])
+class _Read(NamedTuple):
+    """What a CE or CWE says: its codings (as members of a Coding), its text, and for each component that is carried where its mark stands."""
+
+    codings: tuple[tuple[tuple[str, str], ...], ...]
+    text: str
+    carried: tuple[tuple[int, int], ...]
+
+
+def _read(raw: str, delimiters: Delimiters, charset: str) -> _Read:
+    parts = [
+        component_text(part, delimiters, charset) if part else "" for part in raw.split(delimiters.component, 13)[:13]
+    ]
+    carried = [(position, position - 1) for position, part in enumerate(parts, start=1) if part]
+    carried = [each for each in carried if each[0] not in _VERSIONS]
     parts += [""] * (13 - len(parts))
     codings: list[Json] = []
     for first, version in _CODINGS:
         if parts[first]:
             made = coding(code_system(parts[first + 2]), parts[first], parts[first + 1])
             if parts[version]:
-                row.mark_first((number, repetition, version + 1, 0), marks[version])
+                carried.append((version + 1, version))
                 made["version"] = parts[version]
             codings.append(made)
         elif parts[first + 1]:
-            row.mark_first((number, repetition, first + 2, 0), marks[8])
+            carried.append((first + 2, 8))
     text = parts[8] or parts[1] or parts[4] or (codings[0]["code"] if codings else "")
-    if not text:
+    return _Read(tuple(tuple(made.items()) for made in codings), text, tuple(carried))
+
+
+_lately_read = lru_cache(maxsize=4_096)(_read)
+
+
+@lru_cache(maxsize=4_096)
+def _carried(number: int, repetition: int, to: str, carried: tuple[tuple[int, int], ...]) -> Mapping[Key, Mark]:
+    marks = _concept_marks(to)
+    return {(number, repetition, position, 0): marks[place] for position, place in carried}
+
+
+def concept(row: Row, number: int, repetition: int = 1, *, to: str) -> Json | None:
+    """Read a CE, CWE, CNE, IS or ID as a CodeableConcept: every coding, and the text that a person read."""
+    raw = row.repetition(number, repetition)
+    if not raw or raw == NULL:
         return None
-    return {"coding": codings, "text": text} if codings else {"text": text}
+    # The same few codes come again and again: a short one is read once, whoever sends it.
+    read = _lately_read if len(raw) <= _SHORT else _read
+    found = read(raw, row.segment.delimiters, row.message.charset)
+    row.mark_firsts(_carried(number, repetition, to, found.carried))
+    if not found.text:
+        return None
+    if not found.codings:
+        return {"text": found.text}
+    return {"coding": [dict(members) for members in found.codings], "text": found.text}
 
 
 def number_of(text: str) -> int | Decimal | None:
@@ -149,7 +181,7 @@ def unit(written: str, display: str = "", system: str = "") -> Json:
         return {}
     result: Json = {"unit": display or written}
     ucum = written if code_system(system) == systems.UCUM else ""
-    row = lookup("units").by("written").get(written)
+    row = _UNITS.get(written)
     if not ucum and row is not None and system.upper() in {"", "L", "ISO+", "UCUM"}:
         ucum = row["ucum"]
     if ucum and " " not in ucum:

@@ -9,11 +9,12 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Final
 
-from fhir_profiles.hl7v2 import NULL, Message, Segment, path_of
+from fhir_profiles.hl7v2 import NULL, Delimiters, Message, Segment, path_of, unescape
 from fhir_profiles.mappings import minimised
 from fhir_profiles.shapes import Fate, Field
 
-_Key = tuple[int, int, int, int]
+Key = tuple[int, int, int, int]
+"""(field, repetition, component, subcomponent); 0 stands for all that are below."""
 _Place = tuple[str, int, int, int, int, int]
 _MAX_ENTRIES: Final = 4_096
 
@@ -149,6 +150,15 @@ def _fate(value: str, mark: Mark) -> Mark:
     return mark if value[0] not in " \t" or value.strip() else _BLANK_MARK
 
 
+def component_text(raw: str, delimiters: Delimiters, charset: str) -> str:
+    """Resolve a component that was taken as it is written: its first subcomponent, without escapes, blanks cut off."""
+    if raw.isalnum():
+        return raw
+    sign = delimiters.subcomponent
+    first = raw.split(sign, 1)[0] if sign and sign in raw else raw
+    return "" if first == NULL else unescape(first, delimiters, charset).strip()
+
+
 def keep_order(rows: Sequence["Row"], *, to: str) -> None:
     """Say of the set ids (field 1) of segments that `to` keeps in their order: they are carried by it where they count up from 0 or 1.
 
@@ -176,8 +186,8 @@ class Row:
         self.segment = segment
         self.fields = segment.fields
         self.message = message
-        self.marks: dict[_Key, Mark] = {}
-        self.firsts: set[_Key] = set()
+        self.marks: dict[Key, Mark] = {}
+        self.firsts: set[Key] = set()
         self.left: Mark = _LEFT
 
     def peek(self, number: int, component: int = 1, repetition: int = 1, subcomponent: int = 1) -> str:
@@ -196,6 +206,8 @@ class Row:
 
     def text(self, number: int, component: int = 1, repetition: int = 1, subcomponent: int = 0, *, to: str) -> str:
         """Read a value that goes to the FHIR path `to`; empty when absent or null. Without a subcomponent, the first is read."""
+        if number >= len(self.fields) or not self.fields[number]:
+            return ""
         value = self.peek(number, component, repetition, subcomponent or 1)
         if value:
             key = (number, repetition, component, subcomponent)
@@ -228,7 +240,7 @@ class Row:
             del self.marks[key]
         self._set((number, repetition, component, 0), _stayed(Fate.UNSUPPORTED, reason))
 
-    def _set(self, key: _Key, mark: Mark) -> None:
+    def _set(self, key: Key, mark: Mark) -> None:
         self.marks[key] = mark
         self.firsts.discard(key)
 
@@ -249,26 +261,24 @@ class Row:
         raw = self.fields[number] if number < len(self.fields) else ""
         return raw.count(self.segment.delimiters.repetition) + 1 if raw else 0
 
+    def repetition(self, number: int, repetition: int = 1) -> str:
+        """Give one repetition of a field as it is written; empty when it is absent."""
+        raw = self.fields[number] if number < len(self.fields) else ""
+        sign = self.segment.delimiters.repetition
+        if sign not in raw:
+            return raw if repetition == 1 else ""
+        repetitions = raw.split(sign)
+        return repetitions[repetition - 1] if repetition <= len(repetitions) else ""
+
     def raw_components(self, number: int, repetition: int = 1) -> list[str]:
         """Give the components of one repetition as they are written; none when it is absent or null."""
-        if number >= len(self.fields) or not self.fields[number]:
-            return []
-        repetitions = self.segment.repetitions(number)
-        raw = repetitions[repetition - 1] if repetition <= len(repetitions) else ""
+        raw = self.repetition(number, repetition)
         return raw.split(self.segment.delimiters.component) if raw and raw != NULL else []
 
-    def component_text(self, raw: str) -> str:
-        """Resolve a component that was taken from `raw_components`: its first subcomponent, without escapes, blanks cut off."""
-        if raw.isalnum():
-            return raw
-        sign = self.segment.delimiters.subcomponent
-        first = raw.split(sign, 1)[0] if sign and sign in raw else raw
-        return "" if first == NULL else self.message.text(first).strip()
-
-    def mark_first(self, key: _Key, mark: Mark) -> None:
-        """Note the fate of a component of which the first subcomponent was read."""
-        self.marks[key] = mark
-        self.firsts.add(key)
+    def mark_firsts(self, marks: Mapping[Key, Mark]) -> None:
+        """Note the fates of components of which the first subcomponent was read."""
+        self.marks.update(marks)
+        self.firsts.update(marks)
 
     def place(self, number: int, component: int = 0, repetition: int = 1) -> str:
         """Write the path of a value for an issue."""

@@ -4,12 +4,13 @@ Every rule is called only with content that the schema accepted, so shapes are c
 element below the resource, a fixed sentence. Keys are those of the specification (http://hl7.org/fhir/R4/).
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Final
 
+from fhir_profiles.schema.narrative import narrative_fault
 from fhir_profiles.shapes import Json, Severity
 
 CONDITION_CLINICAL: Final = "http://terminology.hl7.org/CodeSystem/condition-clinical"
@@ -25,7 +26,7 @@ class Breach:
     severity: Severity = Severity.ERROR
 
 
-Rule = Callable[[Json], Iterator[Breach]]
+Rule = Callable[[Json], Iterable[Breach]]
 
 
 def _codes(concept: Json | None) -> Iterator[tuple[str, str]]:
@@ -39,7 +40,7 @@ def _has(element: Json, base: str) -> bool:
     return any(name.startswith(base) and name[len(base) : len(base) + 1].isupper() for name in element)
 
 
-# --- datatypes, by the name of the element that holds them
+# --- datatypes; those that are everywhere give an empty tuple where nothing is wrong, which is cheaper than an iterator
 
 
 def period_fault(start: str, end: str) -> bool:
@@ -57,22 +58,48 @@ def period_fault(start: str, end: str) -> bool:
     return start[:shared] > end[:shared]
 
 
-def extension_rule(extension: Json) -> Iterator[Breach]:
+def period_rule(period: Json) -> Iterable[Breach]:
+    start, end = period.get("start"), period.get("end")
+    if isinstance(start, str) and isinstance(end, str) and period_fault(start, end):
+        return (Breach(key="per-1", text="it starts after it ends (per-1)"),)
+    return ()
+
+
+def quantity_rule(quantity: Json) -> Iterable[Breach]:
+    if "code" in quantity and "system" not in quantity and ("unit" in quantity or "value" in quantity):
+        return (Breach(key="qty-3", text="a coded unit needs its system (qty-3)"),)
+    return ()
+
+
+def reference_rule(reference: Json) -> Iterable[Breach]:
+    if "reference" in reference or not reference.keys() <= {"id", "type"}:
+        return ()
+    return (Breach(key="ref-2", text="a reference needs a reference, an identifier or a display"),)
+
+
+def narrative_rule(narrative: Json) -> Iterable[Breach]:
+    fault = narrative_fault(narrative["div"]) if "div" in narrative else ""
+    return (Breach(key="txt-1", text=fault, path=".div"),) if fault else ()
+
+
+def extension_rule(extension: Json) -> Iterable[Breach]:
     names = [name for name in extension if name.startswith(("value", "_value"))]
     if len(names) == 1 and "extension" not in extension:
-        return  # the usual case, and there is nothing to find in it
+        return ()  # the usual case, and there is nothing to find in it
     values = {name.removeprefix("_") for name in names}
+    found = []
     if len(values) > 1:
-        yield Breach(key="value[x]", text="an extension has values of two types")
+        found.append(Breach(key="value[x]", text="an extension has values of two types"))
     if bool(values) == ("extension" in extension):
-        yield Breach(
-            key="ext-1", text="an extension must have either a value or extensions, not both and not neither (ext-1)"
-        )
+        text = "an extension must have either a value or extensions, not both and not neither (ext-1)"
+        found.append(Breach(key="ext-1", text=text))
+    return found
 
 
-def contact_point_rule(contact: Json) -> Iterator[Breach]:
+def contact_point_rule(contact: Json) -> Iterable[Breach]:
     if "value" in contact and "system" not in contact and "_system" not in contact:
-        yield Breach(key="cpt-2", text="a contact point with a value needs a system (cpt-2)")
+        return (Breach(key="cpt-2", text="a contact point with a value needs a system (cpt-2)"),)
+    return ()
 
 
 def timing_rule(repeat: Json) -> Iterator[Breach]:
@@ -123,42 +150,18 @@ def attachment_rule(value: Json) -> Iterator[Breach]:
         yield Breach(key="att-1", text="data needs a contentType (att-1)")
 
 
-_CONTACT_NAMES: Final = ("telecom", "valueContactPoint")
-_RANGE_NAMES: Final = (
-    "valueRange",
-    "doseRange",
-    "rateRange",
-    "detailRange",
-    "onsetRange",
-    "abatementRange",
-    "occurrenceRange",
-    "boundsRange",
-)
-_RATIO_NAMES: Final = ("valueRatio", "rateRatio", "maxDosePerPeriod", "strength", "quantityRatio")
-BY_ELEMENT: Final[Mapping[str, Rule]] = {
-    "extension": extension_rule,
-    "modifierExtension": extension_rule,
-    "repeat": timing_rule,
-    "valueAttachment": attachment_rule,
-    "contentAttachment": attachment_rule,
-    "attachment": attachment_rule,
-    "photo": attachment_rule,
-    "presentedForm": attachment_rule,
-    "sourceAttachment": attachment_rule,
-    **dict.fromkeys(_CONTACT_NAMES, contact_point_rule),
-    **dict.fromkeys(_RANGE_NAMES, range_rule),
-    **dict.fromkeys(_RATIO_NAMES, ratio_rule),
+BY_DATATYPE: Final[Mapping[str, Rule]] = {
+    "Attachment": attachment_rule,
+    "ContactPoint": contact_point_rule,
+    "Extension": extension_rule,
+    "Narrative": narrative_rule,
+    "Period": period_rule,
+    "Range": range_rule,
+    "Ratio": ratio_rule,
+    "Reference": reference_rule,
+    "Timing.repeat": timing_rule,
+    **dict.fromkeys(("Age", "Count", "Distance", "Duration", "Quantity"), quantity_rule),
 }
-
-
-def quantity_fault(element: Json) -> bool:
-    """qty-3: a coded unit without its system; told from other things with a code by its number or printed unit."""
-    return (
-        "code" in element
-        and "system" not in element
-        and isinstance(element["code"], str)
-        and ("unit" in element or isinstance(element.get("value"), int | Decimal))
-    )
 
 
 # --- resources

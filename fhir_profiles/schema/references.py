@@ -16,6 +16,8 @@ from fhir_profiles.shapes import Json, Severity
 _TYPE_AND_ID: Final = re.compile(
     r"(?:^|/)([A-Z][A-Za-z]{1,63})/([A-Za-z0-9.\-]{1,64})(?:/_history/[A-Za-z0-9.\-]{1,64})?$"
 )
+_RELATIVE: Final = re.compile(r"([A-Z][A-Za-z]{1,63})/[A-Za-z0-9.\-]{1,64}")
+"""The usual form, without a search for where it begins."""
 _ABOUT: Final = ("subject", "patient", "focus", "for", "individual")
 
 
@@ -33,12 +35,12 @@ def written(trail: Trail | None) -> str:
 
 
 class Found(NamedTuple):
-    """One Reference with a `reference`: its place without positions (`Observation.performer`), its trail, the type that it says it leads to."""
+    """One Reference with a `reference`: where it stands, the type that it says it leads to, and those that R4 allows here (none: any)."""
 
-    place: str
-    trail: Trail | None
+    trail: Trail
     reference: str
     declared: str
+    allowed: frozenset[str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,42 +75,32 @@ def target_of(reference: str, around: Surroundings) -> str | None:
             return None
         if around.base and around.base + reference in around.entries:
             return around.entries[around.base + reference]
-    named = _TYPE_AND_ID.search(reference)
+    named = _RELATIVE.fullmatch(reference) or _TYPE_AND_ID.search(reference)
     return named[1] if named else ""
 
 
-def reference_breaches(
-    found: Sequence[Found], around: Surroundings, allowed: Mapping[str, Sequence[str]], known: frozenset[str]
-) -> Iterator[Breach]:
+def reference_breaches(found: Sequence[Found], around: Surroundings, known: frozenset[str]) -> Iterator[Breach]:
     """Judge every reference of one resource; paths are below the resource."""
-    for item in found:
-        target = target_of(item.reference, around)
+    for trail, reference, declared, allowed in found:
+        target = target_of(reference, around)
         if target is None:
-            yield _dangling(item.reference, item.place, written(item.trail), lenient=around.inside)
+            yield _dangling(reference, trail, lenient=around.inside)
             continue
         if not target or target not in known:
             continue
-        types = allowed.get(item.place) or allowed.get(_BY_DATATYPE.get(item.place.rpartition(".")[2], ""))
-        if types and target not in types:
+        if allowed and target not in allowed:
             text = "a reference to a type of resource that R4 does not allow here"
-            yield Breach(key="target", text=text, path=written(item.trail))
-        if item.declared and item.declared.rpartition("/")[2] != target:
+            yield Breach(key="target", text=text, path=written(trail))
+        if declared and declared.rpartition("/")[2] != target:
             text = "a reference whose type differs from what it leads to"
-            yield Breach(key="type", text=text, path=written(item.trail))
+            yield Breach(key="type", text=text, path=written(trail))
 
 
-_BY_DATATYPE: Final = {
-    "assigner": "Identifier.assigner",
-    "authorReference": "Annotation.authorReference",
-    "who": "Signature.who",
-    "onBehalfOf": "Signature.onBehalfOf",
-}
-
-
-def _dangling(reference: str, place: str, path: str, *, lenient: bool) -> Breach:
+def _dangling(reference: str, trail: Trail, *, lenient: bool) -> Breach:
+    path = written(trail)
     if reference.startswith("#"):
         return Breach(key="ref-1", text="a local reference to nothing that the resource contains (ref-1)", path=path)
-    about = place.rpartition(".")[2] in _ABOUT and not lenient
+    about = trail[1] in _ABOUT and not lenient
     return Breach(
         key="dangling",
         text="a reference to no entry of the Bundle",
