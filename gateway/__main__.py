@@ -39,6 +39,7 @@ from gateway.commands import (
     token,
     try_message,
     work,
+    witness,
 )
 from gateway.commands.outcome import complain
 
@@ -70,6 +71,7 @@ app.add_typer(held.app, name="held")
 app.add_typer(task.app, name="task")
 app.add_typer(person.app, name="person")
 
+app.add_typer(witness.app, name="witness")
 client = typer.Typer(help="The systems that may send to this gateway or open a mailbox.", no_args_is_help=True)
 client.command("add")(client_add.client_add)
 client.command("end")(client_end.client_end)

@@ -18,6 +18,7 @@ from consent.shapes import Outcome
 from fhir_profiles.letters import LETTERS
 from gateway.instants import from_text, to_text
 from gateway.journeys.tasks import TASKS
+from gateway.ledger.note import NoteError
 from gateway.pressure import OPEN_DELIVERIES, OPEN_MESSAGES, unfinished
 from gateway.settings import Settings
 from gateway.states import DeliveryState, MessageState
@@ -30,11 +31,13 @@ from gateway.store.schema import (
     decision,
     delivery,
     ledger_entry,
+    ledger_head,
     ledger_position,
     message,
     task,
 )
 from gateway.store.size import stored_bytes
+from gateway.witnessing import last_witnessed
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 LAG_SEEN: Final = 5_000
@@ -178,6 +181,20 @@ def _lag(seen: _Seen) -> Samples:
     return [((), seen.c.execute(missing).scalar_one())]
 
 
+def _unwitnessed(seen: _Seen) -> Samples:
+    """Without a witness 0: there is nothing to wait for. One that never spoke counts from the first head."""
+    if seen.settings.witness is None:
+        return [((), 0.0)]
+    try:
+        last = last_witnessed(seen.settings, from_text(seen.now))
+    except NoteError:
+        last = None
+    if last is not None:
+        return [((), float(last.age_seconds))]
+    first = seen.c.execute(select(func.min(ledger_head.c.signed_at))).scalar()
+    return [((), seen.age(first) if first else 0.0)]
+
+
 def _used(seen: _Seen) -> Samples:
     limits = seen.settings.limits
     used = {
@@ -231,6 +248,9 @@ METRICS: Final[Mapping[str, Metric]] = {
     ),
     "throughgate_ledger_lag_entries": Metric(
         text="Ledger entries that have no position yet, up to 5000.", labels=(), read=_lag
+    ),
+    "throughgate_ledger_unwitnessed_seconds": Metric(
+        text="Seconds since the witness cosigned last; 0 where there is no witness.", labels=(), read=_unwitnessed
     ),
     "throughgate_limit_used_ratio": Metric(
         text="Share of a declared limit that is used; at 1 nothing new is taken.", labels=("limit",), read=_used

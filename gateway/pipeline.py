@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from adapters.contract import AdapterError, Answer, Arrival, Letter, Outcome, Transient
 from consent.shapes import Agreement
-from gateway import desk, unfinished
+from gateway import desk, unfinished, witnessing
 from gateway.bus.protocol import Topic
 from gateway.clients import Client
 from gateway.failpoints import around, pass_point
@@ -35,6 +35,7 @@ from gateway.steps.unconfirmed import escalate_unconfirmed
 from gateway.store.away import is_away
 from gateway.store.row_retention import RowSweep
 from gateway.together import Together
+from gateway.witnessing import WitnessRefused
 
 IDLE_SECONDS = 0.002
 TOGETHER = 16
@@ -284,7 +285,8 @@ class Gateway(Parts):
         self.bus.subscribe("messages", self.on_release, self.settings.delivery.concurrency)
         self.bus.subscribe("deliveries", self.on_deliver, self.settings.delivery.concurrency)
         await self.bus.start()
-        self._background = [asyncio.create_task(self._keep_sweeping()), asyncio.create_task(self._keep_sequencing())]
+        keepers = (self._keep_sweeping(), self._keep_sequencing(), self._keep_witnessed())
+        self._background = [asyncio.create_task(each) for each in keepers]
 
     async def stop(self) -> None:
         """Let what is in flight finish; sign the ledger's head; let go of everything."""
@@ -365,6 +367,18 @@ class Gateway(Parts):
                 # A store that is away is no sign of tampering, and must not be reported as one.
                 log(Code.STORE_FAILED if is_away(error) else Code.LEDGER_FAULT, error=type(error).__name__)
             await asyncio.sleep(1)
+
+    async def _keep_witnessed(self) -> None:
+        """INVARIANT: apart from everything else: no message and no letter waits for a witness."""
+        while self.settings.witness is not None:
+            await asyncio.sleep(self.settings.witness.every_seconds)
+            try:
+                if await asyncio.to_thread(self.store.lead, "ledger"):
+                    await witnessing.ask(self.settings, self.ledger)
+            except WitnessRefused:
+                log(Code.WITNESS_REFUSED)
+            except Exception as error:  # noqa: BLE001  told by the log and by the age of its last word; it is asked again
+                log(Code.WITNESS_AWAY, error=type(error).__name__)
 
     def _sign(self) -> None:
         """INVARIANT: one process gives positions and signs; another takes over when it has gone."""

@@ -5,8 +5,10 @@ Technical settings have safe defaults. An unknown key is an error that names the
 """
 
 import tomllib
+from base64 import b64decode
 from collections.abc import Mapping
 from enum import StrEnum
+from hashlib import sha256
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self, TypeVar
@@ -280,6 +282,40 @@ class Reports(Strict):
     close_day: int = Field(default=8, ge=1, le=28)
 
 
+class Console(Strict):
+    """The pages under `/console/`. They answer this machine alone unless `beyond_this_machine` is said; then over HTTPS, as every door is."""
+
+    beyond_this_machine: bool = False
+
+
+class Witness(Strict):
+    """The witness of the ledger, run by information governance on another host (`throughgate witness`). Nothing ever waits for it."""
+
+    url: str
+    key: str
+    """Its public key, as `throughgate witness init` printed it there."""
+    every_seconds: float = Field(default=30, ge=0.1, le=3_600)
+    timeout_seconds: float = Field(default=5, gt=0, le=60)
+
+    @field_validator("url")
+    @classmethod
+    def _safe(cls, url: str) -> str:
+        return require_safe_url(url)
+
+    @field_validator("key")
+    @classmethod
+    def _a_key(cls, key: str) -> str:
+        name, _, rest = key.partition("+")
+        key_id, _, public = rest.partition("+")
+        try:
+            raw = b64decode(public, validate=True)
+        except ValueError:
+            raw = b""
+        if len(raw) != 33 or raw[0] != 4 or sha256(name.encode() + b"\n" + raw).hexdigest()[:8] != key_id:
+            raise ValueError("not a witness's public key: copy what `throughgate witness init` printed")
+        return key
+
+
 class Settings(Strict):
     """Everything in `throughgate.toml`."""
 
@@ -289,6 +325,7 @@ class Settings(Strict):
     channels: tuple[ChannelSettings, ...] = Field(default=(), strict=False)
     tell: Tell | None = None
     tls: Tls | None = None
+    witness: Witness | None = None
     retention: Retention = Retention()
     limits: Limits = Limits()
     delivery: Delivery = Delivery()

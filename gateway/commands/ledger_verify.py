@@ -1,32 +1,67 @@
 """`throughgate ledger verify`: is every entry up to the last signed head still what it was? Changes nothing."""
 
 from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
 from gateway.commands.opened import opened
-from gateway.commands.outcome import DEFAULT_CONFIG, AsJson, Config, Exit, say_json
+from gateway.commands.outcome import DEFAULT_CONFIG, AsJson, Config, Exit, refuse, say_json
 
 
-def ledger_verify(*, config: Config = DEFAULT_CONFIG, as_json: AsJson = False) -> None:
-    """Find any changed, removed, swapped, inserted or truncated entry up to the signed head; say what it does not cover."""
+def ledger_verify(
+    *,
+    checkpoint: Annotated[
+        list[Path] | None,
+        typer.Option("--checkpoint", exists=True, dir_okay=False, help="A signed head from elsewhere: a witness's."),
+    ] = None,
+    config: Config = DEFAULT_CONFIG,
+    as_json: AsJson = False,
+) -> None:
+    """Find any changed, removed, swapped, inserted or truncated entry up to the signed head; say what it does not cover, and who saw it."""
+    from gateway import witnessing
+    from gateway.ledger.note import NoteError
+
+    try:
+        elsewhere = [each.read_text("utf-8") for each in checkpoint or ()]
+    except (OSError, UnicodeDecodeError):
+        raise refuse("a checkpoint is a text of a few lines in UTF-8", Exit.ARGUMENTS) from None
     with opened(config) as gateway:
-        found = gateway.ledger.verify()
+        try:
+            witnessed, fault = witnessing.last_witnessed(gateway.settings, gateway.clock()), ""
+        except NoteError as error:
+            witnessed, fault = None, f"the file of the witness's last word: {error}"
+        kept = witnessing.last_word(gateway.settings) if witnessed else ""
+        found = gateway.ledger.verify((*elsewhere, *([kept] if kept else [])))
+        has_witness = gateway.settings.witness is not None
+    faults = (*found.faults, *([fault] if fault else []))
     if as_json:
-        say_json(asdict(found))
+        seen = asdict(witnessed) if witnessed else None
+        say_json({**asdict(found), "verified": not faults, "faults": faults, "witnessed": seen})
     else:
         typer.echo(f"entries    {found.entries}")
         typer.echo(f"covered    {found.covered} (up to the signed head)")
         typer.echo(f"uncovered  {found.uncovered} (written since; the next head will cover them)")
         typer.echo(f"root       {found.root}")
+        if witnessed:
+            typer.echo(f"witnessed  up to {witnessed.size} by {witnessed.name}, {witnessed.age_seconds} seconds ago")
+        else:
+            typer.echo(f"witnessed  {'never' if has_witness else 'by nobody: no [witness] is set'}. {UNDETECTABLE}")
         for epoch in found.epochs:
             typer.echo(f"epoch      {epoch}")
-        for fault in found.faults:
-            typer.echo(f"fault      {fault}")
+        for each in faults:
+            typer.echo(f"fault      {each}")
         typer.echo(
-            "verified"
-            if found.verified
-            else "NOT VERIFIED: keep the database and the head file as they are, and call the IG officer"
+            "NOT VERIFIED: keep the database and the head file as they are, and call the IG officer"
+            if faults
+            else "verified"
         )
-    if not found.verified:
+    if faults:
         raise typer.Exit(int(Exit.FAULT))
+
+
+UNDETECTABLE = (
+    "Without a witness nobody can tell: entries rewritten and signed with a stolen key; an old copy of database and head put back "
+    "together; two ledgers shown to two people"
+)

@@ -2,7 +2,7 @@
 
 from gateway.ledger.entry import EntryError, record
 from gateway.ledger.events import LedgerEvent
-from gateway.ledger.export import NotProvable, export_lines, prove, prove_delivery, prove_entry
+from gateway.ledger.export import NotProvable, continues, export_lines, head_of, prove, prove_delivery, prove_entry
 from gateway.ledger.head import HeadFile, HeadInMemory, HeadKeeper
 from gateway.ledger.ledger import Break, Ledger, LedgerFault
 from gateway.ledger.verify import Verification
@@ -18,7 +18,9 @@ __all__ = [
     "LedgerFault",
     "NotProvable",
     "Verification",
+    "continues",
     "export_lines",
+    "head_of",
     "prove",
     "prove_delivery",
     "prove_entry",

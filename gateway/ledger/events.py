@@ -47,6 +47,12 @@ class LedgerEvent(StrEnum):
     TOKEN_ISSUED = "token-issued"  # noqa: S105  a word of the vocabulary
     ACCESS_REFUSED = "access-refused"
     LOGGED_IN = "logged-in"
+    LOGGED_OUT = "logged-out"
+    STAFF_ADDED = "staff-added"
+    STAFF_ENROLLED = "staff-enrolled"
+    STAFF_ENDED = "staff-ended"
+    SEARCH_APPROVED = "search-approved"  # a second person's word on a `searched`
+    SEARCH_DECLINED = "search-declined"
     AGREEMENT_ACTIVATED = "agreement-activated"
     SWEPT = "swept"  # retention
     ERASED = "erased"

@@ -18,8 +18,8 @@ from gateway.errors import ThroughgateError
 from gateway.ledger import note
 from gateway.ledger.entry import decode
 from gateway.ledger.note import Head, NoteError
-from gateway.ledger.proofs import Hashes
-from gateway.ledger.tree import leaf_hash
+from gateway.ledger.proofs import Hashes, consistency_from
+from gateway.ledger.tree import HASH_BYTES, leaf_hash
 from gateway.ledger.verify import PIECE, Signed
 from gateway.store.schema import ledger_entry, ledger_head, ledger_position
 
@@ -121,6 +121,24 @@ def prove(signed: Signed, about: Mapping[str, str], chosen: Collection[str]) -> 
         if first is None
         else {"checkpoint": first[1], "path": _base64(tree.consistency(first[0], head.size))},
     }
+
+
+def continues(signed: Signed, old: int) -> list[bytes]:
+    """That the signed head continues the tree of the first `old` entries. NotProvable when there were never so many."""
+    head = head_of(signed)
+    if old > head.size:
+        raise NotProvable(f"{old} entries were signed once, {head.size} are here")
+    row = signed.c.execute(select(ledger_head.c.frontier).where(ledger_head.c.size == old)).one_or_none()
+    kept = [] if row is None else [row.frontier[at : at + HASH_BYTES] for at in range(0, len(row.frontier), HASH_BYTES)]
+    start = old if len(kept) == old.bit_count() else 0
+    newer = list(
+        signed.c.scalars(
+            select(ledger_position.c.leaf_hash)
+            .where(ledger_position.c.position >= start, ledger_position.c.position < head.size)
+            .order_by(ledger_position.c.position)
+        )
+    )
+    return consistency_from(old, kept, newer) if start == old else Hashes(newer).consistency(old, head.size)
 
 
 def leaves(c: Connection, size: int) -> Iterator[Leaf]:

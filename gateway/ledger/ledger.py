@@ -5,7 +5,7 @@ is a fault that a person resolves.
 """
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -206,10 +206,13 @@ class Ledger:
         with around("keep-head"):
             self._store.write(lambda c: c.execute(insert(ledger_head).values(row)))
 
-    def verify(self) -> Verification:
-        """Checks everything up to the signed head, and the form of what is behind it. Never raises for what it finds."""
+    def verify(self, elsewhere: Sequence[str] = ()) -> Verification:
+        """Checks everything up to the signed head, and the form of what is behind it. Never raises for what it finds.
+
+        `elsewhere`: signed heads that were kept at another place (a witness's last word, a receipt): the ledger must lead to each.
+        """
         with self.as_signed() as signed:
-            return verify(signed.c, signed.text, signed.keys, signed.origin)
+            return verify(signed, elsewhere)
 
     @contextmanager
     def as_signed(self) -> Iterator[Signed]:

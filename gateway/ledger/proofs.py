@@ -3,7 +3,7 @@
 A check MUST NOT answer yes to a proof that is longer, shorter or of another size than the one that there is.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from gateway.ledger.tree import EMPTY_ROOT, HASH_BYTES, node_hash
 
@@ -40,7 +40,7 @@ class Hashes:
         """That the tree of `new` leaves begins with that of `old`. ValueError for sizes that are not there."""
         if not 0 <= old <= new <= self.size:
             raise ValueError("the tree does not have these sizes")
-        return self._between(old, 0, new, whole=True) if 0 < old < new else []
+        return _between(self._root, old, 0, new) if 0 < old < new else []
 
     def _root(self, start: int, end: int) -> bytes:
         size = end - start
@@ -58,14 +58,37 @@ class Hashes:
             return [*self._path(index, start, cut), self._root(cut, end)]
         return [*self._path(index, cut, end), self._root(start, cut)]
 
-    def _between(self, old: int, start: int, end: int, *, whole: bool) -> list[bytes]:
-        """SUBPROOF: `old` counts from the beginning of the list, `whole` says that the old tree's root is known to who checks."""
-        if old == end:
-            return [] if whole else [self._root(start, end)]
+
+def consistency_from(old: int, frontier: Sequence[bytes], newer: Sequence[bytes]) -> list[bytes]:
+    """That a tree which is grown from `old` leaves by the leaf hashes `newer` continues it: no leaf of before is needed.
+
+    `frontier` are the roots of the complete subtrees at `old`, as `Tree.frontier` gives them, largest first.
+    """
+    known: dict[tuple[int, int], bytes] = {}
+    start = 0
+    for bit, root in zip((1 << at for at in reversed(range(old.bit_length())) if old >> at & 1), frontier, strict=True):
+        known[start, start + bit] = root
+        start += bit
+
+    def root_of(start: int, end: int) -> bytes:
+        if end <= old:  # the definition asks only for complete subtrees there
+            return known[start, end]
+        if end - start == 1:
+            return newer[start - old]
         cut = start + _left(end - start)
-        if old <= cut:
-            return [*self._between(old, start, cut, whole=whole), self._root(cut, end)]
-        return [*self._between(old, cut, end, whole=False), self._root(start, cut)]
+        return node_hash(root_of(start, cut), root_of(cut, end))
+
+    return _between(root_of, old, 0, old + len(newer)) if old and newer else []
+
+
+def _between(root: Callable[[int, int], bytes], old: int, start: int, end: int, *, whole: bool = True) -> list[bytes]:
+    """SUBPROOF: `old` counts from the beginning of the list, `whole` says that the old tree's root is known to who checks."""
+    if old == end:
+        return [] if whole else [root(start, end)]
+    cut = start + _left(end - start)
+    if old <= cut:
+        return [*_between(root, old, start, cut, whole=whole), root(cut, end)]
+    return [*_between(root, old, cut, end, whole=False), root(start, cut)]
 
 
 def _left(size: int) -> int:

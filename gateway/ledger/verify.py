@@ -3,7 +3,7 @@
 It only reads. What it cannot know it says: how many entries the signed head does not cover.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,12 +68,14 @@ class Signed:
     origin: str
 
 
-def verify(c: Connection, head_text: str | None, keys: PublicKeys, origin: str) -> Verification:
-    """`c` is a snapshot, `head_text` the head file of the same moment, None when it is missing."""
+def verify(ledger: Signed, elsewhere: Sequence[str] = ()) -> Verification:
+    """`elsewhere` are signed heads from other places, which the ledger must lead to."""
+    c, keys, origin = ledger.c, ledger.keys, ledger.origin
     faults = _Faults()
     # INVARIANT: a key that was rotated out signs no head file: only what was kept in its time holds
-    head = _read_head(head_text, keys.current, origin, faults)
+    head = _read_head(ledger.text, keys.current, origin, faults)
     signed = _signed_heads(c, (*keys.current, *keys.former), origin, head, faults)
+    _add_elsewhere(elsewhere, (*keys.current, *keys.former), origin, signed, faults)
     epochs: list[str] = []
     size = _walk(c, signed, faults, epochs)
     if head is not None and size < head.size:
@@ -125,6 +127,27 @@ def _signed_heads(
             faults.add(f"head file: another root than the kept head of {head.size}")
         signed[head.size] = head.root
     return signed
+
+
+def _add_elsewhere(
+    elsewhere: Sequence[str],
+    keys: tuple[Ed25519PublicKey, ...],
+    origin: str,
+    signed: dict[int, bytes],
+    faults: _Faults,
+) -> None:
+    """What was signed and kept where an editor of this place cannot reach."""
+    latest = max(signed, default=0)
+    for text in elsewhere:
+        try:
+            head = note.read(text, origin, *keys)
+        except NoteError as error:
+            faults.add(f"head from elsewhere: {error}")
+            continue
+        if head.size > latest:
+            faults.add(f"head from elsewhere: {head.size} entries were signed, here are heads up to {latest} only")
+        if signed.setdefault(head.size, head.root) != head.root:
+            faults.add(f"fork: two roots were signed for the first {head.size} entries")
 
 
 def _rows(c: Connection) -> Iterator[tuple[int, str, bytes, str | None, int | None, bytes | None]]:

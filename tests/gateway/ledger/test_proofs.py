@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from gateway.ledger.proofs import Hashes, is_consistent, is_included
+from gateway.ledger.proofs import Hashes, consistency_from, is_consistent, is_included
 from gateway.ledger.tree import EMPTY_ROOT, Tree, leaf_hash
 
 TREES = 1_000
@@ -73,6 +73,11 @@ def test_roots_and_proofs_of_random_trees_are_those_of_the_definition() -> None:
         inclusion, consistency = hashes.inclusion(index, size), hashes.consistency(old, size)
         assert inclusion == path(index, bodies[:size])
         assert consistency == proof(old, bodies[:size])
+        tree = Tree()
+        for body in bodies[:old]:
+            tree.append(leaf_hash(body))
+        frontier = [tree.frontier()[at : at + 32] for at in range(0, 32 * old.bit_count(), 32)]
+        assert consistency_from(old, frontier, [leaf_hash(body) for body in bodies[old:size]]) == consistency
         assert is_included(leaf_hash(bodies[index]), index, size, inclusion, roots[1])
         assert is_consistent(old, size, roots[0], roots[1], consistency)
 
