@@ -38,8 +38,8 @@ from gateway.commands import (
     task,
     token,
     try_message,
-    work,
     witness,
+    work,
 )
 from gateway.commands.outcome import complain
 
@@ -70,8 +70,8 @@ app.command("token")(token.token)
 app.add_typer(held.app, name="held")
 app.add_typer(task.app, name="task")
 app.add_typer(person.app, name="person")
-
 app.add_typer(witness.app, name="witness")
+
 client = typer.Typer(help="The systems that may send to this gateway or open a mailbox.", no_args_is_help=True)
 client.command("add")(client_add.client_add)
 client.command("end")(client_end.client_end)
@@ -93,11 +93,11 @@ app.add_typer(ledger, name="ledger")
 
 agreements = typer.Typer(help="The sharing agreements.", no_args_is_help=True)
 agreements.command("check")(agreements_check.agreements_check)
+agreements.command("render")(agreements_render.agreements_render)
 app.add_typer(agreements, name="agreements")
 
 
 @app.callback()
-agreements.command("render")(agreements_render.agreements_render)
 def throughgate() -> None:
     """Keeps every command under its name; there is nothing to do before one."""
 
