@@ -14,7 +14,7 @@ from consent.shapes import Outcome
 from gateway.errors import ThroughgateError
 from gateway.failpoints import around
 from gateway.instants import from_text, to_text
-from gateway.journeys.tasks import TASKS, end_tasks
+from gateway.journeys.tasks import OPERATOR, TASKS, end_tasks
 from gateway.ledger import record
 from gateway.log import Code, log
 from gateway.moves import move_delivery, move_message, note_delivery, note_message
@@ -45,7 +45,7 @@ class DeskError(ThroughgateError):
 
 @dataclass(frozen=True, kw_only=True)
 class HeldItem:
-    """One thing that waits. `harm` 0 is the worst; `todo` is the sentence of its reason."""
+    """One thing that waits. `harm` 0 is the worst; `role` is who settles it, `todo` the sentence of its reason."""
 
     kind: str
     id: str
@@ -56,6 +56,7 @@ class HeldItem:
     since: str
     age_seconds: int
     harm: int
+    role: str
     todo: str
 
 
@@ -128,6 +129,7 @@ def _item(
         since=since,
         age_seconds=_age(parts, since),
         harm=harm,
+        role=known.role if known else OPERATOR,
         todo=known.text if known else "see `throughgate journey`",
     )
 

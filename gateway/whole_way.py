@@ -44,7 +44,10 @@ class DeliveryWay:
 
 @dataclass(frozen=True, kw_only=True)
 class DecisionWay:
-    """One decision. `reasons` and `withheld` are (rule, text) and (path, rule); `counted` are (report, period, cell)."""
+    """One decision. `reasons` and `withheld` are (rule, text) and (path, rule); `counted` are (report, period, cell).
+
+    `gone`: retention has taken what it was made from, so that only its outcome is known.
+    """
 
     id: str
     recipient: str | None
@@ -58,6 +61,7 @@ class DecisionWay:
     withheld: tuple[tuple[str, str], ...]
     counted: tuple[tuple[str, str, str], ...]
     missing: tuple[str, ...]
+    gone: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,7 +178,10 @@ def message_way(c: Connection, parts: Parts, message_id: str) -> MessageWay | No
 
 def decision_way(c: Connection, parts: Parts, row: Row[tuple[object, ...]]) -> DecisionWay:
     """One decision's row, with what was sealed beside it."""
-    kept = read_kept(parts.keys.unseal(c, row.sealed_id))
+    try:
+        kept = read_kept(parts.keys.unseal(c, row.sealed_id))
+    except SealedGone:
+        kept = None
     return DecisionWay(
         id=row.id,
         recipient=row.recipient,
@@ -183,11 +190,12 @@ def decision_way(c: Connection, parts: Parts, row: Row[tuple[object, ...]]) -> D
         agreement=row.agreement,
         outcome=row.outcome,
         decided_at=row.decided_at,
-        reasons=tuple((each.rule, each.text) for each in kept.decision.reasons),
-        permitted=kept.decision.permitted,
-        withheld=kept.withheld,
-        counted=tuple((each.report, each.period, each.cell) for each in kept.counted),
-        missing=kept.missing,
+        reasons=tuple((each.rule, each.text) for each in kept.decision.reasons) if kept else (),
+        permitted=kept.decision.permitted if kept else (),
+        withheld=kept.withheld if kept else (),
+        counted=tuple((each.report, each.period, each.cell) for each in kept.counted) if kept else (),
+        missing=kept.missing if kept else (),
+        gone=kept is None,
     )
 
 

@@ -359,6 +359,50 @@ report_period = Table(
     PrimaryKeyConstraint("report", "establishment", "period"),
 )
 
+staff = Table(
+    "staff",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("role", Text, nullable=False),  # one of gateway/console/staff.py
+    Column("password", Text),  # argon2id, in its own text form; NULL until enrolled
+    Column("second_id", Text, nullable=False),  # in `sealed`: the secret of the second factor
+    Column("second_step", Integer, nullable=False),  # the last step of time whose code was taken: none is taken twice
+    Column("link_digest", LargeBinary),  # SHA-256 of a one-time link's 256 random bits
+    Column("link_expires_at", Text, nullable=False),
+    Column("failures", Integer, nullable=False),  # log-ins that failed since the last that did not
+    Column("locked_until", Text, nullable=False),
+    Column("created_at", Text, nullable=False),
+    Column("enrolled_at", Text),
+    Column("ended_at", Text),
+    UniqueConstraint("link_digest"),
+)
+
+staff_session = Table(
+    "staff_session",
+    metadata,
+    Column("digest", LargeBinary, primary_key=True),  # SHA-256 of a 256-bit random cookie
+    Column("staff_id", Text, ForeignKey("staff.id"), nullable=False),
+    Column("seen_at", Text, nullable=False),
+    Column("expires_at", Text, nullable=False),
+    Index("ix_staff_session_expires_at", "expires_at"),
+)
+
+lookup = Table(
+    "lookup",
+    metadata,
+    Column("id", Text, primary_key=True),  # the handle that stands in addresses
+    Column("person_id", Text, ForeignKey("person.id")),  # NULL where nobody on file has the number
+    Column("asked_by", Text, ForeignKey("staff.id"), nullable=False),
+    Column("purpose", Text, nullable=False),
+    Column("note_id", Text, nullable=False),  # in `sealed`, as long as that is kept: the reason
+    Column("asked_at", Text, nullable=False),
+    Column("settled_by", Text, ForeignKey("staff.id")),
+    Column("approved", Boolean),  # NULL until a second person has said
+    Column("expires_at", Text, nullable=False),
+    Index("ix_lookup_expires_at", "expires_at"),
+)
+
 ledger_entry = Table(
     "ledger_entry",
     metadata,
