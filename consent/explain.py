@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Final
 
 from consent.decide import FRAME, RULES
+from consent.outcomes import PathGroup, PathOutcome
 from consent.paths import compile_paths
 from consent.reading import label_of
 from consent.shapes import Agreement, Decision, Json, Outcome, ResourceVote, Vote
@@ -30,6 +31,13 @@ _WHOLE = {
     Outcome.COUNTED: "Nothing was sent to the {recipient}; the result was counted for the {letter}.",
     Outcome.WITHHOLD: "The {letter} was withheld from the {recipient}; nothing left.",
     Outcome.HOLD: "The {letter} to the {recipient} is held; nothing left, and a person has to look.",
+}
+_BECAME = {
+    PathOutcome.LEAVES: "Leaves",
+    PathOutcome.PART: "Leaves in part",
+    PathOutcome.STAYS: "Stays back",
+    PathOutcome.WAITS: "Waits",
+    PathOutcome.COUNTED: "Counted",
 }
 _VOTES = {Vote.PERMIT: "may leave", Vote.DENY: "stays back", Vote.HOLD: "waits for a person"}
 _MINIMISED: Final = {
@@ -65,17 +73,19 @@ def what_leaves(decision: Decision, composed: Json | None) -> Left:
     return {kind: tuple(sorted(names)) for kind, names in sorted(found.items())}
 
 
-def for_officer(decision: Decision, left: Left, withheld: Iterable[tuple[str, str]]) -> tuple[str, ...]:
-    """The outcome and its rules; each group of resources with the rule, consent, version and provision that decided it; what left, and
-    what did not, path by path. `withheld` are (path, rule).
+def for_officer(decision: Decision, groups: Iterable[PathGroup]) -> tuple[str, ...]:
+    """The outcome and its rules; each group of resources with the rule, consent, version and provision that decided it; and every path
+    with what became of it and the one rule that decided it.
     """
     names = {"letter": decision.letter, "recipient": _named(decision.recipient_class)}
     sentences = [_WHOLE[decision.outcome].format(**names)]
     sentences += [f"Because: {reason.text}." for reason in decision.reasons]
     sentences += list(_votes(decision.votes))
-    sentences += [f"May leave of {kind}: {', '.join(elements)}." for kind, elements in left.items()]
-    back = Counter((_path(path), rule) for path, rule in withheld)
-    sentences += [f"Stays back: {path}, {_why(rule)} ({rule})." for path, rule in sorted(back)]
+    for group in groups:
+        # Which of two results it is, is for the record and not for a sentence: an id is whatever its sender made it of.
+        about = group.paths or group.resources or ("the whole letter",)
+        paths = ", ".join(dict.fromkeys(_path(name) for name in about))
+        sentences.append(f"{_BECAME[group.outcome]}: {paths}, {_why(group.rule)} ({group.rule}){_origin(group)}.")
     sentences.append(
         f"Decided as of {decision.as_of} under agreement {decision.agreement} ({decision.agreement_digest})."
     )
@@ -100,12 +110,12 @@ def _votes(votes: Iterable[ResourceVote]) -> Iterable[str]:
         yield f"{kind} ({number}) {text}."
 
 
-def _origin(vote: ResourceVote) -> str:
-    if not vote.consent:
+def _origin(by: ResourceVote | PathGroup) -> str:
+    if not by.consent:
         return ""
-    version = f" version {vote.version}" if vote.version else ""
-    place = f" at {vote.provision}" if vote.provision else ""
-    return f" (consent {vote.consent}{version}{place})"
+    version = f" version {by.version}" if by.version else ""
+    place = f" at {by.provision}" if by.provision else ""
+    return f" (consent {by.consent}{version}{place})"
 
 
 # ── the person: short words, short sentences ──

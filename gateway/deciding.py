@@ -5,6 +5,7 @@ quote a question in an error. Nothing that is left out of a question widens its 
 """
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Final
 
@@ -12,6 +13,7 @@ from consent.codes import pairs_asked, provisions
 from consent.decide import RULES
 from consent.fhir_consent import IMPLIED, NOTHING, Judge
 from consent.lint import lint
+from consent.outcomes import PathOutcome, voted_paths
 from consent.reading import coding, holds_key, identifiers, text
 from consent.shapes import Coding, Facts, Party, RegisteredConsent, Request, ResourceVote, Vote
 from consent.when import instant
@@ -25,6 +27,7 @@ _MEMBERS: Final = ("as_of", "recipient", "purpose", "action", "consents", "direc
 _DEFAULTS: Final = {"permit": IMPLIED, "deny": NOTHING}
 _BOUNDS: Final = {"consents": 50, "provisions": 200, "codes": 1_000, "resources": 200}
 """What a question over the network may hold: every provision is asked about every resource, every code compared with every other."""
+_AS_VOTED: Final = {PathOutcome.LEAVES: Vote.PERMIT, PathOutcome.STAYS: Vote.DENY, PathOutcome.WAITS: Vote.HOLD}
 _WORST_FIRST: Final = (Vote.HOLD, Vote.DENY, Vote.PERMIT)
 
 
@@ -61,6 +64,9 @@ def decide_question(body: bytes, *, bounded: bool = False) -> Json:
         "outcome": outcome.value,
         "reasons": [{"rule": rule, "text": RULES[rule]} for rule in rules],
         "resources": [_voted(resource, vote) for resource, vote in zip(resources, votes, strict=True)],
+        "paths": [
+            {**asdict(group), "outcome": _AS_VOTED[group.outcome].value} for group in voted_paths(resources, votes)
+        ],
         "lint": [
             {"consent": text(consent, "id"), "code": remark.rule, "text": remark.text}
             for consent in consents

@@ -33,5 +33,7 @@ def say_answer(answer: dict[str, Any]) -> None:
     for one in answer["resources"]:
         by = " ".join(part for part in (one["consent"], one["version"], one["provision"]) if part)
         typer.echo(f"  {one['outcome']:<11} {one['type']}/{one['id']}: {one['rule']}{f' ({by})' if by else ''}")
+    for group in answer["paths"]:
+        typer.echo(f"  {group['outcome']:<11} {', '.join(group['paths'])}: {group['rule']}")
     for remark in answer["lint"]:
         typer.echo(f"  lint        {remark['consent']}: {remark['code']}: {remark['text']}")

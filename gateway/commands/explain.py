@@ -1,5 +1,6 @@
 """`throughgate explain DECISION`: a decision in sentences, for the IG officer, the person or the recipient. Words and paths, no content."""
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -33,7 +34,8 @@ def explain(
             raise refuse("no decision has this id: `throughgate journey` lists a message's decisions", Exit.ARGUMENTS)
         sentences = _sentences(gateway, found, view)
     if as_json:
-        say_json({"decision": decision_id, "view": view.value, "sentences": sentences})
+        paths = [asdict(group) for group in found.kept.paths] if view is View.OFFICER else []
+        say_json({"decision": decision_id, "view": view.value, "sentences": sentences, "paths": paths})
     else:
         for sentence in sentences:
             typer.echo(sentence)
@@ -44,7 +46,7 @@ def _sentences(gateway: "Gateway", found: "KeptDecision", view: View) -> tuple[s
     left = what_leaves(decision, found.kept.composed)
     match view:
         case View.OFFICER:
-            return (*for_officer(decision, left, found.kept.withheld), *_officers_more(found))
+            return (*for_officer(decision, found.kept.paths), *_officers_more(found))
         case View.PERSON:
             return for_person(decision, left, found.kept.withheld, arrived=found.arrived)
         case View.RECIPIENT:

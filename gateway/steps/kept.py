@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from consent.shapes import Decision, Outcome, Reason, RegisteredConsent, ResourceVote, Vote, Withheld
+from consent.outcomes import PathGroup, PathOutcome, kept_back
+from consent.shapes import Decision, Outcome, Reason, RegisteredConsent, ResourceVote, Vote
 from fhir_profiles import fhir_json
 from fhir_profiles.shapes import Heading, Json, LetterContext
 
@@ -58,7 +59,8 @@ class Kept:
     person_released: bool
     id_key: bytes
     heading: Heading | None
-    withheld: tuple[tuple[str, str], ...]
+    paths: tuple[PathGroup, ...]
+    """What became of every path, by which rule."""
     counted: tuple[Counted, ...]
     missing: tuple[str, ...]
     composed: Json | None
@@ -71,6 +73,11 @@ class Kept:
     def recipient(self) -> str | None:
         """The id of who would receive."""
         return self.asked.recipient if self.asked is not None else None
+
+    @property
+    def withheld(self) -> tuple[tuple[str, str], ...]:
+        """(path or `Type/id`, rule) of what a letter that leaves leaves out."""
+        return kept_back(self.paths) if self.decision.permitted else ()
 
 
 def mark_of(stored: bytes) -> str:
@@ -108,7 +115,7 @@ def write_kept(  # noqa: PLR0913  everything that a decision was made from, each
     missing: tuple[str, ...] = (),
     id_key: bytes = b"",
     heading: Heading | None = None,
-    withheld: tuple[Withheld, ...] = (),
+    paths: tuple[PathGroup, ...] = (),
     counted: tuple[Counted, ...] = (),
     consents: Iterable[RegisteredConsent] = (),
     file: tuple[str, ...] = (),
@@ -125,7 +132,7 @@ def write_kept(  # noqa: PLR0913  everything that a decision was made from, each
             "missing": missing,
             "id_key": id_key.hex(),
             "heading": heading,
-            "withheld": withheld,
+            "paths": paths,
             "counted": counted,
             "consents": [consent_mark(each) for each in consents],
             "file": file,
@@ -148,13 +155,18 @@ def read_kept(text: bytes) -> Kept:
         person_released=kept["person_released"],
         id_key=bytes.fromhex(kept["id_key"]),
         heading=Heading(**kept["heading"]) if kept["heading"] else None,
-        withheld=tuple((each["path"], each["rule"]) for each in kept["withheld"]),
+        paths=tuple(_group(each) for each in kept["paths"]),
         counted=tuple(Counted(**each) for each in kept["counted"]),
         missing=tuple(kept["missing"]),
         composed=kept["composed"],
         consents=tuple(ConsentMark(**each) for each in kept["consents"]),
         file=tuple(kept["file"]),
     )
+
+
+def _group(kept: Mapping[str, Any]) -> PathGroup:
+    lists = {"resources": tuple(kept["resources"]), "paths": tuple(kept["paths"])}
+    return PathGroup(**{**kept, **lists, "outcome": PathOutcome(kept["outcome"])})
 
 
 def _decision(kept: Mapping[str, Any]) -> Decision:

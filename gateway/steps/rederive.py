@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
+from consent.outcomes import path_outcomes
 from consent.shapes import Agreement, RegisteredConsent
 from fhir_profiles import fhir_json
 from fhir_profiles.shapes import Composed, Json
@@ -181,7 +182,8 @@ def _made_again(parts: Parts, found: _Found, agreement: Agreement) -> Draft:
 def _counted_again(kept: Kept, agreement: Agreement) -> bytes:
     counts = all(reason.rule != NOT_COUNTED for reason in kept.decision.reasons)
     decided = decide_counting(agreement, _recipient(kept.asked, agreement.letter), kept.decision.as_of, counts=counts)
-    return write_kept(decision=decided, asked=kept.asked, context=kept.context, counted=kept.counted)
+    paths = path_outcomes(None, decided, ())
+    return write_kept(decision=decided, asked=kept.asked, context=kept.context, counted=kept.counted, paths=paths)
 
 
 def _recipient(asked: Asked | None, letter: str) -> Recipient | None:

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, bindparam, update
 from consent.codes import pairs_asked
 from consent.decide import decide
 from consent.minimise import NothingLeaves, Released, minimise
+from consent.outcomes import path_outcomes
 from consent.shapes import (
     Agreement,
     Decision,
@@ -99,7 +100,6 @@ class Draft:
     state: DeliveryState
     reason: str | None
     sealed: Sealed | None
-    withheld: tuple[Withheld, ...]
     kept: bytes
     tasks: tuple[Task, ...]
 
@@ -193,7 +193,7 @@ def draft_composed(parts: Parts, question: Question, composed: Composed, drawn: 
         missing=composed.missing,
         id_key=drawn.id_key,
         heading=drawn.heading,
-        withheld=withheld,
+        paths=path_outcomes(composed.bundle, decision, withheld),
         consents=question.consents,
         file=question.file,
     )
@@ -208,7 +208,6 @@ def draft_composed(parts: Parts, question: Question, composed: Composed, drawn: 
         state=state,
         reason=reason,
         sealed=sealed,
-        withheld=withheld,
         kept=kept,
         tasks=tasks,
     )
@@ -412,7 +411,8 @@ def write_counted(
     """Keep the decision of a message whose results are counted and not sent."""
     decision_id = parts.ids.entry()
     asked = asked_of(recipient, agreement.letter)
-    kept = write_kept(decision=decision, asked=asked, context=context, counted=counted)
+    paths = path_outcomes(None, decision, ())
+    kept = write_kept(decision=decision, asked=asked, context=context, counted=counted, paths=paths)
     facts = {"decision": decision_id, "outcome": decision.outcome.value, "agreement": agreement.digest}
     _insert_decision(
         c,

@@ -10,7 +10,8 @@ from consent.decide import RULES
 from consent.explain import NOTHING_SENT, for_officer, for_person, for_recipient, what_leaves
 from consent.lint import TEXTS, lint, widens
 from consent.minimise import minimise
-from consent.shapes import Outcome, Reason
+from consent.outcomes import path_outcomes
+from consent.shapes import Outcome, Reason, Withheld
 from tests.consent.letters import letter
 from tests.consent.made import (
     DIRECTORY,
@@ -114,7 +115,7 @@ def test_a_decision_in_sentences() -> None:
     decision = ask(
         denies, resources=(patient(), resource(), resource("Observation", "hiv", ["R", "HIV"])), table=LABELS
     )
-    sentences = for_officer(decision, {}, ())
+    sentences = for_officer(decision, ())
     assert sentences[0] == "The handover was released to the community provider without some of its parts."
     assert (
         "Observation (1) stays back: a recorded consent denies it (consent c1 version 1 at provision.provision[0])."
@@ -139,7 +140,7 @@ def test_a_decision_in_sentences() -> None:
 )
 def test_every_outcome_has_its_sentence(decision: Any, outcome: Outcome, word: str) -> None:
     assert decision.outcome is outcome
-    assert word in for_officer(decision, {}, ())[0]
+    assert word in for_officer(decision, path_outcomes(None, decision, ()))[0]
 
 
 def a_letter(*consents: Json) -> tuple[Any, Json]:
@@ -149,13 +150,14 @@ def a_letter(*consents: Json) -> tuple[Any, Json]:
 
 
 WITHHELD = (("Patient.identifier", "identifier-system"), ("Observation/1234", "consent-deny"))
+BACK = tuple(Withheld(path=path, rule=rule) for path, rule in WITHHELD)
 
 
 def test_an_explanation_names_nobody() -> None:
     decision, composed = a_letter()
     left = what_leaves(decision, composed)
     views = (
-        *for_officer(decision, left, WITHHELD),
+        *for_officer(decision, path_outcomes(composed, decision, BACK)),
         *for_person(decision, left, WITHHELD, arrived=True),
         *for_recipient(decision, left, None),
     )
@@ -165,11 +167,11 @@ def test_an_explanation_names_nobody() -> None:
 
 def test_the_officer_reads_what_left_and_what_stayed_back_path_by_path() -> None:
     decision, composed = a_letter()
-    sentences = for_officer(decision, what_leaves(decision, composed), WITHHELD)
-    assert any(line.startswith("May leave of Patient: ") and "birthDate" in line for line in sentences)
+    sentences = for_officer(decision, path_outcomes(composed, decision, BACK))
+    assert any(line.startswith("Leaves: ") and "Patient.birthDate" in line for line in sentences)
     assert not any("narrative" in line or "meta" in line for line in sentences)
     assert (
-        "Stays back: Patient.identifier, the agreement does not name this system of identifiers (identifier-system)."
+        "Leaves in part: Patient.identifier, the agreement does not name this system of identifiers (identifier-system)."
         in sentences
     )
     assert "Stays back: Observation, a recorded consent denies it (consent-deny)." in sentences
@@ -225,7 +227,7 @@ def test_the_person_reads_it_at_nine(outcome: Outcome, recipient: str) -> None:
 
 def test_the_measure_of_reading_can_fail() -> None:
     decision, composed = a_letter()
-    assert grade(for_officer(decision, what_leaves(decision, composed), WITHHELD)) > 6
+    assert grade(for_officer(decision, path_outcomes(composed, decision, BACK))) > 6
 
 
 def test_the_person_hears_whose_word_it_was() -> None:

@@ -35,7 +35,7 @@ async def test_a_decision_is_explained_to_three_readers(tmp_path: Path) -> None:
         assert run("explain", decided, "--view", view, "--config", str(config)).output.splitlines() == said[view]
         assert not [mark for mark in marks(PERSON) if mark in done.output]
     assert "Asked: no consent was on record." in said["officer"]
-    assert any(line.startswith("Stays back: Patient.identifier") for line in said["officer"])
+    assert any(line.startswith("Leaves in part: Patient.identifier") for line in said["officer"])
     assert "They have it now." in said["person"]
     assert not any("Stays back" in line for line in (*said["person"], *said["recipient"]))
     assert run("explain", "NOBODY", "--config", str(config)).exit_code == 2
