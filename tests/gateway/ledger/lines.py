@@ -35,6 +35,12 @@ class Line:
     def copy(self) -> "Line":
         return Line(self.store.copy(), self.head.read(), seed=self.ids.entry())
 
+    def become(self, other: "Line") -> None:
+        """Replaces this ledger's database and head file by another's, under the same keys."""
+        self.store.close()
+        self.store, self.head = other.store, other.head
+        self.ledger = self.open()
+
     def enter(self, chain: str, *events: str | tuple[str, Mapping[str, Any]], first: int = 1) -> None:
         """Events of one chain, each with its own transaction."""
         for step, event in enumerate(events, first):
