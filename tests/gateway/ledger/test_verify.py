@@ -259,8 +259,8 @@ def everything_put_back(line: Line, choose: random.Random) -> None:
 def forked(line: Line, choose: random.Random) -> None:
     """Another history from an earlier head on, signed with the ledger's own key: shown to somebody else."""
     line.become(choose.choice(EARLIER).copy())
-    for number in range(choose.randrange(1, 12)):
-        line.deliver(f"OTHER{number}", f"OTHERD{number}")
+    for count in range(choose.randrange(1, 12)):
+        line.deliver(f"OTHER{count}", f"OTHERD{count}")
     line.seal()
 
 
@@ -335,8 +335,8 @@ def test_a_ledger_that_went_on_is_no_fault() -> None:
         choose = random.Random(seed)
         line = Line(seed=f"clean {seed}")
         seen = []
-        for number in range(choose.randrange(1, 5)):
-            line.deliver(f"M{number}", f"D{number}")
+        for count in range(choose.randrange(1, 5)):
+            line.deliver(f"M{count}", f"D{count}")
             if choose.random() < 0.6:
                 line.seal()
                 seen.append(line.head.read())
