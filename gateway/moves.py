@@ -6,7 +6,7 @@ No other module may write `message.state` or `delivery.state` of a row that exis
 from collections.abc import Mapping
 from typing import Final
 
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import Connection, Text, bindparam, func, select, update
 
 from gateway.ledger import record
 from gateway.parts import Parts
@@ -38,7 +38,14 @@ _MOVE_DELIVERY: Final = {
             delivery.c.id == bindparam("delivery_id"),
             one_of(delivery.c.state, [old.value for old, moves in DELIVERY_MOVES.items() if to in moves]),
         )
-        .values(state=to.value, reason=bindparam("reason"), step=delivery.c.step + 1, ended_at=bindparam("ended_at"))
+        .values(
+            state=to.value,
+            reason=bindparam("reason"),
+            step=delivery.c.step + 1,
+            attempts=delivery.c.attempts + (to is DeliveryState.SENDING),
+            due_at=func.coalesce(bindparam("due_at", type_=Text), delivery.c.due_at),
+            ended_at=bindparam("ended_at"),
+        )
         .returning(delivery.c.step, delivery.c.sealed_id)
     )
     for to in DeliveryState
@@ -98,10 +105,11 @@ def move_delivery(
     *,
     reason: str | None = None,
     facts: LedgerFacts | None = None,
+    due_at: str | None = None,
 ) -> None:
-    """Give a delivery its next state. Raises `IllegalMove`."""
+    """Give a delivery its next state; `sending` is another attempt. `due_at`: when it is looked at next. Raises `IllegalMove`."""
     ended_at = None if to in DELIVERY_OPEN else parts.now()
-    moved = _MOVE_DELIVERY[to].first(c, delivery_id=delivery_id, reason=reason, ended_at=ended_at)
+    moved = _MOVE_DELIVERY[to].first(c, delivery_id=delivery_id, reason=reason, due_at=due_at, ended_at=ended_at)
     if moved is None:
         raise IllegalMove("delivery", _STATE_OF_DELIVERY.one(c, delivery_id=delivery_id).state, to)
     if to not in DELIVERY_OPEN:

@@ -12,6 +12,8 @@ _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:^|/+=*$-]{0,199}")
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _NHS_NUMBER = re.compile(r"(?<![0-9A-Za-z])[0-9]{3}[ -]?[0-9]{3}[ -]?[0-9]{4}(?![0-9A-Za-z])")
 _PRISON_NUMBER = re.compile(r"(?<![0-9A-Za-z])[A-Z][0-9]{4}[A-Z]{2}(?![0-9A-Za-z])")
+_NUMBER_LENGTH = 10
+_LONGEST = 200
 _LARGEST = 10**9 - 1
 """No NHS number of ten digits fits; counts, sizes and positions do."""
 
@@ -29,6 +31,13 @@ def is_opaque(value: object) -> bool:
         return -_LARGEST <= value <= _LARGEST
     if not isinstance(value, str):
         return False
+    if (
+        value.isalnum()
+        and value.isascii()
+        and (value.isalpha() or len(value) > _NUMBER_LENGTH)
+        and len(value) <= _LONGEST
+    ):
+        return True  # an id or a word of letters alone: no identifier of a person fits, and most values are one
     return value == "" or (
         _WORD.fullmatch(value) is not None and not _NHS_NUMBER.search(value) and not _PRISON_NUMBER.search(value)
     )

@@ -136,14 +136,14 @@ class Gateway(Parts):
 
     async def _release_all(self, message_ids: Sequence[str]) -> Sequence[Done | Exception]:
         """One turn: whose they are, in the order of acceptance; then their letters."""
-        await self._identify()
+        await self._identify(message_ids)
         return await asyncio.to_thread(release_messages, self, message_ids)
 
-    async def _identify(self) -> None:
+    async def _identify(self, wanted: Sequence[str]) -> None:
         more = True
         while more:
             skip = frozenset(each for each in self.waiting_messages if not self._may_try(each))
-            found = await asyncio.to_thread(identify, self, skip)
+            found = await asyncio.to_thread(identify, self, wanted, skip)
             for message_id, error in found.failed:
                 await self._failed(message_id, error)
             for message_id in found.held:

@@ -14,6 +14,10 @@ _LETTERS = _ALPHABET.encode("ascii") * 8
 ENTRY_LENGTH = 26  # 130 bits
 DELIVERY_LENGTH = 20  # 100 bits: MSH-10 holds 20 characters (DESIGN rule 6)
 KEY_BYTES = 32
+_COUNT_LENGTH = 10
+_COUNT_BITS = 5 * _COUNT_LENGTH
+_PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
+_SHIFTS = range(_COUNT_BITS - 10, -1, -10)
 
 
 class Ids(Protocol):
@@ -38,10 +42,19 @@ def _crockford(source: bytes, length: int) -> str:
 
 
 class RandomIds:
-    """The operating system's randomness, five bits of each byte. What a gateway uses."""
+    """The operating system's randomness, five bits of each byte. What a gateway uses.
+
+    What stays inside counts its first ten characters up from a random place, so that rows of one time lie beside each other in every index
+    and a commit touches few pages; the other sixteen (80 bits) are random. What goes on a wire is random all through.
+    """
+
+    def __init__(self) -> None:
+        self._count = itertools.count(secrets.randbits(_COUNT_BITS - 1))
 
     def entry(self) -> str:
-        return secrets.token_bytes(ENTRY_LENGTH).translate(_LETTERS).decode("ascii")
+        number = next(self._count)
+        counted = "".join([_PAIRS[(number >> shift) & 1023] for shift in _SHIFTS])
+        return counted + secrets.token_bytes(ENTRY_LENGTH - _COUNT_LENGTH).translate(_LETTERS).decode("ascii")
 
     def delivery(self) -> str:
         return secrets.token_bytes(DELIVERY_LENGTH).translate(_LETTERS).decode("ascii")

@@ -14,13 +14,15 @@ from gateway.keys import Keys
 from gateway.people.find import NAMING_SYSTEMS, identifier_index
 from gateway.states import MessageState
 from gateway.store.schema import message, named_number, person_identifier
+from gateway.store.statement import Statement, one_of
 
 WAITING: Final = (MessageState.HELD.value, MessageState.PARKED.value)
+_WAITS: Final = one_of(message.c.state, WAITING)
 
 _OWN: Final = select(func.count()).where(
     message.c.person_id == bindparam("person_id"),
     message.c.sequence < bindparam("sequence"),
-    message.c.state.in_(WAITING),
+    _WAITS,
 )
 _NAMING: Final = (
     select(func.count(message.c.id.distinct()))
@@ -34,10 +36,10 @@ _NAMING: Final = (
         person_identifier.c.person_id == bindparam("person_id"),
         message.c.person_id.is_(None),
         message.c.sequence < bindparam("sequence"),
-        message.c.state.in_(WAITING),
+        _WAITS,
     )
 )
-_WAITING: Final = select((_OWN.scalar_subquery() + _NAMING.scalar_subquery()).label("waiting"))
+_WAITING: Final = Statement(select((_OWN.scalar_subquery() + _NAMING.scalar_subquery()).label("waiting")))
 
 
 def note_named(c: Connection, keys: Keys, message_id: str, persons: Iterable[PersonIdentifier]) -> None:
@@ -55,4 +57,4 @@ def note_named(c: Connection, keys: Keys, message_id: str, persons: Iterable[Per
 
 def count_waiting(c: Connection, person_id: str, sequence: int) -> int:
     """How many messages accepted before `sequence` wait for a person: those of this person, and those of nobody that name them."""
-    return int(c.execute(_WAITING, {"person_id": person_id, "sequence": sequence}).scalar_one())
+    return int(_WAITING.value(c, person_id=person_id, sequence=sequence))

@@ -29,7 +29,7 @@ from gateway.parts import Parts
 from gateway.states import DeliveryState
 from gateway.steps.release import LEAVES, mark
 from gateway.steps.standing import DeliveryRow, behind, delivery_row, is_behind, is_superseded, moved_since
-from gateway.steps.unconfirmed import watch
+from gateway.steps.unconfirmed import look_again_at
 from gateway.store.locks import held, hold_delivery, hold_person
 from gateway.store.schema import attempt, delivery
 from gateway.store.statement import Statement
@@ -41,16 +41,10 @@ LATE_SECONDS = 2.0
 """How much later than the send timeout a `sending` counts as left by a crash: the receipt of a send that ended in time is written by then."""
 
 _BEGIN_ATTEMPT: Final = Statement.insert(attempt)
-_COUNT_ATTEMPT: Final = Statement(
-    update(delivery).where(delivery.c.id == bindparam("delivery_id")).values(attempts=bindparam("number"))
-)
 _END_ATTEMPT: Final = Statement(
     update(attempt)
     .where(attempt.c.delivery_id == bindparam("delivery_id"), attempt.c.number == bindparam("number"))
     .values(outcome=bindparam("outcome"), code=bindparam("code"), ended_at=bindparam("ended_at"))
-)
-_SEND_LATER: Final = Statement(
-    update(delivery).where(delivery.c.id == bindparam("delivery_id")).values(due_at=bindparam("due_at"))
 )
 
 
@@ -186,7 +180,6 @@ def _commit_intent(c: Connection, *, parts: Parts, seen: DeliveryRow, collected:
         _end_attempt(c, parts, row.id, row.attempts, Sent(result=Result.AMBIGUOUS, code="opened-again"))
     # INVARIANT: attempt, digest and decision are committed before the first byte is sent.
     _BEGIN_ATTEMPT.run(c, delivery_id=row.id, number=number, intent_at=parts.now())
-    _COUNT_ATTEMPT.run(c, delivery_id=row.id, number=number)
     facts = {"attempt": number, "decision": row.decision_id, "mark": mark(parts, row.digest)}
     move_delivery(c, parts, row.id, D.SENDING, facts=facts)
     return None
@@ -223,11 +216,11 @@ def _take_receipt(c: Connection, parts: Parts, delivery_id: str, number: int, se
     state = DeliveryState(row.state)
     if state is not D.SENDING or row.attempts != number:
         if sent.result is Result.DELIVERED and state in (D.AMBIGUOUS, D.PARKED):
-            _deliver(c, parts, delivery_id, number, sent)  # the answer came after we had given up waiting
+            _deliver(c, parts, row, number, sent)  # the answer came after we had given up waiting
         return
     match sent.result:
         case Result.DELIVERED:
-            _deliver(c, parts, delivery_id, number, sent)
+            _deliver(c, parts, row, number, sent)
         case Result.REFUSED:
             log(Code.DELIVERY_REFUSED, delivery=delivery_id, recipient=row.recipient, reason=sent.code)
             move_delivery(c, parts, delivery_id, D.REFUSED, reason=sent.code, facts={"attempt": number})
@@ -238,12 +231,12 @@ def _take_receipt(c: Connection, parts: Parts, delivery_id: str, number: int, se
             send_again(c, parts, row, D.AMBIGUOUS, sent)
 
 
-def _deliver(c: Connection, parts: Parts, delivery_id: str, number: int, sent: Sent) -> None:
-    move_delivery(c, parts, delivery_id, D.DELIVERED, facts={"attempt": number, "code": sent.code})
-    end_tasks(c, parts, delivery_id=delivery_id)
-    watch(c, parts, delivery_id)
+def _deliver(c: Connection, parts: Parts, row: DeliveryRow, number: int, sent: Sent) -> None:
+    facts: dict[str, str | int | bool] = {"attempt": number, "code": sent.code}
+    move_delivery(c, parts, row.id, D.DELIVERED, facts=facts, due_at=look_again_at(parts, row))
+    end_tasks(c, parts, delivery_id=row.id)
     if sent.confirmed:
-        move_delivery(c, parts, delivery_id, D.CONFIRMED, facts={"code": sent.code})
+        move_delivery(c, parts, row.id, D.CONFIRMED, facts={"code": sent.code})
 
 
 def refused_tasks(letter: str) -> tuple[Task, ...]:
@@ -266,10 +259,9 @@ def send_again(c: Connection, parts: Parts, row: DeliveryRow, state: DeliverySta
         add_tasks(c, parts, (task_of("delivery-parked"),), delivery_id=row.id)
         return
     log(Code.DELIVERY_RETRIED, delivery=row.id, recipient=row.recipient, reason=sent.code, attempt=row.attempts)
-    move_delivery(c, parts, row.id, state, reason=sent.code, facts={"attempt": row.attempts})
     seconds = backoff_seconds(parts, row.id, row.attempts, sent.retry_after_seconds)
-    due_at = to_text(parts.clock() + timedelta(seconds=seconds))
-    _SEND_LATER.run(c, delivery_id=row.id, due_at=due_at)
+    due_at = parts.after(seconds=seconds)
+    move_delivery(c, parts, row.id, state, reason=sent.code, facts={"attempt": row.attempts}, due_at=due_at)
 
 
 def backoff_seconds(parts: Parts, delivery_id: str, number: int, retry_after_seconds: float | None) -> float:
@@ -304,7 +296,7 @@ def _acknowledge(c: Connection, parts: Parts, delivery_id: str, recipient: str) 
         return False
     sent = Sent(result=Result.DELIVERED, code="acknowledged")
     _end_attempt(c, parts, delivery_id, row.attempts, sent)
-    _deliver(c, parts, delivery_id, row.attempts, sent)
+    _deliver(c, parts, row, row.attempts, sent)
     return True
 
 

@@ -4,6 +4,7 @@ After this step the order of one person's messages is a question to the database
 attempt and holds up nobody: whose it is, is not known. This module MUST NOT decide or release anything.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -48,7 +49,8 @@ _GIVE: Final = Statement(
 class Identified:
     """What one pass did: messages that have a person now, that are held, and that could not be read (with what was raised).
 
-    `merges` are those of `known` that joined two records: letters of that person wait for another look. `more`: there may be more.
+    `merges` are those of `known` that joined two records: letters of that person wait for another look. `more`: some that are wanted were
+    not reached.
     """
 
     known: tuple[str, ...]
@@ -58,23 +60,32 @@ class Identified:
     more: bool
 
 
-def identify(parts: Parts, skip: frozenset[str] = frozenset()) -> Identified:
-    """Give the next received messages their person, oldest first, in one transaction. `skip` are messages that wait for another attempt."""
+def identify(parts: Parts, wanted: Collection[str] = (), skip: frozenset[str] = frozenset()) -> Identified:
+    """Give the next received messages their person, oldest first, in one transaction. `skip` are messages that wait for another attempt.
+
+    `wanted` are those that somebody waits for: a backlog behind them is read when it is wanted.
+    """
     with parts.store.read() as c:
         rows = [row for row in _OF_NOBODY.all(c, limit=BATCH + len(skip)) if row.id not in skip][:BATCH]
         read: dict[str, Translation | ReplyMessage] = {}
         failed: list[tuple[str, Exception]] = []
         for row in rows:
             try:
-                read[row.id] = _read(parts, row, parts.keys.unseal(c, row.body_id))
+                read[row.id] = _read(c, parts, row)
             except Exception as error:
                 # INVARIANT: a store that is away is no fault of a message: nothing is skipped for it, so that nobody is overtaken.
                 if is_away(error):
                     raise
                 failed.append((row.id, error))  # one message that breaks a mapping must not stop the others
+        more = len(rows) == BATCH and _some_have_nobody(c, set(wanted) - {row.id for row in rows} - skip)
     known, held = _commit(parts, read, failed) if read else ((), ())
     merges = tuple(each for each in known if isinstance(said := read[each], Translation) and said.absorbed)
-    return Identified(known=known, held=held, merges=merges, failed=tuple(failed), more=len(rows) == BATCH)
+    return Identified(known=known, held=held, merges=merges, failed=tuple(failed), more=more)
+
+
+def _some_have_nobody(c: Connection, message_ids: Collection[str]) -> bool:
+    found = (_STATE.one(c, message_id=each) for each in message_ids)
+    return any(row.state == MessageState.RECEIVED and row.person_id is None for row in found)
 
 
 def _commit(
@@ -94,17 +105,20 @@ def _commit(
         return tuple(k for known, _ in halves for k in known), tuple(h for _, held in halves for h in held)
 
 
-def _read(parts: Parts, row: Any, body: bytes) -> Translation | ReplyMessage:
+def _read(c: Connection, parts: Parts, row: Any) -> Translation | ReplyMessage:
     """A reply is about a letter of ours, whose person is known; everything else has a meaning of its own."""
-    return read_reply_message(row.client, body) if row.kind == RESPONSE else translation_of(parts, row, body)
+    if row.kind == RESPONSE:
+        return read_reply_message(row.client, parts.keys.unseal(c, row.body_id))
+    return translation_of(c, parts, row)
 
 
-def translation_of(parts: Parts, row: Any, body: bytes) -> Translation:
-    """The message's meaning, read once where it can be remembered. `row` has its id, channel, client and establishment."""
+def translation_of(c: Connection, parts: Parts, row: Any) -> Translation:
+    """The message's meaning, read once where it can be remembered. `row` is a message."""
     message_id = str(row.id)
     found = parts.translations.get(message_id)
     if found is None:
-        found = translate(parts.settings.channel(row.channel).shape(row.client, row.establishment), body)
+        shape = parts.settings.channel(row.channel).shape(row.client, row.establishment)
+        found = translate(shape, parts.keys.unseal(c, row.body_id))
         while len(parts.translations) >= KEPT_TRANSLATIONS:
             parts.translations.pop(next(iter(parts.translations)), None)
         parts.translations[message_id] = found

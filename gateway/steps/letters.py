@@ -217,7 +217,7 @@ def _look(c: Connection, parts: Parts, message_id: str, *, by_person: bool) -> "
         return Done(fate=Fate.NOTHING)  # or another worker was faster, and may have held it
     if not by_person and _waits(c, row.person_id, row.sequence):
         return Done(fate=Fate.WAITS, person_id=row.person_id)
-    translation = translation_of(parts, row, parts.keys.unseal(c, row.body_id))
+    translation = translation_of(c, parts, row)
     return Looked(seen=see_message(c, parts, row), translation=translation)
 
 
@@ -231,7 +231,7 @@ def _identify_again(parts: Parts, message_id: str) -> Done | None:
         row = _MESSAGE.first(c, message_id=message_id)
         if row is None or row.person_id is not None or not _may_go(row.state, by_person=True):
             return None
-        translation = translation_of(parts, row, parts.keys.unseal(c, row.body_id))
+        translation = translation_of(c, parts, row)
 
     def work(c: Connection) -> bool:
         end_tasks(c, parts, message_id=message_id)

@@ -172,7 +172,7 @@ def run_held_again(parts: Parts) -> tuple[str, ...]:
     done = []
     for row in rows:
         with parts.store.read() as c:
-            translation = translation_of(parts, row, parts.keys.unseal(c, row.body_id))
+            translation = translation_of(c, parts, row)
             settled = _is_settled(c, parts, translation)
         if settled:
             released = release_message(parts, row.id, by_person=True)
@@ -206,7 +206,7 @@ def _whose(c: Connection, parts: Parts, some_id: str) -> _Whose:
         )
     if row.person_id is not None:
         return _Whose(person_id=row.person_id, held=None, numbers=())
-    translation = translation_of(parts, row, parts.keys.unseal(c, row.body_id))
+    translation = translation_of(c, parts, row)
     return _Whose(person_id=None, held=row.id, numbers=(*translation.persons, *translation.absorbed))
 
 

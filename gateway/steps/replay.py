@@ -229,10 +229,9 @@ def _look(parts: Parts, run: _Run, message_id: str) -> _Work | Stop:
         if row.kind == "fhir-response" or row.person_id is None:
             return Stop.REPLY
         try:
-            body = parts.keys.unseal(c, row.body_id)
+            translation = translation_of(c, parts, row)
         except SealedGone:
             return Stop.BYTES_GONE
-        translation = translation_of(parts, row, body)
         if translation.hold is not None:
             return Stop.HELD_NOW
         seen = see_message(c, parts, row)
@@ -302,9 +301,7 @@ def _person_moved(c: Connection, parts: Parts, seen: Seen) -> bool:
         )
         .order_by(message.c.sequence.desc())
     ).all()
-    return any(
-        MOVES_THE_PERSON & set(translation_of(parts, row, parts.keys.unseal(c, row.body_id)).events) for row in rows
-    )
+    return any(MOVES_THE_PERSON & set(translation_of(c, parts, row).events) for row in rows)
 
 
 def _is_overtaken(c: Connection, run: _Run, seen: Seen, wanted: Wanted, before: DeliveryRow | None) -> bool:

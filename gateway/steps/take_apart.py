@@ -138,12 +138,11 @@ def _read_later(
 
 def _later(c: Connection, parts: Parts, row: Any, survivor: str, absorbed: str) -> _Later:
     try:
-        body = parts.keys.unseal(c, row.body_id)
+        said = translation_of(c, parts, row)
     except SealedGone:
         raise CannotTakeApart(
             "a message that came since the merge has ended its retention: enter the two people's records anew"
         ) from None
-    said = translation_of(parts, row, body)
     if Event.MERGE in said.events and said.absorbed:  # the merge itself names both, and brings nothing for either
         return _Later(message_id=row.id, owner=survivor, resources=())
     owners = set(owners_of(c, parts.keys, said.persons))

@@ -6,7 +6,7 @@
 from datetime import timedelta
 from typing import Final
 
-from sqlalchemy import Connection, bindparam, exists, select, update
+from sqlalchemy import Connection, exists, select, update
 
 from fhir_profiles.letters import HANDING_OVER
 from gateway.failpoints import around
@@ -15,9 +15,10 @@ from gateway.journeys.tasks import add_tasks, task_of
 from gateway.log import Code, log
 from gateway.parts import Parts
 from gateway.states import DELIVERY_OPEN, DeliveryState
+from gateway.steps.standing import DeliveryRow
 from gateway.store.locks import hold_delivery
 from gateway.store.schema import delivery, task
-from gateway.store.statement import Statement, one_of
+from gateway.store.statement import one_of
 
 D = DeliveryState
 NEVER: Final = "9999-12-31T00:00:00.000000Z"
@@ -26,19 +27,11 @@ BY_PERSON: Final = "by-person"
 """`delivery.reason` of a letter whose arrival a person has asked about: it is known, though no reply has said so."""
 AT_ONCE: Final = 200
 _ENDED_BY_OURSELVES: Final = (D.WITHHELD.value, D.RECALLED.value, D.EXPIRED.value)
-_LETTER: Final = Statement(
-    select(delivery.c.letter, delivery.c.created_at).where(delivery.c.id == bindparam("delivery_id"))
-)
-_LOOK_AGAIN: Final = Statement(
-    update(delivery).where(delivery.c.id == bindparam("delivery_id")).values(due_at=bindparam("due_at"))
-)
 
 
-def watch(c: Connection, parts: Parts, delivery_id: str) -> None:
-    """A letter was delivered: say when it is looked at again."""
-    row = _LETTER.one(c, delivery_id=delivery_id)
-    due = _later(parts, row.created_at, 1) if row.letter in HANDING_OVER else NEVER
-    _LOOK_AGAIN.run(c, delivery_id=delivery_id, due_at=due)
+def look_again_at(parts: Parts, row: DeliveryRow) -> str:
+    """When a letter that is delivered now is looked at again."""
+    return _later(parts, row.created_at, 1) if row.letter in HANDING_OVER else NEVER
 
 
 def escalate_unconfirmed(parts: Parts) -> int:

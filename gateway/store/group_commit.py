@@ -7,7 +7,6 @@ waits for a timer and a lone work commits at once. This module MUST NOT answer a
 import asyncio
 import threading
 from collections.abc import Callable, Sequence
-from queue import Empty, SimpleQueue
 from typing import Any, Generic, Protocol, TypeVar
 
 from sqlalchemy import Connection
@@ -16,6 +15,7 @@ from gateway.errors import StoreUnavailable
 from gateway.failpoints import pass_point
 from gateway.store.engine import StoreError
 from gateway.store.guard import mend
+from gateway.store.waiting import Waiting
 
 T = TypeVar("T")
 
@@ -37,6 +37,11 @@ class Job(Generic[T]):
         self.future: asyncio.Future[T] | None = loop.create_future() if loop else None
         self._done = threading.Lock()
         self._done.acquire()
+
+    @property
+    def is_urgent(self) -> bool:
+        """Does a coroutine wait for it? Then somebody on a wire waits for that."""
+        return self.loop is not None
 
     def finish(self) -> None:
         self._done.release()
@@ -73,7 +78,7 @@ class Transactions(Protocol):
         """The connection that works are given."""
         ...
 
-    def within(self, run: Callable[[], bool]) -> bool:
+    def within(self, run: Callable[[], None]) -> None:
         """Runs a batch in whatever the engine's driver needs around it."""
         ...
 
@@ -110,13 +115,13 @@ class GroupCommit:
         transactions: Transactions,
         after_commit: Callable[[], None],
         *,
-        queue: "SimpleQueue[Job[Any] | None] | None" = None,
+        queue: "Waiting[Job[Any]] | None" = None,
         largest_batch: int = LARGEST_BATCH,
     ) -> None:
         self._transactions = transactions
         self._after_commit = after_commit
         self._largest_batch = largest_batch
-        self._queue: SimpleQueue[Job[Any] | None] = SimpleQueue() if queue is None else queue
+        self._queue: Waiting[Job[Any]] = Waiting() if queue is None else queue
         self._closed = False
         self._gate = threading.Lock()  # nothing is queued behind the end
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
@@ -128,23 +133,22 @@ class GroupCommit:
 
     def submit(self, work: Callable[[Connection], T], loop: asyncio.AbstractEventLoop | None = None) -> Job[T]:
         job = Job(work, loop)
-        self._put([job])
+        self._put([job], urgent=job.is_urgent)
         return job
 
     def submit_all(self, works: Sequence[Callable[[Connection], T]]) -> list[T | Exception]:
         """One behind the other, so that they share a commit; waits for what became of each."""
         jobs = [Job(work, None) for work in works]
-        self._put(jobs)
+        self._put(jobs, urgent=False)
         return [job.outcome() for job in jobs]
 
-    def _put(self, jobs: Sequence[Job[Any]]) -> None:
+    def _put(self, jobs: list[Job[Any]], *, urgent: bool) -> None:
         if self.owns(threading.current_thread()):
             raise StoreError("a work must not call write again")
         with self._gate:
             if self._closed:
                 raise StoreError("the store is closed")
-            for job in jobs:
-                self._queue.put(job)
+            self._queue.put(jobs, urgent=urgent)
 
     def stop(self) -> None:
         """Finishes what was submitted."""
@@ -156,19 +160,17 @@ class GroupCommit:
         with self._gate:
             if not self._closed:
                 self._closed = True
-                self._queue.put(None)
+                self._queue.end()
 
     def join(self) -> None:
         self._thread.join()
 
     def _run(self) -> None:
-        while (first := self._queue.get()) is not None:
+        while (first := self._queue.first()) is not None:
             batch: list[Job[Any]] = []
-            more = self._commit(first, batch)
+            self._commit(first, batch)
             batch = self._again(batch)
             _answer(batch)
-            if not more:
-                return
             self._after_commit()
 
     def _again(self, batch: list[Job[Any]]) -> list[Job[Any]]:
@@ -179,23 +181,21 @@ class GroupCommit:
                 self._commit(job, [], alone=True)
         return batch
 
-    def _commit(self, first: Job[Any], batch: list[Job[Any]], *, alone: bool = False) -> bool:
-        """One transaction over everything that waits (or over `first` alone). False when the end of the queue was met."""
-        more = True
+    def _commit(self, first: Job[Any], batch: list[Job[Any]], *, alone: bool = False) -> None:
+        """One transaction over everything that waits (or over `first` alone)."""
 
-        def run() -> bool:
-            nonlocal more
+        def run() -> None:
             job: Job[Any] | None = first
             self._transactions.begin()
             while job is not None:
                 batch.append(job)
                 self._run_one(job)
-                job, more = (None, True) if alone else self._next(len(batch))
+                full = alone or len(batch) >= self._largest_batch
+                job = None if full else self._queue.next(len(batch), only_urgent=job.is_urgent)
             pass_point("store.before-commit")
             # INVARIANT: nothing is acknowledged before a durable commit (each engine verifies at connect that it is one)
             self._transactions.commit()
             pass_point("store.after-commit")
-            return more
 
         try:
             self._transactions.within(run)
@@ -203,16 +203,6 @@ class GroupCommit:
             self._fail(batch or [first], error)
             if not batch:
                 batch.append(first)
-        return more
-
-    def _next(self, length: int) -> tuple[Job[Any] | None, bool]:
-        if length >= self._largest_batch:
-            return None, True
-        try:
-            job = self._queue.get_nowait()
-        except Empty:
-            return None, True
-        return job, job is not None
 
     def _run_one(self, job: Job[Any]) -> None:
         job.attempts += 1

@@ -32,6 +32,7 @@ from gateway.store.link import Link, Reading
 from gateway.store.locks import lock_key
 from gateway.store.migrate_many import migrate_many
 from gateway.store.statement import Values, speak
+from gateway.store.waiting import Waiting
 
 T = TypeVar("T")
 
@@ -124,10 +125,10 @@ class PostgresTransactions:
     def c(self) -> Connection:
         return self._link.c
 
-    def within(self, run: Callable[[], bool]) -> bool:
+    def within(self, run: Callable[[], None]) -> None:
         try:
             self._open()
-            return self._link.run(run)
+            self._link.run(run)
         except BaseException:
             self._leave()
             raise
@@ -202,7 +203,7 @@ class PostgresStore:
         self._free: SimpleQueue[Link | None] = SimpleQueue()
         for _ in range(READERS):
             self._free.put(None)
-        self._steps: SimpleQueue[Job[Any] | None] = SimpleQueue()
+        self._steps: Waiting[Job[Any]] = Waiting()
         self._links = [self._link() for _ in range(WRITERS + 1)]
         self._arrivals = GroupCommit(PostgresTransactions(self._links[0]), _nothing)
         self._writers = [

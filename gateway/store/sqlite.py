@@ -93,8 +93,8 @@ class SqliteTransactions:
         self.c = c
         self.raw = raw(c)
 
-    def within(self, run: Callable[[], bool]) -> bool:
-        return run()
+    def within(self, run: Callable[[], None]) -> None:
+        run()
 
     def begin(self) -> None:
         self.raw.execute("BEGIN IMMEDIATE")

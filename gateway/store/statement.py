@@ -7,6 +7,7 @@ into a text: values go beside it, and none stands in an error.
 
 from collections import namedtuple
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any, Protocol
 
 from sqlalchemy import Boolean, Column, ColumnElement, Connection, Dialect, Table, bindparam, insert, literal, null
@@ -50,6 +51,13 @@ def _row_of(names: tuple[str, ...]) -> Callable[[Iterable[Any]], Any]:
     return maker
 
 
+def _picker(names: tuple[str, ...]) -> Callable[[Mapping[str, Any]], Values]:
+    """Takes these values in this order."""
+    if len(names) > 1:
+        return itemgetter(*names)
+    return lambda given: [given[name] for name in names]
+
+
 class _Text:
     """One statement in the words of one engine."""
 
@@ -62,17 +70,17 @@ class _Text:
         self.order: tuple[str, ...] = tuple(compiled.positiontup or ())
         asked = {name for name, bind in compiled.binds.items() if bind.required}
         self.names = frozenset(self.order)
+        self._pick = _picker(self.order)
         self.constants = {name: compiled.binds[name].value for name in self.names - asked}
         columns = getattr(built, "exported_columns", {})
         kinds = () if dialect.supports_native_boolean else tuple(column.type for column in columns.values())
         self.row = _row_of(tuple(columns.keys()))
         self.booleans = tuple(place for place, kind in enumerate(kinds) if isinstance(kind, Boolean))
 
-    def values(self, given: Mapping[str, Any]) -> list[Any]:
+    def values(self, given: Mapping[str, Any]) -> Values:
         if not given.keys() <= self.names:
             raise StoreError("a statement was given a value that it has no place for")
-        constants = self.constants
-        return [given[name] if name in given else constants[name] for name in self.order]
+        return self._pick({**self.constants, **given} if self.constants else given)
 
     def rows(self, found: Sequence[Sequence[Any]]) -> list[Any]:
         if not self.booleans:

@@ -45,7 +45,7 @@ def in_one_batch(store: SqliteStore, works: list[Callable[[Connection], Any]]) -
     first = Caller(store, holds)
     assert inside.wait(20)
     callers = [Caller(store, work) for work in works]
-    while store._writer._queue.qsize() < len(works):
+    while len(store._writer._queue) < len(works):
         threading.Event().wait(0.001)
     go.set()
     for caller in (first, *callers):
