@@ -421,6 +421,23 @@ agreement = Table(
     Index("ix_agreement_name", "name", "ended_at"),
 )
 
+ledger_entry = Table(
+agreement = Table(
+    "agreement",
+    metadata,
+    Column("id", Text, primary_key=True),  # one text of one agreement, proposed once
+    Column("name", Text, nullable=False),
+    Column("digest", Text, nullable=False),  # empty: this ends the agreement
+    Column("sealed_id", Text, ForeignKey("sealed.id"), nullable=False),  # the text, and why it was proposed
+    Column("proposed_by", Text, nullable=False),
+    Column("proposed_at", Text, nullable=False),
+    Column("approved_by", Text),
+    Column("approved_at", Text),
+    Column("approved_note", Text),  # in `sealed`: why it was approved
+    Column("ended_at", Text),  # another text is in force, or none
+    Index("ix_agreement_name", "name", "ended_at"),
+)
+
 override = Table(
     "override",
     metadata,
