@@ -313,8 +313,8 @@ task = Table(
     Column("code", Text, nullable=False),
     Column("message_id", Text),
     Column("delivery_id", Text),
-    Column("tell", Boolean, nullable=False),  # told at once, not only listed
     Column("agreement", Text),  # `name:date`: the agreement that it is about, and which of its dates
+    Column("tell", Boolean, nullable=False),  # told at once, not only listed
     Column("told_at", Text),
     Column("tell_attempts", Integer, nullable=False),
     Column("due_at", Text, nullable=False),
@@ -404,7 +404,6 @@ lookup = Table(
     Index("ix_lookup_expires_at", "expires_at"),
 )
 
-ledger_entry = Table(
 agreement = Table(
     "agreement",
     metadata,
@@ -422,48 +421,6 @@ agreement = Table(
 )
 
 ledger_entry = Table(
-agreement = Table(
-    "agreement",
-    metadata,
-    Column("id", Text, primary_key=True),  # one text of one agreement, proposed once
-    Column("name", Text, nullable=False),
-    Column("digest", Text, nullable=False),  # empty: this ends the agreement
-    Column("sealed_id", Text, ForeignKey("sealed.id"), nullable=False),  # the text, and why it was proposed
-    Column("proposed_by", Text, nullable=False),
-    Column("proposed_at", Text, nullable=False),
-    Column("approved_by", Text),
-    Column("approved_at", Text),
-    Column("approved_note", Text),  # in `sealed`: why it was approved
-    Column("ended_at", Text),  # another text is in force, or none
-    Index("ix_agreement_name", "name", "ended_at"),
-)
-
-override = Table(
-    "override",
-    metadata,
-    Column("id", Text, primary_key=True),
-    Column("kind", Text, nullable=False),  # consent.shapes.OverrideKind
-    Column("limb", Text, nullable=False),  # whose harm: gateway/overrides.py
-    Column("delivery_id", Text, nullable=False),  # the letter that did not go; rows outlive it
-    Column("recipient", Text, nullable=False),  # whom a person named
-    Column("given_by", Text, nullable=False),
-    Column("given_role", Text, nullable=False),
-    Column("given_at", Text, nullable=False),
-    Column("tell_person", Boolean, nullable=False),  # false where it would be unsafe
-    Column("until", Text, nullable=False),  # nothing leaves under it from then on
-    Column("step", Integer, nullable=False),  # number of its last ledger entry
-    Column("second_by", Text),  # who confirmed it, or agreed to it
-    Column("second_role", Text),
-    Column("second_at", Text),
-    Column("letter_id", Text),  # the delivery that went in place of the other; NULL before it takes effect
-    Column("reviewed_by", Text),
-    Column("reviewed_at", Text),
-    Column("told_overdue", Text),  # codes of what the Caldicott guardian was told, by spaces
-    Column("ended_at", Text),  # reviewed, or its time was over before anybody agreed
-    Index("ix_override_ended_at", "ended_at"),
-    Index("ix_override_delivery_id", "delivery_id"),
-)
-
     "ledger_entry",
     metadata,
     Column("sequence", Integer, primary_key=True, autoincrement=True),  # first seen; not the position in the tree
