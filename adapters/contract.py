@@ -101,6 +101,10 @@ class Inbound(Protocol):
 
     async def stop(self) -> None: ...
 
+    def counted(self) -> Mapping[str, int]:
+        """What it has seen since it was made, by the closed words of `AdapterSpec.counted`. Numbers only."""
+        ...
+
 
 class Outbound(Protocol):
     """A sender for one recipient. `send` MUST raise only `AdapterError`s and MUST use `delivery_id` as the idempotency key."""
@@ -119,3 +123,5 @@ class AdapterSpec:
     outbound_settings: type[Any] | None = None
     make_inbound: Callable[[Any], Inbound] | None = None
     make_outbound: Callable[[Any], Outbound] | None = None
+    counted: tuple[str, ...] = ()
+    """The words that its listeners count under."""

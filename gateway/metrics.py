@@ -14,6 +14,8 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector, CollectorRegistry
 from sqlalchemy import Connection, func, select
 
+from adapters.contract import Inbound
+from adapters.discover import discover
 from consent.shapes import Outcome
 from fhir_profiles.letters import LETTERS
 from gateway.instants import from_text, to_text
@@ -51,16 +53,18 @@ class MetricParts(Protocol):
 
     settings: Settings
     store: Store
+    doors: dict[str, Inbound]
 
     def now(self) -> str: ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Seen:
-    """One look: a snapshot, the settings, and the instant that ages count to."""
+    """One look: a snapshot, the settings, the doors of this process, and the instant that ages count to."""
 
     c: Connection
     settings: Settings
+    doors: Mapping[str, Inbound]
     now: str
 
     def age(self, since: str) -> float:
@@ -100,6 +104,7 @@ def closed_values(settings: Settings) -> Mapping[str, frozenset[str]]:
         "letter": frozenset(LETTERS),
         "role": frozenset(ROLES),
         "limit": frozenset(LIMITS),
+        "event": frozenset(word for adapter in discover().values() for word in adapter.counted),
         "channel": frozenset(channel.name for channel in settings.channels),
     }
 
@@ -195,6 +200,11 @@ def _unwitnessed(seen: _Seen) -> Samples:
     return [((), seen.age(first) if first else 0.0)]
 
 
+def _doors(seen: _Seen) -> Iterator[tuple[tuple[str, ...], float]]:
+    for channel, door in seen.doors.items():
+        yield from (((channel, word), number) for word, number in door.counted().items())
+
+
 def _used(seen: _Seen) -> Samples:
     limits = seen.settings.limits
     used = {
@@ -242,6 +252,11 @@ METRICS: Final[Mapping[str, Metric]] = {
     "throughgate_channel_silence_seconds": Metric(
         text="Seconds since the last message that was taken, by channel.", labels=("channel",), read=_silence
     ),
+    "throughgate_door_events": Metric(
+        text="What a listener of this process has seen since it was opened, by channel.",
+        labels=("channel", "event"),
+        read=_doors,
+    ),
     "throughgate_tasks": Metric(text="Open tasks, by who does them.", labels=("role",), read=_tasks),
     "throughgate_untold_oldest_seconds": Metric(
         text="Age of the oldest task that a person should have been told of and was not.", labels=(), read=_untold
@@ -270,9 +285,16 @@ class _FromStore(Collector):
             yield family
 
 
+def look(parts: MetricParts, names: Iterable[str]) -> Mapping[str, tuple[tuple[tuple[str, ...], float], ...]]:
+    """Some metrics as (label values, number), of one snapshot. KeyError for one that there is not."""
+    with parts.store.read() as c:
+        seen = _Seen(c=c, settings=parts.settings, doors=parts.doors, now=parts.now())
+        return {name: tuple(METRICS[name].read(seen)) for name in names}
+
+
 def exposition(parts: MetricParts) -> bytes:
     """Every metric as Prometheus reads it, of one snapshot. Reads whole tables: for a thread, and once in some seconds."""
     with parts.store.read() as c:
         registry = CollectorRegistry(auto_describe=False)
-        registry.register(_FromStore(_Seen(c=c, settings=parts.settings, now=parts.now())))
+        registry.register(_FromStore(_Seen(c=c, settings=parts.settings, doors=parts.doors, now=parts.now())))
         return generate_latest(registry)

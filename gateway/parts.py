@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from adapters.contract import Outbound
+from adapters.contract import Inbound, Outbound
 from consent.shapes import Agreement
 from fhir_profiles.shapes import Translation
 from gateway.bus import Bus
@@ -58,6 +58,8 @@ class Parts:
     refusals: Refusals = field(default_factory=Refusals)
     translations: dict[str, Translation] = field(default_factory=dict)
     """What was read lately, by message id: reading is pure, so this only saves time. Bounded by its only writer, `steps/identify.py`."""
+    doors: dict[str, Inbound] = field(default_factory=dict)
+    """The listeners that are open, by channel. `serving.py` opens and closes them."""
 
     def now(self) -> str:
         """Tell this instant as the store writes it."""

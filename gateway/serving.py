@@ -43,11 +43,10 @@ class Serving:
         for fault in missing(settings, gateway.clock()):
             raise SettingsError("throughgate.toml", fault.place, fault.text)
         self._stopped = asyncio.Event()
-        self._listeners: list[Inbound] = []
         self._socket = _bind(settings.gateway.http_host, settings.gateway.http_port)
         self._http = _HttpServer(
             uvicorn.Config(
-                create_app(gateway),
+                app,
                 loop="asyncio",
                 http=impatient(settings.limits.http_read_seconds),
                 ws="none",
@@ -77,7 +76,7 @@ class Serving:
                 if channel.adapter != "http":
                     listener = make_listener(self._settings, channel)
                     await listener.start(self._gateway.accept)
-                    self._listeners.append(listener)
+                    self._gateway.doors[channel.name] = listener
             self._http_task = asyncio.create_task(self._http.serve(sockets=[self._socket]))
             while not self._http.started:
                 if self._http_task.done():
@@ -98,7 +97,7 @@ class Serving:
         await until_told(self._stopped)
 
     async def _close(self) -> None:
-        for listener in self._listeners:
+        for listener in self._gateway.doors.values():
             await listener.stop()
         if self._http_task is not None:
             self._http.should_exit = True

@@ -1,7 +1,9 @@
 """Files in folders: a letter is dropped whole into one, a message is taken from another and answered by a file beside it."""
 
+from dataclasses import asdict
+
 from adapters.contract import AdapterSpec
-from adapters.file_drop.inbound import FileDropInbound
+from adapters.file_drop.inbound import Counts, FileDropInbound
 from adapters.file_drop.outbound import FileDropOutbound
 from adapters.file_drop.settings import InboundSettings, OutboundSettings
 
@@ -11,4 +13,5 @@ SPEC = AdapterSpec(
     outbound_settings=OutboundSettings,
     make_inbound=FileDropInbound,
     make_outbound=FileDropOutbound,
+    counted=tuple(asdict(Counts())),
 )

@@ -15,8 +15,8 @@ import contextlib
 import fcntl
 import os
 import stat
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from adapters.contract import Accept, Answer, Arrival
@@ -65,6 +65,10 @@ class FileDropInbound:
         self._taken, self._answered, self._refused = (
             settings.folder / name for name in ("taken", "answered", "refused")
         )
+
+    def counted(self) -> Mapping[str, int]:
+        """Its counts, by name."""
+        return asdict(self.counts)
 
     async def start(self, accept: Accept) -> None:
         """Watch. Raises OSError when the folder is not there or everybody can use it."""

@@ -8,7 +8,8 @@ has taken nothing: the sender sends again. It MUST NOT read, keep or write about
 import asyncio
 import hashlib
 import ssl
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 
 from adapters.contract import Accept, Answer, Arrival
 from adapters.mllp.frames import Frames, FrameTooLarge, framed
@@ -58,6 +59,10 @@ class MllpInbound:
     def is_serving(self) -> bool:
         """Are new messages taken?"""
         return self._server is not None and self._server.is_serving()
+
+    def counted(self) -> Mapping[str, int]:
+        """Its counts, by name."""
+        return asdict(self.counts)
 
     async def start(self, accept: Accept) -> None:
         """Listen. Raises OSError when the port is taken or a file of TLS cannot be read."""

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from adapters.contract import Arrival, Letter
+from adapters.contract import Arrival, Inbound, Letter
 from gateway.clients import Client
 from gateway.keys.identifiers import Ids
 from gateway.refusals import Refusals
@@ -30,6 +30,7 @@ class Intake(Protocol):
     store: Store
     ids: Ids
     refusals: Refusals
+    doors: dict[str, Inbound]
 
     def now(self) -> str:
         """Tell this instant as the store writes it."""

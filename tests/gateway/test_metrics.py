@@ -8,6 +8,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import update
 
+from adapters.mllp.inbound import MllpInbound
+from adapters.mllp.settings import InboundSettings
 from gateway.metrics import METRICS, closed_values, exposition
 from gateway.parts import Parts
 from gateway.steps.receive import receive
@@ -34,7 +36,13 @@ def value(parts: Parts, name: str, **labels: str) -> float:
     return found[0]
 
 
+def door() -> MllpInbound:
+    """A listener that nobody has opened yet."""
+    return MllpInbound(InboundSettings(channel=HL7_CHANNEL, client="c", port=0))
+
+
 def assert_closed(parts: Parts) -> None:
+    parts.doors.setdefault(HL7_CHANNEL, door())
     closed = closed_values(parts.settings)
     seen = samples(exposition(parts))
     assert {name for name, _, _ in seen} == set(METRICS)
@@ -42,6 +50,21 @@ def assert_closed(parts: Parts) -> None:
         assert tuple(labels) == METRICS[name].labels
         for label, word in labels.items():
             assert word in closed[label], (name, label)
+
+
+def test_what_a_listener_has_seen_is_told_by_channel_and_word() -> None:
+    parts, listener = make_parts(), door()
+    parts.doors[HL7_CHANNEL] = listener
+    listener.counts.too_large = 2
+    assert value(parts, "throughgate_door_events", channel=HL7_CHANNEL, event="too_large") == 2
+    assert value(parts, "throughgate_door_events", channel=HL7_CHANNEL, event="failures") == 0
+    assert_closed(parts)
+
+
+def test_every_word_that_an_alert_asks_a_listener_for_is_counted_by_one() -> None:
+    asked = re.findall(r'throughgate_door_events\{event=~"([a-z_|]+)"\}', ALERTS)
+    assert {word for each in asked for word in each.split("|")} <= closed_values(make_parts().settings)["event"]
+    assert asked
 
 
 async def test_what_was_taken_and_refused_and_how_long_a_feed_is_silent() -> None:
