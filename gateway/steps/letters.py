@@ -15,7 +15,7 @@ from sqlalchemy import Connection, bindparam, select
 from consent.decide import decide
 from consent.shapes import Agreement, Decision, Facts, Outcome, Reason, RegisteredConsent, Request
 from fhir_profiles import facts
-from fhir_profiles.shapes import Event, HoldCode, Json, LetterContext, Task, Translation
+from fhir_profiles.shapes import Composed, Event, HoldCode, Json, LetterContext, Task, Translation
 from gateway.consents.register import (
     NOTHING,
     Registration,
@@ -56,7 +56,16 @@ from gateway.steps.alerts import mostly_positive, mostly_positive_tasks, new_haz
 from gateway.steps.contributions import CHANGES_RESULTS, counted_of, read_closed, recount
 from gateway.steps.identify import give_person, hold_message, translation_of
 from gateway.steps.kept import Counted, marks_of
-from gateway.steps.release import Draft, Owner, Question, draft, party_of, write_counted, write_draft
+from gateway.steps.release import (
+    Draft,
+    Owner,
+    Question,
+    compose_letter,
+    draft_composed,
+    party_of,
+    write_counted,
+    write_draft,
+)
 from gateway.store.locks import hold_person
 from gateway.store.schema import client, decision, message
 from gateway.store.statement import Statement
@@ -346,22 +355,25 @@ def _drafts(
 ) -> tuple[Draft, ...]:
     wanted = wanted_letters(parts, seen, translation, filing.resources)
     file = marks_of(filing.resources) if wanted else ()
-    return tuple(
-        draft(
-            parts,
-            Question(
-                agreement=each.agreement,
-                recipient=each.recipient,
-                context=each.context,
-                resources=filing.resources,
-                consents=consents,
-                at=at,
-                file=file,
-                corrects=each.corrects,
-            ),
+    composed: dict[tuple[str, LetterContext], Composed] = {}
+    made = []
+    for each in wanted:
+        question = Question(
+            agreement=each.agreement,
+            recipient=each.recipient,
+            context=each.context,
+            resources=filing.resources,
+            consents=consents,
+            at=at,
+            file=file,
+            corrects=each.corrects,
         )
-        for each in wanted
-    )
+        # One letter is the same before anybody has decided who may know, whoever gets it.
+        name = (each.agreement.letter, each.context)
+        if name not in composed:
+            composed[name] = compose_letter(question)
+        made.append(draft_composed(parts, question, composed[name]))
+    return tuple(made)
 
 
 def _counting(
