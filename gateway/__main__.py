@@ -35,6 +35,7 @@ from gateway.commands import (
     replay,
     restore,
     serve,
+    staff,
     task,
     token,
     try_message,
@@ -70,6 +71,7 @@ app.command("token")(token.token)
 app.add_typer(held.app, name="held")
 app.add_typer(task.app, name="task")
 app.add_typer(person.app, name="person")
+app.add_typer(staff.app, name="staff")
 app.add_typer(witness.app, name="witness")
 
 client = typer.Typer(help="The systems that may send to this gateway or open a mailbox.", no_args_is_help=True)

@@ -16,6 +16,7 @@ import uvicorn
 from adapters.contract import Inbound
 from adapters.discover import discover
 from gateway.api import create_app
+from gateway.console import add_console
 from gateway.doors import missing, server_tls
 from gateway.errors import SettingsError
 from gateway.patience import impatient
@@ -44,6 +45,8 @@ class Serving:
             raise SettingsError("throughgate.toml", fault.place, fault.text)
         self._stopped = asyncio.Event()
         self._socket = _bind(settings.gateway.http_host, settings.gateway.http_port)
+        app = create_app(gateway)
+        add_console(app, gateway)
         self._http = _HttpServer(
             uvicorn.Config(
                 app,

@@ -326,6 +326,7 @@ class Settings(Strict):
     tell: Tell | None = None
     tls: Tls | None = None
     witness: Witness | None = None
+    console: Console = Console()
     retention: Retention = Retention()
     limits: Limits = Limits()
     delivery: Delivery = Delivery()

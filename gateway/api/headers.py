@@ -1,4 +1,6 @@
-"""Pure ASGI: every answer is `no-store`, and the caller's X-Request-ID and X-Correlation-ID come back when they have the form of an id."""
+"""Pure ASGI: every answer is `no-store` unless it says what else, and the caller's X-Request-ID and X-Correlation-ID come back when they
+have the form of an id.
+"""
 
 import re
 from typing import Final
@@ -7,7 +9,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _ID: Final = re.compile(rb"[A-Za-z0-9-]{1,64}")
 _ECHOED: Final = (b"x-request-id", b"x-correlation-id")
-_ALWAYS: Final = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
+_NO_STORE: Final = (b"cache-control", b"no-store")
+_ALWAYS: Final = (b"x-content-type-options", b"nosniff")
 
 
 class Headers:
@@ -25,7 +28,9 @@ class Headers:
 
         async def sending(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", ()), *_ALWAYS, *added]
+                own = list(message.get("headers", ()))
+                kept = [] if any(name == _NO_STORE[0] for name, _ in own) else [_NO_STORE]
+                message["headers"] = [*own, *kept, _ALWAYS, *added]
             await send(message)
 
         await self._app(scope, receive, sending)

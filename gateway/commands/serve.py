@@ -22,6 +22,7 @@ async def _serve(config: Path) -> None:
     async with Serving(wiring.build(settings), settings) as serving:
         for door in serving.addresses():
             typer.echo(door)
+        typer.echo("pages  /console/ at the http door; an account: throughgate staff add NAME --role ig-officer")
         typer.echo("ready; stop with Ctrl-C or SIGTERM")
         await serving.until_stopped()
         typer.echo("stopping: doors closed, finishing what is in flight")

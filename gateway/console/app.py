@@ -1,0 +1,232 @@
+"""Serves the console's routes: who asks and what they may is known before a handler runs, and a view is in the ledger before it leaves.
+
+Every answer says that no script runs, that nothing is loaded from elsewhere and that nothing is kept. It MUST NOT log or answer what a form
+said.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final
+from urllib.parse import parse_qsl, urlsplit
+
+from fastapi import FastAPI
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from gateway.api.access import is_local
+from gateway.api.reading import read_body
+from gateway.console import entrance, staff
+from gateway.console.asking import Answer, Ask, Elsewhere, NotThere
+from gateway.console.rendering import STYLE, STYLE_PATH, render
+from gateway.console.routes import MENU, ROUTES, Route
+from gateway.console.staff import Member
+from gateway.errors import RULES, Fault, RequestError, ThroughgateError
+from gateway.ledger import record
+from gateway.log import Code, log
+from gateway.pipeline import Gateway
+
+HOME: Final = "/console/"
+FORM_TYPES: Final = frozenset({"application/x-www-form-urlencoded"})
+MAX_FORM_BYTES: Final = 16_384
+MAX_FIELDS: Final = 20
+_POLICY: Final = (
+    "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+HEADERS: Final = {
+    "Content-Security-Policy": _POLICY,
+    "Referrer-Policy": "same-origin",
+    "X-Frame-Options": "DENY",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+}
+
+
+def add_console(app: FastAPI, gateway: Gateway) -> None:
+    """Add every route of the console to the application."""
+    app.add_api_route(STYLE_PATH, _style(gateway), methods=["GET"], response_model=None)
+    for path, method, serve in entrance.OPEN:
+        app.add_api_route(path, _open(gateway, serve), methods=[method], response_model=None)
+    for route in ROUTES:
+        app.add_api_route(
+            route.path, _endpoint(gateway, route), methods=[route.method], name=route.name, response_model=None
+        )
+
+
+def _style(gateway: Gateway) -> Callable[[Request], Awaitable[Response]]:
+    async def style(request: Request) -> Response:
+        try:
+            _require_reachable(gateway, request)
+        except RequestError:
+            return _said(404)
+        # its name says which bytes it is, so a browser need not ask again
+        return Response(STYLE, 200, {**HEADERS, "Cache-Control": "max-age=604800, immutable"}, media_type="text/css")
+
+    return style
+
+
+def _open(gateway: Gateway, serve: entrance.Serve) -> Callable[[Request], Awaitable[Response]]:
+    """A door that needs no session: a link's page, the log-in."""
+
+    async def endpoint(request: Request) -> Response:
+        try:
+            _require_reachable(gateway, request)
+            form = await _form(gateway, request)
+            done = await asyncio.to_thread(serve, gateway, dict(request.path_params), form)
+        except RequestError as error:
+            return _said(RULES[error.fault].status)
+        except Exception as error:  # noqa: BLE001 - the traceback of a stranger's error may hold what was typed: only its type is written
+            log(Code.REQUEST_FAILED, route="console", error=type(error).__name__)
+            return _said(500)
+        if done.cookie is not None:
+            answer = RedirectResponse(HOME, 303, HEADERS)
+            _set_cookie(gateway, answer, done.cookie)
+            return answer
+        return _html(render(done.template, {**_frame(None, ""), **done.values}), done.status)
+
+    return endpoint
+
+
+def _endpoint(gateway: Gateway, route: Route) -> Callable[[Request], Awaitable[Response]]:
+    async def endpoint(request: Request) -> Response:
+        try:
+            return await _served(gateway, route, request)
+        except RequestError as error:
+            return _said(RULES[error.fault].status)
+        except Exception as error:  # noqa: BLE001 - the traceback of a stranger's error may hold what was typed: only its type is written
+            log(Code.REQUEST_FAILED, route="console", error=type(error).__name__)
+            return _said(500)
+
+    return endpoint
+
+
+async def _served(gateway: Gateway, route: Route, request: Request) -> Response:
+    _require_reachable(gateway, request)
+    form = await _form(gateway, request)
+    cookie = request.cookies.get(cookie_name(gateway), "")
+    member = await asyncio.to_thread(staff.member_of, gateway, cookie)
+    if member is None:
+        return RedirectResponse(f"{HOME}log-in", 303, HEADERS)
+    # INVARIANT: deny by default: a route serves the roles that it names, and its forms come from our own pages.
+    forged = request.method == "POST" and not staff.is_forgery_token(cookie, form.get("token", ""))
+    if forged or member.role not in route.roles:
+        await asyncio.to_thread(_enter, gateway, member, "access-refused", route.name, "")
+        return _said(403, member)
+    if route.name == "log-out":
+        await asyncio.to_thread(staff.log_out, gateway, member, cookie)
+    ask = Ask(gateway=gateway, member=member, path=_path(request), query=_query(request, route), form=form)
+    return await asyncio.to_thread(_answered, route, ask, cookie)
+
+
+def _answered(route: Route, ask: Ask, cookie: str) -> Response:
+    refused = ""
+    try:
+        answer: Answer = route.serve(ask)
+    except NotThere:
+        return _said(404, ask.member)
+    except ThroughgateError as error:
+        if route.again is None:
+            raise
+        try:
+            refused, answer = _sentence(str(error)), route.again(ask)
+        except NotThere:
+            return _said(404, ask.member)
+    if isinstance(answer, Elsewhere):
+        return RedirectResponse(answer.path, 303, HEADERS)
+    frame = _frame(ask.member, route.menu)
+    page = render(answer.template, {**frame, "token": staff.forgery_token(cookie), "refused": refused, **answer.values})
+    # INVARIANT: what was looked at is in the ledger before it leaves.
+    _enter(ask.gateway, ask.member, "viewed", route.name, answer.about)
+    return _html(page, 422 if refused else 200)
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:].rstrip('.')}."
+
+
+def _enter(gateway: Gateway, member: Member, event: str, page: str, about: str) -> None:
+    """One act of one person, in a chain of its own: nobody waits for anybody to have looked."""
+    facts: Mapping[str, str] = {"staff": member.id, "page": page, **({"about": about} if about else {})}
+    ids = gateway.ids
+    gateway.store.write(
+        lambda c: record(c, entry_id=ids.entry(), chain=ids.entry(), step=1, event=event, at=gateway.now(), facts=facts)
+    )
+
+
+def _frame(member: Member | None, menu: str) -> dict[str, object]:
+    """What every page has around it."""
+    items = [item for item in MENU if member is not None and member.role in item.roles]
+    reach = {route.name for route in ROUTES if member is not None and member.role in route.roles}
+    return {"member": member, "menu": items, "here": menu, "reach": reach, "token": "", "refused": ""}
+
+
+def _said(status: int, member: Member | None = None) -> Response:
+    values = {**_frame(member, ""), "status": status}
+    return _html(render("said.html", values), status)
+
+
+def _html(text: str, status: int = 200) -> Response:
+    return Response(text, status, HEADERS, media_type="text/html")
+
+
+def _require_reachable(gateway: Gateway, request: Request) -> None:
+    """INVARIANT: beyond this machine the console is there only where the installation says so. RequestError: there is nothing here."""
+    if not gateway.settings.console.beyond_this_machine and not is_local(request):
+        raise RequestError(Fault.NOT_FOUND)
+
+
+def _path(request: Request) -> dict[str, str]:
+    return {name: str(value) for name, value in request.path_params.items()}
+
+
+def _query(request: Request, route: Route) -> dict[str, str]:
+    """The known parameters, each at most once. RequestError for anything else."""
+    given = request.query_params.multi_items()
+    if len({name for name, _ in given}) != len(given) or any(name not in route.parameters for name, _ in given):
+        raise RequestError(Fault.REQUEST_INVALID)
+    return dict(given)
+
+
+async def _form(gateway: Gateway, request: Request) -> dict[str, str]:
+    """The fields of a form, each once, from a page of ours. RequestError for anything else; empty for a GET."""
+    if request.method != "POST":
+        return {}
+    _require_same_origin(request)
+    body = await read_body(request, FORM_TYPES, gateway.settings.limits, MAX_FORM_BYTES)
+    try:
+        pairs = parse_qsl(
+            body.decode("ascii"),
+            keep_blank_values=True,
+            strict_parsing=bool(body),
+            errors="strict",
+            max_num_fields=MAX_FIELDS,
+        )
+    except ValueError:
+        raise RequestError(Fault.REQUEST_INVALID) from None
+    form = dict(pairs)
+    if len(form) != len(pairs):
+        raise RequestError(Fault.REQUEST_INVALID)
+    return form
+
+
+def _require_same_origin(request: Request) -> None:
+    """INVARIANT: what another site makes a browser send is not looked at."""
+    origin, site = request.headers.get("Origin"), request.headers.get("Sec-Fetch-Site", "same-origin")
+    if site != "same-origin" or (origin is not None and urlsplit(origin).netloc != request.headers.get("Host")):
+        raise RequestError(Fault.FORBIDDEN)
+
+
+def cookie_name(gateway: Gateway) -> str:
+    """A browser takes `__Host-` only under TLS, and then only from this very host."""
+    return "__Host-throughgate" if _is_under_tls(gateway) else "throughgate-console"
+
+
+def _is_under_tls(gateway: Gateway) -> bool:
+    settings = gateway.settings
+    return settings.tls is not None or settings.gateway.public_url.startswith("https:")
+
+
+def _set_cookie(gateway: Gateway, answer: Response, cookie: str) -> None:
+    answer.set_cookie(
+        cookie_name(gateway), cookie, path="/", secure=_is_under_tls(gateway), httponly=True, samesite="strict"
+    )

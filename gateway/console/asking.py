@@ -1,0 +1,50 @@
+"""One request of somebody who is logged in, and what a page answers: a template with plain values, or another address.
+
+A handler gets an `Ask` and nothing else; it MUST NOT see headers, cookies or the raw address.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gateway.console.staff import Member
+from gateway.errors import ThroughgateError
+from gateway.pipeline import Gateway
+
+
+class NotThere(ThroughgateError):
+    """There is nothing under this address, or not for this person: the same answer."""
+
+
+class NotTaken(ThroughgateError):
+    """What a form said cannot be done. The text says why and what to do; it is shown above the page."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ask:
+    """Who asks, and what stands in the path, in the query and in the form, each name once."""
+
+    gateway: Gateway
+    member: Member
+    path: Mapping[str, str]
+    query: Mapping[str, str]
+    form: Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """A template and what it shows. `about` is the id that the ledger entry of this view names."""
+
+    template: str
+    values: Mapping[str, Any]
+    about: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Elsewhere:
+    """Done: go there (a path below `/console/`)."""
+
+    path: str
+
+
+Answer = Page | Elsewhere

@@ -1,0 +1,72 @@
+"""How the gateway is: silence of feeds, age of what has not ended, attempts, how far the ledger is signed. Numbers and closed words only."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import Connection, func, select
+
+from gateway.console.asking import Ask, Page
+from gateway.instants import from_text
+from gateway.metrics import look
+from gateway.store.schema import ledger_head, ledger_position
+
+LONG_SILENCE: Final = 86_400.0
+LONG_LAG: Final = 1_000.0
+NEARLY_FULL: Final = 0.8
+SILENCE: Final = "throughgate_channel_silence_seconds"
+OLDEST_MESSAGES: Final = "throughgate_message_oldest_seconds"
+OLDEST_LETTERS: Final = "throughgate_delivery_oldest_seconds"
+UNTOLD: Final = "throughgate_untold_oldest_seconds"
+UNCONFIRMED: Final = "throughgate_handovers_unconfirmed"
+LAG: Final = "throughgate_ledger_lag_entries"
+USED: Final = "throughgate_limit_used_ratio"
+ATTEMPTS: Final = "throughgate_attempts"
+NAMES: Final = (SILENCE, OLDEST_MESSAGES, OLDEST_LETTERS, UNTOLD, UNCONFIRMED, LAG, USED, ATTEMPTS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Signed:
+    """The newest signed head of the ledger."""
+
+    size: int
+    root: str
+    at: str
+    age: float
+
+
+def health(ask: Ask) -> Page:
+    """GET /console/health."""
+    seen = look(ask.gateway, NAMES)
+    with ask.gateway.store.read() as c:
+        signed, positions = _signed(c, ask)
+    only = {name: seen[name][0][1] for name in (UNTOLD, UNCONFIRMED, LAG)}
+    return Page(
+        template="health.html",
+        values={
+            "silence": [(labels[0], number, number > LONG_SILENCE) for labels, number in seen[SILENCE]],
+            "oldest": [
+                (" ".join(labels), number)
+                for name in (OLDEST_MESSAGES, OLDEST_LETTERS)
+                for labels, number in seen[name]
+                if number
+            ],
+            "attempts": [(labels[0], int(number)) for labels, number in seen[ATTEMPTS] if number],
+            "used": [(labels[0], number, number > NEARLY_FULL) for labels, number in seen[USED]],
+            "untold": only[UNTOLD],
+            "unconfirmed": int(only[UNCONFIRMED]),
+            "lag": int(only[LAG]),
+            "behind": only[LAG] > LONG_LAG,
+            "signed": signed,
+            "positions": positions,
+        },
+    )
+
+
+def _signed(c: Connection, ask: Ask) -> tuple[Signed | None, int]:
+    positions = c.execute(select(func.max(ledger_position.c.position))).scalar()
+    row = c.execute(select(ledger_head).order_by(ledger_head.c.size.desc()).limit(1)).one_or_none()
+    entries = 0 if positions is None else int(positions) + 1
+    if row is None:
+        return None, entries
+    age = (ask.gateway.clock() - from_text(row.signed_at)).total_seconds()
+    return Signed(size=row.size, root=row.root.hex(), at=row.signed_at, age=age), entries

@@ -1,0 +1,42 @@
+"""The first page after the log-in: what waits, worst first, and where each question is answered."""
+
+from typing import Final
+
+from sqlalchemy import Connection, func, select
+
+from gateway import desk
+from gateway.console.asking import Ask, Elsewhere, Page
+from gateway.console.staff import Role
+from gateway.console.work import HARM
+from gateway.store.schema import lookup
+
+_SETTLES: Final = (Role.IG_OFFICER, Role.CLINICAL_SAFETY)
+
+
+def home(ask: Ask) -> Page:
+    """GET /console/."""
+    waiting = desk.held(ask.gateway)
+    counted = [(text, sum(1 for each in waiting if each.harm == harm)) for harm, text in enumerate(HARM)]
+    with ask.gateway.store.read() as c:
+        second = _to_settle(c, ask) if ask.member.role in _SETTLES else 0
+    oldest = max((each.age_seconds for each in waiting), default=0)
+    return Page(
+        template="home.html",
+        values={
+            "counted": [each for each in counted if each[1]],
+            "waiting": len(waiting),
+            "oldest": oldest,
+            "tasks": len(desk.tasks(ask.gateway)),
+            "second": second,
+        },
+    )
+
+
+def _to_settle(c: Connection, ask: Ask) -> int:
+    waits = (lookup.c.approved.is_(None), lookup.c.expires_at > ask.gateway.now(), lookup.c.asked_by != ask.member.id)
+    return int(c.execute(select(func.count()).where(*waits)).scalar_one())
+
+
+def leave(_ask: Ask) -> Elsewhere:
+    """POST /console/log-out: the session has ended when this is called."""
+    return Elsewhere(path="/console/log-in")

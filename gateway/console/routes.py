@@ -1,0 +1,118 @@
+"""Every page that needs a log-in, which roles may have it, and what answers. A page that is not a row of `ROUTES` does not exist."""
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import Final
+
+from gateway.console import disclosures, flows, health, home, registers, ways, work
+from gateway.console.asking import Answer, Ask, Page
+from gateway.console.staff import Role
+
+Serve = Callable[[Ask], Answer]
+
+IG, SAFETY, OPERATOR, AUDITOR = Role.IG_OFFICER, Role.CLINICAL_SAFETY, Role.OPERATOR, Role.AUDITOR
+EVERYBODY: Final = frozenset(Role)
+WORKERS: Final = frozenset({IG, SAFETY, OPERATOR})
+DECISIONS: Final = frozenset({IG, SAFETY, AUDITOR})
+DISCLOSURES: Final = frozenset({IG, SAFETY})
+EVIDENCE: Final = frozenset({IG, AUDITOR})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Route:
+    """One row. `menu` is the item of the menu that it belongs to; `again` is the page that a refused form shows once more."""
+
+    method: str
+    path: str
+    roles: frozenset[Role]
+    menu: str
+    name: str
+    serve: Serve
+    parameters: frozenset[str]
+    again: Callable[[Ask], Page] | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class MenuItem:
+    """One item of the menu, and who sees it."""
+
+    text: str
+    path: str
+    roles: frozenset[Role]
+
+
+def _get(
+    path: str, roles: frozenset[Role], menu: str, serve: Callable[[Ask], Page], parameters: Collection[str] = ()
+) -> Route:
+    return Route(
+        method="GET",
+        path=f"/console/{path}",
+        roles=roles,
+        menu=menu,
+        name=serve.__name__.replace("_", "-"),
+        serve=serve,
+        parameters=frozenset(parameters),
+        again=None,
+    )
+
+
+def _post(
+    path: str, roles: frozenset[Role], menu: str, name: str, serve: Serve, again: Callable[[Ask], Page] | None
+) -> Route:
+    return Route(
+        method="POST",
+        path=f"/console/{path}",
+        roles=roles,
+        menu=menu,
+        name=name,
+        serve=serve,
+        parameters=frozenset(),
+        again=again,
+    )
+
+
+ROUTES: Final = (
+    _get("", EVERYBODY, "Start", home.home),
+    _post("log-out", EVERYBODY, "", "log-out", home.leave, None),
+    _get("work", EVERYBODY, "Work", work.work),
+    _get("work/{id}", EVERYBODY, "Work", work.item),
+    _post("work/{id}", WORKERS, "Work", "settle-item", work.settle, work.item),
+    _get("tasks/{id}", EVERYBODY, "Work", work.task),
+    _post("tasks/{id}", WORKERS, "Work", "end-task", work.end_task, work.task),
+    _get("disclosures", DISCLOSURES, "Disclosures", disclosures.disclosures),
+    _post(
+        "disclosures",
+        frozenset({IG}),
+        "Disclosures",
+        "ask-for-disclosures",
+        disclosures.ask_for,
+        disclosures.disclosures,
+    ),
+    _get("disclosures/{id}", DISCLOSURES, "Disclosures", disclosures.disclosure, ("page",)),
+    _post(
+        "disclosures/{id}",
+        DISCLOSURES,
+        "Disclosures",
+        "settle-disclosures",
+        disclosures.settle,
+        disclosures.disclosure,
+    ),
+    _get("flows", EVERYBODY, "Flows", flows.flows),
+    _get("letters", EVERYBODY, "Flows", flows.letters, ("letter", "recipient", "state")),
+    _get("letters/{id}", EVERYBODY, "Flows", ways.letter),
+    _get("messages/{id}", EVERYBODY, "Flows", ways.message),
+    _get("decisions/{id}", DECISIONS, "Flows", ways.one_decision),
+    _get("agreements", EVERYBODY, "Agreements", registers.agreements),
+    _get("agreements/{name}", EVERYBODY, "Agreements", registers.agreement),
+    _get("consents", DECISIONS, "Consents", registers.consents),
+    _get("health", EVERYBODY, "Health", health.health),
+    _get("acts", EVIDENCE, "Who did what", registers.acts, ("event",)),
+    _get("staff", EVIDENCE, "Who did what", registers.accounts),
+)
+"""Every row."""
+
+MENU: Final = tuple(
+    MenuItem(text=route.menu, path=route.path, roles=route.roles)
+    for route in ROUTES
+    if route.method == "GET" and "{" not in route.path and route.name not in ("letters", "accounts")
+)

@@ -1,0 +1,166 @@
+"""Pages about one message, one letter and one decision: ids, closed words, paths and rules. It MUST NOT show what a message says."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import Connection, select
+
+from consent.explain import for_officer, what_leaves
+from consent.shapes import Agreement, ResourceVote, Vote
+from gateway import whole_way
+from gateway.console.asking import Ask, NotThere, Page
+from gateway.parts import Parts
+from gateway.store.schema import decision, delivery
+from gateway.whole_way import KeptDecision
+
+PRINCIPLES: Final[Mapping[str, str]] = {
+    "1": "Justify the purpose for using confidential information",
+    "2": "Use confidential information only when it is necessary",
+    "3": "Use the minimum necessary confidential information",
+    "4": "Access on a strict need-to-know basis",
+    "6": "Comply with the law",
+    "7": "The duty to share information for individual care is as important as the duty to protect confidentiality",
+    "8": "Inform patients and service users about how their confidential information is used",
+}
+"""The Caldicott Principles (National Data Guardian, December 2020) that a decision of this program can rest on."""
+_BY_RULE: Final[Mapping[str, tuple[str, ...]]] = {
+    "implied": ("7", "3"),
+    "consent-permit": ("1", "3"),
+    "no-consent": ("1", "2"),
+    "consent-deny": ("6", "8"),
+    "dissent": ("6", "8"),
+    "undecidable": ("6", "7"),
+    "person-released": ("7",),
+    "anonymous": ("2", "3"),
+    "aggregate": ("2", "3"),
+    "not-understood": ("3",),
+    "unlabelled": ("4",),
+    "agreement-mismatch": ("1", "6"),
+    "agreement-ended": ("1", "6"),
+    "several-people": ("4",),
+    "sensitive-person": ("4",),
+    "subject-denied": ("6", "8"),
+    "nothing-left": ("2",),
+    "nothing-asked": ("2",),
+    "conflict": ("6",),
+    "entered-in-error": ("6",),
+    "error": ("6",),
+}
+"""Which of them a rule keeps (a test compares with the rules of `consent.decide`)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shown:
+    """One decision as a page shows it; `kept` is None once retention has taken what it was made from. `withheld`: (path, rule, times)."""
+
+    row: Mapping[str, Any]
+    kept: KeptDecision | None
+    withheld: tuple[tuple[str, str, int], ...]
+    left: Mapping[str, tuple[str, ...]]
+
+    @property
+    def by_rule(self) -> Mapping[str, int]:
+        """How many places each rule held back."""
+        found: dict[str, int] = {}
+        for _, rule, number in self.withheld:
+            found[rule] = found.get(rule, 0) + number
+        return found
+
+
+def message(ask: Ask) -> Page:
+    """GET /console/messages/{id}: what it meant for whom, and what became of each letter."""
+    with ask.gateway.store.read() as c:
+        way = whole_way.message_way(c, ask.gateway, ask.path["id"])
+    if way is None:
+        raise NotThere("no message has this id")
+    return Page(template="message.html", values={"way": way}, about=way.id)
+
+
+def letter(ask: Ask) -> Page:
+    """GET /console/letters/{id}: one letter, its attempts and what stands behind it."""
+    with ask.gateway.store.read() as c:
+        row = c.execute(select(delivery).where(delivery.c.id == ask.path["id"])).one_or_none()
+        if row is None:
+            raise NotThere("no letter has this id")
+        way = whole_way.delivery_way(c, row)
+    return Page(template="letter.html", values={"letter": way, "message": row.message_id}, about=way.id)
+
+
+def one_decision(ask: Ask) -> Page:
+    """GET /console/decisions/{id}: the rule in plain words, the consent's provision, the agreement's clause, the principle."""
+    with ask.gateway.store.read() as c:
+        shown = shown_decision(c, ask.gateway, ask.path["id"])
+    agreement = ask.gateway.agreements.get(str(shown.row["agreement"]))
+    same = agreement is not None and agreement.digest == shown.row["agreement_digest"]
+    rules = rules_of(shown)
+    return Page(
+        template="decision.html",
+        values={
+            "shown": shown,
+            "sentences": _sentences(shown),
+            "votes": _votes(shown),
+            "agreement": agreement,
+            "same": same,
+            "necessary": _necessary(agreement, shown) if agreement is not None and same else (),
+            "principles": {number: PRINCIPLES[number] for rule in rules for number in _BY_RULE.get(rule, ())},
+        },
+        about=str(shown.row["id"]),
+    )
+
+
+def shown_decision(c: Connection, parts: Parts, decision_id: str) -> Shown:
+    """NotThere when no decision has this id."""
+    row = c.execute(select(decision).where(decision.c.id == decision_id)).one_or_none()
+    if row is None:
+        raise NotThere("no decision has this id")
+    kept = whole_way.kept_decision(c, parts, decision_id)
+    if kept is None:
+        return Shown(row=dict(row._mapping), kept=None, withheld=(), left={})  # noqa: SLF001 - SQLAlchemy's public name for a row as a mapping
+    counted: dict[tuple[str, str], int] = {}
+    for path, rule in kept.kept.withheld:
+        # the id in a path may be anything that its sender made it of
+        where = (path.split("/", 1)[0], rule)
+        counted[where] = counted.get(where, 0) + 1
+    return Shown(
+        row=dict(row._mapping),  # noqa: SLF001 - SQLAlchemy's public name for a row as a mapping
+        kept=kept,
+        withheld=tuple((path, rule, number) for (path, rule), number in sorted(counted.items())),
+        left=what_leaves(kept.kept.decision, kept.kept.composed),
+    )
+
+
+def rules_of(shown: Shown) -> tuple[str, ...]:
+    """The rules that decided, each once."""
+    if shown.kept is None:
+        return ()
+    decided = shown.kept.kept.decision
+    return tuple(dict.fromkeys((*(each.rule for each in decided.reasons), *(vote.rule for vote in decided.votes))))
+
+
+def _sentences(shown: Shown) -> tuple[str, ...]:
+    if shown.kept is None:
+        return ()
+    kept = shown.kept.kept
+    return for_officer(kept.decision, kept.paths)
+
+
+def _votes(shown: Shown) -> list[tuple[ResourceVote, int]]:
+    """What consents decided: each (rule, consent, version, provision) once, with how many resources it decided."""
+    found: dict[tuple[str, str, str, str, Vote], tuple[ResourceVote, int]] = {}
+    for vote in shown.kept.kept.decision.votes if shown.kept is not None else ():
+        if vote.consent:
+            key = (vote.rule, vote.consent, vote.version, vote.provision, vote.vote)
+            first, number = found.get(key, (vote, 0))
+            found[key] = (first, number + 1)
+    return list(found.values())
+
+
+def _necessary(agreement: Agreement, shown: Shown) -> list[tuple[str, str]]:
+    """The clauses of the agreement under which something left: (why, paths)."""
+    kinds = {f"{kind}.{element}" for kind, elements in shown.left.items() for element in elements}
+    by_why: dict[str, list[str]] = {}
+    for clause in agreement.fields:
+        if ".".join(clause.path.split(".")[:2]).split("(")[0] in kinds:
+            by_why.setdefault(clause.why, []).append(clause.path)
+    return [(why, ", ".join(paths)) for why, paths in by_why.items()]

@@ -1,0 +1,108 @@
+"""Each page and form of the console x each role, and nobody: what is not listed here is not served, who is not listed is refused and noted."""
+
+import json
+
+from fastapi.routing import APIRoute
+
+from gateway.console import rendering
+from gateway.console.routes import MENU, ROUTES
+from gateway.console.staff import Role
+from gateway.store.schema import decision, delivery, ledger_entry, message, task
+from tests.console.site import ALEX, PEOPLE, Site
+
+IG, SAFETY, OPERATOR, AUDITOR = Role.IG_OFFICER, Role.CLINICAL_SAFETY, Role.OPERATOR, Role.AUDITOR
+ALL = {IG, SAFETY, OPERATOR, AUDITOR}
+MATRIX: dict[tuple[str, str], set[Role]] = {
+    ("GET", "/console/"): ALL,
+    ("GET", "/console/work"): ALL,
+    ("GET", "/console/work/{id}"): ALL,
+    ("POST", "/console/work/{id}"): {IG, SAFETY, OPERATOR},
+    ("GET", "/console/tasks/{id}"): ALL,
+    ("POST", "/console/tasks/{id}"): {IG, SAFETY, OPERATOR},
+    ("GET", "/console/disclosures"): {IG, SAFETY},
+    ("POST", "/console/disclosures"): {IG},
+    ("GET", "/console/disclosures/{id}"): {IG, SAFETY},
+    ("POST", "/console/disclosures/{id}"): {IG, SAFETY},
+    ("GET", "/console/flows"): ALL,
+    ("GET", "/console/letters"): ALL,
+    ("GET", "/console/letters/{id}"): ALL,
+    ("GET", "/console/messages/{id}"): ALL,
+    ("GET", "/console/decisions/{id}"): {IG, SAFETY, AUDITOR},
+    ("GET", "/console/agreements"): ALL,
+    ("GET", "/console/agreements/{name}"): ALL,
+    ("GET", "/console/consents"): {IG, SAFETY, AUDITOR},
+    ("GET", "/console/health"): ALL,
+    ("GET", "/console/acts"): {IG, AUDITOR},
+    ("GET", "/console/staff"): {IG, AUDITOR},
+    ("POST", "/console/log-out"): ALL,  # the last: its session ends
+}
+OPEN = {
+    ("GET", "/console/log-in"),
+    ("POST", "/console/log-in"),
+    ("GET", "/console/begin/{link}"),
+    ("POST", "/console/begin/{link}"),
+    ("GET", rendering.STYLE_PATH),
+}
+ONE_OF_EACH = {role: name for name, role in reversed(PEOPLE.items())}
+
+
+def served(site: Site) -> set[tuple[str, str]]:
+    """Every method and path of the console that the application answers."""
+    return {
+        (method, route.path)
+        for route in site.app.routes
+        if isinstance(route, APIRoute) and route.path.startswith("/console")
+        for method in route.methods or ()
+    }
+
+
+def address(site: Site, path: str) -> str:
+    """The path of something that is there."""
+    held = site.ids(delivery, state="held")[0]
+    ids = {
+        "/console/work/{id}": held,
+        "/console/tasks/{id}": site.ids(task)[0],
+        "/console/letters/{id}": held,
+        "/console/messages/{id}": site.ids(message)[0],
+        "/console/decisions/{id}": site.ids(decision)[0],
+    }
+    return path.replace("{name}", "handover").replace("{id}", ids.get(path, "7" * 26))
+
+
+def test_every_route_is_in_this_matrix_and_no_other(site: Site) -> None:
+    assert served(site) == set(MATRIX) | OPEN
+    assert {(route.method, route.path): set(route.roles) for route in ROUTES} == MATRIX
+    site.app.add_api_route("/console/backdoor", lambda: None, methods=["GET"])
+    assert served(site) != set(MATRIX) | OPEN, "sabotage: a route that nobody listed is found"
+
+
+def test_every_cell(site: Site) -> None:
+    """Allowed: an answer that is no refusal. Not allowed: 403, with an entry that names who and what. Nobody: the log-in."""
+    cells = wrong = 0
+    for (method, path), roles in MATRIX.items():
+        where = address(site, path)
+        form = {} if method == "POST" else None
+        nobody = site.ask(method, where, form)
+        assert (nobody.status, nobody.headers["location"]) == (303, "/console/log-in"), (method, path)
+        for role, name in ONE_OF_EACH.items():
+            before = refusals(site)
+            status = site.as_(name, method, where, form).status
+            cells += 1
+            if role in roles:
+                assert status in ((303,) if path.endswith("log-out") else (200, 303, 404, 422)), (method, path, role)
+                assert status != 404 or "disclosures/{id}" in path, (method, path, role)
+            else:
+                assert status == 403, (method, path, role)
+                assert refusals(site) == before + 1, (method, path, role)
+                wrong += 1
+    assert (cells, wrong) == (len(MATRIX) * 4, sum(4 - len(roles) for roles in MATRIX.values()))
+
+
+def refusals(site: Site) -> int:
+    return sum(1 for row in site.rows(ledger_entry) if json.loads(row.body)["event"] == "access-refused")
+
+
+def test_the_menu_leads_nobody_to_what_they_may_not_have() -> None:
+    by_path = {path: roles for (method, path), roles in MATRIX.items() if method == "GET"}
+    assert {item.path: set(item.roles) for item in MENU} == {item.path: by_path[item.path] for item in MENU}
+    assert ALEX.nhs_number not in str(MENU)
