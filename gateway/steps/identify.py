@@ -4,11 +4,11 @@ After this step the order of one person's messages is a question to the database
 attempt and holds up nobody: whose it is, is not known. This module MUST NOT decide or release anything.
 """
 
-from collections.abc import Collection
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import Connection, Text, bindparam, func, select, update
 
 from fhir_profiles.fhir_kinds import RESPONSE
 from fhir_profiles.shapes import Event, Hold, HoldCode, Translation
@@ -29,13 +29,22 @@ from gateway.store.statement import Statement
 
 BATCH = 64
 KEPT_TRANSLATIONS = 256
+ASKED_AT_ONCE: Final = 16
 
+_IS_OF_NOBODY: Final = (message.c.state == MessageState.RECEIVED.value, message.c.person_id.is_(None))
 _OF_NOBODY: Final = Statement(
     select(message)
-    .where(message.c.state == MessageState.RECEIVED.value, message.c.person_id.is_(None))
+    .where(*_IS_OF_NOBODY, message.c.sequence <= bindparam("until"))
     .order_by(message.c.sequence)
     .limit(bindparam("limit"))
 )
+_WANTED: Final = tuple(f"wanted_{number}" for number in range(ASKED_AT_ONCE))
+_LAST_WANTED: Final = Statement(
+    select(func.max(message.c.sequence)).where(
+        *_IS_OF_NOBODY, message.c.id.in_([bindparam(each, "", type_=Text) for each in _WANTED])
+    )
+)
+_LAST: Final = Statement(select(func.max(message.c.sequence)).where(*_IS_OF_NOBODY))
 _STATE: Final = Statement(select(message.c.state, message.c.person_id).where(message.c.id == bindparam("message_id")))
 _GIVE: Final = Statement(
     update(message)
@@ -49,8 +58,7 @@ _GIVE: Final = Statement(
 class Identified:
     """What one pass did: messages that have a person now, that are held, and that could not be read (with what was raised).
 
-    `merges` are those of `known` that joined two records: letters of that person wait for another look. `more`: some that are wanted were
-    not reached.
+    `merges` are those of `known` that joined two records: letters of that person wait for another look. `more`: there may be more.
     """
 
     known: tuple[str, ...]
@@ -60,13 +68,15 @@ class Identified:
     more: bool
 
 
-def identify(parts: Parts, wanted: Collection[str] = (), skip: frozenset[str] = frozenset()) -> Identified:
+def identify(parts: Parts, wanted: Sequence[str] | None = None, skip: frozenset[str] = frozenset()) -> Identified:
     """Give the next received messages their person, oldest first, in one transaction. `skip` are messages that wait for another attempt.
 
-    `wanted` are those that somebody waits for: a backlog behind them is read when it is wanted.
+    Up to the last of `wanted`, for which somebody waits: a backlog behind them is read when it is wanted. None: all of it.
     """
     with parts.store.read() as c:
-        rows = [row for row in _OF_NOBODY.all(c, limit=BATCH + len(skip)) if row.id not in skip][:BATCH]
+        until = _last(c, wanted)
+        found = () if until is None else _OF_NOBODY.all(c, until=until, limit=BATCH + len(skip))
+        rows = [row for row in found if row.id not in skip][:BATCH]
         read: dict[str, Translation | ReplyMessage] = {}
         failed: list[tuple[str, Exception]] = []
         for row in rows:
@@ -77,15 +87,19 @@ def identify(parts: Parts, wanted: Collection[str] = (), skip: frozenset[str] = 
                 if is_away(error):
                     raise
                 failed.append((row.id, error))  # one message that breaks a mapping must not stop the others
-        more = len(rows) == BATCH and _some_have_nobody(c, set(wanted) - {row.id for row in rows} - skip)
     known, held = _commit(parts, read, failed) if read else ((), ())
     merges = tuple(each for each in known if isinstance(said := read[each], Translation) and said.absorbed)
-    return Identified(known=known, held=held, merges=merges, failed=tuple(failed), more=more)
+    return Identified(known=known, held=held, merges=merges, failed=tuple(failed), more=len(rows) == BATCH)
 
 
-def _some_have_nobody(c: Connection, message_ids: Collection[str]) -> bool:
-    found = (_STATE.one(c, message_id=each) for each in message_ids)
-    return any(row.state == MessageState.RECEIVED and row.person_id is None for row in found)
+def _last(c: Connection, wanted: Sequence[str] | None) -> int | None:
+    """The number of the last of these that has nobody; None when each has."""
+    if wanted is None:
+        last: int | None = _LAST.value(c)
+        return last
+    pieces = (wanted[start : start + ASKED_AT_ONCE] for start in range(0, len(wanted), ASKED_AT_ONCE))
+    found = [_LAST_WANTED.value(c, **dict(zip(_WANTED, piece, strict=False))) for piece in pieces]
+    return max((each for each in found if each is not None), default=None)
 
 
 def _commit(
