@@ -20,6 +20,7 @@ from gateway.commands import (
     client_key_add,
     decide,
     demo,
+    erase,
     explain,
     held,
     init,
@@ -36,6 +37,7 @@ from gateway.commands import (
     restore,
     serve,
     staff,
+    subject_access,
     task,
     token,
     try_message,
@@ -71,8 +73,10 @@ app.command("token")(token.token)
 app.add_typer(held.app, name="held")
 app.add_typer(task.app, name="task")
 app.add_typer(person.app, name="person")
-app.add_typer(staff.app, name="staff")
+app.add_typer(subject_access.app, name="subject-access")
+app.add_typer(erase.app, name="erase")
 app.add_typer(witness.app, name="witness")
+app.add_typer(staff.app, name="staff")
 
 client = typer.Typer(help="The systems that may send to this gateway or open a mailbox.", no_args_is_help=True)
 client.command("add")(client_add.client_add)

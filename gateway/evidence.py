@@ -36,7 +36,7 @@ class Exported:
 
 def export_ledger(parts: Parts, file: Path) -> Exported:
     """Write everything under the signed head into a new file. NotWritten when it is there; NotProvable for a ledger that is not whole."""
-    _enter(parts, "ledger", "")
+    enter_export(parts, "ledger")
     digest = hashlib.sha256()
     entries = -1
     with parts.ledger.as_signed() as signed, _new(file) as out:
@@ -56,7 +56,7 @@ def prove(parts: Parts, some_id: str) -> dict[str, Any]:
     with parts.ledger.as_signed() as signed:
         is_entry = signed.c.execute(select(ledger_entry.c.id).where(ledger_entry.c.id == some_id)).first() is not None
         made = prove_entry(signed, some_id) if is_entry else prove_delivery(signed, some_id)
-    _enter(parts, "proof", some_id)
+    enter_export(parts, "proof", about=some_id)
     return made
 
 
@@ -66,16 +66,7 @@ def write_new(file: Path, content: bytes) -> None:
         out.write(content)
 
 
-def _new(file: Path) -> Any:
-    try:
-        return os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
-    except FileExistsError:
-        raise NotWritten(f"{file} is there already: nothing is written over") from None
-    except OSError as error:
-        raise NotWritten(f"{file} cannot be made: {error.strerror}") from None
-
-
-def _enter(parts: Parts, what: str, about: str) -> None:
+def enter_export(parts: Parts, what: str, *, about: str = "") -> None:
     """INVARIANT: an export is entered before it is made: the ledger may say more than happened, never less."""
     facts = {"what": what, **({"about": about} if about else {})}
     with around("export-entry"):
@@ -90,3 +81,12 @@ def _enter(parts: Parts, what: str, about: str) -> None:
                 facts=facts,
             )
         )
+
+
+def _new(file: Path) -> Any:
+    try:
+        return os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
+    except FileExistsError:
+        raise NotWritten(f"{file} is there already: nothing is written over") from None
+    except OSError as error:
+        raise NotWritten(f"{file} cannot be made: {error.strerror}") from None

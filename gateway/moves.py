@@ -16,6 +16,8 @@ from gateway.store.statement import Statement, one_of
 
 LedgerFacts = Mapping[str, str | int | bool]
 
+SUBJECT: Final = "subject"
+"""The fact that says whose an entry is, to who has the person's key: a commitment over the entry's own random id."""
 MESSAGE_ENDED = frozenset({MessageState.RELEASED, MessageState.REJECTED})
 
 _MOVE_MESSAGE: Final = {
@@ -26,7 +28,7 @@ _MOVE_MESSAGE: Final = {
             one_of(message.c.state, [old.value for old, moves in MESSAGE_MOVES.items() if to in moves]),
         )
         .values(state=to.value, reason=bindparam("reason"), step=message.c.step + 1, ended_at=bindparam("ended_at"))
-        .returning(message.c.step, message.c.body_id, message.c.answer_id)
+        .returning(message.c.step, message.c.body_id, message.c.answer_id, message.c.person_id)
     )
     for to in MessageState
 }
@@ -94,7 +96,7 @@ def move_message(
         raise IllegalMove("message", _STATE_OF_MESSAGE.one(c, message_id=message_id).state, to)
     if to in MESSAGE_ENDED:
         _start_retention(c, parts, {"body": moved.body_id, "answer": moved.answer_id})
-    _enter(c, parts, message_id, moved.step, to.value, {**(facts or {}), **_reason(reason)})
+    _enter(c, parts, message_id, moved.step, to.value, {**(facts or {}), **_reason(reason)}, person_id=moved.person_id)
 
 
 def move_delivery(
@@ -127,8 +129,9 @@ def start_delivery(
     now = parts.now()
     ended = None if state in DELIVERY_OPEN else now
     _START_DELIVERY.run(c, **values, step=1, attempts=0, created_at=now, ended_at=ended)
-    reason = values.get("reason")
-    _enter(c, parts, str(values["id"]), 1, state.value, {**(facts or {}), **_reason(str(reason) if reason else None)})
+    reason, person_id = values.get("reason"), values.get("person_id")
+    known = {**(facts or {}), **_reason(str(reason) if reason else None)}
+    _enter(c, parts, str(values["id"]), 1, state.value, known, person_id=str(person_id) if person_id else None)
 
 
 def note_message(c: Connection, parts: Parts, message_id: str, event: str, facts: LedgerFacts) -> None:
@@ -155,5 +158,19 @@ def _reason(reason: str | None) -> dict[str, str | int | bool]:
     return {"reason": reason} if reason else {}
 
 
-def _enter(c: Connection, parts: Parts, chain: str, step: int, event: str, facts: LedgerFacts) -> None:
-    record(c, entry_id=parts.ids.entry(), chain=chain, step=step, event=event, at=parts.now(), facts=facts)
+def _enter(
+    c: Connection,
+    parts: Parts,
+    chain: str,
+    step: int,
+    event: str,
+    facts: LedgerFacts,
+    *,
+    person_id: str | None = None,
+) -> None:
+    entry_id = parts.ids.entry()
+    if person_id is not None:
+        # INVARIANT: with the person's key every chain about a person is found in the ledger itself, whatever the tables say; without it no
+        # two entries can be linked (gateway/subject/scan.py)
+        facts = {**facts, SUBJECT: parts.keys.commitment(c, person_id, entry_id.encode(), SUBJECT.encode())}
+    record(c, entry_id=entry_id, chain=chain, step=step, event=event, at=parts.now(), facts=facts)

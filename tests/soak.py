@@ -118,7 +118,7 @@ def main(arguments: list[str]) -> int:
     chosen = [each for each in arguments if not each.startswith(SHARE)]
     share = next((each.removeprefix(SHARE) for each in arguments if each.startswith(SHARE)), "1")
     done = subprocess.run(
-        [*command, "tests/faults", "tests/gateway/ledger", *chosen],
+        [*command, "tests/faults", "tests/gateway/ledger", "tests/gateway/subject", *chosen],
         cwd=ROOT,
         env={**os.environ, "THROUGHGATE_SOAK": share},
         stdout=subprocess.PIPE,

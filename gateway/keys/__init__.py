@@ -12,7 +12,7 @@ or written into the database unwrapped.
 
 import hmac
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, NoReturn
@@ -296,6 +296,11 @@ class Keys:
             self._wrap(COMMITMENT) if person_id is None else _mac(self._person_key(c, person_id), b"ledger commitments")
         )
         return _mac(key, nonce, data).hex()
+
+    def commitments_of(self, c: Connection, person_id: str) -> Callable[[bytes, bytes], str]:
+        """`commitment` of one person, with the key looked up once: for who reads the whole ledger. SealedGone when it was destroyed."""
+        key = _mac(self._person_key(c, person_id), b"ledger commitments")
+        return lambda nonce, data: _mac(key, nonce, data).hex()
 
     # The ledger's and the reports' keys
 

@@ -56,6 +56,10 @@ class LedgerEvent(StrEnum):
     AGREEMENT_ACTIVATED = "agreement-activated"
     SWEPT = "swept"  # retention
     ERASED = "erased"
+    ACCESS_ASKED = "access-asked"  # a report about a person, or an erasure: one person asks,
+    ACCESS_APPROVED = "access-approved"  # another one approves
+    ACCESS_REVIEWED = "access-reviewed"  # what the person may be given
+    LINE_WITHHELD = "line-withheld"  # of the person's copy, with its ground
     # the installation and the ledger itself
     GENESIS = "genesis"
     STARTED = "started"

@@ -1,0 +1,123 @@
+"""The person's copy: nothing before a health professional's opinion, withheld lines in the ledger and not in the copy, and no hint of them."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from gateway.__main__ import app
+from gateway.demo.people import synthetic_person
+from gateway.ledger.entry import decode
+from gateway.pipeline import Gateway
+from gateway.store.schema import ledger_entry
+from gateway.subject import acts, persons_copy
+from gateway.subject.acts import ActError, What
+from gateway.subject.persons_copy import Ground, Role
+from tests.builders import adt_a01, adt_a03, oru_r01, rde_o11
+from tests.gateway.subject.test_subject_access import message_of, sign
+from tests.line import Line, running
+
+WHOSE = synthetic_person(1)
+
+
+async def lived(line: Line) -> tuple[Gateway, str]:
+    """A person whose handover was sent; an approved act about them."""
+    await line.play(adt_a01(WHOSE), rde_o11(WHOSE), oru_r01(WHOSE), adt_a03(WHOSE))
+    act = acts.ask(line.gateway, message_of(line, 0), What.REPORT, reason="a letter", by="Ada Example")
+    acts.approve(line.gateway, act, reason="seen", by="Ben Example")
+    return line.gateway, act
+
+
+def look(gateway: Gateway, act: str, role: Role = Role.HEALTH_PROFESSIONAL, **withhold: Ground) -> None:
+    persons_copy.review(gateway, act, role=role, withhold=withhold, reason="read", by="Dr Example")
+
+
+async def test_what_is_withheld_is_in_the_ledger_and_not_in_the_copy(tmp_path: Path) -> None:
+    async with running(tmp_path) as line:
+        gateway, act = await lived(line)
+        found = persons_copy.lines(gateway, act)
+        assert [each.at for each in found] == sorted(each.at for each in found)
+        handover = next(
+            each for each in found if "We wrote a letter to the drug and alcohol team outside prison." in each.sentences
+        )
+        tests = next(each for each in found if "test results" in each.sentences[0])
+        look(gateway, act)
+        whole = persons_copy.write(gateway, act)
+        assert all(sentence in whole for each in found for sentence in each.sentences)
+        look(gateway, act, **{handover.id: Ground.SERIOUS_HARM})
+        look(gateway, act, Role.OFFICER, **{tests.id: Ground.THIRD_PARTY})
+        reduced = persons_copy.write(gateway, act)
+        assert "We wrote a letter" not in reduced
+        assert "test results" not in reduced
+        assert "about your medicines" in reduced
+        # no hint: what both say beside the lines is the same
+        assert reduced.splitlines()[:6] == whole.splitlines()[:6]
+        assert reduced.splitlines()[-3:] == whole.splitlines()[-3:]
+        assert "We do not say if we left anything out" in whole
+        with gateway.store.read() as c:
+            entries = [decode(row.body) for row in c.execute(ledger_entry.select()) if b"line-withheld" in row.body]
+        assert {(each["facts"]["line"], each["facts"]["ground"], each["facts"]["role"]) for each in entries} == {
+            (handover.id, "serious-harm", "health-professional"),
+            (tests.id, "third-party", "officer"),
+        }
+        assert all(each["facts"]["note"] and each["at"] for each in entries)
+        look(gateway, act)  # the last word of each role counts
+        assert "We wrote a letter" in persons_copy.write(gateway, act)
+        sign(gateway)
+        assert gateway.ledger.verify().verified
+
+
+async def test_nothing_is_handed_over_before_an_opinion(tmp_path: Path) -> None:
+    async with running(tmp_path) as line:
+        gateway, act = await lived(line)
+        some = persons_copy.lines(gateway, act)[0].id
+        with pytest.raises(ActError, match="a health professional has to say first"):
+            persons_copy.write(gateway, act)
+        look(gateway, act, Role.OFFICER)
+        with pytest.raises(ActError, match="a health professional has to say first"):
+            persons_copy.write(gateway, act)
+        with pytest.raises(ActError, match="only a health professional"):
+            look(gateway, act, Role.OFFICER, **{some: Ground.SERIOUS_HARM})
+        with pytest.raises(ActError, match="is no line of this copy"):
+            look(gateway, act, NOLINE=Ground.CRIME)
+        look(gateway, act)
+        assert persons_copy.write(gateway, act)
+        await line.play(oru_r01(WHOSE, message_id="LATER"))
+        with pytest.raises(ActError, match="something has happened since"):
+            persons_copy.write(gateway, act)
+        unapproved = acts.ask(gateway, message_of(line, 0), What.REPORT, reason="why", by="Ada Example")
+        with pytest.raises(ActError, match="a second person"):
+            persons_copy.lines(gateway, unapproved)
+
+
+async def test_the_commands_go_the_whole_way(tmp_path: Path) -> None:
+    """Ask, approve, report, lines, review, copy; then erase: each with its exit code, and nobody's name or number on the screen."""
+    async with running(tmp_path) as line:
+        await line.play(adt_a01(WHOSE), oru_r01(WHOSE))
+        first, config = message_of(line, 0), str(line.config)
+
+    def run(*arguments: str, code: int = 0) -> str:
+        done = CliRunner().invoke(app, [*arguments, "--config", config])
+        assert done.exit_code == code, done.output
+        assert WHOSE.family not in done.output
+        assert WHOSE.nhs_number not in done.output
+        return done.output
+
+    ada, ben, doctor = (("--by", who, "--reason", "why") for who in ("Ada Example", "Ben Example", "Dr Example"))
+    act = run("subject-access", "ask", first, *ada).split(":")[0]
+    run("subject-access", "approve", act, *ada, code=1)
+    run("subject-access", "approve", act, *ben)
+    files = [str(tmp_path / name) for name in ("report.json", "proof.json", "copy.txt")]
+    run("subject-access", "report", act, "--out", files[0], "--proof", files[1])
+    line_id = run("subject-access", "lines", act).split()[0]
+    run("subject-access", "copy", act, "--out", files[2], code=1)
+    run("subject-access", "review", act, *doctor, "--as", "nobody", code=2)
+    run("subject-access", "review", act, *doctor, "--as", "health-professional", "--withhold", f"{line_id}=crime")
+    run("subject-access", "copy", act, "--out", files[2])
+    assert "test results" in (await asyncio.to_thread(Path(files[2]).read_text, "utf-8"))
+    gone = run("erase", "ask", first, *ada).split(":")[0]
+    run("erase", "now", gone, *ada, code=1)
+    run("erase", "approve", gone, *ben)
+    assert "erased: 1 records, 2 messages" in run("erase", "now", gone, *ada)
+    run("subject-access", "lines", act, code=1)
