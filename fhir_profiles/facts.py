@@ -91,6 +91,7 @@ class Test:
 
     `observation` is `Observation/<id>`, `taken` an ISO date (the day in London), `month` is `YYYY-MM`. `unexpected` is meant for
     the security report: positive and not explained; None when that cannot be known; a negative is never unexpected.
+    `unexplained`: a positive would be unexpected, whatever the result was; of who is prescribed the substance none could be.
     """
 
     __test__ = False  # it is no test case of pytest, whatever its name
@@ -102,6 +103,7 @@ class Test:
     purpose: Purpose
     result: Result
     unexpected: bool | None
+    unexplained: bool | None
     in_intervention: bool
     establishment: str | None
     confirmatory: bool
@@ -222,12 +224,9 @@ def establishments(resources: Sequence[Json]) -> frozenset[str]:
 
 def _test(assay: Assay, group: str, medicines: _Medicines, file: Sequence[Json]) -> Test:
     assert assay.days is not None
-    unexpected: bool | None = None
-    if assay.result == "negative":
-        unexpected = False
-    elif assay.result == "positive":
-        explained = medicines.explain(group, assay.analyte, assay.days)
-        unexpected = None if explained is None else not explained
+    explained = medicines.explain(group, assay.analyte, assay.days)
+    unexplained = None if explained is None else not explained
+    unexpected = {"negative": False, "positive": unexplained}.get(assay.result)
     taken = assay.days.first.isoformat()
     return Test(
         observation=assay.observation,
@@ -237,6 +236,7 @@ def _test(assay: Assay, group: str, medicines: _Medicines, file: Sequence[Json])
         purpose=assay.purpose,
         result=assay.result,
         unexpected=unexpected,
+        unexplained=unexplained,
         in_intervention=medicines.intervention(assay.days) or _plan_active(file, assay.days),
         establishment=assay.establishment,
         confirmatory=assay.confirmatory,

@@ -5,6 +5,7 @@ Ids and naming keys are fixed, so the same question has the same answer. This mo
 
 import asyncio
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 
@@ -336,6 +337,7 @@ def _report(made: close.Report) -> Json:
         "establishment": made.establishment,
         "period": made.period,
         "cells": [{"group": each.group, "tested": each.tested, "shown": each.shown} for each in made.cells],
+        "risk_percent": asdict(made.risk),
         "carried": list(made.carried),
         "dropped": list(made.dropped),
     }

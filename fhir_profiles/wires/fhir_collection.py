@@ -1,4 +1,4 @@
-"""The wire `fhir-collection`: a collection Bundle. It has no time of its own: a report must tell no time but its period."""
+"""The wire `fhir-collection`: a collection Bundle. It has no time of its own, and spaces at its end: a report must tell nothing by its length."""
 
 from typing import Final
 
@@ -9,6 +9,8 @@ from fhir_profiles.wires.envelope import entries_of, head_of
 from fhir_profiles.wires.narrative import narrated
 
 CONTENT_TYPE: Final = "application/fhir+json"
+LENGTH: Final = 8192
+"""A body is as many bytes, or a multiple of it."""
 
 
 def collection(bundle: Json, heading: Heading) -> Json:
@@ -18,4 +20,6 @@ def collection(bundle: Json, heading: Heading) -> Json:
 
 
 def render(bundle: Json, heading: Heading) -> Rendered:
-    return Rendered(content_type=CONTENT_TYPE, body=encode(collection(bundle, heading)))
+    # INVARIANT: whoever sees how much is sent, and not what, sees the same every month.
+    body = encode(collection(bundle, heading))
+    return Rendered(content_type=CONTENT_TYPE, body=body.ljust(-len(body) // LENGTH * -LENGTH))

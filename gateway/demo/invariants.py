@@ -131,7 +131,7 @@ def cells(report: dict[str, Any]) -> dict[str, str]:
     for entry in report.get("entry", []):
         for group in entry["resource"].get("group", []):
             name = group.get("code", {}).get("coding", [{}])[0].get("code") or group.get("code", {}).get("text", "")
-            shown = re.findall(r"not seen|not shown|seen \(1 to 7\)|(?<=\")\d+(?=\")", json.dumps(group))
+            shown = re.findall(r"(?<=\")(?:not seen|not shown|seen|\d+)(?=\")", json.dumps(group))
             found[name] = shown[-1] if shown else ""
     return found
 

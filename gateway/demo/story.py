@@ -26,7 +26,7 @@ SECURITY = "fellgate-security"
 SURGERY = "exampleton-surgery"
 RECORD = "fellgate-record"
 START = instant("2026-03-02 08:00")
-IN_TREATMENT = 10  # people whose tests make the month's cells: more than the 8 that a printed cell needs
+IN_TREATMENT = 13  # people whose tests make the month's cells: more than the 12 that a printed cell needs
 
 
 class Over(StrEnum):
@@ -192,7 +192,7 @@ def _test(person: SyntheticPerson, act: str, at: datetime, *, purpose: str = "th
 
 
 def _the_month_of_tests() -> Iterator[Act]:
-    """Ten people in treatment: opiates 3 of 10 unexpected, methadone always explained, benzodiazepines 7 of 10, cocaine only 4 tested."""
+    """13 people in treatment: opiates 3 of 13 unexpected, benzodiazepines 7 of 13, cocaine only 4 tested; whoever has methadone is not counted for it."""
     for number, person in enumerate(in_treatment()):
         at = instant(f"2026-03-{4 + number:02d} 14:00")
         treatment = [
@@ -429,8 +429,8 @@ def _what_is_refused(alex: SyntheticPerson) -> Iterator[Act]:
 MONTH = "2026-03"
 MONTH_CLOSES = instant("2026-04-08 06:00")
 EXPECTED_CELLS = {
-    "opiates": "seen (1 to 7)",
-    "methadone": "not seen",
-    "benzodiazepines": "not shown",
+    "opiates": "seen",
+    "methadone": "not shown",
+    "benzodiazepines": "seen",
     "cocaine": "not shown",
 }

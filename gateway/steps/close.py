@@ -5,20 +5,21 @@ to anybody. This module MUST NOT compute what is shown (consent/disclosure_contr
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from datetime import date, datetime
+from dataclasses import asdict, dataclass
+from datetime import date, datetime, timedelta
 from itertools import takewhile
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Integer, cast, delete, func, insert, select
 
-from consent.disclosure_control import CellCount, ShownCell, close_cells
+from consent.disclosure_control import CellCount, Risk, ShownCell, close_cells, risk_of
 from consent.shapes import Agreement
 from fhir_profiles.compose import compose_report
 from fhir_profiles.facts import SUBSTANCE_GROUPS
 from fhir_profiles.shapes import Composed, LetterContext, ReportCell, ReportFigures
 from gateway.failpoints import around, pass_point
 from gateway.journeys.tasks import add_tasks, task_of
+from gateway.ledger.entry import decode
 from gateway.moves import move_delivery, note_delivery
 from gateway.parts import Parts
 from gateway.recipients import Recipient, choose
@@ -27,7 +28,7 @@ from gateway.steps.kept import read_kept
 from gateway.steps.release import NOBODY, Draft, Question, draft_composed, write_draft
 from gateway.steps.standing import DeliveryRow, delivery_row, moved_since
 from gateway.store.locks import hold
-from gateway.store.schema import contribution, decision, report_key, report_period
+from gateway.store.schema import contribution, decision, ledger_entry, report_key, report_period
 
 KEY_PERIODS = 6
 """A cell that was carried this often, unprinted, is dropped."""
@@ -41,12 +42,15 @@ class PeriodMoved(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """One closed report: the cells as shown, the delivery that carries it, the groups that join the next month and those that do not."""
+    """One closed report: the cells as shown and what they tell at most, the delivery that carries it, the groups that join the
+    next month and those that do not.
+    """
 
     report: str
     establishment: str
     period: str
     cells: tuple[ShownCell, ...]
+    risk: Risk
     carried: tuple[str, ...]
     dropped: tuple[str, ...]
     delivery_id: str
@@ -57,8 +61,9 @@ def due_periods(parts: Parts) -> Iterator[tuple[Agreement, str, str]]:
     today = parts.clock().astimezone(LONDON).date()
     for agreement in reports_of(parts):
         for establishment in parts.establishments:
+            served = _recipient(parts, agreement, establishment) is not None
             with parts.store.read() as c:
-                first = _first_open(c, agreement.name, establishment)
+                first = _first_open(c, agreement.name, establishment, today, served=served)
             if first is None:
                 continue
             for period in _months_from(first):
@@ -242,7 +247,8 @@ def _commit(
         insert(report_period).values(report=report, establishment=establishment, period=period, closed_at=parts.now())
     )
     write_draft(c, parts, made, NOBODY)
-    facts = {"report": report, "establishment": establishment, "period": period}
+    risk = risk_of(cells)
+    facts: dict[str, str | int] = {"report": report, "establishment": establishment, "period": period, **asdict(risk)}
     note_delivery(c, parts, made.delivery_id, "closed", facts)
     for cell in cells:
         _destroy(c, report, establishment, cell, period)
@@ -262,6 +268,7 @@ def _commit(
         establishment=establishment,
         period=period,
         cells=tuple(cells),
+        risk=risk,
         carried=tuple(group for group in unprinted if group in left),
         dropped=tuple(group for group in unprinted if group not in left),
         delivery_id=made.delivery_id,
@@ -300,8 +307,12 @@ def _is_closed(c: Connection, report: str, establishment: str, period: str) -> b
     return c.execute(select(report_period.c.closed_at).where(*same)).first() is not None
 
 
-def _first_open(c: Connection, report: str, establishment: str) -> str | None:
-    """The month after the last closed one, or the first that anything was counted in."""
+def _first_open(c: Connection, report: str, establishment: str, today: date, *, served: bool) -> str | None:
+    """The month after the last closed one. Before any: the first that anything was counted in, and where somebody gets reports last month, if
+    this installation was at work then.
+
+    INVARIANT: a report is sent when nothing was counted too, or that it comes would say that somebody was tested.
+    """
     last = c.execute(
         select(func.max(report_period.c.period)).where(
             report_period.c.report == report, report_period.c.establishment == establishment
@@ -309,12 +320,17 @@ def _first_open(c: Connection, report: str, establishment: str) -> str | None:
     ).scalar()
     if last is not None:
         return next_month(last)
-    first: str | None = c.execute(
+    counted = c.execute(
         select(func.min(contribution.c.period)).where(
             contribution.c.report == report, contribution.c.establishment == establishment
         )
     ).scalar()
-    return first
+    begun = c.execute(select(ledger_entry.c.body).order_by(ledger_entry.c.sequence).limit(1)).scalar()
+    months = [counted] if counted is not None else []
+    if served and begun is not None:
+        last_month = (today.replace(day=1) - timedelta(days=1)).strftime("%Y-%m")
+        months.append(max(decode(begun)["at"][:7], last_month))
+    return min(months, default=None)
 
 
 def _months_from(first: str) -> Iterator[str]:

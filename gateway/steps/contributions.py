@@ -54,13 +54,14 @@ Cell = tuple[str, str, str]
 
 
 def countable(test: Test) -> bool:
-    """Does the security report count this test? Therapeutic, in an intervention, with a known answer to `was it expected`."""
-    # INVARIANT: a mandatory test, or one without a stated purpose, is never counted; unknown is neither tested nor positive.
+    """Does the security report count this test? Therapeutic, in an intervention, of somebody whose positive would be unexpected."""
+    # INVARIANT: a mandatory test, or one without a stated purpose, is never counted; unknown is neither tested nor positive. Whoever is
+    # prescribed the substance is not counted: who knows the medicines round would know that the positives are among the others.
     return (
         test.purpose is Purpose.THERAPEUTIC
         and test.in_intervention
         and test.result != "unknown"
-        and test.unexpected is not None
+        and test.unexplained is True
         and test.establishment is not None
     )
 

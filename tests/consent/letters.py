@@ -384,7 +384,7 @@ MEASURE = _labelled(
                 "code": {"coding": [{"system": f"{CODE}substance-group", "code": "opiates"}], "text": "opiates"},
                 "stratifier": [
                     {"code": [{"text": "tested"}], "stratum": [{"value": {"text": "25"}}]},
-                    {"code": [{"text": "unexpected"}], "stratum": [{"value": {"text": "seen (1 to 7)"}}]},
+                    {"code": [{"text": "unexpected"}], "stratum": [{"value": {"text": "seen"}}]},
                 ],
             }
         ],

@@ -96,18 +96,18 @@ def count(line: Line, table: Any) -> int:
         return int(c.execute(select(func.count()).select_from(table)).scalar_one())
 
 
-async def test_a_cell_of_eight_people_is_printed_and_leaves_no_way_back(tmp_path: Path) -> None:
-    """Nine tested, three unexpected: `seen (1 to 7)`; the keys of the cell are gone after that."""
+async def test_a_cell_of_twelve_people_is_printed_and_leaves_no_way_back(tmp_path: Path) -> None:
+    """Twelve tested, three unexpected: `seen`; the keys of the cell are gone after that."""
     async with running(tmp_path) as line:
-        for number in range(9):
+        for number in range(12):
             await line.play(plan(number))
-        await month(line, range(3), range(3, 9))
-        assert count(line, contribution) == 9
+        await month(line, range(3), range(3, 12))
+        assert count(line, contribution) == 12
         await close(line)
         assert [(row.letter, row.recipient, row.state) for row in line.deliveries()] == [
             ("report", "security", "delivered")
         ]
-        assert shown(line, "opi") == "seen (1 to 7)"
+        assert shown(line, "opi") == "seen"
         assert count(line, contribution) == 0
         assert count(line, report_key) == 0
         assert len(cells(line)) == 10
@@ -115,17 +115,17 @@ async def test_a_cell_of_eight_people_is_printed_and_leaves_no_way_back(tmp_path
         check_world(line)
 
 
-async def test_fewer_than_eight_join_the_next_month_by_person(tmp_path: Path) -> None:
-    """Five in January; three of them and four others in February: nine people, printed in February; nobody counts twice."""
+async def test_fewer_than_twelve_join_the_next_month_by_person(tmp_path: Path) -> None:
+    """Five in January; three of them and seven others in February: twelve people, printed in February; nobody counts twice."""
     async with running(tmp_path) as line:
-        for number in range(9):
+        for number in range(12):
             await line.play(plan(number))
         await month(line, [0], range(1, 5))
         await close(line)
         assert shown(line, "opi") == "not shown"
-        await month(line, [], [2, 3, 4, 5, 6, 7, 8], at=FEBRUARY)
+        await month(line, [], range(2, 12), at=FEBRUARY)
         await close(line)
-        assert shown(line, "opi") == "seen (1 to 7)"
+        assert shown(line, "opi") == "seen"
         assert count(line, contribution) == 0
         check_world(line)
 
@@ -156,25 +156,25 @@ async def test_a_carried_cell_is_dropped_after_six_periods(tmp_path: Path) -> No
         check_world(line)
 
 
-async def test_more_than_half_positive_is_neither_shown_nor_carried(tmp_path: Path) -> None:
-    """Whoever is known to be tested would be known to be positive."""
+async def test_a_mostly_positive_cell_is_printed_like_any_other(tmp_path: Path) -> None:
+    """Left out, it would say to whoever knows who was tested that most of them were positive (decision 0018)."""
     async with running(tmp_path) as line:
-        for number in range(9):
+        for number in range(12):
             await line.play(plan(number))
-        await month(line, range(6), range(6, 9))
+        await month(line, range(11), [11])
         await close(line)
-        assert shown(line, "opi") == "not shown"
+        assert cells(line)["opiates"] == {"tested": "10", "unexpected": "seen"}
         assert count(line, contribution) == 0
         check_world(line)
 
 
 @pytest.mark.parametrize("late", [False, True])
-async def test_a_prescription_turns_unexpected_into_expected(tmp_path: Path, late: bool) -> None:
-    """Methadone positive in eight people on methadone is not seen, also when the prescription arrives after the result."""
+async def test_whoever_is_prescribed_it_is_not_counted(tmp_path: Path, late: bool) -> None:
+    """Positive or negative, also when the prescription arrives after the result: the others would be fewer than they look."""
     async with running(tmp_path) as line:
-        for number in range(8):
+        for number in range(2):
             person = synthetic_person(number)
-            result_first = result(number, "positive" if number < 4 else "negative", assay=METHADONE_ASSAY)
+            result_first = result(number, "positive" if number else "negative", assay=METHADONE_ASSAY)
             script = rde_o11(
                 person,
                 product=METHADONE,
@@ -183,8 +183,9 @@ async def test_a_prescription_turns_unexpected_into_expected(tmp_path: Path, lat
                 at="20260102090000+0000",
             )
             await line.play(plan(number), *((result_first, script) if late else (script, result_first)))
-        await close(line)
-        assert shown(line, "meth") == "not seen"
+        assert count(line, contribution) == 0
+        await line.play(plan(2), result(2, "negative", assay=METHADONE_ASSAY))
+        assert count(line, contribution) == 1
         check_world(line)
 
 
@@ -208,31 +209,48 @@ async def test_who_is_in_no_intervention_is_not_counted(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("status", ["W", "D", "X"])
 async def test_a_result_that_is_withdrawn_counts_its_person_no_more(tmp_path: Path, status: str) -> None:
-    """Eight people, and the laboratory takes one result back: seven are left, and nothing is printed (OBX-11: wrong, deleted, none)."""
+    """Two people, and the laboratory takes one result back: one is left (OBX-11: wrong, deleted, none)."""
     async with running(tmp_path) as line:
-        for number in range(8):
+        for number in (6, 7):
             await line.play(plan(number))
-        await month(line, [7], range(7))
-        assert count(line, contribution) == 8
+        await month(line, [7], [6])
+        assert count(line, contribution) == 2
         again = (
             result(7, "positive", tag="b")
             .replace(b"ORU-7-202601b|P|", b"AGAIN|P|")
             .replace(b"ORU-7-202601b", b"ORU-7-202601")
         )
         await line.play(again.replace(b"||||||F|||", f"||||||{status}|||".encode()))
-        assert count(line, contribution) == 7
-        await close(line)
-        assert shown(line, "opi") == "not shown"
+        assert count(line, contribution) == 1
         check_world(line)
 
 
 async def test_a_result_after_the_close_counts_nowhere(tmp_path: Path) -> None:
     """The month was reported: a late result changes nothing that was said."""
     async with running(tmp_path) as line:
-        for number in range(9):
+        for number in range(2):
             await line.play(plan(number))
-        await month(line, [], range(8))
+        await month(line, [], [0])
         await close(line)
-        await line.play(result(8, "positive"))
-        assert count(line, contribution) == 0
+        await line.play(result(1, "positive"))
+        assert count(line, contribution) == 1, "who was carried, and nobody else"
+        check_world(line)
+
+
+async def test_a_report_comes_every_month_also_when_nobody_was_ever_tested_and_is_as_long_as_any_other(
+    tmp_path: Path,
+) -> None:
+    """Neither that it comes nor how long it is says that anybody was tested."""
+    async with running(tmp_path) as line:
+        await line.settle()
+        await close(line)
+        assert set(cells(line)["opiates"].values()) == {"not shown"}
+        for number in range(12):
+            await line.play(plan(number))
+        await month(line, [0], range(1, 12), at=FEBRUARY)
+        await close(line)
+        assert cells(line)["opiates"] == {"tested": "10", "unexpected": "seen"}
+        assert [row.letter for row in line.deliveries()] == ["report", "report"]
+        nothing, something = (each.body for each in line.neighbours["security"].effects)
+        assert len(nothing) == len(something)
         check_world(line)

@@ -87,7 +87,7 @@ NEEDED = {
     "correction": (
         "0000000000000000000C", "is withdrawn", "in custody", "9990000026", "Example", "1985-05-05", "HMP Fellgate", "0113 496 0000",
     ),
-    "report": ("HMP Fellgate", '"code":"synthetic-cannabinoids"', "seen (1 to 7)", "not shown", '"start":"2026-01"'),
+    "report": ("HMP Fellgate", '"code":"synthetic-cannabinoids"', '"text":"seen"', "not shown", '"start":"2026-01"'),
 }  # fmt: skip
 """The values that each recipient must find in its letter (adjudicated from specification A 5.8 to 5.13)."""
 KEPT_BACK = {

@@ -13,8 +13,9 @@ import pytest
 from fhir_profiles.compose import compose, compose_report
 from fhir_profiles.fhir_json import decode, encode
 from fhir_profiles.render import WIRES, render
-from fhir_profiles.shapes import Json
+from fhir_profiles.shapes import Json, ReportCell, ReportFigures
 from fhir_profiles.systems import ACT_CODE
+from fhir_profiles.terminology import SUBSTANCE_GROUPS
 from fhir_profiles.wires.envelope import derived_uuid
 from fhir_profiles.wires.narrative import escaped
 from tests.fhir_profiles.letters.files import (
@@ -130,7 +131,11 @@ def test_a_message_begins_with_a_header_of_ours() -> None:
     assert header["destination"][0]["receiver"]["identifier"]["value"] == HEADING.destination_ods
     assert header["sender"]["identifier"]["value"] == HEADING.sender_ods
     kinds = {entry["fullUrl"]: entry["resource"]["resourceType"] for entry in bundle["entry"]}
-    assert {kinds[focus["reference"]] for focus in header["focus"]} == {"Communication", "MedicationRequest"}
+    assert {kinds[focus["reference"]] for focus in header["focus"]} == {
+        "Communication",
+        "MedicationRequest",
+        "MedicationAdministration",
+    }
 
 
 def test_no_letter_looks_like_an_electronic_prescription() -> None:
@@ -261,3 +266,16 @@ def test_ids_that_are_uuids_stay_and_labels_are_not_added() -> None:
     assert [entry["fullUrl"] for entry in written["entry"]] == [f"urn:uuid:{own}", f"urn:uuid:{own[:-1]}6"]
     assert written["entry"][1]["resource"]["subject"] == {"reference": f"urn:uuid:{own}"}
     assert ACT_CODE not in encode(written).decode()
+
+
+def test_every_report_has_the_same_length() -> None:
+    """Whatever its cells say; and it is read as if nothing stood behind it."""
+    bodies = []
+    for tested, shown in (("not shown", "not shown"), ("10", "not seen"), ("385", "seen")):
+        cells = tuple(ReportCell(group=group, tested=tested, shown=shown) for group in SUBSTANCE_GROUPS)
+        figures = ReportFigures(establishment="ZFG", establishment_name="HMP Fellgate", period="2026-01", cells=cells)
+        bundle = compose_report(figures).bundle
+        bodies.append(render(bundle, "fhir-collection", HEADING).body)
+        assert decode(bodies[-1])["resourceType"] == "Bundle"
+    assert len({len(body) for body in bodies}) == 1
+    assert len({body.rstrip() for body in bodies}) == len(bodies)
