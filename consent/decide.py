@@ -5,19 +5,33 @@
 3. the agreement itself: in force until `ends`
 4. each resource: what we do not understand stays back; unlabelled goes to direct care only
 5. consent, for each resource; where none speaks, `without_consent`
-6. the whole: hold over deny over permit; a letter without its person or without content does not leave
+6. an override, which lets go what 5 did not, and nothing that 1 to 4 keep: never more than the agreement's paths, never as a consent
+7. the whole: hold over deny over permit; a letter without its person or without content does not leave
 
 Total: no data makes it raise. An error while deciding releases nothing. There is no clock: `as_of` is in the request.
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from consent import labels, purposes
 from consent.fhir_consent import Judge
 from consent.graph import references
 from consent.reading import holds_key, label_of, text
-from consent.shapes import Agreement, Decision, Facts, Json, Outcome, Reason, Request, ResourceVote, Vote
+from consent.shapes import (
+    Agreement,
+    Decision,
+    Facts,
+    Json,
+    Outcome,
+    Override,
+    OverrideKind,
+    Reason,
+    Request,
+    ResourceVote,
+    Vote,
+)
 from consent.ternary import Match
 from consent.when import instant, span
 
@@ -45,6 +59,8 @@ RULES = {
     "dissent": "the person has refused or withdrawn it",
     "undecidable": "something that is not known could deny it",
     "person-released": "a person with the right to looked at what is not known and released it",
+    "override-vital-interest": "a clinician let it go because a life or health is at stake; it is no consent",
+    "override-harm-test": "two people let it go because serious harm is likely otherwise; it is no consent",
     "anonymous": "counted for a report about nobody; consent is not asked",
     "aggregate": "a finished report about nobody",
     "not-understood": "an implicit rule or a modifier that is not understood",
@@ -129,6 +145,19 @@ def _direct_care(agreement: Agreement) -> bool:
     return agreement.without_consent == "implied"
 
 
+def overriding(request: Request, agreement: Agreement) -> Override | None:
+    """The override of a request, where it is one of the kind that this agreement knows and its time is not over.
+
+    INVARIANT: an act for care opens nothing but care, one for anybody else nothing that is for care, and neither outlives its hours.
+    """
+    given = request.override
+    kind = OverrideKind.VITAL_INTEREST if _direct_care(agreement) else OverrideKind.HARM_TEST
+    if given is None or given.kind is not kind or agreement.regime == "anonymous":
+        return None
+    as_of, until = instant(request.as_of), instant(given.until)
+    return given if as_of is not None and until is not None and as_of < until else None
+
+
 def _has_ended(agreement: Agreement, as_of: datetime) -> bool:
     """`ends` is the last day on which the agreement holds."""
     ends = agreement.text.get("ends", "")
@@ -140,6 +169,8 @@ def _vote(resource: Json, judge: Judge, request: Request, agreement: Agreement) 
     name = label_of(resource)
     hold = agreement.undecidable == "hold"
     voted = judge.vote(resource, agreement.without_consent, hold=hold)
+    if voted.vote is not Vote.PERMIT and (given := overriding(request, agreement)) is not None:
+        voted = replace(voted, vote=Vote.PERMIT, rule=f"override-{given.kind}")
     if voted.vote is Vote.DENY:
         return voted
     if "implicitRules" in resource or holds_key(resource, "modifierExtension"):
@@ -173,7 +204,8 @@ def _whole(
         return (Outcome.HOLD if held else Outcome.WITHHOLD), [*rules, "nothing-left"]
     if any(vote.vote is Vote.HOLD for vote in votes):
         return Outcome.HOLD, rules
-    if _is_sensitive_person(resources) and not request.person_released:
+    named = request.person_released or (_direct_care(agreement) and overriding(request, agreement) is not None)
+    if _is_sensitive_person(resources) and not named:
         outcome = Outcome.HOLD if _direct_care(agreement) else Outcome.WITHHOLD
         return outcome, [*rules, "sensitive-person"]
     return (Outcome.REDUCE if denied else Outcome.RELEASE), rules

@@ -161,6 +161,8 @@ def for_person(
     day = datetime.fromisoformat(decision.as_of).strftime("%d %B %Y").lstrip("0")
     sentences = [f"This is about {day}.", *_what_was_done(decision, left, who, arrived=arrived)]
     rules = {rule for _, rule in withheld} | {vote.rule for vote in decision.votes if vote.vote is not Vote.PERMIT}
+    if any(vote.rule.startswith("override-") for vote in decision.votes):
+        sentences += ["You asked us not to share this.", "We did it to keep someone safe."]
     if decision.outcome is Outcome.REDUCE:
         sentences.append("We kept some things back.")
     if decision.outcome is Outcome.REDUCE or decision.outcome is Outcome.WITHHOLD:

@@ -42,6 +42,23 @@ class Party:
     roles: tuple[str, ...] = ()
 
 
+class OverrideKind(StrEnum):
+    """Why somebody lets go what consents do not."""
+
+    VITAL_INTEREST = "vital-interest"
+    """To someone who gives care, because a life or health is at stake: one clinician's act."""
+    HARM_TEST = "harm-test"
+    """To anyone else, because serious harm is likely otherwise (specification A 5.12): two people's act."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Override:
+    """A person's act in an emergency. It is never a consent, and holds before `until`, an instant (ISO 8601 with offset)."""
+
+    kind: OverrideKind
+    until: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class Request:
     """One question: may this recipient have this letter, for this purpose, now? `as_of` is an instant (ISO 8601 with offset), never a clock."""
@@ -53,6 +70,8 @@ class Request:
     as_of: str
     person_released: bool = False
     """True when a person with the right looked at a hold and released it, with a reason; it resolves unknowns, it never overrides a dissent."""
+    override: Override | None = None
+    """What a person has taken on in an emergency for this recipient; None is the rule."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -30,6 +30,7 @@ from gateway.commands import (
     ledger_new_epoch,
     ledger_prove,
     ledger_verify,
+    override,
     person,
     reconcile,
     rederive,
@@ -71,6 +72,7 @@ app.command("replay")(replay.replay)
 app.command("rederive")(rederive.rederive)
 app.command("token")(token.token)
 app.add_typer(held.app, name="held")
+app.add_typer(override.app, name="override")
 app.add_typer(task.app, name="task")
 app.add_typer(person.app, name="person")
 app.add_typer(subject_access.app, name="subject-access")

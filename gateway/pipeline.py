@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from adapters.contract import AdapterError, Answer, Arrival, Letter, Outcome, Transient
 from consent.shapes import Agreement
-from gateway import desk, unfinished, witnessing
+from gateway import desk, overrides, unfinished, witnessing
 from gateway.bus.protocol import Topic
 from gateway.clients import Client
 from gateway.failpoints import around, pass_point
@@ -121,6 +121,7 @@ class Gateway(Parts):
             "deliveries", [each for each in work.deliveries if not self.bus.lately("deliveries", each)]
         )
         await asyncio.to_thread(escalate_unconfirmed, self)
+        await asyncio.to_thread(overrides.look_after, self)
         await desk.tell(self)
 
     # ── what the steps above are made of ──

@@ -276,6 +276,17 @@ class Delivery(Strict):
     sweep_seconds: float = Field(default=5, gt=0, le=300)
 
 
+class Overrides(Strict):
+    """How long an emergency lasts, and how soon others look at what was done in it."""
+
+    hours: float = Field(default=4, gt=0, le=24)
+    """Nothing leaves under an override after that time."""
+    confirm_hours: float = Field(default=24, gt=0, le=72)
+    """A second person confirms in this time that a life or health was at stake; else the Caldicott guardian is told."""
+    review_hours: float = Field(default=72, gt=0, le=168)
+    """It is reviewed in this time; else the Caldicott guardian is told, and who gave it may not start a harm test."""
+
+
 class Reports(Strict):
     """Calendar reports: the day of the next month on which a month is closed."""
 
@@ -330,6 +341,7 @@ class Settings(Strict):
     retention: Retention = Retention()
     limits: Limits = Limits()
     delivery: Delivery = Delivery()
+    overrides: Overrides = Overrides()
     reports: Reports = Reports()
 
     @model_validator(mode="after")

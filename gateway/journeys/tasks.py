@@ -26,6 +26,7 @@ class TaskKind:
 
 
 CLINICAL_LEAD = "clinical-lead"
+CALDICOTT_GUARDIAN = "caldicott-guardian"
 OPERATOR = "operator"
 IG_OFFICER = "ig-officer"
 
@@ -99,6 +100,40 @@ TASKS: Final[Mapping[str, TaskKind]] = {
         role=CLINICAL_LEAD,
         tell=True,
         text="a letter of care did not go, and not because of what the person said: see why, and hand over by hand",
+    ),
+    "override-given": TaskKind(
+        role=IG_OFFICER,
+        tell=True,
+        text="a letter left in an emergency, against what consents say: read who let it go and why with `throughgate override`",
+    ),
+    "override-to-confirm": TaskKind(
+        role=CLINICAL_LEAD,
+        tell=True,
+        text="one clinician let a letter go because a life or health was at stake: somebody else confirms it with `throughgate override second`",
+    ),
+    "override-to-agree": TaskKind(
+        role=CLINICAL_LEAD,
+        tell=True,
+        text="a harm test asks for a disclosure without consent: somebody of another role agrees with `throughgate override second`, "
+        "or it ends by itself",
+    ),
+    "override-to-review": TaskKind(
+        role=IG_OFFICER, tell=False, text="an override is to be reviewed: `throughgate override review`"
+    ),
+    "tell-the-person": TaskKind(
+        role=CLINICAL_LEAD,
+        tell=False,
+        text="something was shared against what the person said: tell the person what, with whom and why, and record it",
+    ),
+    "override-unconfirmed": TaskKind(
+        role=CALDICOTT_GUARDIAN,
+        tell=True,
+        text="nobody has confirmed in time that a life or health was at stake when a letter left against what consents say",
+    ),
+    "override-unreviewed": TaskKind(
+        role=CALDICOTT_GUARDIAN,
+        tell=True,
+        text="an override was not reviewed in time: who gave it may start no harm test until it is",
     ),
     "undecidable": TaskKind(
         role=CLINICAL_LEAD,

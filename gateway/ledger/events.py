@@ -35,7 +35,11 @@ class LedgerEvent(StrEnum):
     TASK_ENDED = "task-ended"
     HELD_RELEASED = "held-released"
     HELD_REJECTED = "held-rejected"
-    OVERRIDDEN = "overridden"
+    OVERRIDDEN = "overridden"  # somebody asks to let go what consents do not
+    OVERRIDE_SECONDED = "override-seconded"  # a second person confirmed it, or agreed to it
+    OVERRIDE_REVIEWED = "override-reviewed"
+    OVERRIDE_OVERDUE = "override-overdue"  # the Caldicott guardian was told
+    OVERRIDE_ENDED = "override-ended"  # nobody agreed in its time
     REPLAYED = "replayed"
     VIEWED = "viewed"
     SEARCHED = "searched"

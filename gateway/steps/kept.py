@@ -9,7 +9,16 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from consent.outcomes import PathGroup, PathOutcome, kept_back
-from consent.shapes import Decision, Outcome, Reason, RegisteredConsent, ResourceVote, Vote
+from consent.shapes import (
+    Decision,
+    Outcome,
+    Override,
+    OverrideKind,
+    Reason,
+    RegisteredConsent,
+    ResourceVote,
+    Vote,
+)
 from fhir_profiles import fhir_json
 from fhir_profiles.shapes import Heading, Json, LetterContext
 
@@ -57,6 +66,7 @@ class Kept:
     context: LetterContext
     corrects: str | None
     person_released: bool
+    override: Override | None
     id_key: bytes
     heading: Heading | None
     paths: tuple[PathGroup, ...]
@@ -111,6 +121,7 @@ def write_kept(  # noqa: PLR0913  everything that a decision was made from, each
     context: LetterContext,
     corrects: str | None = None,
     person_released: bool = False,
+    override: Override | None = None,
     composed: Json | None = None,
     missing: tuple[str, ...] = (),
     id_key: bytes = b"",
@@ -127,6 +138,7 @@ def write_kept(  # noqa: PLR0913  everything that a decision was made from, each
             "context": context,
             "corrects": corrects,
             "person_released": person_released,
+            "override": override,
             "decision": decision,
             "composed": composed,
             "missing": missing,
@@ -153,6 +165,7 @@ def read_kept(text: bytes) -> Kept:
         context=LetterContext(**{name: value for name, value in context.items() if name in known}),
         corrects=kept["corrects"],
         person_released=kept["person_released"],
+        override=_override(kept["override"]),
         id_key=bytes.fromhex(kept["id_key"]),
         heading=Heading(**kept["heading"]) if kept["heading"] else None,
         paths=tuple(_group(each) for each in kept["paths"]),
@@ -162,6 +175,10 @@ def read_kept(text: bytes) -> Kept:
         consents=tuple(ConsentMark(**each) for each in kept["consents"]),
         file=tuple(kept["file"]),
     )
+
+
+def _override(kept: Mapping[str, str] | None) -> Override | None:
+    return Override(kind=OverrideKind(kept["kind"]), until=kept["until"]) if kept is not None else None
 
 
 def _group(kept: Mapping[str, Any]) -> PathGroup:

@@ -89,8 +89,7 @@ def _look(
 def _again(
     c: Connection, parts: Parts, row: DeliveryRow, moved: str, *, by_person: bool, named: Recipient | None
 ) -> Again:
-    sealed_id = _KEPT.one(c, decision_id=row.decision_id).sealed_id
-    kept = read_kept(parts.keys.unseal(c, sealed_id))
+    kept = read_kept(parts.keys.unseal(c, sealed_of(c, row.decision_id)))
     agreement = parts.agreements.get(row.agreement)
     if agreement is None:
         return Again(row=row, moved=moved, kept=kept, made=None)
@@ -105,9 +104,15 @@ def _again(
         at=parts.now(),
         corrects=kept.corrects,
         person_released=kept.person_released or by_person,
+        override=kept.override,
         delivery_id=row.id if DeliveryState(row.state) is D.HELD else None,
     )
     return Again(row=row, moved=moved, kept=kept, made=draft(parts, question))
+
+
+def sealed_of(c: Connection, decision_id: str) -> str:
+    """The id of what was sealed with a decision."""
+    return str(_KEPT.one(c, decision_id=decision_id).sealed_id)
 
 
 def _recipient(parts: Parts, recipient: str | None, agreement: Agreement) -> Recipient | None:

@@ -166,6 +166,7 @@ def _made_again(parts: Parts, found: _Found, agreement: Agreement) -> Draft:
         file=kept.file,
         corrects=kept.corrects,
         person_released=kept.person_released,
+        override=kept.override,
     )
     # A report about nobody is made of figures that are gone: its composed form is what it was made from.
     as_kept = Composed(bundle=kept.composed, missing=kept.missing)

@@ -21,6 +21,7 @@ from consent.shapes import (
     Facts,
     Naming,
     Outcome,
+    Override,
     Party,
     Reason,
     RegisteredConsent,
@@ -101,6 +102,8 @@ class Draft:
     reason: str | None
     sealed: Sealed | None
     kept: bytes
+    leaves_by: str | None
+    """The instant at which its override ends; None where nobody had to override anything."""
     tasks: tuple[Task, ...]
 
 
@@ -117,6 +120,7 @@ class Question:
     file: tuple[str, ...] = ()
     corrects: str | None = None
     person_released: bool = False
+    override: Override | None = None
     delivery_id: str | None = None
 
 
@@ -189,6 +193,7 @@ def draft_composed(parts: Parts, question: Question, composed: Composed, drawn: 
         context=question.context,
         corrects=question.corrects,
         person_released=question.person_released,
+        override=question.override,
         composed=composed.bundle,
         missing=composed.missing,
         id_key=drawn.id_key,
@@ -209,6 +214,7 @@ def draft_composed(parts: Parts, question: Question, composed: Composed, drawn: 
         reason=reason,
         sealed=sealed,
         kept=kept,
+        leaves_by=question.override.until if question.override is not None else None,
         tasks=tasks,
     )
 
@@ -257,14 +263,7 @@ def decide_letter(question: Question, bundle: Json) -> Decision:
     """Ask `consent` about one composed letter."""
     resources = tuple(entry["resource"] for entry in bundle.get("entry", []))
     return decide(
-        Request(
-            recipient=party_of(question.agreement, question.recipient),
-            purpose=question.agreement.purpose,
-            action=question.agreement.action,
-            letter=question.agreement.letter,
-            as_of=question.at,
-            person_released=question.person_released,
-        ),
+        request_of(question),
         Facts(
             resources=resources,
             consents=tuple(question.consents),
@@ -272,6 +271,19 @@ def decide_letter(question: Question, bundle: Json) -> Decision:
             subsumes=subsumes(pairs_asked(question.consents, resources)),
         ),
         question.agreement,
+    )
+
+
+def request_of(question: Question) -> Request:
+    """What is asked of `consent`, but for the facts."""
+    return Request(
+        recipient=party_of(question.agreement, question.recipient),
+        purpose=question.agreement.purpose,
+        action=question.agreement.action,
+        letter=question.agreement.letter,
+        as_of=question.at,
+        person_released=question.person_released,
+        override=question.override,
     )
 
 
@@ -505,5 +517,6 @@ def _outbox(c: Connection, parts: Parts, made: Draft, owner: Owner) -> dict[str,
         "sealed_id": sealed_id,
         "digest": letter.digest if letter else None,
         "mac": letter.mac if letter else None,
+        "leaves_by": made.leaves_by,
         **_versions(made, owner),
     }

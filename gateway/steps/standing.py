@@ -115,9 +115,9 @@ def behind(c: Connection, delivery_id: str) -> tuple[str, ...]:
 
 
 def moved_since(c: Connection, parts: Parts, row: DeliveryRow) -> str | None:
-    """What is another now than when the delivery was decided: `agreement`, `recipient`, `link`, `consent`; None when nothing is.
+    """What is another now than when the delivery was decided: `agreement`, `recipient`, `link`, `consent`, `override`; None when nothing is.
 
-    Also when nobody said anything: a period of a consent, or the agreement, may have begun or ended since.
+    Also when nobody said anything: a period of a consent, the agreement or an override may have begun or ended since.
     """
     agreement = parts.agreements.get(row.agreement)
     if agreement is None or agreement.digest != row.agreement_digest:
@@ -131,10 +131,13 @@ def moved_since(c: Connection, parts: Parts, row: DeliveryRow) -> str | None:
     versions = read_versions(c, row.person_id)
     if versions.link != row.link_version:
         return "link"
-    if versions.consent != row.consent_version:
-        return "consent"
     # INVARIANT: a consent that holds no more lets nothing out, whether somebody took it back or its time is over.
-    return "consent" if passed(read_consents(c, parts, row.person_id), agreement, row.decided_at, parts.now()) else None
+    if versions.consent != row.consent_version or passed(
+        read_consents(c, parts, row.person_id), agreement, row.decided_at, parts.now()
+    ):
+        return "consent"
+    # INVARIANT: what may leave only because somebody took it on in an emergency does not leave after its hours.
+    return "override" if row.leaves_by is not None and parts.now() >= row.leaves_by else None
 
 
 def is_behind(c: Connection, parts: Parts, row: DeliveryRow, *, collected: bool) -> bool:

@@ -278,6 +278,7 @@ delivery = Table(
     Column("step", Integer, nullable=False),  # number of its last ledger entry
     Column("attempts", Integer, nullable=False),
     Column("due_at", Text, nullable=False),
+    Column("leaves_by", Text),  # when its override ends: it does not leave any more then; NULL for every other letter
     Column("created_at", Text, nullable=False),
     Column("ended_at", Text),
     Column(
@@ -418,6 +419,32 @@ agreement = Table(
     Column("approved_note", Text),  # in `sealed`: why it was approved
     Column("ended_at", Text),  # another text is in force, or none
     Index("ix_agreement_name", "name", "ended_at"),
+)
+
+override = Table(
+    "override",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("kind", Text, nullable=False),  # consent.shapes.OverrideKind
+    Column("limb", Text, nullable=False),  # whose harm: gateway/overrides.py
+    Column("delivery_id", Text, nullable=False),  # the letter that did not go; rows outlive it
+    Column("recipient", Text, nullable=False),  # whom a person named
+    Column("given_by", Text, nullable=False),
+    Column("given_role", Text, nullable=False),
+    Column("given_at", Text, nullable=False),
+    Column("tell_person", Boolean, nullable=False),  # false where it would be unsafe
+    Column("until", Text, nullable=False),  # nothing leaves under it from then on
+    Column("step", Integer, nullable=False),  # number of its last ledger entry
+    Column("second_by", Text),  # who confirmed it, or agreed to it
+    Column("second_role", Text),
+    Column("second_at", Text),
+    Column("letter_id", Text),  # the delivery that went in place of the other; NULL before it takes effect
+    Column("reviewed_by", Text),
+    Column("reviewed_at", Text),
+    Column("told_overdue", Text),  # codes of what the Caldicott guardian was told, by spaces
+    Column("ended_at", Text),  # reviewed, or its time was over before anybody agreed
+    Index("ix_override_ended_at", "ended_at"),
+    Index("ix_override_delivery_id", "delivery_id"),
 )
 
 ledger_entry = Table(

@@ -1,5 +1,6 @@
 """Migrations make the tables that schema.py describes, all of them or none."""
 
+import re
 import sqlite3
 from pathlib import Path
 
@@ -14,15 +15,17 @@ from gateway.store import SqliteStore, StoreError
 from gateway.store.migrate import HEAD, MIGRATIONS, migrate, revision
 from gateway.store.schema import APPEND_ONLY, metadata
 
+ADDED = re.compile(r"\n|, (?=\w+ (?:TEXT|INTEGER|BOOLEAN|BLOB)\b)")
+
 
 def connection() -> sqlite3.Connection:
     return sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
 
 
 def tables(c: sqlite3.Connection) -> dict[str, list[str]]:
-    """Name -> its statement, line by line; the order of constraints says nothing."""
+    """Name -> its statement, line by line; the order of constraints and columns says nothing, and a column that was added stands on another's line."""
     rows = c.execute("SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL AND name <> 'alembic_version'")
-    return {name: sorted(line.strip().rstrip(",").strip() for line in sql.splitlines()) for name, sql in rows}
+    return {name: sorted(line.strip().rstrip(",").strip() for line in ADDED.split(sql)) for name, sql in rows}
 
 
 def described() -> dict[str, list[str]]:
