@@ -10,6 +10,7 @@ import click
 import typer
 
 from gateway.commands import (
+    agreements_activate,
     agreements_check,
     agreements_render,
     backup,
@@ -100,6 +101,7 @@ ledger.command("new-epoch")(ledger_new_epoch.ledger_new_epoch)
 app.add_typer(ledger, name="ledger")
 
 agreements = typer.Typer(help="The sharing agreements.", no_args_is_help=True)
+agreements.command("activate")(agreements_activate.agreements_activate)
 agreements.command("check")(agreements_check.agreements_check)
 agreements.command("render")(agreements_render.agreements_render)
 app.add_typer(agreements, name="agreements")

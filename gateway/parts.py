@@ -49,6 +49,8 @@ class Parts:
     agreements: Mapping[str, Agreement]
     establishments: Mapping[str, str]
     outbounds: Mapping[str, Outbound]
+    signatures: frozenset[str] = frozenset()
+    """Ids of the signatures that put `agreements` in force (gateway/activation.py)."""
     teller: Teller | None = None
     register_checked: bool = True
     """False only in `try` without a configuration: an unknown sender is named, not refused."""

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from adapters.contract import AdapterError, Answer, Arrival, Letter, Outcome, Transient
 from consent.shapes import Agreement
 from gateway import desk, overrides, unfinished, witnessing
+from gateway.activation import take_up
 from gateway.bus.protocol import Topic
 from gateway.clients import Client
 from gateway.failpoints import around, pass_point
@@ -351,6 +352,7 @@ class Gateway(Parts):
         while True:
             try:
                 await asyncio.to_thread(enter_refusals, self)
+                await asyncio.to_thread(take_up, self)
                 if await asyncio.to_thread(self.store.lead, "sweep"):
                     await self.sweep()
                     await asyncio.to_thread(retain, self, self._row_sweep)

@@ -13,11 +13,10 @@ from sqlalchemy import select
 
 from adapters.contract import Outbound
 from adapters.discover import discover
-from consent.agreement_file import AgreementError, read_agreement
+from consent.agreement_file import AgreementError, digest_of
 from consent.shapes import Agreement
 from fhir_profiles.letters import LETTERS
-from fhir_profiles.shapes import Event
-from gateway import shipped
+from gateway import activation, shipped
 from gateway.bus import Bus, InProcessBus
 from gateway.errors import SettingsError
 from gateway.instants import Clock, from_text
@@ -40,33 +39,22 @@ def read_clock() -> datetime:
 
 
 def read_sharing(settings: Settings) -> tuple[Mapping[str, Recipient], Mapping[str, Agreement]]:
-    """Who receives and what may be shared. Raises SettingsError for anything that does not fit."""
+    """Who receives, and what may be shared by the files, in force or not. Raises SettingsError for anything that does not fit."""
     return read_recipients(settings.gateway.recipients_dir, LETTERS), read_agreements(settings.gateway.agreements_dir)
 
 
 def read_agreements(folder: Path) -> Mapping[str, Agreement]:
-    """Every active agreement of a folder, by name. Raises SettingsError."""
+    """Every agreement of a folder that could be in force, by name. Raises SettingsError."""
     if not folder.is_dir():
         raise SettingsError(str(folder), "", "there is no folder of agreements: `throughgate init` makes one")
     found = {}
     for path in sorted(folder.glob("*.toml")):
         try:
-            found[path.stem] = read_agreement(path.read_text("utf-8"), path.stem)
+            found[path.stem] = activation.read_text(path.read_text("utf-8"), path.stem)
         except (AgreementError, OSError, UnicodeDecodeError) as error:
             raise SettingsError(str(path), "", str(error)) from error
-        _require_built(str(path), found[path.stem])
+        activation.require_built(str(path), found[path.stem])
     return found
-
-
-def _require_built(place: str, agreement: Agreement) -> None:
-    """INVARIANT: an agreement under which nothing can be made, or that nothing starts, is never in force. Raises SettingsError."""
-    if agreement.draft:
-        raise SettingsError(place, "draft", f"a draft cannot be in force: {agreement.draft} Move it out of the folder")
-    if agreement.letter not in LETTERS:
-        raise SettingsError(place, "letter", f"no such letter: use one of {', '.join(sorted(LETTERS))}")
-    unknown = sorted(set(agreement.events) - set(Event))
-    if unknown:
-        raise SettingsError(place, "events", f"no such event: {', '.join(unknown)}; use some of {', '.join(Event)}")
 
 
 def registered_clients(settings: Settings) -> tuple[str, ...] | None:
@@ -81,6 +69,32 @@ def registered_clients(settings: Settings) -> tuple[str, ...] | None:
         store.close()
 
 
+def read_standing(settings: Settings) -> activation.Standing:
+    """What two people have signed in this installation, and what is proposed."""
+    store = open_store(settings.gateway.store_url)
+    try:
+        with store.read() as c:
+            return activation.standing(c)
+    finally:
+        store.close()
+
+
+def unsigned(settings: Settings) -> list[Fault]:
+    """Files of agreements that are not what is in force, and agreements in force whose file is gone."""
+    folder = settings.gateway.agreements_dir
+    files = {path.stem: digest_of(path.read_text("utf-8")) for path in sorted(folder.glob("*.toml"))}
+    standing = read_standing(settings)
+    sign = "two people put it in force with `throughgate agreements activate"
+    found = [
+        Fault(place=f"agreements/{name}.toml", text=f"{standing.of(name, digest)}; {sign} {name}`")
+        for name, digest in files.items()
+        if not standing.is_in_force(name, digest)
+    ]
+    ends = "is in force and its file is gone: put it back, or end it with `throughgate agreements activate"
+    gone = sorted(set(standing.in_force) - set(files))
+    return found + [Fault(place=f"agreements/{name}.toml", text=f"{ends} {name} --end`") for name in gone]
+
+
 def create_installation(config: Path) -> None:
     """Keys, an empty store and the ledger's first head beside a new `throughgate.toml`. Raises FileExistsError when any is there."""
     settings = read_settings(config)
@@ -90,6 +104,19 @@ def create_installation(config: Path) -> None:
     Keys.create(gateway.keys_dir)
     open_store(gateway.store_url).close()
     Ledger.create_head_file(gateway.head_file, Keys.open(gateway.keys_dir).ledger_signer(), _origin(settings))
+
+
+def sign_folder(settings: Settings, *, by: tuple[str, str], reason: str, clock: Clock | None = None) -> None:
+    """Put exactly the agreements of the folder in force, as these two people would by the command line. For demo, bench and tests."""
+    texts: dict[str, str | None] = {
+        path.stem: path.read_text("utf-8") for path in settings.gateway.agreements_dir.glob("*.toml")
+    }
+    with open_parts(settings, clock=clock) as gateway:
+        gone = dict.fromkeys(set(gateway.agreements) - set(texts))
+        digests = {name: each.digest for name, each in gateway.agreements.items()}
+        new = {name: text for name, text in texts.items() if text is not None and digest_of(text) != digests.get(name)}
+        for sign, person in ((activation.propose, by[0]), (activation.approve, by[1])):
+            sign(gateway, {**gone, **new}, by=person, reason=reason)
 
 
 @contextmanager
@@ -104,15 +131,15 @@ def open_parts(settings: Settings, *, clock: Clock | None = None) -> Iterator[Ga
 
 def build(settings: Settings, *, clock: Clock | None = None, ids: Ids | None = None, bus: Bus | None = None) -> Gateway:
     """The gateway of an installation. Raises SettingsError when something does not fit, before anything is opened to others."""
-    recipients, agreements = read_sharing(settings)
-    teller = teller_of(settings.tell)
-    if teller is None and any(each.undecidable == "hold" for each in agreements.values()):
-        # INVARIANT: a flow where silence can kill does not start without a way to tell a person.
-        raise SettingsError(
-            "throughgate.toml", "tell", "a letter of care can be held: say how a person is told at once"
-        )
+    recipients = read_recipients(settings.gateway.recipients_dir, LETTERS)
     keys = Keys.open(settings.gateway.keys_dir)
     store = open_store(settings.gateway.store_url)
+    try:
+        signatures, agreements = activation.in_force(store, keys)
+        activation.require_teller(agreements, settings)
+    except BaseException:
+        store.close()
+        raise
     ticking = clock or read_clock
     return Gateway(
         settings=settings,
@@ -130,9 +157,10 @@ def build(settings: Settings, *, clock: Clock | None = None, ids: Ids | None = N
         ids=ids or RandomIds(),
         recipients=recipients,
         agreements=agreements,
+        signatures=signatures,
         establishments=settings.establishment_names(),
         outbounds=make_outbounds(recipients),
-        teller=teller,
+        teller=teller_of(settings.tell),
     )
 
 

@@ -21,7 +21,7 @@ from gateway.clients import add_client, find
 from gateway.keys.identifiers import Ids
 from gateway.parts import Told
 from gateway.pipeline import Gateway
-from gateway.settings import parse_settings
+from gateway.settings import parse_settings, read_settings
 from gateway.store.schema import delivery, message, task
 from tests.engines import broker, database
 
@@ -256,7 +256,13 @@ def make_installation(
         SETTINGS.format(folder=folder, send_timeout_seconds=send_timeout_seconds, **vars(engines_for(folder)))
     )
     wiring.create_installation(config)
+    sign_agreements(config)
     return config
+
+
+def sign_agreements(config: Path) -> None:
+    """Put what the folder holds now in force, as two people."""
+    wiring.sign_folder(read_settings(config), by=("Ada Example", "Ben Example"), reason="for a test", clock=MovableClock())
 
 
 def register_clients(gateway: Gateway) -> None:

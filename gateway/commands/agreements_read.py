@@ -1,10 +1,17 @@
 """Every agreement of a folder for the commands that look at them: those that may be in force, then the drafts. It MUST NOT put any in force."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
 
 from consent.shapes import Agreement
+from gateway.commands.outcome import refuse
+
+if TYPE_CHECKING:
+    from gateway.routes import Fault
 
 DRAFTS = "drafts"
 
@@ -48,3 +55,11 @@ def read_file(path: Path) -> AgreementFile:
     except UnicodeDecodeError:
         told = f"{path}: is not UTF-8 text"
     return AgreementFile(path=path, text=text, agreement=None, error=told)
+
+
+def say_unsigned(faults: "Sequence[Fault]", *, none_in_force: bool) -> None:
+    """Before a gateway opens: what of the folder is not in force. Refused where nothing is, so that no care stops in silence."""
+    for fault in faults:
+        typer.echo(f"not in force: {fault.place}: {fault.text}", err=True)
+    if faults and none_in_force:
+        raise refuse("no agreement is in force, so nothing would leave to anybody: let two people sign them first")

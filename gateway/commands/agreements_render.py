@@ -1,13 +1,16 @@
 """`throughgate agreements render`: the document that an information governance officer signs, as HTML and Markdown. Reads agreements only."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gateway.commands.agreements_check import Config
 from gateway.commands.agreements_read import folder_of, read_files
 from gateway.commands.outcome import AsJson, refuse, say_json
+
+if TYPE_CHECKING:
+    from consent.shapes import Agreement
 
 NAME = "sharing-agreements"
 
@@ -33,7 +36,7 @@ def agreements_render(
     if not agreements:
         raise refuse(f"there is no agreement in {folder}: rename an example to .toml, and edit it")
     title = "Sharing agreements"
-    blocks = ig_document(agreements, {})
+    blocks = ig_document(agreements, _states(config, agreements))
     to.mkdir(parents=True, exist_ok=True)
     made = {f"{NAME}.html": page(title, blocks), f"{NAME}.md": markdown(title, blocks)}
     for name, text in made.items():
@@ -45,3 +48,14 @@ def agreements_render(
         return
     for name in written:
         typer.echo(name)
+
+
+def _states(config: Path | None, agreements: list["Agreement"]) -> dict[str, str]:
+    """How each stands in the installation; the shipped ones are examples."""
+    if config is None:
+        return {each.name: "shipped as an example" for each in agreements}
+    from gateway import wiring
+    from gateway.settings import read_settings
+
+    standing = wiring.read_standing(read_settings(config))
+    return {each.name: standing.of(each.name, each.digest) for each in agreements}

@@ -1,7 +1,7 @@
 """`throughgate init DIR`: a folder for one installation. It makes no account and no secret that anybody knows, and shares nothing.
 
-Recipients and agreements are copied as `*.toml.example`: an example is never read. Renaming one to `*.toml` is the act that makes it
-active, and `throughgate check` then says what it opens.
+Recipients and agreements are copied as `*.toml.example`: an example is never read. A recipient is active once it is renamed to `*.toml`; an
+agreement once two people have also signed it, and `throughgate check` then says what it opens.
 """
 
 from pathlib import Path
@@ -39,10 +39,11 @@ def init(
         say_json({"config": str(config), "folder": str(folder)})
         return
     typer.echo(f"made {folder}: keys, an empty store and ledger, {config.name}")
-    typer.echo(
-        "nothing is shared yet: recipients/ and agreements/ hold examples; rename one to .toml to make it active"
-    )
+    typer.echo("nothing is shared yet: recipients/ and agreements/ hold examples; edit them and rename them to .toml")
     typer.echo("next:")
     typer.echo(f"  throughgate client add fellgate-ehr --kinds ADT^A01,ADT^A03 --establishments ZFG --config {config}")
+    typer.echo(
+        f"  throughgate agreements activate --all --by NAME --reason R --config {config}   (then another person, with --approve)"
+    )
     typer.echo(f"  throughgate check --config {config}")
     typer.echo(f"  throughgate serve --config {config}")

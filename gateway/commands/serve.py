@@ -5,6 +5,7 @@ from pathlib import Path
 
 import typer
 
+from gateway.commands.agreements_read import say_unsigned
 from gateway.commands.outcome import DEFAULT_CONFIG, Config
 
 
@@ -19,7 +20,9 @@ async def _serve(config: Path) -> None:
     from gateway.settings import read_settings
 
     settings = read_settings(config)
-    async with Serving(wiring.build(settings), settings) as serving:
+    gateway = wiring.build(settings)
+    say_unsigned(wiring.unsigned(settings), none_in_force=not gateway.agreements)
+    async with Serving(gateway, settings) as serving:
         for door in serving.addresses():
             typer.echo(door)
         typer.echo("pages  /console/ at the http door; an account: throughgate staff add NAME --role ig-officer")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import typer
 
+from gateway.commands.agreements_read import say_unsigned
 from gateway.commands.outcome import DEFAULT_CONFIG, Config, Exit, refuse
 
 
@@ -26,6 +27,7 @@ async def _work(config: Path) -> None:
             Exit.ARGUMENTS,
         )
     gateway = wiring.build(settings)
+    say_unsigned(wiring.unsigned(settings), none_in_force=not gateway.agreements)
     await gateway.start()
     try:
         typer.echo("working; stop with Ctrl-C or SIGTERM")

@@ -22,6 +22,8 @@ from gateway.serving import Serving
 from gateway.settings import Settings, read_settings
 
 SETTLE_SECONDS = 20
+SIGNED_BY = ("Ines Example, information governance", "Colin Example, Caldicott guardian")
+"""Nobody puts an agreement in force alone, in the demo neither."""
 
 
 class StoryClock:
@@ -129,6 +131,7 @@ async def set_up(folder: Path, start: datetime) -> AsyncIterator[Stage]:
     settings = read_settings(config)
     wiring.create_installation(config)
     clock = StoryClock(start)
+    wiring.sign_folder(settings, by=SIGNED_BY, reason="the agreements of the demo", clock=clock)
     gateway = wiring.build(settings, clock=clock)
     _register(gateway)
     bearer = _bearers(gateway)

@@ -57,7 +57,9 @@ class LedgerEvent(StrEnum):
     STAFF_ENDED = "staff-ended"
     SEARCH_APPROVED = "search-approved"  # a second person's word on a `searched`
     SEARCH_DECLINED = "search-declined"
+    AGREEMENT_PROPOSED = "agreement-proposed"
     AGREEMENT_ACTIVATED = "agreement-activated"
+    AGREEMENT_ENDED = "agreement-ended"
     SWEPT = "swept"  # retention
     ERASED = "erased"
     ACCESS_ASKED = "access-asked"  # a report about a person, or an erasure: one person asks,

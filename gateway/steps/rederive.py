@@ -14,6 +14,7 @@ from consent.outcomes import path_outcomes
 from consent.shapes import Agreement, RegisteredConsent
 from fhir_profiles import fhir_json
 from fhir_profiles.shapes import Composed, Json
+from gateway.activation import read_text, text_of
 from gateway.errors import ThroughgateError
 from gateway.keys import SealedGone
 from gateway.parts import Parts
@@ -56,7 +57,7 @@ def rederive(parts: Parts, decision_id: str) -> Rederived:
     """Make a decision again. RederiveError when nobody knows it, or retention has taken what it was made from."""
     with parts.store.read() as c:
         found = _find(c, parts, decision_id)
-    agreement = parts.agreements.get(str(found.row.agreement))
+        agreement = _agreement_of_then(c, parts, found.row)
     gone = _gone(found, agreement)
     if gone is not None:
         return _differs(decision_id, *gone, checked=())
@@ -138,13 +139,19 @@ def _file(c: Connection, parts: Parts, person: str | None, marks: Sequence[str])
         yield fhir_json.decode(known[mark]) if mark in known else None
 
 
+def _agreement_of_then(c: Connection, parts: Parts, row: Row[Any]) -> Agreement | None:
+    """The very text that it was decided under, in force or not any more; None where nobody signed such a text here."""
+    now = parts.agreements.get(row.agreement)
+    if now is not None and now.digest == row.agreement_digest:
+        return now
+    text = text_of(c, parts.keys, row.agreement, row.agreement_digest)
+    return read_text(text, row.agreement) if text is not None else None
+
+
 def _gone(found: _Found, agreement: Agreement | None) -> tuple[str, str] | None:
     """(path, sentence) of the first thing that it was made from and that is not there as it was."""
     if agreement is None:
-        return "agreement", f"the agreement {found.row.agreement} is not in force any more"
-    if agreement.digest != found.row.agreement_digest:
-        was, now = str(found.row.agreement_digest)[:12], agreement.digest[:12]
-        return "agreement.digest", f"the text of the agreement {agreement.name} is another now: {now}, then {was}"
+        return "agreement", f"the text of the agreement {found.row.agreement} of then is not kept here"
     for name, versions in (("consents", found.consents), ("file", found.file)):
         for place, version in enumerate(versions):
             if version is None:

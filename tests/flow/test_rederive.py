@@ -12,6 +12,7 @@ from gateway import desk
 from gateway.steps.kept import read_kept
 from gateway.steps.link import link
 from gateway.steps.rederive import RederiveError, first_difference, rederive
+from gateway.store.schema import agreement as signed
 from gateway.store.schema import consent as registered
 from gateway.store.schema import decision, delivery, resource, sealed
 from tests.builders import (
@@ -104,9 +105,13 @@ async def test_what_is_another_now_is_named(tmp_path: Path) -> None:
         agreement = gateway.agreements["handover"]
 
         gateway.agreements = {**gateway.agreements, "handover": replace(agreement, digest="sha256:other")}
-        assert rederive(gateway, decided).first == "agreement.digest"
+        assert rederive(gateway, decided).same, "the text of then is kept with its signatures"
         gateway.agreements = {name: each for name, each in gateway.agreements.items() if name != "handover"}
+        assert rederive(gateway, decided).same
+        mine = signed.c.name == "handover"
+        gateway.store.write(lambda c: c.execute(update(signed).where(mine).values(digest="sha256:nobody's")))
         assert rederive(gateway, decided).first == "agreement"
+        gateway.store.write(lambda c: c.execute(update(signed).where(mine).values(digest=agreement.digest)))
         gateway.agreements = {**gateway.agreements, "handover": replace(agreement, fields=agreement.fields[1:])}
         assert str(rederive(gateway, decided).first).startswith("decision.permitted[")
         gateway.agreements = {**gateway.agreements, "handover": agreement}

@@ -33,7 +33,7 @@ from tests.builders import (
     synthetic_person,
 )
 from tests.flow.test_delivery import supply
-from tests.line import Line, running
+from tests.line import Line, running, sign_agreements
 from tests.world import check_world
 
 WHY: Any = {"reason": "the mapping was mended", "by": "operator"}
@@ -333,6 +333,7 @@ async def test_on_the_command_line_and_nothing_about_anybody(tmp_path: Path) -> 
     text = file.read_text("utf-8")
     file.write_text(text.replace('"Patient.name", ', "", 1), "utf-8")
     assert file.read_text("utf-8") != text
+    sign_agreements(tmp_path / "throughgate.toml")
     looked = run("replay", release, "--dry-run", *config)
     assert looked.exit_code == 0, looked.output
     assert "withheld Patient.name" in looked.output

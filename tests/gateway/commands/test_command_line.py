@@ -17,6 +17,7 @@ from gateway.commands.try_message import spread
 from gateway.errors import SettingsError
 from tests.builders import adt_a01, adt_a03, fhir_message
 from tests.gateway.smart.signer import ec_key, jwks, public
+from tests.line import sign_agreements
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -34,11 +35,12 @@ def installation(tmp_path: Path) -> Path:
 
 
 def activate(installation: Path) -> None:
-    """Make every example active, and say how a person is told."""
+    """Make every example active, say how a person is told, and let two people sign."""
     for example in installation.parent.rglob("*.toml.example"):
         example.rename(example.with_suffix(""))
     text = installation.read_text("utf-8")
     installation.write_text(text + '\n[tell]\nurl = "http://127.0.0.1:9/"\n', "utf-8")
+    sign_agreements(installation)
 
 
 def test_help_is_quick_and_imports_nothing_heavy() -> None:

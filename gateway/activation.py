@@ -1,0 +1,295 @@
+"""Which agreements are in force: the texts that two people signed, kept in the store. A file of the folder is a proposal and nothing more.
+
+One named person proposes a text, another approves that same text; each act has a reason and a ledger entry with the digest. A file that is
+edited or deleted afterwards changes nothing: neither does it widen what is shared, nor does a slip of an editor stop a handover. Ending an
+agreement is an act of two people too. This module MUST NOT decide what an agreement allows.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Final
+
+from sqlalchemy import Connection, Row, insert, select, update
+
+from consent.agreement_file import AgreementError, digest_of, read_agreement
+from consent.shapes import Agreement
+from consent.when import instant, span
+from fhir_profiles.letters import LETTERS
+from fhir_profiles.shapes import Event
+from gateway.errors import SettingsError, ThroughgateError
+from gateway.keys import Keys
+from gateway.ledger import record
+from gateway.parts import Parts
+from gateway.settings import NAME_PATTERN, Settings
+from gateway.store import Store
+from gateway.store.locks import hold
+from gateway.store.schema import agreement as signed
+from gateway.store.schema import sealed, task
+
+ENDS: Final = ""
+"""The digest of a proposal that ends an agreement: it has no text."""
+CATEGORY: Final = "ledger"
+SHORTEST_NAME: Final = 3
+
+Texts = Mapping[str, str | None]
+"""Name -> the whole text of the file, or None to end the agreement."""
+
+
+class ActivationError(ThroughgateError):
+    """Nothing was signed: the text says why and what to do."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Signature:
+    """One text of one agreement, and who signed it. `digest` is empty where it ends the agreement; nobody has approved a proposal yet."""
+
+    id: str
+    name: str
+    digest: str
+    proposed_by: str
+    proposed_at: str
+    approved_by: str | None
+    approved_at: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Standing:
+    """What is in force, and what is proposed, by name."""
+
+    in_force: Mapping[str, Signature]
+    proposed: Mapping[str, Signature]
+
+    def is_in_force(self, name: str, digest: str) -> bool:
+        """Is this very text in force?"""
+        return name in self.in_force and self.in_force[name].digest == digest
+
+    def of(self, name: str, digest: str | None) -> str:
+        """How the text of a file stands, in words; None where there is no file."""
+        now, next_ = self.in_force.get(name), self.proposed.get(name)
+        if now is not None and now.digest == digest:
+            return f"in force since {now.approved_at}, signed by {now.proposed_by} and {now.approved_by}"
+        if next_ is not None and next_.digest == (digest or ENDS):
+            return f"proposed by {next_.proposed_by}: another person has to approve it"
+        return "another text is in force" if now is not None else "not in force: nobody has signed it"
+
+
+def require_built(place: str, agreement: Agreement) -> None:
+    """INVARIANT: an agreement under which nothing can be made, or that nothing starts, is never in force. Raises SettingsError."""
+    if agreement.draft:
+        raise SettingsError(place, "draft", f"a draft cannot be in force: {agreement.draft} Move it out of the folder")
+    if agreement.letter not in LETTERS:
+        raise SettingsError(place, "letter", f"no such letter: use one of {', '.join(sorted(LETTERS))}")
+    unknown = sorted(set(agreement.events) - set(Event))
+    if unknown:
+        raise SettingsError(place, "events", f"no such event: {', '.join(unknown)}; use some of {', '.join(Event)}")
+
+
+@lru_cache(maxsize=256)
+def read_text(text: str, name: str) -> Agreement:
+    """`read_agreement`, once for a text. Raises AgreementError."""
+    return read_agreement(text, name)
+
+
+def in_force(store: Store, keys: Keys) -> tuple[frozenset[str], Mapping[str, Agreement]]:
+    """The ids of the signatures, and the agreements in force by name. SettingsError for one that this program cannot keep to.
+
+    The text is sealed under the installation key, so that nobody can put another one in its place in the database.
+    """
+    with store.read() as c:
+        rows = c.execute(_in_force()).all()
+        texts = {row.name: _text(c, keys, row) for row in rows}
+    found = {}
+    for name, text in texts.items():
+        place = f"the agreement {name} in force"
+        try:
+            found[name] = read_text(text, name)
+        except AgreementError as error:
+            raise SettingsError(place, error.key, error.text) from error
+        require_built(place, found[name])
+    return frozenset(row.id for row in rows), found
+
+
+def require_teller(agreements: Mapping[str, Agreement], settings: Settings) -> None:
+    """INVARIANT: a flow where silence can kill is not in force without a way to tell a person. Raises SettingsError."""
+    if settings.tell is None and any(each.undecidable == "hold" for each in agreements.values()):
+        raise SettingsError(
+            "throughgate.toml", "tell", "a letter of care can be held: say how a person is told at once"
+        )
+
+
+def take_up(parts: Parts) -> bool:
+    """Make `parts.agreements` what is in force now. Whether it was another before."""
+    with parts.store.read() as c:
+        ids = frozenset(c.execute(_in_force().with_only_columns(signed.c.id)).scalars())
+    if ids == parts.signatures:
+        return False
+    parts.signatures, parts.agreements = in_force(parts.store, parts.keys)
+    return True
+
+
+def standing(c: Connection) -> Standing:
+    """How every agreement stands that anybody signed."""
+    open_ones = c.execute(select(signed).where(signed.c.approved_at.is_(None), signed.c.ended_at.is_(None))).all()
+    return Standing(
+        in_force={row.name: _signature(row) for row in c.execute(_in_force()).all()},
+        proposed={row.name: _signature(row) for row in open_ones},
+    )
+
+
+def text_of(c: Connection, keys: Keys, name: str, digest: str) -> str | None:
+    """The text that stood under this digest, in force or ended; None where nobody approved it here."""
+    row = c.execute(
+        select(signed)
+        .where(signed.c.name == name, signed.c.digest == digest, signed.c.approved_at.is_not(None))
+        .order_by(signed.c.approved_at.desc())
+    ).first()
+    return _text(c, keys, row) if row is not None else None
+
+
+def propose(parts: Parts, texts: Texts, *, by: str, reason: str) -> tuple[Signature, ...]:
+    """One person's word for these texts; an earlier proposal of the same name ends. All of them or none. Raises ActivationError."""
+    person = _person(by)
+    said = _reason(reason)
+    for name, text in texts.items():
+        if text is not None:
+            _require_fit(parts, name, text)
+
+    def work(c: Connection) -> tuple[Signature, ...]:
+        hold(c, "agreements")
+        now = standing(c)
+        return tuple(_propose(c, parts, now, name, text, person, said) for name, text in sorted(texts.items()))
+
+    return parts.store.write(work)
+
+
+def approve(parts: Parts, texts: Texts, *, by: str, reason: str) -> tuple[Signature, ...]:
+    """A second person's word for the same texts: they are in force. All of them or none. Raises ActivationError.
+
+    INVARIANT: nobody puts an agreement in force, or ends one, alone; and what is approved is what was proposed.
+    """
+    person = _person(by)
+    said = _reason(reason)
+
+    def work(c: Connection) -> tuple[Signature, ...]:
+        hold(c, "agreements")
+        now = standing(c)
+        return tuple(_approve(c, parts, now, name, text, person, said) for name, text in sorted(texts.items()))
+
+    return parts.store.write(work)
+
+
+def _require_fit(parts: Parts, name: str, text: str) -> None:
+    if not re.fullmatch(NAME_PATTERN, name):
+        raise ActivationError(f"{name}.toml: the name of an agreement's file is lower case letters, digits and hyphens")
+    try:
+        agreement = read_text(text, name)
+        require_built(f"{name}.toml", agreement)
+        require_teller({name: agreement}, parts.settings)
+    except AgreementError as error:
+        raise ActivationError(f"{name}.toml: {error.key}: {error.text}") from error
+    except SettingsError as error:
+        raise ActivationError(str(error)) from error
+    last, at = span(agreement.text["ends"]), instant(parts.now())
+    if last is None or at is None or at >= last.end:
+        raise ActivationError(f"{name}.toml: words.ends: the agreement has ended already: agree on a later day")
+
+
+def _propose(
+    c: Connection, parts: Parts, now: Standing, name: str, text: str | None, by: str, reason: str
+) -> Signature:
+    digest = digest_of(text) if text is not None else ENDS
+    current, earlier = now.in_force.get(name), now.proposed.get(name)
+    if current is None and text is None:
+        raise ActivationError(f"{name} is not in force: there is nothing to end")
+    if current is not None and current.digest == digest:
+        raise ActivationError(f"this text of {name} is in force already")
+    if earlier is not None:
+        c.execute(update(signed).where(signed.c.id == earlier.id).values(ended_at=parts.now()))
+        _enter(c, parts, earlier.id, 2, "agreement-ended", {"agreement": name})
+    made = parts.ids.entry()
+    sealed_id = _seal(c, parts, {"text": text, "reason": reason})
+    values = {"id": made, "name": name, "digest": digest, "sealed_id": sealed_id, "proposed_by": by}
+    c.execute(insert(signed).values(**values, proposed_at=parts.now()))
+    _enter(c, parts, made, 1, "agreement-proposed", {"agreement": name, "digest": digest, "note": sealed_id})
+    return _signature(c.execute(select(signed).where(signed.c.id == made)).one())
+
+
+def _approve(
+    c: Connection, parts: Parts, now: Standing, name: str, text: str | None, by: str, reason: str
+) -> Signature:
+    proposed, current = now.proposed.get(name), now.in_force.get(name)
+    if proposed is None:
+        raise ActivationError(f"nothing is proposed of {name}: one person proposes it first, without --approve")
+    if proposed.digest != (digest_of(text) if text is not None else ENDS):
+        raise ActivationError(
+            f"{name} is another text than {proposed.proposed_by} proposed: read it, and let one person propose it again"
+        )
+    if proposed.proposed_by.casefold() == by.casefold():
+        raise ActivationError(f"{name} was proposed by {proposed.proposed_by}: another person has to approve it")
+    at = parts.now()
+    note = _seal(c, parts, {"reason": reason})
+    ends = at if proposed.digest == ENDS else None
+    values = {"approved_by": by, "approved_at": at, "approved_note": note, "ended_at": ends}
+    c.execute(update(signed).where(signed.c.id == proposed.id).values(**values))
+    facts = {"agreement": name, "digest": proposed.digest, "note": note}
+    _enter(c, parts, proposed.id, 2, "agreement-activated" if ends is None else "agreement-ended", facts)
+    if current is not None:
+        _end(c, parts, current)
+    about = task.c.agreement.startswith(f"{name}:", autoescape=True)
+    c.execute(update(task).where(about, task.c.ended_at.is_(None)).values(ended_at=at))
+    return _signature(c.execute(select(signed).where(signed.c.id == proposed.id)).one())
+
+
+def _end(c: Connection, parts: Parts, current: Signature) -> None:
+    """The text that was in force; it is kept as long as the ledger, so that what was decided under it can be made again."""
+    c.execute(update(signed).where(signed.c.id == current.id).values(ended_at=parts.now()))
+    own = select(signed.c.sealed_id).where(signed.c.id == current.id).scalar_subquery()
+    kept_until = parts.after(days=parts.settings.retention.days(CATEGORY))
+    c.execute(update(sealed).where(sealed.c.id == own).values(ends_at=kept_until))
+    _enter(c, parts, current.id, 3, "agreement-ended", {"agreement": current.name, "digest": current.digest})
+
+
+def _in_force() -> Any:
+    return select(signed).where(signed.c.approved_at.is_not(None), signed.c.ended_at.is_(None)).order_by(signed.c.name)
+
+
+def _text(c: Connection, keys: Keys, row: Row[Any]) -> str:
+    return str(json.loads(keys.unseal(c, row.sealed_id))["text"])
+
+
+def _seal(c: Connection, parts: Parts, said: Mapping[str, str | None]) -> str:
+    plaintext = json.dumps(said, ensure_ascii=False).encode()
+    return parts.keys.seal(c, category=CATEGORY, plaintext=plaintext, person_id=None, now=parts.now())
+
+
+def _enter(c: Connection, parts: Parts, chain: str, step: int, event: str, facts: Mapping[str, str]) -> None:
+    record(c, entry_id=parts.ids.entry(), chain=chain, step=step, event=event, at=parts.now(), facts=facts)
+
+
+def _signature(row: Row[Any]) -> Signature:
+    return Signature(
+        id=row.id,
+        name=row.name,
+        digest=row.digest,
+        proposed_by=row.proposed_by,
+        proposed_at=row.proposed_at,
+        approved_by=row.approved_by,
+        approved_at=row.approved_at,
+    )
+
+
+def _person(by: str) -> str:
+    """A person's name, without needless space."""
+    name = " ".join(by.split())
+    if len(name) < SHORTEST_NAME:
+        raise ActivationError("say who signs: --by and the person's name")
+    return name
+
+
+def _reason(reason: str) -> str:
+    if not reason.strip():
+        raise ActivationError("a reason is needed: --reason")
+    return reason.strip()

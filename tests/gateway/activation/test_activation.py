@@ -1,0 +1,213 @@
+"""Two people put an agreement in force, or end it; a file by itself does nothing."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select, update
+
+from gateway import activation, wiring
+from gateway.activation import ENDS, ActivationError
+from gateway.errors import SettingsError
+from gateway.keys import SealedBroken
+from gateway.ledger.entry import decode
+from gateway.pipeline import Gateway
+from gateway.settings import read_settings
+from gateway.store.schema import agreement as signed
+from gateway.store.schema import decision, ledger_entry, sealed
+from tests.builders import adt_a01, adt_a03, rde_o11
+from tests.line import RECIPIENTS, MovableClock, make_installation, running, sign_agreements
+from tests.world import check_world
+
+ADA, BEN = "Ada Example", "Ben Example"
+WHY = "read and agreed"
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    """An installation whose agreements were signed."""
+    return make_installation(tmp_path, dict.fromkeys(RECIPIENTS, 9))
+
+
+@contextmanager
+def opened(config: Path) -> Iterator[Gateway]:
+    with wiring.open_parts(read_settings(config), clock=MovableClock()) as gateway:
+        yield gateway
+
+
+def edited(config: Path, name: str = "handover") -> str:
+    """Somebody edits the file: what goes to the community provider says less. Its text."""
+    file = config.parent / "agreements" / f"{name}.toml"
+    file.write_text(file.read_text("utf-8").replace('"Patient.name", ', "", 1), "utf-8")
+    return file.read_text("utf-8")
+
+
+def entries(gateway: Gateway, chain: str) -> list[tuple[str, dict[str, object]]]:
+    with gateway.store.read() as c:
+        bodies = c.execute(
+            select(ledger_entry.c.body).where(ledger_entry.c.chain == chain).order_by(ledger_entry.c.step)
+        ).scalars()
+        return [(said["event"], said["facts"]) for said in map(decode, bodies)]
+
+
+def test_a_file_that_is_edited_or_deleted_changes_nothing(config: Path) -> None:
+    with opened(config) as gateway:
+        before = gateway.agreements
+    edited(config)
+    (config.parent / "agreements" / "correction.toml").unlink()
+    with opened(config) as gateway:
+        assert gateway.agreements == before
+    places = {fault.place for fault in wiring.unsigned(read_settings(config))}
+    assert places == {"agreements/handover.toml", "agreements/correction.toml"}
+
+
+def test_one_person_changes_nothing_two_do(config: Path) -> None:
+    text = edited(config)
+    with opened(config) as gateway:
+        before = gateway.agreements["handover"].digest
+        (proposed,) = activation.propose(gateway, {"handover": text}, by=f"  {ADA} ", reason=WHY)
+        assert (proposed.proposed_by, proposed.approved_by) == (ADA, None)
+        assert not activation.take_up(gateway)
+        assert gateway.agreements["handover"].digest == before
+        for alone in (ADA, "ada  example", ADA.upper()):
+            with pytest.raises(ActivationError, match="another person has to approve"):
+                activation.approve(gateway, {"handover": text}, by=alone, reason=WHY)
+        (made,) = activation.approve(gateway, {"handover": text}, by=BEN, reason=WHY)
+        assert activation.take_up(gateway)
+        assert gateway.agreements["handover"].digest == made.digest != before
+        assert not activation.take_up(gateway), "once"
+        (first, facts), (second, more) = entries(gateway, made.id)
+        assert (first, second) == ("agreement-proposed", "agreement-activated")
+        assert facts["digest"] == more["digest"] == made.digest
+        with gateway.store.read() as c:
+            (old,) = c.execute(select(signed.c.id).where(signed.c.digest == before)).scalars()
+            kept_until = c.execute(
+                select(sealed.c.ends_at).join(signed, signed.c.sealed_id == sealed.c.id).where(signed.c.id == old)
+            ).scalar_one()
+            assert kept_until is not None
+            assert activation.text_of(c, gateway.keys, "handover", before) is not None
+        assert [event for event, _ in entries(gateway, old)][-1] == "agreement-ended"
+        assert not [
+            name for name in (ADA, BEN, WHY) if any(name in str(facts) for _, facts in entries(gateway, made.id))
+        ]
+    with opened(config) as gateway:
+        assert gateway.agreements["handover"].digest == made.digest, "the next start too"
+
+
+def test_what_is_approved_is_what_was_proposed(config: Path) -> None:
+    with opened(config) as gateway:
+        with pytest.raises(ActivationError, match="nothing is proposed of handover"):
+            activation.approve(gateway, {"handover": "x"}, by=BEN, reason=WHY)
+        activation.propose(gateway, {"handover": edited(config)}, by=ADA, reason=WHY)
+        other = edited(config)
+        with pytest.raises(ActivationError, match="another text than Ada Example proposed"):
+            activation.approve(gateway, {"handover": other + "# one word more\n"}, by=BEN, reason=WHY)
+        # A newer proposal takes the place of an older one, which nobody can approve any more.
+        activation.propose(gateway, {"handover": other + "# one word more\n"}, by=BEN, reason=WHY)
+        with pytest.raises(ActivationError, match="another person"):
+            activation.approve(gateway, {"handover": other + "# one word more\n"}, by=BEN, reason=WHY)
+        activation.approve(gateway, {"handover": other + "# one word more\n"}, by=ADA, reason=WHY)
+        with pytest.raises(ActivationError, match="in force already"):
+            activation.propose(gateway, {"handover": other + "# one word more\n"}, by=ADA, reason=WHY)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("title = ", 'draft = "not yet"\ntitle = ', "draft: a draft cannot be in force"),
+        ('letter = "handover"', 'letter = "sonnet"', "letter: no such letter"),
+        ('"release", "release-unclear"', '"moon"', "events: no such event: moon"),
+        ("ends = 2035-12-31", "ends = 2026-01-14", "words.ends: the agreement has ended already"),
+        ('regime = "uk-gdpr"', 'regime = "none"', "regime: must be one of"),
+    ],
+)
+def test_what_cannot_be_in_force_is_not_signed(config: Path, old: str, new: str, said: str) -> None:
+    text = (config.parent / "agreements" / "handover.toml").read_text("utf-8")
+    assert old in text
+    good = edited(config, "correction")
+    with opened(config) as gateway:
+        texts = {"correction": good, "handover": text.replace(old, new)}
+        with pytest.raises(ActivationError, match=said):
+            activation.propose(gateway, texts, by=ADA, reason=WHY)
+        with gateway.store.read() as c:
+            assert not activation.standing(c).proposed, "all of them or none"
+
+
+@pytest.mark.parametrize(
+    ("by", "reason", "said"), [("", WHY, "who signs"), ("A ", WHY, "who signs"), (ADA, " ", "a reason")]
+)
+def test_who_and_why_are_said(config: Path, by: str, reason: str, said: str) -> None:
+    with opened(config) as gateway, pytest.raises(ActivationError, match=said):
+        activation.propose(gateway, {"handover": edited(config)}, by=by, reason=reason)
+
+
+def test_a_flow_that_can_hold_is_not_signed_where_nobody_can_be_told(config: Path) -> None:
+    with opened(config) as gateway:
+        gateway.settings = gateway.settings.model_copy(update={"tell": None})
+        with pytest.raises(ActivationError, match="how a person is told"):
+            activation.propose(gateway, {"handover": edited(config)}, by=ADA, reason=WHY)
+
+
+def test_an_agreement_ends_by_two_people(config: Path) -> None:
+    with opened(config) as gateway:
+        with pytest.raises(ActivationError, match="is not in force: there is nothing to end"):
+            activation.propose(gateway, {"transfer": None}, by=ADA, reason=WHY)
+        (proposed,) = activation.propose(gateway, {"handover": None}, by=ADA, reason=WHY)
+        assert proposed.digest == ENDS
+        with gateway.store.read() as c:
+            assert "proposed by Ada Example" in activation.standing(c).of("handover", None)
+        activation.approve(gateway, {"handover": None}, by=BEN, reason=WHY)
+        assert activation.take_up(gateway)
+        assert "handover" not in gateway.agreements
+        assert [event for event, _ in entries(gateway, proposed.id)] == ["agreement-proposed", "agreement-ended"]
+
+
+def test_a_text_that_was_changed_in_the_database_is_no_agreement(config: Path) -> None:
+    """Sabotage: whoever can write to the database cannot write an agreement."""
+    with opened(config) as gateway:
+        own = select(signed.c.sealed_id).where(signed.c.name == "handover").scalar_subquery()
+        gateway.store.write(
+            lambda c: c.execute(
+                update(sealed).where(sealed.c.id == own).values(ciphertext=b"something else, longer than a tag")
+            )
+        )
+    with pytest.raises(SealedBroken), opened(config):
+        pass
+
+
+def test_an_agreement_whose_letter_is_gone_stops_the_start(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After an upgrade that dropped a letter: nothing starts as if nothing were missing."""
+    left = {name: letter for name, letter in activation.LETTERS.items() if name != "handover"}
+    monkeypatch.setattr(activation, "LETTERS", left)
+    with pytest.raises(SettingsError, match="the agreement handover in force: letter: no such letter"), opened(config):
+        pass
+
+
+async def test_a_running_gateway_takes_up_what_was_signed(tmp_path: Path) -> None:
+    """What waits is decided again under the new text; every decision names the digest that it was made under."""
+    async with running(tmp_path) as line:
+        line.neighbours["northfell"].up = False
+        await line.play(adt_a01(), rde_o11(), adt_a03())
+        before = line.gateway.agreements["handover"].digest
+        edited(line.config)
+        await line.gateway.sweep()
+        assert line.gateway.agreements["handover"].digest == before
+        sign_agreements(line.config)
+        assert activation.take_up(line.gateway)
+        line.neighbours["northfell"].up = True
+        line.clock.advance(hours=1)
+        await line.settle()
+        last = line.deliveries(letter="handover")[-1]
+        now = line.gateway.agreements["handover"].digest
+        assert now != before
+        assert (last.state, last.agreement_digest) == ("delivered", now)
+        digests = [row.agreement_digest for row in _decisions(line.gateway)]
+        assert digests == [before, now]
+        check_world(line)
+
+
+def _decisions(gateway: Gateway) -> list[Any]:
+    with gateway.store.read() as c:
+        return list(c.execute(select(decision).where(decision.c.letter == "handover").order_by(decision.c.decided_at)))
