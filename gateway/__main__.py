@@ -13,6 +13,7 @@ from gateway.commands import (
     agreements_activate,
     agreements_check,
     agreements_render,
+    audit_events,
     backup,
     bench,
     check,
@@ -72,6 +73,7 @@ app.command("reconcile")(reconcile.reconcile)
 app.command("replay")(replay.replay)
 app.command("rederive")(rederive.rederive)
 app.command("token")(token.token)
+app.command("audit-events")(audit_events.audit_events)
 app.add_typer(held.app, name="held")
 app.add_typer(override.app, name="override")
 app.add_typer(task.app, name="task")

@@ -1,0 +1,98 @@
+"""The feed of AuditEvents: valid FHIR by two judges, by IHE's patterns, complete, the same twice, and nothing about anybody in it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fhir.resources.R4B.auditevent import AuditEvent
+from sqlalchemy import func, select
+from typer.testing import CliRunner
+
+from fhir_profiles.audit_event import DECISION, DISCLOSURE, SUBJECT, faults
+from gateway import audit_feed
+from gateway.__main__ import app
+from gateway.demo.invariants import marks
+from gateway.demo.people import synthetic_person
+from gateway.pipeline import Gateway
+from gateway.store.schema import ledger_position
+from tests.builders import adt_a01, adt_a03, oru_r01, rde_o11
+from tests.gateway.subject.test_subject_access import seen_on_the_wires, sign
+from tests.line import running
+
+WHOSE = synthetic_person(1)
+
+
+def all_events(gateway: Gateway, count: int = 7) -> list[dict[str, Any]]:
+    """Every event, page by page."""
+    found: list[dict[str, Any]] = []
+    after, more = -1, True
+    while more:
+        page = audit_feed.read_page(gateway, after=after, count=count)
+        found += page.events
+        after, more = page.last, page.more
+    return found
+
+
+def of_profile(events: list[dict[str, Any]], profile: str) -> list[dict[str, Any]]:
+    return [each for each in events if each.get("meta", {}).get("profile") == [profile]]
+
+
+async def test_a_feed_is_the_ledger_by_the_patterns(tmp_path: Path) -> None:
+    async with running(tmp_path) as line:
+        await line.play(adt_a01(WHOSE), rde_o11(WHOSE), oru_r01(WHOSE), adt_a03(WHOSE))
+        sign(line.gateway)
+        events = all_events(line.gateway)
+        with line.gateway.store.read() as c:
+            assert len(events) == c.execute(select(func.count()).select_from(ledger_position)).scalar_one()
+        for each in events:
+            AuditEvent.model_validate_json(json.dumps(each))
+            assert list(faults(each)) == []
+        left = {each["entity"][1]["what"]["identifier"]["value"] for each in of_profile(events, DISCLOSURE)}
+        assert left == seen_on_the_wires(line, WHOSE) != set()
+        decided = of_profile(events, DECISION)
+        assert len(decided) == len(line.deliveries())
+        assert {each["outcome"] for each in decided} == {"0", "4"}  # released; held for want of a pharmacy
+        assert len({each["id"] for each in events}) == len(events)
+        assert all_events(line.gateway, 1_000) == events
+        text = json.dumps(events)
+        assert not [mark for mark in marks(WHOSE) if mark in text]
+        # the same person in two letters is not the same value
+        subjects = [each["entity"][0]["what"]["identifier"] for each in decided]
+        assert {each["system"] for each in subjects} == {SUBJECT}
+        assert len({each["value"] for each in subjects}) == len(subjects) > 1
+        config = str(line.config)
+    out = tmp_path / "events.ndjson"
+    done = CliRunner().invoke(app, ["audit-events", "--out", str(out), "--count", "5", "--json", "--config", config])
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.output) == {"file": "events.ndjson", "events": 5, "last": 4, "more": True}
+    with out.open("rb") as lines:
+        assert [json.loads(each)["id"] for each in lines] == [each["id"] for each in events[:5]]
+
+
+SPOILED = {
+    "agent": lambda event: event["agent"].pop(),
+    "identifier of an agent": lambda event: event["agent"][0]["who"].pop("identifier"),
+    "network": lambda event: event["agent"][0].pop("network"),
+    "entity": lambda event: event["entity"].pop(),
+    "patient": lambda event: event["entity"].reverse(),
+    "observer": lambda event: event["source"]["observer"].update(display="another"),
+    "type of the source": lambda event: event["source"].pop("type"),
+}
+
+
+@pytest.mark.parametrize("what", SPOILED)
+async def test_what_does_not_fit_a_pattern_is_found(what: str) -> None:
+    """Sabotage of the judge above."""
+    from fhir_profiles import audit_event  # noqa: PLC0415  the builder is what is judged here
+
+    made = audit_event.disclosure(
+        audit_event.Happening(
+            entry="E", position=1, event="delivered", at="2026-01-15T12:00:00.000000Z", chain="D", outcome="0",
+            subject="s", recipient="r", letter="handover",
+        ),
+        audit_event.Observer(origin="ledger.test/demo", endpoint="https://throughgate.example/fhir"),
+    )  # fmt: skip
+    assert list(faults(made)) == []
+    SPOILED[what](made)
+    assert list(faults(made)) != []
