@@ -7,6 +7,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, select
 
 from consent.explain import for_officer, what_leaves
+from consent.outcomes import PathGroup, PathOutcome
 from consent.shapes import Agreement, ResourceVote, Vote
 from gateway import whole_way
 from gateway.console.asking import Ask, NotThere, Page
@@ -100,6 +101,7 @@ def one_decision(ask: Ask) -> Page:
             "shown": shown,
             "sentences": _sentences(shown),
             "votes": _votes(shown),
+            "groups": _groups(shown),
             "agreement": agreement,
             "same": same,
             "necessary": _necessary(agreement, shown) if agreement is not None and same else (),
@@ -141,8 +143,8 @@ def rules_of(shown: Shown) -> tuple[str, ...]:
 def _sentences(shown: Shown) -> tuple[str, ...]:
     if shown.kept is None:
         return ()
-    kept = shown.kept.kept
-    return for_officer(kept.decision, kept.paths)
+    # what became of each path stands in a table of its own
+    return for_officer(shown.kept.kept.decision, ())
 
 
 def _votes(shown: Shown) -> list[tuple[ResourceVote, int]]:
@@ -154,6 +156,17 @@ def _votes(shown: Shown) -> list[tuple[ResourceVote, int]]:
             first, number = found.get(key, (vote, 0))
             found[key] = (first, number + 1)
     return list(found.values())
+
+
+def _groups(shown: Shown) -> list[tuple[PathGroup, str]]:
+    """What became of each path, what stays back first: a group, and the paths or kinds of resources that it is about."""
+    groups = shown.kept.kept.paths if shown.kept is not None else ()
+    order = list(reversed(PathOutcome))
+    return [
+        # an id is whatever its sender made it of: only the kind of a resource is shown
+        (each, ", ".join(dict.fromkeys(name.split("/", 1)[0] for name in each.paths or each.resources)))
+        for each in sorted(groups, key=lambda each: order.index(each.outcome))
+    ]
 
 
 def _necessary(agreement: Agreement, shown: Shown) -> list[tuple[str, str]]:

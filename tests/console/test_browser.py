@@ -1,0 +1,337 @@
+"""The console in a real browser: axe, the keyboard alone, hostile text everywhere, an officer's ten questions, and the guide's pictures.
+
+One browser and one gateway for all of it. What a page does is watched from outside it: requests, scripts, reports of the content policy.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from axe_playwright_python.base import AXE_FILE_PATH
+from playwright.sync_api import Browser, BrowserContext, Page, Request, sync_playwright
+
+from gateway.console.routes import ROUTES
+from gateway.console.staff import Role
+from gateway.store.schema import consent, decision, delivery, lookup, message, staff, task
+from tests.console.site import ALEX, PASSWORD, PEOPLE, Site
+
+WITHOUT_BROWSER = "Chromium is not installed: make install-engines"
+PROGRAM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+FIRST_LOAD_BYTES = 300_000
+SERIOUS = {"serious", "critical"}
+PICTURES = Path(__file__).resolve().parents[2] / "docs" / "pictures"
+WATCH = """
+window.scripts = 0; window.reports = [];
+document.addEventListener("securitypolicyviolation", event => window.reports.push(event.violatedDirective + " " + event.blockedURI));
+"""
+HOSTILE = "\"><script>window.scripts++</script><img src=x onerror=window.scripts++><svg/onload=window.scripts++>{{7*7}}'`javascript:alert(1)"
+
+pytestmark = pytest.mark.skipif(PROGRAM is None, reason=WITHOUT_BROWSER)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        found = playwright.chromium.launch(executable_path=PROGRAM, args=["--disable-gpu"])
+        yield found
+        found.close()
+
+
+@dataclass
+class Watched:
+    """A page of somebody who is logged in, and everything that it asked of the network."""
+
+    page: Page
+    asked: list[Request] = field(default_factory=list)
+
+    def note(self, request: Request) -> None:
+        self.asked.append(request)
+
+    def see(self, path: str) -> None:
+        answer = self.page.goto(path)
+        assert answer is not None
+        assert answer.status == 200, path
+
+
+def watched(context: BrowserContext) -> Watched:
+    context.add_init_script(WATCH)
+    found = Watched(page=context.new_page())
+    found.page.on("request", found.note)
+    return found
+
+
+def logged_in(browser: Browser, site: Site, name: str, **how: Any) -> Watched:
+    """A browser that has somebody's session."""
+    context = browser.new_context(base_url=site.base, viewport={"width": 1280, "height": 900}, **how)
+    cookie, _, value = site.cookies[name].partition("=")
+    context.add_cookies([{"name": cookie, "value": value, "url": site.base, "httpOnly": True, "sameSite": "Strict"}])
+    return watched(context)
+
+
+@pytest.fixture(scope="module")
+def opened(site: Site) -> str:
+    """The address of one person's disclosures that a second person has opened for ines."""
+    form = {"number": ALEX.nhs_number, "purpose": "complaint", "reason": "complaint of 3 January"}
+    path = site.as_("ines", "POST", "/console/disclosures", form).headers["location"]
+    assert site.as_("cleo", "POST", path, {"answer": "yes"}).status == 303
+    return path
+
+
+def pages(site: Site, opened: str) -> dict[str, str]:
+    """One address for each page that an IG officer may have, by the name of its route, and one for each other kind of page."""
+    handover = next(row.id for row in site.rows(decision) if row.letter == "handover" and row.outcome == "release")
+    ids = {
+        "item": site.ids(delivery, state="held")[0],
+        "task": site.ids(task, ended_at=None)[0],
+        "letter": site.ids(delivery, state="refused")[0],
+        "message": site.rows(decision, id=handover)[0].message_id,
+        "one-decision": handover,
+        "disclosure": opened.rpartition("/")[2],
+        "agreement": "handover",
+    }
+    gets = [route for route in ROUTES if route.method == "GET"]
+    return {
+        route.name: route.path.replace("{id}", ids.get(route.name, "")).replace("{name}", ids.get(route.name, ""))
+        for route in gets
+    }
+
+
+def findings(page: Page) -> list[str]:
+    """What axe finds serious: WCAG 2.2 AA and its best practices."""
+    if page.evaluate("typeof window.axe") == "undefined":
+        page.evaluate(AXE_FILE_PATH.read_text("utf-8"))
+    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    return [
+        f"{page.url} {each['id']}: {node['html'][:120]}"
+        for each in found["violations"]
+        for node in each["nodes"]
+        if each["impact"] in SERIOUS
+    ]
+
+
+def test_axe_finds_nothing_serious_on_any_page_and_would(browser: Browser, site: Site, opened: str) -> None:
+    ines = logged_in(browser, site, "ines")
+    found, seen = [], set()
+    for name, path in pages(site, opened).items():
+        ines.see(path)
+        found += findings(ines.page)
+        seen.add(name)
+    assert seen == {route.name for route in ROUTES if route.method == "GET"}
+    owen = logged_in(browser, site, "owen")
+    held = site.ids(delivery, state="held")[0]
+    owen.see(f"/console/work/{held}")  # with its form
+    found += findings(owen.page)
+    waiting = site.as_(
+        "ivor", "POST", "/console/disclosures", {"number": ALEX.nhs_number, "purpose": "audit", "reason": "x"}
+    )
+    cleo = logged_in(browser, site, "cleo")
+    cleo.see(waiting.headers["location"])  # the second person's question
+    found += findings(cleo.page)
+    nobody = watched(browser.new_context(base_url=site.base))
+    for path in ("/console/log-in", site.link("axel", Role.AUDITOR)):
+        nobody.see(path)
+        found += findings(nobody.page)
+    assert not found
+    nobody.page.evaluate("document.querySelector('label').remove(); document.documentElement.removeAttribute('lang')")
+    assert findings(nobody.page), "sabotage: a field without its label is found"
+
+
+def test_the_first_load_is_small_and_nothing_comes_from_elsewhere(browser: Browser, site: Site) -> None:
+    """And nothing is a script; the style is asked for once."""
+    ines = logged_in(browser, site, "ines")
+    ines.see("/console/work")
+    assert sum(request.sizes()["responseBodySize"] for request in ines.asked) < FIRST_LOAD_BYTES
+    for path in ("/console/flows", "/console/health", "/console/agreements"):
+        ines.see(path)
+    assert {request.url.startswith(site.base) for request in ines.asked} == {True}
+    assert {request.resource_type for request in ines.asked} <= {"document", "stylesheet", "other"}
+    assert (
+        ines.page.evaluate(
+            "document.scripts.length + document.querySelectorAll('[style],[onclick],iframe,object,embed').length"
+        )
+        == 0
+    )
+    assert ines.page.evaluate("window.reports") == []
+
+
+def test_by_the_keyboard_alone(browser: Browser, site: Site) -> None:
+    """From the first link on paper to a letter's fate: every step with Tab, Enter and typing; focus is always seen; the skip link skips."""
+    page = watched(browser.new_context(base_url=site.base, viewport={"width": 1280, "height": 900})).page
+
+    def tab_to(script: str) -> None:
+        for _ in range(60):
+            page.keyboard.press("Tab")
+            if page.evaluate(f"(e => {script})(document.activeElement)"):
+                assert page.evaluate(
+                    "(e => { const s = getComputedStyle(e); return s.outlineStyle !== 'none' || s.boxShadow !== 'none' })(document.activeElement)"
+                ), f"the focus is not seen: {script}"
+                return
+        raise AssertionError(f"not reached: {script}")
+
+    page.goto(site.link("kay", Role.OPERATOR))
+    tab_to("e.id === 'password'")
+    page.keyboard.type(PASSWORD)
+    tab_to("e.id === 'again'")
+    page.keyboard.type(PASSWORD)
+    tab_to("e.id === 'code'")
+    page.keyboard.type(site.code("kay"))
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/console/")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "Skip to main content"
+    page.keyboard.press("Enter")
+    tab_to("e.textContent === 'See what waits'")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/console/work")
+    (ambiguous,) = site.ids(delivery, state="ambiguous")
+    tab_to(f"e.href?.endsWith('{ambiguous}')")
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"**/{ambiguous}")
+    tab_to("e.id === 'reason'")
+    page.keyboard.type("the duty worker has it")
+    tab_to("e.value === 'delivered'")
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"**/letters/{ambiguous}")
+    assert page.locator("h1 .nhsuk-tag").inner_text().lower() == "delivered"
+    tab_to("e.textContent.trim() === 'Log out'")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/console/log-in")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """One of the ten of docs/ig-guide.md: what is clicked from the start, and what the page then shows."""
+
+    asks: str
+    clicks: tuple[str, ...]
+    shows: str
+
+
+def test_ten_questions_in_three_clicks(browser: Browser, site: Site, opened: str) -> None:
+    """The guide's questions, from the start page; the list here is the guide's."""
+    guide = (PICTURES.parent / "ig-guide.md").read_text("utf-8")
+    ines = logged_in(browser, site, "ines").page
+    for number, question in enumerate(QUESTIONS, start=1):
+        assert f"{number}. {question.asks}" in guide
+        assert len(question.clicks) <= 3
+        ines.goto("/console/")
+        for click in question.clicks:
+            ines.locator(click).first.click()
+        assert question.shows in ines.inner_text("main"), question.asks
+
+
+MENU = "nav[aria-label=Menu] >> text="
+QUESTIONS = (
+    Question(
+        asks="What waits for a person now, and where could somebody come to harm first?",
+        clicks=(f"{MENU}Work",),
+        shows="someone may be without care",
+    ),
+    Question(
+        asks="Which handovers has nobody confirmed, and what was refused or recalled?",
+        clicks=(f"{MENU}Work",),
+        shows="Handovers that nobody has confirmed",
+    ),
+    Question(
+        asks="Who was told what about this person, and what was withheld?",
+        clicks=(f"{MENU}Disclosures", "tr:has-text('cleo') a"),
+        shows="Withheld:",
+    ),
+    Question(
+        asks="Why was this letter sent, or not: which rule, consent, agreement and principle?",
+        clicks=(f"{MENU}Disclosures", "tr:has-text('cleo') a", "text=why"),
+        shows="The Caldicott principle",
+    ),
+    Question(
+        asks="Who sends to whom, how much, and how much of it is withheld?",
+        clicks=(f"{MENU}Flows",),
+        shows="Withheld or recalled",
+    ),
+    Question(
+        asks="What has one recipient received lately, and did it arrive?",
+        clicks=(f"{MENU}Flows", "table a"),
+        shows="newest letters",
+    ),
+    Question(
+        asks="What may be shared with whom, on which legal basis, and which agreement is due for review?",
+        clicks=(f"{MENU}Agreements", "table a"),
+        shows="Article 6",
+    ),
+    Question(
+        asks="Which consents were registered, and could their source widen sharing?",
+        clicks=(f"{MENU}Consents",),
+        shows="a consent authority",
+    ),
+    Question(
+        asks="Is any feed silent, and how far is the ledger signed?",
+        clicks=(f"{MENU}Health",),
+        shows="Silence of feeds",
+    ),
+    Question(
+        asks="Who has looked at what, who asked about a person, and who has an account?",
+        clicks=(f"{MENU}Who did what", "text=Who has an account"),
+        shows="clinical safety",
+    ),
+)
+
+
+def test_the_pictures_of_the_guide(browser: Browser, site: Site, opened: str, tmp_path: Path) -> None:
+    """Each picture that the guide shows can be made from here; `THROUGHGATE_PICTURES=1` makes them anew."""
+    folder = PICTURES if os.environ.get("THROUGHGATE_PICTURES") else tmp_path
+    where = pages(site, opened)
+    shown = {"work": where["work"], "journey": opened, "decision": where["one-decision"], "flows": where["flows"]}
+    ines = logged_in(browser, site, "ines").page
+    folder.mkdir(exist_ok=True)
+    for name, path in shown.items():
+        ines.goto(path)
+        ines.screenshot(path=folder / f"{name}.png", animations="disabled")
+        assert (folder / f"{name}.png").stat().st_size > 10_000
+        assert f"pictures/{name}.png" in (PICTURES.parent / "ig-guide.md").read_text("utf-8")
+        assert (PICTURES / f"{name}.png").is_file()
+
+
+def test_hostile_text_in_every_field_runs_nowhere(browser: Browser, site: Site, opened: str) -> None:
+    """The last: it spoils every row that a page shows. 0 scripts, 0 reports of the policy, and the text is there to be read."""
+    where = pages(site, opened)
+    spoilt = {
+        message: ("kind", "client", "establishment", "reason", "channel"),
+        delivery: ("recipient", "recipient_class", "letter", "reason", "wire"),
+        decision: ("recipient", "recipient_class", "letter", "agreement"),
+        task: ("role", "code"),
+        lookup: ("purpose",),
+        staff: ("name",),
+    }
+
+    def spoil(c: Any) -> None:
+        for table, columns in spoilt.items():
+            for column in columns:
+                text = HOSTILE if table is not staff else table.c.name.concat(HOSTILE)
+                c.execute(table.update().values({column: text}))
+
+    site.line.gateway.store.write(spoil)
+    assert site.rows(consent)
+    ran = shown = 0
+    for name in ("ines", "owen"):
+        somebody = logged_in(browser, site, name)
+        for route, path in where.items():
+            answer = somebody.page.goto(path)
+            assert answer is not None
+            assert answer.status in ((200,) if name == "ines" else (200, 403)), (route, answer.status)
+            ran += somebody.page.evaluate("window.scripts")
+            assert somebody.page.evaluate("window.reports") == [], route
+            shown += "<script>window.scripts++</script>" in somebody.page.inner_text("body")
+        assert {request.resource_type for request in somebody.asked} <= {"document", "stylesheet", "other"}
+    assert ran == 0
+    assert shown > len(where), "the text is shown as text"
+    sabotage = watched(browser.new_context())
+    sabotage.page.set_content(HOSTILE)
+    sabotage.page.wait_for_timeout(200)
+    assert sabotage.page.evaluate("window.scripts") > 0, "sabotage: without escaping and policy it runs"
+
+
+def test_everybody_of_the_story_has_one_role() -> None:
+    assert set(PEOPLE.values()) == set(Role)

@@ -1,0 +1,121 @@
+"""Acts at the console are steps of the desk: whose work it is alone, with a reason, sealed, with its entry; nothing else can be done."""
+
+import json
+
+from gateway.steps.unconfirmed import escalate_unconfirmed
+from gateway.store.schema import delivery, ledger_entry, message, sealed, task
+from tests.console.site import Site
+
+REASON = "spoke to the duty worker"
+
+
+def chain(site: Site, some_id: str) -> list[str]:
+    """The words in one chain, in order."""
+    found = [json.loads(row.body) for row in site.rows(ledger_entry)]
+    return [each["event"] for each in found if each["chain"] == some_id]
+
+
+def test_what_waits_is_listed_worst_first_and_says_whose_work_it_is(site: Site) -> None:
+    text = site.as_("aron", "GET", "/console/work").text
+    held, ambiguous = site.ids(delivery, state="held")[0], site.ids(delivery, state="ambiguous")[0]
+    nobodys = site.ids(message, state="held")[0]
+    assert text.index(held) < text.index(nobodys)
+    assert text.index(ambiguous) < text.index(nobodys)
+    assert "someone may be without care" in text
+    (refused,) = site.ids(delivery, state="refused")
+    assert f"/console/letters/{refused}" in text
+
+
+def test_only_whose_work_it_is_settles_it(site: Site) -> None:
+    """The others see it and have no button; a form that they make up is refused, and nothing moves."""
+    held = site.ids(delivery, state="held")[0]
+    path = f"/console/work/{held}"
+    for name in ("ines", "cleo", "aron"):
+        assert "<textarea" not in site.as_(name, "GET", path).text
+    form = {"choice": "reject", "reason": REASON}
+    assert site.as_("ines", "POST", path, form).status == 422
+    assert site.as_("cleo", "POST", path, form).status == 422
+    assert site.as_("aron", "POST", path, form).status == 403
+    assert [row.state for row in site.rows(delivery, id=held)] == ["held"]
+    assert "held-rejected" not in chain(site, held)
+
+
+def test_without_a_reason_or_a_choice_nothing_happens_and_the_page_says_so(site: Site) -> None:
+    held = site.ids(delivery, state="held")[0]
+    path = f"/console/work/{held}"
+    for form, said in (
+        ({"choice": "reject", "reason": "  "}, "Say why"),
+        ({"choice": "delivered", "reason": REASON}, "Choose what is to be done"),
+        ({"choice": "burn", "reason": REASON}, "Choose what is to be done"),
+        ({"choice": "release", "reason": REASON}, "name the recipient"),
+        ({"choice": "release", "reason": REASON, "recipient": "security"}, "does not take this letter"),
+    ):
+        answer = site.as_("owen", "POST", path, form)
+        assert (answer.status, said in answer.text) == (422, True), (form, said)
+    assert [row.state for row in site.rows(delivery, id=held)] == ["held"]
+
+
+def test_a_letter_for_nobody_goes_to_whom_the_operator_names_with_a_sealed_reason(site: Site) -> None:
+    held = site.ids(delivery, state="held")[0]
+    form = {"choice": "release", "reason": REASON, "recipient": "southfell"}
+    done = site.as_("owen", "POST", f"/console/work/{held}", form)
+    assert (done.status, done.headers["location"]) == (303, f"/console/letters/{held}")
+    assert "held-released" in chain(site, held)
+    assert [row.recipient for row in site.rows(delivery, state="waiting")] == ["southfell"]
+    (note,) = [
+        json.loads(row.body)["facts"]["note"]
+        for row in site.rows(ledger_entry)
+        if json.loads(row.body)["event"] == "held-released"
+    ]
+    with site.line.gateway.store.read() as c:
+        assert json.loads(site.line.gateway.keys.unseal(c, note)) == {"by": "owen", "reason": REASON}
+    assert not [row for row in site.rows(sealed) if REASON.encode() in row.ciphertext]
+    assert site.as_("owen", "GET", f"/console/work/{held}").status == 404
+
+
+def test_an_ambiguous_letter_has_arrived_and_a_message_of_nobody_is_ended(site: Site) -> None:
+    (ambiguous,) = site.ids(delivery, state="ambiguous")
+    form = {"choice": "delivered", "reason": REASON}
+    assert site.as_("owen", "POST", f"/console/work/{ambiguous}", form).status == 303
+    assert [row.state for row in site.rows(delivery, id=ambiguous)] == ["delivered"]
+    (nobodys,) = site.ids(message, state="held")
+    assert "It has arrived" not in site.as_("owen", "GET", f"/console/work/{nobodys}").text
+    done = site.as_("owen", "POST", f"/console/work/{nobodys}", {"choice": "reject", "reason": REASON})
+    assert done.headers["location"] == f"/console/messages/{nobodys}"
+    assert [row.state for row in site.rows(message, id=nobodys)] == ["rejected"]
+
+
+def test_a_task_is_done_by_whose_it_is(site: Site) -> None:
+    mine = next(row.id for row in site.rows(task) if row.role == "clinical-lead" and row.ended_at is None)
+    path = f"/console/tasks/{mine}"
+    assert site.as_("owen", "POST", path, {"reason": REASON}).status == 422
+    assert site.as_("cleo", "POST", path, {"reason": ""}).status == 422
+    assert [row.ended_at for row in site.rows(task, id=mine)] == [None]
+    assert site.as_("cleo", "POST", path, {"reason": REASON}).status == 303
+    assert [row.ended_at is None for row in site.rows(task, id=mine)] == [False]
+    assert site.as_("cleo", "GET", path).status == 404
+
+
+def test_a_handover_that_nobody_confirmed_is_listed_apart(site: Site) -> None:
+    site.line.clock.advance(hours=25)
+    assert escalate_unconfirmed(site.line.gateway)
+    site.cookies["cleo"] = site.log_in("cleo")
+    text = site.as_("cleo", "GET", "/console/work").text
+    late = text[text.index("Handovers that nobody has confirmed") : text.index("Other tasks")]
+    assert "telephone the recipient" in late
+
+
+def test_every_view_is_an_entry_that_names_who_and_what(site: Site) -> None:
+    site.cookies["ines"] = site.log_in("ines")
+    some = site.ids(message)[0]
+    before = len(views(site))
+    site.as_("ines", "GET", f"/console/messages/{some}")
+    site.as_("ines", "GET", "/console/health")
+    new = views(site)[before:]
+    assert [(each["page"], each.get("about", "")) for each in new] == [("message", some), ("health", "")]
+    assert len({each["staff"] for each in new}) == 1
+
+
+def views(site: Site) -> list[dict[str, str]]:
+    found = [json.loads(row.body) for row in site.rows(ledger_entry)]
+    return [each["facts"] for each in found if each["event"] == "viewed"]
