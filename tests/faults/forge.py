@@ -69,7 +69,7 @@ class Clock:
 async def obey(gateway: Gateway, serving: Serving, hook: Hook, clock: Clock, control: str) -> None:
     """Say where the doors are, then do as told until `stop`."""
     reader, writer = await asyncio.open_unix_connection(control)
-    listener: Any = serving._listeners[0]
+    listener: Any = next(iter(gateway.doors.values()))
     ports = {"mllp": listener.port, "http": serving._socket.getsockname()[1]}
     writer.write(json.dumps(ports).encode() + b"\n")
     while line := (await reader.readline()).decode().split():
