@@ -1,0 +1,107 @@
+"""A running gateway and its witness: heads are cosigned while it works, `ledger verify` says so, and one that never answers delays nothing."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from typer.testing import CliRunner, Result
+
+from gateway import witnessing
+from gateway.__main__ import app
+from gateway.ledger.note import vkey
+from gateway.metrics import look
+from gateway.settings import Settings
+from gateway.witness import Witness
+from tests.builders import adt_a01, adt_a03, rde_o11
+from tests.gateway.witness.test_witness import NAME, served
+from tests.line import Line, running
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(app, list(arguments))
+
+
+async def ask_at(line: Line, settings: Settings) -> None:
+    """The gateway starts again, with this witness in its settings."""
+    assert settings.witness is not None
+    text = f'\n[witness]\nurl = "{settings.witness.url}"\nkey = "{settings.witness.key}"\nevery_seconds = 0.1\ntimeout_seconds = 60\n'
+    await asyncio.to_thread(line.config.write_text, (await asyncio.to_thread(line.config.read_text)) + text)
+    await line.restart()
+
+
+def witness_of(line: Line, folder: Path) -> Witness:
+    key = vkey("throughgate.example/test", line.gateway.keys.ledger_signer().public_key())
+    Witness.create(folder, name=NAME, ledger=(key,), key=b"w" * 32)
+    return Witness(folder, line.clock)
+
+
+@asynccontextmanager
+async def silent(settings: Settings, witness: Witness) -> AsyncIterator[Settings]:
+    """Something that takes the question and never answers."""
+    asked = asyncio.Event()
+
+    async def take(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.set()
+        await asyncio.sleep(3_600)
+        writer.close()
+
+    server = await asyncio.start_server(take, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with served(settings, witness) as real:
+        assert real.witness is not None
+        yield real.model_copy(update={"witness": real.witness.model_copy(update={"url": f"http://127.0.0.1:{port}"})})
+    server.close()
+    assert asked.is_set()
+
+
+async def test_a_running_gateway_is_witnessed_and_says_up_to_where(tmp_path: Path) -> None:
+    async with running(tmp_path) as line:
+        witness = witness_of(line, tmp_path / "w")
+        assert look(line.gateway, ["throughgate_ledger_unwitnessed_seconds"]) == {
+            "throughgate_ledger_unwitnessed_seconds": (((), 0.0),)
+        }
+        said = await asyncio.to_thread(run, "ledger", "verify", "--config", str(line.config))
+        assert "witnessed  by nobody: no [witness] is set. Without a witness nobody can tell" in said.output
+        async with served(line.gateway.settings, witness) as asking:
+            await ask_at(line, asking)
+            await line.play(adt_a01(), rde_o11(), adt_a03())
+            line.gateway.ledger.sequence()
+            line.gateway.ledger.sign_head()
+            size = int(line.gateway.ledger.verify().covered)
+            for _ in range(200):
+                seen = witnessing.last_witnessed(line.gateway.settings, line.clock())
+                if seen is not None and seen.size >= size:
+                    break
+                await asyncio.sleep(0.05)
+        assert seen is not None
+        assert seen.size >= size > 10
+        kept = tmp_path / "mine"
+        await asyncio.to_thread(kept.write_text, witness.last(), "utf-8")
+        arguments = ("ledger", "verify", "--checkpoint", str(kept), "--json", "--config", str(line.config))
+        done = await asyncio.to_thread(run, *arguments)
+        assert done.exit_code == 0, done.output
+        found = json.loads(done.stdout)
+        assert (found["verified"], found["witnessed"]["name"]) == (True, NAME)
+        # and where the file of its last word was touched, that is a fault
+        file = witnessing.file_of(line.gateway.settings)
+        await asyncio.to_thread(file.write_text, witness.last().replace("\n", "\n1", 1), "utf-8")
+        done = await asyncio.to_thread(run, "ledger", "verify", "--config", str(line.config))
+        assert done.exit_code == 1
+        assert "fault      the file of the witness's last word" in done.output
+
+
+async def test_a_witness_that_never_answers_delays_nothing(tmp_path: Path) -> None:
+    """The question hangs for as long as the test runs; the handover arrives, the head is signed, the gateway stops."""
+    async with running(tmp_path) as line:
+        async with silent(line.gateway.settings, witness_of(line, tmp_path / "w")) as asking:
+            await ask_at(line, asking)
+            await asyncio.sleep(0.3)
+            await line.play(adt_a01(), rde_o11(), adt_a03())
+            assert line.deliveries(letter="handover")[0].state == "delivered"
+            line.gateway.ledger.sequence()
+            line.gateway.ledger.sign_head()
+            assert line.gateway.ledger.verify().verified
+            await asyncio.wait_for(line.gateway.stop(), timeout=20)
+        assert witnessing.last_word(line.gateway.settings) == ""
