@@ -4,9 +4,11 @@ Whoever prescribes next to a substance misuse service has to know its medicines,
 assessment scores are the treatment provider's; they MUST NOT be in it. What the file does not hold is named, never invented.
 """
 
+from dataclasses import replace
 from typing import Final
 
 from fhir_profiles.letters import handover
+from fhir_profiles.letters.parts import release_plan
 from fhir_profiles.letters.parts.document import document
 from fhir_profiles.letters.parts.picture import Picture
 from fhir_profiles.letters.parts.spec import LetterKind, Missing
@@ -15,9 +17,17 @@ from fhir_profiles.profiles.notice import letter_concept
 from fhir_profiles.shapes import Event, Json
 
 TITLE: Final = "Release from prison of a person in substance misuse treatment: copy for the general practice"
-_NOT_FOR_A_PRACTICE: Final = frozenset({"test-result", "assessment-scales", "general-practitioner-practice"})
-_PARTS: Final = tuple(part for part in handover.PARTS if part.code not in _NOT_FOR_A_PRACTICE)
-_NOT_ASKED: Final = frozenset({"test-results", "general-practice"})
+_OBSERVED: Final = frozenset({"blood-borne-viruses", "smoking", "communication-needs"})
+"""What observations say, which are the treatment provider's as tests and scores are; of naloxone a practice gets what was supplied."""
+_NOT_FOR_A_PRACTICE: Final = (
+    frozenset({"test-result", "assessment-scales", "general-practitioner-practice"}) | _OBSERVED
+)
+_PARTS: Final = tuple(
+    replace(part, pick=release_plan.naloxone_medicines) if part.code == "naloxone" else part
+    for part in handover.PARTS
+    if part.code not in _NOT_FOR_A_PRACTICE
+)
+_NOT_ASKED: Final = frozenset({"test-results", "scores", "general-practice"}) | _OBSERVED
 _SAID: Final = (
     "This is a copy for information: the community treatment provider takes over the treatment of substance misuse.",
     "Before substitute medication is prescribed by the practice, agree with the treatment provider who prescribes it: a second supply can kill.",
@@ -43,6 +53,10 @@ LETTER: Final = LetterKind(
     events=(Event.RELEASE, Event.RELEASE_UNCLEAR),
     wires=("fhir-document", "fhir-message", "fhir-collection"),
     whole_picture=True,
-    required=tuple(fact for fact in handover.REQUIRED if fact.name not in _NOT_ASKED),
+    required=tuple(
+        replace(fact, present=lambda p: bool(release_plan.naloxone_medicines(p))) if fact.name == "naloxone" else fact
+        for fact in handover.REQUIRED
+        if fact.name not in _NOT_ASKED
+    ),
     write=write,
 )

@@ -7,7 +7,7 @@ out (R075); a mandatory test is never in it (R118). It must never be delayed or 
 from typing import Final
 
 from fhir_profiles import facts
-from fhir_profiles.letters.parts import selection
+from fhir_profiles.letters.parts import release_plan, selection
 from fhir_profiles.letters.parts.document import Part, document
 from fhir_profiles.letters.parts.identity import CONTACT, WHO
 from fhir_profiles.letters.parts.picture import Picture
@@ -47,8 +47,14 @@ PARTS: Final = (
     Part(
         code="active-medications",
         title="Other current medication",
-        pick=selection.other_medication,
+        pick=release_plan.other_medication,
         empty="No other current medication is in the file.",
+    ),
+    Part(
+        code="naloxone",
+        title="Naloxone to take home",
+        pick=release_plan.naloxone,
+        empty="Whether naloxone was offered, supplied or declined is not in the file.",
     ),
     Part(
         code="test-result",
@@ -59,8 +65,20 @@ PARTS: Final = (
     Part(
         code="assessment-scales",
         title="Assessment scores",
-        pick=selection.scores,
+        pick=release_plan.scores,
         empty="No assessment score is in the file.",
+    ),
+    Part(
+        code="blood-borne-viruses",
+        title="Blood-borne viruses",
+        pick=release_plan.blood_borne_viruses,
+        empty="No status or test of blood-borne viruses is in the file.",
+    ),
+    Part(
+        code="smoking",
+        title="Smoking",
+        pick=release_plan.smoking,
+        empty="No smoking status is in the file.",
     ),
     Part(
         code="allergies-and-adverse-reaction",
@@ -76,6 +94,24 @@ PARTS: Final = (
         empty="No current care plan is in the file.",
     ),
     Part(
+        code="plan-and-requested-actions",
+        title="Release plan: local treatment provider",
+        pick=release_plan.treatment_provider,
+        empty="No local treatment provider is named in the file.",
+    ),
+    Part(
+        code="plan-and-requested-actions",
+        title="Release plan: substitute medication from the day of release",
+        pick=release_plan.medicine_after_release,
+        empty="No prescription of substitute medication for outside prison is in the file.",
+    ),
+    Part(
+        code="plan-and-requested-actions",
+        title="Release plan: community pharmacy",
+        pick=release_plan.community_pharmacy,
+        empty="No one community pharmacy is named in the file.",
+    ),
+    Part(
         code="appointment",
         title="Appointments after release",
         pick=selection.appointments,
@@ -86,6 +122,18 @@ PARTS: Final = (
         title="General practice",
         pick=selection.general_practice,
         empty="No one general practice is named in the file.",
+    ),
+    Part(
+        code="care-team",
+        title="Care team in prison",
+        pick=release_plan.care_teams,
+        empty="Nobody of the care team is named in the file.",
+    ),
+    Part(
+        code="communication-needs",
+        title="Communication needs",
+        pick=release_plan.communication_needs,
+        empty="No communication need is in the file beside the language that the person's details say.",
     ),
 )
 """The sections in the order in which a reader acts on them: risk and medicines first."""
@@ -107,6 +155,9 @@ def sentences(picture: Picture, missing: Missing) -> tuple[str, ...]:
         "No earlier message that is known to be about this person waits outside it."
         if earlier == 0
         else f"Earlier messages that it does not contain: {earlier}. They wait for a person and follow when they are settled."
+    )
+    said.append(
+        "What the person agreed to share stays in the register of the sending service: ask there before passing this on."
     )
     if missing:
         said.append(f"Facts that it should hold and does not: {len(missing)}. They are named in the section Missing.")
@@ -219,6 +270,72 @@ REQUIRED: Final[Missing] = (
         heading="General practice",
         text="The file names no general practice, or more than one.",
         present=lambda p: facts.gp_practice(p.file) is not None,
+    ),
+    RequiredFact(
+        name="naloxone",
+        heading="Naloxone to take home",
+        text="Whether naloxone was offered, supplied or declined is not in the file.",
+        present=lambda p: bool(p.once(release_plan.naloxone)),
+    ),
+    RequiredFact(
+        name="blood-borne-viruses",
+        heading="Blood-borne viruses",
+        text="No status or test of blood-borne viruses is in the file, not even that none was offered.",
+        present=lambda p: bool(p.once(release_plan.blood_borne_viruses)),
+    ),
+    RequiredFact(
+        name="smoking",
+        heading="Smoking",
+        text="No smoking status is in the file.",
+        present=lambda p: bool(p.once(release_plan.smoking)),
+    ),
+    RequiredFact(
+        name="scores",
+        heading="Assessment scores",
+        text="No assessment score (AUDIT or another) is in the file.",
+        present=lambda p: bool(p.once(release_plan.scores)),
+    ),
+    RequiredFact(
+        name="treatment-provider",
+        heading="Release plan: local treatment provider",
+        text="No local treatment provider is named in the file.",
+        present=lambda p: bool(p.once(release_plan.treatment_provider)),
+    ),
+    RequiredFact(
+        name="single-point-of-contact",
+        heading="Release plan: single point of contact",
+        text="No single point of contact in the prison is named in the file. Ask at the telephone number of the establishment.",
+        present=release_plan.in_role(release_plan.SPOC),
+    ),
+    RequiredFact(
+        name="medicine-after-release",
+        heading="Release plan: substitute medication",
+        text="The person is in substitute treatment and no prescription for outside prison is in the file: see today that there is one.",
+        present=release_plan.continuation_known,
+    ),
+    RequiredFact(
+        name="community-pharmacy",
+        heading="Release plan: community pharmacy",
+        text="The file names no community pharmacy, or more than one.",
+        present=lambda p: bool(p.once(release_plan.community_pharmacy)),
+    ),
+    RequiredFact(
+        name="named-nurse",
+        heading="Named nurse",
+        text="No named nurse is in the file.",
+        present=release_plan.in_role(release_plan.NAMED_NURSE),
+    ),
+    RequiredFact(
+        name="recovery-coordinator",
+        heading="Recovery co-ordinator",
+        text="No recovery co-ordinator is in the file.",
+        present=release_plan.in_role(release_plan.RECOVERY_COORDINATOR),
+    ),
+    RequiredFact(
+        name="communication-needs",
+        heading="Communication needs",
+        text="Neither the person's language nor a communication need is in the file.",
+        present=release_plan.communication_known,
     ),
 )
 

@@ -36,6 +36,7 @@ __all__ = [
     "is_substitute_medication",
     "lookup",
     "product",
+    "record_items",
     "substance_group",
     "substances_of",
     "test_method",
@@ -70,6 +71,7 @@ _CONSENTS: Final = table("consent_codes")
 _CONSENT_TOPICS: Final = table("consent_topics")
 _CARE_PLANS: Final = table("care_plans")
 _HAZARDS: Final = table("acute_hazards")
+_RECORD_ITEMS: Final = table("record_items")
 _HAZARD_CODES: Final = frozenset((row["system"], row["code"]) for row in _HAZARDS.rows if row["code"])
 _HAZARD_PARTS: Final = tuple(row["part"] for row in _HAZARDS.rows if row["part"])
 
@@ -262,6 +264,18 @@ def is_substitute_medication(concept: Concept) -> bool:
 def is_substance_misuse_medication(concept: Concept) -> bool:
     """Say whether a medication of the formulary treats substance misuse and so counts as clinical intervention (DESIGN section 6)."""
     return any(_USE_OF_SUBSTANCE.get(substance) for substance in substances_of(concept))
+
+
+def record_items(concept: Concept) -> frozenset[str]:
+    """Give which items of a record a concept is about (naloxone, smoking, a role in the care team ...), by code or by words in its texts."""
+    codes, texts = read(concept)
+    padded = tuple(f" {text} " for text in texts)
+    return frozenset(
+        row["item"]
+        for row in _RECORD_ITEMS.rows
+        if (row["code"] and (row["system"], row["code"]) in codes)
+        or (row["word"] and any(f" {row['word']} " in text for text in padded))
+    )
 
 
 def is_substance_misuse_care_plan(concept: Concept, title: str = "") -> bool:

@@ -177,6 +177,41 @@ def _appointment(resource: Json, _found: Found) -> Iterator[str]:
     yield as_text(resource.get("comment"))
 
 
+def _dispense(resource: Json, found: Found) -> Iterator[str]:
+    yield _medicine(resource, found)
+    yield quantity(resource.get("quantity"))
+    for dosage in as_objects(resource.get("dosageInstruction")):
+        yield from _dosage(dosage)
+    handed = as_text(resource.get("whenHandedOver"))
+    yield f"handed over {handed}" if handed else ""
+    yield f"status {as_text(resource.get('status')) or 'not recorded'}"
+    yield from _notes(resource)
+
+
+def _team(resource: Json, found: Found) -> Iterator[str]:
+    """Who is who, each by role; where only a reference says who it is, by what the letter holds of them."""
+    yield as_text(resource.get("name"))
+    for participant in as_objects(resource.get("participant")):
+        roles = ", ".join(words for role in as_objects(participant.get("role")) if (words := words_of(role)))
+        people = (_named(participant.get(member), found) for member in ("member", "onBehalfOf"))
+        who = ", ".join(person for person in people if person)
+        yield f"{roles or 'role not named'}: {who or 'not named'}"
+
+
+def _named(reference: Any, found: Found) -> str:
+    held = as_object(found.get(referenced(reference)))
+    inner = as_object(held.get("practitioner"))
+    person = held if not inner else as_object(found.get(referenced(inner)))
+    names = person.get("name")
+    if isinstance(names, list):
+        for name in as_objects(names):
+            given = " ".join(as_text(part) for part in name.get("given") or ())
+            whole = as_text(name.get("text")) or " ".join(part for part in (given, as_text(name.get("family"))) if part)
+            if whole:
+                return whole
+    return as_text(names) or as_text(as_object(reference).get("display")) or as_text(inner.get("display"))
+
+
 def _organisation(resource: Json, _found: Found) -> Iterator[str]:
     yield as_text(resource.get("name"))
     for identifier in as_objects(resource.get("identifier")):
@@ -201,6 +236,8 @@ _MAKERS: Final[Mapping[str, Callable[[Json, Found], Iterator[str]]]] = {
     "AllergyIntolerance": _allergy,
     "CarePlan": _plan,
     "Appointment": _appointment,
+    "CareTeam": _team,
+    "MedicationDispense": _dispense,
     "Organization": _organisation,
     "Communication": _communication,
 }

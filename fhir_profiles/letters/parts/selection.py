@@ -130,17 +130,18 @@ def general_practice(picture: Picture) -> tuple[Json, ...]:
     code = facts.gp_practice(picture.file)
     if code is None:
         return ()
-    for organisation in picture.of("Organization"):
-        if identifier_value(organisation.get("identifier"), ODS).upper() == code:
-            return (organisation,)
     display = next(
         (as_text(r.get("display")) for r in as_objects(picture.patient.get("generalPractitioner")) if r.get("display")),
         "",
     )
-    made: Json = {
-        "resourceType": "Organization",
-        "id": "gp-practice",
-        "meta": NORMAL,
-        "identifier": [{"system": ODS, "value": code}],
-    }
-    return ({**made, "name": display} if display else made,)
+    return (organisation(picture, code, made="gp-practice", display=display),)
+
+
+def organisation(picture: Picture, code: str, *, made: str, display: str = "") -> Json:
+    """The Organization of an ODS code: the file's own, else one that says no more than the code and what it is called."""
+    for known in picture.of("Organization"):
+        if identifier_value(known.get("identifier"), ODS).upper() == code:
+            return known
+    written: Json = {"resourceType": "Organization", "id": made, "meta": NORMAL}
+    written["identifier"] = [{"system": ODS, "value": code}]
+    return {**written, "name": display} if display else written

@@ -192,13 +192,57 @@ def simple(resource_type: str, resource_id: str, **more: Any) -> Json:
     return {"resourceType": resource_type, "id": resource_id, **more}
 
 
+def observed(resource_id: str, item: str, said: str, **more: Any) -> Json:
+    """What somebody wrote of one item of the record."""
+    code = {"coding": [{"system": systems.LOCAL_CODE + "record-item", "code": item}], "text": item.replace("-", " ")}
+    written = simple("Observation", resource_id, status="final", code=code, valueCodeableConcept={"text": said})
+    return {**written, "subject": {"reference": PATIENT_REFERENCE}, "effectiveDateTime": "2026-01-03", **more}
+
+
+def in_team(role: str, member: Json, **more: Any) -> Json:
+    return {
+        "role": [{"coding": [{"system": systems.LOCAL_CODE + "care-role", "code": role}], "text": role}],
+        "member": member,
+        **more,
+    }
+
+
+def care_facts() -> list[Json]:
+    """The care team, and what a handover asks of a record by name."""
+    social = [{"coding": [{"system": systems.OBSERVATION_CATEGORY, "code": "social-history"}]}]
+    return [
+        simple(
+            "CareTeam",
+            "team",
+            status="active",
+            subject={"reference": PATIENT_REFERENCE},
+            participant=[
+                in_team("named-nurse", {"reference": "Practitioner/nurse"}),
+                in_team("recovery-coordinator", {"display": "Sam Recovery"}),
+                in_team("spoc", {"display": "Fellgate substance misuse desk, 0113 496 0001"}),
+                in_team("treatment-provider", {"reference": "Organization/provider"}),
+            ],
+        ),
+        simple("CareTeam", "old-team", status="inactive", participant=[in_team("named-nurse", {"display": "Former Nurse"})]),
+        simple("Practitioner", "nurse", name=[{"family": "Nurse", "given": ["Nia"]}]),
+        simple("Organization", "provider", name="Exampleton Recovery", telecom=[{"system": "phone", "value": "0113 496 0002"}]),
+        observed("bbv", "bbv-status", "Hepatitis C test offered and accepted, result awaited"),
+        observed("smoking", "smoking-status", "Smoker", category=social),
+        observed("naloxone-talk", "naloxone-outcome", "Supplied, training given"),
+        observed("interpreter", "communication-need", "Interpreter for every appointment"),
+    ]  # fmt: skip
+
+
 def whole_file() -> list[Json]:
     """Everything that a handover wants, each once, labelled, with what must stay out beside it."""
     subject = {"subject": {"reference": PATIENT_REFERENCE}}
     return [
         label_resource(resource)
         for resource in (
-            patient(),
+            patient(
+                extension=[{"url": systems.UK_CORE_NOMINATED_PHARMACY, "valueReference": {"identifier": {"system": systems.ODS, "value": "FX001"}}}],
+                communication=[{"language": {"text": "Polish, with an interpreter"}, "preferred": True}],
+            ),
             prescription(requester={"reference": "Practitioner/prescriber"}, dispenseRequest={"quantity": {"value": Decimal("280.0"), "unit": "ml"}}),
             prescription("sertraline", medicine="Sertraline 50mg tablets", text="One each morning", authored="2026-01-03"),
             prescription("old", medicine="Buprenorphine 2mg sublingual tablets", status="stopped", start="2025-12-20", end="2026-01-01"),
@@ -244,6 +288,7 @@ def whole_file() -> list[Json]:
                 effectiveDateTime="2026-01-03",
                 **subject,
             ),
+            *care_facts(),
             simple("Observation", "sodium", status="final", code={"text": "Sodium"}, valueQuantity={"value": Decimal("140.0")}, **subject),
         )
     ]  # fmt: skip

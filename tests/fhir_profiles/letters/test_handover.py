@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from fhir_profiles import systems
 from fhir_profiles.compose import LETTERS, compose
 from fhir_profiles.letters.parts.headings import LOCAL_HEADINGS
 from fhir_profiles.shapes import Json
@@ -17,6 +18,7 @@ from tests.fhir_profiles.letters.files import (
     dose,
     drug_test,
     flag,
+    in_team,
     named,
     patient,
     prescription,
@@ -47,6 +49,14 @@ MUST_HAVE = {
     "an appointment": "Appointment/appointment",
     "the general practice": "Organization/gp-practice",
     "the establishment": "Organization/establishment",
+    "naloxone, as somebody wrote of it": "Observation/naloxone-talk",
+    "blood-borne viruses": "Observation/bbv",
+    "smoking": "Observation/smoking",
+    "communication needs": "Observation/interpreter",
+    "the care team": "CareTeam/team",
+    "the named nurse": "Practitioner/nurse",
+    "the local treatment provider": "Organization/provider",
+    "the community pharmacy": "Organization/community-pharmacy",
 }
 """What a community treatment provider must have in a handover, adjudicated from specification A 5.8 to 5.10 (R075, R090 to R112)."""
 MUST_NOT_HAVE = {
@@ -55,13 +65,29 @@ MUST_NOT_HAVE = {
     "an ended risk": "Flag/ended",
     "a revoked plan": "CarePlan/old-plan",
     "an earlier dose": "MedicationAdministration/early",
+    "a team that has ended": "CareTeam/old-team",
     "a blood test that is no drug test": "Observation/sodium",
 }
+
+
+ALONG_WITH = {"substitute-medication": ("medicine-after-release",)}
+"""What is missing for the same reason."""
 
 
 def handover(*file: Json, **context: Any) -> tuple[dict[str, Json], tuple[str, ...]]:
     composed = compose("handover", file, replace(CONTEXT, **context), AS_OF)
     return named(composed.bundle), composed.missing
+
+
+def without_role(role: str) -> Callable[[Json], Any]:
+    """Takes whoever has a role out of a care team."""
+
+    def drop(resource: Json) -> None:
+        if resource["resourceType"] == "CareTeam":
+            members = resource["participant"]
+            resource["participant"] = [each for each in members if each["role"][0]["text"] != role]
+
+    return drop
 
 
 def sections(composition: Json) -> dict[str, Json]:
@@ -124,6 +150,15 @@ def test_risk_and_medicines_come_before_everything_else() -> None:
         ("conditions", "Condition/condition"),
         ("care-plan", "CarePlan/plan"),
         ("appointment", "Appointment/appointment"),
+        ("naloxone", ("MedicationStatement/naloxone", "Observation/naloxone-talk")),
+        ("blood-borne-viruses", "Observation/bbv"),
+        ("smoking", "Observation/smoking"),
+        ("scores", "Observation/audit"),
+        ("treatment-provider", without_role("treatment-provider")),
+        ("single-point-of-contact", without_role("spoc")),
+        ("named-nurse", without_role("named-nurse")),
+        ("recovery-coordinator", without_role("recovery-coordinator")),
+        ("community-pharmacy", lambda r: r.pop("extension", None)),
     ],
 )
 def test_a_missing_fact_is_named_and_nothing_is_invented(
@@ -133,19 +168,19 @@ def test_a_missing_fact_is_named_and_nothing_is_invented(
     file = [r for r in whole_file() if f"{r['resourceType']}/{r['id']}" not in out]
     if callable(drop):
         for resource in file:
-            if resource["resourceType"] == "Patient":
+            if resource["resourceType"] in {"Patient", "CareTeam"}:
                 drop(resource)
     bundle, missing = handover(*file)
-    assert missing == (name,)
+    assert missing == (name, *ALONG_WITH.get(name, ()))
     told = sections(bundle["Composition/handover"])["Missing: what this letter should hold and the file does not"]
-    (part,) = told["section"]
+    part = told["section"][0]
     assert part["code"]["coding"] == [{"system": LOCAL_HEADINGS, "code": f"missing-{name}"}]
     assert part["emptyReason"]["text"].endswith(".")
 
 
 def test_the_table_above_covers_every_required_fact() -> None:
     parametrized = {row[0] for row in test_a_missing_fact_is_named_and_nothing_is_invented.pytestmark[0].args[1]}  # type: ignore[attr-defined]  # set by pytest
-    other = {"contact", "last-dose-amount", "last-dose-supervision"}
+    other = {"contact", "last-dose-amount", "last-dose-supervision", "medicine-after-release", "communication-needs"}
     assert {fact.name for fact in LETTERS["handover"].required} == parametrized | other
 
 
@@ -153,6 +188,50 @@ def test_contact_amount_and_supervision_are_named_when_missing() -> None:
     file = [r for r in whole_file() if r["resourceType"] != "MedicationAdministration"]
     _bundle, missing = handover(*file, dose(amount=None, supervised=None), establishment_telephone="")
     assert missing == ("contact", "last-dose-amount", "last-dose-supervision")
+
+
+def test_what_is_only_given_in_custody_is_no_medicine_after_release() -> None:
+    inpatient = [{"coding": [{"system": systems.MEDICATION_REQUEST_CATEGORY, "code": "inpatient"}]}]
+    file = [{**r, "category": inpatient} if r["resourceType"] == "MedicationRequest" else r for r in whole_file()]
+    bundle, missing = handover(*file)
+    assert missing == ("medicine-after-release",)
+    assert "MedicationRequest/methadone" in bundle
+    _bundle, missing = handover(patient(), prescription(medicine="Sertraline 50mg tablets"))
+    assert "medicine-after-release" not in missing
+
+
+def test_a_language_alone_answers_how_to_speak_with_the_person() -> None:
+    file = [r for r in whole_file() if r["id"] != "interpreter"]
+    assert handover(*file)[1] == ()
+    silent = [{k: v for k, v in r.items() if k != "communication"} for r in file]
+    assert handover(*silent)[1] == ("communication-needs",)
+
+
+def test_each_item_stands_under_its_own_heading_and_nowhere_else() -> None:
+    told = sections(handover(*whole_file())[0]["Composition/handover"])
+    entries = {title: {e["reference"] for e in section.get("entry", ())} for title, section in told.items()}
+    assert entries["Naloxone to take home"] == {"MedicationStatement/naloxone", "Observation/naloxone-talk"}
+    assert entries["Blood-borne viruses"] == {"Observation/bbv"}
+    assert entries["Smoking"] == {"Observation/smoking"}
+    assert entries["Assessment scores"] == {"Observation/audit"}
+    assert entries["Communication needs"] == {"Observation/interpreter"}
+    assert entries["Care team in prison"] == {"CareTeam/team"}
+    assert entries["Release plan: local treatment provider"] == {"Organization/provider"}
+    assert entries["Release plan: community pharmacy"] == {"Organization/community-pharmacy"}
+    assert "MedicationRequest/later" in entries["Release plan: substitute medication from the day of release"]
+    assert "MedicationStatement/naloxone" not in entries["Other current medication"]
+
+
+def test_a_provider_that_is_only_named_is_found_in_its_team() -> None:
+    team = simple(
+        "CareTeam", "named", status="active", participant=[in_team("treatment-provider", {"display": "Northfell"})]
+    )
+    nobody = simple("CareTeam", "empty", participant=[{"role": [{"text": "Named nurse"}]}])
+    bundle, missing = handover(patient(), team, nobody)
+    told = sections(bundle["Composition/handover"])["Release plan: local treatment provider"]
+    assert [entry["reference"] for entry in told["entry"]] == ["CareTeam/named"]
+    assert "treatment-provider" not in missing
+    assert "named-nurse" in missing, "a role without anybody in it"
 
 
 def test_no_last_dose_is_asked_of_a_person_without_substitute_treatment() -> None:

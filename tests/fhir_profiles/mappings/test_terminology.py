@@ -22,6 +22,7 @@ KEYS = {
     "drug_panels": ("name",),
     "ethnic_categories": ("code",),
     "formulary": ("code",),
+    "record_items": ("item", "system", "code", "word"),
     "result_words": ("word",),
     "routes": ("written",),
     "substances": ("substance",),

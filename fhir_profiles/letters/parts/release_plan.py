@@ -1,0 +1,119 @@
+"""What a release plan has to hold (specification A 5.8, R090) and the facts of a record that a handover asks by name. Picks, as selection.py.
+
+The four parts of the plan: the local treatment provider, whom to ask in the prison, how the medicine goes on with which pharmacy, and other
+primary care. It must never change what it takes, nor take a name for an answer: what nobody recorded is named as missing.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from fhir_profiles import facts
+from fhir_profiles.elements import as_object, as_objects, as_text, find, kind, name_of
+from fhir_profiles.letters.parts import selection
+from fhir_profiles.letters.parts.picture import Picture
+from fhir_profiles.medicines import contents_of
+from fhir_profiles.shapes import Json
+from fhir_profiles.terminology import record_items
+
+NAMED_NURSE: Final = "named-nurse"
+RECOVERY_COORDINATOR: Final = "recovery-coordinator"
+SPOC: Final = "spoc"
+TREATMENT_PROVIDER: Final = "treatment-provider"
+ITEMS: Final = ("naloxone", "blood-borne-viruses", "smoking", "communication-need")
+"""What of the observations of a record has a heading of its own."""
+_ENDED: Final = frozenset({"inactive", "proposed"})
+_MEDICINES: Final = ("MedicationRequest", "MedicationStatement", "MedicationDispense", "MedicationAdministration")
+
+
+def care_teams(picture: Picture) -> tuple[Json, ...]:
+    """The teams that have not ended: who is named nurse, recovery co-ordinator and single point of contact stands in them."""
+    return picture.of("CareTeam", keep=lambda team: as_text(team.get("status")) not in _ENDED)
+
+
+def in_role(role: str) -> Callable[[Picture], bool]:
+    """Ask whether somebody is named in a role."""
+    return lambda picture: any(_participants(picture, role))
+
+
+def _participants(picture: Picture, role: str) -> Iterator[Json]:
+    for team in care_teams(picture):
+        for participant in as_objects(team.get("participant")):
+            named = any(participant.get(member) for member in ("member", "onBehalfOf"))
+            if named and role in record_items(as_objects(participant.get("role"))):
+                yield participant
+
+
+def treatment_provider(picture: Picture) -> tuple[Json, ...]:
+    """Who goes on with the treatment outside: the organisations, else the teams in which somebody is only named for it."""
+    named = tuple(_participants(picture, TREATMENT_PROVIDER))
+    members = (find(picture.file, each.get(member)) for each in named for member in ("onBehalfOf", "member"))
+    found = {name_of(each): each for each in members if each is not None and kind(each) == "Organization"}
+    if found:
+        return tuple(found.values())
+    return tuple(team for team in care_teams(picture) if any(each in team["participant"] for each in named))
+
+
+def medicine_after_release(picture: Picture) -> tuple[Json, ...]:
+    """Substitute medication for supply outside that stands or begins later: how treatment goes on from the first day."""
+    return tuple(r for r in selection.substitute_medication(picture) if facts.prescription_for_supply(r))
+
+
+def continuation_known(picture: Picture) -> bool:
+    """Say whether a prescription for outside is in the file, or none is to be expected."""
+    return bool(medicine_after_release(picture)) or not selection.in_substitute_treatment(picture)
+
+
+def community_pharmacy(picture: Picture) -> tuple[Json, ...]:
+    """The nominated pharmacy as an Organization; nothing when the file names none, or several."""
+    code = facts.nominated_pharmacy(picture.file)
+    return () if code is None else (selection.organisation(picture, code, made="community-pharmacy"),)
+
+
+def naloxone(picture: Picture) -> tuple[Json, ...]:
+    """What became of naloxone to take home: medicine that is nothing else, and what somebody wrote of it (supplied, declined)."""
+    return (*naloxone_medicines(picture), *_observed(picture, "naloxone"))
+
+
+def naloxone_medicines(picture: Picture) -> tuple[Json, ...]:
+    return picture.of(*_MEDICINES, keep=lambda r: contents_of(r, picture.file).names == {"naloxone"})
+
+
+def other_medication(picture: Picture) -> tuple[Json, ...]:
+    """What else is taken, but naloxone, which has a heading of its own."""
+    apart = {name_of(each) for each in naloxone_medicines(picture)}
+    return tuple(each for each in selection.other_medication(picture) if name_of(each) not in apart)
+
+
+def scores(picture: Picture) -> tuple[Json, ...]:
+    """Assessment scores and social history that have no heading of their own."""
+    apart = {name_of(each) for item in ITEMS for each in _observed(picture, item)}
+    return tuple(each for each in selection.scores(picture) if name_of(each) not in apart)
+
+
+def blood_borne_viruses(picture: Picture) -> tuple[Json, ...]:
+    return _observed(picture, "blood-borne-viruses")
+
+
+def smoking(picture: Picture) -> tuple[Json, ...]:
+    return _observed(picture, "smoking")
+
+
+def communication_needs(picture: Picture) -> tuple[Json, ...]:
+    """What somebody wrote of how to speak with the person; the language is in the Patient."""
+    return _observed(picture, "communication-need")
+
+
+def communication_known(picture: Picture) -> bool:
+    return bool(communication_needs(picture)) or bool(as_objects(picture.patient.get("communication")))
+
+
+def _observed(picture: Picture, item: str) -> tuple[Json, ...]:
+    tests = {name_of(test) for test in picture.drug_tests}
+
+    def about(observation: Json) -> bool:
+        said = record_items(as_object(observation.get("code"))) | record_items(
+            as_object(observation.get("valueCodeableConcept"))
+        )
+        return name_of(observation) not in tests and item in said
+
+    return picture.of("Observation", keep=about)
