@@ -39,10 +39,11 @@ def stays_that_go_on(resources: Sequence[Json], as_of: str | None) -> tuple[Json
     return tuple(each for each in stays if _goes_on(each, as_of) and not ended_elsewhere(each))
 
 
-def left_at(resources: Sequence[Json]) -> datetime | None:
-    """Give the instant at which the last stay that has ended did so; None when the file does not say."""
+def left_at(resources: Sequence[Json], told: datetime | None) -> datetime | None:
+    """Give when the stay ended whose end was told at `told`: the last end that could be known then; `told` when the file has none."""
     stays = (each for each in _stays(resources) if as_text(each.get("status")) == "finished")
-    return max((end for end in map(_end, stays) if end is not None), default=None)
+    ends = (end for end in map(_end, stays) if end is not None and (told is None or end < told + REVERSAL_WINDOW))
+    return max(ends, default=told)
 
 
 def same_movement(one: datetime | None, other: str | None) -> bool | None:

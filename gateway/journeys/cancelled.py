@@ -120,7 +120,7 @@ def in_the_light_of(translation: Translation, before: Sequence[Json], handovers:
     # A handover that was certain is taken back by a return alone: another reason for leaving is another movement.
     if not standing or not (Event.READMISSION in translation.events or (unsure and _says_no_release(translation))):
         return translation
-    same = same_movement(left_at(before) or instant_of(standing[-1].made_at), translation.occurred)
+    same = _same_release(translation, before, standing)
     if same is False or (same is None and not unsure):
         return translation
     kept = tuple(each for each in translation.events if each not in {Event.RECEPTION, Event.READMISSION})
@@ -136,20 +136,25 @@ def told_before(
     translation: Translation, before: Sequence[Json], handovers: Sequence[Handover], message_id: str
 ) -> tuple[Handover, ...]:
     """The handovers that another message made of the very release that this one reports: two feeds, or a feed and the health record."""
-    if not set(translation.events) & LEAVES_CUSTODY or not same_movement(left_at(before), translation.occurred):
+    standing = [each for each in handovers if not each.corrected and each.message_id != message_id]
+    if not standing or not set(translation.events) & LEAVES_CUSTODY:
         return ()
-    return tuple(each for each in handovers if not each.corrected and each.message_id != message_id)
+    return tuple(standing) if _same_release(translation, before, standing) else ()
+
+
+def _same_release(translation: Translation, before: Sequence[Json], handovers: Sequence[Handover]) -> bool | None:
+    """Whether what a message reports is the movement that these handovers were made of, or its reversal."""
+    return same_movement(left_at(before, instant_of(handovers[-1].made_at)), translation.occurred)
 
 
 def arrived_of(handovers: Sequence[Handover]) -> tuple[Arrived, ...]:
-    """Whoever may have the handover and has no correction of it yet."""
+    """Whoever may have the handover and has no correction of it yet: it can be corrected, or its place taken."""
     return tuple(
         Arrived(
             delivery_id=each.delivery_id,
             letter=each.letter,
             recipient=each.recipient,
             recipient_class=each.recipient_class,
-            provisional=each.provisional,
         )
         for each in handovers
         if each.arrived and not each.corrected and each.recipient is not None

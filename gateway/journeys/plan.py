@@ -40,7 +40,6 @@ class Arrived:
     letter: str
     recipient: str
     recipient_class: str
-    provisional: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,9 +61,11 @@ def plan(
     arrived: Sequence[Arrived] = (),
     not_contained: int = 0,
     source: Recipient | None = None,
+    sure: bool = False,
 ) -> tuple[Wanted, ...]:
     """The letters of one message. `resources` is the person's file with the message in it; `source` is the recipient whose system sent it;
-    `arrived` are the handovers of the very release that it takes back or tells again; `as_of` is an instant.
+    `arrived` are the handovers of the very release that it takes back or tells again, `sure` says that another word of it was certain;
+    `as_of` is an instant.
     """
     events = set(translation.events)
     if events & NEVER_A_HANDOVER:
@@ -76,6 +77,8 @@ def plan(
             continue  # counted, never sent: gateway/steps/close.py
         for event in sorted(events & _events(agreement)):
             context = _context(neighbourhood, translation, event, not_contained)
+            if sure and event in LEAVES_CUSTODY:
+                context = replace(context, provisional=False)
             if event is Event.CONTACT:
                 wanted += _written_back(neighbourhood, agreement, context, translation, resources, source, as_of)
             else:
@@ -156,13 +159,10 @@ def _letters(
 def _told_again(
     agreement: Agreement, recipient: Recipient | None, context: LetterContext, arrived: Sequence[Arrived]
 ) -> LetterContext:
-    """A release that was told before: the letter takes the place of the one that its recipient has, and is as certain as the surer word."""
+    """A release that was told before: the letter takes the place of the one that its recipient has."""
     earlier = [each for each in arrived if recipient is not None and each.recipient == recipient.id]
-    of_this = [each for each in earlier if each.letter == agreement.letter]
-    if not of_this:
-        return context
-    provisional = context.provisional and all(each.provisional for each in of_this)
-    return replace(context, replaces=of_this[-1].delivery_id, provisional=provisional)
+    of_this = [each.delivery_id for each in earlier if each.letter == agreement.letter]
+    return replace(context, replaces=of_this[-1]) if of_this else context
 
 
 def _written_back(

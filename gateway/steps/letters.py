@@ -340,6 +340,7 @@ def wanted_letters(parts: Parts, seen: Seen, translation: Translation, resources
         resources,
         as_of=parts.now(),
         arrived=arrived_of(seen.handovers if cancelled else again),
+        sure=any(not each.provisional for each in again),
         not_contained=seen.not_contained,
         source=parts.recipients.get(seen.source or ""),
     )
