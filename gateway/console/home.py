@@ -10,7 +10,7 @@ from gateway.console.staff import Role
 from gateway.console.work import HARM
 from gateway.store.schema import lookup
 
-_SETTLES: Final = (Role.IG_OFFICER, Role.CLINICAL_SAFETY)
+_SETTLES: Final = (Role.IG_OFFICER, Role.CLINICAL_SAFETY, Role.CALDICOTT_GUARDIAN)
 
 
 def home(ask: Ask) -> Page:

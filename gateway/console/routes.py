@@ -11,10 +11,11 @@ from gateway.console.staff import Role
 Serve = Callable[[Ask], Answer]
 
 IG, SAFETY, OPERATOR, AUDITOR = Role.IG_OFFICER, Role.CLINICAL_SAFETY, Role.OPERATOR, Role.AUDITOR
+GUARDIAN: Final = Role.CALDICOTT_GUARDIAN
 EVERYBODY: Final = frozenset(Role)
-WORKERS: Final = frozenset({IG, SAFETY, OPERATOR})
-DECISIONS: Final = frozenset({IG, SAFETY, AUDITOR})
-DISCLOSURES: Final = frozenset({IG, SAFETY})
+WORKERS: Final = frozenset({IG, SAFETY, GUARDIAN, OPERATOR})
+DECISIONS: Final = frozenset({IG, SAFETY, GUARDIAN, AUDITOR})
+DISCLOSURES: Final = frozenset({IG, SAFETY, GUARDIAN})
 EVIDENCE: Final = frozenset({IG, AUDITOR})
 
 

@@ -47,6 +47,7 @@ class Role(StrEnum):
     IG_OFFICER = "ig-officer"
     CLINICAL_SAFETY = "clinical-safety"
     OPERATOR = "operator"
+    CALDICOTT_GUARDIAN = "caldicott-guardian"
     AUDITOR = "auditor"
 
 

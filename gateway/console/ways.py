@@ -47,6 +47,8 @@ _BY_RULE: Final[Mapping[str, tuple[str, ...]]] = {
     "conflict": ("6",),
     "entered-in-error": ("6",),
     "error": ("6",),
+    "override-vital-interest": ("7",),
+    "override-harm-test": ("6", "7"),
 }
 """Which of them a rule keeps (a test compares with the rules of `consent.decide`)."""
 

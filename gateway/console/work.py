@@ -14,7 +14,7 @@ from gateway.console.asking import Ask, Elsewhere, NotTaken, NotThere, Page
 from gateway.console.staff import Role
 from gateway.desk import HeldItem, TaskItem
 from gateway.instants import from_text
-from gateway.journeys.tasks import CLINICAL_LEAD, IG_OFFICER, OPERATOR
+from gateway.journeys.tasks import CALDICOTT_GUARDIAN, CLINICAL_LEAD, IG_OFFICER, OPERATOR
 from gateway.states import DeliveryState
 from gateway.steps.unconfirmed import CODES as UNCONFIRMED
 from gateway.store.schema import delivery
@@ -24,6 +24,7 @@ WHO_SETTLES: Final[Mapping[str, Role]] = {
     CLINICAL_LEAD: Role.CLINICAL_SAFETY,
     OPERATOR: Role.OPERATOR,
     IG_OFFICER: Role.IG_OFFICER,
+    CALDICOTT_GUARDIAN: Role.CALDICOTT_GUARDIAN,
 }
 """Whose work a task's role is."""
 HARM: Final = ("someone may be without care", "a message waits", "a letter about somebody waits", "a report waits")

@@ -49,6 +49,7 @@ PEOPLE: Mapping[str, Role] = {
     "ines": Role.IG_OFFICER,
     "ivor": Role.IG_OFFICER,
     "cleo": Role.CLINICAL_SAFETY,
+    "gwen": Role.CALDICOTT_GUARDIAN,
     "owen": Role.OPERATOR,
     "aron": Role.AUDITOR,
 }

@@ -11,26 +11,27 @@ from gateway.store.schema import decision, delivery, ledger_entry, message, task
 from tests.console.site import ALEX, PEOPLE, Site
 
 IG, SAFETY, OPERATOR, AUDITOR = Role.IG_OFFICER, Role.CLINICAL_SAFETY, Role.OPERATOR, Role.AUDITOR
-ALL = {IG, SAFETY, OPERATOR, AUDITOR}
+GUARDIAN = Role.CALDICOTT_GUARDIAN
+ALL = {IG, SAFETY, GUARDIAN, OPERATOR, AUDITOR}
 MATRIX: dict[tuple[str, str], set[Role]] = {
     ("GET", "/console/"): ALL,
     ("GET", "/console/work"): ALL,
     ("GET", "/console/work/{id}"): ALL,
-    ("POST", "/console/work/{id}"): {IG, SAFETY, OPERATOR},
+    ("POST", "/console/work/{id}"): {IG, SAFETY, GUARDIAN, OPERATOR},
     ("GET", "/console/tasks/{id}"): ALL,
-    ("POST", "/console/tasks/{id}"): {IG, SAFETY, OPERATOR},
-    ("GET", "/console/disclosures"): {IG, SAFETY},
+    ("POST", "/console/tasks/{id}"): {IG, SAFETY, GUARDIAN, OPERATOR},
+    ("GET", "/console/disclosures"): {IG, SAFETY, GUARDIAN},
     ("POST", "/console/disclosures"): {IG},
-    ("GET", "/console/disclosures/{id}"): {IG, SAFETY},
-    ("POST", "/console/disclosures/{id}"): {IG, SAFETY},
+    ("GET", "/console/disclosures/{id}"): {IG, SAFETY, GUARDIAN},
+    ("POST", "/console/disclosures/{id}"): {IG, SAFETY, GUARDIAN},
     ("GET", "/console/flows"): ALL,
     ("GET", "/console/letters"): ALL,
     ("GET", "/console/letters/{id}"): ALL,
     ("GET", "/console/messages/{id}"): ALL,
-    ("GET", "/console/decisions/{id}"): {IG, SAFETY, AUDITOR},
+    ("GET", "/console/decisions/{id}"): {IG, SAFETY, GUARDIAN, AUDITOR},
     ("GET", "/console/agreements"): ALL,
     ("GET", "/console/agreements/{name}"): ALL,
-    ("GET", "/console/consents"): {IG, SAFETY, AUDITOR},
+    ("GET", "/console/consents"): {IG, SAFETY, GUARDIAN, AUDITOR},
     ("GET", "/console/health"): ALL,
     ("GET", "/console/acts"): {IG, AUDITOR},
     ("GET", "/console/staff"): {IG, AUDITOR},
@@ -95,7 +96,7 @@ def test_every_cell(site: Site) -> None:
                 assert status == 403, (method, path, role)
                 assert refusals(site) == before + 1, (method, path, role)
                 wrong += 1
-    assert (cells, wrong) == (len(MATRIX) * 4, sum(4 - len(roles) for roles in MATRIX.values()))
+    assert (cells, wrong) == (len(MATRIX) * len(Role), sum(len(Role) - len(roles) for roles in MATRIX.values()))
 
 
 def refusals(site: Site) -> int:
