@@ -12,7 +12,7 @@ from functools import lru_cache
 
 _RESERVED = (
     "text display div title comment description instruction patientInstruction conclusion authorString "  # free text and names, wherever they stand
-    "id identifier assigner extension modifierExtension contained url data hash"  # identities, links and attached content
+    "id identifier assigner extension modifierExtension contained url data hash userSelected"  # identities, links, attached content, whose choice
 )
 RESERVED = frozenset(_RESERVED.split())
 """Element names that no wider path permits. `reference` is rebuilt, never copied."""

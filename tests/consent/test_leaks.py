@@ -164,7 +164,21 @@ SITES: dict[str, Callable[[Json], None]] = {
     "F35 quantity with a note": on_every(is_quantity, "comment", PLANTED),
     "F38 signature": on_resource("signature", [{"data": PLANTED, "who": {"display": PLANTED}}]),
     "F39 sampled data": on_resource("valueSampledData", {"data": PLANTED}),
+    "F29 chosen by the user": on_every(is_coding, "userSelected", PLANTED),
     # F37, F41 to F53: who, where, and what it hangs on
+    "F37 master identifier": on_resource("masterIdentifier", {"system": URL, "value": PLANTED}),
+    "F37 context": on_resource(
+        "context", {"sourcePatientInfo": {"display": PLANTED}, "related": [{"display": PLANTED}]}
+    ),
+    "F45 the paper of a consent": on_resource("sourceAttachment", ATTACHMENT),
+    "F46 target and entity": on_resource("target", [{"display": PLANTED}]),
+    "F47 query": on_resource("entity", [{"query": PLANTED, "detail": [{"type": PLANTED, "valueString": PLANTED}]}]),
+    "F49 members and their number": on_resource("member", [{"entity": {"display": PLANTED}}]),
+    "F52 collection": on_resource("collection", {"collectedDateTime": PLANTED, "collector": {"display": PLANTED}}),
+    "F53 serial number": on_resource("serialNumber", PLANTED),
+    "F58 diagnostics": on_resource(
+        "issue", [{"diagnostics": PLANTED, "expression": [PLANTED], "details": {"text": PLANTED}}]
+    ),
     "F41 performer of the supply": on_resource("performer", [{"display": PLANTED, "actor": {"display": PLANTED}}]),
     "F42 events": on_resource("eventHistory", [{"display": PLANTED}]),
     "F43 care team": on_resource("careTeam", [{"display": PLANTED}]),
