@@ -58,8 +58,11 @@ def minimise(bundle: Json, decision: Decision, naming: Naming) -> Released:
         raise NothingLeaves(f"the decision is {decision.outcome}")
     if len(naming.id_key) < _MINIMUM_KEY_BYTES:
         raise NothingLeaves("the naming key is missing or short")
-    if any(system.startswith(PSEUDONYM) for system in decision.identifier_systems) and not naming.pseudonym_key:
-        raise NothingLeaves("a pseudonym is demanded and there is no key for it")
+    if any(system.startswith(PSEUDONYM) for system in decision.identifier_systems):
+        if not naming.pseudonym_key:
+            raise NothingLeaves("a pseudonym is demanded and there is no key for it")
+        if not naming.recipient:
+            raise NothingLeaves("a pseudonym is demanded and it is not said for whom")
     return _Projection(bundle, decision, naming).released()
 
 
@@ -222,7 +225,9 @@ class _Projection:
         key = self.naming.pseudonym_key
         if not key:
             raise NothingLeaves("a pseudonym is demanded and there is no key for it")
-        scope = (self.decision.recipient_class, self.decision.agreement, self.decision.as_of[:4], system, value)
+        # INVARIANT: one recipient, one purpose (its agreement), one period (a calendar year): between any two of them nobody can be linked.
+        period = self.decision.as_of[:4]
+        scope = (self.naming.recipient, self.decision.recipient_class, self.decision.agreement, period, system, value)
         return hmac.new(key, "\x1f".join(scope).encode(), hashlib.sha256).hexdigest()
 
     def _extensions(self, value: Any, node: Node, path: str) -> list[Json]:

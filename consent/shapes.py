@@ -192,10 +192,12 @@ class Decision:
 
 @dataclass(frozen=True, kw_only=True)
 class Naming:
-    """Frozen keys for what leaves: ids are HMAC(id_key, source id) as UUIDs; pseudonyms need their own key or nothing leaves."""
+    """Frozen keys for what leaves: ids are HMAC(id_key, source id) as UUIDs; pseudonyms need their own key and their recipient or nothing leaves."""
 
     id_key: bytes
     pseudonym_key: bytes | None = None
+    recipient: str = ""
+    """The id of who receives: two recipients of one class cannot put their pseudonyms beside each other."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -83,34 +83,58 @@ def test_without_a_key_nothing_leaves() -> None:
             minimise(bundle(resource(status="final")), decision, Naming(id_key=key))
 
 
-def test_a_pseudonym_without_its_key_is_an_error() -> None:
+def test_a_pseudonym_without_its_key_or_its_recipient_is_an_error() -> None:
     person = patient(identifier=[{"system": NHS, "value": "9990000018"}])
     decision = decided(person, permitted=("Patient.identifier",), systems=(PSEUDONYM + NHS,))
-    with pytest.raises(NothingLeaves):
-        minimise(bundle(person), decision, NAMING)
+    for naming in ({"recipient": "one"}, {"pseudonym_key": b"k" * 32}):
+        with pytest.raises(NothingLeaves):
+            minimise(bundle(person), decision, dataclasses.replace(NAMING, **naming))
 
 
 def test_pseudonyms_are_scoped_and_hold_nothing_of_the_number() -> None:
     person = patient(identifier=[{"system": NHS, "value": "9990000018", "assigner": {"display": "x"}}])
     decision = decided(person, permitted=("Patient.identifier",), systems=(PSEUDONYM + NHS,))
 
-    def pseudonym(key: bytes, under: Decision) -> str:
-        naming = dataclasses.replace(NAMING, pseudonym_key=key)
-        found = minimise(bundle(person), under, naming).bundle["entry"][0]["resource"]["identifier"]
+    def pseudonym(
+        under: Decision, *, key: bytes = b"k" * 32, recipient: str = "one", number: str = "9990000018"
+    ) -> str:
+        naming = dataclasses.replace(NAMING, pseudonym_key=key, recipient=recipient)
+        about = {**person, "identifier": [{**person["identifier"][0], "value": number}]}
+        found = minimise(bundle(about), under, naming).bundle["entry"][0]["resource"]["identifier"]
         assert [sorted(item) for item in found] == [["system", "value"]]
         assert found[0]["system"] == PSEUDONYM_SYSTEM
         return str(found[0]["value"])
 
-    one = pseudonym(b"k" * 32, decision)
-    assert one == pseudonym(b"k" * 32, decision)
+    one = pseudonym(decision)
+    assert one == pseudonym(decision)
     assert "9990000018" not in one
     others = (
-        pseudonym(b"j" * 32, decision),
-        pseudonym(b"k" * 32, dataclasses.replace(decision, recipient_class="evaluator")),
-        pseudonym(b"k" * 32, dataclasses.replace(decision, agreement="other")),
-        pseudonym(b"k" * 32, dataclasses.replace(decision, as_of="2027-01-01T00:00:00Z")),
+        pseudonym(decision, key=b"j" * 32),
+        pseudonym(decision, recipient="another"),
+        pseudonym(decision, number="9990000026"),
+        pseudonym(dataclasses.replace(decision, recipient_class="evaluator")),
+        pseudonym(dataclasses.replace(decision, agreement="other")),
+        pseudonym(dataclasses.replace(decision, as_of="2027-01-01T00:00:00Z")),
     )
-    assert len({one, *others}) == 5
+    assert len({one, *others}) == 7
+
+
+def test_nobody_can_link_the_pseudonyms_of_two_recipients() -> None:
+    """A hundred people at two recipients of one class: no pseudonym, and no beginning of one, is at both."""
+    decision = decided(
+        patient(identifier=[{"system": NHS, "value": "x"}]),
+        permitted=("Patient.identifier",),
+        systems=(PSEUDONYM + NHS,),
+    )
+    held: dict[str, set[str]] = {"one": set(), "another": set()}
+    for recipient, values in held.items():
+        naming = dataclasses.replace(NAMING, pseudonym_key=b"k" * 32, recipient=recipient)
+        for number in range(100):
+            person = patient(identifier=[{"system": NHS, "value": f"{number:010d}"}])
+            (entry,) = minimise(bundle(person), decision, naming).bundle["entry"]
+            values.add(entry["resource"]["identifier"][0]["value"])
+    assert all(len(values) == 100 for values in held.values())
+    assert not {each[:16] for each in held["one"]} & {each[:16] for each in held["another"]}
 
 
 # Names that leave
