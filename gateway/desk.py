@@ -70,6 +70,8 @@ class TaskItem:
     todo: str
     message: str
     delivery: str
+    agreement: str
+    """`name:date` for a date of an agreement."""
     told_at: str | None
     since: str
     age_seconds: int
@@ -291,6 +293,7 @@ def tasks(parts: Parts) -> tuple[TaskItem, ...]:
             todo=TASKS[row.code].text if row.code in TASKS else "see `throughgate journey`",
             message=row.message_id or "",
             delivery=row.delivery_id or "",
+            agreement=row.agreement or "",
             told_at=row.told_at,
             since=row.created_at,
             age_seconds=_age(parts, row.created_at),

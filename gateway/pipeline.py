@@ -23,6 +23,7 @@ from gateway.parts import Parts
 from gateway.smart.grant import sweep_credentials
 from gateway.states import MessageState
 from gateway.steps import close, deliver
+from gateway.steps.agreement_dates import tell_dates
 from gateway.steps.deliver import Ended, Opened, Result, Sent, Shut
 from gateway.steps.identify import identify
 from gateway.steps.letters import Done, Fate, release_messages
@@ -122,6 +123,7 @@ class Gateway(Parts):
             "deliveries", [each for each in work.deliveries if not self.bus.lately("deliveries", each)]
         )
         await asyncio.to_thread(escalate_unconfirmed, self)
+        await asyncio.to_thread(tell_dates, self)
         await asyncio.to_thread(overrides.look_after, self)
         await desk.tell(self)
 

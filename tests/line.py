@@ -242,7 +242,9 @@ def make_installation(
     for source in shipped.agreements().glob("*.toml"):
         agreed = tomllib.loads(source.read_text("utf-8"))
         if (agreed["recipient_class"], agreed["letter"]) in taken:  # as `throughgate check` asks
-            (folder / "agreements" / source.name).write_bytes(source.read_bytes())
+            # Tests move the clock by years: what is told of dates is tested where it is the question.
+            text = source.read_text("utf-8").replace("review = 2027-10-31", "review = 2099-12-31")
+            (folder / "agreements" / source.name).write_text(text, "utf-8")
     for name, (recipient_class, ods, serves, letters) in recipients.items():
         lines = [f'name = "{name} (example)"', f'class = "{recipient_class}"', f'ods = "{ods}"']
         if name in MAILBOXES:

@@ -86,6 +86,35 @@ TASKS: Final[Mapping[str, TaskKind]] = {
         tell=True,
         text="a drug test found a substance that kills in small amounts: whoever else is warned learns the substance and never of whom",
     ),
+    "agreement-ended": TaskKind(
+        role=CLINICAL_LEAD,
+        tell=True,
+        text="a letter of care waits because its sharing agreement has ended: hand over by hand today; it can be released once two people "
+        "have put the agreement in force again, or by your word",
+    ),
+    **{
+        f"agreement-{what}-{when}": TaskKind(role=IG_OFFICER, tell=True, text=text)
+        for what, when, text in (
+            ("review", "in-90-days", "a sharing agreement is to be reviewed within 90 days: its flow runs on"),
+            ("review", "in-30-days", "a sharing agreement is to be reviewed within 30 days: its flow runs on"),
+            (
+                "review",
+                "due",
+                "the review of a sharing agreement is due: its flow runs on; agree on a new date, and let two people sign",
+            ),
+            ("ends", "in-90-days", "a sharing agreement ends within 90 days, and its flow with it"),
+            (
+                "ends",
+                "in-30-days",
+                "a sharing agreement ends within 30 days, and its flow with it: renew it, or see that it is not needed",
+            ),
+            (
+                "ends",
+                "now",
+                "a sharing agreement has ended: nothing leaves under it; letters of care wait and the clinical lead is told of each",
+            ),
+        )
+    },
     "no-recipient": TaskKind(
         role=OPERATOR,
         tell=True,
@@ -237,8 +266,8 @@ TASKS: Final[Mapping[str, TaskKind]] = {
 }
 
 
-_OWNERS: Final = (task.c.message_id, task.c.delivery_id)
-"""A task is about a message or about a delivery."""
+_OWNERS: Final = (task.c.message_id, task.c.delivery_id, task.c.agreement)
+"""A task is about a message, about a delivery, or about a date of an agreement."""
 _INSERT: Final = Statement.insert(task)
 _OPEN: Final = {
     column: Statement(
@@ -270,12 +299,19 @@ def is_told(code: str) -> bool:
 
 
 def add_tasks(
-    c: Connection, parts: Parts, tasks: Iterable[Task], *, message_id: str | None = None, delivery_id: str | None = None
+    c: Connection,
+    parts: Parts,
+    tasks: Iterable[Task],
+    *,
+    message_id: str | None = None,
+    delivery_id: str | None = None,
+    agreement: str | None = None,
 ) -> None:
     """Write tasks, each code once for a message or delivery while it is open. The teller finds them (gateway/desk.py)."""
     now = parts.now()
-    owner = message_id if message_id is not None else delivery_id
-    open_ones = _OPEN[task.c.message_id if message_id is not None else task.c.delivery_id]
+    abouts = zip(_OWNERS, (message_id, delivery_id, agreement), strict=True)
+    column, owner = next(each for each in abouts if each[1] is not None)
+    open_ones = _OPEN[column]
     for each in tasks:
         if open_ones.first(c, owner=owner, code=each.code) is not None:
             continue
@@ -286,6 +322,7 @@ def add_tasks(
             code=each.code,
             message_id=message_id,
             delivery_id=delivery_id,
+            agreement=agreement,
             tell=is_told(each.code),
             tell_attempts=0,
             due_at=now,

@@ -313,7 +313,9 @@ def _fate(
         held = replace(decision, outcome=Outcome.HOLD, permitted=(), reasons=reasons)
         return held, DeliveryState.HELD, "no-recipient", (task_of("no-recipient"),)
     if decision.outcome is Outcome.HOLD:
-        return decision, DeliveryState.HELD, "undecidable", (task_of("undecidable"),)
+        ended = any(reason.rule == "agreement-ended" for reason in decision.reasons)
+        code = "agreement-ended" if ended else "undecidable"
+        return decision, DeliveryState.HELD, code, (task_of(code),)
     state = DeliveryState.WAITING if recipient.adapter == "mailbox" else DeliveryState.QUEUED
     return decision, state, None, ()
 

@@ -98,7 +98,7 @@ def test_nothing_that_is_signed_may_be_missing(key: str) -> None:
         ('"Patient.gender"', '"Patient.text"', "fields[2].paths"),
         ('"Patient.gender"', '"Patient"', "fields[2].paths"),
         ('"Patient.gender"', '"Patient.name"', "fields[2].paths"),
-        ("review = 2027-01-31", 'review = "soon"', "words.review"),
+        ("review = 2027-10-31", 'review = "soon"', "words.review"),
         ('identifier_systems = ["https://fhir.nhs.uk/Id/nhs-number"]', "identifier_systems = []", "identifier_systems"),
         ('expect = "release"', 'expect = "perhaps"', "examples[0].expect"),
         ('status = "rejected"', 'status = "cross"', "examples[1].given"),
