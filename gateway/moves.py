@@ -44,7 +44,7 @@ _MOVE_DELIVERY: Final = {
             state=to.value,
             reason=bindparam("reason"),
             step=delivery.c.step + 1,
-            attempts=delivery.c.attempts + (to is DeliveryState.SENDING),
+            attempts=delivery.c.attempts + int(to is DeliveryState.SENDING),
             due_at=func.coalesce(bindparam("due_at", type_=Text), delivery.c.due_at),
             ended_at=bindparam("ended_at"),
         )
