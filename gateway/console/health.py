@@ -7,8 +7,10 @@ from sqlalchemy import Connection, func, select
 
 from gateway.console.asking import Ask, Page
 from gateway.instants import from_text
+from gateway.ledger.note import NoteError
 from gateway.metrics import look
 from gateway.store.schema import ledger_head, ledger_position
+from gateway.witnessing import Witnessed, last_witnessed
 
 LONG_SILENCE: Final = 86_400.0
 LONG_LAG: Final = 1_000.0
@@ -58,8 +60,18 @@ def health(ask: Ask) -> Page:
             "behind": only[LAG] > LONG_LAG,
             "signed": signed,
             "positions": positions,
+            "witness": ask.gateway.settings.witness is not None,
+            "witnessed": _witnessed(ask),
         },
     )
+
+
+def _witnessed(ask: Ask) -> Witnessed | None:
+    """What the witness said last; None without one, before its first word, or when that was changed: then it is late."""
+    try:
+        return last_witnessed(ask.gateway.settings, ask.gateway.clock())
+    except NoteError:
+        return None
 
 
 def _signed(c: Connection, ask: Ask) -> tuple[Signed | None, int]:

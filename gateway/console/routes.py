@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Final
 
-from gateway.console import disclosures, flows, health, home, registers, ways, work
+from gateway.console import disclosures, emergencies, flows, health, home, registers, ways, work
 from gateway.console.asking import Answer, Ask, Page
 from gateway.console.staff import Role
 
@@ -80,6 +80,15 @@ ROUTES: Final = (
     _post("work/{id}", WORKERS, "Work", "settle-item", work.settle, work.item),
     _get("tasks/{id}", EVERYBODY, "Work", work.task),
     _post("tasks/{id}", WORKERS, "Work", "end-task", work.end_task, work.task),
+    _get("overrides/{id}", DECISIONS, "Work", emergencies.one_override),
+    _post(
+        "overrides/{id}",
+        DISCLOSURES,
+        "Work",
+        "settle-override",
+        emergencies.settle,
+        emergencies.one_override,
+    ),
     _get("disclosures", DISCLOSURES, "Disclosures", disclosures.disclosures),
     _post(
         "disclosures",
@@ -103,6 +112,7 @@ ROUTES: Final = (
     _get("letters/{id}", EVERYBODY, "Flows", ways.letter),
     _get("messages/{id}", EVERYBODY, "Flows", ways.message),
     _get("decisions/{id}", DECISIONS, "Flows", ways.one_decision),
+    _get("decisions/{id}/again", DECISIONS, "Flows", ways.made_again),
     _get("agreements", EVERYBODY, "Agreements", registers.agreements),
     _get("agreements/{name}", EVERYBODY, "Agreements", registers.agreement),
     _get("consents", DECISIONS, "Consents", registers.consents),

@@ -12,6 +12,7 @@ from consent.shapes import Agreement, ResourceVote, Vote
 from gateway import whole_way
 from gateway.console.asking import Ask, NotThere, Page
 from gateway.parts import Parts
+from gateway.steps.rederive import RederiveError, rederive
 from gateway.store.schema import decision, delivery
 from gateway.whole_way import KeptDecision
 
@@ -111,6 +112,15 @@ def one_decision(ask: Ask) -> Page:
         },
         about=str(shown.row["id"]),
     )
+
+
+def made_again(ask: Ask) -> Page:
+    """GET /console/decisions/{id}/again: would the same come out, from what is kept? Nothing is written."""
+    try:
+        made = rederive(ask.gateway, ask.path["id"])
+    except RederiveError as error:
+        raise NotThere(str(error)) from None
+    return Page(template="again.html", values={"made": made}, about=made.decision)
 
 
 def shown_decision(c: Connection, parts: Parts, decision_id: str) -> Shown:

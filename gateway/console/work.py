@@ -10,6 +10,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, select
 
 from gateway import desk
+from gateway.console import emergencies
 from gateway.console.asking import Ask, Elsewhere, NotTaken, NotThere, Page
 from gateway.console.staff import Role
 from gateway.desk import HeldItem, TaskItem
@@ -94,6 +95,7 @@ def work(ask: Ask) -> Page:
             "harm": HARM,
             "unconfirmed": [each for each in tasks if each.code in UNCONFIRMED],
             "tasks": [each for each in tasks if each.code not in UNCONFIRMED],
+            "overrides": emergencies.open_ones(ask),
             "came_back": came_back,
             "whose": _whose,
         },

@@ -14,9 +14,12 @@ import pytest
 from axe_playwright_python.base import AXE_FILE_PATH
 from playwright.sync_api import Browser, BrowserContext, Page, Request, sync_playwright
 
+from consent.shapes import OverrideKind
 from gateway.console.routes import ROUTES
 from gateway.console.staff import Role
-from gateway.store.schema import consent, decision, delivery, lookup, message, staff, task
+from gateway.overrides import Actor, Limb, give
+from gateway.overrides import Role as ActsAs
+from gateway.store.schema import consent, decision, delivery, lookup, message, override, staff, task
 from tests.console.site import ALEX, PASSWORD, PEOPLE, Site
 
 WITHOUT_BROWSER = "Chromium is not installed: make install-engines"
@@ -74,10 +77,13 @@ def logged_in(browser: Browser, site: Site, name: str, **how: Any) -> Watched:
 
 @pytest.fixture(scope="module")
 def opened(site: Site) -> str:
-    """The address of one person's disclosures that a second person has opened for ines."""
+    """The address of one person's disclosures that a second person has opened for ines; an override waits for its second person."""
     form = {"number": ALEX.nhs_number, "purpose": "complaint", "reason": "complaint of 3 January"}
     path = site.as_("ines", "POST", "/console/disclosures", form).headers["location"]
     assert site.as_("cleo", "POST", path, {"answer": "yes"}).status == 303
+    (withheld,) = [row.id for row in site.rows(delivery, state="withheld") if row.letter == "handover"]
+    actor = Actor(by="cleo", role=ActsAs.CLINICAL_LEAD, reason="found unconscious")
+    give(site.line.gateway, withheld, "northfell", OverrideKind.VITAL_INTEREST, Limb.PERSON, actor, tell_person=True)
     return path
 
 
@@ -90,6 +96,8 @@ def pages(site: Site, opened: str) -> dict[str, str]:
         "letter": site.ids(delivery, state="refused")[0],
         "message": site.rows(decision, id=handover)[0].message_id,
         "one-decision": handover,
+        "made-again": handover,
+        "one-override": site.ids(override)[0],
         "disclosure": opened.rpartition("/")[2],
         "agreement": "handover",
     }
@@ -303,6 +311,7 @@ def test_hostile_text_in_every_field_runs_nowhere(browser: Browser, site: Site, 
         decision: ("recipient", "recipient_class", "letter", "agreement"),
         task: ("role", "code"),
         lookup: ("purpose",),
+        override: ("given_by", "recipient"),
         staff: ("name",),
     }
 

@@ -29,6 +29,9 @@ MATRIX: dict[tuple[str, str], set[Role]] = {
     ("GET", "/console/letters/{id}"): ALL,
     ("GET", "/console/messages/{id}"): ALL,
     ("GET", "/console/decisions/{id}"): {IG, SAFETY, GUARDIAN, AUDITOR},
+    ("GET", "/console/decisions/{id}/again"): {IG, SAFETY, GUARDIAN, AUDITOR},
+    ("GET", "/console/overrides/{id}"): {IG, SAFETY, GUARDIAN, AUDITOR},
+    ("POST", "/console/overrides/{id}"): {IG, SAFETY, GUARDIAN},
     ("GET", "/console/agreements"): ALL,
     ("GET", "/console/agreements/{name}"): ALL,
     ("GET", "/console/consents"): {IG, SAFETY, GUARDIAN, AUDITOR},
@@ -66,6 +69,7 @@ def address(site: Site, path: str) -> str:
         "/console/letters/{id}": held,
         "/console/messages/{id}": site.ids(message)[0],
         "/console/decisions/{id}": site.ids(decision)[0],
+        "/console/decisions/{id}/again": site.ids(decision)[0],
     }
     return path.replace("{name}", "handover").replace("{id}", ids.get(path, "7" * 26))
 
@@ -91,7 +95,7 @@ def test_every_cell(site: Site) -> None:
             cells += 1
             if role in roles:
                 assert status in ((303,) if path.endswith("log-out") else (200, 303, 404, 422)), (method, path, role)
-                assert status != 404 or "disclosures/{id}" in path, (method, path, role)
+                assert status != 404 or "disclosures/{id}" in path or "overrides/{id}" in path, (method, path, role)
             else:
                 assert status == 403, (method, path, role)
                 assert refusals(site) == before + 1, (method, path, role)

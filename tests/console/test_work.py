@@ -2,8 +2,11 @@
 
 import json
 
+from consent.shapes import OverrideKind
+from gateway.overrides import Actor, Limb, give
+from gateway.overrides import Role as ActsAs
 from gateway.steps.unconfirmed import escalate_unconfirmed
-from gateway.store.schema import delivery, ledger_entry, message, sealed, task
+from gateway.store.schema import decision, delivery, ledger_entry, message, sealed, task
 from tests.console.site import Site
 
 REASON = "spoke to the duty worker"
@@ -105,12 +108,43 @@ def test_a_handover_that_nobody_confirmed_is_listed_apart(site: Site) -> None:
     assert "telephone the recipient" in late
 
 
+def test_an_override_is_confirmed_and_reviewed_by_others_than_who_gave_it(site: Site) -> None:
+    (withheld,) = [row.id for row in site.rows(delivery, state="withheld") if row.letter == "handover"]
+    actor = Actor(by="cleo", role=ActsAs.CLINICAL_LEAD, reason="found unconscious")
+    given = give(
+        site.line.gateway, withheld, "northfell", OverrideKind.VITAL_INTEREST, Limb.PERSON, actor, tell_person=True
+    )
+    path = f"/console/overrides/{given.id}"
+    site.cookies |= {name: site.log_in(name) for name in ("cleo", "gwen", "ines", "aron")}
+    assert path in site.as_("aron", "GET", "/console/work").text
+    assert "<textarea" not in site.as_("aron", "GET", path).text
+    for name, choice, said in (
+        ("cleo", "second", "another person"),
+        ("cleo", "review", "had no part"),
+        ("ines", "burn", "choose"),
+    ):
+        answer = site.as_(name, "POST", path, {"choice": choice, "reason": REASON})
+        assert (answer.status, said in answer.text.lower()) == (422, True), (name, choice)
+    assert site.as_("ines", "POST", path, {"choice": "second", "reason": ""}).status == 422
+    assert site.as_("ines", "POST", path, {"choice": "second", "reason": REASON}).status == 303
+    assert site.as_("gwen", "POST", path, {"choice": "review", "reason": REASON}).status == 303
+    assert chain(site, given.id) == ["overridden", "override-seconded", "override-reviewed"]
+    assert path not in site.as_("aron", "GET", "/console/work").text
+
+
+def test_a_decision_is_made_again_and_said_to_be_the_same(site: Site) -> None:
+    for one in site.ids(decision):
+        text = site.as_("aron", "GET", f"/console/decisions/{one}/again").text
+        assert "The same, byte for byte" in text
+    assert site.as_("aron", "GET", f"/console/decisions/{'7' * 26}/again").status == 404
+
+
 def test_every_view_is_an_entry_that_names_who_and_what(site: Site) -> None:
     site.cookies["ines"] = site.log_in("ines")
     some = site.ids(message)[0]
     before = len(views(site))
     site.as_("ines", "GET", f"/console/messages/{some}")
-    site.as_("ines", "GET", "/console/health")
+    assert "No witness is configured" in site.as_("ines", "GET", "/console/health").text
     new = views(site)[before:]
     assert [(each["page"], each.get("about", "")) for each in new] == [("message", some), ("health", "")]
     assert len({each["staff"] for each in new}) == 1
