@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs Debian's PostgreSQL and RabbitMQ where that may be done (root, or sudo that does not ask), without starting either as a service.
+# Installs Debian's PostgreSQL, RabbitMQ and Chromium where that may be done (root, or sudo that does not ask), without starting either as a service.
 # The tests start their own, in private folders. What cannot be installed is left out, and `make test` says so; under CI that fails.
 # ENGINES_ROOT is set by tests/test_install_engines.py alone: where `/usr` is.
 set -eu
@@ -8,6 +8,7 @@ usr=${ENGINES_ROOT:-}/usr
 missing=
 ls -d "$usr"/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="$missing postgresql"
 [ -x "$usr/lib/rabbitmq/bin/rabbitmq-server" ] || missing="$missing rabbitmq-server"
+[ -x "$usr/bin/chromium" ] || missing="$missing chromium"
 [ -n "$missing" ] || exit 0
 
 if [ "$(id -u)" = 0 ]; then

@@ -16,7 +16,9 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="Lower case letters, d
 def add(
     name: Name,
     *,
-    role: Annotated[str, typer.Option("--role", help="ig-officer, clinical-safety, caldicott-guardian, operator or auditor.")],
+    role: Annotated[
+        str, typer.Option("--role", help="ig-officer, clinical-safety, caldicott-guardian, operator or auditor.")
+    ],
     config: Config = DEFAULT_CONFIG,
     as_json: AsJson = False,
 ) -> None:
