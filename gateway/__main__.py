@@ -10,6 +10,7 @@ import click
 import typer
 
 from gateway.commands import (
+    aggregate,
     agreements_activate,
     agreements_check,
     agreements_render,
@@ -70,6 +71,7 @@ app.command("journey")(journey.journey)
 app.command("bench")(bench.bench)
 app.command("explain")(explain.explain)
 app.command("reconcile")(reconcile.reconcile)
+app.command("aggregate")(aggregate.aggregate)
 app.command("replay")(replay.replay)
 app.command("rederive")(rederive.rederive)
 app.command("token")(token.token)

@@ -5,7 +5,10 @@ This module MUST NOT read a clock; `Clock` is passed in by `wiring.py`.
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
 
+LONDON = ZoneInfo("Europe/London")
+"""What a day and a month are where people are."""
 Clock = Callable[[], datetime]
 """Answers the present instant, aware, in UTC."""
 

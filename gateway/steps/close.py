@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, datetime, timedelta
 from itertools import takewhile
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Integer, cast, delete, func, insert, select
 
@@ -18,6 +17,7 @@ from fhir_profiles.compose import compose_report
 from fhir_profiles.facts import SUBSTANCE_GROUPS
 from fhir_profiles.shapes import Composed, LetterContext, ReportCell, ReportFigures
 from gateway.failpoints import around, pass_point
+from gateway.instants import LONDON
 from gateway.journeys.tasks import add_tasks, task_of
 from gateway.ledger.entry import decode
 from gateway.moves import move_delivery, note_delivery
@@ -32,8 +32,6 @@ from gateway.store.schema import contribution, decision, ledger_entry, report_ke
 
 KEY_PERIODS = 6
 """A cell that was carried this often, unprinted, is dropped."""
-
-LONDON = ZoneInfo("Europe/London")
 
 
 class PeriodMoved(Exception):
