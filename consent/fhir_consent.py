@@ -6,6 +6,7 @@ hold where the known facts would permit and only an unknown could deny; otherwis
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from functools import cached_property
 
 from consent.graph import Graph
 from consent.lineages import Lineage, lineages
@@ -56,16 +57,25 @@ class Judge:
     """One question, with everything that is the same for all resources read once."""
 
     def __init__(self, request: Request, facts: Facts, as_of: datetime) -> None:
-        directory = Directory.of((*facts.directory, *facts.resources))
         self._request = request
-        self._directory = directory
-        self._graph = Graph(facts.resources, directory)
-        question = Question(request, as_of, Recipient(request.recipient, directory, as_of), self._graph, facts.subsumes)
+        self._facts = facts
+        self._as_of = as_of
         self.people = _people(facts.resources)
         grouped = lineages(facts.consents, as_of)
-        self._lineages = [Lineage(versions, question, self._standing) for versions in grouped]
+        self._lineages = [Lineage(versions, self._question, self._standing) for versions in grouped]
         self._sharing: dict[int, Match] = {}
         self._subjects: dict[tuple[int, str], Match] = {}
+
+    @cached_property
+    def _directory(self) -> Directory:
+        return Directory.of((*self._facts.directory, *self._facts.resources))
+
+    @cached_property
+    def _question(self) -> Question:
+        """Asked only where there is a consent."""
+        recipient = Recipient(self._request.recipient, self._directory, self._as_of)
+        graph = Graph(self._facts.resources, self._directory)
+        return Question(self._request, self._as_of, recipient, graph, self._facts.subsumes)
 
     def vote(self, resource: Json, default: str, *, hold: bool) -> ResourceVote:
         found = self.finding(resource)
@@ -92,7 +102,7 @@ class Judge:
         found: list[str] = []
         if len(self._lineages) < 2:
             return ()
-        for resource in self._graph.resources:
+        for resource in self._facts.resources:
             known = {lineage.finding(resource).known for lineage in self._lineages}
             if {PERMIT, DENY} <= known:
                 found.append(label_of(resource))

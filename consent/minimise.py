@@ -161,9 +161,11 @@ class _Projection:
                 self._withhold(f"{path}.{key}", "not-in-agreement")
                 continue
             below = whole or (child is not None and child.whole)
-            kept: Any = value if below else None
-            if isinstance(value, (dict, list)):
-                kept = self._value(value, child or _EMPTY, below, f"{path}.{key}", key)
+            if type(value) is str:  # most of what there is
+                if below:
+                    made[key] = value
+                continue
+            kept = self._value(value, child or _EMPTY, below, f"{path}.{key}", key)
             if kept is not None:
                 made[key] = kept
         return made

@@ -16,8 +16,9 @@ def as_object(value: Any) -> Json:
 
 def as_objects(value: Any) -> tuple[Json, ...]:
     """Give the JSON objects of a list, or the object itself as a list of one."""
-    items = value if isinstance(value, list | tuple) else [value]
-    return tuple([item for item in items if isinstance(item, dict)])
+    if isinstance(value, dict):
+        return (value,)
+    return tuple([item for item in value if isinstance(item, dict)]) if isinstance(value, (list, tuple)) else ()
 
 
 def as_text(value: Any) -> str:
@@ -26,7 +27,8 @@ def as_text(value: Any) -> str:
 
 
 def kind(resource: Json) -> str:
-    return as_text(resource.get("resourceType"))
+    value = resource.get("resourceType")
+    return value.strip() if isinstance(value, str) else ""
 
 
 def name_of(resource: Json) -> str:
@@ -42,6 +44,13 @@ class File(tuple[Json, ...]):  # noqa: SLOT001  its indexes are made when they a
         return tuple(map(kind, self))
 
     @cached_property
+    def by_type(self) -> dict[str, tuple[Json, ...]]:
+        found: dict[str, list[Json]] = {}
+        for resource, type_name in zip(self, self.kinds, strict=True):
+            found.setdefault(type_name, []).append(resource)
+        return {type_name: tuple(held) for type_name, held in found.items()}
+
+    @cached_property
     def by_name(self) -> dict[str, Json]:
         return {name_of(resource): resource for resource in self}
 
@@ -52,13 +61,15 @@ def well_formed(resources: Iterable[Any]) -> File:
         return resources
     found: dict[str, Json] = {}
     for resource in resources:
-        if isinstance(resource, dict) and kind(resource) and as_text(resource.get("id")):
-            found[name_of(resource)] = resource
+        if isinstance(resource, dict) and (type_name := kind(resource)) and (own := as_text(resource.get("id"))):
+            found[f"{type_name}/{own}"] = resource
     return File(found.values())
 
 
 def of_type(resources: Iterable[Json], *types: str) -> tuple[Json, ...]:
     if isinstance(resources, File):
+        if len(types) == 1:
+            return resources.by_type.get(types[0], ())
         return tuple([resource for resource, held in zip(resources, resources.kinds, strict=True) if held in types])
     return tuple(resource for resource in resources if kind(resource) in types)
 
@@ -94,10 +105,9 @@ def every_coding(value: Any) -> Iterator[Json]:
     if isinstance(value, dict):
         if isinstance(value.get("system"), str) and isinstance(value.get("code"), str):
             yield value
-        for item in value.values():
-            yield from every_coding(item)
-    elif isinstance(value, list):
-        for item in value:
+        value = list(value.values())
+    for item in value if isinstance(value, list) else ():
+        if isinstance(item, (dict, list)):
             yield from every_coding(item)
 
 
@@ -118,7 +128,9 @@ def literal_references(value: Any) -> list[str]:
             if isinstance(literal, str):
                 found.append(literal)
             held = item.values()
-        waiting += [inner for inner in held if type(inner) is not str and isinstance(inner, (dict, list))]
+        for inner in held:
+            if type(inner) is not str and isinstance(inner, (dict, list)):
+                waiting.append(inner)  # noqa: PERF401  a comprehension for each object costs more
     return found
 
 

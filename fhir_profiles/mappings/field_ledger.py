@@ -109,13 +109,9 @@ def _account(entries: list[Field], row: "Row", number: int, raw: str, left: Mark
     segment, marks = row.segment, row.marks
     name, occurrence, delimiters = segment.name, segment.occurrence, segment.delimiters
     if raw.isalnum() or (name == "MSH" and number <= 2):
-        mark = (
-            marks.get((number, 1, 1, 0))
-            or marks.get((number, 1, 1, 1))
-            or marks.get((number, 1, 0, 0))
-            or marks.get((number, 0, 0, 0))
-            or left
-        )
+        mark = marks.get((number, 1, 1, 0)) if marks else left
+        if mark is None:
+            mark = marks.get((number, 1, 1, 1)) or marks.get((number, 1, 0, 0)) or marks.get((number, 0, 0, 0)) or left
         entries.append(mark.entry((name, occurrence, number, 1, 0, 0)))
         return
     repetitions = raw.split(delimiters.repetition) if delimiters.repetition in raw else (raw,)
@@ -192,21 +188,23 @@ class Row:
 
     def peek(self, number: int, component: int = 1, repetition: int = 1, subcomponent: int = 1) -> str:
         """Read a value without saying anything about its fate: no escapes, blanks cut off; empty when absent or null."""
-        if number >= len(self.fields):
+        fields = self.fields
+        if number >= len(fields):
             return ""
-        raw = self.fields[number]
+        raw = fields[number]
         if not raw:
             return ""
         if raw.isalnum():  # no delimiter, no escape, no blank: the usual case, and the fast one
             return raw if component == repetition == subcomponent == 1 else ""
         raw = self.segment.raw_value(number, repetition, component, subcomponent)
-        if not raw or raw == NULL:
-            return ""
-        return self.message.text(raw).strip()
+        if not raw or raw.isalnum():
+            return raw
+        return "" if raw == NULL else self.message.text(raw).strip()
 
     def text(self, number: int, component: int = 1, repetition: int = 1, subcomponent: int = 0, *, to: str) -> str:
         """Read a value that goes to the FHIR path `to`; empty when absent or null. Without a subcomponent, the first is read."""
-        if number >= len(self.fields) or not self.fields[number]:
+        fields = self.fields
+        if number >= len(fields) or not fields[number]:
             return ""
         value = self.peek(number, component, repetition, subcomponent or 1)
         if value:

@@ -174,8 +174,9 @@ def _observation(resource: Json) -> Iterator[Breach]:
             text="a value and a reason for its absence exclude each other (obs-6)",
             path=".dataAbsentReason",
         )
-    own = set(_codes(resource.get("code")))
-    for position, component in enumerate(resource.get("component", ())):
+    components = resource.get("component", ())
+    own = set(_codes(resource.get("code"))) if components else set()
+    for position, component in enumerate(components):
         if _has(resource, "value") and own & set(_codes(component["code"])):
             yield Breach(
                 key="obs-7",

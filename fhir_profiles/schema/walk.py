@@ -84,10 +84,10 @@ def _walk(resource: Json, definition: _Definition, found: list[Found]) -> Iterat
     while waiting:
         trail, definition, node = waiting.pop()
         members = definition.members
-        for key, value in node.items():
-            member = members.get(key)
-            if member is None:
+        for key in node:
+            if key not in members:
                 continue
+            member, value = members[key], node[key]
             if member.may_have_nulls and (key[0] == "_" or None in value):
                 yield from _alignment_breaches(node, key, f"{written(trail)}.{key}")
             inner = member.inner

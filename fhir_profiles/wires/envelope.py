@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from fhir_profiles.elements import as_object, as_objects, as_text, codings, kind, referenced
+from fhir_profiles.elements import as_object, as_objects, as_text, codings, kind, name_of, referenced
 from fhir_profiles.profiles.notice import LETTER_CODES
 from fhir_profiles.shapes import Heading, Json
 from fhir_profiles.systems import LOCAL_ID
@@ -53,13 +53,15 @@ def _rewritten(value: Any, urls: Mapping[str, str]) -> Any:
         return [item for item in items if item or not isinstance(item, (dict, list))]
     copy: Json = {}
     for key, item in value.items():
-        if isinstance(item, (dict, list)):
+        if type(item) is str:
+            if key != "reference" or item.startswith("#"):
+                copy[key] = item
+            elif (url := urls.get(referenced(value))) is not None:
+                copy[key] = url
+        elif isinstance(item, (dict, list)):
             kept = _rewritten(item, urls)
             if kept:
                 copy[key] = kept
-        elif key == "reference" and isinstance(item, str) and not item.startswith("#"):
-            if referenced(value) in urls:
-                copy[key] = urls[referenced(value)]
         else:
             copy[key] = item
     return copy
@@ -67,22 +69,20 @@ def _rewritten(value: Any, urls: Mapping[str, str]) -> Any:
 
 def entries_of(bundle: Json, heading: Heading) -> tuple[Json, ...]:
     """Give the entries of a letter in order, each {fullUrl, resource}, with references inside the bundle."""
-    entries = [entry for entry in as_objects(bundle.get("entry")) if kind(as_object(entry.get("resource")))]
     urls: dict[str, str] = {}
-    for entry in entries:
-        resource = entry["resource"]
+    placed: list[tuple[str, Json]] = []
+    for entry in as_objects(bundle.get("entry")):
+        resource = as_object(entry.get("resource"))
+        if not kind(resource):
+            continue
         url = _full_url(entry, resource, heading.delivery_id)
-        urls[f"{kind(resource)}/{as_text(resource.get('id'))}"] = url
-        if as_text(entry.get("fullUrl")):
-            urls[as_text(entry.get("fullUrl"))] = url
+        urls[name_of(resource)] = url
+        given = as_text(entry.get("fullUrl"))
+        if given:
+            urls[given] = url
         urls[url] = url
-    return tuple(
-        {
-            "fullUrl": _full_url(entry, entry["resource"], heading.delivery_id),
-            "resource": _rewritten(entry["resource"], urls),
-        }
-        for entry in entries
-    )
+        placed.append((url, resource))
+    return tuple({"fullUrl": url, "resource": _rewritten(resource, urls)} for url, resource in placed)
 
 
 def first_of(entries: tuple[Json, ...], resource_type: str) -> Json | None:

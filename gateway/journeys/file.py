@@ -10,6 +10,7 @@ from typing import Final
 from sqlalchemy import Connection, bindparam, func, select, update
 
 from fhir_profiles import fhir_json
+from fhir_profiles.elements import well_formed
 from fhir_profiles.hl7_times import is_before
 from fhir_profiles.label import keep_labels
 from fhir_profiles.shapes import Json
@@ -114,7 +115,7 @@ def join_file(held: Sequence[Json], arrived: Sequence[Json]) -> Filing:
             continue
         current[name] = after
         added[name] = after
-    return Filing(added=tuple(added.values()), resources=tuple(current.values()))
+    return Filing(added=tuple(added.values()), resources=well_formed(current.values()))
 
 
 def write_filing(c: Connection, parts: Parts, person_id: str, message_id: str, filing: Filing) -> None:

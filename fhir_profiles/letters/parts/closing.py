@@ -34,8 +34,10 @@ def _walk(value: Any, read: _Read) -> None:
         held = value.values()
     for item in held:
         if type(item) is not str and isinstance(item, (dict, list)):
-            read.has_empty = read.has_empty or not item
-            _walk(item, read)
+            if item:
+                _walk(item, read)
+            else:
+                read.has_empty = True
 
 
 def _is_literal(reference: Any) -> bool:

@@ -1,6 +1,7 @@
 """Obey a StructureDefinition: cardinality, fixed and pattern values of elements that are no slices. It must never quote content in an issue."""
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,16 +9,16 @@ from fhir_profiles.elements import as_object, as_objects, as_text
 from fhir_profiles.shapes import Issue, Json, Severity
 
 
-def members(parent: Json, name: str) -> tuple[Any, ...]:
+def members(parent: Json, name: str) -> Sequence[Any]:
     """Give the values of one element: a list has many, `value[x]` has whatever type it was given."""
-    if name.endswith("[x]"):
+    if name[-1] == "]":
         stem = name[:-3]
         keys = [key for key in parent if key.startswith(stem) and key[len(stem) : len(stem) + 1].isupper()]
         return tuple(parent[key] for key in keys)
     value = parent.get(name)
     if value is None:
         return ()
-    return tuple(value) if isinstance(value, list) else (value,)
+    return value if isinstance(value, list) else (value,)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +28,7 @@ class Element:
     parents: tuple[str, ...]
     name: str
     least: int
-    most: int | None
+    most: int
     fixed: tuple[Any, ...]
     patterns: tuple[Any, ...]
 
@@ -73,7 +74,7 @@ def elements_in(stated: Any) -> tuple[Element, ...]:
                 parents=tuple(parents),
                 name=name,
                 least=int(element.get("min", 0)),
-                most=int(most) if most.isdigit() else None,
+                most=int(most) if most.isdigit() else sys.maxsize,
                 fixed=tuple(wanted for key, wanted in element.items() if key.startswith("fixed")),
                 patterns=tuple(wanted for key, wanted in element.items() if key.startswith("pattern")),
             )
@@ -81,7 +82,7 @@ def elements_in(stated: Any) -> tuple[Element, ...]:
     return tuple(found)
 
 
-def _faults(element: Element, values: tuple[Any, ...]) -> Iterator[str]:
+def _faults(element: Element, values: Sequence[Any]) -> Iterator[str]:
     for wanted in element.fixed:
         if any(value != wanted for value in values):
             yield "not the value that the profile fixes"
@@ -90,7 +91,7 @@ def _faults(element: Element, values: tuple[Any, ...]) -> Iterator[str]:
             yield "without what the profile asks of it"
     if len(values) < element.least:
         yield "missing: the profile requires it"
-    if element.most is not None and len(values) > element.most:
+    if len(values) > element.most:
         yield "the profile allows fewer"
 
 
@@ -99,7 +100,10 @@ def breaches(resource: Json, elements: tuple[Element, ...]) -> Iterator[Issue]:
     known: dict[tuple[str, ...], list[_Place]] = {}
     for element in elements:
         for place, parent in _at(resource, element.parents, known):
-            for fault in _faults(element, members(parent, element.name)):
+            values = members(parent, element.name)
+            if not element.fixed and not element.patterns and element.least <= len(values) <= element.most:
+                continue  # the usual case
+            for fault in _faults(element, values):
                 yield Issue(severity=Severity.ERROR, code="invariant", path=f"{place}.{element.name}", text=fault)
 
 
