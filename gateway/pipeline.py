@@ -276,6 +276,10 @@ class Gateway(Parts):
             return False
         return await asyncio.to_thread(deliver.acknowledge_collected, self, delivery_id, client.recipient)
 
+    async def signed_head(self) -> str:
+        """What a receipt carries: the ledger's last signed head."""
+        return await asyncio.to_thread(self.ledger.latest)
+
     # ── opening, closing, waiting ──
 
     async def start(self) -> None:

@@ -56,6 +56,10 @@ class Intake(Protocol):
         """The recipient stored it. False when there is no such letter for this client."""
         ...
 
+    async def signed_head(self) -> str:
+        """The last signed head of the ledger, as a signed note; empty where there is none."""
+        ...
+
     async def ready(self) -> bool:
         """Can messages be taken now?"""
         ...

@@ -1,6 +1,7 @@
 """Every route, who may call it, and what it does. A route that is not a row of `ROUTES` does not exist."""
 
 import asyncio
+import base64
 import re
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
@@ -35,6 +36,8 @@ from gateway.steps.receive import Received
 
 Serve = Callable[[Intake, Request, Caller], Awaitable[Response]]
 MAX_QUESTION_BYTES: Final = 256 * 1024
+CHECKPOINT: Final = "Ledger-Checkpoint"
+"""The ledger's signed head, a note in base64: who keeps it can show later that the ledger was another one then."""
 _DELIVERY_ID: Final = re.compile(r"[0-9A-HJKMNP-TV-Z]{20}")
 
 
@@ -164,10 +167,11 @@ async def mailbox_open(gateway: Intake, request: Request, caller: Caller) -> Res
 
 
 async def mailbox_acknowledge(gateway: Intake, request: Request, caller: Caller) -> Response:
-    """PUT /mailbox/{id}/acknowledged: stored by the recipient. 204, and 204 again."""
+    """PUT /mailbox/{id}/acknowledged: stored by the recipient. 204, and 204 again; with the ledger's signed head, for who keeps receipts."""
     if not await gateway.mailbox_acknowledge(_client(caller), _delivery_id(request)):
         raise RequestError(Fault.NOT_FOUND)
-    return Response(status_code=204)
+    head = base64.b64encode((await gateway.signed_head()).encode()).decode()
+    return Response(status_code=204, headers={CHECKPOINT: head})
 
 
 def _delivery_id(request: Request) -> str:

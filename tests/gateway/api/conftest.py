@@ -70,6 +70,9 @@ class Line:
         mine = client.recipient == LETTER.recipient and delivery_id == LETTER.delivery_id
         return LETTER if mine else None
 
+    async def signed_head(self) -> str:
+        return "origin\n1\nroot\n"
+
     async def mailbox_acknowledge(self, client: Client, delivery_id: str) -> bool:
         mine = client.recipient == LETTER.recipient and delivery_id == LETTER.delivery_id
         if mine:

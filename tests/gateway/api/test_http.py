@@ -1,6 +1,7 @@
 """HTTP intake over real sockets: custody, duplicates, limits while reading, media types, echoes, and errors without content."""
 
 import asyncio
+import base64
 import gzip
 import json
 import re
@@ -357,8 +358,9 @@ async def test_a_mailbox_is_listed_opened_and_acknowledged(http: Http) -> None:
     status, answered, body = await http.ask("GET", f"/mailbox/{LETTER.delivery_id}", headers=headers)
     assert (status, answered["content-type"], body) == (200, "application/fhir+json", LETTER.body)
     assert answered["cache-control"] == "no-store"
-    status, _, body = await http.ask("PUT", f"/mailbox/{LETTER.delivery_id}/acknowledged", headers=headers)
+    status, answered, body = await http.ask("PUT", f"/mailbox/{LETTER.delivery_id}/acknowledged", headers=headers)
     assert (status, body) == (204, b"")
+    assert base64.b64decode(answered["ledger-checkpoint"]) == b"origin\n1\nroot\n"
     assert http.line.acknowledged == [LETTER.delivery_id]
 
 

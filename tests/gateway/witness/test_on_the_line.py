@@ -3,14 +3,14 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from typer.testing import CliRunner, Result
 
 from gateway import witnessing
 from gateway.__main__ import app
-from gateway.ledger.note import vkey
+from gateway.ledger.note import Head, sign, vkey
 from gateway.metrics import look
 from gateway.settings import Settings
 from gateway.witness import Witness
@@ -40,11 +40,13 @@ def witness_of(line: Line, folder: Path) -> Witness:
 @asynccontextmanager
 async def silent(settings: Settings, witness: Witness) -> AsyncIterator[Settings]:
     """Something that takes the question and never answers."""
-    asked = asyncio.Event()
+    asked, over = asyncio.Event(), asyncio.Event()
+    closed: list[asyncio.StreamWriter] = []
 
     async def take(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        closed.append(writer)
         asked.set()
-        await asyncio.sleep(3_600)
+        await over.wait()
         writer.close()
 
     server = await asyncio.start_server(take, "127.0.0.1", 0)
@@ -52,7 +54,13 @@ async def silent(settings: Settings, witness: Witness) -> AsyncIterator[Settings
     async with served(settings, witness) as real:
         assert real.witness is not None
         yield real.model_copy(update={"witness": real.witness.model_copy(update={"url": f"http://127.0.0.1:{port}"})})
+    over.set()
     server.close()
+    await asyncio.sleep(0)
+    for writer in closed:
+        writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
     assert asked.is_set()
 
 
@@ -90,6 +98,18 @@ async def test_a_running_gateway_is_witnessed_and_says_up_to_where(tmp_path: Pat
         done = await asyncio.to_thread(run, "ledger", "verify", "--config", str(line.config))
         assert done.exit_code == 1
         assert "fault      the file of the witness's last word" in done.output
+
+
+async def test_a_receipt_carries_the_head_and_shows_a_ledger_that_was_another_one(tmp_path: Path) -> None:
+    """A recipient that keeps its receipts is a witness for nothing."""
+    async with running(tmp_path) as line:
+        await line.play(adt_a01(), rde_o11(), adt_a03())
+        line.gateway.ledger.sequence()
+        line.gateway.ledger.sign_head()
+        receipt = await line.gateway.signed_head()
+        assert line.gateway.ledger.verify([receipt]).verified
+        other = sign(Head(origin="throughgate.example/test", size=7, root=b"x" * 32), line.gateway.keys.ledger_signer())
+        assert not line.gateway.ledger.verify([other]).verified
 
 
 async def test_a_witness_that_never_answers_delays_nothing(tmp_path: Path) -> None:
