@@ -11,7 +11,7 @@ from gateway.console.sankey import picture
 from gateway.states import DeliveryState
 from gateway.store.schema import delivery, message
 
-WINDOW: Final = 20_000
+WINDOW: Final = 10_000
 """The newest letters that are counted: a bound on the work, however much is in the store."""
 LISTED: Final = 100
 REPORTS: Final = "the calendar"
