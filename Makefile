@@ -1,6 +1,6 @@
 # The commands of this project. `make demo` and `make test` need nothing but make and Python 3.11 or newer with venv.
 
-.PHONY: help demo test test-fast install install-dev install-engines soak clean
+.PHONY: help demo test test-fast install install-dev install-engines install-validators soak clean
 .DEFAULT_GOAL := help
 
 # Nothing from the caller's own Python may leak in.
@@ -22,7 +22,7 @@ help:
 demo: install
 	@$(python) -m gateway demo
 
-test: install-dev install-engines
+test: install-dev install-engines install-validators
 	@$(python) tests/all_checks.py
 
 test-fast: install-dev
@@ -40,5 +40,8 @@ install-dev:
 install-engines:
 	@requirements/install-engines.sh
 
+install-validators:
+	@requirements/install-validators.sh
+
 clean:
-	rm -rf .venv .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist
+	rm -rf .venv .validators .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist

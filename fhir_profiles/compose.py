@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from fhir_profiles.label import label_bundle
 from fhir_profiles.letters import LETTERS
 from fhir_profiles.letters.parts.closing import closed
+from fhir_profiles.letters.parts.not_stated import with_what_is_not_stated
 from fhir_profiles.letters.parts.picture import picture_of
 from fhir_profiles.letters.report import missing_groups, write_report
 from fhir_profiles.shapes import Composed, Json, LetterContext, ReportFigures
@@ -33,7 +34,7 @@ def compose(letter: str, resources: Sequence[Json], context: LetterContext, as_o
     missing = tuple(fact for fact in spec.required if not fact.present(picture))
     written = spec.write(picture, missing)
     return Composed(
-        bundle=_bundle(closed(written, picture.file)),
+        bundle=_bundle(map(with_what_is_not_stated, closed(written, picture.file))),
         missing=tuple(fact.name for fact in missing),
     )
 

@@ -14,6 +14,7 @@ from gateway.commands import (
     agreements_activate,
     agreements_check,
     agreements_render,
+    agreements_what_if,
     audit_events,
     backup,
     bench,
@@ -43,6 +44,7 @@ from gateway.commands import (
     staff,
     subject_access,
     task,
+    terminology_check,
     token,
     try_message,
     witness,
@@ -108,7 +110,11 @@ agreements = typer.Typer(help="The sharing agreements.", no_args_is_help=True)
 agreements.command("activate")(agreements_activate.agreements_activate)
 agreements.command("check")(agreements_check.agreements_check)
 agreements.command("render")(agreements_render.agreements_render)
+agreements.command("what-if")(agreements_what_if.agreements_what_if)
 app.add_typer(agreements, name="agreements")
+terminology = typer.Typer(help="The code lists.", no_args_is_help=True)
+terminology.command("check")(terminology_check.terminology_check)
+app.add_typer(terminology, name="terminology")
 
 
 @app.callback()

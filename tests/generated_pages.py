@@ -17,6 +17,7 @@ from consent.ig_document import ig_document
 from fhir_profiles.mappings import minimised
 from gateway import settings, shipped, states
 from gateway.commands.agreements_read import read_files
+from tests.fhir_page import fhir_page
 from tests.spec.tables import PAGES as SHARING_RULES
 from tests.spec.tables import read_page
 
@@ -190,6 +191,7 @@ PAGES = {
     "hazards.md": hazards_page,
     "minimised-at-intake.md": minimised_page,
     "sharing-agreements.md": agreements_page,
+    "fhir.md": fhir_page,
 }
 
 

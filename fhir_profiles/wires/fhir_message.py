@@ -14,14 +14,15 @@ from fhir_profiles.wires.envelope import derived_uuid, entries_of, first_of, hea
 from fhir_profiles.wires.narrative import narrated
 
 CONTENT_TYPE: Final = "application/fhir+json"
+_CONTENT: Final = frozenset({"Communication", "MedicationRequest", "MedicationAdministration"})
 
 
 def _focus(entries: tuple[Json, ...]) -> list[str]:
-    """Give what the message is about: the Composition; or the notice and the prescriptions."""
+    """Give what the message is about: the Composition; or the notice, the prescriptions and the doses."""
     composition = first_of(entries, "Composition")
     if composition is not None:
         return [composition["fullUrl"]]
-    return [e["fullUrl"] for e in entries if kind(e["resource"]) in {"Communication", "MedicationRequest"}]
+    return [e["fullUrl"] for e in entries if kind(e["resource"]) in _CONTENT]
 
 
 def message(bundle: Json, heading: Heading) -> Json:

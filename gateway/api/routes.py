@@ -11,11 +11,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from adapters.contract import Arrival
+from fhir_profiles.definitions import DEFINITIONS
 from fhir_profiles.fhir_kinds import AS_MESSAGE, BY_ITSELF
 from fhir_profiles.hmpps import KIND as HMPPS_EVENT
 from gateway.api.access import Access, Caller
 from gateway.api.answers import fhir_json, plain_json, refusal, sent
-from gateway.api.documents import capability_statement, smart_configuration
+from gateway.api.capability import Interaction, capability_statement
+from gateway.api.documents import base_address, smart_configuration
 from gateway.api.ports import Intake
 from gateway.api.reading import (
     EVENT_TYPES,
@@ -43,7 +45,10 @@ _DELIVERY_ID: Final = re.compile(r"[0-9A-HJKMNP-TV-Z]{20}")
 
 @dataclass(frozen=True, kw_only=True)
 class Route:
-    """One row: method, path, who may call with which permission of SMART's (`Bundle.c`), which query parameters there are, what answers."""
+    """One row: method, path, who may call with which permission of SMART's (`Bundle.c`), which query parameters there are, what answers.
+
+    `fhir` is what the row is in the CapabilityStatement; None for what FHIR has no word for.
+    """
 
     method: str
     path: str
@@ -52,6 +57,7 @@ class Route:
     parameters: frozenset[str]
     name: str
     serve: Serve
+    fhir: Interaction | None = None
 
 
 async def hl7v2(gateway: Intake, request: Request, caller: Caller) -> Response:
@@ -139,7 +145,35 @@ async def _receive(
 async def metadata(gateway: Intake, request: Request, _caller: Caller) -> Response:
     """GET /fhir/metadata: the CapabilityStatement."""
     require_json_accepted(request)
-    return fhir_json(capability_statement(gateway.settings))
+    served = [route.fhir for route in ROUTES if route.fhir is not None]
+    return fhir_json(capability_statement(gateway.settings, base_address(gateway.settings), served))
+
+
+async def definition_read(_gateway: Intake, request: Request, _caller: Caller) -> Response:
+    """GET /fhir/StructureDefinition/{id} and the like: one definition of ours."""
+    require_json_accepted(request)
+    definition = DEFINITIONS[_definition_type(request)].get(str(request.path_params["id"]))
+    if definition is None:
+        raise RequestError(Fault.NOT_FOUND)
+    return fhir_json(definition)
+
+
+async def definition_search(gateway: Intake, request: Request, _caller: Caller) -> Response:
+    """GET /fhir/StructureDefinition and the like: every definition of ours of that type, or the one with this `url`."""
+    require_json_accepted(request)
+    definition_type, asked = _definition_type(request), request.query_params.get("url")
+    base = f"{base_address(gateway.settings)}/fhir/{definition_type}"
+    entries = [
+        {"fullUrl": f"{base}/{name}", "resource": definition, "search": {"mode": "match"}}
+        for name, definition in DEFINITIONS[definition_type].items()
+        if asked in (None, definition["url"])
+    ]
+    found = {"resourceType": "Bundle", "type": "searchset", "total": len(entries)}
+    return fhir_json({**found, "entry": entries} if entries else found)
+
+
+def _definition_type(request: Request) -> str:
+    return request.url.path.split("/")[2]
 
 
 async def smart_of_fhir(gateway: Intake, request: Request, caller: Caller) -> Response:
@@ -206,9 +240,14 @@ def _client(caller: Caller) -> Client:
 
 
 def _client_row(
-    method: str, path: str, permission: str, serve: Serve, parameters: Collection[str] = frozenset()
+    method: str,
+    path: str,
+    permission: str,
+    serve: Serve,
+    parameters: Collection[str] = frozenset(),
+    fhir: Interaction | None = None,
 ) -> Route:
-    return _row(method, path, serve, parameters, access=Access.CLIENT, permission=permission)
+    return _row(method, path, serve, parameters, access=Access.CLIENT, permission=permission, fhir=fhir)
 
 
 def _row(
@@ -219,6 +258,7 @@ def _row(
     *,
     access: Access = Access.PUBLIC,
     permission: str = "",
+    fhir: Interaction | None = None,
 ) -> Route:
     return Route(
         method=method,
@@ -228,19 +268,51 @@ def _row(
         parameters=frozenset(parameters),
         name=serve.__name__.replace("_", "-"),
         serve=serve,
+        fhir=fhir,
     )
 
 
+def _definition_rows(definition_type: str) -> tuple[Route, ...]:
+    path = f"/fhir/{definition_type}"
+    searched = frozenset({"url"})
+    return (
+        _row("GET", path, definition_search, {*searched, "_format"}, fhir=Interaction(code="search-type", type=definition_type, parameters=searched)),
+        _row("GET", path + "/{id}", definition_read, {"_format"}, fhir=Interaction(code="read", type=definition_type)),
+    )  # fmt: skip
+
+
+_PROCESS_MESSAGE: Final = Interaction(
+    code="operation",
+    name="process-message",
+    definition="http://hl7.org/fhir/OperationDefinition/MessageHeader-process-message",
+    documentation="Bundle of type message; async=true answers 202 at once. response-url is not taken.",
+)
+_DECIDE: Final = Interaction(
+    code="operation",
+    type="Consent",
+    name="decide",
+    definition="https://throughgate.example/OperationDefinition/consent-decide",
+    documentation="What the consents of a question say of its resources, as JSON of a local shape. Nothing is stored or released.",
+)
+
 ROUTES: Final = (
     _client_row("POST", "/hl7v2", "Binary.c", hl7v2),
-    _client_row("POST", "/fhir/$process-message", "Bundle.c", process_message, ("async", "response-url", "_format")),
+    _client_row(
+        "POST",
+        "/fhir/$process-message",
+        "Bundle.c",
+        process_message,
+        ("async", "response-url", "_format"),
+        _PROCESS_MESSAGE,
+    ),
     _client_row("POST", "/fhir", "Bundle.c", fhir, ("_format",)),
-    _client_row("POST", "/fhir/Consent/$decide", "Consent.r", decide, ("_format",)),
+    _client_row("POST", "/fhir/Consent/$decide", "Consent.r", decide, ("_format",), _DECIDE),
     _client_row("POST", "/events/hmpps", "Binary.c", hmpps),
     _client_row("GET", "/mailbox", "Bundle.s", mailbox_list),
     _client_row("GET", "/mailbox/{id}", "Bundle.r", mailbox_open),
     _client_row("PUT", "/mailbox/{id}/acknowledged", "Bundle.u", mailbox_acknowledge),
     _row("GET", "/fhir/metadata", metadata, ("_format",)),
+    *(row for definition_type in DEFINITIONS for row in _definition_rows(definition_type)),
     _row("GET", "/fhir/.well-known/smart-configuration", smart_of_fhir),
     _row("GET", "/.well-known/smart-configuration", smart),
     _row("POST", "/oauth2/token", oauth_token),

@@ -9,6 +9,7 @@ import pytest
 from fhir_profiles import systems
 from fhir_profiles.compose import LETTERS, compose
 from fhir_profiles.letters.parts.headings import LOCAL_HEADINGS
+from fhir_profiles.letters.parts.not_stated import with_what_is_not_stated
 from fhir_profiles.shapes import Json
 from tests.fhir_profiles.letters.files import (
     AS_OF,
@@ -117,7 +118,28 @@ def test_what_it_takes_from_the_file_is_unchanged() -> None:
     bundle, _missing = handover(*file.values())
     for name, resource in bundle.items():
         if name in file and name != "Observation/test":
-            assert resource == file[name]
+            assert resource == with_what_is_not_stated(file[name])
+
+
+@pytest.mark.parametrize("letter", ["handover", "gp-copy"])
+def test_where_the_source_is_silent_about_substitution_that_is_said_and_nothing_else(letter: str) -> None:
+    silent, told = prescription(), prescription("told", substitution={"allowedBoolean": True})
+    bundle = named(compose(letter, [patient(), silent, told], CONTEXT, AS_OF).bundle)
+    unknown = {"coding": [{"system": systems.DATA_ABSENT, "code": "unknown"}]}
+    assert bundle["MedicationRequest/methadone"]["substitution"] == {"allowedCodeableConcept": unknown}
+    assert bundle["MedicationRequest/told"]["substitution"] == {"allowedBoolean": True}
+
+
+@pytest.mark.parametrize("letter", ["handover", "gp-copy"])
+def test_a_language_in_words_is_kept_in_words_beside_the_code_for_one_that_is_not_determined(letter: str) -> None:
+    spoken = {"coding": [{"system": "urn:ietf:bcp:47", "code": "pl"}]}
+    local = {"coding": [{"system": "urn:x", "code": "POL"}], "text": "Polish"}
+    person = patient(communication=[{"language": spoken}, {"language": local}, {"preferred": True}])
+    sent = named(compose(letter, [person], CONTEXT, AS_OF).bundle)["Patient/patient"]["communication"]
+    undetermined = {"system": "urn:ietf:bcp:47", "code": "und"}
+    assert sent[0] == {"language": spoken}
+    assert sent[1] == {"language": {"coding": [*local["coding"], undetermined], "text": "Polish"}}
+    assert sent[2] == {"preferred": True, "language": {"coding": [undetermined]}}
 
 
 def test_the_composition_comes_first_and_every_section_has_entries_or_a_reason() -> None:

@@ -84,6 +84,12 @@ MATRIX = {
 }
 PUBLIC = {
     ("GET", "/fhir/metadata"): 200,
+    ("GET", "/fhir/StructureDefinition"): 200,
+    ("GET", "/fhir/StructureDefinition/{id}"): 404,
+    ("GET", "/fhir/MessageDefinition"): 200,
+    ("GET", "/fhir/MessageDefinition/{id}"): 404,
+    ("GET", "/fhir/OperationDefinition"): 200,
+    ("GET", "/fhir/OperationDefinition/{id}"): 404,
     ("GET", "/.well-known/smart-configuration"): 200,
     ("GET", "/fhir/.well-known/smart-configuration"): 200,
     ("POST", "/oauth2/token"): 400,

@@ -1,0 +1,59 @@
+"""MessageDefinitions: what a letter is on the wire `fhir-message`, and the response that a sender is given. Made from what is registered."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from fhir_profiles.letters.parts.spec import LetterKind
+from fhir_profiles.profiles import PROFILES
+from fhir_profiles.profiles.checking.spec import CANONICAL
+from fhir_profiles.profiles.letter_header import MESSAGE_EVENTS
+from fhir_profiles.shapes import Json
+
+_MESSAGE: Final = "https://throughgate.example/MessageDefinition/"
+RESPONSE_EVENT: Final = "https://throughgate.example/event/response"
+
+
+def _focus(letter: LetterKind) -> Iterator[Json]:
+    """Give what the MessageHeader of this letter points to: its Composition; or its notice, prescriptions and doses."""
+    if "fhir-document" in letter.wires:
+        profile = f"{CANONICAL}{letter.name}-composition"
+        claim = {"profile": profile} if profile in PROFILES else {}
+        yield {"code": "Composition", **claim, "min": 1, "max": "1"}
+        return
+    yield {"code": "Communication", "profile": f"{CANONICAL}notice", "min": 1, "max": "1"}
+    yield {"code": "MedicationRequest", "min": 0, "max": "*"}
+    yield {"code": "MedicationAdministration", "min": 0, "max": "*"}
+
+
+def _definition(name: str, title: str, description: str, event: Json) -> Json:
+    return {
+        "resourceType": "MessageDefinition",
+        "id": name,
+        "url": _MESSAGE + name,
+        "version": "0.1.0",
+        "name": "Throughgate" + "".join(word.capitalize() for word in name.split("-")),
+        "title": title,
+        "status": "draft",
+        "experimental": True,
+        "date": "2026-01-15",
+        "publisher": "Throughgate",
+        "description": description,
+        **event,
+        "category": "notification",
+    }
+
+
+def message_definition(letter: LetterKind) -> Json:
+    """Give the MessageDefinition of a letter that a `fhir-message` can carry (http://hl7.org/fhir/R4/messagedefinition.html)."""
+    description = (
+        f"The letter {letter.name} to a recipient that is registered for it, through its sharing agreement. Its event is of a local code "
+        "system: it can be taken for no event of the Electronic Prescription Service or of Booking and Referral."
+    )
+    event = {"eventCoding": {"system": MESSAGE_EVENTS, "code": letter.name}}
+    return {**_definition(letter.name, letter.title, description, event), "focus": list(_focus(letter))}
+
+
+def response_definition() -> Json:
+    """Give the MessageDefinition of the response to a message that came in."""
+    description = "Answers $process-message when the message was processed in time: the code is ok because custody was taken, and says nothing else."
+    return _definition("response", "Response", description, {"eventUri": RESPONSE_EVENT})

@@ -1,0 +1,89 @@
+"""Every resource that leaves: each letter of several files, through its shipped agreement, on each FHIR wire; and what the gateway itself answers."""
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import replace
+from functools import cache
+
+from consent.minimise import NothingLeaves
+from fhir_profiles.compose import LETTERS
+from fhir_profiles.elements import name_of
+from fhir_profiles.fhir_json import decode
+from fhir_profiles.ids import PATIENT_REFERENCE
+from fhir_profiles.peek_fhir import peek_fhir
+from fhir_profiles.render import render
+from fhir_profiles.shapes import Channel, Envelope, Json, LetterContext
+from fhir_profiles.translate import translate
+from gateway.errors import Fault
+from gateway.steps.acknowledge import Names, fhir_custody, fhir_response
+from tests.fhir_profiles.fhir_message import golden_pairs as fhir_pairs
+from tests.fhir_profiles.letters.files import HEADING, case, patient
+from tests.fhir_profiles.letters.test_through_the_gate import minimised
+from tests.fhir_profiles.mappings import golden_pairs as hl7v2_pairs
+from tests.fhir_profiles.validators.running import Judged
+
+FHIR = "application/fhir+json"
+SPOKEN = {"text": "Polish, with an interpreter"}  # in words only, as a sender wrote it
+NAMES = Names(
+    accept_id="0123456789ABCDEFGHJK",
+    application_id="1123456789ABCDEFGHJK",
+    time="2026-01-15T12:00:00+00:00",
+    message_id="2123456789ABCDEFGHJK",
+)
+
+
+@cache
+def mapped_file() -> list[Json]:
+    """One file that holds everything that the golden messages of both standards mean, each resource once."""
+    found: dict[str, Json] = {PATIENT_REFERENCE: patient()}
+    channels = ((hl7v2_pairs.sources(), "hl7v2"), (fhir_pairs.sources(), "fhir"))
+    for sources, standard in channels:
+        for source in sources:
+            channel = Channel(name="golden", format=standard)  # type: ignore[arg-type]  # a literal in a loop is read as text
+            bundle = translate(channel, source.read_bytes()).bundle or {}
+            for entry in bundle.get("entry", ()):
+                found.setdefault(name_of(entry["resource"]), entry["resource"])
+    return list(found.values())
+
+
+FILES: dict[str, Callable[[str], tuple[list[Json], LetterContext]]] = {
+    "whole file": case,
+    "everything mapped": lambda letter: (
+        mapped_file(),
+        replace(case(letter)[1], focus=tuple(map(name_of, mapped_file()))),
+    ),
+    "Patient only": lambda letter: ([patient(communication=[{"language": SPOKEN}])], case(letter)[1]),
+    "nothing": lambda letter: ([], case(letter)[1]),
+}
+
+
+def minimised_letters() -> Iterator[tuple[str, str, Json]]:
+    """What the shipped agreements let out of every letter of every file: (letter, file, bundle)."""
+    for letter in LETTERS:
+        for file, made in FILES.items() if letter != "report" else [("whole file", case)]:
+            with suppress(NothingLeaves):
+                yield letter, file, minimised(letter, *made(letter))
+
+
+def letters() -> Iterator[Judged]:
+    """Each letter as a recipient gets it: the whole file on every FHIR wire, the others on the usual one."""
+    for letter, file, bundle in minimised_letters():
+        wires = LETTERS[letter].wires
+        for wire in wires if file == "whole file" else wires[:1]:
+            written = render(bundle, wire, HEADING)
+            if written.content_type == FHIR:
+                yield Judged(name=f"{letter}, {wire}, {file}", resource=decode(written.body))
+
+
+def answers() -> Iterator[Judged]:
+    """What a sender of FHIR is answered: custody, each fault, and the response message."""
+    for fault in (None, *Fault):
+        yield Judged(name=f"answer: {fault or 'custody'}", resource=decode(fhir_custody(NAMES, fault=fault).body))
+    seen = peek_fhir(Channel(name="golden", format="fhir"), fhir_pairs.sources()[0].read_bytes())
+    assert isinstance(seen, Envelope)
+    response = fhir_response(seen, NAMES, endpoint="https://gateway.example/fhir")
+    yield Judged(name="answer: response", resource=decode(response.body))
+
+
+def leaving() -> list[Judged]:
+    return [*letters(), *answers()]
