@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, select
 
 from consent.outcomes import path_outcomes
-from consent.shapes import Agreement, RegisteredConsent
+from consent.shapes import Agreement, Decision, RegisteredConsent
 from fhir_profiles import fhir_json
 from fhir_profiles.shapes import Composed, Json
 from gateway.activation import read_text, text_of
@@ -41,8 +41,8 @@ class Rederived:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Found:
-    """The row, what was sealed with it, and what of the person is still kept. None stands for a version that is gone."""
+class Found:
+    """What is kept of a decision: the row, what was sealed with it, and what of the person is still kept. None stands for a version that is gone."""
 
     row: Row[tuple[object, ...]]
     stored: bytes
@@ -56,7 +56,7 @@ class _Found:
 def rederive(parts: Parts, decision_id: str) -> Rederived:
     """Make a decision again. RederiveError when nobody knows it, or retention has taken what it was made from."""
     with parts.store.read() as c:
-        found = _find(c, parts, decision_id)
+        found = find(c, parts, decision_id)
         agreement = _agreement_of_then(c, parts, found.row)
     gone = _gone(found, agreement)
     if gone is not None:
@@ -76,7 +76,8 @@ def rederive(parts: Parts, decision_id: str) -> Rederived:
     return Rederived(decision=decision_id, same=True, first=None, text=result.text, checked=(*result.checked, "letter"))
 
 
-def _find(c: Connection, parts: Parts, decision_id: str) -> _Found:
+def find(c: Connection, parts: Parts, decision_id: str) -> Found:
+    """A decision with all that it was made from. RederiveError when nobody knows it, or retention has taken it."""
     row = c.execute(select(decision).where(decision.c.id == decision_id)).one_or_none()
     if row is None:
         raise RederiveError("no decision has this id: `throughgate journey` lists a message's decisions")
@@ -88,7 +89,7 @@ def _find(c: Connection, parts: Parts, decision_id: str) -> _Found:
     letter = c.execute(
         select(delivery.c.digest, delivery.c.sealed_id).where(delivery.c.decision_id == decision_id)
     ).one_or_none()
-    return _Found(
+    return Found(
         row=row,
         stored=stored,
         kept=kept,
@@ -148,10 +149,15 @@ def _agreement_of_then(c: Connection, parts: Parts, row: Row[Any]) -> Agreement 
     return read_text(text, row.agreement) if text is not None else None
 
 
-def _gone(found: _Found, agreement: Agreement | None) -> tuple[str, str] | None:
+def _gone(found: Found, agreement: Agreement | None) -> tuple[str, str] | None:
     """(path, sentence) of the first thing that it was made from and that is not there as it was."""
     if agreement is None:
         return "agreement", f"the text of the agreement {found.row.agreement} of then is not kept here"
+    return version_gone(found)
+
+
+def version_gone(found: Found) -> tuple[str, str] | None:
+    """(path, sentence) of the first version of a consent or of the file that is not kept any more."""
     for name, versions in (("consents", found.consents), ("file", found.file)):
         for place, version in enumerate(versions):
             if version is None:
@@ -159,11 +165,10 @@ def _gone(found: _Found, agreement: Agreement | None) -> tuple[str, str] | None:
     return None
 
 
-def _made_again(parts: Parts, found: _Found, agreement: Agreement) -> Draft:
+def question_of(found: Found, agreement: Agreement) -> Question:
+    """The question of then, under an agreement. Every version that it names is there."""
     kept = found.kept
-    assert kept.heading is not None
-    assert kept.composed is not None
-    question = Question(
+    return Question(
         agreement=agreement,
         recipient=_recipient(kept.asked, agreement.letter),
         context=kept.context,
@@ -175,6 +180,13 @@ def _made_again(parts: Parts, found: _Found, agreement: Agreement) -> Draft:
         person_released=kept.person_released,
         override=kept.override,
     )
+
+
+def _made_again(parts: Parts, found: Found, agreement: Agreement) -> Draft:
+    kept = found.kept
+    assert kept.heading is not None
+    assert kept.composed is not None
+    question = question_of(found, agreement)
     # A report about nobody is made of figures that are gone: its composed form is what it was made from.
     as_kept = Composed(bundle=kept.composed, missing=kept.missing)
     composed = compose_letter(question) if kept.file else as_kept
@@ -187,9 +199,14 @@ def _made_again(parts: Parts, found: _Found, agreement: Agreement) -> Draft:
     return draft_composed(parts, question, composed, drawn)
 
 
-def _counted_again(kept: Kept, agreement: Agreement) -> bytes:
+def decide_counting_again(kept: Kept, agreement: Agreement) -> Decision:
+    """The decision about results that were counted, under an agreement."""
     counts = all(reason.rule != NOT_COUNTED for reason in kept.decision.reasons)
-    decided = decide_counting(agreement, _recipient(kept.asked, agreement.letter), kept.decision.as_of, counts=counts)
+    return decide_counting(agreement, _recipient(kept.asked, agreement.letter), kept.decision.as_of, counts=counts)
+
+
+def _counted_again(kept: Kept, agreement: Agreement) -> bytes:
+    decided = decide_counting_again(kept, agreement)
     paths = path_outcomes(None, decided, ())
     return write_kept(decision=decided, asked=kept.asked, context=kept.context, counted=kept.counted, paths=paths)
 
@@ -214,11 +231,11 @@ def _recipient(asked: Asked | None, letter: str) -> Recipient | None:
     )
 
 
-def _checked(found: _Found) -> tuple[str, ...]:
+def _checked(found: Found) -> tuple[str, ...]:
     return ("file", "composed", "decision") if found.kept.file else ("decision",)
 
 
-def _compared(decision_id: str, found: _Found, made: bytes, checked: tuple[str, ...]) -> Rederived:
+def _compared(decision_id: str, found: Found, made: bytes, checked: tuple[str, ...]) -> Rederived:
     if made == found.stored:
         return Rederived(decision=decision_id, same=True, first=None, text="the same, byte for byte", checked=checked)
     place = first_difference(fhir_json.decode(found.stored), fhir_json.decode(made))

@@ -371,8 +371,8 @@ def _compared(question: Question, kept: Kept | None, before: DeliveryRow | None,
     composed = compose_letter(then)
     now = decide_letter(question, composed.bundle)
     id_key = last.id_key if last is not None else bytes(32)
-    old = _said(what_would_leave(last.composed, last.decision, id_key)) if last is not None and last.composed else {}
-    new = _said(what_would_leave(composed.bundle, now, id_key)) if question.recipient is not None else {}
+    old = said_in(what_would_leave(last.composed, last.decision, id_key)) if last is not None and last.composed else {}
+    new = said_in(what_would_leave(composed.bundle, now, id_key)) if question.recipient is not None else {}
     outcome = now.outcome if question.recipient is not None else Outcome.HOLD
     return Change(
         letter=question.agreement.letter,
@@ -405,8 +405,8 @@ def _no_longer(row: DeliveryRow) -> Change:
     )
 
 
-def _said(bundle: Json | None) -> Mapping[str, frozenset[str]]:
-    """Path without places -> what stands there, each with its resource. It never leaves this module: only whether two are the same does."""
+def said_in(bundle: Json | None) -> Mapping[str, frozenset[str]]:
+    """Path without places -> what stands there, each with its resource. Values are compared and never shown: paths are what is told."""
     found: dict[str, set[str]] = {}
 
     def walk(value: Any, path: str, holder: str) -> None:
