@@ -46,7 +46,7 @@ from fhir_profiles.in_force import in_force, span_of
 from fhir_profiles.medicines import Contents, contents_of, is_substitute, medication_concepts
 from fhir_profiles.movements import place_of, stays_that_go_on
 from fhir_profiles.shapes import Json
-from fhir_profiles.terminology import SUBSTANCE_GROUPS
+from fhir_profiles.terminology import SUBSTANCE_GROUPS, record_items
 
 __all__ = [
     "SUBSTANCE_GROUPS",
@@ -69,7 +69,10 @@ __all__ += [
     "prescription_for_supply",
     "release_addresses",
     "release_postcode",
+    "supplying_pharmacy",
     "tests",
+    "treatment_providers",
+    "was_in_treatment",
 ]
 
 SUPERVISED: Final = "supervised"
@@ -437,6 +440,36 @@ def gp_practice(resources: Sequence[Json]) -> str | None:
 def names_a_practice(resources: Sequence[Json]) -> bool:
     """Say whether the Patient names any general practice by its ODS code, be it one or several."""
     return any(_practices(resources))
+
+
+def was_in_treatment(resources: Sequence[Json]) -> bool:
+    """Say whether a file shows treatment of substance misuse, now or before: substitute medication, or a plan of that kind."""
+    file = well_formed(resources)
+    medicines = of_type(file, *_MEDICATION_TYPES, "MedicationDispense")
+    treated = any(not in_error(each) and is_substitute(each, file) for each in medicines)
+    return treated or any(
+        not in_error(plan) and is_substance_misuse_plan(plan, file) for plan in of_type(file, "CarePlan")
+    )
+
+
+def supplying_pharmacy(resources: Sequence[Json]) -> str | None:
+    """Give the ODS code of the one pharmacy that prescriptions of substitute medication name for its supply; None for none or several.
+
+    A nominated pharmacy alone is no sign that it ever supplied anything.
+    """
+    file = well_formed(resources)
+    requests = (each for each in of_type(file, "MedicationRequest") if is_substitute(each, file) and not in_error(each))
+    return _only(_organisation_code(as_object(each.get("dispenseRequest")).get("performer"), file) for each in requests)
+
+
+def treatment_providers(resources: Sequence[Json]) -> frozenset[str]:
+    """Give the ODS codes of those whom a standing care team names as the person's treatment provider outside."""
+    file = well_formed(resources)
+    teams = (team for team in of_type(file, "CareTeam") if as_text(team.get("status")) not in {"inactive", "proposed"})
+    people = (each for team in teams if not in_error(team) for each in as_objects(team.get("participant")))
+    named = (each for each in people if "treatment-provider" in record_items(as_objects(each.get("role"))))
+    codes = (_organisation_code(each.get(member), file) for each in named for member in ("onBehalfOf", "member"))
+    return frozenset(code.upper() for code in codes if code)
 
 
 def _standing_addresses(patient: Json) -> tuple[Json, ...]:

@@ -30,6 +30,6 @@ def _discover() -> Mapping[str, LetterKind]:
 
 
 LETTERS: Final = _discover()
-"""Name -> letter: `handover`, `gp-copy`, `prescription-copy`, `correction`, `write-back`, `report`."""
+"""Name -> letter: `handover`, `gp-copy`, `prescription-copy`, `correction`, `write-back`, `report`, `reception-notice`."""
 HANDING_OVER: Final = frozenset(name for name, letter in LETTERS.items() if letter.hands_over)
 """The letters whose recipient takes over the care."""

@@ -4,7 +4,7 @@ Letters follow from the agreements: an agreement names the events that start its
 agreement nothing is asked for. This module MUST NOT guess a recipient: none or several is `None`, and the letter is held.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from consent.shapes import Agreement
@@ -52,21 +52,27 @@ class Neighbourhood:
     telephones: Mapping[str, str]
 
 
-def plan(
-    neighbourhood: Neighbourhood,
-    translation: Translation,
-    resources: Sequence[Json],
-    *,
-    as_of: str,
-    arrived: Sequence[Arrived] = (),
-    not_contained: int = 0,
-    source: Recipient | None = None,
-    sure: bool = False,
-) -> tuple[Wanted, ...]:
-    """The letters of one message. `resources` is the person's file with the message in it; `source` is the recipient whose system sent it;
-    `arrived` are the handovers of the very release that it takes back or tells again, `sure` says that another word of it was certain;
-    `as_of` is an instant.
+@dataclass(frozen=True, kw_only=True)
+class Circumstances:
+    """What a message meets beside the file. `as_of` is an instant; `source` is the recipient whose system sent it.
+
+    `arrived` are the handovers of the very release that it takes back or tells again, `sure` says that another word of it was certain. Of a
+    reception: `known_to` are who was handed the person over before, `already_here` says that the file had the person in custody before.
     """
+
+    as_of: str
+    not_contained: int = 0
+    source: Recipient | None = None
+    arrived: Sequence[Arrived] = ()
+    sure: bool = False
+    known_to: Collection[str | None] = ()
+    already_here: bool = False
+
+
+def plan(
+    neighbourhood: Neighbourhood, translation: Translation, resources: Sequence[Json], met: Circumstances
+) -> tuple[Wanted, ...]:
+    """The letters of one message. `resources` is the person's file with the message in it."""
     events = set(translation.events)
     if events & NEVER_A_HANDOVER:
         # INVARIANT: death and escape never make a handover, whatever else the message says.
@@ -76,13 +82,17 @@ def plan(
         if agreement.regime == "anonymous":
             continue  # counted, never sent: gateway/steps/close.py
         for event in sorted(events & _events(agreement)):
-            context = _context(neighbourhood, translation, event, not_contained)
-            if sure and event in LEAVES_CUSTODY:
+            context = _context(neighbourhood, translation, event, met.not_contained)
+            if met.sure and event in LEAVES_CUSTODY:
                 context = replace(context, provisional=False)
-            if event is Event.CONTACT:
-                wanted += _written_back(neighbourhood, agreement, context, translation, resources, source, as_of)
+            if event is Event.RECEPTION and met.already_here:
+                continue  # another word of the same reception, or a move between prisons: who was asked is not asked again
+            if event is Event.RECEPTION:
+                wanted += _asked(neighbourhood, agreement, context, resources, met.known_to)
+            elif event is Event.CONTACT:
+                wanted += _written_back(neighbourhood, agreement, context, translation, resources, met)
             else:
-                wanted += _letters(neighbourhood, agreement, event, context, translation, resources, arrived)
+                wanted += _letters(neighbourhood, agreement, event, context, translation, resources, met.arrived)
     return tuple(wanted)
 
 
@@ -165,14 +175,43 @@ def _told_again(
     return replace(context, replaces=of_this[-1]) if of_this else context
 
 
+def _asked(
+    neighbourhood: Neighbourhood,
+    agreement: Agreement,
+    context: LetterContext,
+    resources: Sequence[Json],
+    known_to: Collection[str | None],
+) -> list[Wanted]:
+    """Who is told of a reception and asked for the record: only whoever is known to have the person in care.
+
+    INVARIANT: nobody is told of custody by a guess. Of somebody whom the file does not show in treatment nobody is told at all; a provider
+    is one whom the file names or who had a handover, never the one that an address would suggest.
+    """
+    if not known_to and not facts.was_in_treatment(resources):
+        return []
+    named = {"gp": facts.gp_practice(resources), "pharmacy": facts.supplying_pharmacy(resources)}
+    if agreement.recipient_class in named:
+        if named[agreement.recipient_class] is None:
+            return []
+        pharmacy = named["pharmacy"]
+        recipient = _choose(neighbourhood, agreement, context.establishment, resources, pharmacy=pharmacy)
+        return [Wanted(agreement=agreement, recipient=recipient, context=context)]
+    codes = facts.treatment_providers(resources)
+    takers = (each for each in neighbourhood.recipients.values() if agreement.letter in each.letters)
+    return [
+        Wanted(agreement=agreement, recipient=each, context=context)
+        for each in takers
+        if each.recipient_class == agreement.recipient_class and (each.id in known_to or each.ods in codes)
+    ]
+
+
 def _written_back(
     neighbourhood: Neighbourhood,
     agreement: Agreement,
     context: LetterContext,
     translation: Translation,
     resources: Sequence[Json],
-    source: Recipient | None,
-    as_of: str,
+    met: Circumstances,
 ) -> list[Wanted]:
     """What somebody outside recorded about a person in custody, for the record of the establishment that has them.
 
@@ -180,7 +219,8 @@ def _written_back(
     the prison's own systems said, and what comes from a system of nobody's, is not.
     """
     # INVARIANT: a release that can still be reversed ends nothing: what is recorded meanwhile is written back (DESIGN rule 9).
-    place = facts.in_custody(resources, as_of)
+    place = facts.in_custody(resources, met.as_of)
+    source = met.source
     brought = (entry["resource"] for entry in translation.bundle.get("entry", []))
     focus = tuple(f"{each['resourceType']}/{each['id']}" for each in brought if each["resourceType"] in CONTACTS)
     if source is None or source.recipient_class not in OUTSIDE or place is None or not focus:

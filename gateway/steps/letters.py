@@ -15,6 +15,7 @@ from sqlalchemy import Connection, bindparam, select
 from consent.decide import decide
 from consent.shapes import Agreement, Decision, Facts, Outcome, Reason, RegisteredConsent, Request
 from fhir_profiles import facts
+from fhir_profiles.movements import stays_that_go_on
 from fhir_profiles.shapes import Composed, Event, HoldCode, Json, LetterContext, Task, Translation
 from gateway.consents.register import (
     NOTHING,
@@ -45,7 +46,7 @@ from gateway.journeys.file import (
     read_versions,
     write_filing,
 )
-from gateway.journeys.plan import Neighbourhood, Wanted, event_tasks, plan
+from gateway.journeys.plan import Circumstances, Neighbourhood, Wanted, event_tasks, plan
 from gateway.journeys.tasks import add_tasks, end_tasks, task_of
 from gateway.moves import move_message
 from gateway.parts import Parts
@@ -324,6 +325,11 @@ def _work(parts: Parts, seen: Seen, translation: Translation, *, by_person: bool
     )
 
 
+def _was_here(parts: Parts, seen: Seen) -> bool:
+    """Whether the file had the person in custody before this message came; of a replay, whose message is in it, nobody knows."""
+    return seen.state is not MessageState.RELEASED and bool(stays_that_go_on(seen.file.resources, parts.now()))
+
+
 def wanted_letters(parts: Parts, seen: Seen, translation: Translation, resources: Sequence[Json]) -> tuple[Wanted, ...]:
     """The letters that one message asks for. `resources` is the person's file with the message in it."""
     neighbourhood = Neighbourhood(
@@ -338,11 +344,15 @@ def wanted_letters(parts: Parts, seen: Seen, translation: Translation, resources
         neighbourhood,
         translation,
         resources,
-        as_of=parts.now(),
-        arrived=arrived_of(seen.handovers if cancelled else again),
-        sure=any(not each.provisional for each in again),
-        not_contained=seen.not_contained,
-        source=parts.recipients.get(seen.source or ""),
+        Circumstances(
+            as_of=parts.now(),
+            not_contained=seen.not_contained,
+            source=parts.recipients.get(seen.source or ""),
+            arrived=arrived_of(seen.handovers if cancelled else again),
+            sure=any(not each.provisional for each in again),
+            known_to={each.recipient for each in arrived_of(seen.handovers)},
+            already_here=_was_here(parts, seen),
+        ),
     )
 
 

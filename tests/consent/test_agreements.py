@@ -14,8 +14,11 @@ NAMES = (
     "gp-copy",
     "gp-correction",
     "gp-prescription-copy",
+    "gp-reception-notice",
     "handover",
+    "pharmacy-reception-notice",
     "prescription-copy",
+    "reception-notice",
     "report",
     "write-back",
 )

@@ -319,6 +319,7 @@ def contacts() -> list[Json]:
                 "Encounter",
                 "stay",
                 status="in-progress",
+                **{"class": {"system": systems.ACT_CODE, "code": "IMP"}},
                 serviceProvider={"identifier": {"system": systems.AGENCY, "value": "LEI"}},
                 location=[{"location": {"display": "B wing, cell 4"}}],
                 **subject,
@@ -347,6 +348,8 @@ def contacts() -> list[Json]:
 
 def case(letter: str) -> tuple[list[Json], LetterContext]:
     """The file and the context that show what a letter holds."""
+    if letter == "reception-notice":
+        return [*whole_file(), *contacts()], replace(CONTEXT, event="reception", focus=())
     if letter == "write-back":
         return [*whole_file(), *contacts()], replace(CONTEXT, event="contact", occurred=None, focus=CONTACTS)
     return whole_file(), CONTEXT

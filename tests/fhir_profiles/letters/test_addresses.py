@@ -18,7 +18,7 @@ WORK = {"use": "work", "line": ["6 Work Street"]}
 UNSAID = {"line": ["7 Unsaid Street"], "postalCode": "LS7 7ZZ"}
 ALSO_UNSAID = {"line": ["8 Unsaid Street"]}
 UNSAID_ENDED = {"line": ["9 Unsaid Street"], "period": {"end": "2025-01-01"}}
-ADDRESSED = [name for name in LETTERS if name not in ("report", "correction", "write-back")]
+ADDRESSED = [name for name in LETTERS if name not in ("report", "correction", "write-back", "reception-notice")]
 
 
 def told(letter: str, *addresses: Json) -> list[Json]:
@@ -55,6 +55,6 @@ def test_an_odd_address_gives_a_letter_without_it(odd: Any) -> None:
 
 def test_the_two_letters_that_say_only_who_it_is_name_no_address() -> None:
     """Sabotage of the list above: a letter that is on neither list would name whatever it likes."""
-    for letter in ("correction", "write-back"):
+    for letter in ("correction", "write-back", "reception-notice"):
         assert told(letter, HOME, UNSAID) == []
-    assert {*ADDRESSED, "correction", "report", "write-back"} >= set(LETTERS)
+    assert {*ADDRESSED, "correction", "report", "write-back", "reception-notice"} >= set(LETTERS)

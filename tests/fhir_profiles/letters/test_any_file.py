@@ -14,7 +14,7 @@ from fhir_profiles.render import render
 from fhir_profiles.shapes import Json
 from tests.fhir_profiles.letters.files import AS_OF, CONTEXT, HEADING, dose, drug_test, prescription, whole_file
 
-LETTERS = ("handover", "gp-copy", "prescription-copy", "correction", "write-back")
+LETTERS = ("handover", "gp-copy", "prescription-copy", "correction", "write-back", "reception-notice")
 DATES = st.sampled_from(
     [
         None,

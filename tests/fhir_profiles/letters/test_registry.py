@@ -29,7 +29,15 @@ def modules_of(package: ModuleType) -> set[str]:
 
 def test_every_letter_is_found_and_states_its_facts_events_and_wires() -> None:
     assert {name.replace("-", "_") for name in LETTERS} == modules_of(letters)
-    assert set(LETTERS) == {"handover", "gp-copy", "prescription-copy", "correction", "write-back", "report"}
+    assert set(LETTERS) == {
+        "handover",
+        "gp-copy",
+        "prescription-copy",
+        "correction",
+        "write-back",
+        "report",
+        "reception-notice",
+    }
     for letter in LETTERS.values():
         assert letter.required
         assert letter.events
@@ -44,6 +52,7 @@ def test_the_agreed_events_wires_and_order() -> None:
         "prescription-copy": ((Event.PRESCRIPTION,), "fhir-message", False),
         "correction": ((Event.RELEASE_CANCELLED,), "fhir-message", False),
         "write-back": ((Event.CONTACT,), "fhir-message", False),
+        "reception-notice": ((Event.RECEPTION,), "fhir-message", False),
         "report": ((Event.TEST_RESULT,), "fhir-collection", False),
     }
 

@@ -96,6 +96,11 @@ NEEDED = {
     "correction": (
         "0000000000000000000C", "is withdrawn", "in custody", "9990000026", "Example", "1985-05-05", "HMP Fellgate", "0113 496 0000",
     ),
+    "reception-notice": (
+        "9990000026", "Example", "1985-05-05", "came into custody: HMP Fellgate at 2026-01-15T10:30:00+00:00", "0113 496 0000",
+        "the last dose given or collected", "Do not end a prescription", "Naloxone 1.8mg nasal spray", "Two sprays to take home", '"status":"in-progress"',
+        "HMP Fellgate", "Nobody else is to learn",
+    ),
     "report": ("HMP Fellgate", '"code":"synthetic-cannabinoids"', '"text":"seen"', "not shown", '"start":"2026-01"'),
 }  # fmt: skip
 """The values that each recipient must find in its letter (adjudicated from specification A 5.8 to 5.13)."""
@@ -113,6 +118,9 @@ KEPT_BACK = {
     "gp-copy": ("Z0001AA", "cocaine", "opiates", "AUDIT", "Urine drug screen", "Ended risk", "An old plan", "Sodium", "Hepatitis", "Smoker"),
     "write-back": (
         "ethadone", "opiates", "self-harm", "Sertraline", "Opioid dependence", "Penicillin", "LS1 1ZZ", "Y99001", "B wing", "An old plan", "Maintain",
+    ),
+    "reception-notice": (
+        "Z0001AA", "ethadone", "opiates", "self-harm", "Sertraline", "Opioid dependence", "Penicillin", "LS1 1ZZ", "Y99001", "B wing", "Maintain", "Hepatitis",
     ),
     "correction": ("Z0001AA", "ethadone", "opiates", "self-harm", "LS1 1ZZ", "Y99001"),
     "report": ("9990000026", "Z0001AA", "Patient", "Example", "2026-01-"),

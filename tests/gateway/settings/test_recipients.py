@@ -11,7 +11,7 @@ from gateway.errors import SettingsError
 from gateway.recipients import WIRES, Recipient, choose, postcode_area, read_recipients
 from gateway.shipped import recipients as shipped
 
-LETTERS = ("gp-copy", "handover", "correction", "prescription-copy", "report", "write-back")
+LETTERS = ("gp-copy", "handover", "correction", "prescription-copy", "report", "write-back", "reception-notice")
 FILE = """
 name = "Northfell Recovery (example)"
 class = "community-provider"
