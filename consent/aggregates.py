@@ -72,7 +72,8 @@ class _Closing:
         self.hidden.update(small)
         for place in small:
             # What hides least of what is not hidden yet; between equals their names decide.
-            self.hidden.update(min(self._corners(place), key=lambda corners: (self._cost(corners), corners)))
+            _, corners = min((self._cost(each), each) for each in self._corners(place))
+            self.hidden.update(corners)
         return {place: HIDDEN if place in self.hidden else self._rounded(count) for place, count in self.counts.items()}
 
     def _corners(self, place: Place) -> Iterator[tuple[Place, ...]]:
