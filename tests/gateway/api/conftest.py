@@ -44,6 +44,7 @@ class Line:
         self.store = parts.store
         self.ids = parts.ids
         self.refusals = parts.refusals
+        self.doors = parts.doors
         self.arrivals: list[Arrival] = []
         self.state = MessageState.RELEASED
         self.fails: Exception | None = None
