@@ -3,7 +3,6 @@
 An entry MUST NOT hold anything about a person that can be read or linked without a key.
 """
 
-import json
 import re
 from collections.abc import Mapping
 from typing import Any, Final
@@ -67,11 +66,11 @@ def encode(*, entry_id: str, chain: str, step: int, event: str, at: str, facts: 
 def decode(body: bytes) -> dict[str, Any]:
     """An entry's members. EntryError when the bytes are not what `encode` makes for them."""
     try:
-        members = json.loads(body)
+        members = msgspec.json.decode(body)
         again = _encode_again(members)
     except EntryError:
         raise
-    except (ValueError, TypeError, AttributeError, RecursionError):
+    except (ValueError, TypeError, AttributeError, RecursionError, msgspec.MsgspecError):
         raise EntryError("not canonical JSON of an entry") from None
     if again != body:
         raise EntryError("not canonical JSON of an entry")

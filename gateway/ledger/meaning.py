@@ -12,6 +12,7 @@ from typing import Any
 from gateway.states import DELIVERY_MOVES, DELIVERY_START, MESSAGE_MOVES, MESSAGE_START, DeliveryState, MessageState
 
 _PERMITS = frozenset({"release", "reduce"})
+_WORDS: Mapping[type[StrEnum], frozenset[str]] = {states: frozenset(states) for states in (MessageState, DeliveryState)}
 _NEEDS_SENDING = frozenset(
     {DeliveryState.DELIVERED, DeliveryState.CONFIRMED, DeliveryState.AMBIGUOUS, DeliveryState.REFUSED}
 )
@@ -88,7 +89,7 @@ def _moved(
     moves: Mapping[Any, frozenset[Any]],
 ) -> tuple[str, ...]:
     """Is this word a state, and may this chain be in it now?"""
-    if event not in frozenset(states):
+    if event not in _WORDS[states]:
         return ()
     allowed = start if known.state is None else moves[known.state]
     before = known.state
