@@ -28,6 +28,7 @@ from gateway.steps.deliver import Ended, Opened, Result, Sent, Shut
 from gateway.steps.identify import identify
 from gateway.steps.letters import Done, Fate, release_messages
 from gateway.steps.link import newest_merge, run_held_again
+from gateway.steps.noticed import notice, notice_withdrawals
 from gateway.steps.receive import Received, receive
 from gateway.steps.reconsider import reconsider
 from gateway.steps.refused import enter_refusals
@@ -116,6 +117,7 @@ class Gateway(Parts):
         work = await asyncio.to_thread(unfinished.read, self)
         for person_id in work.stale_people:
             await self._apart(self._reconsider(person_id))
+        await self._apart(asyncio.to_thread(notice_withdrawals, self))
         await self._apart(self._run_held_again())
         messages = [each for each in work.messages if self._may_try(each) and not self.bus.lately("messages", each)]
         await self._publish_all("messages", messages)
@@ -218,6 +220,7 @@ class Gateway(Parts):
 
     async def _reconsider(self, person_id: str) -> None:
         await asyncio.to_thread(reconsider, self, person_id)
+        await asyncio.to_thread(notice, self, person_id)
         for delivery_id in await asyncio.to_thread(unfinished.of_person, self, person_id):
             await self._publish("deliveries", delivery_id)
 

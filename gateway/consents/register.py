@@ -105,8 +105,7 @@ def write_consents(
     """Register them under the person's next consent version. Every letter of the person is looked at again after that."""
     if not consents:
         return
-    c.execute(update(person).where(person.c.id == person_id).values(consent_version=person.c.consent_version + 1))
-    version = c.execute(select(person.c.consent_version).where(person.c.id == person_id)).scalar_one()
+    version = _next_version(c, person_id)
     for each in consents:
         consent_id = parts.ids.entry()
         c.execute(
@@ -128,8 +127,15 @@ def write_consents(
                 registered_at=each.registered,
             )
         )
-        facts = {"consent": consent_id, "version": version, "authority": each.authority}
+        facts: dict[str, str | int | bool] = {"consent": consent_id, "version": version, "authority": each.authority}
         note_message(c, parts, message_id, "registered", facts)
+
+
+def _next_version(c: Connection, person_id: str) -> int:
+    """INVARIANT: whenever consents move, every open letter is stale by it, and earlier recipients are thought of (steps/noticed.py)."""
+    moved = {"consent_version": person.c.consent_version + 1, "to_notice": True}
+    c.execute(update(person).where(person.c.id == person_id).values(moved))
+    return int(c.execute(select(person.c.consent_version).where(person.c.id == person_id)).scalar_one())
 
 
 def is_registered_by(c: Connection, message_id: str) -> bool:
@@ -139,8 +145,7 @@ def is_registered_by(c: Connection, message_id: str) -> bool:
 
 def give_authority(c: Connection, parts: Parts, person_id: str, message_id: str) -> None:
     """A person confirmed the consents of a held message: they count as from a consent authority from now on."""
-    c.execute(update(person).where(person.c.id == person_id).values(consent_version=person.c.consent_version + 1))
-    version = c.execute(select(person.c.consent_version).where(person.c.id == person_id)).scalar_one()
+    version = _next_version(c, person_id)
     c.execute(update(consent).where(consent.c.message_id == message_id).values(authority=True, version=version))
     note_message(c, parts, message_id, "registered", {"version": version, "authority": True})
 

@@ -164,6 +164,17 @@ TASKS: Final[Mapping[str, TaskKind]] = {
         tell=True,
         text="an override was not reviewed in time: who gave it may start no harm test until it is",
     ),
+    "notice-of-withdrawal": TaskKind(
+        role=IG_OFFICER,
+        tell=True,
+        text="a recipient had letters under what the person has taken back: tell it that nothing further will come under this agreement, that "
+        "it keeps its record and changes no treatment because of this, and whom to ask; then `throughgate task done`",
+    ),
+    "notice-of-withdrawal-overdue": TaskKind(
+        role=CALDICOTT_GUARDIAN,
+        tell=True,
+        text="a recipient that had letters was not told in time that the person has taken back what they came under",
+    ),
     "undecidable": TaskKind(
         role=CLINICAL_LEAD,
         tell=True,

@@ -113,6 +113,8 @@ person = Table(
     Column("file_version", Integer, nullable=False),
     Column("link_version", Integer, nullable=False),
     Column("created_at", Text, nullable=False),
+    Column("to_notice", Boolean),  # a consent moved, and its earlier recipients were not thought of yet; else NULL
+    Index("ix_person_to_notice", "to_notice"),
 )
 
 person_identifier = Table(
@@ -324,6 +326,7 @@ task = Table(
     Index("ix_task_tell", "tell", "told_at"),
     Index("ix_task_message_id", "message_id"),
     Index("ix_task_delivery_id", "delivery_id"),
+    Index("ix_task_code", "code", "ended_at"),
 )
 
 contribution = Table(

@@ -1,0 +1,204 @@
+"""People take their consent back while their letters are on their way and the process is killed: nothing is sent under the old word after it.
+
+500 letters in `make test`, 10,000 in `make soak`. The recipients get some of each person's letters, then refuse all; the rest is queued when
+everybody withdraws at once and the recipients are there again. The judge reads the dead process's database, and the order in which the
+ledger's entries were committed.
+"""
+
+import json
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.builders import care_plan, fhir_message, synthetic_person
+from tests.faults.account import Account, number
+from tests.faults.crash import (
+    Child,
+    Died,
+    Forge,
+    Recorder,
+    Site,
+    ask,
+    judge_store,
+    make_template,
+    open_letters,
+    permitted,
+    send_fhir,
+    send_hl7,
+    step,
+)
+from tests.flow.test_change_of_mind import word
+
+LETTERS = 12
+"""Prescriptions of one person, each a letter to the pharmacy; the first arrive before the recipients are down."""
+ARRIVED_BEFORE = 1
+QUEUED = number(500, 10_000)
+PEOPLE = QUEUED // (LETTERS - ARRIVED_BEFORE) + 1
+KILLS = (
+    ("door.after-commit", 4),
+    ("reconsider.before-commit", 2),
+    ("send.after", 3),
+    ("reconsider.after-commit", 2),
+    ("release.after-commit", 3),
+    ("notice.before-commit", 2),
+)
+"""The first word of a withdrawal to its last effect: where, and at which time that it comes by there, the process dies."""
+
+Entries = Iterable[tuple[int, str, str]]
+"""(order of commit, person, event) of everything that the ledger says of a person's messages and letters."""
+
+
+def sent_after_withdrawal(entries: Entries) -> list[tuple[int, str]]:
+    """Intents that were committed after the person's word."""
+    withdrawn: dict[str, int] = {}
+    late = []
+    for order, person, event in sorted(entries):
+        if event == "registered":
+            withdrawn.setdefault(person, order)
+        elif event == "sending" and person in withdrawn:
+            late.append((order, person))
+    return late
+
+
+def test_the_judge_finds_an_intent_that_came_too_late() -> None:
+    entries = [(1, "a", "sending"), (2, "a", "registered"), (3, "b", "sending"), (4, "a", "sending")]
+
+    assert sent_after_withdrawal(entries) == [(4, "a")]
+
+
+def entries_of(site: Site) -> list[tuple[int, str, str]]:
+    people = dict(ask(site, "SELECT id, person_id FROM message UNION ALL SELECT id, person_id FROM delivery"))
+    rows = ask(site, "SELECT sequence, chain, body FROM ledger_entry ORDER BY sequence")
+    return [(order, people[chain], json.loads(body)["event"]) for order, chain, body in rows if people.get(chain)]
+
+
+def copies(site: Site) -> set[str]:
+    """The prescriptions that the pharmacy has: a calendar report comes by itself."""
+    return {each.key for each in site.taken() if each.recipient == "pharmacy"}
+
+
+class Withdrawing:
+    """A process that dies where it is told to, until nothing more kills it."""
+
+    def __init__(self, site: Site, forge: Forge, bearer: str) -> None:
+        self.site, self.forge, self.bearer = site, forge, bearer
+        self.acked: list[bytes] = []
+        self.kills = list(KILLS)
+        self.died = 0
+        self.child = self.start(None)
+
+    def start(self, die_at: tuple[str, int] | None) -> Child:
+        return Child(self.forge, self.site.config, die_at=die_at, ahead_seconds=self.died_seconds())
+
+    def died_seconds(self) -> float:
+        """What was tried before the last death is due again."""
+        return len(KILLS) * 30 - len(self.kills) * 30 if self.acked else 0
+
+    def send(self, body: bytes) -> None:
+        """Until it is acknowledged, by whoever is alive."""
+        while True:
+            fhir = body.startswith(b"{")
+            if send_fhir(self.child, body, self.bearer) if fhir else send_hl7(self.child, body):
+                self.acked.append(body)
+                return
+            time.sleep(0.02)
+            if not self.child.is_alive():
+                self.start_again()
+
+    def start_again(self) -> None:
+        self.child.kill()
+        self.died += 1
+        permitted(self.site, self.site.taken())
+        assert sent_after_withdrawal(entries_of(self.site)) == []
+        self.child = self.start(self.kills.pop(0) if self.kills else None)
+
+    def withdraw(self, words: Iterable[bytes]) -> None:
+        """Everybody's word, one after the other, with a process that dies on the way, and again."""
+        self.child.stop()
+        self.child = self.start(self.kills.pop(0))
+        for each in words:
+            self.send(each)
+
+    def rest(self) -> None:
+        """Until nothing is on its way."""
+        for _ in range(400):
+            try:
+                self.child.tell("settle")
+                if not open_letters(self.site) and not self.kills and self.child.is_alive():
+                    return
+                if self.kills and not open_letters(self.site):
+                    self.kills.clear()
+                self.child.tell("advance 20")
+            except Died:
+                self.start_again()
+        raise AssertionError("not everything came to an end")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(0)
+def test_nothing_is_sent_after_a_withdrawal_whoever_dies(tmp_path: Path, account: Callable[..., Account]) -> None:
+    """0 intents after each person's word, every letter that had not left is recalled, a clinician and every earlier recipient's notice are told."""
+    with ExitStack() as ending:
+        forge, recorder = Forge(), Recorder(tmp_path, steady=True)
+        ending.callback(forge.close)
+        ending.callback(recorder.close)
+        bearer = make_template(tmp_path / "template", recorder.port)
+        site = Site(tmp_path / "template", tmp_path / "withdrawal", recorder)
+        run = Withdrawing(site, forge, bearer)
+        people = [synthetic_person(place) for place in range(PEOPLE)]
+        plan = care_plan(start="2026-01-02", description="plan")
+        for place, person in enumerate(people):
+            run.send(fhir_message(person, resources=[plan], message_id=f"F-{place}"))
+        for each in range(LETTERS):
+            if each == ARRIVED_BEFORE:
+                run.child.tell("settle")
+                (site.folder / "down").touch()
+            for place, person in enumerate(people):
+                run.send(step(person, each + 1, of=str(place)))
+        run.child.tell("settle")
+        arrived_before = len(copies(site))
+        queued = open_letters(site)
+        assert arrived_before == PEOPLE * ARRIVED_BEFORE
+        assert queued >= QUEUED
+
+        (site.folder / "down").unlink()
+        run.withdraw(word("deny", person=person, message_id=f"W-{place}") for place, person in enumerate(people))
+        run.rest()
+        run.child.stop()
+
+        entries = entries_of(site)
+        assert sent_after_withdrawal(entries) == []
+        assert len({person for _, person, event in entries if event == "registered"}) == PEOPLE
+        taken = site.taken()
+        permitted(site, taken)
+        judge_store(site, run.acked)
+        states: dict[str, int] = defaultdict(int)
+        for (state,) in ask(site, "SELECT state FROM delivery WHERE letter = 'prescription-copy'"):
+            states[state] += 1
+        assert states.keys() <= {"delivered", "recalled", "withheld", "parked"}, dict(states)
+        assert states["recalled"] > QUEUED // 2, "the letters had left before anybody withdrew"
+        told = ask(
+            site,
+            "SELECT DISTINCT delivery.person_id FROM task JOIN delivery ON delivery.id = task.delivery_id"
+            " WHERE task.code = 'withheld-by-consent'",
+        )
+        assert len(told) == PEOPLE
+        noticed = ask(
+            site,
+            "SELECT DISTINCT delivery.person_id FROM task JOIN delivery ON delivery.id = task.delivery_id"
+            " WHERE task.code = 'notice-of-withdrawal' AND delivery.recipient = 'pharmacy'",
+        )
+        assert len(noticed) == PEOPLE, "an earlier recipient is not noticed"
+        assert run.died >= len(KILLS) - 2, f"only {run.died} of the deaths came about"
+        note = f"{run.died} kills, {states['recalled']} letters recalled, {len(copies(site)) - arrived_before} left before the word"
+        account(
+            name="withdrawal/embedded",
+            attempted=len(run.acked),
+            acked=len(run.acked),
+            recovered=states["recalled"],
+            note=note,
+        )

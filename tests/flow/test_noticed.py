@@ -1,0 +1,97 @@
+"""Who had letters under what a person takes back hears of it once: a person is asked to tell them, and a guardian when nobody did."""
+
+from pathlib import Path
+
+from sqlalchemy import select
+
+from gateway import desk
+from gateway.steps.identify import identify
+from gateway.steps.letters import release_message
+from gateway.steps.noticed import NOTICE, OVERDUE, notice_withdrawals
+from gateway.store.schema import person
+from tests.builders import adt_a03, care_plan, consent, fhir_message, rde_o11
+from tests.flow.test_change_of_mind import word
+from tests.line import Line, running
+from tests.world import check_world
+
+
+def notices(line: Line, code: str = NOTICE) -> list[tuple[str, bool]]:
+    """(recipient, is it still open) of every notice."""
+    recipients = {row.id: row.recipient for row in line.deliveries()}
+    return [(recipients[each.delivery_id], each.ended_at is None) for each in line.tasks(code=code)]
+
+
+async def test_every_earlier_recipient_is_noticed_once_and_a_guardian_hears_of_the_late_ones(tmp_path: Path) -> None:
+    async with running(tmp_path) as line:
+        plan = care_plan(start="2026-01-02", description="plan")
+        await line.play(fhir_message(resources=[plan], message_id="FHIR-plan"), rde_o11(), adt_a03())
+        line.clock.advance(hours=1)
+        had = [row.recipient for row in line.deliveries(state="delivered")]
+        assert had == ["pharmacy", "northfell"]
+        await line.play(word("deny"))
+        assert sorted(notices(line)) == [("northfell", True), ("pharmacy", True)]
+        assert line.told_codes().count(NOTICE) == 2
+
+        await line.play(word("deny", message_id="FHIR-again", at="2026-01-15T12:40:00+00:00"))
+        assert len(notices(line)) == 2, "it is heard once, however often the person says it"
+        first = next(each for each in line.tasks(code=NOTICE))
+        desk.end_task(line.gateway, first.id, reason="they have read it back", by="officer")
+        line.clock.advance(hours=25)
+        await line.settle()
+        await line.settle()
+        assert notices(line, OVERDUE) == [(recipient, True) for recipient, is_open in notices(line) if is_open]
+        assert {each.role for each in line.tasks(code=OVERDUE)} == {"caldicott-guardian"}
+        check_world(line)
+
+
+def one_word(decision: str, *, at: str, message_id: str) -> bytes:
+    """Versions of one consent: the newest holds."""
+    said = consent(resource_id="word", at=at, decision=decision)
+    return fhir_message(resources=[said], message_id=message_id, event="consent")
+
+
+async def test_nobody_is_noticed_of_a_permit_and_a_new_yes_ends_an_open_notice(tmp_path: Path) -> None:
+    async with running(tmp_path) as line:
+        await line.play(adt_a03())
+        line.clock.advance(hours=1)
+        await line.play(word("permit", at="2026-01-15T12:10:00+00:00"))
+        assert notices(line) == []
+        await line.play(one_word("deny", message_id="FHIR-no", at="2026-01-15T12:20:00+00:00"))
+        assert notices(line) == [("northfell", True)]
+        await line.play(one_word("permit", message_id="FHIR-yes", at="2026-01-15T12:30:00+00:00"))
+        assert notices(line) == [("northfell", False)]
+
+
+async def test_who_never_had_a_letter_is_not_noticed(tmp_path: Path) -> None:
+    async with running(tmp_path) as line:
+        line.neighbours["northfell"].up = False
+        await line.play(adt_a03(), word("deny", at="2026-01-15T11:59:00+00:00"))
+        assert [row.state for row in line.deliveries()] == ["recalled", "withheld"]
+        assert notices(line) == []
+
+
+async def test_a_notice_survives_a_death_between_the_word_and_it(tmp_path: Path) -> None:
+    """The consent is committed and the process dies before anybody thought of the earlier recipients: the next one does."""
+    async with running(tmp_path) as line:
+        await line.play(adt_a03())
+        line.clock.advance(hours=1)
+        await line.gateway.bus.stop()
+        await line.send(word("deny"))
+        identify(line.gateway)
+        release_message(line.gateway, line.messages()[-1].id)
+        assert marked(line) == 1
+        assert notices(line) == []
+
+        await line.restart()
+        await line.settle()
+        assert marked(line) == 0
+        assert notices(line) == [("northfell", True)]
+        notice_withdrawals(line.gateway)
+        assert len(notices(line)) == 1
+        check_world(line)
+
+
+def marked(line: Line) -> int:
+    """People whose earlier recipients nobody has thought of yet."""
+    with line.gateway.store.read() as c:
+        return len(c.execute(select(person.c.id).where(person.c.to_notice)).all())
