@@ -33,7 +33,7 @@ document.addEventListener("securitypolicyviolation", event => window.reports.pus
 """
 HOSTILE = "\"><script>window.scripts++</script><img src=x onerror=window.scripts++><svg/onload=window.scripts++>{{7*7}}'`javascript:alert(1)"
 
-pytestmark = pytest.mark.skipif(PROGRAM is None, reason=WITHOUT_BROWSER)
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(PROGRAM is None, reason=WITHOUT_BROWSER)]
 
 
 @pytest.fixture(scope="module")

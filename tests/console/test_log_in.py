@@ -1,12 +1,15 @@
 """Who gets in: a one-time link, a password, a code; five failures lock; a session ends; another site's forms are nobody's."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
 from gateway.console import staff, totp
 from gateway.console.staff import Role, StaffError, add_staff, end_staff
 from gateway.ledger import LedgerEvent
+from gateway.settings import Console
 from gateway.store.schema import ledger_entry, staff_session
 from gateway.store.schema import staff as staff_table
 from tests.console.site import PASSWORD, Site, rfc6238
@@ -165,6 +168,37 @@ def test_beyond_this_machine_there_is_nothing_unless_it_is_said(site: Site) -> N
         assert site.ask("GET", path, Cookie=cookie, X_Forwarded_For="127.0.0.1").status == 404, path
     form = {"name": "ines", "password": PASSWORD, "code": "123456"}
     assert site.ask("POST", "/console/log-in", form, Forwarded="for=192.0.2.1").status == 404
+    with said(site, console=Console(beyond_this_machine=True)):
+        assert site.ask("GET", "/console/log-in", X_Forwarded_For="192.0.2.1").status == 200
+
+
+def test_under_https_the_cookie_is_for_this_host_alone(site: Site) -> None:
+    """Never for a script, never sent by another site, and over https with the prefix that a browser holds to."""
+    site.begin("hana", Role.AUDITOR)
+    gateway = site.line.gateway.settings.gateway.model_copy(update={"public_url": "https://throughgate.example"})
+
+    def cookie() -> set[str]:
+        form = {"name": "hana", "password": PASSWORD, "code": site.code("hana")}
+        return {
+            each.strip().lower()
+            for each in site.ask("POST", "/console/log-in", form).headers["set-cookie"].split(";")[1:]
+        }
+
+    assert cookie() == {"httponly", "path=/", "samesite=strict"}
+    with said(site, gateway=gateway):
+        assert cookie() == {"httponly", "path=/", "samesite=strict", "secure"}
+        assert site.log_in("hana").startswith("__Host-")
+
+
+@contextmanager
+def said(site: Site, **settings: object) -> Iterator[None]:
+    """The installation says something else for a while."""
+    before = site.line.gateway.settings
+    site.line.gateway.settings = before.model_copy(update=settings)
+    try:
+        yield
+    finally:
+        site.line.gateway.settings = before
 
 
 def test_every_log_in_and_out_is_an_entry(site: Site) -> None:
