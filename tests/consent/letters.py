@@ -392,6 +392,34 @@ MEASURE = _labelled(
     "N",
 )
 
+STATEMENT = _labelled(
+    {
+        "resourceType": "MedicationStatement",
+        "id": "statement",
+        "status": "active",
+        "medicationCodeableConcept": concept("321", "Methadone 1mg/ml oral solution", "methadone liquid"),
+        "subject": SUBJECT,
+        "effectivePeriod": {"start": "2025-12-01"},
+        "dosage": [{"text": "60 mg once daily, supervised", "route": concept("26643006", "Oral", "by mouth")}],
+        "note": [{"text": "says the person"}],
+    },
+    "R",
+    "SUD",
+)
+STAY = _labelled(
+    {
+        "resourceType": "Encounter",
+        "id": "stay",
+        "status": "in-progress",
+        "class": {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "IMP"},
+        "subject": SUBJECT,
+        "period": {"start": "2026-01-15T10:30:00Z"},
+        "serviceProvider": {"display": "HMP Example"},
+        "location": [{"location": {"display": "B wing"}}],
+    },
+    "N",
+)
+
 LETTERS: dict[str, tuple[Json, ...]] = {
     "handover": (
         COMPOSITION,
@@ -430,6 +458,9 @@ LETTERS: dict[str, tuple[Json, ...]] = {
     "correction": (COMMUNICATION, PATIENT, ESTABLISHMENT),
     "gp-correction": (COMMUNICATION, PATIENT, ESTABLISHMENT),
     "write-back": (CALL, PATIENT, APPOINTMENT, VISIT, ESTABLISHMENT, PRESCRIBER),
+    "reception-notice": (COMMUNICATION, PATIENT, STAY, STATEMENT, ESTABLISHMENT, PRESCRIBER),
+    "gp-reception-notice": (COMMUNICATION, PATIENT, STAY, STATEMENT, ESTABLISHMENT, PRESCRIBER),
+    "pharmacy-reception-notice": (COMMUNICATION, PATIENT, STAY, STATEMENT, ESTABLISHMENT, PRESCRIBER),
     "report": (MEASURE, ESTABLISHMENT),
 }
 

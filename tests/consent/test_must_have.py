@@ -117,6 +117,33 @@ MUST_HAVE = {
         Organization: identifier.value name telecom.value
         Practitioner: identifier.value name.family
     """,
+    "reception-notice": """
+        Communication: status category.coding.code category.text priority sent subject.reference sender.reference payload.contentString
+        Patient: identifier.system identifier.value name.family name.given gender birthDate
+        MedicationStatement: status subject.reference medicationCodeableConcept.coding.code medicationCodeableConcept.coding.display
+          medicationCodeableConcept.text effectivePeriod.start dosage.text
+        Encounter: status class.code period.start subject.reference
+        Organization: identifier.value name telecom.value
+        Practitioner: identifier.value name.family
+    """,
+    "gp-reception-notice": """
+        Communication: status category.coding.code category.text priority sent subject.reference sender.reference payload.contentString
+        Patient: identifier.system identifier.value name.family name.given gender birthDate
+        MedicationStatement: status subject.reference medicationCodeableConcept.coding.code medicationCodeableConcept.coding.display
+          medicationCodeableConcept.text effectivePeriod.start dosage.text
+        Encounter: status class.code period.start subject.reference
+        Organization: identifier.value name telecom.value
+        Practitioner: identifier.value name.family
+    """,
+    "pharmacy-reception-notice": """
+        Communication: status category.coding.code category.text priority sent subject.reference sender.reference payload.contentString
+        Patient: identifier.system identifier.value name.family name.given gender birthDate
+        MedicationStatement: status subject.reference medicationCodeableConcept.coding.code medicationCodeableConcept.coding.display
+          medicationCodeableConcept.text effectivePeriod.start dosage.text
+        Encounter: status class.code period.start subject.reference
+        Organization: identifier.value name telecom.value
+        Practitioner: identifier.value name.family
+    """,
     "report": """
         MeasureReport: status type measure reporter.reference period.start period.end group.code.coding.code group.code.text
           group.stratifier.code.text group.stratifier.stratum.value.text
