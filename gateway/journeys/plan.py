@@ -20,6 +20,7 @@ NO_RELEASE = NEVER_A_HANDOVER | {Event.TRANSFER, Event.COURT, Event.TEMPORARY_AB
 """What a movement out that was taken for a release can turn out to have been."""
 OUTSIDE = frozenset({"community-provider", "gp", "pharmacy"})
 """The classes whose contacts with a person are written back to the prison's own record."""
+_EVENTS = {event.value: event for event in Event}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,8 +108,7 @@ def event_tasks(events: Iterable[Event]) -> tuple[Task, ...]:
 
 
 def _events(agreement: Agreement) -> set[Event]:
-    known = {event.value for event in Event}
-    return {Event(name) for name in agreement.events if name in known}
+    return {_EVENTS[name] for name in agreement.events if name in _EVENTS}
 
 
 def _context(neighbourhood: Neighbourhood, translation: Translation, event: Event, not_contained: int) -> LetterContext:
