@@ -351,7 +351,7 @@ def wanted_letters(parts: Parts, seen: Seen, translation: Translation, resources
             arrived=arrived_of(seen.handovers if cancelled else again),
             sure=any(not each.provisional for each in again),
             known_to={each.recipient for each in arrived_of(seen.handovers)},
-            already_here=_was_here(parts, seen),
+            already_here=Event.RECEPTION in translation.events and _was_here(parts, seen),
         ),
     )
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,12 @@ def released(code: str | None, feed: str = LATE, at: str = "12:00") -> bytes:
 
 def back(reason: str, at: str) -> bytes:
     return told(f"{AT_ONCE}prisoner.received", at=at, reason=reason)
+
+
+async def at(line: Line, hour: str, *bodies: bytes) -> None:
+    """Play events at that time of day."""
+    line.clock.instant = datetime.fromisoformat(f"2026-01-15T{hour}:01+00:00")
+    await line.play(*bodies, client=FEED)
 
 
 def handovers(line: Line) -> list[str]:
@@ -104,29 +111,30 @@ async def test_a_prison_that_the_client_does_not_speak_for_is_refused(line: Line
 
 async def test_a_reversal_within_the_window_sends_a_correction_and_a_recall_later_does_not(line: Line) -> None:
     await known(line)
-    await line.play(released(None, feed=AT_ONCE), client=FEED)
-    await line.play(back("READMISSION", "12:20"), client=FEED)
+    await at(line, "12:00", released(None, feed=AT_ONCE))
+    await at(line, "12:20", back("READMISSION", "12:20"))
     assert sent(line) == [("handover", True, "delivered"), ("correction", False, "delivered")]
     assert line.deliveries()[1].supersedes == line.deliveries()[0].id
     assert "The person is in custody. When the person is released" in handovers(line)[1]
-    await line.play(back("READMISSION", "12:30"), client=FEED)
+    await at(line, "12:30", back("READMISSION", "12:30"))
     assert len(sent(line)) == 2, "it is corrected already"
-    await line.play(released(None, feed=AT_ONCE, at="14:00"), client=FEED)
-    await line.play(released("CR", at="14:00"), client=FEED)
-    await line.play(back("READMISSION", "18:00"), back("NEW_ADMISSION", "18:10"), client=FEED)
+    await at(line, "14:00", released(None, feed=AT_ONCE, at="14:00"))
+    await at(line, "14:50", released("CR", at="14:00"))
+    await at(line, "18:00", back("READMISSION", "18:00"), back("NEW_ADMISSION", "18:00"))
     assert [each[0] for each in sent(line)] == ["handover", "correction", "handover", "handover"]
     check_world(line)
 
 
 async def test_the_late_feed_confirms_or_takes_back_what_the_other_told_at_once(line: Line) -> None:
     await known(line)
-    await line.play(released(None, feed=AT_ONCE), client=FEED)
-    await line.play(released("CR"), client=FEED)
+    await at(line, "12:00", released(None, feed=AT_ONCE))
+    await at(line, "12:50", released("CR"))
     first, second = line.deliveries()
     assert (first.provisional, second.provisional) == (True, False)
     assert f"It takes the place of letter {first.id}" in handovers(line)[1]
-    await line.play(back("READMISSION", "15:00"), released(None, feed=AT_ONCE, at="16:00"), client=FEED)
-    await line.play(released("UAL", at="16:00"), client=FEED)
+    await at(line, "15:00", back("READMISSION", "15:00"))
+    await at(line, "16:00", released(None, feed=AT_ONCE, at="16:00"))
+    await at(line, "16:50", released("UAL", at="16:00"))
     assert [each[0] for each in sent(line)] == ["handover", "handover", "handover", "correction"]
     assert "Where the person is now is not said here" in handovers(line)[3]
     assert "UAL" not in handovers(line)[3]
