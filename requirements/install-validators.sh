@@ -36,7 +36,7 @@ project() {
 }
 
 hapi() {
-    rm -rf "$target/jars"
+    rm -rf "$target/jars" "$target/classes" "$target/.hapi"
     mkdir -p "$target"
     project >"$target/pom.xml"
     mvn --quiet --batch-mode -f "$target/pom.xml" "$plugin:copy-dependencies" -DoutputDirectory="$target/jars" >&2 || return 1
@@ -45,7 +45,7 @@ hapi() {
 }
 
 medplum() {
-    rm -rf "$target/node_modules"
+    rm -rf "$target/node_modules" "$target/.medplum"
     mkdir -p "$target"
     cp "$lists/package.json" "$lists/package-lock.json" "$target/"
     npm ci --prefix "$target" --ignore-scripts --no-audit --no-fund --silent >&2 || return 1

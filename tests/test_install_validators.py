@@ -75,6 +75,17 @@ def test_a_list_that_changed_is_fetched_again(project: Path) -> None:
     assert asked(project) == ["mvn", "npm", "npm"]
 
 
+def test_what_was_there_before_is_not_taken_for_what_could_not_be_had(project: Path) -> None:
+    run(project)
+    for name, list_ in (("mvn", "jars.txt"), ("npm", "package-lock.json")):
+        program(project, name, "#!/bin/sh\nexit 1\n")
+        path = project / "requirements/validators" / list_
+        path.write_text(path.read_text() + ("\n" if name == "npm" else LISTED.replace("thing", "other")))
+    run(project)
+    for left in ("jars", ".hapi", "node_modules", ".medplum"):
+        assert not (project / ".validators" / left).exists()
+
+
 def test_a_jar_with_other_bytes_is_not_kept(project: Path) -> None:
     program(project, "mvn", MAVEN.format(jar="evil"))
     assert "HAPI's validator could not be had" in run(project).stderr
