@@ -19,7 +19,7 @@ from gateway.clients import add_client
 from gateway.demo.fhir_messages import appointment
 from gateway.metrics import exposition
 from tests.builders import Course, adt_a01, adt_a03, adt_a13, fhir_message, oru_r01, rde_o11
-from tests.line import WITH_PRACTICE_AND_RECORD, running
+from tests.line import WITH_PRACTICE_AND_RECORD, RecipientOfTests, running
 from tests.world import clear_columns
 
 LONG_AGO = "20260102090000+0000"
@@ -164,12 +164,12 @@ def file_names(folder: Path) -> list[str]:
 
 
 def story() -> list[bytes]:
-    """Reception, prescription, test, release and its cancellation, of one person."""
+    """Prescriptions, reception, test, release and its cancellation, of one person."""
     outside = rde_o11(message_id="RDE-2")
     return [
-        adt_a01(),
-        rde_o11(course=Course(start=LONG_AGO, order_type="I")),
         outside.replace(b"\rTQ1", b"|" * 33 + b"ZZP01^Exampleton Pharmacy^ODS\rTQ1"),
+        rde_o11(course=Course(start=LONG_AGO, order_type="I")),
+        adt_a01(),
         oru_r01(),
         BOOKED,
         adt_a03(),
@@ -195,6 +195,18 @@ BATCH = (
 """V15: a batch is refused, and what it is called is not said again."""
 
 
+def with_notice(recipient: RecipientOfTests) -> RecipientOfTests:
+    *who, letters = recipient
+    return (who[0], who[1], who[2], {**letters, "reception-notice": "fhir-message"})
+
+
+EVERYBODY = {
+    name: with_notice(each) if name in ("surgery", "pharmacy") else each
+    for name, each in WITH_PRACTICE_AND_RECORD.items()
+}
+"""Every neighbour with every letter that this story makes for it."""
+
+
 async def told_everybody(
     tmp_path: Path, sent: list[bytes]
 ) -> tuple[dict[str, bytes], dict[str, bytes], set[tuple[str, str]]]:
@@ -206,7 +218,7 @@ async def told_everybody(
             crossed.append(f"{topic} {id}")
             await super().publish(topic, id)  # type: ignore[arg-type]  # the same topic as it came
 
-    async with running(tmp_path, recipients=WITH_PRACTICE_AND_RECORD, bus=Watched(3)) as line:
+    async with running(tmp_path, recipients=EVERYBODY, bus=Watched(3)) as line:
         add_client(
             line.gateway, name="outside", kinds=("fhir-message",), establishments=("ZFG",), recipient="northfell"
         )
@@ -271,6 +283,7 @@ async def test_a_canary_of_every_site_leaves_only_where_the_table_says(
         *(("handover", "northfell"), ("gp-copy", "surgery"), ("correction", "northfell"), ("correction", "surgery")),
         *(("prescription-copy", "pharmacy"), ("prescription-copy", "surgery")),
         *(("write-back", "record"), ("report", "security")),
+        *(("reception-notice", "surgery"), ("reception-notice", "pharmacy")),
     }, "void: a letter was not sent"
     places["the log"] = "".join(capfd.readouterr()).encode()
     assert all(got.values())
