@@ -70,7 +70,7 @@ def registered_clients(settings: Settings) -> tuple[str, ...] | None:
 
 
 def read_standing(settings: Settings) -> activation.Standing:
-    """What two people have signed in this installation, and what is proposed."""
+    """What two people have signed in this installation, and what is proposed. For a command that has not opened its store."""
     store = open_store(settings.gateway.store_url)
     try:
         with store.read() as c:
@@ -79,11 +79,10 @@ def read_standing(settings: Settings) -> activation.Standing:
         store.close()
 
 
-def unsigned(settings: Settings) -> list[Fault]:
+def unsigned(settings: Settings, standing: activation.Standing) -> list[Fault]:
     """Files of agreements that are not what is in force, and agreements in force whose file is gone."""
     folder = settings.gateway.agreements_dir
     files = {path.stem: digest_of(path.read_text("utf-8")) for path in sorted(folder.glob("*.toml"))}
-    standing = read_standing(settings)
     sign = "two people put it in force with `throughgate agreements activate"
     found = [
         Fault(place=f"agreements/{name}.toml", text=f"{standing.of(name, digest)}; {sign} {name}`")

@@ -1,6 +1,6 @@
 """Every agreement of a folder for the commands that look at them: those that may be in force, then the drafts. It MUST NOT put any in force."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +11,7 @@ from consent.shapes import Agreement
 from gateway.commands.outcome import refuse
 
 if TYPE_CHECKING:
-    from gateway.routes import Fault
+    from gateway.pipeline import Gateway
 
 DRAFTS = "drafts"
 
@@ -57,9 +57,15 @@ def read_file(path: Path) -> AgreementFile:
     return AgreementFile(path=path, text=text, agreement=None, error=told)
 
 
-def say_unsigned(faults: "Sequence[Fault]", *, none_in_force: bool) -> None:
+def say_unsigned(gateway: "Gateway") -> None:
     """Before a gateway opens: what of the folder is not in force. Refused where nothing is, so that no care stops in silence."""
+    from gateway import activation, wiring
+
+    with gateway.store.read() as c:
+        standing = activation.standing(c)
+    faults = wiring.unsigned(gateway.settings, standing)
     for fault in faults:
         typer.echo(f"not in force: {fault.place}: {fault.text}", err=True)
-    if faults and none_in_force:
+    if faults and not gateway.agreements:
+        gateway.store.close()
         raise refuse("no agreement is in force, so nothing would leave to anybody: let two people sign them first")

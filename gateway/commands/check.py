@@ -18,7 +18,7 @@ def check(*, config: Config = DEFAULT_CONFIG, as_json: AsJson = False) -> None:
     found = [*doors.missing(settings, wiring.read_clock()), *wiring.engine_faults(settings)]
     can_open = not any(fault.place == "gateway.store_url" for fault in found)
     clients = wiring.registered_clients(settings) if can_open else None
-    found += wiring.unsigned(settings) if can_open else []
+    found += wiring.unsigned(settings, wiring.read_standing(settings)) if can_open else []
     found += routes.faults(settings, recipients, agreements, clients)
     if as_json:
         say_json({"routes": [asdict(route) for route in table], "faults": [asdict(fault) for fault in found]})

@@ -21,7 +21,7 @@ async def _serve(config: Path) -> None:
 
     settings = read_settings(config)
     gateway = wiring.build(settings)
-    say_unsigned(wiring.unsigned(settings), none_in_force=not gateway.agreements)
+    say_unsigned(gateway)
     async with Serving(gateway, settings) as serving:
         for door in serving.addresses():
             typer.echo(door)

@@ -27,7 +27,7 @@ async def _work(config: Path) -> None:
             Exit.ARGUMENTS,
         )
     gateway = wiring.build(settings)
-    say_unsigned(wiring.unsigned(settings), none_in_force=not gateway.agreements)
+    say_unsigned(gateway)
     await gateway.start()
     try:
         typer.echo("working; stop with Ctrl-C or SIGTERM")

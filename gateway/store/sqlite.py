@@ -4,10 +4,11 @@ It MUST NOT open a database whose durability it could not verify, nor leave its 
 """
 
 import asyncio
+import errno
 import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -82,7 +83,12 @@ def _make_file(path: Path) -> None:
             "gateway.store_url",
             "the folder of the database does not exist; `throughgate init` makes it",
         )
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    # INVARIANT: a database that this process may have open already is never opened and closed beside SQLite: POSIX would drop the locks
+    # that say it is in use, and another process would delete the log that is still written to.
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    if not path.is_file() or not os.access(path, os.R_OK | os.W_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     path.chmod(0o600)
 
 

@@ -59,7 +59,8 @@ def test_a_file_that_is_edited_or_deleted_changes_nothing(config: Path) -> None:
     (config.parent / "agreements" / "correction.toml").unlink()
     with opened(config) as gateway:
         assert gateway.agreements == before
-    places = {fault.place for fault in wiring.unsigned(read_settings(config))}
+    settings = read_settings(config)
+    places = {fault.place for fault in wiring.unsigned(settings, wiring.read_standing(settings))}
     assert places == {"agreements/handover.toml", "agreements/correction.toml"}
 
 

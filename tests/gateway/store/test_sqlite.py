@@ -182,3 +182,21 @@ def test_a_copy_of_a_memory_store_is_its_own(tmp_path: Path) -> None:
     first.close()
     assert names(second) == ["both", "second"]
     second.close()
+
+
+def test_a_second_opening_in_the_process_loses_no_commit(tmp_path: Path) -> None:
+    """POSIX drops a process's locks on a file when it closes any handle of it. A database whose locks are gone looks abandoned: the next
+    process to close it deletes the log that this one still writes to, and what was acknowledged is in no file any more.
+    """
+    database = tmp_path / "throughgate.db"
+    store = open_store(f"sqlite:///{database}")
+    store.write(put("before"))
+    open_store(f"sqlite:///{database}").close()
+    other = f"import sqlite3; c = sqlite3.connect({str(database)!r}); c.execute('SELECT * FROM installation').fetchall(); c.close()"
+    subprocess.run([sys.executable, "-c", other], check=True)
+    store.write(put("after"))
+    look = f"import sqlite3; print(sqlite3.connect({str(database)!r}).execute('SELECT name FROM installation ORDER BY name').fetchall())"
+    seen = subprocess.run([sys.executable, "-c", look], check=True, capture_output=True, text=True).stdout
+    store.close()
+    assert "after" in seen
+    assert "before" in seen
