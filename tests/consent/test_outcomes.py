@@ -139,14 +139,17 @@ def test_consents_alone_decide_whole_resources() -> None:
 
 
 def test_it_costs_little_and_is_small() -> None:
-    """At most 0.2 ms and 5 kB for a full handover; the quickest of several, on a machine with other work."""
+    """About two thirds of what writing the letter down as JSON costs; at most 5 kB. The quickest of several, taking turns."""
     composed, decision = decided("handover", HIV)
     withheld = minimise(composed, decision, made.NAMING).withheld
-    took = []
+    took: dict[str, list[float]] = {"outcomes": [], "floor": []}
     for _ in range(200):
         start = process_time()
         groups = path_outcomes(composed, decision, withheld)
-        took.append(process_time() - start)
+        between = process_time()
+        json.dumps(composed)
+        took["outcomes"].append(between - start)
+        took["floor"].append(process_time() - between)
 
-    assert min(took) < 0.0002
+    assert min(took["outcomes"]) < 1.2 * min(took["floor"])
     assert len(json.dumps([vars(group) for group in groups], separators=(",", ":"))) < 5_000
