@@ -58,10 +58,10 @@ class Parts:
     """True only in `try`: nothing is sent, processing ids P, T and D are taken."""
     pressure: Pressure = field(default_factory=Pressure)
     refusals: Refusals = field(default_factory=Refusals)
-    translations: dict[str, Translation] = field(default_factory=dict)
-    """What was read lately, by message id: reading is pure, so this only saves time. Bounded by its only writer, `steps/identify.py`."""
     doors: dict[str, Inbound] = field(default_factory=dict)
     """The listeners that are open, by channel. `serving.py` opens and closes them."""
+    translations: dict[str, Translation] = field(default_factory=dict)
+    """What was read lately, by message id: reading is pure, so this only saves time. Bounded by its only writer, `steps/identify.py`."""
 
     def now(self) -> str:
         """Tell this instant as the store writes it."""

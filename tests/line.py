@@ -264,7 +264,9 @@ def make_installation(
 
 def sign_agreements(config: Path) -> None:
     """Put what the folder holds now in force, as two people."""
-    wiring.sign_folder(read_settings(config), by=("Ada Example", "Ben Example"), reason="for a test", clock=MovableClock())
+    wiring.sign_folder(
+        read_settings(config), by=("Ada Example", "Ben Example"), reason="for a test", clock=MovableClock()
+    )
 
 
 def register_clients(gateway: Gateway) -> None:

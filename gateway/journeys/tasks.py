@@ -318,7 +318,7 @@ def add_tasks(
     delivery_id: str | None = None,
     agreement: str | None = None,
 ) -> None:
-    """Write tasks, each code once for a message or delivery while it is open. The teller finds them (gateway/desk.py)."""
+    """Write tasks, each code once for what it is about while it is open. The teller finds them (gateway/desk.py)."""
     now = parts.now()
     abouts = zip(_OWNERS, (message_id, delivery_id, agreement), strict=True)
     column, owner = next(each for each in abouts if each[1] is not None)
