@@ -38,7 +38,9 @@ def task(
     for item in items:
         told = "told" if item.told_at else "not told"
         age = timedelta(seconds=item.age_seconds)
-        typer.echo(f"{item.id}  {item.role}  {item.code}  {told}  open {age}  {item.delivery or item.message or item.agreement}")
+        typer.echo(
+            f"{item.id}  {item.role}  {item.code}  {told}  open {age}  {item.delivery or item.message or item.agreement}"
+        )
         typer.echo(f"    {item.todo}")
     typer.echo(f"{len(items)} open" if items else "no task is open")
 
