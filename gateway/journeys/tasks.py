@@ -294,7 +294,7 @@ _END: Final = {
         .where(column == bindparam("owner"), task.c.ended_at.is_(None))
         .values(ended_at=bindparam("ended_at"))
     )
-    for column in _OWNERS
+    for column in (task.c.message_id, task.c.delivery_id)
 }
 
 

@@ -127,10 +127,10 @@ def _read(c: Connection, parts: Parts, row: Any) -> Translation | ReplyMessage:
 
 
 def translation_of(c: Connection, parts: Parts, row: Any) -> Translation:
-    """The message's meaning, read once where it can be remembered. `row` is a message."""
+    """The message's meaning, read once where it can be remembered. `row` is a message. SealedGone when its bytes are."""
     message_id = str(row.id)
     found = parts.translations.get(message_id)
-    if found is None:
+    if found is None or row.body_id is None:
         shape = parts.settings.channel(row.channel).shape(row.client, row.establishment)
         found = translate(shape, parts.keys.unseal(c, row.body_id))
         while len(parts.translations) >= KEPT_TRANSLATIONS:

@@ -39,7 +39,7 @@ def whole_tables(statement: Statement) -> list[str]:
             return []
         plan = c.exec_driver_sql(f"EXPLAIN QUERY PLAN {text.text}", (None,) * len(text.order)).all()
     store.close()
-    return [row[3] for row in plan if "SCAN" in row[3]]
+    return [row[3] for row in plan if "SCAN" in row[3] and row[3] != "SCAN CONSTANT ROW"]
 
 
 def test_no_question_of_the_line_reads_a_whole_table() -> None:
