@@ -89,7 +89,8 @@ def _fate(delivery: DeliveryWay) -> str:
 def _withheld(decision: DecisionWay) -> Iterator[str]:
     rules: dict[str, list[str]] = {}
     for path, rule in decision.withheld:
-        rules.setdefault(rule, []).append(path)
+        if not path.endswith(".meta"):  # labels of our own: nobody sent them
+            rules.setdefault(rule, []).append(path)
     for rule, paths in rules.items():
         counted = Counter(paths)
         listed = ", ".join(path if number == 1 else f"{path} x{number}" for path, number in counted.items())
@@ -127,7 +128,7 @@ def month(report: DeliveryWay | None, cells: dict[str, str]) -> Iterator[str]:
     yield f"{INDENT}{_fate(report)}"
     for group, shown in cells.items():
         yield f"{INDENT}          {group:<24} {shown}"
-    yield f"{INDENT}so        counts of people over the whole month; a cell of fewer than 8, or mostly positive, says nothing"
+    yield f"{INDENT}so        people over the whole month, `seen` or `not seen` and never how many; a cell of fewer than 12 says nothing"
     yield ""
 
 

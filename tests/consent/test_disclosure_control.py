@@ -107,7 +107,7 @@ def test_what_is_printed_is_never_small_nor_a_number_of_positives(pair: tuple[in
     )
 )
 def test_what_becomes_of_a_cell_never_depends_on_its_results(cell: tuple[int, int, int]) -> None:
-    """Were a mostly positive one left out, whoever knows that enough were tested would know why (decisions 0011, 0018)."""
+    """Were a mostly positive one left out, whoever knows that enough were tested would know why (decisions 0011, 0020)."""
     tested, one, other = cell
     said = [close_cells([CellCount(group="opiates", tested=tested, positive=each)], FORM)[0] for each in (one, other)]
     assert said[0].fate == said[1].fate
