@@ -19,9 +19,11 @@ from consent.shapes import Agreement
 from consent.when import instant, span
 from fhir_profiles.letters import LETTERS
 from fhir_profiles.shapes import Event
+from gateway import names
 from gateway.errors import SettingsError, ThroughgateError
-from gateway.keys import Keys
+from gateway.keys import Keys, SealedError
 from gateway.ledger import record
+from gateway.log import Code, log
 from gateway.parts import Parts
 from gateway.settings import NAME_PATTERN, Settings
 from gateway.store import Store
@@ -32,7 +34,6 @@ from gateway.store.schema import sealed, task
 ENDS: Final = ""
 """The digest of a proposal that ends an agreement: it has no text."""
 CATEGORY: Final = "ledger"
-SHORTEST_NAME: Final = 3
 
 Texts = Mapping[str, str | None]
 """Name -> the whole text of the file, or None to end the agreement."""
@@ -121,12 +122,19 @@ def require_teller(agreements: Mapping[str, Agreement], settings: Settings) -> N
 
 
 def take_up(parts: Parts) -> bool:
-    """Make `parts.agreements` what is in force now. Whether it was another before."""
+    """Make `parts.agreements` what is in force now. Whether it was another before.
+
+    INVARIANT: what cannot be read here (a newer program's text, a row that was changed) stops no letter: what was signed before it holds on.
+    """
     with parts.store.read() as c:
         ids = frozenset(c.execute(_in_force().with_only_columns(signed.c.id)).scalars())
     if ids == parts.signatures:
         return False
-    parts.signatures, parts.agreements = in_force(parts.store, parts.keys)
+    try:
+        parts.signatures, parts.agreements = in_force(parts.store, parts.keys)
+    except (SettingsError, SealedError) as error:
+        log(Code.AGREEMENT_NOT_READ, error=type(error).__name__)
+        return False
     return True
 
 
@@ -227,8 +235,11 @@ def _approve(
         raise ActivationError(
             f"{name} is another text than {proposed.proposed_by} proposed: read it, and let one person propose it again"
         )
-    if proposed.proposed_by.casefold() == by.casefold():
+    if names.is_same(proposed.proposed_by, by):
         raise ActivationError(f"{name} was proposed by {proposed.proposed_by}: another person has to approve it")
+    if text is not None:
+        # INVARIANT: what was proposed long ago, or to an older program, is not in force where it could not be kept to today.
+        _require_fit(parts, name, text)
     at = parts.now()
     note = _seal(c, parts, {"reason": reason})
     ends = at if proposed.digest == ENDS else None
@@ -283,10 +294,9 @@ def _signature(row: Row[Any]) -> Signature:
 
 def _person(by: str) -> str:
     """A person's name, without needless space."""
-    name = " ".join(by.split())
-    if len(name) < SHORTEST_NAME:
+    if not names.is_name(by):
         raise ActivationError("say who signs: --by and the person's name")
-    return name
+    return names.as_written(by)
 
 
 def _reason(reason: str) -> str:

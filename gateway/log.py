@@ -52,6 +52,7 @@ class Code(StrEnum):
     OVERLOADED = "overloaded"
     LEDGER_SIGNED = "ledger-signed"
     LEDGER_FAULT = "ledger-fault"
+    AGREEMENT_NOT_READ = "agreement-not-read"
     WITNESS_AWAY = "witness-away"
     WITNESS_REFUSED = "witness-refused"
     UNEXPECTED = "unexpected"
@@ -93,6 +94,10 @@ _SENTENCES: dict[Code, tuple[Level, str]] = {
     Code.OVERLOADED: ("error", "a limit on unfinished work is reached; nothing new is taken"),
     Code.LEDGER_SIGNED: ("info", "a ledger head was signed"),
     Code.LEDGER_FAULT: ("error", "the ledger does not agree with its last signed head"),
+    Code.AGREEMENT_NOT_READ: (
+        "error",
+        "this program cannot keep to an agreement that was signed; those of before hold here",
+    ),
     Code.WITNESS_AWAY: ("warning", "the witness did not answer and is asked again"),
     Code.WITNESS_REFUSED: ("error", "the witness says that the ledger does not continue what it has seen"),
     Code.UNEXPECTED: ("error", "something failed that should not"),

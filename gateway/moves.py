@@ -96,7 +96,7 @@ def move_message(
         raise IllegalMove("message", _STATE_OF_MESSAGE.one(c, message_id=message_id).state, to)
     if to in MESSAGE_ENDED:
         _start_retention(c, parts, {"body": moved.body_id, "answer": moved.answer_id})
-    _enter(c, parts, message_id, moved.step, to.value, {**(facts or {}), **_reason(reason)}, person_id=moved.person_id)
+    enter(c, parts, message_id, moved.step, to.value, {**(facts or {}), **_reason(reason)}, person_id=moved.person_id)
 
 
 def move_delivery(
@@ -116,7 +116,7 @@ def move_delivery(
         raise IllegalMove("delivery", _STATE_OF_DELIVERY.one(c, delivery_id=delivery_id).state, to)
     if to not in DELIVERY_OPEN:
         _start_retention(c, parts, {"letter": moved.sealed_id})
-    _enter(c, parts, delivery_id, moved.step, to.value, {**(facts or {}), **_reason(reason)})
+    enter(c, parts, delivery_id, moved.step, to.value, {**(facts or {}), **_reason(reason)})
 
 
 def start_delivery(
@@ -131,19 +131,19 @@ def start_delivery(
     _START_DELIVERY.run(c, **values, step=1, attempts=0, created_at=now, ended_at=ended)
     reason, person_id = values.get("reason"), values.get("person_id")
     known = {**(facts or {}), **_reason(str(reason) if reason else None)}
-    _enter(c, parts, str(values["id"]), 1, state.value, known, person_id=str(person_id) if person_id else None)
+    enter(c, parts, str(values["id"]), 1, state.value, known, person_id=str(person_id) if person_id else None)
 
 
 def note_message(c: Connection, parts: Parts, message_id: str, event: str, facts: LedgerFacts) -> None:
     """An entry in a message's chain that is not a change of state (a decision, a registration)."""
     step = _STEP_OF_MESSAGE.one(c, message_id=message_id).step
-    _enter(c, parts, message_id, step, event, facts)
+    enter(c, parts, message_id, step, event, facts)
 
 
 def note_delivery(c: Connection, parts: Parts, delivery_id: str, event: str, facts: LedgerFacts) -> None:
     """An entry in a delivery's chain that is not a change of state (decided again, released by a person)."""
     step = _STEP_OF_DELIVERY.one(c, delivery_id=delivery_id).step
-    _enter(c, parts, delivery_id, step, event, facts)
+    enter(c, parts, delivery_id, step, event, facts)
 
 
 def _start_retention(c: Connection, parts: Parts, ended: Mapping[str, str | None]) -> None:
@@ -158,7 +158,7 @@ def _reason(reason: str | None) -> dict[str, str | int | bool]:
     return {"reason": reason} if reason else {}
 
 
-def _enter(
+def enter(
     c: Connection,
     parts: Parts,
     chain: str,
@@ -168,6 +168,7 @@ def _enter(
     *,
     person_id: str | None = None,
 ) -> None:
+    """One entry of a chain. `person_id`: whom the chain is about, said once, at its beginning or when that is known."""
     entry_id = parts.ids.entry()
     if person_id is not None:
         # INVARIANT: with the person's key every chain about a person is found in the ledger itself, whatever the tables say; without it no

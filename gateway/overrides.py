@@ -6,20 +6,20 @@ leaves. Both end within hours and are reviewed. An override is never recorded as
 names: it goes through the same gate as every letter.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from typing import Any, Final
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, and_, insert, or_, select, update
 
 from consent.shapes import Override, OverrideKind
+from gateway import names
 from gateway.errors import ThroughgateError
 from gateway.failpoints import around
 from gateway.instants import from_text, to_text
 from gateway.journeys.tasks import add_tasks, task_of
-from gateway.ledger import record
+from gateway.moves import enter
 from gateway.parts import Parts
 from gateway.recipients import Recipient
 from gateway.steps.overridden import NotOverridden, overridable, release_overridden
@@ -49,7 +49,6 @@ class Role(StrEnum):
 
 
 CLINICAL: Final = frozenset({Role.CLINICIAN, Role.CLINICAL_LEAD})
-SHORTEST_NAME: Final = 3
 
 
 class OverrideError(ThroughgateError):
@@ -119,7 +118,8 @@ def give(
         c.execute(insert(override).values(**values, letter_id=letter_id))
         note = seal_reason(c, parts, _person(c, delivery_id), reason=actor.reason, by=_name(actor))
         facts = {"kind": kind.value, "limb": limb.value, "delivery": delivery_id, "recipient": recipient, "note": note}
-        _enter(c, parts, made, 1, "overridden", {**facts, "role": actor.role.value, "letter": letter_id or ""})
+        told = {**facts, "role": actor.role.value, "letter": letter_id or ""}
+        enter(c, parts, made, 1, "overridden", told, person_id=_person(c, delivery_id))
         if letter_id is None:
             add_tasks(c, parts, (task_of("override-to-agree"),), delivery_id=delivery_id)
         else:
@@ -174,8 +174,10 @@ def _second(c: Connection, parts: Parts, override_id: str, actor: Actor, letter_
     row = _row(c, override_id)
     if row.second_by is not None:
         raise OverrideError("a second person has said so already")
-    if row.given_by.casefold() == _name(actor).casefold():
+    if names.is_same(row.given_by, actor.by):
         raise OverrideError("another person than the one who gave it has to say so")
+    if row.reviewed_by is not None and names.is_same(row.reviewed_by, actor.by):
+        raise OverrideError("who reviewed it had no part in it, and takes none now")
     if row.kind == K.HARM_TEST:
         if row.ended_at is not None or parts.now() >= row.until:
             raise OverrideError("its time is over: ask again")
@@ -187,7 +189,7 @@ def _second(c: Connection, parts: Parts, override_id: str, actor: Actor, letter_
     c.execute(update(override).where(override.c.id == override_id).values(**said, letter_id=letter))
     note = seal_reason(c, parts, _person(c, row.delivery_id), reason=actor.reason, by=_name(actor))
     facts = {"role": actor.role.value, "letter": letter, "note": note}
-    _enter(c, parts, override_id, _next_step(c, override_id), "override-seconded", facts)
+    enter(c, parts, override_id, _next_step(c, override_id), "override-seconded", facts)
     _end(c, parts, (row.delivery_id, letter), "override-to-agree", "override-to-confirm", "override-unconfirmed")
     if letter_id is not None:
         _tell(c, parts, letter_id, K.HARM_TEST, tell_person=row.tell_person)
@@ -202,14 +204,14 @@ def review(parts: Parts, override_id: str, actor: Actor) -> Given:
         row = _row(c, override_id)
         if row.letter_id is None or row.reviewed_at is not None:
             raise OverrideError("nothing left under it, or it was reviewed already")
-        if _name(actor).casefold() in {row.given_by.casefold(), (row.second_by or "").casefold()}:
+        if any(names.is_same(each, actor.by) for each in (row.given_by, row.second_by) if each is not None):
             raise OverrideError("somebody who had no part in it reviews it")
         now = parts.now()
         said = {"reviewed_by": _name(actor), "reviewed_at": now, "ended_at": now}
         c.execute(update(override).where(override.c.id == override_id).values(**said))
         note = seal_reason(c, parts, _person(c, row.delivery_id), reason=actor.reason, by=_name(actor))
         facts = {"role": actor.role.value, "note": note}
-        _enter(c, parts, override_id, _next_step(c, override_id), "override-reviewed", facts)
+        enter(c, parts, override_id, _next_step(c, override_id), "override-reviewed", facts)
         _end(c, parts, (row.letter_id,), "override-to-review", "override-unreviewed", "override-given")
 
     with around("override-reviewed"):
@@ -231,7 +233,9 @@ def listed(parts: Parts) -> tuple[Given, ...]:
 def look_after(parts: Parts) -> None:
     """What is over is over: nothing more leaves under it, and what nobody confirmed or reviewed in time goes to the Caldicott guardian."""
     with parts.store.read() as c:
-        rows = c.execute(select(override).where(override.c.ended_at.is_(None))).all()
+        # a review does not say that somebody else confirmed it
+        unconfirmed = and_(override.c.letter_id.is_not(None), override.c.second_at.is_(None))
+        rows = c.execute(select(override).where(or_(override.c.ended_at.is_(None), unconfirmed))).all()
         late = select(delivery.c.person_id).where(
             delivery.c.leaves_by <= parts.now(), delivery.c.state.in_([state.value for state in LOOKED_AT])
         )
@@ -263,12 +267,12 @@ def _raise_due(c: Connection, parts: Parts, override_id: str) -> None:
     for code in _due(parts, row):
         if code == "ended":
             c.execute(update(override).where(override.c.id == override_id).values(ended_at=parts.now()))
-            _enter(c, parts, override_id, _next_step(c, override_id), "override-ended", {})
+            enter(c, parts, override_id, _next_step(c, override_id), "override-ended", {})
             _end(c, parts, (row.delivery_id,), "override-to-agree")
             continue
         told = " ".join(filter(None, (_row(c, override_id).told_overdue, code)))
         c.execute(update(override).where(override.c.id == override_id).values(told_overdue=told))
-        _enter(c, parts, override_id, _next_step(c, override_id), "override-overdue", {"code": code})
+        enter(c, parts, override_id, _next_step(c, override_id), "override-overdue", {"code": code})
         add_tasks(c, parts, (task_of(code),), delivery_id=row.letter_id)
 
 
@@ -284,7 +288,7 @@ def _require_not_barred(c: Connection, parts: Parts, actor: Actor) -> None:
     open_ones = c.execute(select(override).where(override.c.letter_id.is_not(None), override.c.reviewed_at.is_(None)))
     limit = parts.settings.overrides.review_hours
     for row in open_ones:
-        if row.given_by.casefold() == _name(actor).casefold() and parts.now() >= _later(row.given_at, limit):
+        if names.is_same(row.given_by, actor.by) and parts.now() >= _later(row.given_at, limit):
             raise OverrideError(
                 "an override of this person was not reviewed in time: until it is, they start no harm test"
             )
@@ -297,14 +301,14 @@ def _require_only_one(c: Connection, parts: Parts, delivery_id: str, recipient: 
 
 
 def _require_person(actor: Actor) -> None:
-    if len(_name(actor)) < SHORTEST_NAME:
+    if not names.is_name(actor.by):
         raise OverrideError("say who acts: --by and the person's name")
     if not actor.reason.strip():
         raise OverrideError("a reason is needed: --reason")
 
 
 def _name(actor: Actor) -> str:
-    return " ".join(actor.by.split())
+    return names.as_written(actor.by)
 
 
 def _tell(c: Connection, parts: Parts, letter_id: str, kind: OverrideKind, *, tell_person: bool) -> None:
@@ -327,10 +331,6 @@ def _person(c: Connection, delivery_id: str) -> str | None:
 def _next_step(c: Connection, override_id: str) -> int:
     counted = update(override).where(override.c.id == override_id).values(step=override.c.step + 1)
     return int(c.execute(counted.returning(override.c.step)).scalar_one())
-
-
-def _enter(c: Connection, parts: Parts, chain: str, step: int, event: str, facts: Mapping[str, str]) -> None:
-    record(c, entry_id=parts.ids.entry(), chain=chain, step=step, event=event, at=parts.now(), facts=facts)
 
 
 def _row(c: Connection, override_id: str) -> Any:

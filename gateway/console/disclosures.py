@@ -28,6 +28,7 @@ from gateway.console.staff import Role
 from gateway.console.ways import Shown, shown_decision
 from gateway.instants import to_text
 from gateway.keys import SealedGone
+from gateway.moves import enter
 from gateway.people.find import owners_of
 from gateway.steps.merge import survivor_of
 from gateway.steps.reasons import seal_reason
@@ -171,8 +172,10 @@ def settle(ask: Ask) -> Elsewhere:
             raise NotThere("nothing waits for this person")
         said = {"approved": answer == "yes", "settled_by": ask.member.id}
         c.execute(update(lookup).where(lookup.c.id == row.id).values(**said))
+        # INVARIANT: whose data were looked at says the entry, so that their own report has it; not before a second person's yes.
+        about = row.person_id if answer == "yes" else None
         event = "search-approved" if answer == "yes" else "search-declined"
-        note(c, gateway, row.id, event, {"staff": ask.member.id})
+        enter(c, gateway, row.id, 2, event, {"staff": ask.member.id}, person_id=about)
 
     gateway.store.write(work)
     return Elsewhere(path="/console/disclosures")

@@ -22,7 +22,9 @@ def open_ones(ask: Ask) -> tuple[Given, ...]:
 
 
 def _waits(given: Given, ask: Ask) -> bool:
-    return given.ended_at is None and (given.letter is not None or given.until > ask.gateway.now())
+    if given.letter is not None:
+        return given.ended_at is None or given.second_by is None
+    return given.ended_at is None and given.until > ask.gateway.now()
 
 
 def one_override(ask: Ask) -> Page:

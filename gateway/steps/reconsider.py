@@ -104,7 +104,8 @@ def _again(
         at=parts.now(),
         corrects=kept.corrects,
         person_released=kept.person_released or by_person,
-        override=kept.override,
+        # INVARIANT: an override is for whom its people named; whoever a letter is let go to instead needs one of their own.
+        override=kept.override if named is None or named.id == kept.recipient else None,
         delivery_id=row.id if DeliveryState(row.state) is D.HELD else None,
     )
     return Again(row=row, moved=moved, kept=kept, made=draft(parts, question))

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, select
 
+from gateway import names
 from gateway.errors import ThroughgateError
 from gateway.failpoints import around
 from gateway.instants import from_text
@@ -73,7 +74,7 @@ def approve(parts: Parts, act_id: str, *, reason: str, by: str) -> Act:
         if act.approved_by is not None:
             raise ActError("this was approved already")
         # INVARIANT: nobody approves what they asked for
-        if _named(by).casefold() == act.by.casefold():
+        if names.is_same(by, act.by):
             raise ActError("who asked cannot approve: a second person is needed")
         note = seal_reason(c, parts, act.person_id, reason=reason, by=_named(by))
         enter(c, parts, act_id, "access-approved", {"note": note})
@@ -169,6 +170,6 @@ def _by(c: Connection, parts: Parts, note: str) -> str:
 
 
 def _named(by: str) -> str:
-    if not by.strip():
+    if not names.is_name(by):
         raise ActError("say who you are: --by")
-    return by.strip()
+    return names.as_written(by)

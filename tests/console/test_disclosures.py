@@ -96,6 +96,10 @@ def test_each_step_is_an_entry_and_the_number_stands_nowhere(site: Site) -> None
     found = [json.loads(row.body) for row in site.rows(ledger_entry)]
     assert [each["event"] for each in found if each["chain"] == handle] == ["searched", "search-approved"]
     assert [each["facts"]["page"] for each in found if each["facts"].get("about") == handle] == ["disclosure"]
+    said = {each["event"]: "subject" in each["facts"] for each in found if each["chain"] == handle}
+    assert said == {"searched": False, "search-approved": True}, (
+        "their own report has it, and nobody learns of it before"
+    )
     everything = " ".join(str(row) for table in (lookup, ledger_entry) for row in site.rows(table))
     assert ALEX.nhs_number not in everything
     assert "complaint of 3" not in everything

@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 
 from consent.shapes import OverrideKind
-from gateway import overrides
+from gateway import desk, overrides
 from gateway.overrides import Actor, Given, Limb, OverrideError, Role
 from gateway.steps.overridden import NotOverridden
 from gateway.steps.rederive import rederive
 from gateway.store.schema import consent as consents
+from gateway.subject import scan
 from gateway.whole_way import kept_decision
 from tests.builders import adt_a03, rde_o11
 from tests.flow.test_change_of_mind import word
@@ -65,7 +66,7 @@ async def test_a_clinician_lets_a_letter_go_at_once_and_others_look_at_it(tmp_pa
         assert rederive(line.gateway, sent.decision_id).same
 
         with pytest.raises(OverrideError, match="another person"):
-            overrides.second(line.gateway, given.id, replace(LEAD, by="ana  NURSE"))
+            overrides.second(line.gateway, given.id, replace(LEAD, by="ana-nurse"))
         overrides.second(line.gateway, given.id, LEAD)
         with pytest.raises(OverrideError, match="already"):
             overrides.second(line.gateway, given.id, OFFICER)
@@ -222,3 +223,46 @@ async def test_a_harm_test_that_nobody_agrees_to_ends(tmp_path: Path) -> None:
             overrides.second(line.gateway, asked.id, OFFICER)
         assert not line.neighbours["custody"].got
         check_world(line)
+
+
+async def test_a_review_does_not_stand_for_the_second_person(tmp_path: Path) -> None:
+    async with running(tmp_path) as line:
+        given = vital(line, (await a_refused_handover(line)).id)
+        overrides.review(line.gateway, given.id, OFFICER)
+        with pytest.raises(OverrideError, match="who reviewed it"):
+            overrides.second(line.gateway, given.id, replace(LEAD, by="Officer, Cem"))
+        line.clock.advance(hours=24)
+        await line.settle()
+        await line.settle()
+        assert line.told_codes().count("override-unconfirmed") == 1
+        assert overrides.second(line.gateway, given.id, LEAD).second_by == LEAD.by
+        assert [task.code for task in line.tasks() if task.ended_at is None and task.code.startswith("override-")] == []
+
+
+async def test_an_override_is_for_nobody_but_whom_its_people_named(tmp_path: Path) -> None:
+    """The recipient goes, the letter waits for a person, and that one person names another: consents keep it from there."""
+    async with running(tmp_path) as line:
+        withheld = await a_refused_handover(line)
+        line.neighbours["northfell"].up = False
+        vital(line, withheld.id)
+        await line.settle()
+        everybody = line.gateway.recipients
+        line.gateway.recipients = {name: each for name, each in everybody.items() if name != "northfell"}
+        line.clock.advance(minutes=10)
+        await line.settle()
+        held = line.deliveries(letter="handover")[-1]
+        assert (held.state, held.reason) == ("held", "no-recipient")
+        desk.release_held(line.gateway, held.id, reason="they moved", by="Dee Clerk", recipient="southfell")
+        await line.settle()
+        assert [row for row in line.deliveries(recipient="southfell") if row.state != "withheld"] == []
+        assert line.deliveries(letter="handover")[-1].state == "withheld"
+
+
+async def test_what_was_done_in_an_emergency_is_in_the_person_s_own_report(tmp_path: Path) -> None:
+    async with running(tmp_path) as line:
+        withheld = await a_refused_handover(line)
+        given = vital(line, withheld.id)
+        overrides.second(line.gateway, given.id, LEAD)
+        with line.gateway.store.read() as c:
+            entries = scan.find(c, line.gateway, withheld.person_id).entries
+        assert [each.event for each in entries if each.chain == given.id] == ["overridden", "override-seconded"]

@@ -72,7 +72,7 @@ def test_one_person_changes_nothing_two_do(config: Path) -> None:
         assert (proposed.proposed_by, proposed.approved_by) == (ADA, None)
         assert not activation.take_up(gateway)
         assert gateway.agreements["handover"].digest == before
-        for alone in (ADA, "ada  example", ADA.upper()):
+        for alone in (ADA, "ada  example", ADA.upper(), "ada-example", "Example, Ada", f"{ADA}\u200b"):
             with pytest.raises(ActivationError, match="another person has to approve"):
                 activation.approve(gateway, {"handover": text}, by=alone, reason=WHY)
         (made,) = activation.approve(gateway, {"handover": text}, by=BEN, reason=WHY)
@@ -184,6 +184,37 @@ def test_an_agreement_whose_letter_is_gone_stops_the_start(config: Path, monkeyp
     monkeypatch.setattr(activation, "LETTERS", left)
     with pytest.raises(SettingsError, match="the agreement handover in force: letter: no such letter"), opened(config):
         pass
+
+
+def test_what_waited_for_its_second_person_is_looked_at_again(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It fitted when it was proposed; since then the day on which it ends has come, or the program has dropped its letter."""
+    text = edited(config)
+    with opened(config) as gateway:
+        activation.propose(gateway, {"handover": text}, by=ADA, reason=WHY)
+        left = {name: letter for name, letter in activation.LETTERS.items() if name != "handover"}
+        with monkeypatch.context() as patched:
+            patched.setattr(activation, "LETTERS", left)
+            with pytest.raises(ActivationError, match="no such letter"):
+                activation.approve(gateway, {"handover": text}, by=BEN, reason=WHY)
+        gateway.clock.advance(days=365 * 20)
+        with pytest.raises(ActivationError, match="has ended already"):
+            activation.approve(gateway, {"handover": text}, by=BEN, reason=WHY)
+        assert not activation.take_up(gateway)
+
+
+def test_what_a_running_program_cannot_read_stops_nothing(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A newer program beside it signed a text for a letter that this one has not: its sweep goes on under what it has."""
+    with opened(config) as gateway:
+        before = gateway.agreements
+        text = edited(config)
+        activation.propose(gateway, {"handover": text}, by=ADA, reason=WHY)
+        activation.approve(gateway, {"handover": text}, by=BEN, reason=WHY)
+        left = {name: letter for name, letter in activation.LETTERS.items() if name != "handover"}
+        with monkeypatch.context() as patched:
+            patched.setattr(activation, "LETTERS", left)
+            assert not activation.take_up(gateway)
+            assert gateway.agreements == before
+        assert activation.take_up(gateway), "and it is asked for again"
 
 
 async def test_a_running_gateway_takes_up_what_was_signed(tmp_path: Path) -> None:

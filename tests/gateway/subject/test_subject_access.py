@@ -146,7 +146,9 @@ async def test_nobody_acts_alone(tmp_path: Path) -> None:
         with pytest.raises(ActError, match="a second person"):
             report.make(gateway, act)
         with pytest.raises(ActError, match="who asked cannot approve"):
-            acts.approve(gateway, act, reason="why", by=" ada example ")
+            acts.approve(gateway, act, reason="why", by=" ada  example ")
+        with pytest.raises(ActError, match="who asked cannot approve"):
+            acts.approve(gateway, act, reason="why", by="Example, Ada")
         acts.approve(gateway, act, reason="why", by="Ben Example")
         with pytest.raises(ActError, match="approved already"):
             acts.approve(gateway, act, reason="why", by="Cas Example")
