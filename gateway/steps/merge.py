@@ -127,12 +127,13 @@ def _wrap_again(c: Connection, parts: Parts, survivor: str, absorbed: str) -> No
 
 
 def move_versions(c: Connection, survivor: str, absorbed: str) -> None:
-    """Above whatever either had: no letter of the two was decided under these."""
+    """Above whatever either had: no letter of the two was decided under these. Consents have moved too: who had letters is thought of."""
     one, other = read_versions(c, survivor), read_versions(c, absorbed)
     values = {
         "consent_version": max(one.consent, other.consent) + 1,
         "file_version": max(one.file, other.file) + 1,
         "link_version": max(one.link, other.link) + 1,
+        "to_notice": True,
     }
     c.execute(update(person).where(person.c.id.in_((survivor, absorbed))).values(**values))
 

@@ -10,6 +10,7 @@ from typing import Final
 from sqlalchemy import Column, Connection, delete, func, or_, select, update
 
 from gateway.failpoints import around
+from gateway.ledger.entry import decode
 from gateway.parts import Parts
 from gateway.states import DELIVERY_OPEN, MESSAGE_MOVES
 from gateway.steps.contributions import recount
@@ -19,6 +20,7 @@ from gateway.store.schema import (
     consent,
     decision,
     delivery,
+    ledger_entry,
     lookup,
     merge_journal,
     message,
@@ -92,8 +94,8 @@ def _require_nothing_open(c: Connection, person_id: str) -> None:
 
 
 def _forget(c: Connection, parts: Parts, people: list[str]) -> Erased:
-    content = _content(c, people)
     messages = list(c.execute(select(message.c.id).where(message.c.person_id.in_(people))).scalars())
+    content = _content(c, people) | _notes(c, messages, people)
     _forget_counts(c, parts, people)
     c.execute(delete(named_number).where(named_number.c.message_id.in_(messages)))
     for table in (resource, consent, lookup):
@@ -101,10 +103,10 @@ def _forget(c: Connection, parts: Parts, people: list[str]) -> Erased:
     c.execute(
         update(message)
         .where(message.c.person_id.in_(people))
-        .values(person_id=None, body_id=None, answer_id=None, key_index=None, bundle_index=None)
+        .values(person_id=None, body_id=None, answer_id=None, key_index=None, bundle_index=None, body_index=b"")
     )
     c.execute(update(decision).where(decision.c.person_id.in_(people)).values(person_id=None, sealed_id=None))
-    # a letter's digest would let who has the letter find it here
+    # a digest would let who has the letter, or the message, find it here
     letters = c.execute(
         update(delivery)
         .where(delivery.c.person_id.in_(people))
@@ -132,9 +134,19 @@ def _content(c: Connection, people: list[str]) -> set[str]:
     return found
 
 
+def _notes(c: Connection, messages: list[str], people: list[str]) -> set[str]:
+    """What people said of these messages and letters, also before anybody knew whose they are: then it is under the installation's key."""
+    letters = c.execute(select(delivery.c.id).where(delivery.c.person_id.in_(people))).scalars()
+    found = set()
+    for chain in (*messages, *letters):
+        for body in c.execute(select(ledger_entry.c.body).where(ledger_entry.c.chain == chain)).scalars():
+            found.add(str(decode(body)["facts"].get("note", "")))
+    return found - {""}
+
+
 def _forget_counts(c: Connection, parts: Parts, people: list[str]) -> None:
     """What a report that is not printed yet counted of them. A printed one has no way back to anybody."""
-    reports = [each.name for each in parts.agreements.values() if each.regime == "anonymous"]
+    reports = list(c.execute(select(report_key.c.report).distinct()).scalars())
     places = list(c.execute(select(report_key.c.establishment).distinct()).scalars())
     for report in reports:
         for person_id in people:

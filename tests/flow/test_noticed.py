@@ -11,6 +11,7 @@ from gateway.steps.noticed import NOTICE, OVERDUE, notice_withdrawals
 from gateway.store.schema import person
 from tests.builders import adt_a03, care_plan, consent, fhir_message, rde_o11
 from tests.flow.test_change_of_mind import word
+from tests.flow.test_merges import OTHER, STAYS, dissent_without_nhs, merge
 from tests.line import Line, running
 from tests.world import check_world
 
@@ -88,6 +89,19 @@ async def test_a_notice_survives_a_death_between_the_word_and_it(tmp_path: Path)
         assert notices(line) == [("northfell", True)]
         notice_withdrawals(line.gateway)
         assert len(notices(line)) == 1
+        check_world(line)
+
+
+async def test_a_word_of_a_record_that_is_joined_is_noticed_by_who_had_letters_under_the_other(tmp_path: Path) -> None:
+    """The dissent stood under a number of its own, and was thought of when nobody had a letter; now it is this person's."""
+    async with running(tmp_path) as line:
+        await line.play(adt_a03(STAYS), dissent_without_nhs(OTHER))
+        assert marked(line) == 0
+        assert notices(line) == []
+        line.clock.advance(hours=1)
+        await line.play(merge())
+        assert notices(line) == [("northfell", True)]
+        assert marked(line) == 0
         check_world(line)
 
 

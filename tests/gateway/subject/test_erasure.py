@@ -184,3 +184,22 @@ async def test_who_was_joined_is_erased_with_them(tmp_path: Path) -> None:
         assert tables["person"] == tables["person_identifier"] == tables["merge_journal"] == tables["resource"] == []
         assert {row["wrapped_by"] for row in tables["sealed"]} == {"installation"}
         assert {row["category"] for row in tables["sealed"]} <= {"task", "ledger"}
+
+
+async def test_what_was_said_of_a_message_of_nobody_yet_goes_with_its_person(tmp_path: Path) -> None:
+    """It was held for want of a person, so the note is under the installation's key; the bytes lead nobody to it either."""
+    one, two = synthetic_person(1), synthetic_person(2)
+    async with running(tmp_path) as line:
+        mixed = adt_a01(one, message_id="MIX").replace(one.prison_number.encode(), two.prison_number.encode())
+        await line.play(adt_a01(one), adt_a01(two, message_id="O1"), mixed)
+        held = line.messages()[-1]
+        assert (held.state, held.person_id) == ("held", None)
+        desk.release_held(line.gateway, held.id, reason=f"it is {one.family}", by="Ada Example")
+        link(line.gateway, message_of(line, 1), message_of(line, 0), reason="one person", by="Ada Example")
+        await collected(line)
+        assert line.messages()[-1].person_id is not None
+        done(line.gateway, held.id)
+        with line.gateway.store.read() as c:
+            said = [line.gateway.keys.unseal(c, row.id) for row in line.rows(sealed) if row.category == "task"]
+        assert not [each for each in said if one.family.encode() in each]
+        assert {row.body_index for row in line.messages()} == {b""}
