@@ -19,12 +19,14 @@ from gateway.errors import ThroughgateError
 from gateway.failpoints import around
 from gateway.instants import from_text, to_text
 from gateway.journeys.tasks import add_tasks, task_of
+from gateway.log import Code, log
 from gateway.moves import enter
 from gateway.parts import Parts
 from gateway.recipients import Recipient
 from gateway.steps.overridden import NotOverridden, overridable, release_overridden
 from gateway.steps.reasons import seal_reason
 from gateway.steps.reconsider import LOOKED_AT, reconsider
+from gateway.store.away import is_away
 from gateway.store.locks import hold
 from gateway.store.schema import delivery, override, task
 
@@ -241,7 +243,14 @@ def look_after(parts: Parts) -> None:
         )
         people = c.execute(late.distinct()).scalars().all() if rows else ()
     for person_id in people:
-        reconsider(parts, person_id)
+        try:
+            reconsider(parts, person_id)
+        except Exception as error:
+            if is_away(error):
+                raise
+            log(
+                Code.SWEEP_FAILED, error=type(error).__name__
+            )  # the door stays shut for this letter, and the others are looked at
     for row in rows:
         if _due(parts, row):
             with around("override-overdue"):

@@ -124,14 +124,15 @@ class Gateway(Parts):
         await self._publish_all(
             "deliveries", [each for each in work.deliveries if not self.bus.lately("deliveries", each)]
         )
-        await asyncio.to_thread(escalate_unconfirmed, self)
-        await asyncio.to_thread(tell_dates, self)
-        await asyncio.to_thread(overrides.look_after, self)
+        # INVARIANT: whoever has to be told is told, whatever became of the rest.
+        await self._apart(asyncio.to_thread(escalate_unconfirmed, self))
+        await self._apart(asyncio.to_thread(tell_dates, self))
+        await self._apart(asyncio.to_thread(overrides.look_after, self))
         await desk.tell(self)
 
     # ── what the steps above are made of ──
 
-    async def _apart(self, part: Awaitable[None]) -> None:
+    async def _apart(self, part: Awaitable[object]) -> None:
         """One part of a sweep: what always fails there is said and holds up nobody else. A store that is away ends the sweep."""
         try:
             await part

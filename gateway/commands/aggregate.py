@@ -10,8 +10,12 @@ from gateway.commands.outcome import DEFAULT_CONFIG, AsJson, Config, Exit, refus
 
 def aggregate(
     quarter: Annotated[str, typer.Argument(metavar="QUARTER", help="A quarter that is over, as 2026-Q1.")],
-    small: Annotated[int, typer.Option("--small", min=1, help="The largest number that is hidden.")] = 7,
-    base: Annotated[int, typer.Option("--base", min=1, help="What everything else is rounded to.")] = 5,
+    small: Annotated[
+        int, typer.Option("--small", min=7, help="The largest number that is hidden; never less than 7.")
+    ] = 7,
+    base: Annotated[
+        int, typer.Option("--base", min=5, help="What everything else is rounded to; never less than 5.")
+    ] = 5,
     config: Config = DEFAULT_CONFIG,
     as_json: AsJson = False,
 ) -> None:

@@ -20,12 +20,14 @@ from gateway.journeys.cancelled import HAS_ARRIVED
 from gateway.journeys.file import Versions, read_file, read_versions
 from gateway.journeys.tasks import add_tasks, task_of
 from gateway.keys import SealedGone
+from gateway.log import Code, log
 from gateway.parts import Parts
 from gateway.steps.kept import Kept, read_kept
 from gateway.steps.letters import RESTARTS, Moved
 from gateway.steps.reconsider import sealed_of
 from gateway.steps.release import LEAVES, SAID_BY_THE_PERSON, Question, compose_letter, decide_letter
 from gateway.steps.standing import DELIVERIES, DeliveryRow
+from gateway.store.away import is_away
 from gateway.store.locks import hold_person
 from gateway.store.schema import delivery, person, task
 from gateway.store.statement import Statement, one_of
@@ -48,7 +50,14 @@ def notice_withdrawals(parts: Parts) -> None:
         people = _TO_NOTICE.column(c, yes=True)
         late = c.execute(_late(parts)).scalars().all()
     for person_id in people:
-        notice(parts, person_id)
+        try:
+            notice(parts, person_id)
+        except Exception as error:
+            if is_away(error):
+                raise
+            log(
+                Code.SWEEP_FAILED, error=type(error).__name__
+            )  # one person's sealed things that do not open hold up nobody else
     for delivery_id in late:
         with around("notice-overdue"):
             parts.store.write(lambda c: add_tasks(c, parts, (task_of(OVERDUE),), delivery_id=delivery_id))  # noqa: B023  used at once

@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from gateway import desk
 from gateway.steps.identify import identify
 from gateway.steps.letters import release_message
 from gateway.steps.noticed import NOTICE, OVERDUE, notice_withdrawals
-from gateway.store.schema import person
+from gateway.store.schema import decision, person, sealed
 from tests.builders import adt_a03, care_plan, consent, fhir_message, rde_o11
 from tests.flow.test_change_of_mind import word
 from tests.flow.test_merges import OTHER, STAYS, dissent_without_nhs, merge
@@ -103,6 +103,20 @@ async def test_a_word_of_a_record_that_is_joined_is_noticed_by_who_had_letters_u
         assert notices(line) == [("northfell", True)]
         assert marked(line) == 0
         check_world(line)
+
+
+async def test_one_person_of_whom_nothing_opens_keeps_no_other_from_being_noticed(tmp_path: Path) -> None:
+    async with running(tmp_path) as line:
+        await line.play(adt_a03(STAYS), adt_a03(OTHER, message_id="A03-2"))
+        first = line.messages()[0].person_id
+        own = select(decision.c.sealed_id).where(decision.c.person_id == first)
+        broken = update(sealed).where(sealed.c.id.in_(own)).values(ciphertext=b"something else, longer than a tag")
+        line.gateway.store.write(
+            lambda c: (c.execute(broken), c.execute(update(person).values(to_notice=True))),
+        )
+        await line.gateway.sweep()
+        with line.gateway.store.read() as c:
+            assert c.execute(select(person.c.id).where(person.c.to_notice)).scalars().all() == [first]
 
 
 def marked(line: Line) -> int:

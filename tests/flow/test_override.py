@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import select, update
 
 from consent.shapes import OverrideKind
 from gateway import desk, overrides
@@ -12,6 +13,8 @@ from gateway.overrides import Actor, Given, Limb, OverrideError, Role
 from gateway.steps.overridden import NotOverridden
 from gateway.steps.rederive import rederive
 from gateway.store.schema import consent as consents
+from gateway.store.schema import decision as decisions
+from gateway.store.schema import delivery, sealed
 from gateway.subject import scan
 from gateway.whole_way import kept_decision
 from tests.builders import adt_a03, rde_o11
@@ -266,3 +269,17 @@ async def test_what_was_done_in_an_emergency_is_in_the_person_s_own_report(tmp_p
         with line.gateway.store.read() as c:
             entries = scan.find(c, line.gateway, withheld.person_id).entries
         assert [each.event for each in entries if each.chain == given.id] == ["overridden", "override-seconded"]
+
+
+async def test_one_letter_that_cannot_be_looked_at_again_keeps_nobody_from_being_told(tmp_path: Path) -> None:
+    """What was sealed with its decision was changed in the database: the clock of every override goes on, and people hear of it."""
+    async with running(tmp_path) as line:
+        line.neighbours["northfell"].up = False
+        given = vital(line, (await a_refused_handover(line)).id)
+        kept = select(decisions.c.sealed_id).join(delivery, delivery.c.decision_id == decisions.c.id)
+        broken = update(sealed).where(sealed.c.id.in_(kept.where(delivery.c.id == given.letter)))
+        line.gateway.store.write(lambda c: c.execute(broken.values(ciphertext=b"something else, longer than a tag")))
+        line.clock.advance(hours=24)
+        await line.gateway.sweep()
+        assert line.told_codes().count("override-unconfirmed") == 1
+        assert not line.neighbours["northfell"].effects

@@ -42,4 +42,6 @@ async def test_people_of_a_quarter_that_is_over(tmp_path: Path) -> None:
         "total": "0",
     }
     assert CliRunner().invoke(app, ["aggregate", "2099-Q1", "--config", str(config)]).exit_code == 2
+    for weaker in (["--small", "6"], ["--base", "4"]):
+        assert CliRunner().invoke(app, ["aggregate", "2025-Q4", *weaker, "--config", str(config)]).exit_code == 2
     assert CliRunner().invoke(app, ["aggregate", "2026-01", "--config", str(config)]).exit_code == 2
