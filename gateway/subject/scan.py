@@ -19,6 +19,8 @@ from gateway.store.schema import ledger_entry, person_merge
 
 PIECE: Final = 1_000
 _CHAIN: Final = re.compile(rb'"chain":"([^"]+)"')
+_ABOUT: Final = re.compile(rb'"about":"([^"]+)"')
+_WHO_IS_WHO: Final = (b'"linked"', b'"separated"')
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +38,7 @@ class Entry:
 @dataclass(frozen=True, kw_only=True)
 class Found:
     """`people`: the person and every record that was joined into theirs. `entries`: all entries of every chain that is about one of them,
-    in the order in which they were written.
+    and whoever looked at one of those or took it away, in the order in which they were written.
     """
 
     people: frozenset[str]
@@ -55,8 +57,18 @@ def find(c: Connection, parts: Parts, person_id: str) -> Found:
         new = people - looked
         looked |= people
         chains |= _chains(c, parts, person_id, new, people)
-    entries = tuple(entry_of(body) for body in _bodies(c) if _chain_of(body) in chains)
-    return Found(people=frozenset(people), entries=entries)
+    return Found(people=frozenset(people), entries=tuple(_entries(c, chains)))
+
+
+def _entries(c: Connection, chains: set[bytes]) -> Iterator[Entry]:
+    """A view and an export are chains of their own, which name what they are about: a message, a letter, a search, or a decision."""
+    decisions: set[bytes] = set()
+    for body in _bodies(c):
+        about = _ABOUT.search(body)
+        if _chain_of(body) in chains or (about is not None and (about[1] in chains or about[1] in decisions)):
+            entry = entry_of(body)
+            decisions.add(str(entry.facts.get("decision", "")).encode())
+            yield entry
 
 
 def _chains(c: Connection, parts: Parts, person_id: str, keyed: set[str], people: set[str]) -> set[bytes]:
@@ -70,10 +82,12 @@ def _chains(c: Connection, parts: Parts, person_id: str, keyed: set[str], people
                 raise
     found = set()
     for body in _bodies(c):
-        if b'"linked"' in body:
+        if any(word in body for word in _WHO_IS_WHO):
             facts = entry_of(body).facts
             if facts.get("person") in people and facts.get("absorbed"):
                 people.add(str(facts["absorbed"]))
+            if people & {facts.get(each) for each in ("person", "absorbed", "other")}:
+                found.add(_chain_of(body))
         if b'"subject":"' not in body:
             continue
         entry = entry_of(body)

@@ -5,6 +5,7 @@ import re
 
 from gateway.console.disclosures import MOST_A_DAY, OPEN_HOURS
 from gateway.store.schema import decision, delivery, ledger_entry, lookup, message
+from gateway.subject import scan
 from tests.console.site import ALEX, BAILEY, STRANGER, Site
 
 FORM = {"purpose": "complaint", "reason": "complaint of 3 January"}
@@ -96,6 +97,10 @@ def test_each_step_is_an_entry_and_the_number_stands_nowhere(site: Site) -> None
     found = [json.loads(row.body) for row in site.rows(ledger_entry)]
     assert [each["event"] for each in found if each["chain"] == handle] == ["searched", "search-approved"]
     assert [each["facts"]["page"] for each in found if each["facts"].get("about") == handle] == ["disclosure"]
+    (row,) = [row for row in site.rows(lookup) if row.id == handle]
+    with site.line.gateway.store.read() as c:
+        mine = [entry.event for entry in scan.find(c, site.line.gateway, row.person_id).entries]
+    assert mine[-3:] == ["searched", "search-approved", "viewed"], "who looked is in their own report"
     said = {each["event"]: "subject" in each["facts"] for each in found if each["chain"] == handle}
     assert said == {"searched": False, "search-approved": True}, (
         "their own report has it, and nobody learns of it before"

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text, update
 
-from gateway import shipped
+from gateway import evidence, shipped
 from gateway.demo.invariants import marks
 from gateway.demo.people import SyntheticPerson, synthetic_person
 from gateway.pipeline import Gateway
@@ -129,8 +129,12 @@ async def test_what_a_merge_joined_is_one_person_s(tmp_path: Path) -> None:
         )
         survivor = link(line.gateway, message_of(line, 1), message_of(line, 0), reason="why", by="Ada Example")
         both = seen_on_the_wires(line, whose) | seen_on_the_wires(line, other)
+        sign(line.gateway)
+        evidence.prove(line.gateway, min(both))
         made, _ = reported(line.gateway, message_of(line, 0))
         assert len(made.people) == 2
+        done = {each.event for chain in made.acts for each in chain.happened}
+        assert {"linked", "exported"} <= done, "who said that they are one, and who took a proof away"
         assert sent_of(made) == both
         # also where somebody takes the merge out of the tables
         line.gateway.store.write(lambda c: c.execute(text("DELETE FROM person_merge")))
