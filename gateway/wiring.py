@@ -82,7 +82,7 @@ def read_standing(settings: Settings) -> activation.Standing:
 def unsigned(settings: Settings, standing: activation.Standing) -> list[Fault]:
     """Files of agreements that are not what is in force, and agreements in force whose file is gone."""
     folder = settings.gateway.agreements_dir
-    files = {path.stem: digest_of(path.read_text("utf-8")) for path in sorted(folder.glob("*.toml"))}
+    files = {path.stem: _digest_of(path) for path in sorted(folder.glob("*.toml"))}
     sign = "two people put it in force with `throughgate agreements activate"
     found = [
         Fault(place=f"agreements/{name}.toml", text=f"{standing.of(name, digest)}; {sign} {name}`")
@@ -103,6 +103,14 @@ def create_installation(config: Path) -> None:
     Keys.create(gateway.keys_dir)
     open_store(gateway.store_url).close()
     Ledger.create_head_file(gateway.head_file, Keys.open(gateway.keys_dir).ledger_signer(), _origin(settings))
+
+
+def _digest_of(path: Path) -> str:
+    """INVARIANT: no file of the folder stops a start, not even one that nobody can read: it is no text that anybody signed."""
+    try:
+        return digest_of(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError):
+        return "unreadable"
 
 
 def sign_folder(settings: Settings, *, by: tuple[str, str], reason: str, clock: Clock | None = None) -> None:

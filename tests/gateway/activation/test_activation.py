@@ -62,6 +62,9 @@ def test_a_file_that_is_edited_or_deleted_changes_nothing(config: Path) -> None:
     settings = read_settings(config)
     places = {fault.place for fault in wiring.unsigned(settings, wiring.read_standing(settings))}
     assert places == {"agreements/handover.toml", "agreements/correction.toml"}
+    (config.parent / "agreements" / "handover.toml").write_bytes(b"title = \xff")
+    (config.parent / "agreements" / "correction.toml").mkdir()
+    assert {fault.place for fault in wiring.unsigned(settings, wiring.read_standing(settings))} == places
 
 
 def test_one_person_changes_nothing_two_do(config: Path) -> None:
