@@ -6,7 +6,8 @@ said.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Final
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final, ParamSpec, TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
 from fastapi import FastAPI
@@ -25,6 +26,9 @@ from gateway.ledger import record
 from gateway.log import Code, log
 from gateway.pipeline import Gateway
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
 HOME: Final = "/console/"
 FORM_TYPES: Final = frozenset({"application/x-www-form-urlencoded"})
 MAX_FORM_BYTES: Final = 16_384
@@ -40,6 +44,16 @@ HEADERS: Final = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
+
+_THREADS: Final = ThreadPoolExecutor(max_workers=4, thread_name_prefix="console")
+
+
+async def _apart(work: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
+    """In a thread of the console's own.
+
+    INVARIANT: no message and no letter waits for a thread behind pages, however many log-ins a stranger tries at once.
+    """
+    return await asyncio.wrap_future(_THREADS.submit(work, *arguments, **named))
 
 
 def add_console(app: FastAPI, gateway: Gateway) -> None:
@@ -72,7 +86,7 @@ def _open(gateway: Gateway, serve: entrance.Serve) -> Callable[[Request], Awaita
         try:
             _require_reachable(gateway, request)
             form = await _form(gateway, request)
-            done = await asyncio.to_thread(serve, gateway, dict(request.path_params), form)
+            done = await _apart(serve, gateway, dict(request.path_params), form)
         except RequestError as error:
             return _said(RULES[error.fault].status)
         except Exception as error:  # noqa: BLE001 - the traceback of a stranger's error may hold what was typed: only its type is written
@@ -104,18 +118,18 @@ async def _served(gateway: Gateway, route: Route, request: Request) -> Response:
     _require_reachable(gateway, request)
     form = await _form(gateway, request)
     cookie = request.cookies.get(cookie_name(gateway), "")
-    member = await asyncio.to_thread(staff.member_of, gateway, cookie)
+    member = await _apart(staff.member_of, gateway, cookie)
     if member is None:
         return RedirectResponse(f"{HOME}log-in", 303, HEADERS)
     # INVARIANT: deny by default: a route serves the roles that it names, and its forms come from our own pages.
     forged = request.method == "POST" and not staff.is_forgery_token(cookie, form.get("token", ""))
     if forged or member.role not in route.roles:
-        await asyncio.to_thread(_enter, gateway, member, "access-refused", route.name, "")
+        await _apart(_enter, gateway, member, "access-refused", route.name, "")
         return _said(403, member)
     if route.name == "log-out":
-        await asyncio.to_thread(staff.log_out, gateway, member, cookie)
+        await _apart(staff.log_out, gateway, member, cookie)
     ask = Ask(gateway=gateway, member=member, path=_path(request), query=_query(request, route), form=form)
-    return await asyncio.to_thread(_answered, route, ask, cookie)
+    return await _apart(_answered, route, ask, cookie)
 
 
 def _answered(route: Route, ask: Ask, cookie: str) -> Response:

@@ -1,8 +1,13 @@
 """Who gets in: a one-time link, a password, a code; five failures lock; a session ends; another site's forms are nobody's."""
 
+import asyncio
+import contextlib
 import json
+import socket
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from urllib.parse import urlencode
 
 import pytest
 
@@ -13,6 +18,9 @@ from gateway.settings import Console
 from gateway.store.schema import ledger_entry, staff_session
 from gateway.store.schema import staff as staff_table
 from tests.console.site import PASSWORD, Site, rfc6238
+
+CROWD = 40
+"""More than there are threads for the line's own work."""
 
 
 def entries(site: Site, event: str) -> list[dict[str, object]]:
@@ -209,3 +217,23 @@ def test_every_log_in_and_out_is_an_entry(site: Site) -> None:
     assert own == ["staff-added", "staff-enrolled", "logged-in", "logged-out"]
     assert set(own) <= {each.value for each in LedgerEvent}
     assert staff.FAILURES == 5
+
+
+def test_a_crowd_at_the_log_in_keeps_no_letter_waiting(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every password that is looked at costs a tenth of a second: here each costs for ever, and the line's own threads are free."""
+    full = threading.Semaphore(0)
+    monkeypatch.setattr(staff, "_AT_ONCE", full)
+    body = urlencode({"name": "nobody", "password": PASSWORD, "code": "000000"}).encode()
+    head = f"POST /console/log-in HTTP/1.1\r\nHost: 127.0.0.1:{site.port}\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+    with contextlib.ExitStack() as stack:
+        stack.callback(full.release, CROWD)
+        for _ in range(CROWD):
+            one = stack.enter_context(socket.create_connection(("127.0.0.1", site.port)))
+            one.sendall(head.encode() + f"Content-Length: {len(body)}\r\n\r\n".encode() + body)
+        assert site.ask("GET", "/console/nowhere").status == 404, "the crowd was read before"
+
+        async def a_letter_s_turn() -> str:
+            return await asyncio.wait_for(asyncio.to_thread(lambda: "done"), 5)
+
+        assert site.run(a_letter_s_turn()) == "done"
+    assert site.ask("POST", "/console/log-in", {"name": "nobody", "password": PASSWORD, "code": "0"}).status == 422
