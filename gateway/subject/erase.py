@@ -37,12 +37,7 @@ from gateway.subject.acts import ActError, What, approved, enter
 
 _OPEN_MESSAGES: Final = [state.value for state, moves in MESSAGE_MOVES.items() if moves]
 _OPEN_DELIVERIES: Final = [state.value for state in DELIVERY_OPEN]
-_CONTENT: Final[tuple[Column[str], ...]] = (
-    message.c.body_id,
-    message.c.answer_id,
-    decision.c.sealed_id,
-    delivery.c.sealed_id,
-)
+_CONTENT: Final[tuple[Column[str], ...]] = (decision.c.sealed_id, delivery.c.sealed_id)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,22 +82,38 @@ def _require_nothing_open(c: Connection, person_id: str) -> None:
     letters = c.execute(
         select(func.count()).where(delivery.c.person_id == person_id, delivery.c.state.in_(_OPEN_DELIVERIES))
     ).scalar_one()
+    messages += sum(state in _OPEN_MESSAGES for state in _naming(c, [person_id]).values())
     if messages or letters:
         raise ActError(
             f"{messages} messages and {letters} letters about this person are not finished: finish or end them first"
         )
 
 
+def _naming(c: Connection, people: list[str]) -> dict[str, str]:
+    """Messages that were set aside before anybody could say whose they are, and that name one of these people: id -> state."""
+    number = (person_identifier.c.system == named_number.c.system) & (
+        person_identifier.c.value_index == named_number.c.value_index
+    )
+    rows = c.execute(
+        select(message.c.id, message.c.state)
+        .join(named_number, named_number.c.message_id == message.c.id)
+        .join(person_identifier, number)
+        .where(person_identifier.c.person_id.in_(people), message.c.person_id.is_(None))
+    )
+    return {str(row.id): str(row.state) for row in rows}
+
+
 def _forget(c: Connection, parts: Parts, people: list[str]) -> Erased:
-    messages = list(c.execute(select(message.c.id).where(message.c.person_id.in_(people))).scalars())
-    content = _content(c, people) | _notes(c, messages, people)
+    own = c.execute(select(message.c.id).where(message.c.person_id.in_(people))).scalars()
+    messages = [*own, *_naming(c, people)]
+    content = _content(c, people, messages) | _notes(c, messages, people)
     _forget_counts(c, parts, people)
     c.execute(delete(named_number).where(named_number.c.message_id.in_(messages)))
     for table in (resource, consent, lookup):
         c.execute(delete(table).where(table.c.person_id.in_(people)))
     c.execute(
         update(message)
-        .where(message.c.person_id.in_(people))
+        .where(message.c.id.in_(messages))
         .values(person_id=None, body_id=None, answer_id=None, key_index=None, bundle_index=None, body_index=b"")
     )
     c.execute(update(decision).where(decision.c.person_id.in_(people)).values(person_id=None, sealed_id=None))
@@ -124,12 +135,14 @@ def _forget(c: Connection, parts: Parts, people: list[str]) -> Erased:
     return Erased(people=len(people), messages=len(messages), deliveries=letters, sealed=len(content))
 
 
-def _content(c: Connection, people: list[str]) -> set[str]:
+def _content(c: Connection, people: list[str], messages: list[str]) -> set[str]:
     """Everything sealed for these people, and what was sealed about them under the installation's key (a message about two people)."""
     found = set(c.execute(select(sealed.c.id).where(sealed.c.wrapped_by.in_(people))).scalars())
     for column in _CONTENT:
         owner = column.table.c.person_id
         found |= set(c.execute(select(column).where(owner.in_(people), column.is_not(None))).scalars())
+    for column in (message.c.body_id, message.c.answer_id):
+        found |= set(c.execute(select(column).where(message.c.id.in_(messages), column.is_not(None))).scalars())
     found |= set(c.execute(select(merge_journal.c.sealed_id).where(merge_journal.c.absorbed.in_(people))).scalars())
     return found
 

@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 from sqlalchemy import insert, select
 
+from fhir_profiles.systems import NHS_NUMBER
 from gateway import desk
 from gateway.demo.people import synthetic_person
 from gateway.keys import SealedError
 from gateway.ledger.entry import decode
 from gateway.moves import SUBJECT
+from gateway.people.find import identifier_index
 from gateway.pipeline import Gateway
 from gateway.steps.link import link
 from gateway.store.schema import ledger_entry, metadata, person, sealed
@@ -203,3 +205,23 @@ async def test_what_was_said_of_a_message_of_nobody_yet_goes_with_its_person(tmp
             said = [line.gateway.keys.unseal(c, row.id) for row in line.rows(sealed) if row.category == "task"]
         assert not [each for each in said if one.family.encode() in each]
         assert {row.body_index for row in line.messages()} == {b""}
+
+
+async def test_a_message_of_nobody_that_names_the_person_is_finished_first_and_goes_with_them(tmp_path: Path) -> None:
+    """It names two people, so it is under the installation's key and in nobody's name, and its numbers lead to them."""
+    one, two = synthetic_person(1), synthetic_person(2)
+    async with running(tmp_path) as line:
+        mixed = adt_a01(one, message_id="MIX").replace(one.prison_number.encode(), two.prison_number.encode())
+        await line.play(adt_a01(one), adt_a01(two, message_id="O1"), mixed)
+        gateway, held = line.gateway, line.messages()[-1]
+        assert (held.state, held.person_id) == ("held", None)
+        with pytest.raises(ActError, match="1 messages"):
+            done(gateway, message_of(line, 0))
+        desk.reject_held(gateway, held.id, reason="mixed", by="Ada Example")
+        index = identifier_index(gateway.keys, NHS_NUMBER, one.nhs_number)
+        assert holds(everything(gateway), index) == ["named_number.value_index", "person_identifier.value_index"]
+        assert done(gateway, message_of(line, 0)).messages == 2
+        assert holds(everything(gateway), index) == []
+        with gateway.store.read() as c:
+            opened = [gateway.keys.unseal(c, row.id) for row in line.rows(sealed)]
+        assert not [each for each in opened if one.family.encode() in each or one.nhs_number.encode() in each]
