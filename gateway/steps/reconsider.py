@@ -9,7 +9,7 @@ from typing import Final
 
 from sqlalchemy import Connection, bindparam, select
 
-from consent.shapes import Agreement, Decision, Outcome
+from consent.shapes import Agreement, Decision, Outcome, Override
 from gateway.consents.register import read_consents
 from gateway.failpoints import pass_point
 from gateway.journeys.file import Versions, read_file, read_versions
@@ -104,11 +104,18 @@ def _again(
         at=parts.now(),
         corrects=kept.corrects,
         person_released=kept.person_released or by_person,
-        # INVARIANT: an override is for whom its people named; whoever a letter is let go to instead needs one of their own.
-        override=kept.override if named is None or named.id == kept.recipient else None,
+        override=_override(parts, kept, named),
         delivery_id=row.id if DeliveryState(row.state) is D.HELD else None,
     )
     return Again(row=row, moved=moved, kept=kept, made=draft(parts, question))
+
+
+def _override(parts: Parts, kept: Kept, named: Recipient | None) -> Override | None:
+    """INVARIANT: an override is for whom its people named, and after its hours there is none: a letter that is allowed without is not its own."""
+    given = kept.override
+    if given is None or parts.now() >= given.until or (named is not None and named.id != kept.recipient):
+        return None
+    return given
 
 
 def sealed_of(c: Connection, decision_id: str) -> str:

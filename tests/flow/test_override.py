@@ -19,6 +19,7 @@ from gateway.subject import scan
 from gateway.whole_way import kept_decision
 from tests.builders import adt_a03, rde_o11
 from tests.flow.test_change_of_mind import word
+from tests.flow.test_noticed import one_word
 from tests.line import RECIPIENTS, Line, running
 from tests.world import check_world
 
@@ -283,3 +284,21 @@ async def test_one_letter_that_cannot_be_looked_at_again_keeps_nobody_from_being
         await line.gateway.sweep()
         assert line.told_codes().count("override-unconfirmed") == 1
         assert not line.neighbours["northfell"].effects
+
+
+async def test_who_says_yes_meanwhile_has_their_letter_after_the_hours_too(tmp_path: Path) -> None:
+    """The recipient was down until the emergency was over; a consent lets the letter go by then, and for that it has all the time."""
+    async with running(tmp_path) as line:
+        line.neighbours["northfell"].up = False
+        await line.play(rde_o11(), one_word("deny", at=BEFORE, message_id="FHIR-no"), adt_a03())
+        (withheld,) = line.deliveries(letter="handover")
+        vital(line, withheld.id)
+        await line.settle()
+        await line.play(one_word("permit", at="2026-01-15T12:30:00+00:00", message_id="FHIR-yes"))
+        line.clock.advance(hours=5)
+        line.neighbours["northfell"].up = True
+        await line.settle(timeout_seconds=20)
+        assert [got.answered for got in line.neighbours["northfell"].effects] == [200]
+        last = line.deliveries(letter="handover")[-1]
+        assert (last.state, last.leaves_by) == ("delivered", None)
+        check_world(line)
