@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-from sqlalchemy import Connection, bindparam, or_, select, update
+from sqlalchemy import Connection, bindparam, exists, or_, select, update
 
 from gateway.failpoints import around
 from gateway.instants import to_text
+from gateway.journeys.cancelled import NOT_ARRIVED
 from gateway.journeys.tasks import add_tasks, task_of
 from gateway.moves import move_message
 from gateway.parts import Parts
@@ -18,7 +19,7 @@ from gateway.steps.close import due_periods
 from gateway.steps.named import note_whom
 from gateway.steps.standing import DELIVERIES, is_behind, moved_since
 from gateway.store.locks import hold_message
-from gateway.store.schema import delivery, message, person, task
+from gateway.store.schema import attempt, delivery, message, person, task
 from gateway.store.statement import Statement
 
 D = DeliveryState
@@ -114,9 +115,13 @@ def _stale_people(c: Connection, parts: Parts) -> tuple[str, ...]:
     """People with a letter that has not left and was decided under other versions."""
     digests = {agreement.digest for agreement in parts.agreements.values()}
     versions = {recipient.version for recipient in parts.recipients.values()}
+    unknown = exists().where(
+        attempt.c.delivery_id == delivery.c.id, attempt.c.outcome.is_(None) | attempt.c.outcome.not_in(NOT_ARRIVED)
+    )
     rows = c.execute(
         DELIVERIES.join(person, person.c.id == delivery.c.person_id)
         .where(delivery.c.state.in_((D.QUEUED.value, D.WAITING.value, D.PARKED.value, D.HELD.value, D.AMBIGUOUS.value)))
+        .where(or_(delivery.c.state != D.PARKED.value, ~unknown))  # those are a person's: gateway/steps/reconsider.py
         .where(
             or_(
                 person.c.consent_version != delivery.c.consent_version,

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, bindparam, select
 from consent.shapes import Agreement, Decision, Outcome, Override
 from gateway.consents.register import read_consents
 from gateway.failpoints import pass_point
+from gateway.journeys.cancelled import may_have_arrived
 from gateway.journeys.file import Versions, read_file, read_versions
 from gateway.journeys.tasks import add_tasks, task_of
 from gateway.log import Code, log
@@ -29,7 +30,6 @@ from gateway.store.statement import Statement
 
 D = DeliveryState
 LOOKED_AT = (D.QUEUED, D.WAITING, D.PARKED, D.HELD, D.AMBIGUOUS)
-MAY_HAVE_ARRIVED = frozenset({D.AMBIGUOUS, D.SENDING})
 
 _OF_PERSON: Final = Statement(
     DELIVERIES.where(delivery.c.person_id == bindparam("person_id")).order_by(delivery.c.sequence)
@@ -79,11 +79,18 @@ def _look(
         state = DeliveryState(row.state)
         if state not in LOOKED_AT and not (state is D.SENDING and row.recipient in boxes):
             continue
+        if is_a_persons(c, row):
+            continue
         by_person = row.id == released_by_person
         moved = "person" if by_person else moved_since(c, parts, row)
         if moved is not None:
             found.append(_again(c, parts, row, moved, by_person=by_person, named=named if by_person else None))
     return found
+
+
+def is_a_persons(c: Connection, row: DeliveryRow) -> bool:
+    """Is it parked, and may it have arrived? A person finds out whether it has; what they let go comes to the door again."""
+    return DeliveryState(row.state) is D.PARKED and may_have_arrived(c, row)
 
 
 def _again(
@@ -153,7 +160,8 @@ def _write(c: Connection, parts: Parts, each: Again, owner: Owner) -> None:
     if made is not None and _is_same(each, made):
         restamp(c, parts, made, owner, delivery_id=row.id, decision_id=row.decision_id)
         return
-    if state in MAY_HAVE_ARRIVED:
+    # INVARIANT: what may have arrived is never called recalled, also where a person let it go again since.
+    if may_have_arrived(c, row):
         move_delivery(c, parts, row.id, D.PARKED, reason=f"{each.moved}-moved")
         add_tasks(c, parts, (task_of("recalled-left"),), delivery_id=row.id)
     else:

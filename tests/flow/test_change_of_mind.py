@@ -277,3 +277,20 @@ async def test_a_stranger_cannot_take_a_refusal_back_not_even_its_own(tmp_path: 
             await line.play(adt_a03(message_id="A03-2"))
             assert line.deliveries()[-1].state == "delivered"
         check_world(line)
+
+
+async def test_what_may_have_arrived_is_never_called_recalled(tmp_path: Path) -> None:
+    """Nobody knows whether the recipient has it: one letter stands for it, and it stays with a person until they have found out."""
+    async with running(tmp_path) as line:
+        line.neighbours["northfell"].answers = [0]
+        await line.play(adt_a03())
+        assert [row.state for row in line.deliveries()] == ["ambiguous"]
+        line.neighbours["northfell"].up = False
+        line.clock.advance(hours=1)
+        await line.play(word("deny"))
+        await line.gateway.sweep()
+        await line.settle()
+        states = [(row.state, row.reason) for row in line.deliveries()]
+        assert states == [("parked", "consent-moved"), ("withheld", "withheld-by-consent")]
+        assert line.told_codes().count("recalled-left") == 1
+        check_world(line)
