@@ -8,19 +8,20 @@ from collections.abc import Iterable
 from sqlalchemy import Connection, delete, exists, or_, select, update
 
 from gateway.states import DELIVERY_OPEN, MESSAGE_MOVES
-from gateway.store.schema import consent, decision, delivery, message, named_number, resource, sealed
+from gateway.store.schema import agreement, consent, decision, delivery, message, named_number, resource, sealed
 
 BATCH = 200
 
 _MESSAGE_OPEN = [state.value for state, moves in MESSAGE_MOVES.items() if moves]
 _DELIVERY_OPEN = [state.value for state in DELIVERY_OPEN]
 
-# INVARIANT: retention never sweeps what is received, held, waiting, ambiguous or parked, whatever its ends_at says
+# INVARIANT: retention never sweeps what is received, held, waiting, ambiguous, parked, or an agreement in force, whatever its ends_at says
 _needed = or_(
     exists().where(
         message.c.state.in_(_MESSAGE_OPEN), or_(message.c.body_id == sealed.c.id, message.c.answer_id == sealed.c.id)
     ),
     exists().where(delivery.c.state.in_(_DELIVERY_OPEN), delivery.c.sealed_id == sealed.c.id),
+    exists().where(agreement.c.ended_at.is_(None), agreement.c.sealed_id == sealed.c.id),
     exists().where(
         delivery.c.state.in_(_DELIVERY_OPEN),
         delivery.c.decision_id == decision.c.id,
@@ -41,7 +42,8 @@ def set_end(c: Connection, sealed_ids: Iterable[str], ends_at: str) -> None:
 def sweep_ended(c: Connection, now: str) -> int:
     """Deletes up to `BATCH` sealed rows whose `ends_at` is at or before `now`, and what is nothing without them. Answers how many.
 
-    Rows that are history stay and lose their content (message, delivery, decision); a version of a resource or a consent goes with it.
+    Rows that are history stay and lose their content (message, delivery, decision); a version of a resource, a consent or an agreement
+    goes with it.
     Call again until the answer is 0.
     """
     c.execute(delete(named_number).where(named_number.c.message_id.in_(select(message.c.id).where(_named_for_nothing))))
@@ -55,7 +57,7 @@ def sweep_ended(c: Connection, now: str) -> int:
     c.execute(update(message).where(message.c.answer_id.in_(ended)).values(**forgotten))
     for column in (message.c.body_id, delivery.c.sealed_id, decision.c.sealed_id):
         c.execute(update(column.table).where(column.in_(ended)).values({column.name: None}))
-    for table in (resource, consent):
+    for table in (resource, consent, agreement):
         c.execute(delete(table).where(table.c.sealed_id.in_(ended)))
     c.execute(delete(sealed).where(sealed.c.id.in_(ended)))
     return len(ended)

@@ -214,6 +214,8 @@ def judged(taken: list[Taken], storm: Storm, plan: Plan) -> dict[str, int]:
     copies: dict[str, dict[str, list[str]]] = defaultdict(dict)
     handovers: dict[str, dict[str, list[str]]] = defaultdict(dict)
     for each in taken:
+        if each.recipient == "security":  # a month's report is about nobody, and comes when its month is over
+            continue
         (copies if each.recipient == "pharmacy" else handovers)[each.person].setdefault(each.key, each.steps)
     steps = [f"step {each + 1}" for each in range(STEPS)]
     lost = duplicated = 0

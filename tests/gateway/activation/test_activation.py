@@ -15,6 +15,7 @@ from gateway.keys import SealedBroken
 from gateway.ledger.entry import decode
 from gateway.pipeline import Gateway
 from gateway.settings import read_settings
+from gateway.store.retention import sweep_ended
 from gateway.store.schema import agreement as signed
 from gateway.store.schema import decision, ledger_entry, sealed
 from tests.builders import adt_a01, adt_a03, rde_o11
@@ -246,3 +247,19 @@ async def test_a_running_gateway_takes_up_what_was_signed(tmp_path: Path) -> Non
 def _decisions(gateway: Gateway) -> list[Any]:
     with gateway.store.read() as c:
         return list(c.execute(select(decision).where(decision.c.letter == "handover").order_by(decision.c.decided_at)))
+
+
+def test_retention_takes_the_text_of_what_ended_and_never_of_what_is_in_force(config: Path) -> None:
+    text = edited(config)
+    with opened(config) as gateway:
+        activation.propose(gateway, {"handover": text}, by=ADA, reason=WHY)
+        activation.approve(gateway, {"handover": text}, by=BEN, reason=WHY)
+        with gateway.store.read() as c:
+            in_force = set(activation.standing(c).in_force)
+        gateway.store.write(lambda c: c.execute(update(sealed).values(ends_at=gateway.now())))
+        assert gateway.store.write(lambda c: sweep_ended(c, gateway.now())) > 0
+        with gateway.store.read() as c:
+            left = c.execute(select(signed.c.name, signed.c.ended_at)).all()
+        assert sorted(row.name for row in left) == sorted(in_force)
+        assert not any(row.ended_at for row in left)
+        activation.in_force(gateway.store, gateway.keys)  # every text opens
