@@ -57,8 +57,9 @@ def agreements_activate(
 
 def _unsigned(folder: Path, standing: "Standing") -> list[str]:
     from consent.agreement_file import digest_of
+    from gateway.commands.agreements_read import read_file
 
-    digests = {path.stem: digest_of(path.read_text("utf-8")) for path in sorted(folder.glob("*.toml"))}
+    digests = {path.stem: digest_of(read_file(path).text) for path in sorted(folder.glob("*.toml"))}
     return [name for name, digest in digests.items() if not standing.is_in_force(name, digest)]
 
 

@@ -36,6 +36,8 @@ def test_from_an_edited_file_to_an_agreement_in_force(tmp_path: Path) -> None:
     file.write_text(good.replace("undecidable = ", "undecided = "), "utf-8")
     assert f"{file}: undecided: unknown key" in activate("handover", *ada).output
     assert "no-such.toml: cannot be opened" in activate("no-such", *ada).output
+    file.write_bytes(b"\xff\xfe")
+    assert f"{file}: is not UTF-8 text" in activate("--all", *ada).output
 
     file.write_text(good.replace('"Patient.name", ', "", 1), "utf-8")
     faults = json.loads(run("check", "--config", str(config), "--json").output)["faults"]
