@@ -7,29 +7,10 @@ import pytest
 
 from fhir_profiles import systems, terminology
 from fhir_profiles.terminology import SUBSTANCE_GROUPS
+from fhir_profiles.terminology.checking import KEYS
 
 FOLDER = Path(terminology.__file__).parent
 FILES = sorted(FOLDER.glob("*.csv"))
-KEYS = {
-    "acute_hazards": ("code", "part"),
-    "assays": ("system", "code"),
-    "assay_names": ("name",),
-    "care_plans": ("system", "code"),
-    "consent_codes": ("system", "code"),
-    "consent_topics": ("topic",),
-    "dispositions": ("code",),
-    "dose_units": ("written",),
-    "drug_panels": ("name",),
-    "ethnic_categories": ("code",),
-    "formulary": ("code",),
-    "record_items": ("item", "system", "code", "word"),
-    "result_words": ("word",),
-    "routes": ("written",),
-    "substances": ("substance",),
-    "test_purposes": ("name",),
-    "timings": ("written",),
-    "units": ("written",),
-}
 
 
 def rows(path: Path) -> list[dict[str, str]]:
