@@ -1,49 +1,19 @@
 """`throughgate erase`: a person's key is destroyed; three steps, two people. It cannot be taken back."""
 
 from dataclasses import asdict
-from typing import Annotated
 
 import typer
 
 from gateway.commands.held import Because
 from gateway.commands.opened import opened
 from gateway.commands.outcome import DEFAULT_CONFIG, AsJson, Config, say_json
+from gateway.commands.two_people import ActId, Who, add_steps
 
 app = typer.Typer(
     help="Erase a person: nothing that is left opens or leads to them. It cannot be taken back.", no_args_is_help=True
 )
 
-Who = Annotated[str, typer.Option("--by", help="Who acts: a staff id or a name.")]
-SomeId = Annotated[str, typer.Argument(metavar="ID", help="Id of a person or of a message; never a number of anybody.")]
-ActId = Annotated[str, typer.Argument(metavar="ACT", help="What `ask` printed.")]
-
-
-@app.command("ask")
-def ask(some_id: SomeId, *, reason: Because, by: Who, config: Config = DEFAULT_CONFIG, as_json: AsJson = False) -> None:
-    """Ask that the person of an id be erased. A second person approves."""
-    from gateway.subject import acts
-
-    with opened(config) as gateway:
-        act = acts.ask(gateway, some_id, acts.What.ERASURE, reason=reason, by=by)
-    if as_json:
-        say_json({"act": act})
-    else:
-        typer.echo(f'{act}: another person says `throughgate erase approve {act} --by WHO --reason "..."`')
-
-
-@app.command("approve")
-def approve(
-    act_id: ActId, *, reason: Because, by: Who, config: Config = DEFAULT_CONFIG, as_json: AsJson = False
-) -> None:
-    """A second person's word: never who asked. Nothing is erased yet."""
-    from gateway.subject import acts
-
-    with opened(config) as gateway:
-        act = acts.approve(gateway, act_id, reason=reason, by=by)
-    if as_json:
-        say_json({"act": act.id, "what": act.what.value, "approved": True})
-    else:
-        typer.echo(f"{act.id}: approved; `throughgate erase now {act.id}` does it, and cannot be taken back")
+add_steps(app, "erase", "erasure", after="`throughgate erase now {act}` does it, and cannot be taken back")
 
 
 @app.command("now")

@@ -10,6 +10,7 @@ import typer
 from gateway.commands.held import Because
 from gateway.commands.opened import opened
 from gateway.commands.outcome import DEFAULT_CONFIG, AsJson, Config, Exit, refuse, say_json
+from gateway.commands.two_people import ActId, Who, add_steps
 
 if TYPE_CHECKING:
     from gateway.subject.report import Report
@@ -18,37 +19,7 @@ app = typer.Typer(
     help="A person's data: the officer's report, and the copy that the person may have.", no_args_is_help=True
 )
 
-Who = Annotated[str, typer.Option("--by", help="Who acts: a staff id or a name.")]
-SomeId = Annotated[str, typer.Argument(metavar="ID", help="Id of a person or of a message; never a number of anybody.")]
-ActId = Annotated[str, typer.Argument(metavar="ACT", help="What `ask` printed.")]
-
-
-@app.command("ask")
-def ask(some_id: SomeId, *, reason: Because, by: Who, config: Config = DEFAULT_CONFIG, as_json: AsJson = False) -> None:
-    """Ask for the report about the person of an id. A second person approves."""
-    from gateway.subject import acts
-
-    with opened(config) as gateway:
-        act = acts.ask(gateway, some_id, acts.What.REPORT, reason=reason, by=by)
-    if as_json:
-        say_json({"act": act})
-    else:
-        typer.echo(f'{act}: another person says `throughgate subject-access approve {act} --by WHO --reason "..."`')
-
-
-@app.command("approve")
-def approve(
-    act_id: ActId, *, reason: Because, by: Who, config: Config = DEFAULT_CONFIG, as_json: AsJson = False
-) -> None:
-    """A second person's word: never who asked."""
-    from gateway.subject import acts
-
-    with opened(config) as gateway:
-        act = acts.approve(gateway, act_id, reason=reason, by=by)
-    if as_json:
-        say_json({"act": act.id, "what": act.what.value, "approved": True})
-    else:
-        typer.echo(f"{act.id}: approved")
+add_steps(app, "subject-access", "report", after="`throughgate subject-access report {act}` writes it")
 
 
 @app.command("report")
