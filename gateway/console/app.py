@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, ParamSpec, TypeVar
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from fastapi import FastAPI
 from starlette.requests import Request
@@ -17,9 +17,10 @@ from starlette.responses import RedirectResponse, Response
 from gateway.api.access import is_local
 from gateway.api.reading import read_body
 from gateway.console import entrance, staff
-from gateway.console.asking import Answer, Ask, Elsewhere, NotThere
+from gateway.console.asking import Answer, Ask, Elsewhere, NotThere, Page
 from gateway.console.rendering import STYLE, STYLE_PATH, render
-from gateway.console.routes import MENU, ROUTES, Route
+from gateway.console.routes import EXPORTS, MENU, ROUTES, Route
+from gateway.console.spreadsheet import csv_of
 from gateway.console.staff import Member
 from gateway.errors import RULES, Fault, RequestError, ThroughgateError
 from gateway.ledger import record
@@ -128,7 +129,14 @@ async def _served(gateway: Gateway, route: Route, request: Request) -> Response:
         return _said(403, member)
     if route.name == "log-out":
         await _apart(staff.log_out, gateway, member, cookie)
-    ask = Ask(gateway=gateway, member=member, path=_path(request), query=_query(request, route), form=form)
+    ask = Ask(
+        gateway=gateway,
+        member=member,
+        path=_path(request),
+        query=_query(request, route),
+        form=form,
+        takes=route.takes,
+    )
     return await _apart(_answered, route, ask, cookie)
 
 
@@ -147,11 +155,39 @@ def _answered(route: Route, ask: Ask, cookie: str) -> Response:
             return _said(404, ask.member)
     if isinstance(answer, Elsewhere):
         return RedirectResponse(answer.path, 303, HEADERS)
-    frame = _frame(ask.member, route.menu)
+    if route.takes:
+        return _taken(route, ask, answer)
+    frame = {**_frame(ask.member, route.menu), "export": _export_of(route, ask, answer)}
     page = render(answer.template, {**frame, "token": staff.forgery_token(cookie), "refused": refused, **answer.values})
     # INVARIANT: what was looked at is in the ledger before it leaves.
     _enter(ask.gateway, ask.member, "viewed", route.name, answer.about)
     return _html(page, 422 if refused else 200)
+
+
+def _taken(route: Route, ask: Ask, page: Page) -> Response:
+    """The table of a page, to take away."""
+    if page.table is None:
+        return _said(404, ask.member)
+    body = csv_of(page.table)
+    # INVARIANT: what somebody takes away is in the ledger before it leaves.
+    _enter(ask.gateway, ask.member, "exported", route.name, page.about)
+    name = route.name.removeprefix("export-")
+    return Response(
+        body,
+        200,
+        {**HEADERS, "Content-Disposition": f'attachment; filename="throughgate-{name}.csv"'},
+        media_type="text/csv; charset=utf-8",
+    )
+
+
+def _export_of(route: Route, ask: Ask, page: Page) -> str:
+    """Where the page's table can be taken away, asked as the page was; empty where there is none."""
+    if page.table is None:
+        return ""
+    path = route.path.replace("/console/", EXPORTS, 1)
+    for name, value in ask.path.items():
+        path = path.replace(f"{{{name}}}", quote(value, safe=""))
+    return f"{path}?{urlencode(ask.query)}" if ask.query else path
 
 
 def _sentence(text: str) -> str:
@@ -171,7 +207,7 @@ def _frame(member: Member | None, menu: str) -> dict[str, object]:
     """What every page has around it."""
     items = [item for item in MENU if member is not None and member.role in item.roles]
     reach = {route.name for route in ROUTES if member is not None and member.role in route.roles}
-    return {"member": member, "menu": items, "here": menu, "reach": reach, "token": "", "refused": ""}
+    return {"member": member, "menu": items, "here": menu, "reach": reach, "token": "", "refused": "", "export": ""}
 
 
 def _said(status: int, member: Member | None = None) -> Response:

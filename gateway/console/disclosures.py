@@ -5,13 +5,14 @@ index and forgotten: it MUST NOT stand in an address, a row, a log or an entry. 
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
+from consent.document import Table
 from fhir_profiles.identifiers import (
     nhs_number_is_valid,
     normal_nhs_number,
@@ -47,6 +48,8 @@ OPEN_HOURS: Final = 8
 MOST_A_DAY: Final = 30
 """Of one officer: more is trawling, and is refused."""
 AT_ONCE: Final = 20
+MOST_TAKEN: Final = 1_000
+"""Messages about a person that are taken away at once: what was decided on each is opened for it."""
 LISTED: Final = 50
 
 
@@ -61,13 +64,21 @@ class Step:
 def disclosures(ask: Ask) -> Page:
     """GET /console/disclosures: the form, what waits for a second person, and who asked lately."""
     with ask.gateway.store.read() as c:
-        rows = c.execute(select(lookup).order_by(lookup.c.expires_at.desc(), lookup.c.id).limit(LISTED)).all()
+        newest = select(lookup).order_by(lookup.c.expires_at.desc(), lookup.c.id).limit(ask.most(LISTED))
+        rows = c.execute(newest).all()
         known = staff.names(c)
     now = ask.gateway.now()
+    asked = [_listed(row, known, ask, now) for row in rows]
+    columns = ("at", "by", "purpose", "second", "state")
     return Page(
         template="disclosures.html",
+        table=Table(
+            caption="Who asked about a person",
+            columns=("Asked", "By", "Purpose", "Second person", "State"),
+            rows=tuple(tuple(each[name] for name in columns) for each in asked),
+        ),
         values={
-            "asked": [_listed(row, known, ask, now) for row in rows],
+            "asked": asked,
             "may_ask": ask.member.role is Role.IG_OFFICER,
             "purposes": PURPOSES,
             "typed": {name: ask.form.get(name, "") for name in ("purpose", "reason")},
@@ -156,7 +167,33 @@ def disclosure(ask: Ask) -> Page:
         values["second"] = known[row.settled_by] if row.settled_by else ""
         steps, more = _journey(c, ask, row.person_id) if row.approved else ((), False)
     values |= {"steps": steps, "more": more, "page": _page(ask), "state": _state(row, ask.gateway.now())}
-    return Page(template="journey.html", values=values, about=row.id)
+    return Page(template="journey.html", values=values, about=row.id, table=_table(steps) if steps else None)
+
+
+def _table(steps: Sequence[Step]) -> Table:
+    """A row for each letter, and for each decision that made none."""
+    heads = "Received Message Kind Sender Letter Recipient Decision Decided Because Left Withheld Delivery State Ended"
+    rows = [
+        _line(step, *decided, letter)
+        for step in steps
+        for decided in step.decisions
+        for letter in decided[1] or (None,)
+    ]
+    return Table(caption="One person's disclosures, newest first", columns=tuple(heads.split()), rows=tuple(rows))
+
+
+def _line(step: Step, shown: Shown, _letters: Sequence[DeliveryWay], letter: DeliveryWay | None) -> tuple[str, ...]:
+    kept = shown.kept.kept if shown.kept is not None else None
+    said = step.message
+    return (
+        *(said["received_at"], said["id"], said["kind"], said["client"]),
+        *(shown.row["letter"], shown.row["recipient"] or shown.row["recipient_class"]),
+        *(shown.row["outcome"], shown.row["decided_at"]),
+        "; ".join(each.text for each in kept.decision.reasons) if kept is not None else "not kept any more",
+        "; ".join(f"{kind}: {', '.join(elements)}" for kind, elements in shown.left.items()),
+        "; ".join(f"{path}: {rule}" for path, rule, _ in shown.withheld),
+        *((letter.id, letter.state, letter.ended_at or "") if letter is not None else ("", "", "")),
+    )
 
 
 def settle(ask: Ask) -> Elsewhere:
@@ -209,14 +246,15 @@ def _journey(c: Connection, ask: Ask, person_id: str | None) -> tuple[tuple[Step
     person = survivor_of(c, person_id) if person_id is not None else None
     if person is None:
         return (), False
+    most = MOST_TAKEN if ask.takes else AT_ONCE
     rows = c.execute(
         select(message)
         .where(message.c.person_id == person)
         .order_by(message.c.sequence.desc())
         .offset((_page(ask) - 1) * AT_ONCE)
-        .limit(AT_ONCE + 1)
+        .limit(most + 1)
     ).all()
-    return tuple(_step(c, ask, row) for row in rows[:AT_ONCE]), len(rows) > AT_ONCE
+    return tuple(_step(c, ask, row) for row in rows[:most]), len(rows) > most
 
 
 def _step(c: Connection, ask: Ask, row: Row[tuple[object, ...]]) -> Step:

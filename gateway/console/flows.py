@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, func, select
 
+from consent.document import Table
 from gateway.console.asking import Ask, NotThere, Page
 from gateway.console.sankey import picture
 from gateway.states import DeliveryState
@@ -45,7 +46,19 @@ def flows(ask: Ask) -> Page:
     with ask.gateway.store.read() as c:
         found = _flows(c)
     values = {"flows": found, "picture": picture(_columns(found)), "window": WINDOW, "total": _total(found)}
-    return Page(template="flows.html", values=values)
+    return Page(template="flows.html", values=values, table=_table(found))
+
+
+def _table(found: Iterable[Flow]) -> Table:
+    columns = ("Sender", "Letter", "Recipient", "Class", "Letters", "Arrived", "Withheld or recalled")
+    rows = [
+        (
+            *(each.source, each.letter, each.recipient, each.recipient_class),
+            *(str(number) for number in (each.letters, each.arrived, each.back)),
+        )
+        for each in found
+    ]
+    return Table(caption="Who sends to whom", columns=columns, rows=tuple(rows))
 
 
 def _newest(c: Connection) -> int:
@@ -104,11 +117,21 @@ def letters(ask: Ask) -> Page:
     if "state" in wanted and wanted["state"] not in set(D):
         raise NotThere("there is no such state")
     with ask.gateway.store.read() as c:
-        rows = _letters(c, wanted)
-    return Page(template="letters.html", values={"letters": rows, "wanted": wanted, "listed": LISTED})
+        rows = _letters(c, wanted, ask.most(LISTED))
+    columns = ("created_at", "id", "letter", "recipient", "recipient_class", "state", "reason", "ended_at")
+    heads = ("Queued", "Letter's id", "Letter", "Recipient", "Class", "State", "Reason", "Ended")
+    return Page(
+        template="letters.html",
+        values={"letters": rows, "wanted": wanted, "listed": LISTED},
+        table=Table(
+            caption="The newest letters",
+            columns=heads,
+            rows=tuple(tuple(row[name] or "" for name in columns) for row in rows),
+        ),
+    )
 
 
-def _letters(c: Connection, wanted: dict[str, str]) -> list[dict[str, Any]]:
+def _letters(c: Connection, wanted: dict[str, str], most: int) -> list[dict[str, Any]]:
     columns = delivery.c
     named = {name: value for name, value in wanted.items() if value != NOT_FOUND}
     query = (
@@ -116,7 +139,7 @@ def _letters(c: Connection, wanted: dict[str, str]) -> list[dict[str, Any]]:
         .add_columns(columns.created_at, columns.ended_at, columns.decision_id)
         .where(columns.sequence > _newest(c), *(columns[name] == value for name, value in named.items()))
         .order_by(columns.sequence.desc())
-        .limit(LISTED)
+        .limit(most)
     )
     if len(named) < len(wanted):
         query = query.where(columns.recipient.is_(None))

@@ -1,37 +1,19 @@
-"""The registers: sharing agreements with their review dates, consents, who has an account, and who looked at what. Metadata only."""
+"""The registers: sharing agreements with their review dates, consents, and who has an account. Metadata only."""
 
-import json
+from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import Any, Final
 
-from sqlalchemy import Connection, select
+from sqlalchemy import select
 
-from gateway.console import staff
+from consent.document import Table
+from consent.shapes import Agreement
 from gateway.console.asking import Ask, NotThere, Page
-from gateway.ledger import LedgerEvent
-from gateway.store.schema import consent, ledger_entry, ledger_position
+from gateway.store.schema import consent
 from gateway.store.schema import staff as staff_table
 
 LISTED: Final = 100
 DUE_DAYS: Final = 60
-ACTS: Final = (
-    LedgerEvent.VIEWED,
-    LedgerEvent.SEARCHED,
-    LedgerEvent.SEARCH_APPROVED,
-    LedgerEvent.SEARCH_DECLINED,
-    LedgerEvent.ACCESS_REFUSED,
-    LedgerEvent.LOGGED_IN,
-    LedgerEvent.LOGGED_OUT,
-    LedgerEvent.STAFF_ADDED,
-    LedgerEvent.STAFF_ENROLLED,
-    LedgerEvent.STAFF_ENDED,
-    LedgerEvent.HELD_RELEASED,
-    LedgerEvent.HELD_REJECTED,
-    LedgerEvent.TASK_ENDED,
-)
-"""What people do, as the ledger calls it."""
-READ: Final = 2_000
-"""How many of the newest entries are looked through for the acts of people."""
 
 
 def agreements(ask: Ask) -> Page:
@@ -41,7 +23,17 @@ def agreements(ask: Ask) -> Page:
         {"agreement": each, "review": each.text.get("review", ""), "due": _due(each.text.get("review", ""), today)}
         for each in sorted(ask.gateway.agreements.values(), key=lambda each: each.text.get("review", ""))
     ]
-    return Page(template="agreements.html", values={"rows": rows, "days": DUE_DAYS})
+    return Page(template="agreements.html", values={"rows": rows, "days": DUE_DAYS}, table=_agreements(rows))
+
+
+def _agreements(rows: Iterable[Mapping[str, Any]]) -> Table:
+    columns = ("Agreement", "Title", "Flow", "Letter", "With", "Regime", "Without a consent", "Owner", "Review", "Ends")
+    found = []
+    for row in rows:
+        one: Agreement = row["agreement"]
+        words = (one.name, one.title, one.flow, one.letter, one.recipient_class, one.regime, one.without_consent)
+        found.append((*words, *(one.text.get(name, "") for name in ("owner", "review", "ends")), one.digest))
+    return Table(caption="Sharing agreements in force", columns=(*columns, "Digest"), rows=tuple(found))
 
 
 def _due(review: str, today: date) -> str:
@@ -79,45 +71,31 @@ def consents(ask: Ask) -> Page:
                 consent.c.registered_at,
             )
             .order_by(consent.c.registered_at.desc(), consent.c.id)
-            .limit(LISTED)
+            .limit(ask.most(LISTED))
         ).all()
-    return Page(template="consents.html", values={"rows": rows, "listed": LISTED})
-
-
-def acts(ask: Ask) -> Page:
-    """GET /console/acts: what people did here, newest first."""
-    wanted = ask.query.get("event", "")
-    if wanted and wanted not in set(ACTS):
-        raise NotThere("there is no such act")
-    with ask.gateway.store.read() as c:
-        found = _acts(c, {wanted} if wanted else {each.value for each in ACTS})
-    return Page(
-        template="acts.html",
-        values={"acts": found, "wanted": wanted, "events": [each.value for each in ACTS], "read": READ},
-    )
-
-
-def _acts(c: Connection, wanted: set[str]) -> list[dict[str, Any]]:
-    known = staff.names(c)
-    rows = c.execute(
-        select(ledger_entry.c.body, ledger_position.c.position)
-        .outerjoin(ledger_position, ledger_position.c.entry_id == ledger_entry.c.id)
-        .order_by(ledger_entry.c.sequence.desc())
-        .limit(READ)
-    )
-    found = []
-    for row in rows:
-        entry = json.loads(row.body)
-        if entry["event"] in wanted:
-            facts = dict(entry["facts"])
-            who = str(facts.pop("staff", entry["chain"]))
-            found.append(
-                {"event": entry["event"], "at": entry["at"], "position": row.position, "facts": facts}
-                | {"who": known.get(who, "")}
+    table = Table(
+        caption="Consents",
+        columns=(
+            "Registered",
+            "Consent",
+            "Source may widen",
+            "Withdrawn by the person",
+            "The person's version",
+            "Message",
+        ),
+        rows=tuple(
+            (
+                *(row.registered_at, row.id, _yes(row.authority), _yes(row.withdrawn_by_person)),
+                *(str(row.version), row.message_id),
             )
-        if len(found) == LISTED:
-            break
-    return found
+            for row in rows
+        ),
+    )
+    return Page(template="consents.html", values={"rows": rows, "listed": LISTED}, table=table)
+
+
+def _yes(said: bool) -> str:
+    return "yes" if said else "no"
 
 
 def accounts(ask: Ask) -> Page:
@@ -133,4 +111,9 @@ def accounts(ask: Ask) -> Page:
                 staff_table.c.locked_until,
             ).order_by(staff_table.c.name)
         ).all()
-    return Page(template="staff.html", values={"rows": rows, "now": ask.gateway.now()})
+    table = Table(
+        caption="Who has an account",
+        columns=("Name", "Role", "Made", "Begun", "Ended"),
+        rows=tuple((row.name, row.role, row.created_at, row.enrolled_at or "", row.ended_at or "") for row in rows),
+    )
+    return Page(template="staff.html", values={"rows": rows, "now": ask.gateway.now()}, table=table)

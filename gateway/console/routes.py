@@ -1,10 +1,10 @@
 """Every page that needs a log-in, which roles may have it, and what answers. A page that is not a row of `ROUTES` does not exist."""
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
-from gateway.console import disclosures, emergencies, flows, health, home, registers, ways, work
+from gateway.console import acts, disclosures, emergencies, flows, health, home, registers, ways, work
 from gateway.console.asking import Answer, Ask, Page
 from gateway.console.staff import Role
 
@@ -17,11 +17,14 @@ WORKERS: Final = frozenset({IG, SAFETY, GUARDIAN, OPERATOR})
 DECISIONS: Final = frozenset({IG, SAFETY, GUARDIAN, AUDITOR})
 DISCLOSURES: Final = frozenset({IG, SAFETY, GUARDIAN})
 EVIDENCE: Final = frozenset({IG, AUDITOR})
+EXPORTS: Final = "/console/export/"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Route:
-    """One row. `menu` is the item of the menu that it belongs to; `again` is the page that a refused form shows once more."""
+    """One row. `menu` is the item of the menu that it belongs to; `again` is the page that a refused form shows once more; `takes`: it
+    answers the table of a page instead of the page.
+    """
 
     method: str
     path: str
@@ -31,6 +34,7 @@ class Route:
     serve: Serve
     parameters: frozenset[str]
     again: Callable[[Ask], Page] | None
+    takes: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +76,13 @@ def _post(
     )
 
 
-ROUTES: Final = (
+def _export(page: Route) -> Route:
+    """Of a page whose table can be taken away: whoever may see it may take it."""
+    path = page.path.replace("/console/", EXPORTS, 1)
+    return replace(page, path=path, name=f"export-{page.name}", takes=True)
+
+
+PAGES: Final = (
     _get("", EVERYBODY, "Start", home.home),
     _post("log-out", EVERYBODY, "", "log-out", home.leave, None),
     _get("work", EVERYBODY, "Work", work.work),
@@ -117,13 +127,27 @@ ROUTES: Final = (
     _get("agreements/{name}", EVERYBODY, "Agreements", registers.agreement),
     _get("consents", DECISIONS, "Consents", registers.consents),
     _get("health", EVERYBODY, "Health", health.health),
-    _get("acts", EVIDENCE, "Who did what", registers.acts, ("event",)),
+    _get("acts", EVIDENCE, "Who did what", acts.acts, ("event", "before")),
     _get("staff", EVIDENCE, "Who did what", registers.accounts),
 )
+"""Every page and every form."""
+EXPORTED: Final = (
+    "work",
+    "disclosures",
+    "disclosure",
+    "flows",
+    "letters",
+    "agreements",
+    "consents",
+    "acts",
+    "accounts",
+)
+"""The pages that are a table."""
+ROUTES: Final = (*PAGES, *(_export(page) for page in PAGES if page.name in EXPORTED))
 """Every row."""
 
 MENU: Final = tuple(
     MenuItem(text=route.menu, path=route.path, roles=route.roles)
-    for route in ROUTES
+    for route in PAGES
     if route.method == "GET" and "{" not in route.path and route.name not in ("letters", "accounts")
 )

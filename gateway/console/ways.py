@@ -34,6 +34,8 @@ _BY_RULE: Final[Mapping[str, tuple[str, ...]]] = {
     "dissent": ("6", "8"),
     "undecidable": ("6", "7"),
     "person-released": ("7",),
+    "duty": ("3", "8"),
+    "harm-test-only": ("1", "6"),
     "anonymous": ("2", "3"),
     "aggregate": ("2", "3"),
     "not-understood": ("3",),

@@ -3,12 +3,13 @@
 It decides nothing: the desk does what its own rules allow, keeps the reason sealed and writes the entry.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy import Connection, select
 
+from consent.document import Table
 from gateway import desk
 from gateway.console import emergencies
 from gateway.console.asking import Ask, Elsewhere, NotTaken, NotThere, Page
@@ -16,6 +17,7 @@ from gateway.console.staff import Role
 from gateway.desk import HeldItem, TaskItem
 from gateway.instants import from_text
 from gateway.journeys.tasks import CALDICOTT_GUARDIAN, CLINICAL_LEAD, IG_OFFICER, OPERATOR
+from gateway.overrides import Given
 from gateway.states import DeliveryState
 from gateway.steps.unconfirmed import CODES as UNCONFIRMED
 from gateway.store.schema import delivery
@@ -88,18 +90,43 @@ def work(ask: Ask) -> Page:
     tasks = [each for each in desk.tasks(ask.gateway) if each.message not in ids and each.delivery not in ids]
     with ask.gateway.store.read() as c:
         came_back = _came_back(c, ask)
+    overrides = emergencies.open_ones(ask)
     return Page(
         template="work.html",
+        table=_table(waiting, tasks, overrides, came_back),
         values={
             "waiting": waiting,
             "harm": HARM,
             "unconfirmed": [each for each in tasks if each.code in UNCONFIRMED],
             "tasks": [each for each in tasks if each.code not in UNCONFIRMED],
-            "overrides": emergencies.open_ones(ask),
+            "overrides": overrides,
             "came_back": came_back,
             "whose": _whose,
         },
     )
+
+
+def _table(
+    waiting: Sequence[HeldItem],
+    tasks: Sequence[TaskItem],
+    overrides: Sequence[Given],
+    back: Sequence[Mapping[str, Any]],
+) -> Table:
+    rows = [
+        (each.kind, each.id, each.state, each.reason, each.since, HARM[each.harm], _whose(each), each.todo)
+        for each in waiting
+    ]
+    rows += [("task", each.id, "open", each.code, each.since, "", _whose(each), each.todo) for each in tasks]
+    rows += [
+        ("override", each.id, "open", each.kind.value, each.given_at, "", "", f"given by {each.given_by}")
+        for each in overrides
+    ]
+    rows += [
+        ("came back", row["id"], row["state"], row["reason"] or "", row["ended_at"] or row["created_at"], "", "", "")
+        for row in back
+    ]
+    columns = ("What", "Id", "State", "Reason", "Since", "Harm", "Whose work", "What to do")
+    return Table(caption="What waits for a person", columns=columns, rows=tuple(rows))
 
 
 def _whose(item: HeldItem | TaskItem) -> str:

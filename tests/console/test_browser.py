@@ -15,7 +15,7 @@ from axe_playwright_python.base import AXE_FILE_PATH
 from playwright.sync_api import Browser, BrowserContext, Page, Request, sync_playwright
 
 from consent.shapes import OverrideKind
-from gateway.console.routes import ROUTES
+from gateway.console.routes import PAGES
 from gateway.console.staff import Role
 from gateway.overrides import Actor, Limb, give
 from gateway.overrides import Role as ActsAs
@@ -101,7 +101,7 @@ def pages(site: Site, opened: str) -> dict[str, str]:
         "disclosure": opened.rpartition("/")[2],
         "agreement": "handover",
     }
-    gets = [route for route in ROUTES if route.method == "GET"]
+    gets = [route for route in PAGES if route.method == "GET"]
     return {
         route.name: route.path.replace("{id}", ids.get(route.name, "")).replace("{name}", ids.get(route.name, ""))
         for route in gets
@@ -128,7 +128,7 @@ def test_axe_finds_nothing_serious_on_any_page_and_would(browser: Browser, site:
         ines.see(path)
         found += findings(ines.page)
         seen.add(name)
-    assert seen == {route.name for route in ROUTES if route.method == "GET"}
+    assert seen == {route.name for route in PAGES if route.method == "GET"}
     owen = logged_in(browser, site, "owen")
     held = site.ids(delivery, state="held")[0]
     owen.see(f"/console/work/{held}")  # with its form

