@@ -50,6 +50,9 @@ class Arrival:
     body: bytes
     content_type: str
     idempotency_key: str | None = None
+    request_id: str | None = None
+    correlation_id: str | None = None
+    """X-Request-ID and X-Correlation-ID, where the caller gave them as GUIDs."""
     kinds: tuple[str, ...] = ()
     """The message kinds that this way in takes; none: every kind that the channel's format has."""
     truncated: bool = False

@@ -40,6 +40,10 @@ class Fault(StrEnum):
     ESTABLISHMENT_NOT_REGISTERED = "establishment-not-registered"
     PROCESSING_ID_WRONG = "processing-id-wrong"
     ID_REUSED = "id-reused"
+    DUPLICATE = "duplicate"
+    UNDER_WAY = "under-way"
+    IDS_REUSED = "ids-reused"
+    IDS_MISSING = "ids-missing"
     STORE_UNAVAILABLE = "store-unavailable"
     OVERLOADED = "overloaded"
     UNAUTHENTICATED = "unauthenticated"
@@ -120,6 +124,13 @@ _TEXTS: Final[dict[Fault, str]] = {
         "this message id was used before with other content: give every new message a new id; repeat a "
         "message only unchanged"
     ),
+    Fault.DUPLICATE: "this message was taken before: it is not processed a second time, and needs no further repeat",
+    Fault.UNDER_WAY: "this message was taken and is being processed: ask again later, unchanged, if in doubt",
+    Fault.IDS_REUSED: (
+        "this X-Request-ID or Bundle.id was used before with other content: this message was not taken; give every "
+        "new message new ids, and repeat a message only unchanged"
+    ),
+    Fault.IDS_MISSING: "X-Request-ID and X-Correlation-ID are required here, each a GUID: add them",
     Fault.STORE_UNAVAILABLE: "the message could not be kept: nothing was taken, send the same message again later",
     Fault.OVERLOADED: ("as much is unfinished here as may be: nothing was taken, send the same message again later"),
     Fault.UNAUTHENTICATED: "a bearer token of a registered client is needed: it is missing, unknown or has expired",
@@ -158,6 +169,11 @@ _RULES: Final[dict[Fault, tuple[int, str, str, int, str]]] = {
     Fault.ESTABLISHMENT_NOT_REGISTERED: (204, "R", "R", 403, "forbidden"),
     Fault.PROCESSING_ID_WRONG: (202, "R", "R", 422, "not-supported"),
     Fault.ID_REUSED: (205, "R", "R", 409, "duplicate"),
+    Fault.DUPLICATE: (205, "R", "R", 409, "duplicate"),
+    Fault.UNDER_WAY: (206, "R", "R", 425, "transient"),
+    # 409 `duplicate` reads as success in that dialect: what was not taken must never get it.
+    Fault.IDS_REUSED: (205, "R", "R", 400, "value"),
+    Fault.IDS_MISSING: (101, "R", "R", 400, "required"),
     Fault.STORE_UNAVAILABLE: (207, "R", "E", 503, "transient"),
     Fault.OVERLOADED: (207, "R", "E", 503, "throttled"),
     Fault.UNAUTHENTICATED: (207, "R", "R", 401, "login"),

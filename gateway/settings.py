@@ -180,6 +180,8 @@ class ChannelSettings(Strict):
     """SHA-256 of the client certificates that are this client (64 hex digits; two while it changes over). Names the client beside the port."""
     application_acknowledgement: Literal["none", "same-connection"] = "none"
     """Enhanced mode: whether an owed application acknowledgement follows the accept acknowledgement on the same connection."""
+    dialect: Literal["core", "bars"] = "core"
+    """How a FHIR message that was taken before is answered: `core` sends the stored response again, `bars` says 409 or 425."""
     dispositions: Mapping[str, str] = Field(default_factory=dict)
 
     @model_validator(mode="after")
@@ -190,6 +192,8 @@ class ChannelSettings(Strict):
             raise ValueError("certificates are for mllp: an http client proves itself with its bearer")
         if self.adapter != "mllp" and self.port is not None:
             raise ValueError("this channel has no port of its own: for http see gateway.http_port")
+        if self.dialect == "bars" and (self.adapter, self.format) != ("http", "fhir"):
+            raise ValueError("the dialect bars needs the headers of http and the format fhir")
         if (self.adapter == "file_drop") != (self.folder is not None):
             raise ValueError("a file_drop channel, and no other, needs a folder")
         if unknown := set(self.dispositions.values()) - DISPOSITIONS:

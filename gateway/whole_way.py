@@ -3,7 +3,7 @@
 Read only. It shows ids, closed words, paths and rules; it MUST NOT show the content of a message or a letter.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, Row, or_, select
@@ -12,6 +12,7 @@ from gateway.keys import SealedGone
 from gateway.parts import Parts
 from gateway.states import DeliveryState
 from gateway.steps.kept import Kept, read_kept
+from gateway.steps.receive import asked_as
 from gateway.store.schema import attempt, decision, delivery, message, task
 
 
@@ -74,6 +75,8 @@ class TaskWay:
 
 @dataclass(frozen=True, kw_only=True)
 class MessageWay:
+    """One message. `asked_as` are X-Request-ID and X-Correlation-ID of its request, by which its sender may ask for it."""
+
     id: str
     kind: str
     client: str
@@ -82,6 +85,7 @@ class MessageWay:
     reason: str | None
     received_at: str
     ended_at: str | None
+    asked_as: Mapping[str, str]
     decisions: tuple[DecisionWay, ...]
     deliveries: tuple[DeliveryWay, ...]
     tasks: tuple[TaskWay, ...]
@@ -170,10 +174,19 @@ def message_way(c: Connection, parts: Parts, message_id: str) -> MessageWay | No
         reason=row.reason,
         received_at=row.received_at,
         ended_at=row.ended_at,
+        asked_as=_asked_as(c, parts, row.answer_id),
         decisions=tuple(decision_way(c, parts, each) for each in decisions),
         deliveries=tuple(delivery_way(c, each) for each in deliveries),
         tasks=_tasks(c, message_id, [each.id for each in deliveries]),
     )
+
+
+def _asked_as(c: Connection, parts: Parts, answer_id: str | None) -> Mapping[str, str]:
+    """Nothing for a message that was refused, or whose acknowledgement retention has taken."""
+    try:
+        return asked_as(parts.keys.unseal(c, answer_id)) if answer_id is not None else {}
+    except SealedGone:
+        return {}
 
 
 def decision_way(c: Connection, parts: Parts, row: Row[tuple[object, ...]]) -> DecisionWay:

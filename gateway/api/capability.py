@@ -68,7 +68,8 @@ def _messaging(settings: Settings, base: str) -> dict[str, Any]:
         "reliableCache": settings.retention.answer * _MINUTES_A_DAY,
         "documentation": (
             "The event is read from the content; any eventCoding or eventUri is taken. The same Bundle.id and "
-            "MessageHeader.id with the same bytes gets the same answer again; with other bytes it is refused."
+            "MessageHeader.id with the same bytes gets the same answer again; with other bytes it is refused. A sender that is "
+            "registered for the dialect of BaRS is answered 409 or 425 for the same X-Request-ID."
         ),
         "supportedMessage": [
             {"mode": "sender", "definition": definition["url"]}

@@ -15,6 +15,7 @@ EVENT_TYPES: Final = frozenset({"application/json", "text/plain"})
 """SNS posts its envelope as `text/plain`."""
 HL7_TYPES: Final = frozenset({"application/hl7-v2+er7", "x-application/hl7-v2+er7", "text/plain"})
 _IDEMPOTENCY_KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
+_GUID: Final = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 _PARAMETER_NAME: Final = re.compile(r"[A-Za-z_:.-]{1,40}")
 _JSON_FORMATS: Final = frozenset({"json", "application/json", "application/fhir+json", "text/json"})
 _ACCEPTED: Final = frozenset({"*/*", "application/*", *FHIR_TYPES})
@@ -91,6 +92,12 @@ def idempotency_key(request: Request) -> str | None:
     if value is not None and not _IDEMPOTENCY_KEY.fullmatch(value):
         raise RequestError(Fault.REQUEST_INVALID, invalid("Idempotency-Key is 1 to 255 visible ASCII characters"))
     return value
+
+
+def guid(request: Request, name: str) -> str | None:
+    """The header of that name where it is a GUID, in lower case: nothing else of it is kept, because it could be anything."""
+    value = request.headers.get(name, "")
+    return value.lower() if _GUID.fullmatch(value) else None
 
 
 def invalid(text: str) -> Issue:

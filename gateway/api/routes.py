@@ -23,6 +23,7 @@ from gateway.api.reading import (
     EVENT_TYPES,
     FHIR_TYPES,
     HL7_TYPES,
+    guid,
     idempotency_key,
     invalid,
     read_body,
@@ -137,6 +138,8 @@ async def _receive(
         body=body,
         content_type=request.headers.get("Content-Type", ""),
         idempotency_key=idempotency_key(request),
+        request_id=guid(request, "X-Request-ID"),
+        correlation_id=guid(request, "X-Correlation-ID"),
         kinds=tuple(sorted(kinds)),
     )
     return await gateway.receive(arrival)

@@ -41,6 +41,8 @@ def say_way(way: "MessageWay") -> None:
     """One message as an indented account."""
     reason = f" ({way.reason})" if way.reason else ""
     typer.echo(f"message {way.id}  {way.kind} from {way.client}  {way.received_at}  {way.state}{reason}")
+    for name, value in way.asked_as.items():
+        typer.echo(f"  asked as {name} {value}")
     for decision in way.decisions:
         typer.echo(
             f"  decided {decision.outcome}: {decision.letter} to {decision.recipient or decision.recipient_class}  [{decision.id}]"

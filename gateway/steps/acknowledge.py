@@ -15,6 +15,17 @@ from gateway.errors import RULES, SEND_AGAIN, Fault, hl7_acknowledgement, operat
 HL7_CONTENT_TYPE: Final = "application/hl7-v2+er7; charset=utf-8"
 FHIR_CONTENT_TYPE: Final = "application/fhir+json; charset=utf-8"
 RETRY_AFTER_SECONDS: Final = 30
+BARS_ERRORS: Final = "https://fhir.nhs.uk/Codesystem/http-error-codes"
+_BARS_CODES: Final = {
+    400: "REC_BAD_REQUEST",
+    403: "REC_FORBIDDEN",
+    409: "REC_CONFLICT",
+    413: "REC_UNPROCESSABLE_ENTITY",
+    422: "REC_UNPROCESSABLE_ENTITY",
+    425: "REC_TOO_EARLY",
+    503: "REC_SERVICE_UNAVAILABLE",
+}
+"""Codes of the BaRS API (booking-and-referral-fhir-api, OperationOutcome examples) by HTTP status, for whatever a message can be refused with."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,10 +116,14 @@ def hl7_answer(
     )
 
 
-def fhir_custody(names: Names, *, fault: Fault | None = None, issues: tuple[Issue, ...] = ()) -> Answer:
-    """202 and an OperationOutcome that says custody, or the fault's status and its OperationOutcome."""
+def fhir_custody(
+    names: Names, *, fault: Fault | None = None, issues: tuple[Issue, ...] = (), bars: bool = False
+) -> Answer:
+    """202 and an OperationOutcome that says custody, or the fault's status and its OperationOutcome: with `bars` under BaRS's codes too."""
     if fault:
         body = operation_outcome(fault, issues)
+        for issue in body["issue"] if bars else ():
+            issue["details"]["coding"] = [{"system": BARS_ERRORS, "code": _BARS_CODES[RULES[fault].status]}]
     else:
         taken = Issue(
             severity=Severity.INFORMATION,
@@ -125,17 +140,17 @@ def fhir_custody(names: Names, *, fault: Fault | None = None, issues: tuple[Issu
     )
 
 
-def fhir_response(seen: Envelope, names: Names, *, endpoint: str) -> Answer:
+def fhir_response(seen: Envelope, names: Names, *, endpoint: str, bars: bool = False) -> Answer:
     """200 and the response message: `response.code` is ok because custody was taken; what is withheld is never told.
 
-    `response.identifier` is the MessageHeader.id of the request (R4 MessageHeader.response.identifier).
+    `response.identifier` is the MessageHeader.id of the request (R4 MessageHeader.response.identifier); in the dialect of BaRS its Bundle.id.
     """
     header: Json = {
         "resourceType": "MessageHeader",
         "id": names.application_id.lower(),
         "eventUri": "https://throughgate.example/event/response",
         "source": {"endpoint": endpoint},
-        "response": {"identifier": seen.key[-1], "code": "ok"},
+        "response": {"identifier": seen.key[0 if bars else -1], "code": "ok"},
     }
     bundle: Json = {
         "resourceType": "Bundle",
@@ -160,6 +175,6 @@ def _status(fault: Fault | None, *, silent: bool) -> int:
 
 def _headers(fault: Fault | None, names: Names) -> dict[str, str]:
     headers = {"X-Message-ID": names.message_id} if names.message_id else {}
-    if fault in SEND_AGAIN:
+    if fault in SEND_AGAIN or fault is Fault.UNDER_WAY:
         headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
     return headers

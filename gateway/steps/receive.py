@@ -10,10 +10,11 @@ import base64
 import hashlib
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import Connection, Row, bindparam, select
 
 from adapters.contract import Answer, Arrival
 from fhir_profiles.fhir_kinds import AS_MESSAGE, BY_ITSELF, MESSAGE, RESPONSE
@@ -42,10 +43,14 @@ _TO_FHIR: Final = "only a Bundle of type message is taken here: other Bundles an
 _KIND: Final = re.compile(r"[A-Z]{3}\^[A-Z][A-Z0-9][0-9]|fhir-(?:message|response|bundle|resource)|hmpps-event")
 
 _BEFORE: Final = Statement(
-    select(message.c.id, message.c.body_index, message.c.answer_id).where(message.c.key_index == bindparam("key_index"))
+    select(message.c.id, message.c.body_index, message.c.answer_id, message.c.state).where(
+        message.c.key_index == bindparam("key_index")
+    )
 )
 _SAME_BUNDLE: Final = Statement(
-    select(message.c.id).where(message.c.bundle_index == bindparam("bundle_index")).limit(1)
+    select(message.c.id, message.c.body_index, message.c.state)
+    .where(message.c.bundle_index == bindparam("bundle_index"))
+    .limit(1)
 )
 _INSERT: Final = Statement.insert(message)
 
@@ -125,7 +130,7 @@ def _look(parts: Parts, arrival: Arrival) -> _Looked:
     seen = peek(channel.shape(arrival.client), arrival.body)
     if arrival.truncated:
         seen = _too_large(seen)
-    key = _key_of(arrival, seen) if isinstance(seen, Envelope) else ()
+    key = _key_of(channel, arrival, seen) if isinstance(seen, Envelope) else ()
     return _Looked(
         channel=channel,
         arrival=arrival,
@@ -138,12 +143,19 @@ def _look(parts: Parts, arrival: Arrival) -> _Looked:
         ),
         key_index=parts.keys.index(f"message-key|{channel.format}", json.dumps(key)) if key else None,
         body_index=parts.keys.index("message-body", hashlib.sha256(arrival.body).hexdigest()),
-        bundle_index=parts.keys.index("bundle-id", key[0]) if key and seen.kind in AS_MESSAGE else None,
+        bundle_index=parts.keys.index("bundle-id", seen.key[0])
+        if isinstance(seen, Envelope) and seen.kind in AS_MESSAGE
+        else None,
     )
 
 
-def _key_of(arrival: Arrival, seen: Envelope) -> tuple[str, ...]:
-    """The message key. Without ids of its own it is the client's: its Idempotency-Key, or else the digest of the bytes."""
+def _key_of(channel: ChannelSettings, arrival: Arrival, seen: Envelope) -> tuple[str, ...]:
+    """The message key. Without ids of its own it is the client's: its Idempotency-Key, or else the digest of the bytes.
+
+    In the dialect of BaRS a message is its X-Request-ID; without one there is no key, and the message is refused.
+    """
+    if channel.dialect == "bars" and seen.kind in AS_MESSAGE:
+        return ("x-request-id", arrival.client, arrival.request_id) if arrival.request_id else ()
     if seen.kind not in BY_ITSELF:
         return seen.key
     if arrival.idempotency_key is not None:
@@ -181,22 +193,39 @@ def _keep(c: Connection, parts: Parts, looked: _Looked) -> Received:
     if isinstance(judged, _Verdict):
         return _reject(c, parts, looked, judged)
     before = _BEFORE.first(c, key_index=looked.key_index)
-    if before is None and _is_bundle_id_used(c, looked):
-        return _reject(c, parts, looked, _verdict(Fault.ID_REUSED, "Bundle.id"))
-    if before is None:
+    other = None
+    if before is None and looked.bundle_index is not None:
+        other = _SAME_BUNDLE.first(c, bundle_index=looked.bundle_index)
+    if before is None and other is None:
         return _accept(c, parts, looked, seen, judged)
+    return _again(c, parts, looked, before, other)
+
+
+def _again(c: Connection, parts: Parts, looked: _Looked, before: Row[Any] | None, other: Row[Any] | None) -> Received:
+    """`before` has the same message key, `other` only the same Bundle.id."""
+    if looked.channel.dialect == "bars":
+        return _again_in_bars(c, parts, looked, before, other)
+    if before is None:
+        # Bundle.id seen under another MessageHeader.id: ids are never used again. The reverse is a message sent again, and is taken.
+        return _reject(c, parts, looked, _verdict(Fault.ID_REUSED, "Bundle.id"))
     if before.body_index != looked.body_index:
-        return _reject(c, parts, looked, _verdict(Fault.ID_REUSED, _key_path(looked.channel, seen)))
+        return _reject(c, parts, looked, _verdict(Fault.ID_REUSED, _key_path(looked.channel, looked.seen)))
     # INVARIANT: the same message again gets the stored acknowledgement, byte for byte, and has no second effect.
     stored = _unpack(parts.keys.unseal(c, before.answer_id))
     return Received(answer=stored[0], processed=stored[1], message_id=before.id, accepted=True, duplicate=True)
 
 
-def _is_bundle_id_used(c: Connection, looked: _Looked) -> bool:
-    """Bundle.id seen under another MessageHeader.id: ids are never used again. The reverse is a message sent again, and is taken."""
-    if looked.bundle_index is None:
-        return False
-    return _SAME_BUNDLE.first(c, bundle_index=looked.bundle_index) is not None
+def _again_in_bars(
+    c: Connection, parts: Parts, looked: _Looked, before: Row[Any] | None, other: Row[Any] | None
+) -> Received:
+    """425 until the line has done with the message, then 409: what is held for a person says no more than what was released."""
+    known = before or other
+    if known is None or known.body_index != looked.body_index:
+        # INVARIANT: `duplicate` reads as success there: it is said of what is here, byte for byte, and of nothing else.
+        return _reject(c, parts, looked, _verdict(Fault.IDS_REUSED, "" if before else "Bundle.id"))
+    fault = Fault.UNDER_WAY if known.state == MessageState.RECEIVED else Fault.DUPLICATE
+    answer = fhir_custody(replace(looked.names, message_id=known.id), fault=fault, issues=issues_of(fault), bars=True)
+    return Received(answer=answer, message_id=known.id, accepted=True, duplicate=True)
 
 
 def _compare_with_register(c: Connection, parts: Parts, looked: _Looked, seen: Envelope) -> str | _Verdict | None:
@@ -208,6 +237,12 @@ def _compare_with_register(c: Connection, parts: Parts, looked: _Looked, seen: E
     taken = DRY_RUN_PROCESSING_IDS if parts.dry_run else channel.processing_ids
     if seen.processing_id not in taken:
         return _verdict(Fault.PROCESSING_ID_WRONG, "MSH-11" if v2 else "Bundle.meta.tag")
+    if (
+        channel.dialect == "bars"
+        and seen.kind in AS_MESSAGE
+        and not (looked.key_index and looked.arrival.correlation_id)
+    ):
+        return _verdict(Fault.IDS_MISSING, "")
     if not parts.register_checked:
         return seen.establishment
     client = find(c, looked.arrival.client)
@@ -250,7 +285,7 @@ def _wrong_door(seen: Envelope, kinds: tuple[str, ...]) -> _Verdict:
     return _Verdict(fault=Fault.TYPE_UNSUPPORTED, issues=(issue,))
 
 
-def _key_path(channel: ChannelSettings, seen: Envelope) -> str:
+def _key_path(channel: ChannelSettings, seen: Envelope | Refusal) -> str:
     if channel.format == "hl7v2":
         return "MSH-10"
     return "" if seen.kind in BY_ITSELF or seen.kind == HMPPS_EVENT else "Bundle.id"
@@ -267,9 +302,11 @@ def _accept(c: Connection, parts: Parts, looked: _Looked, seen: Envelope, establ
     else:
         answer = fhir_custody(names)
         if seen.kind == MESSAGE:  # a reply is never replied to, and what is no message has no id to answer
-            processed = fhir_response(seen, names, endpoint=parts.settings.sender.endpoint)
+            bars = looked.channel.dialect == "bars"
+            processed = fhir_response(seen, names, endpoint=parts.settings.sender.endpoint, bars=bars)
     now = names.time
-    kept = [(Category.BODY.value, looked.arrival.body), (Category.ANSWER.value, _pack(answer, processed))]
+    packed = _pack(answer, processed, looked.arrival)
+    kept = [(Category.BODY.value, looked.arrival.body), (Category.ANSWER.value, packed)]
     body_id, answer_id = parts.keys.seal_all(c, kept, person_id=None, now=now)
     _insert(
         c,
@@ -316,7 +353,8 @@ def _reject(c: Connection, parts: Parts, looked: _Looked, verdict: _Verdict) -> 
 def _refused(looked: _Looked, verdict: _Verdict) -> Answer:
     if looked.channel.format == "hl7v2":
         return hl7_answer(looked.seen, looked.names, fault=verdict.fault, issues=verdict.issues)
-    return fhir_custody(looked.names, fault=verdict.fault, issues=verdict.issues)
+    bars = looked.channel.dialect == "bars"
+    return fhir_custody(looked.names, fault=verdict.fault, issues=verdict.issues, bars=bars)
 
 
 def _insert(
@@ -354,8 +392,16 @@ def _insert(
     pass_point("receive.before-commit")
 
 
-def _pack(answer: Answer, processed: Answer | None) -> bytes:
-    return json.dumps([_packed(one) for one in (answer, processed) if one], separators=(",", ":")).encode()
+def _pack(answer: Answer, processed: Answer | None, arrival: Arrival) -> bytes:
+    packed = [_packed(one) for one in (answer, processed) if one]
+    named = {"X-Request-ID": arrival.request_id, "X-Correlation-ID": arrival.correlation_id}
+    packed[0]["asked"] = {name: value for name, value in named.items() if value}
+    return json.dumps(packed, separators=(",", ":")).encode()
+
+
+def asked_as(stored: bytes) -> Mapping[str, str]:
+    """X-Request-ID and X-Correlation-ID under which the message of a stored acknowledgement came, where it came with GUIDs."""
+    return dict(json.loads(stored)[0].get("asked", {}))
 
 
 def _packed(answer: Answer) -> dict[str, object]:

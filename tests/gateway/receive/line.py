@@ -16,6 +16,7 @@ from gateway.store.schema import ledger_entry, message, person, sealed
 
 HL7_CHANNEL = "ehr"
 FHIR_CHANNEL = "http-fhir"
+BARS_CHANNEL = "referrals"
 
 
 class SetClock:
@@ -37,7 +38,10 @@ def settings(**channel: Any) -> Settings:
             "gateway": {"installation": "test", "store_url": "sqlite://"},
             "sender": {"ods": "ZZT01", "name": "Test", "endpoint": "https://throughgate.example/fhir"},
             "establishments": [{"id": "ZFG", "name": "HMP Fellgate (example)"}],
-            "channels": [{"name": HL7_CHANNEL, "adapter": "mllp", "port": 2575, "client": "zfg-ehr", **channel}],
+            "channels": [
+                {"name": HL7_CHANNEL, "adapter": "mllp", "port": 2575, "client": "zfg-ehr", **channel},
+                {"name": BARS_CHANNEL, "adapter": "http", "format": "fhir", "client": "referrer", "dialect": "bars"},
+            ],
             "limits": {"http_read_seconds": 0.5, "max_body_bytes": 200_000, "process_seconds": 1},
         }
     )
@@ -46,8 +50,8 @@ def settings(**channel: Any) -> Settings:
 def make_parts(
     store: Store | None = None, *, register_checked: bool = True, dry_run: bool = False, **channel: Any
 ) -> Parts:
-    """Parts with a client `zfg-ehr` (everything, ZFG), `two-prisons` (everything, ZFG and ZNF), `tests-only` (ORU^R01) and `pharmacy`
-    (a mailbox).
+    """Parts with a client `zfg-ehr` (everything, ZFG), `referrer` (in the dialect of BaRS), `two-prisons` (everything, ZFG and ZNF),
+    `tests-only` (ORU^R01) and `pharmacy` (a mailbox).
     """
     ids = SeededIds("intake")
     parts = Parts(
@@ -67,6 +71,7 @@ def make_parts(
     )
     everything = ("ADT^*", "ORU^R01", "RDE^O11", "fhir-message", "fhir-bundle", "fhir-resource", "hmpps-event")
     add_client(parts, name="zfg-ehr", kinds=everything, establishments=("ZFG",))
+    add_client(parts, name="referrer", kinds=everything, establishments=("ZFG",))
     add_client(parts, name="two-prisons", kinds=everything, establishments=("ZFG", "ZNF"))
     add_client(parts, name="elsewhere", kinds=everything, establishments=("ZNF",))
     add_client(parts, name="tests-only", kinds=("ORU^R01",), establishments=("ZFG",))

@@ -215,30 +215,6 @@ async def test_a_fhir_message_is_kept_and_its_response_is_stored_with_it(parts: 
     assert (again.duplicate, again.answer, again.processed) == (True, first.answer, first.processed)
 
 
-def renamed(bundle: str | None = None, header: str | None = None) -> bytes:
-    made = json.loads(fhir_message())
-    made["id"] = bundle or made["id"]
-    made["entry"][0]["resource"]["id"] = header or made["entry"][0]["resource"]["id"]
-    return json.dumps(made).encode()
-
-
-async def test_the_four_cases_of_fhir_duplicates(parts: Parts) -> None:
-    first = await receive(parts, arrival(renamed(), channel=FHIR_CHANNEL))
-    assert first.accepted
-    seen_seen = await receive(parts, arrival(renamed(), channel=FHIR_CHANNEL))
-    assert (seen_seen.duplicate, seen_seen.answer) == (True, first.answer)
-    new_seen = await receive(parts, arrival(renamed(bundle="another"), channel=FHIR_CHANNEL))
-    assert (new_seen.accepted, new_seen.duplicate) == (True, False)
-    seen_new = await receive(parts, arrival(renamed(header="another"), channel=FHIR_CHANNEL))
-    assert seen_new.fault is Fault.ID_REUSED
-    assert seen_new.answer.status == 409
-    outcome = json.loads(seen_new.answer.body)
-    assert outcome["issue"][0]["code"] == "duplicate"
-    assert outcome["issue"][0]["expression"] == ["Bundle.id"]
-    other_bytes = await receive(parts, arrival(renamed() + b" ", channel=FHIR_CHANNEL))
-    assert other_bytes.answer.status == 409
-
-
 @pytest.mark.parametrize(
     ("body", "status"),
     [
