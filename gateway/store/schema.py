@@ -16,6 +16,7 @@ from sqlalchemy import (
     PrimaryKeyConstraint,
     Table,
     Text,
+    false,
     UniqueConstraint,
     event,
 )
@@ -409,6 +410,27 @@ lookup = Table(
 )
 
 agreement = Table(
+opening = Table(
+    "opening",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("kind", Text, nullable=False),  # message or letter
+    Column("about", Text, nullable=False),  # its id; rows outlive it, and nothing else here leads to anybody
+    Column("asked_by", Text, ForeignKey("staff.id"), nullable=False),
+    Column("purpose", Text, nullable=False),
+    Column("note_id", Text, nullable=False),  # in `sealed`, as long as that is kept: the reason
+    Column("asked_at", Text, nullable=False),
+    Column("settled_by", Text, ForeignKey("staff.id")),
+    Column("approved", Boolean),  # NULL until a second person has said
+    Column("expires_at", Text, nullable=False),
+    Column("step", Integer, nullable=False),  # number of its last ledger entry
+    Column("opened_at", Text),  # the first time
+    Column("told_at", Text),  # when the IG officer was told that it was opened
+    Index("ix_opening_expires_at", "expires_at"),
+    Index("ix_opening_about", "about"),
+    Index("ix_opening_told_at", "told_at", "opened_at"),
+)
+
     "agreement",
     metadata,
     Column("id", Text, primary_key=True),  # one text of one agreement, proposed once
