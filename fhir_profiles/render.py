@@ -7,12 +7,14 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from fhir_profiles.shapes import Heading, Json, Rendered
-from fhir_profiles.wires import fhir_collection, fhir_document, fhir_message
+from fhir_profiles.wires import fhir_collection, fhir_document, fhir_message, hl7v2
 
 _WIRES: Final[Mapping[str, Callable[[Json, Heading], Rendered]]] = {
     "fhir-collection": fhir_collection.render,
     "fhir-document": fhir_document.render,
     "fhir-message": fhir_message.render,
+    "hl7v2": hl7v2.render_document,
+    "hl7v2-oru": hl7v2.render_results,
 }
 WIRES: Final = frozenset(_WIRES)
 

@@ -37,8 +37,6 @@ CLASSES: Final = frozenset(
         "national-reporting",
     }
 )
-WIRES: Final = frozenset({"fhir-document", "fhir-message", "fhir-collection"})
-"""The wires that a recipient file may name; a test compares them with `fhir_profiles.render`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,11 +92,11 @@ class _File(Strict):
         return value
 
 
-def read_recipients(folder: Path, letters: Collection[str]) -> Mapping[str, Recipient]:
-    """Every `<id>.toml` of a folder, by id. `letters` are the names of the letters that exist (a registry will do).
+def read_recipients(folder: Path, letters: Mapping[str, Collection[str]]) -> Mapping[str, Recipient]:
+    """Every `<id>.toml` of a folder, by id. `letters` are the letters that exist, each with the wires that can carry it.
 
-    Raises SettingsError (file, key, what to do) for an unknown key, class, letter, wire or adapter, or settings that an adapter
-    does not take.
+    Raises SettingsError (file, key, what to do) for an unknown key, class, letter or adapter, a wire that cannot carry the letter, or
+    settings that an adapter does not take.
     """
     if not folder.is_dir():
         raise SettingsError(str(folder), "", "there is no folder of recipients: `throughgate init` makes one")
@@ -106,7 +104,7 @@ def read_recipients(folder: Path, letters: Collection[str]) -> Mapping[str, Reci
     return {path.stem: _read(path, letters, adapters) for path in sorted(folder.glob("*.toml"))}
 
 
-def _read(path: Path, letters: Collection[str], adapters: Mapping[str, AdapterSpec]) -> Recipient:
+def _read(path: Path, letters: Mapping[str, Collection[str]], adapters: Mapping[str, AdapterSpec]) -> Recipient:
     try:
         text = path.read_text(encoding="utf-8")
         values = tomllib.loads(text)
@@ -136,14 +134,16 @@ def _read(path: Path, letters: Collection[str], adapters: Mapping[str, AdapterSp
     )
 
 
-def _check_letters(path: Path, file: _File, letters: Collection[str]) -> None:
+def _check_letters(path: Path, file: _File, letters: Mapping[str, Collection[str]]) -> None:
+    """A letter on a wire that cannot carry it would be found out on the day of a release: it is refused at the start."""
     for letter, wire in file.letters.items():
         if letter not in letters:
             raise SettingsError(
                 str(path), f"letters.{letter}", f"no such letter: use one of {', '.join(sorted(letters))}"
             )
-        if wire not in WIRES:
-            raise SettingsError(str(path), f"letters.{letter}", f"no such wire: use one of {', '.join(sorted(WIRES))}")
+        if wire not in letters[letter]:
+            wires = ", ".join(sorted(letters[letter]))
+            raise SettingsError(str(path), f"letters.{letter}", f"no wire that carries this letter: use one of {wires}")
 
 
 def _check_adapter(path: Path, file: _File, adapters: Mapping[str, AdapterSpec]) -> None:

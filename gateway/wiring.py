@@ -15,7 +15,7 @@ from adapters.contract import Outbound
 from adapters.discover import discover
 from consent.agreement_file import AgreementError, digest_of
 from consent.shapes import Agreement
-from fhir_profiles.letters import LETTERS
+from fhir_profiles.letters import WIRES
 from gateway import activation, shipped
 from gateway.bus import Bus, InProcessBus
 from gateway.errors import SettingsError
@@ -40,7 +40,7 @@ def read_clock() -> datetime:
 
 def read_sharing(settings: Settings) -> tuple[Mapping[str, Recipient], Mapping[str, Agreement]]:
     """Who receives, and what may be shared by the files, in force or not. Raises SettingsError for anything that does not fit."""
-    return read_recipients(settings.gateway.recipients_dir, LETTERS), read_agreements(settings.gateway.agreements_dir)
+    return read_recipients(settings.gateway.recipients_dir, WIRES), read_agreements(settings.gateway.agreements_dir)
 
 
 def read_agreements(folder: Path) -> Mapping[str, Agreement]:
@@ -138,7 +138,7 @@ def open_parts(settings: Settings, *, clock: Clock | None = None) -> Iterator[Ga
 
 def build(settings: Settings, *, clock: Clock | None = None, ids: Ids | None = None, bus: Bus | None = None) -> Gateway:
     """The gateway of an installation. Raises SettingsError when something does not fit, before anything is opened to others."""
-    recipients = read_recipients(settings.gateway.recipients_dir, LETTERS)
+    recipients = read_recipients(settings.gateway.recipients_dir, WIRES)
     keys = Keys.open(settings.gateway.keys_dir)
     store = open_store(settings.gateway.store_url)
     try:

@@ -50,6 +50,7 @@ LETTER: Final = LetterKind(
     events=(Event.TEST_RESULT,),
     wires=("fhir-collection",),
     whole_picture=False,
+    about_a_person=False,
     required=(
         RequiredFact(
             name="every-group",

@@ -177,12 +177,15 @@ def _drug_test(
     """Add what makes a result a drug test, and give its value."""
     group, method, purpose = about
     code = resource["code"]
-    resource["code"] = {**code, "coding": [*code.get("coding", []), {"system": systems.SUBSTANCE_GROUP, "code": group}]}
+    resource["code"] = {
+        **code,
+        "coding": [*_but(code, systems.SUBSTANCE_GROUP), coding(systems.SUBSTANCE_GROUP, group)],
+    }
     if purpose is not None:
         resource["category"].append({"coding": [{"system": systems.TEST_PURPOSE, "code": purpose}]})
     named = concept(row, 17, to="Observation.method")
     if method is not None:
-        methods = [{"system": systems.TEST_METHOD, "code": method}, *(named or {}).get("coding", [])]
+        methods = [coding(systems.TEST_METHOD, method), *_but(named or {}, systems.TEST_METHOD)]
         resource["method"] = {"coding": methods, "text": (named or {}).get("text", method)}
     elif named is not None:
         resource["method"] = named
@@ -195,6 +198,11 @@ def _drug_test(
     if result == "unknown" and found:
         reading.warn(row.place(5), "this drug test says neither positive nor negative in words that are known")
     return said
+
+
+def _but(concept_as_sent: Json, system: str) -> list[Json]:
+    """Give the codings as they were sent, without one that is ours: whoever was told ours may send it back."""
+    return [each for each in concept_as_sent.get("coding", ()) if each.get("system") != system]
 
 
 def _circumstances(reading: Reading, row: Row, resource: Json, order: Order) -> None:

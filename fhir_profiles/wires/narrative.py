@@ -8,13 +8,13 @@ import re
 from html import escape
 from typing import Final
 
-from fhir_profiles.elements import as_object, as_objects, as_text, kind, referenced
+from fhir_profiles.elements import as_objects, as_text, kind
 from fhir_profiles.shapes import Json
-from fhir_profiles.wires.sentences import Found, sentence
+from fhir_profiles.wires.readable import section_lines
+from fhir_profiles.wires.sentences import Found
 
 XHTML: Final = "http://www.w3.org/1999/xhtml"
 _NOT_XML: Final = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-_BLANK: Final = "Nothing is left under this heading in this letter."
 
 
 def escaped(text: str) -> str:
@@ -22,19 +22,10 @@ def escaped(text: str) -> str:
     return escape(_NOT_XML.sub("\ufffd", text), quote=True)
 
 
-def _items(section: Json, found: Found) -> list[str]:
-    resources = [found.get(referenced(entry)) for entry in as_objects(section.get("entry"))]
-    return [sentence(resource, found) for resource in resources if resource is not None]
-
-
 def _div(section: Json, found: Found) -> str:
     title = as_text(section.get("title"))
-    items = _items(section, found)
-    reason = as_text(as_object(section.get("emptyReason")).get("text"))
-    subtitles = [as_text(inner.get("title")) for inner in as_objects(section.get("section"))]
-    lines = items or ([reason] if reason else subtitles) or [_BLANK]
     heading = f"<p><b>{escaped(title)}</b></p>" if title else ""
-    listed = "".join(f"<li>{escaped(line)}</li>" for line in lines if line) or f"<li>{_BLANK}</li>"
+    listed = "".join(f"<li>{escaped(line)}</li>" for line in section_lines(section, found))
     return f'<div xmlns="{XHTML}">{heading}<ul>{listed}</ul></div>'
 
 

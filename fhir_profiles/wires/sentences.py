@@ -69,6 +69,7 @@ def _prescription(resource: Json, found: Found) -> Iterator[str]:
     supply = as_object(resource.get("dispenseRequest"))
     total = quantity(supply.get("quantity"))
     yield f"quantity {total}" if total else ""
+    yield f"prescriber {_named(resource.get('requester'), found)}" if _named(resource.get("requester"), found) else ""
     written = as_text(resource.get("authoredOn")) or _when(resource)
     yield f"prescribed {written}" if written else "date of prescription not recorded"
     yield f"status {as_text(resource.get('status')) or 'not recorded'}"
@@ -198,26 +199,67 @@ def _team(resource: Json, found: Found) -> Iterator[str]:
         yield f"{roles or 'role not named'}: {who or 'not named'}"
 
 
+def person_name(name: Json) -> str:
+    """Write a HumanName: its text, else title, given names and family name."""
+    parts: list[str] = []
+    for member in ("prefix", "given", "family", "suffix"):
+        value = name.get(member)
+        parts += [as_text(part) for part in (value if isinstance(value, list) else [value])]
+    return as_text(name.get("text")) or " ".join(part for part in parts if part)
+
+
 def _named(reference: Any, found: Found) -> str:
     held = as_object(found.get(referenced(reference)))
     inner = as_object(held.get("practitioner"))
     person = held if not inner else as_object(found.get(referenced(inner)))
     names = person.get("name")
-    if isinstance(names, list):
-        for name in as_objects(names):
-            given = " ".join(as_text(part) for part in name.get("given") or ())
-            whole = as_text(name.get("text")) or " ".join(part for part in (given, as_text(name.get("family"))) if part)
-            if whole:
-                return whole
+    written = next((whole for name in as_objects(names) if (whole := person_name(name))), "")
+    if written:
+        return written
     return as_text(names) or as_text(as_object(reference).get("display")) or as_text(inner.get("display"))
+
+
+def _role(resource: Json, found: Found) -> Iterator[str]:
+    yield _named(resource.get("practitioner"), found) or "not named"
+    yield ", ".join(words for code in as_objects(resource.get("code")) if (words := words_of(code)))
+    yield _named(resource.get("organization"), found)
+    yield from _reached(resource)
+
+
+def _practitioner(resource: Json, _found: Found) -> Iterator[str]:
+    yield next((whole for name in as_objects(resource.get("name")) if (whole := person_name(name))), "not named")
+    yield from _reached(resource)
+
+
+def _reached(resource: Json) -> Iterator[str]:
+    """The numbers and addresses by which somebody is known and reached."""
+    for identifier in as_objects(resource.get("identifier")):
+        yield f"code {as_text(identifier.get('value'))}" if as_text(identifier.get("value")) else ""
+    for address in as_objects(resource.get("address")):
+        yield address_line(address)
+    for contact in as_objects(resource.get("telecom")):
+        yield " ".join(part for part in (as_text(contact.get("system")), as_text(contact.get("value"))) if part)
+
+
+def address_line(address: Json) -> str:
+    """Write an Address on one line: its parts, else its text."""
+    written = address.get("line")
+    parts = [as_text(each) for each in written] if isinstance(written, list) else []
+    parts += [as_text(address.get(member)) for member in ("city", "district", "state", "postalCode", "country")]
+    return ", ".join(part for part in parts if part) or as_text(address.get("text"))
+
+
+def _encounter(resource: Json, _found: Found) -> Iterator[str]:
+    yield _period(resource.get("period")) or "time not recorded"
+    for member in ("type", "serviceType", "class", "reasonCode"):
+        for concept in as_objects(resource.get(member)):
+            yield words_of(concept) or as_text(concept.get("display")) or as_text(concept.get("code"))
+    yield f"status {as_text(resource.get('status'))}" if as_text(resource.get("status")) else ""
 
 
 def _organisation(resource: Json, _found: Found) -> Iterator[str]:
     yield as_text(resource.get("name"))
-    for identifier in as_objects(resource.get("identifier")):
-        yield f"code {as_text(identifier.get('value'))}" if as_text(identifier.get("value")) else ""
-    for contact in as_objects(resource.get("telecom")):
-        yield " ".join(part for part in (as_text(contact.get("system")), as_text(contact.get("value"))) if part)
+    yield from _reached(resource)
 
 
 def _communication(resource: Json, _found: Found) -> Iterator[str]:
@@ -240,6 +282,9 @@ _MAKERS: Final[Mapping[str, Callable[[Json, Found], Iterator[str]]]] = {
     "MedicationDispense": _dispense,
     "Organization": _organisation,
     "Communication": _communication,
+    "Encounter": _encounter,
+    "Practitioner": _practitioner,
+    "PractitionerRole": _role,
 }
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 from fhir_profiles.letters.parts.picture import Picture
 from fhir_profiles.shapes import Event, Json
@@ -18,13 +19,15 @@ class RequiredFact:
 
 
 Missing = tuple[RequiredFact, ...]
+AS_TEXT: Final = ("hl7v2", "hl7v2-oru")
+"""The wires that write any letter about a person out as text."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class LetterKind:
     """One kind of letter. `write` gives the resources of its bundle, the first resource first; references are `Type/id`.
 
-    `whole_picture`: it passes earlier letters that wait (DESIGN rule 10). `wires`: the wires that can carry it; the first is the default.
+    `whole_picture`: it passes earlier letters that wait (DESIGN rule 10). `wires`: the FHIR wires that can carry it; the first is the default.
     `hands_over`: its recipient takes over the care, so that a refusal, and a confirmation that does not come, are told to the clinical lead.
     """
 
@@ -36,12 +39,18 @@ class LetterKind:
     required: Missing
     write: Callable[[Picture, Missing], tuple[Json, ...]]
     hands_over: bool = False
+    about_a_person: bool = True
 
     def __post_init__(self) -> None:
         if not self.required or not self.events or not self.wires:
             raise ValueError(f"letter {self.name}: required facts, events and wires must be stated")
         if len({fact.name for fact in self.required}) != len(self.required):
             raise ValueError(f"letter {self.name}: a required fact is stated twice")
+
+    @property
+    def every_wire(self) -> tuple[str, ...]:
+        """The wires that a recipient may ask for."""
+        return (*self.wires, *AS_TEXT) if self.about_a_person else self.wires
 
     @property
     def default_wire(self) -> str:

@@ -41,7 +41,7 @@ def test_every_letter_is_found_and_states_its_facts_events_and_wires() -> None:
     for letter in LETTERS.values():
         assert letter.required
         assert letter.events
-        assert set(letter.wires) <= WIRES
+        assert set(letter.every_wire) <= WIRES
 
 
 def test_the_agreed_events_wires_and_order() -> None:

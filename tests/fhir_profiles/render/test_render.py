@@ -12,6 +12,7 @@ import pytest
 
 from fhir_profiles.compose import compose, compose_report
 from fhir_profiles.fhir_json import decode, encode
+from fhir_profiles.letters.parts.spec import AS_TEXT
 from fhir_profiles.render import WIRES, render
 from fhir_profiles.shapes import Json, ReportCell, ReportFigures
 from fhir_profiles.systems import ACT_CODE
@@ -161,7 +162,7 @@ def test_a_report_tells_no_time_but_its_month() -> None:
 
 
 def test_unknown_wires_and_letters_that_do_not_fit_are_errors_of_the_caller() -> None:
-    assert {"fhir-collection", "fhir-document", "fhir-message"} == WIRES
+    assert {"fhir-collection", "fhir-document", "fhir-message", *AS_TEXT} == WIRES
     with pytest.raises(ValueError, match="no wire named fax"):
         render(letter("handover"), "fax", HEADING)
     with pytest.raises(ValueError, match="no Composition"):

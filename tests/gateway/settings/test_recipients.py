@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fhir_profiles.letters import WIRES
 from gateway.errors import SettingsError
-from gateway.recipients import WIRES, Recipient, choose, postcode_area, read_recipients
+from gateway.recipients import Recipient, choose, postcode_area, read_recipients
 from gateway.shipped import recipients as shipped
 
-LETTERS = ("gp-copy", "handover", "correction", "prescription-copy", "report", "write-back", "reception-notice")
 FILE = """
 name = "Northfell Recovery (example)"
 class = "community-provider"
@@ -30,7 +30,7 @@ def write(folder: Path, text: str = FILE, name: str = "northfell") -> Path:
 
 
 def test_a_file_is_a_recipient(tmp_path: Path) -> None:
-    found = read_recipients(write(tmp_path), LETTERS)["northfell"]
+    found = read_recipients(write(tmp_path), WIRES)["northfell"]
     assert (found.id, found.recipient_class, found.ods, dict(found.letters)) == (
         "northfell",
         "community-provider",
@@ -42,12 +42,12 @@ def test_a_file_is_a_recipient(tmp_path: Path) -> None:
 
 
 def test_another_byte_is_another_version(tmp_path: Path) -> None:
-    first = read_recipients(write(tmp_path), LETTERS)["northfell"].version
-    assert read_recipients(write(tmp_path, FILE + "# changed\n"), LETTERS)["northfell"].version != first
+    first = read_recipients(write(tmp_path), WIRES)["northfell"].version
+    assert read_recipients(write(tmp_path, FILE + "# changed\n"), WIRES)["northfell"].version != first
 
 
 def test_the_shipped_templates_are_read() -> None:
-    found = read_recipients(shipped(), LETTERS)
+    found = read_recipients(shipped(), WIRES)
     assert {one.recipient_class for one in found.values()} >= {"community-provider", "pharmacy", "prison-security"}
 
 
@@ -58,7 +58,8 @@ def test_the_shipped_templates_are_read() -> None:
         (FILE + "surprise = 1\n", "serves.surprise", "unknown key"),
         (FILE.replace("community-provider", "anybody"), "class", "unknown class"),
         (FILE.replace("handover =", "gossip ="), "letters.gossip", "no such letter"),
-        (FILE.replace("fhir-document", "fax"), "letters.handover", "no such wire"),
+        (FILE.replace("fhir-document", "fax"), "letters.handover", "no wire that carries"),
+        (FILE.replace("handover =", "correction ="), "letters.correction", "no wire that carries"),
         (FILE.replace('"mailbox"', '"pigeon"'), "adapter", "no such way out"),
         (FILE.replace('"mailbox"', '"mllp"'), "adapter", "no such way out"),
         (FILE.replace('"mailbox"', '"fhir_http"'), "adapter_settings.url", "required"),
@@ -71,7 +72,7 @@ def test_the_shipped_templates_are_read() -> None:
 )
 def test_what_does_not_fit_is_named(tmp_path: Path, text: str, key: str, says: str) -> None:
     with pytest.raises(SettingsError) as raised:
-        read_recipients(write(tmp_path, text), LETTERS)
+        read_recipients(write(tmp_path, text), WIRES)
     assert raised.value.key == key
     assert says in str(raised.value)
     assert "northfell.toml" in str(raised.value)
@@ -79,15 +80,9 @@ def test_what_does_not_fit_is_named(tmp_path: Path, text: str, key: str, says: s
 
 def test_a_file_name_is_an_id(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="file name"):
-        read_recipients(write(tmp_path, name="North Fell"), LETTERS)
+        read_recipients(write(tmp_path, name="North Fell"), WIRES)
     with pytest.raises(SettingsError, match="no folder"):
-        read_recipients(tmp_path / "none", LETTERS)
-
-
-def test_the_wires_are_those_that_can_be_rendered() -> None:
-    from fhir_profiles import render  # noqa: PLC0415 - only the gate may import it in the program; here its names are compared
-
-    assert WIRES == render.WIRES
+        read_recipients(tmp_path / "none", WIRES)
 
 
 # the choice

@@ -2,7 +2,7 @@
 
 import pytest
 
-from fhir_profiles.letters import LETTERS
+from fhir_profiles.letters import WIRES
 from gateway import shipped, wiring
 from gateway.recipients import read_recipients
 from gateway.routes import faults
@@ -13,7 +13,7 @@ def said(*without: str) -> list[str]:
     agreements = {
         name: each for name, each in wiring.read_agreements(shipped.agreements()).items() if name not in without
     }
-    recipients = read_recipients(shipped.recipients(), LETTERS)
+    recipients = read_recipients(shipped.recipients(), WIRES)
     return [f"{fault.place}: {fault.text}" for fault in faults(wiring.shipped_settings(), recipients, agreements)]
 
 

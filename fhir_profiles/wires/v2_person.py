@@ -1,0 +1,109 @@
+"""A Patient as PID and PD1: the other way round of `mappings/person.py`, and read back by it. It must never say more than the letter does."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from fhir_profiles import systems
+from fhir_profiles.elements import as_object, as_objects, as_text, codings, referenced, words_of
+from fhir_profiles.shapes import Json
+from fhir_profiles.wires.er7 import components, leaf, repeated, segment, timestamp
+from fhir_profiles.wires.sentences import Found
+from fhir_profiles.wires.v2_types import concept, subcomponents
+
+_AUTHORITIES: Final = {systems.NHS_NUMBER: ("NHS", "NH"), systems.PRISON_NUMBER: ("NOMIS", "PI")}
+_GENDERS: Final = {"male": "M", "female": "F", "other": "O", "unknown": "U"}
+_NAME_USES: Final = {"official": "L", "usual": "D", "maiden": "M", "nickname": "N", "old": "BAD", "temp": "TEMP"}
+_ADDRESS_USES: Final = {"home": "H", "work": "B", "temp": "C", "old": "BA", "billing": "BI"}
+_EQUIPMENT: Final = {"phone": "PH", "fax": "FX", "pager": "BP", "email": "Internet", "other": "MD"}
+_CONTACT_USES: Final = {"home": "PRN", "work": "WPN", "temp": "VHN", "mobile": "PRS"}
+
+
+def pid(patient: Json) -> str:
+    """Write the PID of the person of a letter."""
+    telecoms = as_objects(patient.get("telecom"))
+    return segment(
+        "PID",
+        {
+            1: "1",
+            3: repeated(*map(_identifier, as_objects(patient.get("identifier")))),
+            5: repeated(*map(_name, as_objects(patient.get("name")))) or "^",
+            7: timestamp(as_text(patient.get("birthDate"))),
+            8: _GENDERS.get(as_text(patient.get("gender")), ""),
+            11: repeated(*map(_address, as_objects(patient.get("address")))),
+            13: repeated(*(_contact(each) for each in telecoms if as_text(each.get("use")) != "work")),
+            14: repeated(*(_contact(each) for each in telecoms if as_text(each.get("use")) == "work")),
+            15: next((concept(each.get("language")) for each in as_objects(patient.get("communication"))), ""),
+            22: _ethnicity(patient),
+            29: timestamp(as_text(patient.get("deceasedDateTime"))),
+            30: {True: "Y", False: "N"}.get(patient.get("deceasedBoolean", ""), ""),
+            32: _verification(patient),
+        },
+    )
+
+
+def pd1(patient: Json, found: Found) -> str:
+    """Write the PD1 that names the general practice; empty when the letter names none."""
+    practices = repeated(*_practices(patient, found))
+    return segment("PD1", {3: practices}) if practices else ""
+
+
+def _identifier(identifier: Json) -> str:
+    value, system = as_text(identifier.get("value")), as_text(identifier.get("system"))
+    if not value:
+        return ""
+    authority, kind = _AUTHORITIES.get(system, (system.removeprefix(systems.LOCAL_ID), ""))
+    kind = kind or next((as_text(each.get("code")) for each in codings(identifier.get("type"))), "")
+    return components(value, "", "", authority, kind)
+
+
+def _name(name: Json) -> str:
+    given = [as_text(each) for each in name.get("given") or () if isinstance(each, str)]
+    family = as_text(name.get("family")) or ("" if given else as_text(name.get("text")))
+    first, rest = (given[0] if given else ""), " ".join(given[1:])
+    suffix, prefix = (" ".join(filter(None, map(as_text, name.get(part) or ()))) for part in ("suffix", "prefix"))
+    written = components(family, first, rest, suffix, prefix, "", _NAME_USES.get(as_text(name.get("use")), ""))
+    return written if family or given else ""
+
+
+def _address(address: Json) -> str:
+    lines = [as_text(each) for each in address.get("line") or () if isinstance(each, str)]
+    first, rest = (lines[0] if lines else as_text(address.get("text"))), ", ".join(lines[1:])
+    parts = (as_text(address.get(member)) for member in ("city", "state", "postalCode", "country"))
+    written = (subcomponents(first), leaf(rest), *map(leaf, parts), _ADDRESS_USES.get(as_text(address.get("use")), ""))
+    return "^".join((*written, "", leaf(as_text(address.get("district"))))).rstrip("^")
+
+
+def _contact(contact: Json) -> str:
+    value, system = as_text(contact.get("value")), as_text(contact.get("system"))
+    if not value:
+        return ""
+    if system == "email":
+        return components("", "NET", "Internet", value)
+    return components(value, _CONTACT_USES.get(as_text(contact.get("use")), ""), _EQUIPMENT.get(system, "PH"))
+
+
+def _practices(patient: Json, found: Found) -> Iterator[str]:
+    for practice in as_objects(patient.get("generalPractitioner")):
+        held = as_object(found.get(referenced(practice)))
+        numbers = (*as_objects(practice.get("identifier")), *as_objects(held.get("identifier")))
+        value = next((as_text(each.get("value")) for each in numbers), "")
+        named = as_text(practice.get("display")) or as_text(held.get("name"))
+        if value or named:
+            yield components(named, "", value, "", "", "ODS" if value else "")
+
+
+def _ethnicity(patient: Json) -> str:
+    for extension in as_objects(patient.get("extension")):
+        if extension.get("url") == systems.UK_CORE_ETHNIC_CATEGORY:
+            coding = next(codings(extension.get("valueCodeableConcept")), {})
+            return components(as_text(coding.get("code")), as_text(coding.get("display")))
+    return ""
+
+
+def _verification(patient: Json) -> str:
+    for identifier in as_objects(patient.get("identifier")):
+        for extension in as_objects(identifier.get("extension")):
+            if extension.get("url") == systems.UK_CORE_VERIFICATION:
+                held = extension.get("valueCodeableConcept")
+                return next((leaf(as_text(each.get("code"))) for each in codings(held)), leaf(words_of(held)))
+    return ""
