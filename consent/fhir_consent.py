@@ -5,6 +5,7 @@ hold where the known facts would permit and only an unknown could deny; otherwis
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
 
@@ -63,6 +64,9 @@ class Judge:
         self.people = _people(facts.resources)
         grouped = lineages(facts.consents, as_of)
         self._lineages = [Lineage(versions, self._question, self._standing) for versions in grouped]
+        apart = request.purpose if len(request.purpose) > 1 else ()
+        self._each = [Judge(replace(request, purpose=(one,)), facts, as_of) for one in apart]
+        """Several purposes are several questions, judged each for itself."""
         self._sharing: dict[int, Match] = {}
         self._subjects: dict[tuple[int, str], Match] = {}
 
@@ -78,6 +82,9 @@ class Judge:
         return Question(self._request, self._as_of, recipient, graph, self._facts.subsumes)
 
     def vote(self, resource: Json, default: str, *, hold: bool) -> ResourceVote:
+        if self._each:  # a permit must cover every purpose, for a deny one is enough
+            said = {held.vote: held for held in (judge.vote(resource, default, hold=hold) for judge in self._each)}
+            return next(said[one] for one in (Vote.DENY, Vote.HOLD, Vote.PERMIT) if one in said)
         found = self.finding(resource)
         fallback = PERMIT if default == IMPLIED else DENY
         known = fallback if found.known == NONE else found.known
@@ -100,6 +107,8 @@ class Judge:
     def conflicts(self) -> tuple[str, ...]:
         """Resources on which one lineage permits and another denies, by name: the denial stood."""
         found: list[str] = []
+        if self._each:
+            return tuple(sorted({name for judge in self._each for name in judge.conflicts()}))
         if len(self._lineages) < 2:
             return ()
         for resource in self._facts.resources:

@@ -5,6 +5,7 @@ cover every label of the resource; one matched label is enough for a deny. A res
 """
 
 from collections.abc import Sequence
+from enum import Enum
 
 from consent import codes
 from consent.reading import coding, obj, objects
@@ -12,6 +13,16 @@ from consent.shapes import Coding, Json
 from consent.ternary import Match, all_of, any_of
 
 CONFIDENTIALITY = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality"
+
+
+class Side(Enum):
+    """How a provision is read: as what a permit covers, as what a deny covers, or as whatever either touches."""
+
+    PERMIT = (True,)
+    DENY = (False,)
+    EITHER = (True, False)
+
+
 _ORDER = {code: rank for rank, code in enumerate("ULMNRV")}
 
 
@@ -30,16 +41,18 @@ def is_restricted(resource: Json) -> bool:
     return any(item.system == CONFIDENTIALITY and item.code in ("R", "V") for item in resource_labels(resource))
 
 
-def match(stated: Sequence[Coding], labels: Sequence[Coding], subsumes: codes.Subsumes, *, permit: bool) -> Match:
+def match(stated: Sequence[Coding], labels: Sequence[Coding], subsumes: codes.Subsumes, side: Side) -> Match:
     if not labels:
-        return Match.NO if permit else Match.YES
+        return Match.NO if side is Side.PERMIT else Match.YES
     silent = any(item.system == CONFIDENTIALITY for item in stated) and not any(
         item.system == CONFIDENTIALITY for item in labels
     )
-    if permit:
+    if side is Side.PERMIT:
         answer = all_of(any_of(_covers(rule, label, subsumes, permit=True) for rule in stated) for label in labels)
         return min(answer, Match.UNKNOWN) if silent else answer
-    answer = any_of(_covers(rule, label, subsumes, permit=False) for rule in stated for label in labels)
+    answer = any_of(
+        _covers(rule, label, subsumes, permit=permit) for permit in side.value for rule in stated for label in labels
+    )
     return max(answer, Match.UNKNOWN) if silent else answer
 
 

@@ -12,6 +12,7 @@ from functools import cached_property
 
 from consent import codes, labels, purposes, when
 from consent.graph import Graph
+from consent.labels import Side
 from consent.parties import Recipient
 from consent.reading import coding, concept_codings, label_of, obj, objects, text
 from consent.shapes import Coding, Json, Request
@@ -91,11 +92,17 @@ def dialect(consent: Json) -> Dialect:
     ruled = rules.pop() if len(rules) == 1 else Base.UNKNOWN
     mixed = bool(rules)
     if stated is None:
-        return Dialect(False, ruled, contradictory=mixed)
+        return Dialect(False, ruled if _says_what(consent) else Base.UNKNOWN, contradictory=mixed)
     if stated not in ("permit", "deny"):
         return Dialect(True, Base.UNKNOWN)
     opposed = mixed or (ruled in (Base.PERMIT, Base.DENY) and ruled != stated)
     return Dialect(True, Base.UNKNOWN if opposed else Base(stated), contradictory=opposed)
+
+
+def _says_what(consent: Json) -> bool:
+    """An opt-in with restrictions that states none has them on paper, where nobody here reads them."""
+    restricted = any(item.code == "OPTINR" for item in _policy_codings(consent))
+    return not restricted or bool(set(obj(consent, "provision")) - {"id", "extension"})
 
 
 def _policy_codings(consent: Json) -> list[Coding]:
@@ -203,7 +210,8 @@ class Reading:
     def _root(self, root: Json, resource: Json) -> Finding:
         base = self.dialect.base
         nested = self._children(root, resource, "provision", ())
-        data = self._match_stated(root, resource, permit=base is not Base.DENY, either=base is Base.UNKNOWN)
+        side = {Base.DENY: Side.DENY, Base.UNKNOWN: Side.EITHER}.get(base, Side.PERMIT)
+        data = self._match_data(root, resource, side)
         if base is Base.UNKNOWN and not self.dissent:
             return self._neither(nested, data)
         if self.dialect.pcf and (base is Base.PERMIT or (base is Base.UNKNOWN and self.dissent)):
@@ -216,9 +224,7 @@ class Reading:
                 Match.UNKNOWN: Finding(PERMIT | DENY, NONE, deny=self._source("provision")),
             }[data]
             return self._under(nested, own)
-        if data is Match.NO:
-            return SILENCE
-        return self._maybe(self._under(nested, self._root_own(root)), data)
+        return self._inside(nested, self._root_own(root), data, root, resource)
 
     def _neither(self, nested: Finding, data: Match) -> Finding:
         """A consent of neither dialect, or of both: a stated deny still stands, nothing here permits."""
@@ -264,15 +270,35 @@ class Reading:
         if scope is Match.NO:
             return SILENCE
         if kind in ("permit", "deny"):
-            matched = min(scope, self._match_stated(node, resource, permit=kind == "permit", either=False))
+            matched = self._match_data(node, resource, Side.PERMIT if kind == "permit" else Side.DENY)
             own = self._of(PERMIT if kind == "permit" else DENY, path)
         else:
             # "Required in all nested rules": without one it may mean either, so it may deny and cannot permit.
-            matched = min(scope, self._match_stated(node, resource, permit=True, either=True))
+            matched = self._match_data(node, resource, Side.EITHER)
             own = self._of(DENY, path) if self.dissent else Finding(PERMIT | DENY, NONE, deny=self._source(path))
-        if matched is Match.NO:
+        if matched is Match.NO and "provision" not in node:
             return SILENCE
-        return self._maybe(self._under(self._children(node, resource, path, place), own), matched)
+        nested = self._children(node, resource, path, place)
+        return self._maybe(self._inside(nested, own, matched, node, resource), scope)
+
+    def _inside(self, nested: Finding, own: Finding, matched: Match, node: Json, resource: Json) -> Finding:
+        """A provision whose data match, perhaps. What is denied inside a permit is denied wherever the permit touches the resource.
+
+        INVARIANT: a label, a time or a code more never releases more (consent.md 3.6): a permit that does not cover it falls silent, and the
+        denial inside that permit does not.
+        """
+        if matched is Match.YES:
+            return self._under(nested, own)
+        denied = Finding(nested.possible & DENY, nested.known & DENY, None, nested.deny)
+        touched = self._match_data(node, resource, Side.EITHER) if denied.possible and own.known != DENY else matched
+        if touched is Match.NO:
+            return SILENCE
+        rest = NONE if nested.possible & ~DENY else 0
+        found = Finding(denied.possible | rest, denied.known or NONE, None, denied.deny)
+        if matched is Match.UNKNOWN:
+            whole = self._under(nested, own)
+            found = Finding(found.possible | whole.possible, found.known, whole.permit, whole.deny)
+        return self._maybe(found, touched)
 
     @staticmethod
     def _under(nested: Finding, own: Finding) -> Finding:
@@ -324,33 +350,31 @@ class Reading:
         return answers
 
     def _match_purpose(self, node: Json) -> Match:
-        """A permit must cover every purpose of the request; for a deny or a dissent one is enough."""
+        """The one purpose that is asked: several purposes are several questions (consent/fhir_consent.py)."""
         asked = self.question.request.purpose
         if not asked:
             return Match.UNKNOWN
-        each = [_some(node, "purpose", lambda item, one=one: purposes.covers(coding(item), one)) for one in asked]  # type: ignore[misc] # a lambda that binds its loop variable
-        kind = self.dialect.base if node is self.consent.get("provision") else node.get("type")
-        return all_of(each) if kind == "permit" and not self.dissent else any_of(each)
+        return _some(node, "purpose", lambda item: purposes.covers(coding(item), asked[0]))
 
-    def _match_stated(self, node: Json, resource: Json, *, permit: bool, either: bool) -> Match:
-        """By the stated type. A permit that was refused is read as a deny too: one label of the resource that it names is then enough."""
-        sides = (True, False) if either or (permit and self.dissent) else (permit,)
-        return max(self._match_data(node, resource, permit=side) for side in sides)
+    def _match_data(self, node: Json, resource: Json, side: Side) -> Match:
+        """Security label, class, code, data and dataPeriod: about the resource.
 
-    def _match_data(self, node: Json, resource: Json, *, permit: bool) -> Match:
-        """Security label, class, code, data and dataPeriod: about the resource."""
+        A permit that was refused is read as a deny too: one label of the resource that it names is then enough.
+        """
         if not any(name in node for name in DATA_ELEMENTS):
             return Match.YES
+        if side is Side.PERMIT and self.dissent:
+            side = Side.EITHER
         ask = self.question
         answers: list[Match] = []
         if "securityLabel" in node:
             found, readable = objects(node, "securityLabel")
             stated = [coding(item) for item in found]
-            answer = labels.match(stated, labels.resource_labels(resource), ask.subsumes, permit=permit)
+            answer = labels.match(stated, labels.resource_labels(resource), ask.subsumes, side)
             answers.append(answer if readable else max(answer, Match.UNKNOWN))
         answers.append(_some(node, "class", lambda item: self._is_class(coding(item), resource)))
         if "code" in node:
-            held = codes.resource_codings(resource, ask.graph.by_name, wide=not permit)
+            held = codes.resource_codings(resource, ask.graph.by_name, wide=side is not Side.PERMIT)
             answers.append(
                 _some(node, "code", lambda item: codes.any_covers(concept_codings(item), held, ask.subsumes))
             )
@@ -358,7 +382,9 @@ class Reading:
         if "dataPeriod" in node:
             period = node["dataPeriod"]
             answers.append(
-                when.data_within(period, resource, every=permit) if isinstance(period, dict) else Match.UNKNOWN
+                when.data_within(period, resource, every=side is Side.PERMIT)
+                if isinstance(period, dict)
+                else Match.UNKNOWN
             )
         return all_of(answers)
 
@@ -381,8 +407,12 @@ def _has_profile(canonical: str, resource: Json) -> Match:
     profiles = obj(resource, "meta").get("profile")
     if not isinstance(profiles, list) or not profiles:
         return Match.UNKNOWN
-    claimed = {item.split("|", 1)[0] for item in profiles if isinstance(item, str)}
-    return Match.YES if canonical.split("|", 1)[0] in claimed else Match.NO
+    url, _, version = canonical.partition("|")
+    claimed = [item.partition("|") for item in profiles if isinstance(item, str)]
+    versions = {other for one, _, other in claimed if one == url}
+    if not versions:
+        return Match.NO
+    return Match.YES if not version or version in versions else Match.UNKNOWN
 
 
 def _same_action(stated: Coding, asked: Coding) -> Match:

@@ -25,7 +25,7 @@ from tests import engines  # noqa: E402  the folder of the checkout has to be fo
 EVIDENCE = ROOT / "docs" / "evidence"
 WORKERS = "2"
 SHARE = "--share="
-DISCLOSURE = ("tests/consent/test_disclosure_attack.py", "tests/consent/test_aggregates.py")
+CONSENT = ("tests/consent/oracle", "tests/consent/test_disclosure_attack.py", "tests/consent/test_aggregates.py")
 
 
 def machine() -> str:
@@ -119,7 +119,7 @@ def main(arguments: list[str]) -> int:
     chosen = [each for each in arguments if not each.startswith(SHARE)]
     share = next((each.removeprefix(SHARE) for each in arguments if each.startswith(SHARE)), "1")
     done = subprocess.run(
-        [*command, "tests/faults", "tests/gateway/ledger", "tests/gateway/subject", *DISCLOSURE, *chosen],
+        [*command, "tests/faults", "tests/gateway/ledger", "tests/gateway/subject", *CONSENT, *chosen],
         cwd=ROOT,
         env={**os.environ, "THROUGHGATE_SOAK": share},
         stdout=subprocess.PIPE,

@@ -4,6 +4,7 @@ It MUST NOT look at what either reader answers, and it holds synthetic things on
 """
 
 from collections.abc import Iterator, Mapping
+from copy import deepcopy
 from dataclasses import replace
 from datetime import datetime
 from random import Random
@@ -107,10 +108,11 @@ def table() -> Mapping[tuple[str, str], bool]:
 TABLE = table()
 
 
-def question(seed: int, *, wide: bool = False) -> Question:
-    """One question; the same seed gives the same question. `wide` adds more of R4 to it."""
+def question(seed: int, *, wide: bool = False, odd: bool = False) -> Question:
+    """One question; the same seed gives the same question. `wide` adds more of R4 to it, `odd` what R4 allows and few write."""
     asked = _plain(seed)
-    return _widened(asked, Random(f"wide {seed}")) if wide else asked
+    asked = _widened(asked, Random(f"wide {seed}")) if wide or odd else asked
+    return _odd(asked, Random(f"odd {seed}")) if odd else asked
 
 
 def _plain(seed: int) -> Question:
@@ -235,6 +237,96 @@ def _node_widened(random: Random, node: Json) -> None:
         node["modifierExtension"] = [{"url": "urn:example:odd", "valueBoolean": True}]
 
 
+FRACTIONS = ("2026-01-15T12:00:00.500Z", "2026-01-15T12:00:00.25+00:00")
+ODD_MOMENTS = ("2026-01-15T12:00:00.500Z", "2026-01-15T12:00:00.501Z", "2026-01-15T12:00:00.255Z")
+ODD_DIRECTORY = (
+    {"resourceType": "Group", "id": "officers", "type": "practitioner", "actual": False},
+    {"resourceType": "Group", "id": "unlisted", "type": "practitioner", "actual": True},
+    _group("nobody", _member("Group/officers"), _member("Organization/them")),
+)
+RULES = ("OPTIN", "OPTOUT", "IMPLIED", "IMPLIEDD", "OPTINR", "OPTOUTE")
+
+
+def _odd(asked: Question, random: Random) -> Question:
+    """The same question about kinds of resource that say elsewhere who wrote them, when and about what; asked for several purposes; fractions of a
+    second; groups that nobody listed; nested provisions without their type; policies that have no word of their own.
+    """
+    resources = [_odd_resource(random, item) for item in asked.resources]
+    if random.random() < 0.3:
+        resources.append({"resourceType": "Medication", "id": "m", "code": _concept(random.choice(CODES))})
+    as_of = datetime.fromisoformat(random.choice(ODD_MOMENTS)) if random.random() < 0.1 else asked.as_of
+    purposes = asked.purposes
+    if random.random() < 0.2:
+        purposes = tuple(random.sample(("TREAT", "ETREAT", "HRESCH", "COVAUTH"), k=2))
+    return replace(
+        asked,
+        as_of=as_of,
+        purposes=purposes,
+        resources=tuple(resources),
+        directory={**asked.directory, **{f"{item['resourceType']}/{item['id']}": item for item in ODD_DIRECTORY}},
+        consents=tuple(_odd_consent(random, item) for item in asked.consents),
+    )
+
+
+def _odd_consent(random: Random, item: Json) -> Json:
+    made = deepcopy(item)
+    if "policyRule" in made and random.random() < 0.3:
+        made["policyRule"]["coding"][0]["code"] = random.choice(RULES)
+    if random.random() < 0.05:
+        made["category"] = [{"coding": [{"system": CATEGORIES, "code": random.choice(("hcd", "polst", "acd"))}]}]
+    if random.random() < 0.05:
+        made["dateTime"] = random.choice(FRACTIONS)
+    for node in _nodes(made):
+        _odd_node(random, node)
+        if "type" in node and node is not made["provision"] and random.random() < 0.06:
+            del node["type"]
+    return made
+
+
+def _odd_node(random: Random, node: Json) -> None:
+    if random.random() < 0.06:
+        group = random.choice(ODD_DIRECTORY)
+        role = {"coding": [{"system": PARTICIPATION, "code": "IRCP"}]}
+        node["actor"] = [*node.get("actor", []), {"role": role, "reference": {"reference": f"Group/{group['id']}"}}]
+    if random.random() < 0.06:
+        node["period"] = {random.choice(("start", "end")): random.choice(FRACTIONS)}
+    if random.random() < 0.06:
+        node["dataPeriod"] = {random.choice(("start", "end")): random.choice(FRACTIONS)}
+    if random.random() < 0.1:
+        node["code"] = [_concept(random.choice(CODES))]
+    if random.random() < 0.1:
+        author = {"reference": random.choice(("Organization/us", "Organization/them"))}
+        node["data"] = [{"meaning": "authoredby", "reference": author}]
+
+
+def _odd_resource(random: Random, item: Json) -> Json:
+    made = dict(item)
+    author = {"reference": random.choice(("Organization/us", "Organization/them"))}
+    when = random.choice((*DATES, *FRACTIONS))
+    if item["resourceType"] == "MedicationRequest" and random.random() < 0.4:
+        del made["medicationCodeableConcept"]
+        made["medicationReference"] = {"reference": "Medication/m"}
+    if item["resourceType"] == "MedicationRequest" and random.random() < 0.4:
+        made["requester"] = author
+    if item["resourceType"] != "Observation" or random.random() < 0.5:
+        return made
+    bare = {name: item[name] for name in ("id", "subject", "meta", "code") if name in item}
+    dispensed = {**{name: bare[name] for name in bare if name != "code"}, "medicationReference": _MEDICATION}
+    return random.choice(
+        (
+            {**item, "effectiveInstant": FRACTIONS[0]},
+            {**bare, "resourceType": "Condition", "onsetDateTime": when, "recorder": author},
+            {**bare, "resourceType": "Condition", "onsetPeriod": _period(random), "recordedDate": when},
+            {**bare, "resourceType": "Procedure", "performedPeriod": _period(random)},
+            {**bare, "resourceType": "Procedure", "performedDateTime": when, "recorder": author},
+            {**dispensed, "resourceType": "MedicationDispense", "whenHandedOver": when},
+            {**bare, "resourceType": "Specimen", "collection": {"collectedDateTime": when}},
+            {**bare, "resourceType": "Encounter", "type": [bare["code"]], "period": _period(random)},
+        )
+    )
+
+
+_MEDICATION = {"reference": "Medication/m"}
 _CLASSES = (
     *({"system": CANONICAL, "code": code} for code in (PROFILES[0], f"{PROFILES[1]}|2.0", "urn:example:profile-three")),
     *({"system": SNOMED, "code": code} for code in CODES),

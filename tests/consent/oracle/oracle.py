@@ -1,13 +1,14 @@
 """A second reading of FHIR R4 Consent and IHE PCF, to disagree with the engine where one of the two is wrong.
 
-Written from the texts and the rulings (consent/README.md), by somebody who had not read the engine. Plain, slow and obvious: every unknown is a
-question that is answered yes and answered no, and the whole Consent is read again for each set of answers. It MUST NEVER import anything of
-`consent`, and it is never used to decide what leaves.
+Written from the texts and the rulings (consent/README.md), and read against the texts a second time by somebody who had not seen the engine: each
+rule names its source, "PCF" for IHE ITI Privacy Consent on FHIR, a bare element for its definition in FHIR R4 Consent. Plain, slow and obvious:
+every unknown is a question that is answered yes and answered no, and the whole Consent is read again for each set of answers. It MUST NEVER
+import anything of `consent`, and it is never used to decide what leaves.
 """
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
@@ -23,20 +24,35 @@ CANONICAL = "urn:ietf:rfc:3986"
 CLASS = "https://throughgate.example/code/recipient-class"
 PARENT = {"ETREAT": "TREAT", "BTG": "ETREAT", "COVAUTH": "HPAYMT", "CLMATTCH": "HPAYMT", "THREAT": "PUBHLTH"}
 """v3-ActReason: the codes that the generator uses, and what they are under."""
-POLICY = {"OPTIN": "permit", "OPTOUT": "deny"}
+POLICY = {"OPTIN": "permit", "OPTINR": "permit", "OPTOUT": "deny", "OPTOUTE": "deny"}
+SILENT = ("IMPLIED", "IMPLIEDD")
+"""Policies that have no word of their own: what the agreement says holds (v3-ActCode, ActConsentDirective)."""
 RECEIVING = ("IRCP", "PRCP")
-UNCODED = ("Observation", "MedicationRequest", "DocumentReference")
+UNCODED = ("Observation", "MedicationRequest", "MedicationDispense", "DocumentReference")
 """Without a code it is not known what these are about; a Patient is about no code."""
 BEGINNING = datetime(1, 1, 2, tzinfo=UTC)
 END = datetime(9999, 1, 1, tzinfo=UTC)
 CODED = ("valueCodeableConcept", "category", "reasonCode")
+AUTHORS = ("author", "requester", "recorder")
+"""The elements that R4 maps to FiveWs.author."""
+AT = ("effectiveDateTime", "effectiveInstant", "issued", "authoredOn", "recordedDate", "date", "performedDateTime")
+AT += (
+    "onsetDateTime",
+    "abatementDateTime",
+    "occurrenceDateTime",
+    "whenPrepared",
+    "whenHandedOver",
+    "collectedDateTime",
+)
+DURING = ("effectivePeriod", "performedPeriod", "onsetPeriod", "period")
+"""Where R4 says when something was, or was written down (FiveWs.init, done, recorded)."""
 SPEAKING = ("active", "inactive", "rejected", "entered-in-error")
 ONLY_FOR = {
     **dict.fromkeys(("research", "rsdid", "rsreid", "RESEARCH", "RSDID", "RSREID"), "HRESCH"),
     "emrgonly": "ETREAT",
 }
 """Categories (R4 value set consent-category) that are about one purpose."""
-NOT_SHARING = ("dnr", "npp", "acd")
+NOT_SHARING = ("acd", "dnr", "hcd", "polst", "npp")
 """And those that are about something else: what is to be done, or a notice that was read."""
 
 
@@ -86,7 +102,13 @@ class World:
 
 
 def vote(asked: Question, resource: Json) -> str:
-    """`permit` if every world permits; `hold` if what is known permits and some world does not; else `deny`."""
+    """Several purposes are several questions: a permit must cover all, a deny needs one (consent/README.md)."""
+    alone = {_vote(replace(asked, purposes=(purpose,)), resource) for purpose in asked.purposes}
+    return next(one for one in ("deny", "hold", "permit") if one in alone)
+
+
+def _vote(asked: Question, resource: Json) -> str:
+    """`permit` if every world permits; `hold` if what is known permits and some world does not; else `deny` (consent.md 3.4b 8)."""
     verdicts = set(_all_worlds(asked, lambda world: _verdict(world, resource)))
     if len(verdicts) == 1:
         return verdicts.pop()
@@ -277,18 +299,24 @@ def _covers(world: World, consent: Json, resource: Json) -> bool:
     if nested and consent["status"] == "active" and world.unknown(("rule of", id(consent))):
         return True
     return not nested or any(
-        _names(world, item, "deny" if item["type"] == "deny" else "either", resource, pcf=False) for item in nested
+        _names(world, item, "deny" if item.get("type") == "deny" else "either", resource, pcf=False) for item in nested
     )
 
 
 def _names(world: World, item: Json, kind: str, resource: Json, *, pcf: bool, all_data: bool = False) -> bool:
     world.place = ("refusal", id(item))
     lasting = {name: value for name, value in item.items() if name != "period"}
-    return _context(world, lasting, "either") and (all_data or _data(world, lasting, kind, resource, pcf=pcf))
+    return _context(world, lasting) and (all_data or _data(world, lasting, kind, resource, pcf=pcf))
 
 
 def _policy(consent: Json) -> str | None:
-    return POLICY.get(consent["policyRule"]["coding"][0]["code"]) if "policyRule" in consent else None
+    """An opt-in with restrictions that states none: they are on paper, and nobody knows them (v3-ActCode OPTINR)."""
+    restricts = set(consent.get("provision", {})) - {"type"}
+    return POLICY.get(_rule(consent)) if _rule(consent) != "OPTINR" or restricts else None
+
+
+def _rule(consent: Json) -> str:
+    return str(consent["policyRule"]["coding"][0]["code"]) if "policyRule" in consent else ""
 
 
 # ---- one consent
@@ -324,6 +352,8 @@ def _states(world: World, consent: Json, resource: Json) -> str | None:
     root: Json = consent.get("provision", {})
     base = _policy(consent)
     stated = root.get("type")
+    if stated is None and _rule(consent) in SILENT:
+        return _provision(world, root, None, resource, pcf=False)
     if (stated is None and base is None) or (stated is not None and base is not None and stated != base):
         return _no_dialect(world, consent, root, resource)
     if base is not None and stated is None:
@@ -336,11 +366,12 @@ def _states(world: World, consent: Json, resource: Json) -> str | None:
 def _no_dialect(world: World, consent: Json, root: Json, resource: Json) -> str | None:
     """Neither dialect, or both and opposed: it permits nothing, a nested deny that matches stands, otherwise nobody knows."""
     world.place = id(consent)
-    if not _context(world, root, "either"):
+    if not _context(world, root):
         return None
     if "type" not in root and not _data(world, root, "either", resource, pcf=False):
         return None
-    nested = [_provision(world, item, item["type"], resource, pcf="type" in root) for item in root.get("provision", [])]
+    nested = _below(world, root, resource, pcf="type" in root)
+    world.place = id(consent)
     if "deny" in nested or world.unknown(("dialect", consent["id"], consent["meta"]["versionId"])):
         return "deny"
     return None
@@ -349,9 +380,9 @@ def _no_dialect(world: World, consent: Json, root: Json, resource: Json) -> str 
 def _nothing_but(world: World, root: Json, resource: Json) -> str | None:
     """PCF, root permit: the nested are exceptions and may go beyond the root's data; other data is forbidden."""
     world.place = id(root)
-    if not _context(world, root, "permit"):
+    if not _context(world, root):
         return None
-    nested = [_provision(world, item, item["type"], resource, pcf=True) for item in root.get("provision", [])]
+    nested = _below(world, root, resource, pcf=True)
     if "deny" in nested:
         return "deny"
     if "permit" in nested:
@@ -366,23 +397,51 @@ def _nothing_but(world: World, root: Json, resource: Json) -> str | None:
     return "deny"
 
 
-def _provision(world: World, item: Json, kind: str, resource: Json, *, pcf: bool) -> str | None:
-    """The deepest that matches on a path, by its stated type; among paths a deny overrides."""
+def _provision(world: World, item: Json, kind: str | None, resource: Json, *, pcf: bool) -> str | None:
+    """The deepest that matches on a path, by its stated type (provision.type); among paths a deny overrides.
+
+    What is denied inside a permit is denied wherever the permit touches the resource: a second label, time or code that the permit does not
+    cover takes the permit away and never the denial (consent.md 3.6, a label more never adds).
+    """
     world.place = id(item)
-    if not (_context(world, item, kind) and _data(world, item, kind, resource, pcf=pcf)):
+    if not (_context(world, item) and _data(world, item, "deny" if kind == "deny" else "either", resource, pcf=pcf)):
         return None
-    nested = [_provision(world, below, below["type"], resource, pcf=pcf) for below in item.get("provision", [])]
+    nested = _below(world, item, resource, pcf=pcf)
     if "deny" in nested:
         return "deny"
+    world.place = id(item)
+    if kind != "deny" and not _data(world, item, "permit", resource, pcf=pcf):
+        return None
     if "permit" in nested:
         return "permit"
     return kind
 
 
+def _below(world: World, item: Json, resource: Json, *, pcf: bool) -> list[str | None]:
+    return [
+        _provision(world, one, one["type"], resource, pcf=pcf)
+        if "type" in one
+        else _untyped(world, one, resource, pcf=pcf)
+        for one in item.get("provision", [])
+    ]
+
+
+def _untyped(world: World, item: Json, resource: Json, *, pcf: bool) -> str | None:
+    """A nested provision must say its type (provision.type). One that does not permits nothing, and may be a deny; what is nested in it speaks."""
+    world.place = id(item)
+    if not (_context(world, item) and _data(world, item, "either", resource, pcf=pcf)):
+        return None
+    nested = _below(world, item, resource, pcf=pcf)
+    if "deny" in nested or "permit" in nested:
+        return "deny" if "deny" in nested else "permit"
+    world.place = id(item)
+    return "deny" if world.unknown("type") else None
+
+
 # ---- elements: AND across, OR inside, absent is any
 
 
-def _context(world: World, item: Json, kind: str) -> bool:
+def _context(world: World, item: Json) -> bool:
     asked = world.asked
     if "period" in item and not _within(asked.as_of, item["period"]):
         return False
@@ -392,11 +451,7 @@ def _context(world: World, item: Json, kind: str) -> bool:
         return False
     if "action" in item and asked.action not in [coding["code"] for one in item["action"] for coding in one["coding"]]:
         return False
-    if "purpose" in item:
-        named = [one["code"] for one in item["purpose"]]
-        under = [any(_is_under(wanted, code) for code in named) for wanted in asked.purposes]
-        return all(under) if kind == "permit" else any(under)
-    return True
+    return "purpose" not in item or any(_is_under(asked.purposes[0], one["code"]) for one in item["purpose"])
 
 
 def _data(world: World, item: Json, kind: str, resource: Json, *, pcf: bool) -> bool:
@@ -435,11 +490,10 @@ def _is_actor(world: World, reference: Json) -> bool:
         stands = found["status"] == "active" and ("period" not in found or _within(world.asked.as_of, found["period"]))
         return stands and any(_belongs(world, one, one["member"]) for one in found["participant"])
     if found["resourceType"] == "Group":
-        if found.get("active", True):
-            return any(_belongs(world, one, one["entity"]) for one in found["member"])
-        return world.unknown(("group", found["id"])) and any(
-            _belongs(world, one, one["entity"]) for one in found["member"]
-        )
+        if "member" not in found:  # known by a property that its members share (provision.actor), and by no list
+            return world.unknown(("members of", found["id"]))
+        among = any(_belongs(world, one, one["entity"]) for one in found["member"])
+        return among and (found.get("active", True) or world.unknown(("group", found["id"])))
     return any((one["system"], one["value"]) in _ours(world.asked) for one in found["identifier"])
 
 
@@ -484,10 +538,14 @@ def _is_class(world: World, named: Json, resource: Json) -> bool:
     if named["system"] == TYPES:
         return named["code"] in (resource["resourceType"], "Resource", "DomainResource")
     if named["system"] == CANONICAL:
-        claimed = [one.split("|")[0] for one in resource.get("meta", {}).get("profile", [])]
-        if not claimed:
-            return world.unknown(("profile", resource["id"], named["code"]))
-        return named["code"].split("|")[0] in claimed
+        claimed = [one.partition("|") for one in resource.get("meta", {}).get("profile", [])]
+        url, _, version = named["code"].partition("|")
+        versions = [other for one, _, other in claimed if one == url]
+        if versions and (not version or version in versions):
+            return True
+        if claimed and not versions:
+            return False
+        return world.unknown(("profile", resource["id"], named["code"]))  # none claimed, or another version of it
     documents = [one for one in world.asked.resources if one["resourceType"] == "Composition"]
     if resource["resourceType"] == "DocumentReference":
         if "type" not in resource and world.unknown(("type of", resource["id"], named["code"])):
@@ -503,9 +561,8 @@ def _labels(world: World, named: list[Json], kind: str, resource: Json) -> bool:
     carried = resource.get("meta", {}).get("security", [])
     if not carried:
         return kind != "permit"
-    if kind == "either":
-        return _labels(world, named, "permit", resource) or _labels(world, named, "deny", resource)
-    covered = [any(_label(world, one, label, kind) for one in named) for label in carried]
+    ways = ("permit", "deny") if kind == "either" else (kind,)
+    covered = [any(_label(world, one, label, way) for one in named for way in ways) for label in carried]
     return all(covered) if kind == "permit" else any(covered)
 
 
@@ -521,16 +578,23 @@ def _label(world: World, named: Json, carried: Json, kind: str) -> bool:
 
 def _codes(world: World, named: list[Json], kind: str, resource: Json) -> bool:
     """A permit looks at the code of the resource; a deny also at what it says elsewhere in codes."""
-    concepts = [resource[name] for name in ("code", "medicationCodeableConcept", "type") if name in resource]
-    if kind != "permit":
-        concepts += [one for name in CODED if name in resource for one in _listed(resource[name])] + [
-            concept for part in resource.get("component", []) for concept in _component(part)
-        ]
-    codings = [coding for concept in concepts for coding in concept["coding"]]
+    what = _about_what(world, resource)
+    said = [one for name in CODED if name in resource for one in _listed(resource[name])] if kind != "permit" else []
+    said += [one for part in resource.get("component", []) for one in _component(part)] if kind != "permit" else []
+    codings = [coding for concept in what + said for coding in concept["coding"]]
     wanted = [coding for concept in named for coding in concept["coding"]]
-    if not concepts and resource["resourceType"] in UNCODED:
-        return any(world.unknown(("code of", resource["id"], one["code"])) for one in wanted)
-    return any(_subsumed(world, one, coding) for one in wanted for coding in codings)
+    if any(_subsumed(world, one, coding) for one in wanted for coding in codings):
+        return True
+    unsaid = not what and resource["resourceType"] in UNCODED
+    return unsaid and any(world.unknown(("code of", resource["id"], one["code"])) for one in wanted)
+
+
+def _about_what(world: World, resource: Json) -> list[Json]:
+    """Its own code; of a medicine that it refers to, that one's."""
+    names = ("code", "medicationCodeableConcept", "type")
+    own = [one for name in names if name in resource for one in _listed(resource[name])]
+    told = resource.get("medicationReference", {}).get("reference")
+    return own + [one["code"] for one in world.asked.resources if f"Medication/{one['id']}" == told]
 
 
 def _component(part: Json) -> list[Json]:
@@ -546,7 +610,7 @@ def _named(world: World, data: Json, resource: Json, *, pcf: bool) -> bool:
     wanted = data["reference"]["reference"]
     mine = f"{resource['resourceType']}/{resource['id']}"
     if data["meaning"] == "authoredby":
-        written_by = _references(resource.get("author"))
+        written_by = {one for name in AUTHORS for one in _references(resource.get(name))}
         return wanted in written_by if written_by else world.unknown(("author of", mine, wanted))
     if mine == wanted:
         return True
@@ -576,7 +640,8 @@ def span(written: str) -> Span:
     """The instants that a FHIR date or dateTime means at its written precision: [first, first after)."""
     if "T" in written:
         first = datetime.fromisoformat(written)
-        return first, first + timedelta(seconds=1) if re.search(r":\d\d:\d\d\.", written) is None else first
+        fraction = re.search(r":\d\d\.(\d+)", written)
+        return first, first + (timedelta(seconds=1) / 10 ** len(fraction[1]) if fraction else timedelta(seconds=1))
     parts = [int(part) for part in written.split("-")]
     year, month, day = (*parts, 1, 1)[:3]
     first = datetime(year, month, day, tzinfo=LONDON)
@@ -602,13 +667,9 @@ def _within(moment: datetime, period: Json) -> bool:
 
 def _times(world: World, period: Json, kind: str, resource: Json) -> bool:
     """A permit needs every clinical time inside, a deny one; a resource without any: nobody knows."""
-    written = [
-        resource[name]
-        for name in ("effectiveDateTime", "issued", "authoredOn", "recordedDate", "date")
-        if name in resource
-    ]
-    written += [resource["meta"]["lastUpdated"]] if "lastUpdated" in resource.get("meta", {}) else []
-    known = [_limits(resource["effectivePeriod"])] if "effectivePeriod" in resource else []
+    places = [resource, *(resource[name] for name in ("meta", "collection") if name in resource)]
+    written = [place[name] for place in places for name in (*AT, "lastUpdated") if name in place]
+    known = [_limits(resource[name]) for name in DURING if name in resource]
     first, after = _limits(period)
     if not written and not known:
         return world.unknown(("time of", resource["id"], first, after))

@@ -1,7 +1,10 @@
 """What the oracle found in the engine, each as a named case: a recorded dissent reaches what it names."""
 
+from dataclasses import replace
+
 import pytest
 
+from consent.shapes import Coding
 from tests.consent import made
 
 
@@ -147,3 +150,92 @@ def test_taking_back_a_consent_whose_rule_nobody_can_read_holds() -> None:
         made.vote(made.ask(*made.registered(unread), *made.registered(taken_back, withdrawn=True), resources=letter))
         == "hold"
     )
+
+
+SEVERAL = replace(made.ASKS_FIRST, purpose=(*made.CONTEXT_PURPOSE, Coding(system=made.REASON, code="HRESCH")))
+
+
+@pytest.mark.parametrize("default", ["implied", "nothing"])
+def test_a_denial_inside_a_permit_for_treatment_stands_also_where_research_is_asked_for_beside_it(default: str) -> None:
+    """One purpose more takes the permit away, and must not take the denial with it (consent/README.md: a deny needs one)."""
+    denied = made.provision("deny", securityLabel=[made.label("HIV")])
+    root = made.provision(purpose=[made.purpose("TREAT")], provision=[denied])
+    letter = [made.patient(), made.resource(labels=["R", "HIV"])]
+    under = replace(SEVERAL, without_consent=default)
+
+    assert made.vote(made.ask(made.fhir_consent(root, rule="OPTIN"), resources=letter, under=under)) == "deny"
+
+
+def test_a_permit_inside_a_denial_of_treatment_says_nothing_of_research() -> None:
+    """What is nested in a provision about treatment is about treatment (consent.md 3.4b 2): both purposes need a permit."""
+    root = made.provision(purpose=[made.purpose("TREAT")], provision=[made.provision("permit")])
+
+    assert made.vote(made.ask(made.fhir_consent(root, rule="OPTOUT"), under=made.ASKS_FIRST)) == "permit"
+    assert made.vote(made.ask(made.fhir_consent(root, rule="OPTOUT"), under=SEVERAL)) == "deny"
+
+
+def test_a_consent_to_research_permits_nothing_where_treatment_is_asked_for_beside_it() -> None:
+    category = [{"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "RESEARCH"}]}]
+
+    assert made.vote(made.ask(made.fhir_consent(rule="OPTIN", category=category), under=SEVERAL)) == "deny"
+
+
+@pytest.mark.parametrize(
+    ("limit", "less", "more"),
+    [
+        ({"securityLabel": [made.label("N")]}, {"labels": ["N"]}, {"labels": ["N", "SUD"]}),
+        ({"securityLabel": [made.label("R")]}, {"labels": ["R"]}, {"labels": ["V"]}),
+        ({"dataPeriod": {"end": "2025"}}, {"issued": "2025-05"}, {"issued": "2025-05", "effectiveDateTime": "2026-01"}),
+        ({"code": [made.code("1000")]}, {"code": made.code("1000")}, {"component": [{"code": made.code("1000")}]}),
+    ],
+)
+@pytest.mark.parametrize("nested", [False, True])
+def test_what_a_permit_does_not_wholly_cover_does_not_escape_the_denial_inside_it(
+    limit: made.Json, less: made.Json, more: made.Json, nested: bool
+) -> None:
+    """A label more never adds (consent.md 3.6): the permit no longer covers the resource, and the denial inside it still does."""
+    denied = {**limit, "provision": [made.provision("deny", actor=[made.actor()])]}
+    root = {"provision": [{"type": "permit", **denied}]} if nested else denied
+    consent = made.fhir_consent(root, rule="OPTIN")
+
+    for held in (less, more):
+        assert made.vote(made.ask(consent, resources=[made.patient(), made.resource(**held)])) == "deny"
+
+
+def test_a_denial_inside_a_permit_that_touches_nothing_of_the_resource_does_not_apply() -> None:
+    """Nor is more withheld than was refused: a nested provision applies only where everything above it matches (consent.md 3.4b 2)."""
+    denied = made.provision("deny", actor=[made.actor()])
+    root = made.provision(dataPeriod={"end": "2024"}, provision=[denied])
+    recent = made.resource(issued="2026-01-10T09:00:00Z")
+
+    assert made.vote(made.ask(made.fhir_consent(root, rule="OPTIN"), resources=[made.patient(), recent])) == "permit"
+
+
+def test_refusing_a_permit_up_to_a_level_refuses_a_resource_that_carries_a_topic_besides() -> None:
+    """One label that the refused permit names is enough (consent/README.md): `N` is at or below `R`, whatever else is carried."""
+    root = made.provision(securityLabel=[made.label("R")])
+    refused = made.fhir_consent(root, rule="OPTIN", status="rejected")
+
+    for labels in (["N"], ["N", "HIV"]):
+        letter = [made.patient(), made.resource(labels=labels)]
+        assert made.vote(made.ask(refused, resources=letter)) == "deny"
+
+
+@pytest.mark.parametrize(("claimed", "vote"), [("1.0", "deny"), ("2.0", "permit"), ("", "deny")])
+def test_a_permit_of_one_version_of_a_profile_is_none_of_another(claimed: str, vote: str) -> None:
+    """A canonical with a version names that version (FHIR R4, canonical); of any other it is not known whether it is meant."""
+    profile = "urn:example:profile" + (f"|{claimed}" if claimed else "")
+    root = made.provision(class_=[{"system": "urn:ietf:rfc:3986", "code": "urn:example:profile|2.0"}])
+    letter = [made.patient(), made.resource(meta={"profile": [profile]})]
+    permitted, denied = (made.fhir_consent(root, rule=rule) for rule in ("OPTIN", "OPTOUT"))
+
+    assert made.vote(made.ask(permitted, under=made.ASKS_FIRST, resources=letter)) == vote
+    assert made.vote(made.ask(denied, resources=letter)) == ("deny" if vote == "permit" else "hold")
+
+
+def test_an_opt_in_with_restrictions_that_states_none_permits_nothing() -> None:
+    """v3-ActCode OPTINR: the restrictions are on paper, and nobody here knows them."""
+    assert made.vote(made.ask(made.fhir_consent(rule="OPTINR"), under=made.ASKS_FIRST)) == "deny"
+    assert made.vote(made.ask(made.fhir_consent(rule="OPTINR"))) == "hold"
+    stated = made.provision(provision=[made.provision("deny", securityLabel=[made.label("HIV")])])
+    assert made.vote(made.ask(made.fhir_consent(stated, rule="OPTINR"), under=made.ASKS_FIRST)) == "permit"
