@@ -13,6 +13,7 @@ from sqlalchemy import Connection, select
 from fhir_profiles import audit_event
 from fhir_profiles.audit_event import MINOR, PERMITTED, SERIOUS, Happening, Observer
 from fhir_profiles.shapes import Json
+from gateway import evidence
 from gateway.ledger import head_of
 from gateway.ledger.entry import decode
 from gateway.moves import SUBJECT
@@ -24,6 +25,10 @@ _LEFT = {"delivered": PERMITTED, "ambiguous": MINOR, "refused": SERIOUS}
 """The ends of a send: each is a disclosure, or may be one."""
 _DECIDED = {"release": PERMITTED, "reduce": PERMITTED, "counted": PERMITTED, "hold": MINOR, "withhold": SERIOUS}
 _DENIED = frozenset({"rejected", "access-refused"})
+TAKEN = "audit-events"
+"""What an export of this feed is called in the ledger."""
+MOST = 10_000
+"""Events in a page at most."""
 _OF_CHAIN = ("recipient", "letter", "decision", "agreement", SUBJECT)
 
 
@@ -34,6 +39,8 @@ class Page:
     events: tuple[Json, ...]
     last: int
     more: bool
+    only_taking: bool
+    """Nothing is in it but that this feed was taken before."""
 
 
 def read_page(parts: Parts, *, after: int, count: int) -> Page:
@@ -52,7 +59,16 @@ def read_page(parts: Parts, *, after: int, count: int) -> Page:
     last = entries[-1][0] if entries else after
     observer = Observer(origin=signed.origin, endpoint=parts.settings.sender.endpoint)
     events = tuple(_event(parts, position, entry, known, observer) for position, entry in entries)
-    return Page(events=events, last=last, more=last + 1 < size)
+    only_taking = all(entry["event"] == "exported" and entry["facts"].get("what") == TAKEN for _, entry in entries)
+    return Page(events=events, last=last, more=last + 1 < size, only_taking=only_taking)
+
+
+def take_page(parts: Parts, *, after: int, count: int) -> Page:
+    """The page for somebody who takes it away, entered first. The entries that taking made enter nothing again, or a feed would feed itself."""
+    page = read_page(parts, after=after, count=count)
+    if not page.only_taking:
+        evidence.enter_export(parts, TAKEN)
+    return page
 
 
 def _chains(c: Connection, chains: set[str]) -> Mapping[str, Sequence[tuple[int, dict[str, Any]]]]:

@@ -49,13 +49,14 @@ class Client:
     establishments: tuple[str, ...]
     recipient: str | None
     consent_authority: bool
+    audit_reader: bool = False
     permissions: frozenset[str] = frozenset()
     """What the bearer it called with lets it do (`Bundle.c`); empty where no bearer was shown."""
 
     def registered(self) -> frozenset[str]:
         """What its registration could ever let a bearer do: sending ER7 is `Binary.c`, sending FHIR `Bundle.c`, a mailbox `Bundle.rus`.
 
-        Asking what consents say is `Consent.r`, for a consent authority.
+        Asking what consents say is `Consent.r`, for a consent authority; the feed of AuditEvents is `AuditEvent.s`.
         """
         found = set()
         if any(kind.startswith("fhir-") for kind in self.kinds):
@@ -66,6 +67,8 @@ class Client:
             found |= {"Bundle.r", "Bundle.u", "Bundle.s"}
         if self.consent_authority:
             found.add("Consent.r")
+        if self.audit_reader:
+            found.add("AuditEvent.s")
         return frozenset(found)
 
     def may_send(self, kind: str) -> bool:
@@ -90,6 +93,7 @@ def add_client(
     establishments: Collection[str] = (),
     recipient: str | None = None,
     consent_authority: bool = False,
+    audit_reader: bool = False,
 ) -> str:
     """Register a system, with its ledger entry; its id. It sends nothing and collects nothing unless that is said. Raises ClientError."""
     made = Client(
@@ -99,6 +103,7 @@ def add_client(
         establishments=tuple(sorted(set(establishments))),
         recipient=recipient,
         consent_authority=consent_authority,
+        audit_reader=audit_reader,
     )
     _check(made)
     parts.store.write(lambda c: _insert(c, parts, made))
@@ -118,8 +123,10 @@ def _check(made: Client) -> None:
         raise ClientError("a client that sends needs at least one establishment")
     if "fhir-response" in made.kinds and made.recipient is None:
         raise ClientError("replies come from a recipient's own client: name the recipient")
-    if not made.kinds and made.recipient is None:
-        raise ClientError("a client needs kinds to send, or a recipient whose mailbox it opens")
+    if not made.kinds and made.recipient is None and not made.audit_reader:
+        raise ClientError(
+            "a client needs kinds to send, a recipient whose mailbox it opens, or the feed of AuditEvents"
+        )
 
 
 def _insert(c: Connection, parts: RegisterParts, made: Client) -> None:
@@ -134,10 +141,13 @@ def _insert(c: Connection, parts: RegisterParts, made: Client) -> None:
             establishments=json.dumps(made.establishments),
             recipient=made.recipient,
             consent_authority=made.consent_authority,
+            audit_reader=made.audit_reader,
             created_at=now,
         )
     )
     facts: dict[str, str | int | bool] = {"consent_authority": made.consent_authority}
+    if made.audit_reader:
+        facts["audit_reader"] = True
     record(c, entry_id=parts.ids.entry(), chain=made.id, step=1, event="client-added", at=now, facts=facts)
 
 
@@ -229,6 +239,7 @@ def _client(row: Row[tuple[object, ...]]) -> Client:
         establishments=tuple(json.loads(row.establishments)),
         recipient=row.recipient,
         consent_authority=bool(row.consent_authority),
+        audit_reader=bool(row.audit_reader),
     )
 
 

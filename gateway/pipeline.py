@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from adapters.contract import AdapterError, Answer, Arrival, Letter, Outcome, Transient
 from consent.shapes import Agreement
-from gateway import desk, overrides, unfinished, witnessing
+from gateway import audit_feed, desk, overrides, unfinished, witnessing
 from gateway.activation import take_up
 from gateway.bus.protocol import Topic
 from gateway.clients import Client
@@ -285,6 +285,10 @@ class Gateway(Parts):
         return await asyncio.to_thread(self.ledger.latest)
 
     # ── opening, closing, waiting ──
+    async def audit_page(self, after: int, count: int) -> audit_feed.Page:
+        """A page of the feed of AuditEvents for who may read it, entered as taken."""
+        return await asyncio.to_thread(audit_feed.take_page, self, after=after, count=count)
+
 
     async def start(self) -> None:
         """Take up what the last process left, then keep sweeping and sequencing.

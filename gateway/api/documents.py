@@ -5,7 +5,7 @@ from typing import Any, Final
 from gateway.settings import Settings
 from gateway.smart.keys import ALGORITHMS
 
-SCOPES: Final = "system/Binary.c system/Bundle.crus system/Consent.r"
+SCOPES: Final = "system/AuditEvent.s system/Binary.c system/Bundle.crus system/Consent.r"
 """Every scope that any route asks for (a test compares with the route table)."""
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from adapters.contract import Arrival, Inbound, Letter
+from gateway.audit_feed import Page
 from gateway.clients import Client
 from gateway.keys.identifiers import Ids
 from gateway.refusals import Refusals
@@ -58,6 +59,10 @@ class Intake(Protocol):
 
     async def signed_head(self) -> str:
         """The last signed head of the ledger, as a signed note; empty where there is none."""
+        ...
+
+    async def audit_page(self, after: int, count: int) -> Page:
+        """What the ledger says behind a position, as AuditEvents. NotProvable where there is no signed head."""
         ...
 
     async def ready(self) -> bool:

@@ -17,6 +17,7 @@ HL7_TYPES: Final = frozenset({"application/hl7-v2+er7", "x-application/hl7-v2+er
 _IDEMPOTENCY_KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
 _GUID: Final = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 _PARAMETER_NAME: Final = re.compile(r"[A-Za-z_:.-]{1,40}")
+_WHOLE_NUMBER: Final = re.compile(r"-?[0-9]{1,16}")
 _JSON_FORMATS: Final = frozenset({"json", "application/json", "application/fhir+json", "text/json"})
 _ACCEPTED: Final = frozenset({"*/*", "application/*", *FHIR_TYPES})
 
@@ -92,6 +93,16 @@ def idempotency_key(request: Request) -> str | None:
     if value is not None and not _IDEMPOTENCY_KEY.fullmatch(value):
         raise RequestError(Fault.REQUEST_INVALID, invalid("Idempotency-Key is 1 to 255 visible ASCII characters"))
     return value
+
+
+def whole_number(request: Request, name: str, least: int, most: int, otherwise: int | None = None) -> int:
+    """The query parameter of that name within its limits; `otherwise` (or `least`) where it is not given. Raises RequestError."""
+    value = request.query_params.get(name)
+    if value is None:
+        return least if otherwise is None else otherwise
+    if not _WHOLE_NUMBER.fullmatch(value) or not least <= int(value) <= most:
+        raise RequestError(Fault.REQUEST_INVALID, invalid(f"{name} is a whole number from {least} to {most}"))
+    return int(value)
 
 
 def guid(request: Request, name: str) -> str | None:

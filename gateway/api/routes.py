@@ -28,11 +28,14 @@ from gateway.api.reading import (
     invalid,
     read_body,
     require_json_accepted,
+    whole_number,
 )
 from gateway.api.token import oauth_token
+from gateway.audit_feed import MOST as MOST_EVENTS
 from gateway.clients import Client
 from gateway.deciding import QuestionError, decide_question
 from gateway.errors import AccessError, Fault, RequestError
+from gateway.ledger import NotProvable
 from gateway.metrics import CONTENT_TYPE, exposition
 from gateway.states import MessageState
 from gateway.steps.receive import Received
@@ -218,6 +221,30 @@ def _delivery_id(request: Request) -> str:
     return value
 
 
+async def audit_events(gateway: Intake, request: Request, caller: Caller) -> Response:
+    """GET /fhir/AuditEvent: a page of the ledger in its order. `next` is always there: what it answers when asked later is what came since."""
+    require_json_accepted(request)
+    _client(caller)
+    after, count = whole_number(request, "page", -1, 2**53), whole_number(request, "_count", 1, MOST_EVENTS, 1_000)
+    try:
+        page = await gateway.audit_page(after, count)
+    except NotProvable:
+        return refusal(Fault.STORE_UNAVAILABLE)  # no head is signed yet: it is a second's wait
+    base = f"{base_address(gateway.settings)}/fhir/AuditEvent"
+    links = {"self": after, "next": page.last}
+    found = {
+        "resourceType": "Bundle",
+        "type": "searchset",
+        "link": [
+            {"relation": relation, "url": f"{base}?_count={count}&page={place}"} for relation, place in links.items()
+        ],
+    }
+    entries = [
+        {"fullUrl": f"{base}/{each['id']}", "resource": each, "search": {"mode": "match"}} for each in page.events
+    ]
+    return fhir_json({**found, "entry": entries} if entries else found, headers={"Cache-Control": "no-store"})
+
+
 async def live(_gateway: Intake, _request: Request, _caller: Caller) -> Response:
     """GET /health/live: the process answers."""
     return plain_json({"status": "live"})
@@ -297,6 +324,11 @@ _DECIDE: Final = Interaction(
     definition="https://throughgate.example/OperationDefinition/consent-decide",
     documentation="What the consents of a question say of its resources, as JSON of a local shape. Nothing is stored or released.",
 )
+_AUDIT_EVENTS: Final = Interaction(
+    code="search-type",
+    type="AuditEvent",
+    documentation="The ledger in its order, by `_count` and the link `next`, which is always there. For a client registered for it.",
+)
 
 ROUTES: Final = (
     _client_row("POST", "/hl7v2", "Binary.c", hl7v2),
@@ -314,6 +346,7 @@ ROUTES: Final = (
     _client_row("GET", "/mailbox", "Bundle.s", mailbox_list),
     _client_row("GET", "/mailbox/{id}", "Bundle.r", mailbox_open),
     _client_row("PUT", "/mailbox/{id}/acknowledged", "Bundle.u", mailbox_acknowledge),
+    _client_row("GET", "/fhir/AuditEvent", "AuditEvent.s", audit_events, ("_count", "page", "_format"), _AUDIT_EVENTS),
     _row("GET", "/fhir/metadata", metadata, ("_format",)),
     *(row for definition_type in DEFINITIONS for row in _definition_rows(definition_type)),
     _row("GET", "/fhir/.well-known/smart-configuration", smart_of_fhir),

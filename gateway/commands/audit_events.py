@@ -14,7 +14,7 @@ def audit_events(
     after: Annotated[
         int, typer.Option("--after", min=-1, help="The last position that the store has; -1 for all.")
     ] = -1,
-    count: Annotated[int, typer.Option("--count", min=1, max=100_000, help="At most so many.")] = 1_000,
+    count: Annotated[int, typer.Option("--count", min=1, max=10_000, help="At most so many.")] = 1_000,
     out: Annotated[Path, typer.Option("--out", help="A new file: FHIR NDJSON.")],
     config: Config = DEFAULT_CONFIG,
     as_json: AsJson = False,
@@ -26,9 +26,7 @@ def audit_events(
     from gateway import audit_feed, evidence
 
     with opened(config) as gateway:
-        page = audit_feed.read_page(gateway, after=after, count=count)
-        if page.events:
-            evidence.enter_export(gateway, "audit-events")
+        page = audit_feed.take_page(gateway, after=after, count=count)
     evidence.write_new(out, b"".join(fhir_json.encode(each) + b"\n" for each in page.events))
     if as_json:
         say_json({"file": out.name, "events": len(page.events), "last": page.last, "more": page.more})

@@ -31,6 +31,9 @@ def client_add(
         bool,
         typer.Option("--consent-authority", help="What it says about consent may widen sharing, not only narrow it."),
     ] = False,
+    audit_reader: Annotated[
+        bool, typer.Option("--audit-reader", help="It may read the feed of AuditEvents: a site's own audit store.")
+    ] = False,
     config: Config = DEFAULT_CONFIG,
     as_json: AsJson = False,
 ) -> None:
@@ -47,6 +50,7 @@ def client_add(
             establishments=split(establishments),
             recipient=recipient,
             consent_authority=consent_authority,
+            audit_reader=audit_reader,
         )
         with gateway.store.read() as c:
             added = find(c, name)
@@ -55,4 +59,6 @@ def client_add(
         say_json({**asdict(added), "id": client_id})
         return
     sends = f"sends {', '.join(added.kinds)} for {', '.join(added.establishments)}" if added.kinds else "sends nothing"
-    typer.echo(f"registered {name}: {sends}{f', opens the mailbox of {recipient}' if recipient else ''}")
+    typer.echo(
+        f"registered {name}: {sends}{f', opens the mailbox of {recipient}' if recipient else ''}{', reads the audit feed' if audit_reader else ''}"
+    )

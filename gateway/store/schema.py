@@ -54,6 +54,7 @@ client = Table(
     Column("establishments", Text, nullable=False),  # JSON array of agency ids
     Column("recipient", Text),  # the recipient whose mailbox this client may open
     Column("consent_authority", Boolean, nullable=False),
+    Column("audit_reader", Boolean, nullable=False, server_default=false()),  # may read the feed of AuditEvents
     Column("created_at", Text, nullable=False),
     Column("ended_at", Text),
 )

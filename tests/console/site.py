@@ -206,7 +206,7 @@ def open_site(folder: Path) -> Iterator[Site]:
         run(tell(line))
         app = create_app(line.gateway)
         add_console(app, line.gateway)
-        port = run(_serve(stack, app))
+        port = run(serve(stack, app))
         site = Site(base=f"http://127.0.0.1:{port}", port=port, line=line, app=app, run=run)
         for name, role in PEOPLE.items():
             site.cookies[name] = site.begin(name, role)
@@ -219,7 +219,7 @@ def open_site(folder: Path) -> Iterator[Site]:
         loop.close()
 
 
-async def _serve(stack: contextlib.AsyncExitStack, app: FastAPI) -> int:
+async def serve(stack: contextlib.AsyncExitStack, app: FastAPI) -> int:
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
     listener.setblocking(False)

@@ -13,6 +13,7 @@ import uvicorn
 
 from adapters.contract import Arrival, Letter
 from gateway.api import create_app
+from gateway.audit_feed import Page
 from gateway.clients import Client, issue_token
 from gateway.parts import Parts
 from gateway.patience import impatient
@@ -27,6 +28,8 @@ LETTER = Letter(
     content_type="application/fhir+json",
     body=b'{"resourceType":"Bundle"}',
 )
+
+AUDIT_EVENT = {"resourceType": "AuditEvent", "id": "E0"}
 
 
 @dataclass
@@ -73,6 +76,9 @@ class Line:
 
     async def signed_head(self) -> str:
         return "origin\n1\nroot\n"
+
+    async def audit_page(self, after: int, count: int) -> Page:
+        return Page(events=(AUDIT_EVENT,), last=after + 1, more=False, only_taking=False)
 
     async def mailbox_acknowledge(self, client: Client, delivery_id: str) -> bool:
         mine = client.recipient == LETTER.recipient and delivery_id == LETTER.delivery_id

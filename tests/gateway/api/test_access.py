@@ -72,6 +72,13 @@ MATRIX = {
         202,
         ("pharmacy",),
     ),
+    ("GET", "/fhir/AuditEvent"): (
+        "/fhir/AuditEvent?page=-1&_count=10",
+        {},
+        ("audit-store",),
+        200,
+        ("zfg-ehr", "authority"),
+    ),
     ("GET", "/mailbox"): ("/mailbox", {}, ("pharmacy",), 200, ("zfg-ehr", "tests-only")),
     ("GET", "/mailbox/{id}"): (f"/mailbox/{ID}", {}, ("pharmacy",), 200, ("zfg-ehr", "tests-only")),
     ("PUT", "/mailbox/{id}/acknowledged"): (

@@ -54,7 +54,10 @@ async def test_it_is_valid_and_names_the_routes_that_there_are(http: Http) -> No
     assert operations(statement) == {route.path for route in ROUTES if "$" in route.path}
     reads = {route.path.split("/")[2] for route in ROUTES if re.fullmatch(r"/fhir/[A-Z]\w+/\{id\}", route.path)}
     searches = {route.path.split("/")[2] for route in ROUTES if re.fullmatch(r"/fhir/[A-Z]\w+", route.path)}
-    assert interactions(statement) == {name: {"read", "search-type"} for name in reads | searches}
+    assert searches - reads == {"AuditEvent"}
+    assert interactions(statement) == {name: {"read", "search-type"} for name in reads} | {
+        "AuditEvent": {"search-type"}
+    }
     assert statement["messaging"][0]["reliableCache"] > 1
     assert statement["format"] == ["application/fhir+json"]
 
@@ -63,7 +66,10 @@ async def test_what_it_names_answers_and_nothing_else_does(http: Http) -> None:
     statement = await stated(http)
     for path in operations(statement):
         assert (await http.ask("POST", path, data=b"{}", headers=NO_BODY))[0] == 401, "it is there, and asks who calls"
+    assert (await http.ask("GET", "/fhir/AuditEvent"))[0] == 401
     for name, codes in interactions(statement).items():
+        if name == "AuditEvent":
+            continue  # the feed, asked above: who asks has to be registered for it
         assert codes == {"read", "search-type"}
         status, bundle = await found(http, f"/fhir/{name}")
         assert (status, bundle["total"]) == (200, len(DEFINITIONS[name]))

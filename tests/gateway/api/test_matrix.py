@@ -20,6 +20,7 @@ NEEDS = {
     ("POST", "/fhir/$process-message"): "Bundle.c",
     ("POST", "/fhir"): "Bundle.c",
     ("POST", "/fhir/Consent/$decide"): "Consent.r",
+    ("GET", "/fhir/AuditEvent"): "AuditEvent.s",
     ("GET", "/mailbox"): "Bundle.s",
     ("GET", "/mailbox/{id}"): "Bundle.r",
     ("PUT", "/mailbox/{id}/acknowledged"): "Bundle.u",
@@ -33,6 +34,7 @@ CLIENTS = {  # name: (what it is registered for, is what is asked for its own?)
     "pharmacy": (BOX, True),
     "another-pharmacy": (BOX, False),  # another recipient
     "both": (SENDER | BOX, True),
+    "audit-store": (frozenset({"AuditEvent.s"}), True),
     "authority": (SENDER | {"Consent.r"}, True),
 }
 SCOPES = {  # the permissions of the bearer: what they open, written out
@@ -45,11 +47,13 @@ SCOPES = {  # the permissions of the bearer: what they open, written out
     "Bundle.rus": (("Bundle.r", "Bundle.u", "Bundle.s"), {"Bundle.r", "Bundle.u", "Bundle.s"}),
     "Bundle.cruds": (tuple(f"Bundle.{one}" for one in "cruds"), {"Bundle.c", "Bundle.r", "Bundle.u", "Bundle.s"}),
     "*.c": (("*.c",), {"Binary.c", "Bundle.c"}),
-    "*.rs": (("*.r", "*.s"), {"Bundle.r", "Bundle.s", "Consent.r"}),
+    "*.rs": (("*.r", "*.s"), {"Bundle.r", "Bundle.s", "Consent.r", "AuditEvent.s"}),
     "Consent.r": (("Consent.r",), {"Consent.r"}),
     "Consent.cuds": (tuple(f"Consent.{one}" for one in "cuds"), frozenset()),
+    "AuditEvent.s": (("AuditEvent.s",), {"AuditEvent.s"}),
+    "AuditEvent.crud": (tuple(f"AuditEvent.{one}" for one in "crud"), frozenset()),
     "*.d": (("*.d",), frozenset()),
-    "*.cruds": (tuple(f"*.{one}" for one in "cruds"), SENDER | BOX | {"Consent.r"}),
+    "*.cruds": (tuple(f"*.{one}" for one in "cruds"), SENDER | BOX | {"Consent.r", "AuditEvent.s"}),
     "Patient.cruds": (tuple(f"Patient.{one}" for one in "cruds"), frozenset()),
     "Binary.ruds": (tuple(f"Binary.{one}" for one in "ruds"), frozenset()),
 }

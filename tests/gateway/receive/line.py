@@ -76,6 +76,7 @@ def make_parts(
     add_client(parts, name="elsewhere", kinds=everything, establishments=("ZNF",))
     add_client(parts, name="tests-only", kinds=("ORU^R01",), establishments=("ZFG",))
     add_client(parts, name="authority", kinds=everything, establishments=("ZFG",), consent_authority=True)
+    add_client(parts, name="audit-store", audit_reader=True)
     add_client(parts, name="pharmacy", recipient="exampleton-pharmacy")
     return parts
 

@@ -87,7 +87,7 @@ def test_a_bearer_is_short_lived(parts: Parts, seconds: int) -> None:
         ({"name": "new", "kinds": ("*",), "establishments": ("ZFG",)}, "no such kind"),
         ({"name": "new", "kinds": ("ADT^A01",), "establishments": ("*",)}, "no such establishment"),
         ({"name": "new", "kinds": ("ADT^A01",)}, "at least one establishment"),
-        ({"name": "new"}, "kinds to send, or a recipient"),
+        ({"name": "new"}, "kinds to send, a recipient"),
     ],
 )
 def test_nothing_is_registered_by_leaving_it_out(parts: Parts, asked: dict[str, object], says: str) -> None:

@@ -1,22 +1,29 @@
 """The feed of AuditEvents: valid FHIR by two judges, by IHE's patterns, complete, the same twice, and nothing about anybody in it."""
 
+import contextlib
 import json
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 from fhir.resources.R4B.auditevent import AuditEvent
 from sqlalchemy import func, select
 from typer.testing import CliRunner
 
 from fhir_profiles.audit_event import DECISION, DISCLOSURE, SUBJECT, faults
+from fhir_profiles.shapes import Severity
+from fhir_profiles.validate import validate
 from gateway import audit_feed
 from gateway.__main__ import app
+from gateway.api import create_app
+from gateway.clients import add_client, issue_token
 from gateway.demo.invariants import marks
 from gateway.demo.people import synthetic_person
 from gateway.pipeline import Gateway
 from gateway.store.schema import ledger_position
 from tests.builders import adt_a01, adt_a03, oru_r01, rde_o11
+from tests.console.site import serve
 from tests.gateway.subject.test_subject_access import seen_on_the_wires, sign
 from tests.line import running
 
@@ -96,3 +103,47 @@ async def test_what_does_not_fit_a_pattern_is_found(what: str) -> None:
     assert list(faults(made)) == []
     SPOILED[what](made)
     assert list(faults(made)) != []
+
+
+async def test_a_store_fetches_it_itself_page_by_page(tmp_path: Path) -> None:
+    """Over HTTP, by the links alone: the same events as the command; later what came since; and taking it does not feed itself."""
+    async with running(tmp_path) as line:
+        await line.play(adt_a01(WHOSE), rde_o11(WHOSE))
+        sign(line.gateway)
+        before = all_events(line.gateway)
+        add_client(line.gateway, name="audit-store", audit_reader=True)
+        bearer = issue_token(line.gateway, "audit-store", 600)
+        headers = {"Authorization": f"Bearer {bearer}"}
+        async with contextlib.AsyncExitStack() as stack:
+            base = f"http://127.0.0.1:{await serve(stack, create_app(line.gateway))}"
+            session = await stack.enter_async_context(aiohttp.ClientSession(base, headers=headers))
+            address = "/fhir/AuditEvent?_count=7&page=-1"
+
+            async def rest() -> list[dict[str, Any]]:
+                nonlocal address
+                found: list[dict[str, Any]] = []
+                while True:
+                    async with session.get(address) as answer:
+                        assert (answer.status, answer.headers["Cache-Control"]) == (200, "no-store")
+                        page = json.loads(await answer.read())
+                    assert {each.severity for each in validate(page)} <= {Severity.INFORMATION}
+                    links = {each["relation"]: each["url"] for each in page["link"]}
+                    address = "/fhir" + links["next"].partition("/fhir")[2]
+                    if "entry" not in page:
+                        return found
+                    found += [each["resource"] for each in page["entry"]]
+
+            taken = await rest()
+            assert taken[: len(before)] == before
+            sign(line.gateway)
+            since = [
+                each["outcomeDesc"] if "outcomeDesc" in each else each["subtype"][0]["code"] for each in await rest()
+            ]
+            sign(line.gateway)
+            assert "exported" in json.dumps(since)
+            await rest()
+            sign(line.gateway)
+            assert await rest() == [], "what only says that the feed was taken is not entered again"
+            for wrong in ("_count=0", "_count=10001", "page=-2", "page=x", "page=1&page=2", "patient=1"):
+                async with session.get(f"/fhir/AuditEvent?{wrong}") as refused:
+                    assert refused.status == 400
