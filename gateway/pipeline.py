@@ -284,11 +284,11 @@ class Gateway(Parts):
         """What a receipt carries: the ledger's last signed head."""
         return await asyncio.to_thread(self.ledger.latest)
 
-    # ── opening, closing, waiting ──
     async def audit_page(self, after: int, count: int) -> audit_feed.Page:
         """A page of the feed of AuditEvents for who may read it, entered as taken."""
         return await asyncio.to_thread(audit_feed.take_page, self, after=after, count=count)
 
+    # ── opening, closing, waiting ──
 
     async def start(self) -> None:
         """Take up what the last process left, then keep sweeping and sequencing.
