@@ -4,6 +4,7 @@ What has no exact meaning stays as text; no unit is converted. A timing word tha
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -19,6 +20,7 @@ from fhir_profiles.terminology.concepts import plain
 _EVERY: Final = re.compile(r"Q([1-9][0-9]{0,2})(H|D|W|L|M|S)")
 _UNITS: Final = {"H": "h", "D": "d", "W": "wk", "L": "mo", "M": "min", "S": "s"}
 _DURATION: Final = re.compile(r"(H|D|W|M|L|S)([1-9][0-9]{0,3})")
+_HOUR: Final = re.compile(r"(?:[01][0-9]|2[0-3])(?::?[0-5][0-9]){0,2}")
 _SUPERVISED: Final = re.compile(r"\bsupervised\b|\bsupervised consumption\b|\bsupervise\b")
 _UNSUPERVISED: Final = re.compile(r"\bunsupervised\b|\bnot supervised\b|\bno supervision\b|\bwithout supervision\b")
 _TO: Final = "MedicationRequest.dosageInstruction"
@@ -30,7 +32,7 @@ ABSENT: Final = 10_000
 class Places:
     """Where a segment that says what is ordered says each thing: RXE and RXO differ in nothing else. `ABSENT`: it does not say it.
 
-    `timing` is the field with a TQ of messages without TQ1; None: ORC-7 has it.
+    `timing` is the field with a TQ of messages without TQ1; None: ORC-7 has it. The unit of `strength` and of `rate` is in the field after it.
     """
 
     code: int
@@ -49,6 +51,9 @@ class Places:
     original: int
     pharmacy: int
     timing: int | None
+    form: int
+    strength: int
+    rate: int
 
 
 def dosages(
@@ -57,17 +62,26 @@ def dosages(
     at: Places,
     timings: list[Row],
     routes: list[Row],
+    components: list[Row],
     stopped_at: str | None,
     orc: Row,
 ) -> list[Json]:
     """Make one Dosage for each TQ1, or one of RXE-1 or ORC-7 in the way of older messages. `stopped_at` ends what has no end of its own."""
     dose, words = _dose(reading, rx, at)
-    text = "; ".join(part for part in (instructions(rx, at.instructions), words) if part)
+    given = (
+        instructions(rx, at.instructions),
+        words,
+        in_words(rx, "form", at.form, to=f"{_TO}.text"),
+        in_words(rx, "strength", at.strength, at.strength + 1, to=f"{_TO}.text"),
+        in_words(rx, "rate", at.rate, at.rate + 1, to=f"{_TO}.text"),
+        *(_component(row) for row in components),
+    )
+    text = "; ".join(part for part in given if part)
     old = (orc, 7) if at.timing is None else (rx, at.timing)
     route = read_route(routes)
     found = []
     for index, timing in enumerate(timings or [None]):
-        quantity_timing = _Timing(reading, timing, old)
+        quantity_timing = _Timing(reading, timing, old, dosed=dose is not None or bool(words))
         dosage: Json = {"sequence": index + 1} if len(timings) > 1 else {}
         written = "; ".join(dict.fromkeys(part for part in (text, quantity_timing.text()) if part))
         if written:
@@ -82,6 +96,40 @@ def dosages(
         if dosage:
             found.append(dosage)
     return found
+
+
+def in_words(row: Row, name: str, number: int, unit_number: int | None = None, *, to: str) -> str:
+    """Write what no element holds beside a coded medicine as the sender wrote it: a strength that is lost changes the dose.
+
+    The unit is a field of its own, or the second component of an amount (`unit_number` is `number`); None: a coded word without one. What is
+    no number is no amount: it stays in the message.
+    """
+    if unit_number is None:
+        words = [_written(row, number, to=to)]
+    elif number_of(row.peek(number)) is None:
+        words = []
+    elif unit_number == number:
+        words = [row.text(number, to=to), row.text(number, 2, to=to)]
+    else:
+        words = [row.text(number, to=to), _written(row, unit_number, to=to)]
+    written = " ".join(word for word in words if word)
+    return f"{name} as written: {written}" if written else ""
+
+
+def _written(row: Row, number: int, *, to: str) -> str:
+    """Read a coded word as one reads it: its name, else its code, else the original text."""
+    return next((words for component in (2, 1, 9) if (words := row.text(number, component, to=to))), "")
+
+
+def _component(row: Row) -> str:
+    """Write a component of a mixture (RXC): which part it is, what, how much and of which strength."""
+    to = f"{_TO}.text"
+    what = _written(row, 2, to=to)
+    if not what:
+        return ""
+    kind = {"A": "additive", "B": "base"}.get(row.text(1, to=to).upper(), "component")
+    amounts = (in_words(row, "amount", 3, 4, to=to), in_words(row, "strength", 5, 6, to=to))
+    return ", ".join((f"{kind} as written: {what}", *(each for each in amounts if each)))
 
 
 def instructions(rx: Row, number: int) -> str:
@@ -166,10 +214,14 @@ def read_route(routes: list[Row], *, to: str = _TO) -> Json:
 
 
 class _Timing:
-    """Timing of one TQ1, or of RXE-1 or ORC-7 (a TQ) where there is none: pattern, start, end, duration, text, priority."""
+    """Timing of one TQ1, or of RXE-1 or ORC-7 (a TQ) where there is none: pattern, start, end, duration, text, priority.
 
-    def __init__(self, reading: Reading, row: Row | None, old: tuple[Row, int]) -> None:
+    `dosed`: the order itself says how much, and the quantity of a timing says nothing more.
+    """
+
+    def __init__(self, reading: Reading, row: Row | None, old: tuple[Row, int], *, dosed: bool) -> None:
         self.reading = reading
+        self.dosed = dosed
         self.row, self.number = (row, 0) if row is not None else old
         self.old = row is None
 
@@ -179,8 +231,30 @@ class _Timing:
 
     def text(self) -> str:
         """Read TQ1-11 or TQ.8, the condition TQ1-10 or TQ.7, and in words for how long, where a start is known and no end is."""
-        parts = [self._value(11, 8, f"{_TO}.text"), self._value(10, 7, f"{_TO}.text"), self._lasting()]
+        parts = [
+            self._value(11, 8, f"{_TO}.text"),
+            self._value(10, 7, f"{_TO}.text"),
+            self._lasting(),
+            *self._in_words(),
+        ]
         return "; ".join(part for part in parts if part)
+
+    def _in_words(self) -> Iterator[str]:
+        """Give how much at a time where the order does not say it, at which hours, for how long and how often in all."""
+        row, to = self.row, f"{_TO}.text"
+        if self.old:
+            if not self.dosed and number_of(row.peek(self.number, 1)) is not None:
+                parts = (row.text(self.number, 1, 1, part, to=to) for part in (1, 2))
+                yield f"quantity as written: {' '.join(part for part in parts if part)}"
+            return
+        if not self.dosed:
+            yield in_words(row, "quantity", 2, 2, to=to)
+        hours = [row.text(4, 1, n, to=to) for n in range(1, row.count(4) + 1) if _HOUR.fullmatch(row.peek(4, 1, n))]
+        if hours:
+            yield f"times as written: {', '.join(hours)}"
+        if not self._duration():
+            yield in_words(row, "duration", 6, 6, to=to)
+        yield in_words(row, "number of times", 14, 14, to=to)
 
     def _lasting(self) -> str:
         """Write a duration that no element can hold: a Timing has a period or a duration, and an end is never computed."""

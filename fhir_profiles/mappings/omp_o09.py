@@ -26,6 +26,9 @@ RXO: Final = Places(
     original=ABSENT,
     pharmacy=32,
     timing=None,
+    form=5,
+    strength=18,
+    rate=21,
 )
 
 

@@ -65,6 +65,7 @@ class Group:
     ordered_timings: list[Row] = field(default_factory=list)
     timings: list[Row] = field(default_factory=list)
     routes: list[Row] = field(default_factory=list)
+    components: list[Row] = field(default_factory=list)
     notes: list[Row] = field(default_factory=list)
 
 
@@ -168,7 +169,7 @@ def _rest(reading: Reading, group: Group, rx: Row, at: Places, resource: Json, s
         resource["priority"] = priority
     for row in group.ordered_timings if group.timings else ():
         row.leave_by("told-once")
-    dosage = dosages(reading, rx, at, timings, group.routes, stopped_at, group.orc)
+    dosage = dosages(reading, rx, at, timings, group.routes, group.components, stopped_at, group.orc)
     if dosage:
         resource["dosageInstruction"] = dosage
     supply = _supply(reading, rx, at)

@@ -19,7 +19,7 @@ from fhir_profiles.mappings.datatypes import (
     practitioner,
     quantity,
 )
-from fhir_profiles.mappings.dosage import read_route, supervision
+from fhir_profiles.mappings.dosage import in_words, read_route, supervision
 from fhir_profiles.mappings.encounter import named_stay
 from fhir_profiles.mappings.field_ledger import Row
 from fhir_profiles.mappings.orders import cut_orders
@@ -89,7 +89,9 @@ def _administration(reading: Reading, orc: Row, rxa: Row, routes: list[Row], not
     ordered = _request(orc)
     if ordered is not None:
         resource["request"] = ordered
-    said = [item["text"] for n in range(1, rxa.count(9) + 1) if (item := concept(rxa, 9, n, to=f"{_TO}.dosage.text"))]
+    to = f"{_TO}.dosage.text"
+    said = [item["text"] for n in range(1, rxa.count(9) + 1) if (item := concept(rxa, 9, n, to=to))]
+    said += [words for words in (in_words(rxa, "form", 8, to=to), in_words(rxa, "strength", 13, 14, to=to)) if words]
     remarks = _remarks(rxa, notes)
     if remarks:
         resource["note"] = remarks

@@ -28,6 +28,9 @@ RXE: Final = Places(
     original=32,
     pharmacy=40,
     timing=1,
+    form=6,
+    strength=25,
+    rate=23,
 )
 
 
@@ -74,6 +77,8 @@ def _groups(reading: Reading, medicine: str, *, first_only: bool) -> list[Group]
             (groups[-1].ordered_timings if groups[-1].medicine is None else groups[-1].timings).append(row)
         elif segment.name == "RXR" and groups[-1].medicine is not None:
             groups[-1].routes.append(row)
+        elif segment.name == "RXC" and groups[-1].medicine is not None:
+            groups[-1].components.append(row)
         elif segment.name in _ORDERED and groups[-1].medicine is None:
             row.leave_by("told-once")
         elif segment.name == "NTE":

@@ -20,7 +20,7 @@ from fhir_profiles.mappings.datatypes import (
     quantity,
     slug,
 )
-from fhir_profiles.mappings.dosage import read_route
+from fhir_profiles.mappings.dosage import in_words, read_route
 from fhir_profiles.mappings.encounter import named_stay
 from fhir_profiles.mappings.field_ledger import Row
 from fhir_profiles.mappings.orders import cut_orders
@@ -161,5 +161,12 @@ def _dosage(rxd: Row, routes: list[Row]) -> Json:
         for repetition in range(1, rxd.count(15) + 1)
         if (item := concept(rxd, 15, repetition, to=f"{_TO}.dosageInstruction.text")) is not None
     ]
+    to = f"{_TO}.dosageInstruction.text"
+    said = (
+        in_words(rxd, "form", 6, to=to),
+        in_words(rxd, "strength", 16, 17, to=to),
+        in_words(rxd, "total daily dose", 12, 12, to=to),
+    )
+    texts += [words for words in said if words]
     dosage: Json = {"text": "; ".join(texts)} if texts else {}
     return dosage | read_route(routes, to=f"{_TO}.dosageInstruction")

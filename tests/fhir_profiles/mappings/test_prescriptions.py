@@ -194,6 +194,28 @@ def test_a_dose_that_is_no_amount_is_carried_as_written(amount: str) -> None:
     assert [issue.path for issue in translation.issues] == ["RXE-3"]
 
 
+@pytest.mark.parametrize(
+    ("lines", "text"),
+    [
+        ((rxe(f3="5", f5="mL", f6="OS^Oral solution", f25="1", f26="mg/mL"),), "form as written: Oral solution; strength as written: 1 mg/mL"),
+        ((rxe(f23="2.5", f24="mL/h"),), "rate as written: 2.5 mL/h"),
+        ((rxe(f25="", f26="mg/mL"),), None),
+        ((rxe(f25="strong", f26="mg/mL"), "TQ1|1||QD|at noon"), None),
+        ((rxe(f3="5", f5="mL"), "RXC|A|^Methadone powder|50|mg^milligram|1|mg/mL"),
+         "additive as written: Methadone powder, amount as written: 50 milligram, strength as written: 1 mg/mL"),
+        ((rxe(f3=""), "TQ1|1|2&x^tablet&y|QD"), "quantity as written: 2 tablet"),
+        ((rxe(f3="5", f5="mL"), "TQ1|1|2^tablet|QD"), None),
+        ((rxe(f3="5", f5="mL"), "TQ1|1||QD|0800~2000||17^hours||||||||3"),
+         "times as written: 0800, 2000; duration as written: 17 hours; number of times as written: 3"),
+        ((rxe(f1="2&tablet^QD", f3=""),), "quantity as written: 2 tablet"),
+    ],
+)  # fmt: skip
+def test_what_no_element_holds_is_in_the_words(lines: tuple[str, ...], text: str | None) -> None:
+    """A strength, a form, a component or an hour that is lost can change the dose: it stands in the text as the sender wrote it."""
+    (dosage,) = request(ORC, *lines).get("dosageInstruction", [{}])
+    assert dosage.get("text") == text
+
+
 def test_a_maximum_that_is_no_amount_is_carried_as_written() -> None:
     """A range that cannot be read does not become a fixed dose in silence."""
     (dosage,) = request(ORC, rxe(f3="40", f4="up to 60", f5="mg"))["dosageInstruction"]
