@@ -410,7 +410,6 @@ lookup = Table(
     Index("ix_lookup_expires_at", "expires_at"),
 )
 
-agreement = Table(
 opening = Table(
     "opening",
     metadata,
@@ -432,6 +431,7 @@ opening = Table(
     Index("ix_opening_told_at", "told_at", "opened_at"),
 )
 
+agreement = Table(
     "agreement",
     metadata,
     Column("id", Text, primary_key=True),  # one text of one agreement, proposed once
