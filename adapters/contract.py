@@ -128,3 +128,5 @@ class AdapterSpec:
     make_outbound: Callable[[Any], Outbound] | None = None
     counted: tuple[str, ...] = ()
     """The words that its listeners count under."""
+    wires: frozenset[str] = frozenset()
+    """The wires that it can carry out; none named: every one."""

@@ -151,6 +151,10 @@ def _check_adapter(path: Path, file: _File, adapters: Mapping[str, AdapterSpec])
     spec = takes.get(file.adapter)
     if spec is None or spec.outbound_settings is None:
         raise SettingsError(str(path), "adapter", f"no such way out: use one of {', '.join(sorted(takes))}")
+    for letter, wire in file.letters.items():
+        if spec.wires and wire not in spec.wires:
+            wires = ", ".join(sorted(spec.wires))
+            raise SettingsError(str(path), f"letters.{letter}", f"{file.adapter} does not carry this wire: use one of {wires}")
     try:
         validated(spec.outbound_settings, file.adapter_settings, str(path))
     except SettingsError as error:

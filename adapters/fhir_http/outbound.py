@@ -38,8 +38,9 @@ class _Sent:
 class FhirHttpOutbound:
     """The sender for one recipient. Connections are kept and closed by `close`."""
 
-    def __init__(self, settings: OutboundSettings) -> None:
+    def __init__(self, settings: OutboundSettings, accept: str = "application/fhir+json") -> None:
         self.settings = settings
+        self._accept = accept
         self._session: aiohttp.ClientSession | None = None
 
     async def send(self, letter: Letter) -> Receipt:
@@ -66,7 +67,7 @@ class FhirHttpOutbound:
         # INVARIANT: the delivery id is the idempotency key, the same at every attempt (DESIGN section 2, rule 6).
         headers = {
             "Content-Type": letter.content_type,
-            "Accept": "application/fhir+json",
+            "Accept": self._accept,
             "Idempotency-Key": letter.delivery_id,
             "X-Request-ID": request_id(letter.delivery_id),
             "X-Correlation-ID": request_id(letter.delivery_id),

@@ -1,4 +1,4 @@
-"""What one MLLP listener needs to know. Every limit has a bound; beyond loopback it is listened on only under mutual TLS."""
+"""What one MLLP listener, or the sender to one recipient, needs to know. Every limit has a bound; beyond loopback there is TLS."""
 
 from ipaddress import ip_address
 from pathlib import Path
@@ -50,11 +50,43 @@ class InboundSettings(BaseModel):
         given = (self.certificate, self.key, self.client_ca, self.client_certificates or None)
         if any(given) and not all(given):
             raise ValueError("mutual TLS needs certificate, key, client_ca and client_certificates")
-        try:
-            loopback = ip_address(self.host).is_loopback
-        except ValueError:
-            loopback = self.host == "localhost"
         # INVARIANT: without mutual TLS nothing listens beyond this machine.
-        if not loopback and not self.mutual_tls:
+        if not _is_loopback(self.host) and not self.mutual_tls:
             raise ValueError("only loopback can be listened on without mutual TLS: use 127.0.0.1, ::1 or localhost")
         return self
+
+
+class OutboundSettings(BaseModel):
+    """The keys of `[adapter_settings]` in a recipient's file."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    host: str = Field(min_length=1)
+    port: int = Field(ge=1, le=65_535)
+    connect_seconds: float = Field(default=5, gt=0, le=60)
+    total_seconds: float = Field(default=30, gt=0, le=300)
+    """From the first byte of the letter to the acknowledgement. Beyond it the outcome is `ambiguous`."""
+    max_answer_bytes: int = Field(default=65_536, ge=64, le=1_048_576)
+    max_connections: int = Field(default=1, ge=1, le=64)
+    """Letters on their way at once, a connection each: many receivers take one."""
+    ca: Path | None = Field(default=None, strict=False)
+    """PEM file of who signs the receiver's certificate: with it the letter goes under TLS, and the name in the certificate must be `host`."""
+    certificate: Path | None = Field(default=None, strict=False)
+    key: Path | None = Field(default=None, strict=False)
+    """Our own certificate and its key, for a receiver that asks for one."""
+
+    @model_validator(mode="after")
+    def _safe(self) -> Self:
+        if (self.certificate is None) != (self.key is None) or (self.certificate is not None and self.ca is None):
+            raise ValueError("a certificate of our own needs its key, and the receiver's ca")
+        # INVARIANT: a letter crosses a network only under TLS.
+        if self.ca is None and not _is_loopback(self.host):
+            raise ValueError("only this machine can be sent to without TLS: name the receiver's ca")
+        return self
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

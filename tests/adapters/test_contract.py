@@ -12,13 +12,14 @@ from pydantic import BaseModel, ValidationError
 import adapters
 from adapters.contract import AdapterSpec, Inbound
 from adapters.discover import AdapterSpecError, discover
+from fhir_profiles.letters import WIRES
 
 FOUND = discover()
 ROOT = Path(adapters.__file__).parent
 
 
 def test_the_shipped_adapters_are_found() -> None:
-    assert set(FOUND) == {"mllp", "fhir_http", "file_drop", "mailbox"}
+    assert set(FOUND) == {"mllp", "fhir_http", "hl7v2_http", "file_drop", "mailbox"}
 
 
 @pytest.mark.parametrize("name", sorted(FOUND))
@@ -55,6 +56,12 @@ def test_no_adapter_imports_ours_or_logs(path: Path) -> None:
                 "structlog",
                 "sqlalchemy",
             }
+
+
+def test_what_an_adapter_carries_are_wires() -> None:
+    for spec in FOUND.values():
+        assert spec.wires <= {wire for letter in WIRES.values() for wire in letter} | {"pdf"}
+        assert spec.outbound_settings is not None or not spec.wires
 
 
 def test_each_side_is_built_from_its_settings() -> None:

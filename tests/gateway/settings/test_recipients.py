@@ -61,7 +61,12 @@ def test_the_shipped_templates_are_read() -> None:
         (FILE.replace("fhir-document", "fax"), "letters.handover", "no wire that carries"),
         (FILE.replace("handover =", "correction ="), "letters.correction", "no wire that carries"),
         (FILE.replace('"mailbox"', '"pigeon"'), "adapter", "no such way out"),
-        (FILE.replace('"mailbox"', '"mllp"'), "adapter", "no such way out"),
+        (FILE.replace('"mailbox"', '"mllp"'), "letters.handover", "does not carry this wire"),
+        (
+            FILE.replace('"mailbox"', '"fhir_http"').replace("fhir-document", "hl7v2"),
+            "letters.handover",
+            "does not carry this wire",
+        ),
         (FILE.replace('"mailbox"', '"fhir_http"'), "adapter_settings.url", "required"),
         (FILE + '[adapter_settings]\nurl = "https://a.example"\n', "adapter_settings.url", "unknown key"),
         (FILE.partition("[serves]")[0], "serves", "required"),
