@@ -46,6 +46,20 @@ def left_at(resources: Sequence[Json], told: datetime | None) -> datetime | None
     return max(ends, default=told)
 
 
+def last_left(resources: Sequence[Json]) -> tuple[str, str] | None:
+    """Give the establishment that was left last, and when as written; None when the file has no stay that ended at a known time."""
+    ended = [(end, each) for each in _stays(resources) if (end := _end(each)) is not None and not _goes_on(each, None)]
+    if not ended:
+        return None
+    _, stay = max(ended, key=lambda one: one[0])
+    return place_of(stay), as_text(as_object(stay.get("period")).get("end"))
+
+
+def can_be_reversed(resources: Sequence[Json]) -> bool:
+    """Say whether a stay among these was ended by the feed that tells at once."""
+    return any(_is_reversible(each) and as_text(each.get("status")) == "finished" for each in _stays(resources))
+
+
 def same_movement(one: datetime | None, other: str | None) -> bool | None:
     """Say whether two instants are of one movement out, or of one and its reversal; None when either is not known."""
     moment = instant_of(other)

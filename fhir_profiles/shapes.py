@@ -217,6 +217,8 @@ class Translation:
     """Who entered it, as a FHIR Reference by identifier and name, where the message says so: it joins the Provenance."""
     reason: Json | None = None
     """Why the event took place, as a FHIR CodeableConcept, where the message says so: it joins the Provenance."""
+    destination: str | None = None
+    """A transfer alone: the agency id of the prison that the person is moved to, where the message says so."""
     absorbed: tuple[PersonIdentifier, ...] = ()
     """A merge (`Event.MERGE`) alone: the identifiers that are given up; `persons` are those of who stays."""
 
@@ -241,6 +243,8 @@ class LetterContext:
     """Where the recipient can ask; when it is empty the letter says that it is missing."""
     recorded_by: str = ""
     """The name of the organisation outside whose system recorded what caused the letter: a write-back names it."""
+    moved: bool = False
+    """A correction alone: the earlier letter reported a move to another prison, and no release."""
     replaces: str | None = None
     """The delivery id of an earlier letter that this one takes the place of: its recipient may have both."""
 

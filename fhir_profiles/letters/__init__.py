@@ -30,7 +30,7 @@ def _discover() -> Mapping[str, LetterKind]:
 
 
 LETTERS: Final = _discover()
-"""Name -> letter: `handover`, `gp-copy`, `prescription-copy`, `correction`, `write-back`, `report`, `reception-notice`."""
+"""Every letter, by its name."""
 WIRES: Final = MappingProxyType({name: letter.every_wire for name, letter in LETTERS.items()})
 """Name -> the wires that a recipient may ask for."""
 HANDING_OVER: Final = frozenset(name for name, letter in LETTERS.items() if letter.hands_over)

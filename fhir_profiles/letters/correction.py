@@ -1,7 +1,7 @@
-"""Correction: the release that an earlier letter reported did not happen. It says which letter and what to do, and nothing clinical.
+"""Correction: the release or the transfer that an earlier letter reported did not happen. Which letter, what to do, and nothing clinical.
 
 It must never repeat, add or change anything clinical: who acted on the earlier letter has it, and nobody else learns it here. Nor does it
-say why there was no release: a death or an escape is told by people.
+say why there was none: a death or an escape is told by people.
 """
 
 from typing import Final
@@ -15,6 +15,7 @@ from fhir_profiles.profiles.notice import letter_concept
 from fhir_profiles.shapes import Event, Json
 
 TITLE: Final = "Correction: the reported release did not happen"
+_TITLE_OF_A_MOVE: Final = "Correction: the reported transfer did not happen"
 
 
 def _sentences(picture: Picture) -> tuple[str, ...]:
@@ -22,13 +23,14 @@ def _sentences(picture: Picture) -> tuple[str, ...]:
     place = context.establishment_name or context.establishment
     letter = f"letter {context.corrects}" if context.corrects else "an earlier letter"
     when = f" for {context.occurred}" if context.occurred else ""
+    what, again = ("transfer", "moved") if context.moved else ("release", "released")
     where = (
-        "The person is in custody. When the person is released, a new handover follows."
+        f"The person is in custody. When the person is {again}, a new handover follows."
         if context.in_custody
         else "Where the person is now is not said here: ask the establishment before anything else is done."
     )
     return (
-        f"The release from {place or 'prison'}{when} that {letter} reported is withdrawn: it did not happen, or was reversed.",
+        f"The {what} from {place or 'prison'}{when} that {letter} reported is withdrawn: it did not happen, or was reversed.",
         where,
         f"Do not act further on {letter}. Mark it as withdrawn in your record, and do not delete it.",
         "If you have booked, prescribed or supplied anything because of it, stop that and tell the establishment at once.",
@@ -39,7 +41,7 @@ def write(picture: Picture, missing: Missing) -> tuple[Json, ...]:
     sentences = (*_sentences(picture), *(f"Not in this letter: {fact.text}" for fact in missing))
     note = notice(
         picture,
-        letter=letter_concept("correction", TITLE),
+        letter=letter_concept("correction", _TITLE_OF_A_MOVE if picture.context.moved else TITLE),
         priority="urgent",
         sentences=sentences,
         labels=CONFIDENTIAL,

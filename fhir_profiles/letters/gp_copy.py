@@ -42,6 +42,7 @@ def write(picture: Picture, missing: Missing) -> tuple[Json, ...]:
         letter=letter_concept("gp-copy", TITLE),
         compose=gp_copy_composition.build,
         title=TITLE,
+        event=handover.EVENT,
         parts=_PARTS,
         sentences=(*handover.sentences(picture, missing), *_SAID),
     )

@@ -17,6 +17,7 @@ from fhir_profiles.profiles.notice import letter_concept
 from fhir_profiles.shapes import Event, Json
 
 TITLE: Final = "Substance misuse handover on release from prison"
+EVENT: Final = "Release from prison"
 
 
 PARTS: Final = (
@@ -150,15 +151,18 @@ def sentences(picture: Picture, missing: Missing) -> tuple[str, ...]:
             "Provisional: the message that reported this did not say for certain that it was a release, or it can still be reversed. "
             "Act on it as a release; a correction follows if it was none."
         )
-    earlier = context.not_contained
-    said.append(
+    return (*said, *what_is_not_in_it(picture, missing))
+
+
+def what_is_not_in_it(picture: Picture, missing: Missing) -> tuple[str, ...]:
+    """What every handover says of itself: earlier messages, what was agreed, and facts that it has not."""
+    earlier = picture.context.not_contained
+    said = [
         "No earlier message that is known to be about this person waits outside it."
         if earlier == 0
-        else f"Earlier messages that it does not contain: {earlier}. They wait for a person and follow when they are settled."
-    )
-    said.append(
-        "What the person agreed to share stays in the register of the sending service: ask there before passing this on."
-    )
+        else f"Earlier messages that it does not contain: {earlier}. They wait for a person and follow when they are settled.",
+        "What the person agreed to share stays in the register of the sending service: ask there before passing this on.",
+    ]
     if missing:
         said.append(f"Facts that it should hold and does not: {len(missing)}. They are named in the section Missing.")
     return tuple(said)
@@ -172,6 +176,7 @@ def write(picture: Picture, missing: Missing) -> tuple[Json, ...]:
         letter=letter_concept("handover", TITLE),
         compose=handover_composition.build,
         title=TITLE,
+        event=EVENT,
         parts=PARTS,
         sentences=sentences(picture, missing),
     )

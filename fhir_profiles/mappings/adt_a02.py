@@ -1,8 +1,10 @@
 """ADT^A02, a move inside the prison: the stay's new place. It must never pass for a transfer to another prison in silence.
 
 Between two prisons senders say A03 and A01 (DESIGN section 6; HL7 v2.5.1 3.3.2). An A02 that names two establishments is taken for what it
-then is, a transfer, and a person is asked to hand over.
+then is, a transfer: the prison that was left hands over.
 """
+
+from dataclasses import replace
 
 from fhir_profiles.mappings.adt_details import add_details
 from fhir_profiles.mappings.encounter import encounter, happened, period
@@ -24,14 +26,17 @@ def translate(channel: Channel, body: bytes) -> Translation:
     if bounds:
         stay["period"] = bounds
     reading.resources.append(stay)
-    event = Event.RECORD
+    event, left = Event.RECORD, None
     row = reading.first("PV1")
     if row is not None:
-        left = agency(row.peek(6, 4))
-        if left is not None and reading.establishment is not None and left != reading.establishment:
+        before = agency(row.peek(6, 4))
+        if before is not None and reading.establishment is not None and before != reading.establishment:
+            left = before
             event = Event.TRANSFER
             reading.warn(
                 "PV1-6", "a move between two prisons: senders say a discharge and an admission", code="business-rule"
             )
     add_details(reading, hold)
-    return reading.finish((event,), occurred=happened(reading, None), hold=hold)
+    moved = reading.finish((event,), occurred=happened(reading, None), hold=hold)
+    # A handover is written by the prison that was left, for the one where the person is now.
+    return moved if left is None else replace(moved, establishment=left, destination=moved.establishment)

@@ -15,6 +15,7 @@ from fhir_profiles.mappings.person import add_patient, identity_hold
 from fhir_profiles.mappings.reading import Reading, open_message
 from fhir_profiles.shapes import Channel, Event, Json, Translation
 from fhir_profiles.terminology import Disposition, disposition, disposition_display
+from fhir_profiles.v2_identity import agency
 
 EVENTS: Final = {
     Disposition.RELEASE: Event.RELEASE,
@@ -46,7 +47,9 @@ def translate(channel: Channel, body: bytes) -> Translation:
     if meaning in _TASKS:
         reading.task(_TASKS[meaning])
     occurred = happened(reading, bounds.get("end"))
-    return reading.finish((EVENTS[meaning],), occurred=occurred, hold=hold)
+    row = reading.first("PV1")
+    going = agency(row.peek(37)) if row is not None and meaning is Disposition.TRANSFER else None
+    return reading.finish((EVENTS[meaning],), occurred=occurred, hold=hold, destination=going)
 
 
 def _read_disposition(reading: Reading, stay: Json) -> Disposition:

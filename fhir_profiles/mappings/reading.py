@@ -118,6 +118,7 @@ class Reading:
         occurred: str | None = None,
         hold: Hold | None = None,
         absorbed: tuple[PersonIdentifier, ...] = (),
+        destination: str | None = None,
     ) -> Translation:
         """Make the Translation: one collection, and an entry in the ledger for every field.
 
@@ -137,6 +138,7 @@ class Reading:
             recorded_by=self.recorded_by,
             reason=self.reason,
             absorbed=absorbed,
+            destination=destination,
         )
 
     def _consents(self, hold: Hold | None) -> tuple[Json, ...]:

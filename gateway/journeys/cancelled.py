@@ -1,4 +1,4 @@
-"""A release that was cancelled: which handover it takes back, who may have it, what of it has not left.
+"""A release or a transfer that was cancelled: which handover it takes back, who may have it, what of it has not left.
 
 A message can say so itself (ADT^A13), or by what it says of a movement that a handover was sent for: back on the same booking within the
 window of reversal, or after all no release (messaging finding 5). This module MUST NOT decide who is told: a correction goes through the
@@ -13,9 +13,11 @@ from typing import Any, Final
 from sqlalchemy import Connection, bindparam, select
 
 from fhir_profiles.days import instant_of
-from fhir_profiles.movements import left_at, same_movement
+from fhir_profiles.letters import LETTERS
+from fhir_profiles.movements import last_left, left_at, same_movement
 from fhir_profiles.shapes import Event, Json, Translation
-from gateway.journeys.plan import LEAVES_CUSTODY, NO_RELEASE, Arrived
+from gateway.journeys.plan import LEAVES_CUSTODY, LEAVES_PRISON, NO_RELEASE, Arrived
+from gateway.journeys.tasks import end_tasks
 from gateway.moves import move_delivery
 from gateway.parts import Parts
 from gateway.states import DELIVERY_RECALLABLE, DeliveryState
@@ -54,10 +56,15 @@ class Handover:
     arrived: bool
     corrected: bool
 
+    @property
+    def onward(self) -> bool:
+        """Whether it was made of a transfer to another prison, and of no release."""
+        return Event.TRANSFER in LETTERS[self.letter].events
+
 
 def handover_letters(parts: Parts) -> frozenset[str]:
-    """The letters that a release starts."""
-    leaving = {event.value for event in LEAVES_CUSTODY}
+    """The letters that a release or a transfer starts."""
+    leaving = {event.value for event in LEAVES_PRISON}
     return frozenset(each.letter for each in parts.agreements.values() if leaving & set(each.events))
 
 
@@ -117,8 +124,10 @@ def in_the_light_of(translation: Translation, before: Sequence[Json], handovers:
     """What a message means to whom a handover was sent for: it may take that release back. `before` is the file without the message."""
     standing = [each for each in handovers if not each.corrected]
     unsure = any(each.provisional for each in standing)
+    onward = any(each.onward for each in standing)
     # A handover that was certain is taken back by a return alone: another reason for leaving is another movement.
-    if not standing or not (Event.READMISSION in translation.events or (unsure and _says_no_release(translation))):
+    returned = Event.READMISSION in translation.events or (onward and _is_back(translation, before))
+    if not standing or not (returned or (unsure and _says_another(translation, onward=onward))):
         return translation
     same = _same_release(translation, before, standing)
     if same is False or (same is None and not unsure):
@@ -127,17 +136,32 @@ def in_the_light_of(translation: Translation, before: Sequence[Json], handovers:
     return replace(translation, events=(*kept, Event.RELEASE_CANCELLED))
 
 
-def _says_no_release(translation: Translation) -> bool:
-    """A merge of two records is no word about a movement; a discharge that closes a merged record is one."""
-    return bool(NO_RELEASE & set(translation.events)) and not translation.absorbed
+def _is_back(translation: Translation, before: Sequence[Json]) -> bool:
+    """Received again in the very prison that was left."""
+    left = last_left(before)
+    return Event.RECEPTION in translation.events and left is not None and left[0] == translation.establishment
+
+
+def _says_another(translation: Translation, *, onward: bool) -> bool:
+    """A word of another movement than a handover was made of. A merge of two records is none; a discharge that closes a merged one is."""
+    another = (NO_RELEASE | {Event.RELEASE}) - {Event.TRANSFER} if onward else NO_RELEASE
+    return bool(another & set(translation.events)) and not translation.absorbed
 
 
 def told_before(
     translation: Translation, before: Sequence[Json], handovers: Sequence[Handover], message_id: str
 ) -> tuple[Handover, ...]:
-    """The handovers that another message made of the very release that this one reports: two feeds, or a feed and the health record."""
-    standing = [each for each in handovers if not each.corrected and each.message_id != message_id]
-    if not standing or not set(translation.events) & LEAVES_CUSTODY:
+    """The handovers that another message made of the very movement that this one reports: two feeds, or a feed and the health record."""
+    events = set(translation.events)
+    standing = [
+        each
+        for each in handovers
+        if not each.corrected
+        and each.message_id != message_id
+        and each.state is not DeliveryState.RECALLED
+        and events & ({Event.TRANSFER} if each.onward else LEAVES_CUSTODY)
+    ]
+    if not standing:
         return ()
     return tuple(standing) if _same_release(translation, before, standing) else ()
 
@@ -155,14 +179,23 @@ def arrived_of(handovers: Sequence[Handover]) -> tuple[Arrived, ...]:
             letter=each.letter,
             recipient=each.recipient,
             recipient_class=each.recipient_class,
+            onward=each.onward,
         )
         for each in handovers
         if each.arrived and not each.corrected and each.recipient is not None
     )
 
 
-def recall_unsent(c: Connection, parts: Parts, handovers: Sequence[Handover]) -> None:
-    """Take back what waits, is held or is parked."""
+def waits_for_prison(handovers: Sequence[Handover]) -> tuple[Handover, ...]:
+    """The handovers of a transfer that wait because nobody knows to which prison."""
+    return tuple(
+        each for each in handovers if each.onward and each.recipient is None and each.state in DELIVERY_RECALLABLE
+    )
+
+
+def recall_unsent(c: Connection, parts: Parts, handovers: Sequence[Handover], *, reason: str) -> None:
+    """Take back what waits, is held or is parked; nobody has to settle it any more."""
     for each in handovers:
         if each.state in DELIVERY_RECALLABLE:
-            move_delivery(c, parts, each.delivery_id, DeliveryState.RECALLED, reason="release-cancelled")
+            move_delivery(c, parts, each.delivery_id, DeliveryState.RECALLED, reason=reason)
+            end_tasks(c, parts, delivery_id=each.delivery_id)

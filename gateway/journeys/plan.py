@@ -8,13 +8,15 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from consent.shapes import Agreement
-from fhir_profiles import facts, systems
+from fhir_profiles import facts, movements, systems
 from fhir_profiles.letters.write_back import CONTACTS
 from fhir_profiles.shapes import Event, Json, LetterContext, Task, Translation
 from gateway.journeys.tasks import TASKS, task_of
 from gateway.recipients import Recipient, choose
 
 LEAVES_CUSTODY = frozenset({Event.RELEASE, Event.RELEASE_UNCLEAR})
+LEAVES_PRISON = LEAVES_CUSTODY | {Event.TRANSFER}
+"""The movements of which somebody takes over the care."""
 NEVER_A_HANDOVER = frozenset({Event.DEATH, Event.ESCAPE})
 NO_RELEASE = NEVER_A_HANDOVER | {Event.TRANSFER, Event.COURT, Event.TEMPORARY_ABSENCE, Event.MERGE}
 """What a movement out that was taken for a release can turn out to have been."""
@@ -41,6 +43,7 @@ class Arrived:
     letter: str
     recipient: str
     recipient_class: str
+    onward: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,14 +60,17 @@ class Neighbourhood:
 class Circumstances:
     """What a message meets beside the file. `as_of` is an instant; `source` is the recipient whose system sent it.
 
-    `arrived` are the handovers of the very release that it takes back or tells again, `sure` says that another word of it was certain. Of a
-    reception: `known_to` are who was handed the person over before, `already_here` says that the file had the person in custody before.
+    `arrived` are the handovers of the very movement that it takes back or tells again, `told` that one was made of it, whatever became of it,
+    `sure` that another word of it was certain; `waits_for_prison` that one on a transfer waits, as nobody knows to which prison.
+    Of a reception: `known_to` are who was handed the person over before, `already_here` says that the file had the person in custody before.
     """
 
     as_of: str
     not_contained: int = 0
     source: Recipient | None = None
     arrived: Sequence[Arrived] = ()
+    told: bool = False
+    waits_for_prison: bool = False
     sure: bool = False
     known_to: Collection[str | None] = ()
     already_here: bool = False
@@ -84,16 +90,20 @@ def plan(
             continue  # counted, never sent: gateway/steps/close.py
         for event in sorted(events & _events(agreement)):
             context = _context(neighbourhood, translation, event, met.not_contained)
-            if met.sure and event in LEAVES_CUSTODY:
+            if met.sure and event in LEAVES_PRISON:
                 context = replace(context, provisional=False)
             if event is Event.RECEPTION and met.already_here:
                 continue  # another word of the same reception, or a move between prisons: who was asked is not asked again
             if event is Event.RECEPTION:
                 wanted += _asked(neighbourhood, agreement, context, resources, met.known_to)
+            elif event is Event.TRANSFER:
+                wanted += _moved(neighbourhood, agreement, context, translation.destination, met)
             elif event is Event.CONTACT:
                 wanted += _written_back(neighbourhood, agreement, context, translation, resources, met)
             else:
                 wanted += _letters(neighbourhood, agreement, event, context, translation, resources, met.arrived)
+        if Event.RECEPTION in events and met.waits_for_prison and Event.TRANSFER in _events(agreement):
+            wanted += _found(neighbourhood, agreement, translation, resources, met)
     return tuple(wanted)
 
 
@@ -102,9 +112,11 @@ def _is_copy(agreement: Agreement) -> bool:
     return agreement.recipient_class == "gp"
 
 
-def event_tasks(events: Iterable[Event]) -> tuple[Task, ...]:
-    """The work that an event makes by itself."""
-    return tuple(task_of(event.value) for event in events if event.value in TASKS)
+def event_tasks(events: Iterable[Event], agreements: Mapping[str, Agreement]) -> tuple[Task, ...]:
+    """The work that an event makes by itself. A transfer makes it where no agreement starts a letter of one."""
+    handed_over = any(Event.TRANSFER in _events(each) for each in agreements.values())
+    mine = (event for event in events if not (event is Event.TRANSFER and handed_over))
+    return tuple(task_of(event.value) for event in mine if event.value in TASKS)
 
 
 def _events(agreement: Agreement) -> set[Event]:
@@ -117,7 +129,8 @@ def _context(neighbourhood: Neighbourhood, translation: Translation, event: Even
         establishment=agency,
         establishment_name=neighbourhood.establishments.get(agency, agency),
         establishment_telephone=neighbourhood.telephones.get(agency, ""),
-        provisional=event is Event.RELEASE_UNCLEAR,
+        provisional=event is Event.RELEASE_UNCLEAR
+        or (event is Event.TRANSFER and movements.can_be_reversed(_brought(translation))),
         not_contained=not_contained,
         event=event.value,
         occurred=translation.occurred,
@@ -134,12 +147,12 @@ def _letters(
     arrived: Sequence[Arrived],
 ) -> list[Wanted]:
     if event is Event.RELEASE_CANCELLED:
-        context = replace(context, in_custody=not NO_RELEASE & set(translation.events))
+        context = replace(context, in_custody=not (NO_RELEASE | LEAVES_CUSTODY) & set(translation.events))
         return [
             Wanted(
                 agreement=agreement,
                 recipient=neighbourhood.recipients.get(each.recipient),
-                context=replace(context, corrects=each.delivery_id),
+                context=replace(context, corrects=each.delivery_id, moved=each.onward),
                 corrects=each.delivery_id,
             )
             for each in arrived
@@ -173,6 +186,54 @@ def _told_again(
     earlier = [each for each in arrived if recipient is not None and each.recipient == recipient.id]
     of_this = [each.delivery_id for each in earlier if each.letter == agreement.letter]
     return replace(context, replaces=of_this[-1]) if of_this else context
+
+
+def _moved(
+    neighbourhood: Neighbourhood, agreement: Agreement, context: LetterContext, prison: str | None, met: Circumstances
+) -> list[Wanted]:
+    """The handover of a transfer, for the health care of the prison where the person goes; for nobody yet where no message says which."""
+    if prison is None and met.told:
+        return []  # another word that knows no more: the handover is with somebody, or a person knows that it waits
+    recipient = _in_prison(neighbourhood, agreement, prison)
+    return [
+        Wanted(
+            agreement=agreement, recipient=recipient, context=_told_again(agreement, recipient, context, met.arrived)
+        )
+    ]
+
+
+def _found(
+    neighbourhood: Neighbourhood,
+    agreement: Agreement,
+    translation: Translation,
+    resources: Sequence[Json],
+    met: Circumstances,
+) -> list[Wanted]:
+    """A handover waits for the prison of a transfer, and the person was received in one: it is for that one, from the one that was left."""
+    recipient = _in_prison(neighbourhood, agreement, translation.establishment)
+    left = movements.last_left(resources)
+    if recipient is None or left is None or left[0] == translation.establishment:
+        return []
+    context = _context(
+        neighbourhood, replace(translation, establishment=left[0], occurred=left[1]), Event.TRANSFER, met.not_contained
+    )
+    return [Wanted(agreement=agreement, recipient=recipient, context=replace(context, provisional=False))]
+
+
+def _in_prison(neighbourhood: Neighbourhood, agreement: Agreement, prison: str | None) -> Recipient | None:
+    return choose(
+        neighbourhood.recipients,
+        agreement.letter,
+        agreement.recipient_class,
+        establishment=prison,
+        postcode=None,
+        gp_ods=None,
+        pharmacy_ods=None,
+    )
+
+
+def _brought(translation: Translation) -> tuple[Json, ...]:
+    return tuple(entry["resource"] for entry in translation.bundle.get("entry", []))
 
 
 def _asked(
@@ -221,7 +282,7 @@ def _written_back(
     # INVARIANT: a release that can still be reversed ends nothing: what is recorded meanwhile is written back (DESIGN rule 9).
     place = facts.in_custody(resources, met.as_of)
     source = met.source
-    brought = (entry["resource"] for entry in translation.bundle.get("entry", []))
+    brought = _brought(translation)
     focus = tuple(f"{each['resourceType']}/{each['id']}" for each in brought if each["resourceType"] in CONTACTS)
     if source is None or source.recipient_class not in OUTSIDE or place is None or not focus:
         return []
@@ -260,8 +321,7 @@ def _supplies(translation: Translation, resources: Sequence[Json]) -> dict[str |
     """The message's prescriptions for supply by the pharmacy each names, or else the person's nominated one."""
     nominated = facts.nominated_pharmacy(resources)
     groups: dict[str | None, tuple[str, ...]] = {}
-    for entry in translation.bundle.get("entry", []):
-        request = entry["resource"]
+    for request in _brought(translation):
         if request["resourceType"] != "MedicationRequest" or not facts.prescription_for_supply(request):
             continue
         pharmacy = _performer(request) or nominated

@@ -41,7 +41,7 @@ TASKS: Final[Mapping[str, TaskKind]] = {
     Event.TRANSFER.value: TaskKind(
         role=CLINICAL_LEAD,
         tell=True,
-        text="transferred to another prison: no letter is made yet; hand over by hand today",
+        text="transferred to another prison, and no agreement starts a handover of it: hand over by hand today",
     ),
     Event.COURT.value: TaskKind(
         role=CLINICAL_LEAD, tell=False, text="out to court: no letter is made; release from court is possible"
@@ -202,12 +202,12 @@ TASKS: Final[Mapping[str, TaskKind]] = {
     "handover-unconfirmed": TaskKind(
         role=CLINICAL_LEAD,
         tell=True,
-        text="a handover after a release is not confirmed in time: telephone the recipient, and hand over by hand if need be",
+        text="a handover is not confirmed in time: telephone the recipient, and hand over by hand if need be",
     ),
     "handover-unconfirmed-again": TaskKind(
         role=CLINICAL_LEAD,
         tell=True,
-        text="a handover after a release is still not confirmed after twice the time: the person may be without a prescriber; act today",
+        text="a handover is still not confirmed after twice the time: the person may be without a prescriber; act today",
     ),
     "not-acknowledged": TaskKind(
         role=OPERATOR, tell=True, text="a letter was collected and never acknowledged: ask the recipient"

@@ -35,6 +35,7 @@ from gateway.journeys.cancelled import (
     in_the_light_of,
     recall_unsent,
     told_before,
+    waits_for_prison,
 )
 from gateway.journeys.file import (
     Filing,
@@ -312,7 +313,13 @@ def _work(parts: Parts, seen: Seen, translation: Translation, *, by_person: bool
     unstated = any(test.purpose is facts.Purpose.UNKNOWN for test in tests if test.observation in own)
     purpose = (task_of("purpose-unknown"),) if unstated else ()
     hazards = new_hazards(seen.file.resources, filing.resources, own)
-    tasks = (*translation.tasks, *event_tasks(translation.events), *registration.tasks, *purpose, *hazards)
+    tasks = (
+        *translation.tasks,
+        *event_tasks(translation.events, parts.agreements),
+        *registration.tasks,
+        *purpose,
+        *hazards,
+    )
     return Work(
         seen=seen,
         translation=translation,
@@ -349,8 +356,10 @@ def wanted_letters(parts: Parts, seen: Seen, translation: Translation, resources
             not_contained=seen.not_contained,
             source=parts.recipients.get(seen.source or ""),
             arrived=arrived_of(seen.handovers if cancelled else again),
+            told=bool(again),
+            waits_for_prison=bool(waits_for_prison(seen.handovers)),
             sure=any(not each.provisional for each in again),
-            known_to={each.recipient for each in arrived_of(seen.handovers)},
+            known_to={each.recipient for each in arrived_of(seen.handovers) if not each.onward},
             already_here=Event.RECEPTION in translation.events and _was_here(parts, seen),
         ),
     )
@@ -471,7 +480,9 @@ def _commit(c: Connection, *, parts: Parts, work: Work, by_person: bool) -> Done
         give_authority(c, parts, person_id, seen.message_id)
     told = _count(c, parts, work)
     if Event.RELEASE_CANCELLED in work.translation.events:
-        recall_unsent(c, parts, seen.handovers)
+        recall_unsent(c, parts, seen.handovers, reason="release-cancelled")
+    elif any(each.recipient is not None and each.context.event == Event.TRANSFER for each in work.drafts):
+        recall_unsent(c, parts, waits_for_prison(seen.handovers), reason="prison-known")
     after = read_versions(c, person_id)
     owner = Owner(
         message_id=seen.message_id, person_id=person_id, consent_version=after.consent, link_version=after.link

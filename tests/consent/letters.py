@@ -420,6 +420,18 @@ STAY = _labelled(
     "N",
 )
 
+TEAM = _labelled(
+    {
+        "resourceType": "CareTeam",
+        "id": "team",
+        "status": "active",
+        "subject": SUBJECT,
+        "participant": [{"role": [concept("spoc", "SPOC", "spoc")], "member": {"display": "The desk, 0113 496 0001"}}],
+    },
+    "R",
+    "SUD",
+)
+
 LETTERS: dict[str, tuple[Json, ...]] = {
     "handover": (
         COMPOSITION,
@@ -457,6 +469,25 @@ LETTERS: dict[str, tuple[Json, ...]] = {
     "gp-prescription-copy": (COMMUNICATION, PATIENT, METHADONE, DOSE, ESTABLISHMENT, PRESCRIBER),
     "correction": (COMMUNICATION, PATIENT, ESTABLISHMENT),
     "gp-correction": (COMMUNICATION, PATIENT, ESTABLISHMENT),
+    "transfer-correction": (COMMUNICATION, PATIENT, ESTABLISHMENT),
+    "transfer": (
+        COMPOSITION,
+        COMMUNICATION,
+        PATIENT,
+        METHADONE,
+        DOSE,
+        TEST,
+        REPORT,
+        FLAG,
+        PLAN,
+        CONDITION,
+        ALLERGY,
+        APPOINTMENT,
+        STATEMENT,
+        TEAM,
+        ESTABLISHMENT,
+        PRESCRIBER,
+    ),
     "write-back": (CALL, PATIENT, APPOINTMENT, VISIT, ESTABLISHMENT, PRESCRIBER),
     "reception-notice": (COMMUNICATION, PATIENT, STAY, STATEMENT, ESTABLISHMENT, PRESCRIBER),
     "gp-reception-notice": (COMMUNICATION, PATIENT, STAY, STATEMENT, ESTABLISHMENT, PRESCRIBER),

@@ -216,6 +216,6 @@ def test_a_file_that_cannot_be_read_is_named_and_nothing_is_written(tmp_path: Pa
 
 
 def test_a_document_of_drafts_only_says_so() -> None:
-    blocks = ig_document([NAMED["transfer"]], {})
+    blocks = ig_document([NAMED["board-report"]], {})
     assert not tables("Who may have which kind of data", blocks)
     assert tables("The same for drafts", blocks)

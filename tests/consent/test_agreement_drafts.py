@@ -54,7 +54,7 @@ def test_a_draft_is_complete_and_its_examples_hold(name: str) -> None:
         assert (unasked.expect is Outcome.RELEASE) == care, "what holds where nobody asked is an example"
 
 
-@pytest.mark.parametrize("name", ["transfer", "ndtms"])
+@pytest.mark.parametrize("name", ["board-report", "ndtms"])
 def test_a_draft_is_never_in_force(name: str, tmp_path: Path) -> None:
     """INVARIANT: nothing is made under a draft, also where somebody takes the mark away."""
     file = tmp_path / f"{name}.toml"

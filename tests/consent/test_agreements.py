@@ -20,8 +20,12 @@ NAMES = (
     "prescription-copy",
     "reception-notice",
     "report",
+    "transfer",
+    "transfer-correction",
     "write-back",
 )
+KNOWN_BY_PRISON_NUMBER = frozenset({"transfer", "transfer-correction", "write-back"})
+"""Whose recipients are inside prisons, beside the NHS number."""
 TEXT = {name: (AGREEMENTS / f"{name}.toml").read_text(encoding="utf-8") for name in NAMES}
 
 
@@ -155,7 +159,7 @@ def test_what_every_agreement_here_must_say(name: str) -> None:
     agreed = agreement(name)
     assert _care(agreed) == (name != "report")
     assert agreed.undecidable == ("hold" if _care(agreed) else "withhold")
-    inside = ("https://throughgate.example/id/prison-number",) if name == "write-back" else ()
+    inside = ("https://throughgate.example/id/prison-number",) if name in KNOWN_BY_PRISON_NUMBER else ()
     assert agreed.identifier_systems == (("https://fhir.nhs.uk/Id/nhs-number", *inside) if _care(agreed) else ())
     assert all(len(item.why) > 20 for item in agreed.fields)
     assert not any("meta" in item.path.split(".") for item in agreed.fields), "labels and sources do not leave"

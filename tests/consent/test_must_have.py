@@ -42,6 +42,38 @@ MUST_HAVE = {
         Organization: identifier.system identifier.value name telecom.value
         Practitioner: identifier.value name.family
     """,
+    "transfer": """
+        Composition: status type.coding.code type.text subject.reference date author.reference title confidentiality custodian.reference
+          event.code.text event.period.start section.title section.code.coding.code section.entry.reference section.section.title
+          section.section.emptyReason.text section.section.emptyReason.coding.code
+        Communication: status category.coding.code priority sent subject.reference sender.reference payload.contentString
+        Patient: identifier.system identifier.value identifier.use identifier.extension.url identifier.extension.valueCodeableConcept.coding.code
+          name.family name.given name.text gender birthDate communication.language.coding.code communication.language.text
+        MedicationRequest: status intent category.coding.code medicationCodeableConcept.coding.code medicationCodeableConcept.coding.display
+          medicationCodeableConcept.text subject.reference requester.reference authoredOn courseOfTherapyType.text reasonCode.coding.code
+          dosageInstruction.text dosageInstruction.patientInstruction dosageInstruction.additionalInstruction.text
+          dosageInstruction.timing.repeat.frequency dosageInstruction.timing.repeat.boundsPeriod.start dosageInstruction.route.coding.display
+          dosageInstruction.method.text dosageInstruction.doseAndRate.doseQuantity.value dosageInstruction.doseAndRate.doseQuantity.unit
+          dosageInstruction.maxDosePerPeriod.numerator.value dispenseRequest.quantity.value dispenseRequest.validityPeriod.end
+          dispenseRequest.numberOfRepeatsAllowed dispenseRequest.dispenseInterval.value dispenseRequest.expectedSupplyDuration.value
+          substitution.allowedBoolean note.text statusReason.text
+        MedicationAdministration: status category.coding.code medicationCodeableConcept.coding.code medicationCodeableConcept.text subject.reference
+          request.reference effectiveDateTime dosage.text dosage.route.text dosage.dose.value note.text
+        Observation: status category.coding.code code.coding.code code.coding.display code.text subject.reference effectiveDateTime issued
+          valueCodeableConcept.coding.code valueCodeableConcept.text interpretation.coding.code method.coding.code note.text
+          component.code.text component.valueQuantity.value
+        DiagnosticReport: status category.coding.code code.coding.code subject.reference effectiveDateTime issued result.reference conclusion
+        Flag: status category.coding.code code.coding.display code.text subject.reference period.start
+        CarePlan: status intent category.coding.code title description subject.reference addresses.reference author.reference period.start created
+          activity.detail.status activity.detail.description activity.detail.code.text note.text
+        Condition: clinicalStatus.coding.code verificationStatus.coding.code code.coding.code code.text subject.reference onsetDateTime recordedDate note.text
+        AllergyIntolerance: clinicalStatus.coding.code type criticality code.text patient.reference recordedDate reaction.manifestation.text reaction.severity
+        Appointment: status description serviceType.text start end minutesDuration participant.actor.reference participant.status participant.required
+        Organization: identifier.system identifier.value name telecom.value
+        Practitioner: identifier.value name.family
+        CareTeam: status subject.reference participant.role.text participant.member.display
+        MedicationStatement: status medicationCodeableConcept.text subject.reference effectivePeriod.start dosage.text
+    """,
     "prescription-copy": """
         Communication: status category.coding.code priority sent subject.reference sender.reference payload.contentString about.reference
         Patient: identifier.system identifier.value name.family name.given gender birthDate address.line address.postalCode
@@ -102,6 +134,12 @@ MUST_HAVE = {
         Practitioner: identifier.value name.family
     """,
     "gp-correction": """
+        Communication: status category.coding.code priority sent subject.reference sender.reference payload.contentString
+          about.identifier.system about.identifier.value
+        Patient: identifier.system identifier.value name.family name.given gender birthDate
+        Organization: identifier.value name telecom.value
+    """,
+    "transfer-correction": """
         Communication: status category.coding.code priority sent subject.reference sender.reference payload.contentString
           about.identifier.system about.identifier.value
         Patient: identifier.system identifier.value name.family name.given gender birthDate
@@ -178,11 +216,11 @@ def missing(name: str, entries: list[Any]) -> list[str]:
     return found
 
 
-PRISON_NUMBER_GOES_TO = frozenset({"write-back"})
+PRISON_NUMBER_GOES_TO = frozenset({"write-back", "transfer", "transfer-correction"})
 
 
 @pytest.mark.parametrize("name", sorted(LETTERS))
-def test_the_prison_number_goes_to_the_prisons_own_record_alone(name: str) -> None:
+def test_the_prison_number_goes_to_recipients_inside_prisons_alone(name: str) -> None:
     numbers = [
         identifier["value"]
         for entry in send(letter(name), name).bundle["entry"]

@@ -21,6 +21,7 @@ Json = dict[str, Any]
 
 LETTERS: dict[str, tuple[Agreement, tuple[str, ...]]] = {
     "community provider": (agreement("handover"), ("CarePlan", "MedicationRequest", "Observation")),
+    "receiving prison": (agreement("transfer"), ("CarePlan", "MedicationRequest", "Observation",)),
     "general practice": (agreement("gp-copy"), ("CarePlan", "MedicationRequest", "Flag")),
     "pharmacy": (agreement("prescription-copy"), ("Communication", "MedicationRequest")),
     "correction": (agreement("correction"), ("Communication",)),

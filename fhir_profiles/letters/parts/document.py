@@ -39,10 +39,14 @@ def document(
     letter: Json,
     compose: Callable[..., Json],
     title: str,
+    event: str,
     parts: tuple[Part, ...],
     sentences: tuple[str, ...],
 ) -> tuple[Json, ...]:
-    """Write the Composition (made by `compose`, the `build` of its profile), the Patient, then what the sections hold, in their order."""
+    """Write the Composition (made by `compose`, the `build` of its profile), the Patient, then what the sections hold, in their order.
+
+    `event` says in words what happened, that the letter is about.
+    """
     note = notice(picture, letter=letter, priority="urgent", sentences=sentences, labels=RESTRICTED)
     sections = [Section(code="handover-details", title="Handover details", entries=(name_of(note),))]
     entries = [note]
@@ -62,14 +66,14 @@ def document(
         date=picture.as_of,
         subject=name_of(picture.patient),
         author=ESTABLISHMENT,
-        event=_event(picture),
+        event=_event(picture, event),
         sections=(*written, named) if named else written,
     )
     return ({**composition, "meta": RESTRICTED}, reachable(picture.patient), *entries, establishment(picture))
 
 
-def _event(picture: Picture) -> Json:
-    event: Json = {"code": [{"text": "Release from prison"}]}
+def _event(picture: Picture, words: str) -> Json:
+    event: Json = {"code": [{"text": words}]}
     occurred = picture.context.occurred
     return {**event, "period": {"start": occurred}} if occurred and days_of(occurred) is not None else event
 

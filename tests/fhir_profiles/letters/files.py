@@ -350,6 +350,8 @@ def case(letter: str) -> tuple[list[Json], LetterContext]:
     """The file and the context that show what a letter holds."""
     if letter == "reception-notice":
         return [*whole_file(), *contacts()], replace(CONTEXT, event="reception", focus=())
+    if letter == "transfer":
+        return whole_file(), replace(CONTEXT, event="transfer", focus=())
     if letter == "write-back":
         return [*whole_file(), *contacts()], replace(CONTEXT, event="contact", occurred=None, focus=CONTACTS)
     return whole_file(), CONTEXT

@@ -14,7 +14,8 @@ from fhir_profiles.render import render
 from fhir_profiles.shapes import Json
 from tests.fhir_profiles.letters.files import AS_OF, CONTEXT, HEADING, dose, drug_test, prescription, whole_file
 
-LETTERS = ("handover", "gp-copy", "prescription-copy", "correction", "write-back", "reception-notice")
+LETTERS = ("handover", "transfer", "gp-copy", "prescription-copy", "correction", "write-back", "reception-notice")
+DOCUMENTS = ("handover", "transfer", "gp-copy")
 DATES = st.sampled_from(
     [
         None,
@@ -86,11 +87,9 @@ def test_any_subset_of_a_file_gives_a_letter_that_says_what_is_missing(file: lis
     assert "mandatory" not in str(composed.bundle)
     text = str(composed.bundle)
     for name in composed.missing:
-        assert letter not in ("handover", "gp-copy") or f"missing-{name}" in text
+        assert letter not in DOCUMENTS or f"missing-{name}" in text
     risk = [r for r in file if r["resourceType"] == "Flag" and r["status"] == "active"]
-    assert letter not in ("handover", "gp-copy") or (
-        ("Flag/risk" in names) is bool(risk)
-    )  # risk is never left out (R075)
+    assert letter not in DOCUMENTS or (("Flag/risk" in names) is bool(risk))  # risk is never left out (R075)
 
 
 @settings(max_examples=150, deadline=None)

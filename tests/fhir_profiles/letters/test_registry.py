@@ -37,6 +37,7 @@ def test_every_letter_is_found_and_states_its_facts_events_and_wires() -> None:
         "write-back",
         "report",
         "reception-notice",
+        "transfer",
     }
     for letter in LETTERS.values():
         assert letter.required
@@ -53,13 +54,14 @@ def test_the_agreed_events_wires_and_order() -> None:
         "correction": ((Event.RELEASE_CANCELLED,), "fhir-message", False),
         "write-back": ((Event.CONTACT,), "fhir-message", False),
         "reception-notice": ((Event.RECEPTION,), "fhir-message", False),
+        "transfer": ((Event.TRANSFER,), "fhir-document", True),
         "report": ((Event.TEST_RESULT,), "fhir-collection", False),
     }
 
 
 def test_only_a_letter_that_hands_the_care_over_has_to_be_confirmed() -> None:
     """A practice or a pharmacy that does not confirm a copy is no reason to wake anybody."""
-    assert frozenset({"handover"}) == HANDING_OVER
+    assert frozenset({"handover", "transfer"}) == HANDING_OVER
 
 
 @pytest.mark.parametrize("change", [{"required": ()}, {"events": ()}, {"wires": ()}])

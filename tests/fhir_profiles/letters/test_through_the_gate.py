@@ -73,6 +73,18 @@ NEEDED = {
         "Nurse", "Sam Recovery", "Fellgate substance misuse desk, 0113 496 0001", "0113 496 0002", "FX001", "Polish, with an interpreter",
         '"text":"recovery-coordinator"', "stays in the register of the sending service",
     ),
+    "transfer": (
+        "9990000026", "Z0001AA", "Example", "1985-05-05", "Moved to another prison, from HMP Fellgate at 2026-01-15T10:30:00+00:00", "not released",
+        "Transfer to another prison", "Methadone 1mg/ml oral solution", "36120711000001104", "40 ml once a day, supervised", "280.0", "Prescriber",
+        "35 ml once a day, from the community pharmacy", '"start":"2026-01-16"', '"value":40.00', "2026-01-15T08:05:00+00:00", '"code":"supervised"',
+        "Sertraline 50mg tablets", "One each morning", "Naloxone 1.8mg nasal spray", "Two sprays to take home", "Buprenorphine 2mg sublingual tablets",
+        '"end":"2026-01-01"', '"code":"screening"', '"code":"confirmatory"', "Presumptive: this is not a confirmatory result.", "Urine drug screen",
+        "AUDIT total score", '"valueInteger":12', "Risk of self-harm: ACCT open", "Maintain on methadone; relapse prevention group weekly.",
+        "Opioid dependence", "Penicillin", "2026-01-16T10:00:00+00:00", "Exampleton Recovery, first appointment", "HMP Fellgate", "0113 496 0000",
+        "Hepatitis C test offered and accepted, result awaited", '"text":"Smoker"', "Interpreter for every appointment", "Nurse", "Sam Recovery",
+        "Fellgate substance misuse desk, 0113 496 0001", "0113 496 0002", "Polish, with an interpreter",
+        "No earlier message that is known to be about this person waits outside it.", "stays in the register of the sending service",
+    ),
     "gp-copy": (
         "9990000026", "Example", "1985-05-05", "LS1 1ZZ", "Y99001", "Exampleton Recovery, first appointment", "2026-01-16T10:00:00+00:00",
         "Methadone 1mg/ml oral solution", "36120711000001104", "40 ml once a day, supervised", "Prescriber", "35 ml once a day, from the community pharmacy",
@@ -105,6 +117,7 @@ NEEDED = {
 }  # fmt: skip
 """The values that each recipient must find in its letter (adjudicated from specification A 5.8 to 5.13)."""
 KEPT_BACK = {
+    "transfer": ("LS1 1ZZ", "Y99001", "FX001", "cocaine", "Ended risk", "An old plan", "Sodium", "Former Nurse", "Release from"),
     "handover": ("Z0001AA", "cocaine", "Ended risk", "An old plan", "Sodium", "Former Nurse"),
     "prescription-copy": (
         "Z0001AA",

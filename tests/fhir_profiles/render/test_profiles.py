@@ -24,6 +24,10 @@ def _gp_copy() -> Json:
     return decode(render(compose("gp-copy", whole_file(), CONTEXT, AS_OF).bundle, "fhir-document", HEADING).body)
 
 
+def _transfer() -> Json:
+    return decode(render(compose("transfer", whole_file(), CONTEXT, AS_OF).bundle, "fhir-document", HEADING).body)
+
+
 def _message() -> Json:
     return decode(
         render(compose("prescription-copy", whole_file(), CONTEXT, AS_OF).bundle, "fhir-message", HEADING).body
@@ -42,6 +46,7 @@ GOOD: dict[str, Callable[[], Json]] = {
     "handover-document": _document,
     "handover-composition": lambda: _first(_document(), "Composition"),
     "gp-copy-composition": lambda: _first(_gp_copy(), "Composition"),
+    "transfer-composition": lambda: _first(_transfer(), "Composition"),
     "prescription-copy": lambda: _first(_message(), "MedicationRequest"),
     "notice": lambda: _first(_message(), "Communication"),
     "letter-header": lambda: _first(_message(), "MessageHeader"),
@@ -61,7 +66,7 @@ def test_a_golden_resource_keeps_and_claims_its_profile(name: str) -> None:
 
 
 def test_everything_that_is_claimed_is_kept() -> None:
-    for bundle in (_document(), _gp_copy(), _message(), _report()):
+    for bundle in (_document(), _gp_copy(), _transfer(), _message(), _report()):
         for resource in (bundle, *(entry["resource"] for entry in bundle["entry"])):
             for url in resource.get("meta", {}).get("profile", ()):
                 assert PROFILES[url].check(resource) == ()
@@ -103,6 +108,8 @@ SABOTAGE: list[tuple[str, str, Callable[[Json], None]]] = [
     ("handover-composition", "a section with nothing", _drop("section", 1, "entry")),
     ("gp-copy-composition", "no risk", lambda r: r["section"].pop(1)),
     ("gp-copy-composition", "the provider's own results", lambda r: r["section"][0]["code"]["coding"][0].update(code="test-result")),
+    ("transfer-composition", "no allergies", lambda r: r["section"].pop(10)),
+    ("transfer-composition", "another letter", _set("handover", "type", "coding", 0, "code")),
     ("prescription-copy", "no mark", _set("Take it", "note", 0, "text")),
     ("prescription-copy", "no note", _drop("note")),
     ("prescription-copy", "the number of an order", _set([{"system": "https://fhir.nhs.uk/Id/prescription-order-item-number"}], "identifier")),
