@@ -21,12 +21,12 @@ Json = dict[str, Any]
 
 LETTERS: dict[str, tuple[Agreement, tuple[str, ...]]] = {
     "community provider": (agreement("handover"), ("CarePlan", "MedicationRequest", "Observation")),
-    "receiving prison": (agreement("transfer"), ("CarePlan", "MedicationRequest", "Observation",)),
+    "receiving prison": (agreement("transfer"), ("CarePlan", "MedicationRequest", "Observation")),
     "general practice": (agreement("gp-copy"), ("CarePlan", "MedicationRequest", "Flag")),
     "pharmacy": (agreement("prescription-copy"), ("Communication", "MedicationRequest")),
     "correction": (agreement("correction"), ("Communication",)),
     "prison record": (agreement("write-back"), ("Communication", "Appointment")),
-    "security": (agreement("report"), ("Observation",)),
+    "security": (agreement("report"), ("Observation")),
     "family, with consent only": (ASKS_FIRST, ("CarePlan", "MedicationRequest")),
 }
 OUTCOMES = {"leaves": "release", "reduced": "reduce", "withheld": "withhold", "held": "hold", "counted": "counted"}
