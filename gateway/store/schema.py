@@ -16,9 +16,9 @@ from sqlalchemy import (
     PrimaryKeyConstraint,
     Table,
     Text,
-    false,
     UniqueConstraint,
     event,
+    false,
 )
 
 from gateway.states import DeliveryState, MessageState
