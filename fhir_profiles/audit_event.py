@@ -39,7 +39,7 @@ KINDS: Final[dict[str, Code]] = {
     **dict.fromkeys(("logged-in", "logged-out"), (_DCM, "110114", "User Authentication")),
     **dict.fromkeys(("started", "stopped"), (_DCM, "110100", "Application Activity")),
     **dict.fromkeys(("received", "rejected"), (_DCM, "110107", "Import")),
-    **dict.fromkeys(("key-rotated", "access-refused", "overridden", "erased", "epoch-began"), _ALERT),
+    **dict.fromkeys(("key-rotated", "access-refused", "overridden", "content-opened", "erased", "epoch-began"), _ALERT),
 }
 """What DICOM calls an event of the ledger; any other is a patient record's."""
 _OTHER: Final[Code] = (_DCM, "110110", "Patient Record")

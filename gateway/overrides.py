@@ -6,6 +6,7 @@ leaves. Both end within hours and are reviewed. An override is never recorded as
 names: it goes through the same gate as every letter.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
@@ -227,6 +228,12 @@ def listed(parts: Parts) -> tuple[Given, ...]:
     with parts.store.read() as c:
         rows = c.execute(select(override).order_by(override.c.given_at.desc(), override.c.id)).all()
     return tuple(_given(row) for row in rows)
+
+
+def of_letters(c: Connection, ids: Sequence[str]) -> tuple[Given, ...]:
+    """The overrides of these letters, and those under which one of them went, oldest first."""
+    of = or_(override.c.delivery_id.in_(ids), override.c.letter_id.in_(ids))
+    return tuple(_given(row) for row in c.execute(select(override).where(of).order_by(override.c.given_at)))
 
 
 # ── clocks ──

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from adapters.contract import AdapterError, Answer, Arrival, Letter, Outcome, Transient
 from consent.shapes import Agreement
-from gateway import audit_feed, desk, overrides, unfinished, witnessing
+from gateway import audit_feed, desk, openings, overrides, unfinished, witnessing
 from gateway.activation import take_up
 from gateway.bus.protocol import Topic
 from gateway.clients import Client
@@ -128,6 +128,7 @@ class Gateway(Parts):
         await self._apart(asyncio.to_thread(escalate_unconfirmed, self))
         await self._apart(asyncio.to_thread(tell_dates, self))
         await self._apart(asyncio.to_thread(overrides.look_after, self))
+        await self._apart(asyncio.to_thread(openings.tell_of_yesterday, self))
         await desk.tell(self)
 
     # ── what the steps above are made of ──

@@ -26,7 +26,7 @@ from gateway.clients import note
 from gateway.console import staff
 from gateway.console.asking import Ask, Elsewhere, NotTaken, NotThere, Page
 from gateway.console.staff import Role
-from gateway.console.ways import Shown, shown_decision
+from gateway.console.ways import Done, Shown, done_about, shown_decision
 from gateway.instants import to_text
 from gateway.keys import SealedGone
 from gateway.moves import enter
@@ -59,6 +59,7 @@ class Step:
 
     message: Mapping[str, Any]
     decisions: tuple[tuple[Shown, tuple[DeliveryWay, ...]], ...]
+    done: tuple[Done, ...]
 
 
 def disclosures(ask: Ask) -> Page:
@@ -166,7 +167,14 @@ def disclosure(ask: Ask) -> Page:
             return Page(template="second.html", values=values, about=row.id)
         values["second"] = known[row.settled_by] if row.settled_by else ""
         steps, more = _journey(c, ask, row.person_id) if row.approved else ((), False)
-    values |= {"steps": steps, "more": more, "page": _page(ask), "state": _state(row, ask.gateway.now())}
+        asked = _asked(c, ask, row.person_id, known) if row.approved else ()
+    values |= {
+        "asked": asked,
+        "steps": steps,
+        "more": more,
+        "page": _page(ask),
+        "state": _state(row, ask.gateway.now()),
+    }
     return Page(template="journey.html", values=values, about=row.id, table=_table(steps) if steps else None)
 
 
@@ -234,6 +242,19 @@ def _reason(c: Connection, ask: Ask, row: Row[tuple[object, ...]]) -> str:
         return "(not kept any more)"
 
 
+def _asked(c: Connection, ask: Ask, person_id: str | None, known: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Who asked about the same person, newest first; a handle is its asker's alone."""
+    if person_id is None:
+        return []
+    rows = c.execute(
+        select(lookup)
+        .where(lookup.c.person_id == person_id)
+        .order_by(lookup.c.asked_at.desc(), lookup.c.id)
+        .limit(LISTED)
+    )
+    return [_listed(row, known, ask, ask.gateway.now()) for row in rows]
+
+
 def _page(ask: Ask) -> int:
     typed = ask.query.get("page", "1")
     if not typed.isdecimal() or not 1 <= int(typed[:6]) <= 99_999:
@@ -271,4 +292,5 @@ def _step(c: Connection, ask: Ask, row: Row[tuple[object, ...]]) -> Step:
     return Step(
         message=dict(row._mapping),  # noqa: SLF001 - SQLAlchemy's public name for a row as a mapping
         decisions=tuple((shown_decision(c, ask.gateway, one), tuple(letters.get(one, ()))) for one in decided),
+        done=tuple(done_about(c, ask, (row.id, *(each.id for some in letters.values() for each in some)))),
     )

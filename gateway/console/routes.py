@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from typing import Final
 
-from gateway.console import acts, disclosures, emergencies, flows, health, home, registers, ways, work
+from gateway.console import acts, disclosures, emergencies, flows, health, home, opened, registers, ways, work
 from gateway.console.asking import Answer, Ask, Page
 from gateway.console.staff import Role
 
@@ -117,6 +117,11 @@ PAGES: Final = (
         disclosures.settle,
         disclosures.disclosure,
     ),
+    _get("opened", EVERYBODY, "Opened content", opened.opened),
+    _post("opened", WORKERS, "Opened content", "ask-to-open", opened.ask_to_open, opened.opened),
+    _get("opened/{id}", EVERYBODY, "Opened content", opened.one_opening),
+    _post("opened/{id}", DISCLOSURES, "Opened content", "answer-opening", opened.answer, opened.one_opening),
+    _get("opened/{id}/content", WORKERS, "Opened content", opened.content),
     _get("flows", EVERYBODY, "Flows", flows.flows),
     _get("letters", EVERYBODY, "Flows", flows.letters, ("letter", "recipient", "state")),
     _get("letters/{id}", EVERYBODY, "Flows", ways.letter),
@@ -135,6 +140,7 @@ EXPORTED: Final = (
     "work",
     "disclosures",
     "disclosure",
+    "opened",
     "flows",
     "letters",
     "agreements",

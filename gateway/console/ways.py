@@ -1,6 +1,6 @@
 """Pages about one message, one letter and one decision: ids, closed words, paths and rules. It MUST NOT show what a message says."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -9,8 +9,10 @@ from sqlalchemy import Connection, select
 from consent.explain import for_officer, what_leaves
 from consent.outcomes import PathGroup, PathOutcome
 from consent.shapes import Agreement, ResourceVote, Vote
-from gateway import whole_way
+from gateway import openings, overrides, whole_way
+from gateway.console import staff
 from gateway.console.asking import Ask, NotThere, Page
+from gateway.openings import PURPOSES
 from gateway.parts import Parts
 from gateway.steps.rederive import RederiveError, rederive
 from gateway.store.schema import decision, delivery
@@ -57,6 +59,17 @@ _BY_RULE: Final[Mapping[str, tuple[str, ...]]] = {
 
 
 @dataclass(frozen=True, kw_only=True)
+class Done:
+    """What people did about a message or a letter: an override, an opening."""
+
+    at: str
+    what: str
+    by: str
+    second: str
+    path: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Shown:
     """One decision as a page shows it; `kept` is None once retention has taken what it was made from. `withheld`: (path, rule, times)."""
 
@@ -78,9 +91,10 @@ def message(ask: Ask) -> Page:
     """GET /console/messages/{id}: what it meant for whom, and what became of each letter."""
     with ask.gateway.store.read() as c:
         way = whole_way.message_way(c, ask.gateway, ask.path["id"])
-    if way is None:
-        raise NotThere("no message has this id")
-    return Page(template="message.html", values={"way": way}, about=way.id)
+        if way is None:
+            raise NotThere("no message has this id")
+        done = done_about(c, ask, (way.id, *(each.id for each in way.deliveries)))
+    return Page(template="message.html", values={"way": way, "done": done, "purposes": PURPOSES}, about=way.id)
 
 
 def letter(ask: Ask) -> Page:
@@ -90,7 +104,35 @@ def letter(ask: Ask) -> Page:
         if row is None:
             raise NotThere("no letter has this id")
         way = whole_way.delivery_way(c, row)
-    return Page(template="letter.html", values={"letter": way, "message": row.message_id}, about=way.id)
+        done = done_about(c, ask, (way.id,))
+    values = {"letter": way, "message": row.message_id, "done": done, "purposes": PURPOSES}
+    return Page(template="letter.html", values=values, about=way.id)
+
+
+def done_about(c: Connection, ask: Ask, ids: Sequence[str]) -> list[Done]:
+    """Overrides of these letters, and who asked to see what these letters and messages say; oldest first."""
+    known = staff.names(c)
+    seen = [
+        Done(
+            at=each.asked_at,
+            what=f"content asked for ({PURPOSES.get(each.purpose, each.purpose)}), opened {each.times} times",
+            by=known[each.asked_by],
+            second=known[each.settled_by] if each.settled_by else "",
+            path=f"/console/opened/{each.id}",
+        )
+        for each in openings.about(c, ids, ask.gateway.now())
+    ]
+    seen += [
+        Done(
+            at=each.given_at,
+            what=f"override: {each.kind.value.replace('-', ' ')}, for {each.recipient}",
+            by=each.given_by,
+            second=each.second_by or "",
+            path=f"/console/overrides/{each.id}",
+        )
+        for each in overrides.of_letters(c, ids)
+    ]
+    return sorted(seen, key=lambda each: (each.at, each.path))
 
 
 def one_decision(ask: Ask) -> Page:

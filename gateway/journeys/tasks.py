@@ -149,6 +149,11 @@ TASKS: Final[Mapping[str, TaskKind]] = {
     "override-to-review": TaskKind(
         role=IG_OFFICER, tell=False, text="an override is to be reviewed: `throughgate override review`"
     ),
+    "content-was-opened": TaskKind(
+        role=IG_OFFICER,
+        tell=True,
+        text="what a message or a letter says was opened: see in the console, under opened content, who looked, for what, and who said yes",
+    ),
     "tell-the-person": TaskKind(
         role=CLINICAL_LEAD,
         tell=False,
@@ -278,7 +283,7 @@ TASKS: Final[Mapping[str, TaskKind]] = {
 
 
 _OWNERS: Final = (task.c.message_id, task.c.delivery_id, task.c.agreement)
-"""A task is about a message, about a delivery, or about a date of an agreement."""
+"""A task is about a message, about a delivery, about a date of an agreement, or about what was done on a day."""
 _INSERT: Final = Statement.insert(task)
 _OPEN: Final = {
     column: Statement(
@@ -318,13 +323,14 @@ def add_tasks(
     delivery_id: str | None = None,
     agreement: str | None = None,
 ) -> None:
-    """Write tasks, each code once for what it is about while it is open. The teller finds them (gateway/desk.py)."""
+    """Write tasks, each code once for what it is about while it is open; about nothing of these, each time. The teller finds them
+    (gateway/desk.py).
+    """
     now = parts.now()
-    abouts = zip(_OWNERS, (message_id, delivery_id, agreement), strict=True)
-    column, owner = next(each for each in abouts if each[1] is not None)
-    open_ones = _OPEN[column]
+    owners = (message_id, delivery_id, agreement)
+    about = next((each for each in zip(_OWNERS, owners, strict=True) if each[1] is not None), None)
     for each in tasks:
-        if open_ones.first(c, owner=owner, code=each.code) is not None:
+        if about is not None and _OPEN[about[0]].first(c, owner=about[1], code=each.code) is not None:
             continue
         _INSERT.run(
             c,

@@ -57,6 +57,10 @@ class LedgerEvent(StrEnum):
     STAFF_ENDED = "staff-ended"
     SEARCH_APPROVED = "search-approved"  # a second person's word on a `searched`
     SEARCH_DECLINED = "search-declined"
+    CONTENT_ASKED = "content-asked"  # to see what a message or a letter says: one person asks,
+    CONTENT_APPROVED = "content-approved"  # another one says yes,
+    CONTENT_DECLINED = "content-declined"  # or no;
+    CONTENT_OPENED = "content-opened"  # each time that who asked looks
     AGREEMENT_PROPOSED = "agreement-proposed"
     AGREEMENT_ACTIVATED = "agreement-activated"
     AGREEMENT_ENDED = "agreement-ended"

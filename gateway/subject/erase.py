@@ -25,6 +25,7 @@ from gateway.store.schema import (
     merge_journal,
     message,
     named_number,
+    opening,
     person,
     person_apart,
     person_identifier,
@@ -149,11 +150,12 @@ def _content(c: Connection, people: list[str], messages: list[str]) -> set[str]:
 
 def _notes(c: Connection, messages: list[str], people: list[str]) -> set[str]:
     """What people said of these messages and letters, also before anybody knew whose they are: then it is under the installation's key."""
-    letters = c.execute(select(delivery.c.id).where(delivery.c.person_id.in_(people))).scalars()
+    letters = c.execute(select(delivery.c.id).where(delivery.c.person_id.in_(people))).scalars().all()
     found = set()
     for chain in (*messages, *letters):
         for body in c.execute(select(ledger_entry.c.body).where(ledger_entry.c.chain == chain)).scalars():
             found.add(str(decode(body)["facts"].get("note", "")))
+    found |= set(c.execute(select(opening.c.note_id).where(opening.c.about.in_([*messages, *letters]))).scalars())
     return found - {""}
 
 

@@ -61,6 +61,7 @@ def test_each_table_is_taken_away_whole_with_its_entry(site: Site) -> None:
         "work": [held, "someone may be without care"],
         "disclosures": ["ines", "cleo", "A planned audit"],
         f"disclosures/{handle}": [*own, "handover", "identifier-system"],
+        "opened": ["Asked", "Times opened"],
         "flows": ["northfell", "handover"],
         "letters": site.ids(delivery),
         "letters?state=held": [held],

@@ -24,6 +24,11 @@ MATRIX: dict[tuple[str, str], set[Role]] = {
     ("POST", "/console/disclosures"): {IG},
     ("GET", "/console/disclosures/{id}"): {IG, SAFETY, GUARDIAN},
     ("POST", "/console/disclosures/{id}"): {IG, SAFETY, GUARDIAN},
+    ("GET", "/console/opened"): ALL,
+    ("POST", "/console/opened"): {IG, SAFETY, GUARDIAN, OPERATOR},
+    ("GET", "/console/opened/{id}"): ALL,
+    ("POST", "/console/opened/{id}"): {IG, SAFETY, GUARDIAN},
+    ("GET", "/console/opened/{id}/content"): {IG, SAFETY, GUARDIAN, OPERATOR},
     ("GET", "/console/flows"): ALL,
     ("GET", "/console/letters"): ALL,
     ("GET", "/console/letters/{id}"): ALL,
@@ -41,6 +46,7 @@ MATRIX: dict[tuple[str, str], set[Role]] = {
     ("GET", "/console/export/work"): ALL,
     ("GET", "/console/export/disclosures"): {IG, SAFETY, GUARDIAN},
     ("GET", "/console/export/disclosures/{id}"): {IG, SAFETY, GUARDIAN},
+    ("GET", "/console/export/opened"): ALL,
     ("GET", "/console/export/flows"): ALL,
     ("GET", "/console/export/letters"): ALL,
     ("GET", "/console/export/agreements"): ALL,
@@ -104,7 +110,8 @@ def test_every_cell(site: Site) -> None:
             cells += 1
             if role in roles:
                 assert status in ((303,) if path.endswith("log-out") else (200, 303, 404, 422)), (method, path, role)
-                assert status != 404 or "disclosures/{id}" in path or "overrides/{id}" in path, (method, path, role)
+                own = ("disclosures/{id}", "overrides/{id}", "opened/{id}")
+                assert status != 404 or any(each in path for each in own), (method, path, role)
             else:
                 assert status == 403, (method, path, role)
                 assert refusals(site) == before + 1, (method, path, role)

@@ -1,0 +1,170 @@
+"""Break-glass: what a message or a letter says is seen by who asked, after a second person's yes, for an hour, with an entry before each look."""
+
+import json
+
+import pytest
+
+from gateway import openings
+from gateway.openings import MOST_A_DAY, OPEN_MINUTES, WAITS_HOURS, OpeningError
+from gateway.store.schema import delivery, ledger_entry, message, opening, sealed, staff, task
+from gateway.subject import scan
+from tests.console.site import ALEX, PEOPLE, Site
+
+REASON = "the duty doctor cannot read the dose"
+FORM = {"purpose": "came-out-wrong", "reason": REASON}
+
+
+def handover(site: Site) -> str:
+    """A letter about Alex that arrived."""
+    return next(row.id for row in site.rows(delivery, letter="handover", state="delivered"))
+
+
+def ask(site: Site, about: str, name: str = "ines") -> str:
+    done = site.as_(name, "POST", "/console/opened", {**FORM, "about": about})
+    assert done.status == 303, done.text
+    return done.headers["location"]
+
+
+def events(site: Site, chain: str) -> list[str]:
+    found = [json.loads(row.body) for row in site.rows(ledger_entry)]
+    return [each["event"] for each in found if each["chain"] == chain]
+
+
+def test_nobody_sees_it_before_a_second_person_said_yes_and_nobody_else_after(site: Site) -> None:
+    letter = handover(site)
+    path = ask(site, letter)
+    for name in ("ines", "ivor", "cleo", "gwen", "owen"):
+        assert site.as_(name, "GET", f"{path}/content").status == 404, name
+    assert site.as_("aron", "GET", f"{path}/content").status == 403
+    assert REASON in site.as_("cleo", "GET", path).text
+    assert REASON not in site.as_("ines", "GET", path).text
+    assert site.as_("ines", "POST", path, {"answer": "yes"}).status == 422, "nobody says yes to themselves"
+    assert site.as_("owen", "POST", path, {"answer": "yes"}).status == 403
+    assert site.as_("cleo", "POST", path, {"answer": "perhaps"}).status == 422
+    assert site.as_("ines", "GET", f"{path}/content").status == 404
+    assert site.as_("cleo", "POST", path, {"answer": "yes"}).status == 303
+    assert site.as_("gwen", "POST", path, {"answer": "no"}).status == 422, "an answer stands"
+    said = site.as_("ines", "GET", f"{path}/content")
+    assert said.status == 200
+    assert ALEX.family in said.text
+    assert said.headers["cache-control"] == "no-store"
+    assert said.headers["content-security-policy"].startswith("default-src 'none'")
+    for name in ("ivor", "cleo", "gwen", "owen"):
+        assert site.as_(name, "GET", f"{path}/content").status == 404, name
+    handle = path.rpartition("/")[2]
+    assert events(site, handle) == ["content-asked", "content-approved", "content-opened"]
+    site.as_("ines", "GET", f"{path}/content")
+    assert events(site, handle)[-1:] == ["content-opened"]
+    assert len(events(site, handle)) == 4, "each look is an entry"
+    site.line.clock.advance(minutes=OPEN_MINUTES)
+    site.cookies |= {name: site.log_in(name) for name in PEOPLE}
+    assert site.as_("ines", "GET", f"{path}/content").status == 404
+    assert "opened 2 times" in site.as_("ines", "GET", f"/console/letters/{letter}").text
+
+
+def test_it_shows_what_came_byte_for_byte_as_lines_and_stands_in_the_persons_report(site: Site) -> None:
+    row = next(row for row in site.rows(message, kind="ADT^A01") if row.person_id is not None)
+    path = ask(site, row.id)
+    assert site.as_("cleo", "POST", path, {"answer": "yes"}).status == 303
+    text = site.as_("ines", "GET", f"{path}/content").text
+    assert "MSH|^~\\&amp;|" in text
+    assert "\nPID|1|" in text
+    with site.line.gateway.store.read() as c:
+        mine = [entry.event for entry in scan.find(c, site.line.gateway, row.person_id).entries]
+    assert {"content-asked", "content-approved", "content-opened"} <= set(mine)
+    handle = path.rpartition("/")[2]
+    everything = " ".join(str(row) for table in (opening, ledger_entry, task) for row in site.rows(table))
+    for text in (REASON, ALEX.family, ALEX.nhs_number):
+        assert text not in everything
+    assert not [row for row in site.rows(sealed) if REASON.encode() in row.ciphertext]
+    assert events(site, handle)
+
+
+def test_the_entry_is_there_before_anything_is_shown(site: Site) -> None:
+    """What cannot be entered is not shown."""
+    path = ask(site, handover(site))
+    site.as_("cleo", "POST", path, {"answer": "yes"})
+    handle = path.rpartition("/")[2]
+    with site.line.gateway.store.read() as c:
+        body = c.execute(ledger_entry.select().where(ledger_entry.c.chain == handle)).first()
+    assert body is not None
+
+    def jump(c: object) -> None:
+        values = {"step": 0}  # its next entry would be one that is there already
+        c.execute(opening.update().where(opening.c.id == handle).values(**values))  # type: ignore[attr-defined]  # a connection, in a test
+
+    site.line.gateway.store.write(jump)
+    answer = site.as_("ines", "GET", f"{path}/content")
+    assert answer.status == 500
+    assert ALEX.family not in answer.text
+
+
+def test_what_cannot_be_asked_and_what_is_over(site: Site) -> None:
+    letter, before = handover(site), len(site.rows(opening))
+    for form, said in (
+        ({**FORM, "about": letter, "purpose": "curiosity"}, "choose the purpose"),
+        ({**FORM, "about": letter, "reason": "  "}, "say why"),
+        ({**FORM, "about": "7" * 26}, "no message and no letter"),
+        ({**FORM}, "no message and no letter"),
+    ):
+        answer = site.as_("ines", "POST", "/console/opened", form)
+        assert (answer.status, said in answer.text.lower()) == (422, True), said
+    withheld = next(row.id for row in site.rows(delivery) if row.sealed_id is None)
+    assert (
+        "not kept any more, or it never said"
+        in site.as_("ines", "POST", "/console/opened", {**FORM, "about": withheld}).text
+    )
+    assert len(site.rows(opening)) == before
+    declined, old = ask(site, letter), ask(site, letter, "owen")
+    assert site.as_("gwen", "POST", declined, {"answer": "no"}).status == 303
+    assert site.as_("ines", "GET", f"{declined}/content").status == 404
+    assert "declined" in site.as_("ines", "GET", "/console/opened").text
+    site.line.clock.advance(hours=WAITS_HOURS)
+    site.cookies |= {name: site.log_in(name) for name in PEOPLE}
+    assert site.as_("cleo", "POST", old, {"answer": "yes"}).status == 422
+    asked = [ask(site, letter, "owen") for _ in range(MOST_A_DAY - len(site.rows(opening, asked_by=owen(site))))]
+    assert asked
+    assert "more than one person may ask" in site.as_("owen", "POST", "/console/opened", {**FORM, "about": letter}).text
+
+
+def owen(site: Site) -> str:
+    (member,) = site.ids(staff, name="owen")
+    return member
+
+
+def test_the_ig_officer_is_told_on_the_next_day_once(site: Site) -> None:
+    site.cookies |= {name: site.log_in(name) for name in PEOPLE}
+    path = ask(site, handover(site))
+    site.as_("cleo", "POST", path, {"answer": "yes"})
+    site.as_("ines", "GET", f"{path}/content")
+    gateway = site.line.gateway
+    openings.tell_of_yesterday(gateway)  # what other tests opened on days before
+    before = site.ids(task, code="content-was-opened")
+    assert openings.tell_of_yesterday(gateway) == 0, "not on the day itself"
+    site.line.clock.advance(hours=24)
+    site.run(gateway.sweep())
+    (new,) = set(site.ids(task, code="content-was-opened")) - set(before)
+    (row,) = site.rows(task, id=new)
+    assert (row.role, row.message_id, row.delivery_id) == ("ig-officer", None, None)
+    assert openings.tell_of_yesterday(gateway) == 0, "once"
+    site.cookies["ines"] = site.log_in("ines")
+    assert "/console/opened" in site.as_("ines", "GET", f"/console/tasks/{new}").text
+    assert site.as_("ines", "POST", f"/console/tasks/{new}", {"reason": "looked at"}).status == 303
+    assert "1" in site.as_("ines", "GET", "/console/opened").text
+
+
+def test_what_retention_took_is_not_opened(site: Site) -> None:
+    """The last: it takes a letter's content."""
+    letter = handover(site)
+    path = ask(site, letter)
+    site.cookies["cleo"] = site.log_in("cleo")
+    site.as_("cleo", "POST", path, {"answer": "yes"})
+
+    def take(c: object) -> None:
+        c.execute(delivery.update().where(delivery.c.id == letter).values(sealed_id=None))  # type: ignore[attr-defined]  # a connection, in a test
+
+    site.line.gateway.store.write(take)
+    assert site.as_("ines", "GET", f"{path}/content").status == 404
+    (member,) = {row.asked_by for row in site.rows(opening, id=path.rpartition("/")[2])}
+    with pytest.raises(OpeningError, match="not kept any more"):
+        openings.look(site.line.gateway, path.rpartition("/")[2], staff_id=member)
