@@ -48,6 +48,16 @@ _ROWS: Final = (
         "a coded entry of consent does not say clearly yes or no: it permits nothing; ask the sender what the person said",
     ),
     (
+        "referral-received",
+        "clinical-lead",
+        "a message refers the person for care: see that whom it asks has it and answers",
+    ),
+    (
+        "referral-withdrawn",
+        "clinical-lead",
+        "a referral of the person was withdrawn by who made it: see that nobody acts on it any more",
+    ),
+    (
         "kept-back",
         "operator",
         "part of a message is not in the file: it has rules that are not known, or does not say whom it is about; ask the sender",

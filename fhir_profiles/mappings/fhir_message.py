@@ -32,6 +32,7 @@ from fhir_profiles.mappings.fhir_drug_tests import is_laboratory, normalise_drug
 from fhir_profiles.mappings.fhir_medicines import normalise_medicines
 from fhir_profiles.mappings.fhir_naming import Lead, Naming, Part, parts_of
 from fhir_profiles.mappings.fhir_person import PLACE, named_person
+from fhir_profiles.mappings.referrals import referral_tasks
 from fhir_profiles.shapes import (
     Channel,
     Event,
@@ -253,6 +254,7 @@ class _Message:
         resources = normalise_medicines(normalise_drug_tests(said.resources, self.establishment))
         if next(without_purpose(resources), None) is not None:
             self.tasks.append(TASKS["purpose-unknown"])
+        self.tasks += referral_tasks(resources)
         return resources, tuple(carrier.fields)
 
     def _same_person(self, numbers: dict[str, str]) -> Iterator[str]:

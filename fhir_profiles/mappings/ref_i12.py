@@ -23,6 +23,7 @@ from fhir_profiles.mappings.oru_r01 import add_results, orders
 from fhir_profiles.mappings.person import add_patient, identity_hold
 from fhir_profiles.mappings.person_contact import names, telecoms
 from fhir_profiles.mappings.reading import Reading, open_message
+from fhir_profiles.mappings.referrals import task_of_referral
 from fhir_profiles.mappings.service_request import PRIORITIES
 from fhir_profiles.shapes import Channel, Event, HoldCode, Json, Translation
 
@@ -74,6 +75,7 @@ def _add_referral(reading: Reading, roles: list[tuple[str, Json]], reports: list
     if identifiers:
         resource["identifier"] = identifiers
     resource["status"] = _STATUSES.get(_word(row, 1, "status"), "unknown")
+    reading.task(task_of_referral(resource["status"]))
     resource["intent"] = "order"
     categories = [item for number in (3, 5) if (item := concept(row, number, to=f"{_TO}.category")) is not None]
     if categories:

@@ -13,6 +13,7 @@ from fhir_profiles import fhir_json
 from fhir_profiles.elements import well_formed
 from fhir_profiles.hl7_times import is_before
 from fhir_profiles.label import keep_labels
+from fhir_profiles.late_words import is_late
 from fhir_profiles.shapes import Json
 from gateway.parts import Parts
 from gateway.store.schema import person, resource, sealed
@@ -98,7 +99,7 @@ def read_file(c: Connection, parts: Parts, person_id: str) -> PersonFile:
 def join_file(held: Sequence[Json], arrived: Sequence[Json]) -> Filing:
     """Join what a message brought. The same id supersedes; a Patient, and the start of a prescription or a stay, keep what the new one does not say.
 
-    The same content adds nothing.
+    The same content adds nothing, nor does a version that was overtaken on its way (fhir_profiles/late_words.py).
     """
     current = {_name(each): each for each in held}
     added: dict[str, Json] = {}
@@ -110,7 +111,9 @@ def join_file(held: Sequence[Json], arrived: Sequence[Json]) -> Filing:
         after = each
         if before is not None:
             # INVARIANT: labels only rise, whoever speaks last.
-            after = keep_labels(before, _KEEPING.get(each["resourceType"], _replace)(before, each))
+            join = _KEEPING.get(each["resourceType"], _replace)
+            older, newer = (each, before) if is_late(before, each) else (before, join(before, each))
+            after = keep_labels(older, newer)
         if before is not None and fhir_json.canonical(before) == fhir_json.canonical(after):
             continue
         current[name] = after

@@ -31,6 +31,7 @@ def test_there_is_a_pair_for_each_kind_of_content() -> None:
         "eps_order",
         "not_known",
         "prescription",
+        "referral",
         "reply",
         "resource",
         "transaction",

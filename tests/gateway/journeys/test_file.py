@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from gateway.journeys.file import join_file
 
 Json = dict[str, Any]
@@ -41,6 +43,44 @@ def test_a_patient_keeps_what_the_new_one_does_not_say() -> None:
 
 def test_consents_are_registered_elsewhere() -> None:
     assert join_file([], [{"resourceType": "Consent", "id": "c"}]).resources == ()
+
+
+def at(moment: str | None, text: str, kind: str = "ServiceRequest", **more: Any) -> Json:
+    meta = {} if moment is None else {"meta": {"lastUpdated": moment}}
+    return {"resourceType": kind, "id": "a", **meta, "note": text, **more}
+
+
+NUMBER = {"identifier": [{"system": "https://fhir.nhs.uk/Id/prescription-order-item-number", "value": "0b1f5b2e-0000-4000-8000-000000000001"}]}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("held", "arrived", "counts"),
+    [
+        (at("2026-01-15T11:00:00Z", "held"), at("2026-01-15T10:00:00Z", "late"), "held"),
+        (at("2026-01-15T11:00:00Z", "held"), at("2026-01-15T11:30:00+01:00", "late"), "held"),
+        (at("2026-01-15T11:00:00Z", "held"), at("2026-01-15T11:00:00Z", "same time"), "same time"),
+        (at("2026-01-15T10:00:00Z", "held"), at("2026-01-15T11:00:00Z", "newer"), "newer"),
+        (at(None, "held"), at("2026-01-15T11:00:00Z", "newer"), "newer"),
+        (at("2026-01-15T11:00:00Z", "held"), at(None, "no time"), "no time"),
+        (at("2026-01-15T11:00:00Z", "held"), at("yesterday", "no real time"), "no real time"),
+        (at("2026-01-15T11:00:00Z", "held", "Patient"), at("2026-01-15T10:00:00Z", "other clock", "Patient"), "other clock"),
+        (at("2026-01-15T11:00:00Z", "held", "MedicationRequest", **NUMBER),
+         at("2026-01-15T10:00:00Z", "cancelled", "MedicationRequest", **NUMBER), "cancelled"),
+    ],
+)  # fmt: skip
+def test_what_was_overtaken_on_its_way_says_nothing_any_more(held: Json, arrived: Json, counts: str) -> None:
+    """By the sender's own clock; absent never decides, and a prescription that everybody may speak of has no one clock."""
+    found = join_file([held], [arrived])
+    assert [each["note"] for each in found.resources] == [counts]
+    assert bool(found.added) == (counts != "held")
+
+
+def test_what_was_overtaken_still_raises_a_label() -> None:
+    late = labelled(at("2026-01-15T10:00:00Z", "late"), "R")
+    late["meta"]["lastUpdated"] = "2026-01-15T10:00:00Z"
+    (kept,) = join_file([at("2026-01-15T11:00:00Z", "held")], [late]).resources
+    assert kept["note"] == "held"
+    assert [label["code"] for label in kept["meta"]["security"]] == ["R"]
 
 
 CONFIDENTIALITY = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality"

@@ -1,0 +1,21 @@
+"""Whether a version of a resource is older than the one that is held, by its own sender's clock (FHIR R4 Resource.meta.lastUpdated).
+
+Messages overtake each other: an update of ten o'clock that arrives after that of eleven says nothing any more. It MUST NOT compare the clocks of
+two senders, nor take a missing or unreadable time for an old one: absent never decides.
+"""
+
+from fhir_profiles.days import instant_of
+from fhir_profiles.elements import as_object, as_text
+from fhir_profiles.mappings.fhir_naming import everybodys_number
+from fhir_profiles.shapes import Json
+
+
+def is_late(held: Json, arrived: Json) -> bool:
+    """Say whether `arrived` was overtaken by `held`, the version of the same resource that is on file.
+
+    The person, and a prescription that everybody names by one number, are spoken of by many senders: whoever speaks last counts.
+    """
+    if as_text(held.get("resourceType")) == "Patient" or everybodys_number(held):
+        return False
+    before, after = (instant_of(as_object(each.get("meta")).get("lastUpdated")) for each in (held, arrived))
+    return before is not None and after is not None and after < before
