@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from fhir_profiles.shapes import Heading, Json, Rendered
-from fhir_profiles.wires import fhir_collection, fhir_document, fhir_message, hl7v2
+from fhir_profiles.wires import fhir_collection, fhir_document, fhir_message, hl7v2, pdf
 
 _WIRES: Final[Mapping[str, Callable[[Json, Heading], Rendered]]] = {
     "fhir-collection": fhir_collection.render,
@@ -15,6 +15,7 @@ _WIRES: Final[Mapping[str, Callable[[Json, Heading], Rendered]]] = {
     "fhir-message": fhir_message.render,
     "hl7v2": hl7v2.render_document,
     "hl7v2-oru": hl7v2.render_results,
+    "pdf": pdf.render,
 }
 WIRES: Final = frozenset(_WIRES)
 

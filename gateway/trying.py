@@ -4,6 +4,7 @@ Ids and naming keys are fixed, so the same question has the same answer. This mo
 """
 
 import asyncio
+from base64 import b64encode
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -320,7 +321,9 @@ def _released(c: Connection, gate: Gateway, letter: Row[tuple[object, ...]] | No
     if letter is None or letter.sealed_id is None:
         return None
     body = gate.keys.unseal(c, letter.sealed_id)
-    return {"wire": letter.wire, "content_type": letter.content_type, "body": body.decode("utf-8", "replace")}
+    paper = letter.content_type == "application/pdf"
+    text = b64encode(body).decode("ascii") if paper else body.decode("utf-8", "replace")
+    return {"wire": letter.wire, "content_type": letter.content_type, "body": text}
 
 
 def _tasks(c: Connection, message_id: str) -> list[Json]:

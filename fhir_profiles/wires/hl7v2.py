@@ -1,6 +1,6 @@
 """The wires `hl7v2` and `hl7v2-oru`: a letter for a record system that speaks only HL7 v2.5.1.
 
-`hl7v2` is an MDM^T02: one document, its text under its headings and the same as a PDF. `hl7v2-oru` is an ORU^R01: the text as the first
+`hl7v2` is an MDM^T02: one document, its text under its headings. `hl7v2-oru` is an ORU^R01: the text as the first
 order, then every result of the letter in codes, for a system that files results and nothing else.
 
 INVARIANT: it is never an order, a prescription or an admission (OMP, RDE, RDS, ADT). Nothing prescribed stands in a field that a pharmacy

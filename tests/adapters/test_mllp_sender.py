@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 from pydantic import ValidationError
 
-from adapters.contract import AdapterError, Letter, Outcome, Permanent, Transient
+from adapters.contract import AdapterError, Letter, Outcome, Permanent, Receipt, Transient
 from adapters.fhir_http.settings import OutboundSettings as HttpSettings
 from adapters.hl7v2_http.outbound import Hl7v2HttpOutbound
 from adapters.mllp.acknowledgement import judged
@@ -85,7 +85,7 @@ def sender(port: int, **more: object) -> MllpOutbound:
     return MllpOutbound(OutboundSettings(host="127.0.0.1", port=port, **more))  # type: ignore[arg-type] - a table of settings
 
 
-async def known(send: Awaitable[object]) -> tuple[str, str]:
+async def known(send: Awaitable[Receipt]) -> tuple[str, str]:
     """What is known after a send, in words of this table."""
     try:
         receipt = await send
@@ -93,12 +93,12 @@ async def known(send: Awaitable[object]) -> tuple[str, str]:
         return "transient", error.code
     except Permanent as error:
         return "permanent", error.code
-    return str(receipt.outcome), str(receipt.code)  # type: ignore[attr-defined] - a Receipt
+    return receipt.outcome.value, receipt.code
 
 
 @pytest.mark.parametrize(("answer", "outcome", "code"), TABLE)
 def test_what_an_answer_says(answer: bytes, outcome: str, code: str) -> None:
-    async def once() -> object:
+    async def once() -> Receipt:
         return judged(answer, ID)
 
     assert asyncio.run(known(once())) == (outcome, code)

@@ -19,7 +19,7 @@ class RequiredFact:
 
 
 Missing = tuple[RequiredFact, ...]
-AS_TEXT: Final = ("hl7v2", "hl7v2-oru")
+AS_TEXT: Final = ("hl7v2", "hl7v2-oru", "pdf")
 """The wires that write any letter about a person out as text."""
 
 

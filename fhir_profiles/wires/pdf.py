@@ -1,0 +1,40 @@
+"""The wire `pdf`: a letter on paper, from what is left of it after minimisation and nothing else.
+
+INVARIANT: every page of whatever holds something prescribed says that it is no prescription and no authority to supply, and every page says
+whose it is, which letter, and how many pages there are.
+"""
+
+from typing import Final
+
+from fhir_profiles.print.paper import Part, Sheet, printed
+from fhir_profiles.shapes import Heading, Json, Rendered
+from fhir_profiles.wires.envelope import entries_of
+from fhir_profiles.wires.readable import NOT_NAMED, Readable, readable
+
+CONTENT_TYPE: Final = "application/pdf"
+POINTS: Final = 12
+_WHOSE: Final = ("Name: ", "NHS number: ")
+
+
+def render(bundle: Json, heading: Heading) -> Rendered:
+    """Print a letter. Raises ValueError for what is no letter about a person: a report must tell nothing by its length."""
+    letter = readable(entries_of(bundle, heading), heading)
+    if letter.name == NOT_NAMED:
+        raise ValueError("pdf: this is no letter about a person")
+    sheet = Sheet(
+        title=letter.title,
+        author=heading.sender_name,
+        mark=letter.mark,
+        foot="  ".join((*_whose(letter), f"Letter {heading.delivery_id}")),
+        time=heading.time,
+        points=POINTS,
+        parts=tuple(Part(heading=part.heading, lines=part.lines) for part in letter.parts),
+    )
+    return Rendered(content_type=CONTENT_TYPE, body=printed(sheet))
+
+
+def _whose(letter: Readable) -> tuple[str, ...]:
+    """Name and NHS number for the foot of each page: pages come apart."""
+    lines = [line for part in letter.parts if part.code == "person" for line in part.lines]
+    found = (next((line.removeprefix(sign) for line in lines if line.startswith(sign)), "") for sign in _WHOSE)
+    return tuple(each for each in found if each)
