@@ -297,10 +297,27 @@ class Reports(Strict):
     close_day: int = Field(default=8, ge=1, le=28)
 
 
+class OpenIdConnect(Strict):
+    """An organisation's own identity provider for the console's people. It says who somebody is; `throughgate staff add` says what they may."""
+
+    issuer: str = Field(min_length=1, max_length=500)
+    client_id: str = Field(min_length=1, max_length=255)
+    client_secret: Path = Field(strict=False)
+    """A file that holds the secret, and nothing else."""
+    acr: tuple[str, ...] = Field(min_length=1, strict=False)
+    """How strongly a log-in has to be proven: the provider's words for two factors, any of which will do."""
+
+    @field_validator("issuer")
+    @classmethod
+    def _safe(cls, url: str) -> str:
+        return require_safe_url(url)
+
+
 class Console(Strict):
     """The pages under `/console/`. They answer this machine alone unless `beyond_this_machine` is said; then over HTTPS, as every door is."""
 
     beyond_this_machine: bool = False
+    oidc: OpenIdConnect | None = None
 
 
 class Witness(Strict):
@@ -492,7 +509,11 @@ def _beside(settings: Settings, folder: Path) -> Settings:
     channels = tuple(
         each.model_copy(update={"folder": folder / each.folder}) if each.folder else each for each in settings.channels
     )
-    return settings.model_copy(update={"gateway": gateway.model_copy(update=places), "tls": tls, "channels": channels})
+    oidc = settings.console.oidc
+    if oidc is not None:
+        oidc = oidc.model_copy(update={"client_secret": folder / oidc.client_secret})
+    found = {"gateway": gateway.model_copy(update=places), "tls": tls, "channels": channels}
+    return settings.model_copy(update={**found, "console": settings.console.model_copy(update={"oidc": oidc})})
 
 
 def _store_beside(url: str, folder: Path) -> str:

@@ -76,7 +76,8 @@ def _models(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, type[Bas
         repeated = get_origin(inner) is tuple
         for candidate in (inner, *get_args(inner)):
             if isinstance(candidate, type) and issubclass(candidate, BaseModel):
-                yield from _models(candidate, f"[[{name}]]" if repeated else f"[{name}]")
+                path = f"{prefix.strip('[]')}.{name}" if prefix else name
+                yield from _models(candidate, f"[[{path}]]" if repeated else f"[{path}]")
 
 
 def _default(value: Any) -> str:

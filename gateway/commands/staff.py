@@ -19,6 +19,12 @@ def add(
     role: Annotated[
         str, typer.Option("--role", help="ig-officer, clinical-safety, caldicott-guardian, operator or auditor.")
     ],
+    subject: Annotated[
+        str | None,
+        typer.Option(
+            "--subject", help="Who it is at the identity provider of `[console.oidc]`: no link and no password."
+        ),
+    ] = None,
     config: Config = DEFAULT_CONFIG,
     as_json: AsJson = False,
 ) -> None:
@@ -29,7 +35,15 @@ def add(
     if role not in set(Role):
         raise refuse(f"no such role: use one of {', '.join(Role)}", Exit.ARGUMENTS)
     with opened(config) as gateway:
-        link = f"{base_address(gateway.settings)}/console/begin/{add_staff(gateway, name, Role(role))}"
+        if subject is not None and gateway.settings.console.oidc is None:
+            raise refuse(
+                "there is no identity provider: say `[console.oidc]` in throughgate.toml first", Exit.ARGUMENTS
+            )
+        secret = add_staff(gateway, name, Role(role), subject=subject)
+        link = f"{base_address(gateway.settings)}/console/begin/{secret}"
+    if subject is not None:
+        say_json({"name": name, "role": role}) if as_json else typer.echo(f"{name} logs in by the identity provider")
+        return
     if as_json:
         say_json({"name": name, "role": role, "link": link})
         return

@@ -15,9 +15,11 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from gateway.api.access import is_local
+from gateway.api.documents import base_address
 from gateway.api.reading import read_body
 from gateway.console import entrance, staff
 from gateway.console.asking import Answer, Ask, Elsewhere, NotThere, Page
+from gateway.console.oidc import MINUTES, NotProven, Provider
 from gateway.console.rendering import STYLE, STYLE_PATH, render
 from gateway.console.routes import EXPORTS, MENU, ROUTES, Route
 from gateway.console.spreadsheet import csv_of
@@ -31,6 +33,9 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 HOME: Final = "/console/"
+BEGIN: Final = "/console/oidc/begin"
+RETURN: Final = "/console/oidc/return"
+"""Where an identity provider sends the browser back: what is registered there."""
 FORM_TYPES: Final = frozenset({"application/x-www-form-urlencoded"})
 MAX_FORM_BYTES: Final = 16_384
 MAX_FIELDS: Final = 20
@@ -62,6 +67,11 @@ def add_console(app: FastAPI, gateway: Gateway) -> None:
     app.add_api_route(STYLE_PATH, _style(gateway), methods=["GET"], response_model=None)
     for path, method, serve in entrance.OPEN:
         app.add_api_route(path, _open(gateway, serve), methods=[method], response_model=None)
+    oidc = gateway.settings.console.oidc
+    if oidc is not None:
+        provider = Provider(gateway, oidc, f"{base_address(gateway.settings)}{RETURN}")
+        app.add_api_route(BEGIN, _to_provider(gateway, provider), methods=["GET"], response_model=None)
+        app.add_api_route(RETURN, _from_provider(gateway, provider), methods=["GET"], response_model=None)
     for route in ROUTES:
         app.add_api_route(
             route.path, _endpoint(gateway, route), methods=[route.method], name=route.name, response_model=None
@@ -97,9 +107,70 @@ def _open(gateway: Gateway, serve: entrance.Serve) -> Callable[[Request], Awaita
             answer = RedirectResponse(HOME, 303, HEADERS)
             _set_cookie(gateway, answer, done.cookie)
             return answer
-        return _html(render(done.template, {**_frame(None, ""), **done.values}), done.status)
+        return _shown(done)
 
     return endpoint
+
+
+def _to_provider(gateway: Gateway, provider: Provider) -> Callable[[Request], Awaitable[Response]]:
+    """A log-in by the identity provider begins: this browser gets a random value, and goes there."""
+
+    async def begin(request: Request) -> Response:
+        try:
+            _require_reachable(gateway, request)
+            address, secret = await provider.begin()
+        except RequestError as error:
+            return _said(RULES[error.fault].status)
+        except NotProven as error:
+            return _not_proven(gateway, error)
+        answer = RedirectResponse(address, 303, HEADERS)
+        # lax: the provider sends the browser back here, and a strict one would not come with it
+        secure = _is_under_tls(gateway)
+        name = _asked_cookie(gateway)
+        answer.set_cookie(name, secret, 60 * MINUTES, path="/", secure=secure, httponly=True, samesite="lax")
+        return answer
+
+    return begin
+
+
+def _from_provider(gateway: Gateway, provider: Provider) -> Callable[[Request], Awaitable[Response]]:
+    """The browser comes back: whoever the provider proved has a session, if the register of staff has them."""
+
+    async def come_back(request: Request) -> Response:
+        try:
+            _require_reachable(gateway, request)
+            subject = await provider.subject(request.cookies.get(_asked_cookie(gateway), ""), _once(request))
+            cookie = await _apart(staff.begin_for, gateway, subject)
+        except RequestError as error:
+            return _said(RULES[error.fault].status)
+        except NotProven as error:
+            return _not_proven(gateway, error)
+        except Exception as error:  # noqa: BLE001 - the traceback of a stranger's error may hold what the provider said: only its type is written
+            log(Code.REQUEST_FAILED, route="console", error=type(error).__name__)
+            return _said(500)
+        if cookie is None:
+            log(Code.ACCESS_REFUSED, route="console", reason="no-account")
+            return _shown(entrance.refused_at_log_in(gateway, f"{entrance.NO_ACCOUNT} {subject}", 403))
+        # a page, and no redirect: what follows one that another site began carries no strict cookie
+        answer = _shown(entrance.Shown(template="logged_in.html"))
+        _set_cookie(gateway, answer, cookie)
+        answer.delete_cookie(_asked_cookie(gateway), path="/", secure=_is_under_tls(gateway), httponly=True)
+        return answer
+
+    return come_back
+
+
+def _not_proven(gateway: Gateway, error: NotProven) -> Response:
+    log(Code.ACCESS_REFUSED, route="console", reason=str(error))
+    return _shown(entrance.refused_at_log_in(gateway, entrance.NOT_PROVEN, 422))
+
+
+def _shown(done: entrance.Shown) -> Response:
+    return _html(render(done.template, {**_frame(None, ""), **done.values}), done.status)
+
+
+def _asked_cookie(gateway: Gateway) -> str:
+    return f"{cookie_name(gateway)}-asked"
 
 
 def _endpoint(gateway: Gateway, route: Route) -> Callable[[Request], Awaitable[Response]]:
@@ -231,8 +302,16 @@ def _path(request: Request) -> dict[str, str]:
 
 def _query(request: Request, route: Route) -> dict[str, str]:
     """The known parameters, each at most once. RequestError for anything else."""
+    given = _once(request)
+    if any(name not in route.parameters for name in given):
+        raise RequestError(Fault.REQUEST_INVALID)
+    return given
+
+
+def _once(request: Request) -> dict[str, str]:
+    """The query, each name at most once. RequestError for one that is there twice."""
     given = request.query_params.multi_items()
-    if len({name for name, _ in given}) != len(given) or any(name not in route.parameters for name, _ in given):
+    if len({name for name, _ in given}) != len(given):
         raise RequestError(Fault.REQUEST_INVALID)
     return dict(given)
 

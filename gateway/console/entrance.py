@@ -11,6 +11,8 @@ from gateway.console.staff import StaffError
 from gateway.pipeline import Gateway
 
 WRONG: Final = "The name, the password or the code is wrong, or the account is locked for a quarter of an hour."
+NOT_PROVEN: Final = "Your organisation's log-in is not there now, was not finished here in time, or did not prove who you are strongly enough. Begin again."
+NO_ACCOUNT: Final = "You have no account here. Ask the operator for one, with your subject:"
 OLD_LINK: Final = "This link has been used or is too old. Ask for another: it is made with `throughgate staff add`."
 
 
@@ -28,16 +30,16 @@ Serve = Callable[[Gateway, Mapping[str, str], Mapping[str, str]], Shown]
 """(gateway, path, form) -> page."""
 
 
-def log_in_page(_gateway: Gateway, _path: Mapping[str, str], _form: Mapping[str, str]) -> Shown:
+def log_in_page(gateway: Gateway, _path: Mapping[str, str], _form: Mapping[str, str]) -> Shown:
     """GET /console/log-in."""
-    return _log_in("", 200)
+    return refused_at_log_in(gateway, "", 200)
 
 
 def log_in(gateway: Gateway, _path: Mapping[str, str], form: Mapping[str, str]) -> Shown:
     """POST /console/log-in."""
     code = form.get("code", "").replace(" ", "")
     cookie = staff.log_in(gateway, form.get("name", "").strip(), form.get("password", ""), code)
-    return _log_in(WRONG, 422) if cookie is None else Shown(cookie=cookie)
+    return refused_at_log_in(gateway, WRONG, 422) if cookie is None else Shown(cookie=cookie)
 
 
 def enrol_page(gateway: Gateway, path: Mapping[str, str], _form: Mapping[str, str]) -> Shown:
@@ -61,15 +63,17 @@ def _sentence(text: str) -> str:
     return f"{text[0].upper()}{text[1:]}."
 
 
-def _log_in(refused: str, status: int) -> Shown:
-    return Shown(template="log_in.html", values={"refused": refused}, status=status)
+def refused_at_log_in(gateway: Gateway, refused: str, status: int) -> Shown:
+    """The log-in once more, with what was wrong."""
+    values = {"refused": refused, "provider": gateway.settings.console.oidc is not None}
+    return Shown(template="log_in.html", values=values, status=status)
 
 
 def _enrol(gateway: Gateway, link: str, refused: str) -> Shown:
     with gateway.store.read() as c:
         invited = staff.invited(c, gateway, link)
     if invited is None:
-        return Shown(template="log_in.html", values={"refused": OLD_LINK}, status=404)
+        return refused_at_log_in(gateway, OLD_LINK, 404)
     address = totp.address(invited.secret, account=invited.name, issuer=f"Throughgate {gateway.settings.sender.ods}")
     values = {
         "refused": refused,

@@ -77,17 +77,19 @@ class Invited:
 # ── accounts ──
 
 
-def add_staff(parts: Parts, name: str, role: Role) -> str:
+def add_staff(parts: Parts, name: str, role: Role, *, subject: str | None = None) -> str:
     """A new account, or a new link for one that exists (its password and second factor end at once). The link's secret, shown once.
 
-    StaffError for a name that is none, that has ended, or that has another role.
+    With a `subject` the account has no link and no password: it is whoever the identity provider names so.
+    StaffError for a name that is none, that has ended, or that has another role; for a subject that has an account.
     """
     if not re.fullmatch(NAME_PATTERN, name):
         raise StaffError("a name is lower case letters, digits and hyphens")
     secret = parts.ids.key().hex()
     invited = {
         "password": None,
-        "link_digest": _digest(secret),
+        "subject": subject,
+        "link_digest": _digest(secret) if subject is None else None,
         "link_expires_at": parts.after(seconds=60 * LINK_MINUTES),
     }
 
@@ -95,6 +97,9 @@ def add_staff(parts: Parts, name: str, role: Role) -> str:
         row = c.execute(held(select(staff).where(staff.c.name == name))).one_or_none()
         if row is not None and (row.ended_at is not None or row.role != role):
             raise StaffError("this name is used, with another role or ended: names are not used again")
+        known = c.execute(select(staff.c.name).where(staff.c.subject == subject)).scalar() if subject else None
+        if known not in (None, name):
+            raise StaffError("this subject has or had an account of another name")
         fresh = {"second_id": _new_secret(c, parts), "second_step": 0, "failures": 0, "locked_until": _NEVER}
         if row is None:
             staff_id = parts.ids.entry()
@@ -214,6 +219,24 @@ def log_in(parts: Parts, name: str, password: str, code: str) -> str | None:
             _count_failure(c, parts, now)
             return False
         _begin(c, parts, now.id, cookie, step)
+        return True
+
+    return cookie if parts.store.write(work) else None
+
+
+def begin_for(parts: Parts, subject: str) -> str | None:
+    """The cookie of a new session of whom the identity provider proved; None for somebody who has no account, or whose account ended."""
+    cookie = parts.ids.key().hex()
+
+    def work(c: Connection) -> bool:
+        known = select(staff).where(staff.c.subject == subject, staff.c.ended_at.is_(None))
+        row = c.execute(held(known)).one_or_none()
+        if row is None:
+            return False
+        if row.enrolled_at is None:
+            c.execute(update(staff).where(staff.c.id == row.id).values(enrolled_at=parts.now()))
+            note(c, parts, row.id, "staff-enrolled", {})
+        _begin(c, parts, row.id, cookie, row.second_step)
         return True
 
     return cookie if parts.store.write(work) else None

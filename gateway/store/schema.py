@@ -373,6 +373,7 @@ staff = Table(
     Column("name", Text, nullable=False, unique=True),
     Column("role", Text, nullable=False),  # one of gateway/console/staff.py
     Column("password", Text),  # argon2id, in its own text form; NULL until enrolled
+    Column("subject", Text),  # who they are at the identity provider; such an account has no password
     Column("second_id", Text, nullable=False),  # in `sealed`: the secret of the second factor
     Column("second_step", Integer, nullable=False),  # the last step of time whose code was taken: none is taken twice
     Column("link_digest", LargeBinary),  # SHA-256 of a one-time link's 256 random bits
@@ -383,6 +384,7 @@ staff = Table(
     Column("enrolled_at", Text),
     Column("ended_at", Text),
     UniqueConstraint("link_digest"),
+    Index("ix_staff_subject", "subject", unique=True),
 )
 
 staff_session = Table(

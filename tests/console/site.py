@@ -73,7 +73,7 @@ class _Server(uvicorn.Server):
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What came back over plain HTTP."""
+    """What came back over plain HTTP. A header that came twice has a line for each."""
 
     status: int
     headers: Mapping[str, str]
@@ -116,11 +116,11 @@ class Site:
                 method, path, body, {**given, **{name.replace("_", "-"): value for name, value in headers.items()}}
             )
             answer = connection.getresponse()
-            return Answer(
-                status=answer.status,
-                headers={name.lower(): value for name, value in answer.getheaders()},
-                text=answer.read().decode(),
-            )
+            headers: dict[str, str] = {}
+            for name, value in answer.getheaders():
+                known = headers.get(name.lower())
+                headers[name.lower()] = value if known is None else f"{known}\n{value}"
+            return Answer(status=answer.status, headers=headers, text=answer.read().decode())
         finally:
             connection.close()
 
