@@ -10,11 +10,11 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any, Literal, cast
+from typing import Any, Literal, cast, get_args
 
 from consent.examples import ExampleError, consent_of, faults, resource_of, run
 from consent.paths import PathError, steps
-from consent.shapes import Agreement, Coding, Example, Json, Outcome, PermittedPath
+from consent.shapes import Agreement, Coding, Example, Json, Outcome, PermittedPath, WithoutConsent
 
 KEYS = frozenset(
     [
@@ -60,7 +60,7 @@ WORDS = frozenset(
 MORE_WORDS = frozenset({"article_10", "motivated_intruder", "unsure"})
 FIELD_KEYS = frozenset({"paths", "with", "why"})
 EXAMPLE_KEYS = frozenset(
-    {"name", "expect", "given", "has", "consents", "resources", "authority", "as_of", "leaves", "stays"}
+    {"name", "expect", "given", "has", "consents", "resources", "authority", "harm_test", "as_of", "leaves", "stays"}
 )
 MUST_HOLD = frozenset(
     [
@@ -75,6 +75,15 @@ MUST_HOLD = frozenset(
     ]
 )
 """Letters where silence can kill: what cannot be decided is held and told, never dropped."""
+
+
+OF_ITS_OWN: Mapping[str, str] = {"notice-of-withdrawal": "duty", "harm-disclosure": "harm-test"}
+"""Letters that no consent is asked for, and what lets each go. No other letter may say so, and these may say nothing else."""
+TOLD_BY_DUTY = frozenset(
+    ["care-team", "community-provider", "gp", "pharmacy", "receiving-prison", "safer-custody", "probation"]
+)
+"""Organisations that keep a record of a person: those that get figures never had anybody, and no private person is noticed by rule."""
+SAID_BY_DUTY = frozenset({"Communication", "Patient", "Organization"})
 
 
 class AgreementError(ValueError):
@@ -182,7 +191,7 @@ def read_agreement(text: str, name: str) -> Agreement:
         ),
         purpose=tuple(file.coding("purpose", item) for item in file.texts("purpose")),
         action=file.coding("action", file.text("action")),
-        without_consent=cast('Literal["implied", "nothing"]', file.word("without_consent", ("implied", "nothing"))),
+        without_consent=cast("WithoutConsent", file.word("without_consent", get_args(WithoutConsent))),
         undecidable=cast('Literal["hold", "withhold"]', file.word("undecidable", ("hold", "withhold"))),
         withheld_marker=file.flag("withheld_marker"),
         identifier_systems=file.texts("identifier_systems", empty=True),
@@ -238,6 +247,7 @@ def _example(file: _File) -> Example:
         expect=Outcome(file.word("expect", tuple(Outcome))),
         consents=(*consents, *_json(file, "consents")),
         resources=(*resources, *_json(file, "resources")),
+        harm_test=file.flag("harm_test") if "harm_test" in file.data else False,
         authority=file.flag("authority") if "authority" in file.data else True,
         leaves=file.texts("leaves", empty=True),
         stays=file.texts("stays", empty=True),
@@ -264,6 +274,7 @@ def _check(file: _File, agreement: Agreement) -> None:
     """What no single key can say: the rules that hold between them."""
     if agreement.letter in MUST_HOLD and agreement.undecidable != "hold":
         raise file.wrong("undecidable", "where silence can kill, what cannot be decided is held")
+    _check_without_consent(file, agreement)
     if agreement.regime == "anonymous":
         personal = {path.path.split(".", 1)[0] for path in agreement.fields} - {"MeasureReport", "Organization"}
         if agreement.without_consent != "nothing" or agreement.identifier_systems or personal:
@@ -280,6 +291,33 @@ def _check(file: _File, agreement: Agreement) -> None:
         all(item.expect in good for item in agreement.examples) and not any(item.stays for item in agreement.examples)
     ):
         raise file.wrong("examples", "needs an example that leaves and a counter-example that does not")
+
+
+def _check_without_consent(file: _File, agreement: Agreement) -> None:
+    """INVARIANT: what asks no consent is a closed list of letters, and what the law has told holds nothing but whom it is about."""
+    says, own = agreement.without_consent, OF_ITS_OWN.get(agreement.letter)
+    if own is None and says in OF_ITS_OWN.values():
+        raise file.wrong(
+            "without_consent", f"`{says}` is for no other letter than its own: a consent is asked for this one"
+        )
+    if own is not None and says != own:
+        raise file.wrong(
+            "without_consent", f"must be `{own}` for this letter: no consent lets it go, and none stops it"
+        )
+    if says == "harm-test" and agreement.undecidable != "withhold":
+        raise file.wrong("undecidable", "nothing is left undecided where only two people let it go")
+    if says != "duty":
+        return
+    if agreement.undecidable != "hold":
+        raise file.wrong("undecidable", "what has to be told is held and told, never dropped")
+    if agreement.recipient_class not in TOLD_BY_DUTY:
+        raise file.wrong(
+            "recipient_class", f"must be one of {', '.join(sorted(TOLD_BY_DUTY))}: nobody else is told by rule"
+        )
+    if {path.path.split(".", 1)[0] for path in agreement.fields} - SAID_BY_DUTY:
+        raise file.wrong(
+            "fields", "what leaves whatever the person said holds nothing but whom it is about and who says it"
+        )
 
 
 def check_examples(agreement: Agreement) -> tuple[ExampleResult, ...]:

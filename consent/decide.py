@@ -4,7 +4,7 @@
 2. regime: what is anonymous is counted, and consent is not asked (nothing about a person leaves)
 3. the agreement itself: in force until `ends`
 4. each resource: what we do not understand stays back; unlabelled goes to direct care only
-5. consent, for each resource; where none speaks, `without_consent`
+5. consent, for each resource; where none speaks, `without_consent`. A duty to tell asks no consent, and what only a harm test lets go neither
 6. an override, which lets go what 5 did not, and nothing that 1 to 4 keep: never more than the agreement's paths, never as a consent
 7. the whole: hold over deny over permit; a letter without its person or without content does not leave
 
@@ -61,6 +61,8 @@ RULES = {
     "person-released": "a person with the right to looked at what is not known and released it",
     "override-vital-interest": "a clinician let it go because a life or health is at stake; it is no consent",
     "override-harm-test": "two people let it go because serious harm is likely otherwise; it is no consent",
+    "duty": "the law has it told, and it tells nothing that its recipient has not got; no consent is asked",
+    "harm-test-only": "only two people's harm test lets it go; no consent does, and no silence",
     "anonymous": "counted for a report about nobody; consent is not asked",
     "aggregate": "a finished report about nobody",
     "not-understood": "an implicit rule or a modifier that is not understood",
@@ -94,8 +96,8 @@ def _decide(request: Request, facts: Facts, agreement: Agreement) -> Decision:
         raise ValueError("as_of is not an instant")
     if not _fits(request, agreement):
         return _decision(request, agreement, Outcome.WITHHOLD, ["agreement-mismatch"], ())
-    if _has_ended(agreement, as_of) and not (_direct_care(agreement) and request.person_released):
-        outcome = Outcome.HOLD if _direct_care(agreement) else Outcome.WITHHOLD
+    if _has_ended(agreement, as_of) and not (_waits(agreement) and request.person_released):
+        outcome = Outcome.HOLD if _waits(agreement) else Outcome.WITHHOLD
         return _decision(request, agreement, outcome, ["agreement-ended"], ())
     if agreement.regime == "anonymous":
         return _anonymous(request, facts, agreement)
@@ -145,6 +147,11 @@ def _direct_care(agreement: Agreement) -> bool:
     return agreement.without_consent == "implied"
 
 
+def _waits(agreement: Agreement) -> bool:
+    """Does a person look where the letter may not leave by itself? Of care, and of what has to be told, silence is the worse mistake."""
+    return agreement.without_consent in ("implied", "duty")
+
+
 def overriding(request: Request, agreement: Agreement) -> Override | None:
     """The override of a request, where it is one of the kind that this agreement knows and its time is not over.
 
@@ -168,7 +175,7 @@ def _has_ended(agreement: Agreement, as_of: datetime) -> bool:
 def _vote(resource: Json, judge: Judge, request: Request, agreement: Agreement) -> ResourceVote:
     name = label_of(resource)
     hold = agreement.undecidable == "hold"
-    voted = judge.vote(resource, agreement.without_consent, hold=hold)
+    voted = _asked(resource, judge, agreement)
     if voted.vote is not Vote.PERMIT and (given := overriding(request, agreement)) is not None:
         voted = replace(voted, vote=Vote.PERMIT, rule=f"override-{given.kind}")
     if voted.vote is Vote.DENY:
@@ -181,6 +188,17 @@ def _vote(resource: Json, judge: Judge, request: Request, agreement: Agreement) 
     if not _direct_care(agreement) and not labels.resource_labels(resource):
         return ResourceVote(resource=name, vote=Vote.DENY, rule="unlabelled")
     return voted
+
+
+def _asked(resource: Json, judge: Judge, agreement: Agreement) -> ResourceVote:
+    """Layer 5. INVARIANT: a dissent cannot stop the word about itself; nobody's agreement stands for the two people of a harm test."""
+    match agreement.without_consent:
+        case "duty":
+            return ResourceVote(resource=label_of(resource), vote=Vote.PERMIT, rule="duty")
+        case "harm-test":
+            return ResourceVote(resource=label_of(resource), vote=Vote.DENY, rule="harm-test-only")
+        case "implied" | "nothing":
+            return judge.vote(resource, agreement.without_consent, hold=agreement.undecidable == "hold")
 
 
 def _is_sensitive_person(resources: Iterable[Json]) -> bool:
@@ -206,7 +224,7 @@ def _whole(
         return Outcome.HOLD, rules
     named = request.person_released or (_direct_care(agreement) and overriding(request, agreement) is not None)
     if _is_sensitive_person(resources) and not named:
-        outcome = Outcome.HOLD if _direct_care(agreement) else Outcome.WITHHOLD
+        outcome = Outcome.HOLD if _waits(agreement) else Outcome.WITHHOLD
         return outcome, [*rules, "sensitive-person"]
     return (Outcome.REDUCE if denied else Outcome.RELEASE), rules
 

@@ -14,7 +14,19 @@ from consent.lineages import WITHDRAWN_CODES
 from consent.paths import compile_paths, permits
 from consent.provisions import ACT_CODE
 from consent.purposes import ACT_REASON
-from consent.shapes import Agreement, Decision, Example, Facts, Json, Outcome, Party, RegisteredConsent, Request
+from consent.shapes import (
+    Agreement,
+    Decision,
+    Example,
+    Facts,
+    Json,
+    Outcome,
+    Override,
+    OverrideKind,
+    Party,
+    RegisteredConsent,
+    Request,
+)
 
 ODS = "https://fhir.nhs.uk/Id/ods-organization-code"
 THIS = ((ODS, "THIS"),)
@@ -28,6 +40,7 @@ DIRECTORY: tuple[Json, ...] = (
 )
 GIVEN_KEYS = frozenset({"status", "says", "to", "for", "labels", "types", "from", "until", "issued", "lineage"})
 STATUSES = frozenset({"active", "rejected", "withdrawn", "inactive", "entered-in-error", "proposed"})
+_BY_TWO = Override(kind=OverrideKind.HARM_TEST, until="9999-12-31T00:00:00+00:00")
 _NARROWER = {"SUD": {"OPIOIDUD", "ETHUD"}, "ETH": {"OPIOIDUD", "ETHUD"}}
 
 
@@ -112,6 +125,7 @@ def run(agreement: Agreement, example: Example) -> Decision:
             action=agreement.action,
             letter=agreement.letter,
             as_of=example.as_of,
+            override=_BY_TWO if example.harm_test else None,
         ),
         Facts(
             resources=resources,

@@ -163,6 +163,8 @@ def for_person(
     rules = {rule for _, rule in withheld} | {vote.rule for vote in decision.votes if vote.vote is not Vote.PERMIT}
     if any(vote.rule.startswith("override-") for vote in decision.votes):
         sentences += ["You asked us not to share this.", "We did it to keep someone safe."]
+    if any(vote.rule == "duty" for vote in decision.votes):
+        sentences += ["It says that we will not tell them more.", "It says nothing about your health."]
     if decision.outcome is Outcome.REDUCE:
         sentences.append("We kept some things back.")
     if decision.outcome is Outcome.REDUCE or decision.outcome is Outcome.WITHHOLD:

@@ -51,6 +51,8 @@ PURPOSES: Final[Mapping[str, str]] = {
 WITHOUT_CONSENT: Final[Mapping[str, str]] = {
     "implied": "It leaves: direct care. A recorded refusal stops it, and the clinician is told",
     "nothing": "Nothing leaves",
+    "duty": "It leaves: a duty to tell what the recipient can not know otherwise. No consent is asked, and no refusal stops it",
+    "harm-test": "Nothing leaves, and with a consent neither: only two people's harm test lets it go",
 }
 UNDECIDABLE: Final[Mapping[str, str]] = {
     "hold": "It waits for a person, who is told at once",

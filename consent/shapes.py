@@ -19,6 +19,10 @@ class Outcome(StrEnum):
     HOLD = "hold"
 
 
+WithoutConsent = Literal["implied", "nothing", "duty", "harm-test"]
+"""What holds where no consent is on record (consent/agreements/README.md): a duty, and a harm test, ask none at all."""
+
+
 class Vote(StrEnum):
     """What was decided for one resource."""
 
@@ -113,6 +117,8 @@ class Example:
     resources: tuple[Json, ...] = ()
     recipient_identifiers: tuple[tuple[str, str], ...] = ()
     as_of: str = "2026-01-15T12:00:00+00:00"
+    harm_test: bool = False
+    """True: two people of different roles have let it go, and their time is not over."""
     authority: bool = True
     """False: the consents of this example come from a source that may only narrow."""
     leaves: tuple[str, ...] = ()
@@ -137,7 +143,7 @@ class Agreement:
     regime: Literal["uk-gdpr", "dpa-part-3", "anonymous"]
     purpose: tuple[Coding, ...]
     action: Coding
-    without_consent: Literal["implied", "nothing"]
+    without_consent: WithoutConsent
     undecidable: Literal["hold", "withhold"]
     withheld_marker: bool
     identifier_systems: tuple[str, ...]

@@ -145,6 +145,7 @@ class Event(StrEnum):
     ADMINISTRATION = "administration"
     CARE_PLAN = "care-plan"
     CONSENT = "consent"
+    WITHDRAWAL = "withdrawal"  # no message says it alone: consents moved, and an earlier recipient has to hear (gateway/steps/noticed.py)
     CONTACT = "contact"  # a contact with the person, or an appointment, that somebody recorded
     RECORD = "record"  # anything else that joins the person's file
 
@@ -245,6 +246,10 @@ class LetterContext:
     """The name of the organisation outside whose system recorded what caused the letter: a write-back names it."""
     moved: bool = False
     """A correction alone: the earlier letter reported a move to another prison, and no release."""
+    withdrawn: tuple[str, ...] = ()
+    """A notice of withdrawal alone: the delivery ids of the letters whose like will not come any more."""
+    known_as: str = ""
+    """A notice of withdrawal alone: the Patient as those letters told it to this recipient, as FHIR JSON. Nothing newer is told."""
     replaces: str | None = None
     """The delivery id of an earlier letter that this one takes the place of: its recipient may have both."""
 

@@ -14,7 +14,7 @@ from consent.shapes import Outcome
 from gateway.errors import ThroughgateError
 from gateway.failpoints import around
 from gateway.instants import from_text, to_text
-from gateway.journeys.tasks import OPERATOR, TASKS, end_tasks
+from gateway.journeys.tasks import NOTICE, OPERATOR, TASKS, end_tasks
 from gateway.ledger import record
 from gateway.log import Code, log
 from gateway.moves import move_delivery, move_message, note_delivery, note_message
@@ -25,8 +25,7 @@ from gateway.steps.letters import Done, release_message
 from gateway.steps.reasons import seal_reason
 from gateway.steps.reconsider import reconsider
 from gateway.steps.standing import DeliveryRow, delivery_row
-from gateway.steps.unconfirmed import BY_PERSON, NEVER
-from gateway.steps.unconfirmed import CODES as UNCONFIRMED
+from gateway.steps.unconfirmed import BY_PERSON, CODES, NEVER
 from gateway.store.locks import held as row_lock
 from gateway.store.locks import hold_delivery, hold_message
 from gateway.store.schema import delivery, ledger_entry, message, task
@@ -87,9 +86,10 @@ def held(parts: Parts) -> tuple[HeldItem, ...]:
 
 
 def _delivery_item(parts: Parts, row: DeliveryRow) -> HeldItem:
-    harm = 0 if row.whole_picture and row.person_id else 2 if row.person_id else 3
+    picture = row.whole_picture and row.letter != NOTICE
+    harm = 0 if picture and row.person_id else 2 if row.person_id else 3
     if row.state == D.PARKED and row.reason == "restored":
-        code: str | None = "handover-restored" if row.whole_picture else "letter-restored"
+        code: str | None = "handover-restored" if picture else "letter-restored"
     else:
         code = {D.AMBIGUOUS: "delivery-ambiguous", D.PARKED: "delivery-parked"}.get(D(row.state), row.reason)
     return _item(
@@ -315,11 +315,12 @@ def end_task(parts: Parts, task_id: str, *, reason: str, by: str) -> None:
             raise DeskError(f"{about.id} still waits: settle it with `throughgate held`, and its tasks end with it")
         note = seal_reason(c, parts, about.person_id if about is not None else None, reason=reason, by=by)
         ended = {task_id}
-        if row.code in UNCONFIRMED and about is not None and about.state == D.DELIVERED:
+        codes = CODES.get(about.letter, ()) if about is not None and row.delivery_id is not None else ()
+        if row.code in codes and about is not None and about.state == D.DELIVERED:
             # Somebody has spoken to the recipient: what a reply would have said is known, and is not asked for again.
             settled = {"reason": BY_PERSON, "due_at": NEVER}
             c.execute(update(delivery).where(delivery.c.id == about.id).values(**settled))
-            same = (task.c.delivery_id == about.id, task.c.code.in_(UNCONFIRMED), task.c.ended_at.is_(None))
+            same = (task.c.delivery_id == about.id, task.c.code.in_(codes), task.c.ended_at.is_(None))
             ended |= set(c.execute(row_lock(select(task.c.id).where(*same))).scalars())
         for each in sorted(ended):
             c.execute(update(task).where(task.c.id == each).values(ended_at=parts.now()))

@@ -140,7 +140,7 @@ def _ask(parts: Parts, delivery_id: str, named: Recipient, write: Any) -> None:
     def work(c: Connection) -> None:
         row = overridable(c, parts, delivery_id, named)
         agreement = parts.agreements[row.agreement]
-        if agreement.without_consent == "implied" or agreement.regime == "anonymous":
+        if agreement.without_consent in ("implied", "duty") or agreement.regime == "anonymous":
             raise NotOverridden("a harm test is for who gives no care, and for what names somebody")
         write(c, None)
 

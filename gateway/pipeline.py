@@ -114,10 +114,10 @@ class Gateway(Parts):
         await asyncio.to_thread(deliver.time_out_sending, self)
         await asyncio.to_thread(deliver.expire_uncollected, self)
         await self.on_close()
+        await self._apart(asyncio.to_thread(notice_withdrawals, self))
         work = await asyncio.to_thread(unfinished.read, self)
         for person_id in work.stale_people:
             await self._apart(self._reconsider(person_id))
-        await self._apart(asyncio.to_thread(notice_withdrawals, self))
         await self._apart(self._run_held_again())
         messages = [each for each in work.messages if self._may_try(each) and not self.bus.lately("messages", each)]
         await self._publish_all("messages", messages)

@@ -276,7 +276,8 @@ class Delivery(Strict):
     """A collected letter that is not acknowledged in this time is `ambiguous` and told."""
     expire_days: int = Field(default=30, ge=1, le=365)
     confirm_seconds: float = Field(default=86_400, ge=60, le=2_592_000)
-    """A handover after a release that its recipient has not confirmed in this time is told to the clinical lead; in twice the time, again."""
+    """A handover that its recipient has not confirmed in this time is told to the clinical lead; in twice the time, again. A notice of withdrawal
+    is told to the IG officer, and then to the Caldicott guardian."""
     sweep_seconds: float = Field(default=5, gt=0, le=300)
 
 

@@ -19,7 +19,7 @@ from gateway.instants import from_text
 from gateway.journeys.tasks import CALDICOTT_GUARDIAN, CLINICAL_LEAD, IG_OFFICER, OPERATOR
 from gateway.overrides import Given
 from gateway.states import DeliveryState
-from gateway.steps.unconfirmed import CODES as UNCONFIRMED
+from gateway.steps.unconfirmed import UNCONFIRMED
 from gateway.store.schema import delivery
 
 D = DeliveryState

@@ -7,13 +7,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import Connection, bindparam, exists, or_, select, update
 
 from fhir_profiles import tasks as tasks_of_meaning
+from fhir_profiles.profiles import notice_of_withdrawal
 from fhir_profiles.shapes import Event, HoldCode, Task
 from gateway.parts import Parts
-from gateway.store.schema import task
-from gateway.store.statement import Statement
+from gateway.store.schema import delivery, task
+from gateway.store.statement import Statement, one_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +30,10 @@ CLINICAL_LEAD = "clinical-lead"
 CALDICOTT_GUARDIAN = "caldicott-guardian"
 OPERATOR = "operator"
 IG_OFFICER = "ig-officer"
+
+NOTICE: Final = notice_of_withdrawal.LETTER
+OVERDUE: Final = "notice-of-withdrawal-overdue"
+"""`NOTICE` of an earlier letter, or of a notice: somebody tells its recipient by hand; that nobody did in time is `OVERDUE`."""
 
 LISTED_ONLY: Final = frozenset({"purpose-unknown"})
 """Work that a message's meaning makes and that nobody is told at once: silence is the worse mistake for all the others."""
@@ -169,13 +174,13 @@ TASKS: Final[Mapping[str, TaskKind]] = {
         tell=True,
         text="an override was not reviewed in time: who gave it may start no harm test until it is",
     ),
-    "notice-of-withdrawal": TaskKind(
+    NOTICE: TaskKind(
         role=IG_OFFICER,
         tell=True,
         text="a recipient had letters under what the person has taken back: tell it that nothing further will come under this agreement, that "
         "it keeps its record and changes no treatment because of this, and whom to ask; then `throughgate task done`",
     ),
-    "notice-of-withdrawal-overdue": TaskKind(
+    OVERDUE: TaskKind(
         role=CALDICOTT_GUARDIAN,
         tell=True,
         text="a recipient that had letters was not told in time that the person has taken back what they came under",
@@ -184,6 +189,12 @@ TASKS: Final[Mapping[str, TaskKind]] = {
         role=CLINICAL_LEAD,
         tell=True,
         text="a letter of care waits: what the person said cannot be decided; read it, then release or reject the letter",
+    ),
+    "notice-held": TaskKind(
+        role=IG_OFFICER,
+        tell=True,
+        text="a notice of withdrawal waits: the person's record is flagged sensitive, or the notice's own agreement has ended; tell the recipient "
+        "by hand and reject it, or release it",
     ),
     "recalled-left": TaskKind(
         role=IG_OFFICER,
@@ -293,10 +304,15 @@ _OPEN: Final = {
     )
     for column in _OWNERS
 }
+_ITS_OWN: Final = or_(
+    ~one_of(task.c.code, (NOTICE, OVERDUE)),
+    exists().where(delivery.c.id == task.c.delivery_id, delivery.c.letter == NOTICE),
+)
+"""INVARIANT: that an earlier letter arrived, or was confirmed, tells nobody that no other will come: that work ends by other ways."""
 _END: Final = {
     column: Statement(
         update(task)
-        .where(column == bindparam("owner"), task.c.ended_at.is_(None))
+        .where(column == bindparam("owner"), task.c.ended_at.is_(None), _ITS_OWN)
         .values(ended_at=bindparam("ended_at"))
     )
     for column in (task.c.message_id, task.c.delivery_id)

@@ -21,7 +21,7 @@ from fhir_profiles.letters import HANDING_OVER
 from fhir_profiles.shapes import Task
 from gateway.failpoints import around, pass_point
 from gateway.instants import to_text
-from gateway.journeys.tasks import add_tasks, end_tasks, task_of
+from gateway.journeys.tasks import NOTICE, add_tasks, end_tasks, task_of
 from gateway.keys import SealedError
 from gateway.log import Code, log
 from gateway.moves import move_delivery
@@ -240,9 +240,10 @@ def _deliver(c: Connection, parts: Parts, row: DeliveryRow, number: int, sent: S
 
 
 def refused_tasks(letter: str) -> tuple[Task, ...]:
-    """Who hears that a letter was refused: the operator, and for a handover the clinical lead too."""
+    """Who hears that a letter was refused: the operator, for a handover the clinical lead too, and of a notice who tells it by hand."""
     care = (task_of("handover-refused"),) if letter in HANDING_OVER else ()
-    return (task_of("delivery-refused"), *care)
+    by_hand = (task_of(NOTICE),) if letter == NOTICE else ()
+    return (task_of("delivery-refused"), *care, *by_hand)
 
 
 def send_again(c: Connection, parts: Parts, row: DeliveryRow, state: DeliveryState, sent: Sent) -> None:

@@ -21,6 +21,7 @@ from consent.shapes import (
 )
 from fhir_profiles import fhir_json
 from fhir_profiles.shapes import Heading, Json, LetterContext
+from gateway.recipients import Recipient
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,6 +91,26 @@ class Kept:
         return kept_back(self.paths) if self.decision.permitted else ()
 
 
+def recipient_of(asked: Asked | None, letter: str) -> Recipient | None:
+    """Who would have received, as that stood then: enough to decide again, and nobody to send to."""
+    if asked is None:
+        return None
+    return Recipient(
+        id=asked.recipient,
+        name="",
+        recipient_class=asked.recipient_class,
+        ods=asked.ods,
+        letters={letter: asked.wire},
+        adapter="",
+        adapter_settings={},
+        serves_ods=(),
+        serves_postcode_areas=(),
+        serves_establishments=(),
+        version="",
+        roles=asked.roles,
+    )
+
+
 def mark_of(stored: bytes) -> str:
     """What tells one version of a resource from every other: of its bytes as they are stored."""
     return hashlib.sha256(stored).hexdigest()[:32]
@@ -156,7 +177,8 @@ def read_kept(text: bytes) -> Kept:
     """Read what `write_kept` wrote."""
     kept: Mapping[str, Any] = fhir_json.decode(text)
     context = dict(kept["context"])
-    context["focus"] = tuple(context["focus"])
+    for name in ("focus", "withdrawn"):
+        context[name] = tuple(context.get(name, ()))
     known = {field.name for field in fields(LetterContext)}
     asked = kept["asked"]
     return Kept(

@@ -1,47 +1,127 @@
 """Who had letters under what a person has taken back since: each of them is to hear that nothing further will come (a notice of withdrawal).
 
-The gateway finds them and asks a person to tell them; that nobody did in time goes to the Caldicott guardian. A notice MUST NOT ask anybody
-to delete, to stop or to change care: who treats keeps its record and goes on treating. Which recipients it is about is decided anew under
-the consents of now, through the gate's own question; nothing is minimised, sealed or sent here.
+The notice is a letter and goes through the gate like every letter (docs/decisions/0024). Where its recipient takes no such letter, or only may
+have had one, a person is asked to tell it; what nobody acknowledges in time goes to people too. A notice MUST NOT ask anybody to delete, to
+stop or to change care, and MUST NOT reach anybody who has had no letter about this person. Which recipients it is about is decided anew under
+the consents of now.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from typing import Any, Final
 
 from sqlalchemy import Connection, bindparam, exists, select, update
 
-from consent.shapes import Outcome
+from consent.shapes import Agreement, Outcome
+from fhir_profiles import fhir_json
+from fhir_profiles.shapes import Event, Json, LetterContext
 from gateway.consents.register import read_consents
 from gateway.failpoints import around
 from gateway.instants import to_text
-from gateway.journeys.cancelled import HAS_ARRIVED
+from gateway.journeys.cancelled import HAS_ARRIVED, may_have_arrived
 from gateway.journeys.file import Versions, read_file, read_versions
-from gateway.journeys.tasks import add_tasks, task_of
+from gateway.journeys.tasks import NOTICE, OVERDUE, add_tasks, end_tasks, task_of
 from gateway.keys import SealedGone
+from gateway.ledger import LedgerEvent
+from gateway.ledger.entry import decode
 from gateway.log import Code, log
+from gateway.moves import move_delivery
 from gateway.parts import Parts
-from gateway.steps.kept import Kept, read_kept
+from gateway.states import DELIVERY_RECALLABLE, DeliveryState
+from gateway.steps.kept import Kept, marks_of, read_kept, recipient_of
 from gateway.steps.letters import RESTARTS, Moved
 from gateway.steps.reconsider import sealed_of
-from gateway.steps.release import LEAVES, SAID_BY_THE_PERSON, Question, compose_letter, decide_letter
-from gateway.steps.standing import DELIVERIES, DeliveryRow
+from gateway.steps.release import (
+    LEAVES,
+    SAID_BY_THE_PERSON,
+    Draft,
+    Owner,
+    Question,
+    compose_letter,
+    decide_letter,
+    draft,
+    what_would_leave,
+    write_draft,
+)
+from gateway.steps.standing import DELIVERIES, DeliveryRow, delivery_row
 from gateway.store.away import is_away
 from gateway.store.locks import hold_person
-from gateway.store.schema import delivery, person, task
+from gateway.store.schema import delivery, ledger_entry, person, task
 from gateway.store.statement import Statement, one_of
 
-NOTICE: Final = "notice-of-withdrawal"
-OVERDUE: Final = "notice-of-withdrawal-overdue"
 AT_ONCE: Final = 200
+HAS_IT: Final = frozenset({DeliveryState.DELIVERED.value, DeliveryState.CONFIRMED.value})
+"""Where a letter has arrived for certain: of one that only may have, its recipient learns nothing by a letter of ours."""
+IDENTITY: Final = ("identifier", "name", "gender", "birthDate")
 
 _TO_NOTICE: Final = Statement(select(person.c.id).where(person.c.to_notice == bindparam("yes")).limit(AT_ONCE))
 _HAD: Final = Statement(
     DELIVERIES.where(
-        delivery.c.person_id == bindparam("person_id"), one_of(delivery.c.state, [each.value for each in HAS_ARRIVED])
+        delivery.c.person_id == bindparam("person_id"),
+        one_of(delivery.c.state, [*(each.value for each in HAS_ARRIVED), DeliveryState.PARKED.value]),
+        delivery.c.letter != NOTICE,
     ).order_by(delivery.c.sequence)
 )
+_NOTICES: Final = Statement(
+    DELIVERIES.where(
+        delivery.c.person_id == bindparam("person_id"),
+        delivery.c.letter == NOTICE,
+        delivery.c.state != DeliveryState.RECALLED.value,
+    ).order_by(delivery.c.sequence)
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Had:
+    """What one recipient has, or may have, under one agreement. `last` is the last letter that has arrived, None where none has for certain."""
+
+    rows: tuple[DeliveryRow, ...]
+
+    @property
+    def last(self) -> DeliveryRow | None:
+        return next((row for row in reversed(self.rows) if row.state in HAS_IT), None)
+
+    @property
+    def ids(self) -> frozenset[str]:
+        return frozenset(row.id for row in self.rows)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Said:
+    """A notice that was made, and the letters that it names."""
+
+    row: DeliveryRow
+    letters: frozenset[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Earlier:
+    """An earlier letter, and whom it was about in its own words: `numbers` tell one record of its recipient from another."""
+
+    row: DeliveryRow
+    known_as: str
+    numbers: frozenset[tuple[str, str]]
+    context: LetterContext
+
+
+@dataclass(frozen=True, kw_only=True)
+class Notice:
+    """A notice to write, under the message of the last letter that it names."""
+
+    made: Draft
+    message_id: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """What one person's consents of now ask for: letters to write, deliveries whose recipient a person tells, and what is not so any more."""
+
+    letters: tuple[Notice, ...]
+    by_hand: tuple[str, ...]
+    recalled: tuple[DeliveryRow, ...]
+    settled: tuple[str, ...]
 
 
 def notice_withdrawals(parts: Parts) -> None:
@@ -67,57 +147,95 @@ def notice(parts: Parts, person_id: str) -> None:
     """One person's earlier recipients. What moves meanwhile is looked at again; after that the next sweep does it."""
     for _ in range(RESTARTS):
         with parts.store.read() as c:
-            if not c.execute(select(person.c.to_notice).where(person.c.id == person_id)).scalar():
+            if not _is_marked(c, person_id):
                 return
             versions = read_versions(c, person_id)
-            withdrawn, standing = _split(c, parts, person_id)
+            found = _look(c, parts, person_id)
         try:
             with around("notice"):
                 parts.store.write(
-                    partial(
-                        _commit,
-                        parts=parts,
-                        person_id=person_id,
-                        versions=versions,
-                        withdrawn=withdrawn,
-                        standing=standing,
-                    )
+                    partial(_commit, parts=parts, person_id=person_id, versions=versions, found=found),
                 )
         except Moved:
             continue
         return
 
 
-def _split(c: Connection, parts: Parts, person_id: str) -> tuple[list[str], list[str]]:
-    """The last letter of each recipient under each agreement: those that the person would not have now, and the others."""
-    last: dict[tuple[str, str], DeliveryRow] = {
-        (row.recipient, row.agreement): row for row in _HAD.all(c, person_id=person_id)
-    }
-    withdrawn: list[str] = []
-    standing: list[str] = []
-    for row in last.values():
-        (withdrawn if _is_withdrawn(c, parts, row) else standing).append(row.id)
-    return withdrawn, standing
+def _is_marked(c: Connection, person_id: str) -> bool:
+    return bool(c.execute(select(person.c.to_notice).where(person.c.id == person_id)).scalar())
+
+
+# ── what the consents of now ask for ──
+
+
+def _look(c: Connection, parts: Parts, person_id: str) -> Found:
+    grouped: dict[tuple[str, str], list[DeliveryRow]] = {}
+    for row in filter(partial(may_have_arrived, c), _HAD.all(c, person_id=person_id)):
+        grouped.setdefault((row.recipient, row.agreement), []).append(row)
+    withdrawn: list[Had] = []
+    standing: set[str] = set()
+    for rows in grouped.values():
+        had = Had(rows=tuple(rows))
+        if _is_withdrawn(c, parts, rows[-1]):
+            withdrawn.append(had)
+        else:
+            standing |= had.ids
+    said = [_said(c, parts, row) for row in _NOTICES.all(c, person_id=person_id)]
+    untrue = [each for each in said if each.letters & standing]
+    stopped = [each.row for each in untrue if _has_not_left(c, each.row)]
+    heard = [each for each in said if each.row not in stopped]
+    letters, by_hand = [], []
+    for recipient_id in dict.fromkeys(each.rows[-1].recipient for each in withdrawn):
+        own = [each for each in withdrawn if each.rows[-1].recipient == recipient_id]
+        agreement = _agreement(parts, recipient_id)
+        unheard = [each for each in own if not _has_heard(each, heard)]
+        told, untold = _told(c, parts, own) if agreement is not None else ((), own)
+        for about in told:
+            if agreement is not None and any(each.ids & {one.row.id for one in about} for each in unheard):
+                letters.append(_notice(c, parts, agreement, about))
+                stopped += [each.row for each in heard if _is_replaced(c, each, recipient_id, about)]
+        by_hand += [each.rows[-1].id for each in untold if each in unheard and not _was_asked(c, each.ids)]
+    return Found(
+        letters=tuple(letters),
+        by_hand=tuple(by_hand),
+        recalled=tuple(stopped),
+        settled=(*sorted(standing), *(each.row.id for each in untrue)),
+    )
 
 
 def _is_withdrawn(c: Connection, parts: Parts, row: DeliveryRow) -> bool:
     """Would this letter be withheld now, because of what the person said? An agreement that ended is no word of the person."""
-    agreement, recipient = parts.agreements.get(row.agreement), parts.recipients.get(row.recipient)
-    kept = _kept(c, parts, row)
-    if agreement is None or recipient is None or kept is None or kept.decision.outcome not in LEAVES:
+    agreement, kept = parts.agreements.get(row.agreement), _kept(c, parts, row)
+    if agreement is None or kept is None or kept.decision.outcome not in LEAVES:
         return False
-    question = Question(
-        agreement=agreement,
-        recipient=recipient,
-        context=kept.context,
-        resources=read_file(c, parts, row.person_id).resources,
-        consents=read_consents(c, parts, row.person_id),
-        at=parts.now(),
-        corrects=kept.corrects,
-    )
+    recipient = parts.recipients.get(row.recipient) or recipient_of(kept.asked, row.letter)
+    question = _question(c, parts, row.person_id, agreement, kept.context, recipient=recipient, corrects=kept.corrects)
     decided = decide_letter(question, compose_letter(question).bundle)
     said = any(reason.rule in SAID_BY_THE_PERSON for reason in decided.reasons)
     return decided.outcome is Outcome.WITHHOLD and said
+
+
+def _question(
+    c: Connection,
+    parts: Parts,
+    person_id: str,
+    agreement: Agreement,
+    context: LetterContext,
+    *,
+    recipient: Any,
+    corrects: str | None = None,
+) -> Question:
+    resources = read_file(c, parts, person_id).resources
+    return Question(
+        agreement=agreement,
+        recipient=recipient,
+        context=context,
+        resources=resources,
+        file=marks_of(resources),
+        consents=read_consents(c, parts, person_id),
+        at=parts.now(),
+        corrects=corrects,
+    )
 
 
 def _kept(c: Connection, parts: Parts, row: DeliveryRow) -> Kept | None:
@@ -127,31 +245,132 @@ def _kept(c: Connection, parts: Parts, row: DeliveryRow) -> Kept | None:
         return None  # retention has taken the letter too: there is nothing left to be told about
 
 
-def _commit(
-    c: Connection,
-    *,
-    parts: Parts,
-    person_id: str,
-    versions: Versions,
-    withdrawn: Sequence[str],
-    standing: Sequence[str],
-) -> None:
+def _said(c: Connection, parts: Parts, row: DeliveryRow) -> Said:
+    kept = _kept(c, parts, row)
+    return Said(row=row, letters=frozenset(kept.context.withdrawn if kept is not None else ()))
+
+
+def _has_not_left(c: Connection, row: DeliveryRow) -> bool:
+    return DeliveryState(row.state) in DELIVERY_RECALLABLE and not may_have_arrived(c, row)
+
+
+def _has_heard(had: Had, heard: Iterable[Said]) -> bool:
+    """A recipient hears it once for its last letter, however often the person says it."""
+    last = had.last
+    return last is not None and any(each.letters & had.ids and each.row.sequence > last.sequence for each in heard)
+
+
+def _is_replaced(c: Connection, said: Said, recipient_id: str, about: Sequence[Earlier]) -> bool:
+    """A notice that has not left, and that the new one says too."""
+    return (
+        said.row.recipient == recipient_id
+        and said.letters <= {each.row.id for each in about}
+        and _has_not_left(c, said.row)
+    )
+
+
+def _agreement(parts: Parts, recipient_id: str) -> Agreement | None:
+    """The agreement under which this recipient is told by letter; None where a person has to tell it."""
+    recipient = parts.recipients.get(recipient_id)
+    if recipient is None or NOTICE not in recipient.letters:
+        return None
+    fits = (
+        each
+        for each in parts.agreements.values()
+        if each.letter == NOTICE and each.recipient_class == recipient.recipient_class
+    )
+    return next(fits, None)
+
+
+def _told(c: Connection, parts: Parts, own: Iterable[Had]) -> tuple[list[list[Earlier]], list[Had]]:
+    """The last letter that has arrived under each agreement, by whom it was about in its own words; and what cannot be said by letter."""
+    records: dict[frozenset[tuple[str, str]], list[Earlier]] = {}
+    untold = []
+    for had in own:
+        of_this = {}
+        for row in had.rows:
+            told = _as_told(c, parts, row) if row.state in HAS_IT else None
+            if told is not None:
+                of_this[told.numbers] = told
+        for numbers, told in of_this.items():
+            records.setdefault(numbers, []).append(told)
+        if not of_this:
+            untold.append(had)
+    return [sorted(each, key=lambda one: one.row.sequence) for each in records.values()], untold
+
+
+def _as_told(c: Connection, parts: Parts, row: DeliveryRow) -> Earlier | None:
+    """INVARIANT: whom a notice is about is read from what left with the earlier letter: nothing that came into the file since is told."""
+    kept = _kept(c, parts, row)
+    if kept is None or kept.composed is None:
+        return None
+    left = what_would_leave(kept.composed, kept.decision, kept.id_key)
+    people = [
+        entry["resource"] for entry in (left or {}).get("entry", ()) if entry["resource"]["resourceType"] == "Patient"
+    ]
+    if len(people) != 1:
+        return None
+    who: Json = {"resourceType": "Patient", **{key: people[0][key] for key in IDENTITY if key in people[0]}}
+    numbers = frozenset((str(each.get("system")), str(each.get("value"))) for each in who.get("identifier", ()))
+    return Earlier(row=row, known_as=fhir_json.encode(who).decode(), numbers=numbers, context=kept.context)
+
+
+def _notice(c: Connection, parts: Parts, agreement: Agreement, about: Sequence[Earlier]) -> Notice:
+    last = about[-1]
+    agency = last.context.establishment
+    context = LetterContext(
+        establishment=agency,
+        establishment_name=last.context.establishment_name,
+        establishment_telephone=parts.settings.establishment_telephones().get(agency, ""),
+        event=Event.WITHDRAWAL.value,
+        withdrawn=tuple(each.row.id for each in about),
+        known_as=last.known_as,
+    )
+    recipient = parts.recipients[last.row.recipient]
+    made = draft(parts, _question(c, parts, last.row.person_id, agreement, context, recipient=recipient))
+    return Notice(made=made, message_id=last.row.message_id)
+
+
+# ── writing it ──
+
+
+def _commit(c: Connection, *, parts: Parts, person_id: str, versions: Versions, found: Found) -> None:
     hold_person(c, person_id)
+    # INVARIANT: one look writes its notices, whoever else looked at the same time.
+    if not _is_marked(c, person_id):
+        return
     # INVARIANT: the mark goes only with the notices of the very consents that set it.
     if read_versions(c, person_id) != versions:
         raise Moved
-    for delivery_id in _never_noticed(c, withdrawn):
+    for seen in found.recalled:
+        now = delivery_row(c, seen.id)
+        if now is None or now.step != seen.step:
+            raise Moved
+        move_delivery(c, parts, seen.id, DeliveryState.RECALLED, reason="notice-overtaken")
+        end_tasks(c, parts, delivery_id=seen.id)
+    for each in found.letters:
+        owner = Owner(
+            message_id=each.message_id,
+            person_id=person_id,
+            consent_version=versions.consent,
+            link_version=versions.link,
+        )
+        write_draft(c, parts, each.made, owner)
+    for delivery_id in found.by_hand:
         add_tasks(c, parts, (task_of(NOTICE),), delivery_id=delivery_id)
-    again = (task.c.delivery_id.in_(standing), task.c.code.in_((NOTICE, OVERDUE)), task.c.ended_at.is_(None))
+    again = (task.c.delivery_id.in_(found.settled), task.c.code.in_((NOTICE, OVERDUE)), task.c.ended_at.is_(None))
     c.execute(update(task).where(*again).values(ended_at=parts.now()))  # the person has said yes again
     c.execute(update(person).where(person.c.id == person_id).values(to_notice=None))
 
 
-def _never_noticed(c: Connection, deliveries: Sequence[str]) -> Iterator[str]:
-    """A recipient hears it once for its last letter, however often the person says it."""
-    query = select(task.c.delivery_id).where(task.c.delivery_id.in_(deliveries), task.c.code == NOTICE)
-    heard = set(c.execute(query).scalars())
-    return (each for each in deliveries if each not in heard)
+def _was_asked(c: Connection, deliveries: Collection[str]) -> bool:
+    """Is a person asked to tell it now, or has one said that it was told? What ended because the person said yes again was told to nobody."""
+    asked = select(task.c.id, task.c.ended_at).where(task.c.delivery_id.in_(deliveries), task.c.code == NOTICE)
+    tasks = c.execute(asked).all()
+    if any(each.ended_at is None for each in tasks):
+        return True
+    own = select(ledger_entry.c.body).where(ledger_entry.c.chain.in_([each.id for each in tasks]))
+    return any(decode(body)["event"] == LedgerEvent.TASK_ENDED for body in c.execute(own).scalars())
 
 
 def _late(parts: Parts) -> Any:

@@ -18,8 +18,7 @@ from gateway.activation import read_text, text_of
 from gateway.errors import ThroughgateError
 from gateway.keys import SealedGone
 from gateway.parts import Parts
-from gateway.recipients import Recipient
-from gateway.steps.kept import Asked, ConsentMark, Kept, consent_mark, mark_of, read_kept, write_kept
+from gateway.steps.kept import ConsentMark, Kept, consent_mark, mark_of, read_kept, recipient_of, write_kept
 from gateway.steps.letters import NOT_COUNTED, decide_counting
 from gateway.steps.release import Draft, Drawn, Question, compose_letter, draft_composed
 from gateway.store.schema import consent, decision, delivery, resource
@@ -170,7 +169,7 @@ def question_of(found: Found, agreement: Agreement) -> Question:
     kept = found.kept
     return Question(
         agreement=agreement,
-        recipient=_recipient(kept.asked, agreement.letter),
+        recipient=recipient_of(kept.asked, agreement.letter),
         context=kept.context,
         resources=tuple(each for each in found.file if each is not None),
         consents=tuple(each for each in found.consents if each is not None),
@@ -202,33 +201,13 @@ def _made_again(parts: Parts, found: Found, agreement: Agreement) -> Draft:
 def decide_counting_again(kept: Kept, agreement: Agreement) -> Decision:
     """The decision about results that were counted, under an agreement."""
     counts = all(reason.rule != NOT_COUNTED for reason in kept.decision.reasons)
-    return decide_counting(agreement, _recipient(kept.asked, agreement.letter), kept.decision.as_of, counts=counts)
+    return decide_counting(agreement, recipient_of(kept.asked, agreement.letter), kept.decision.as_of, counts=counts)
 
 
 def _counted_again(kept: Kept, agreement: Agreement) -> bytes:
     decided = decide_counting_again(kept, agreement)
     paths = path_outcomes(None, decided, ())
     return write_kept(decision=decided, asked=kept.asked, context=kept.context, counted=kept.counted, paths=paths)
-
-
-def _recipient(asked: Asked | None, letter: str) -> Recipient | None:
-    """Who would have received, as that stood then."""
-    if asked is None:
-        return None
-    return Recipient(
-        id=asked.recipient,
-        name="",
-        recipient_class=asked.recipient_class,
-        ods=asked.ods,
-        letters={letter: asked.wire},
-        adapter="",
-        adapter_settings={},
-        serves_ods=(),
-        serves_postcode_areas=(),
-        serves_establishments=(),
-        version="",
-        roles=asked.roles,
-    )
 
 
 def _checked(found: Found) -> tuple[str, ...]:

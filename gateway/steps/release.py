@@ -299,11 +299,12 @@ def _fate(
     decision: Decision, agreement: Agreement, recipient: Recipient | None
 ) -> tuple[Decision, DeliveryState, str | None, tuple[Task, ...]]:
     """What becomes of a decided letter, and who has to know."""
-    care = agreement.without_consent == "implied"
+    care, duty = agreement.without_consent == "implied", agreement.without_consent == "duty"
     if decision.outcome in (Outcome.WITHHOLD, Outcome.COUNTED):
         said = any(reason.rule in SAID_BY_THE_PERSON for reason in decision.reasons)
         code = "withheld-by-consent" if said else "withheld-by-rule"
-        return decision, DeliveryState.WITHHELD, code, (task_of(code),) if care else ()
+        untold = (task_of(code),) if care else (task_of(agreement.letter),) if duty else ()
+        return decision, DeliveryState.WITHHELD, code, untold
     if recipient is None:
         # INVARIANT: none or several recipients is nobody; the letter waits for a person, it never goes to a nearest guess.
         reasons = (
@@ -314,7 +315,7 @@ def _fate(
         return held, DeliveryState.HELD, "no-recipient", (task_of("no-recipient"),)
     if decision.outcome is Outcome.HOLD:
         ended = any(reason.rule == "agreement-ended" for reason in decision.reasons)
-        code = "agreement-ended" if ended else "undecidable"
+        code = "notice-held" if duty else "agreement-ended" if ended else "undecidable"
         return decision, DeliveryState.HELD, code, (task_of(code),)
     state = DeliveryState.WAITING if recipient.adapter == "mailbox" else DeliveryState.QUEUED
     return decision, state, None, ()

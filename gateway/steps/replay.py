@@ -277,8 +277,9 @@ def _letters(
 
 
 def _standing(c: Connection, parts: Parts, message_id: str) -> dict[tuple[str, str | None], DeliveryRow]:
-    """(letter, recipient) -> the last delivery of a message. A correction is asked for once, by what it corrects, and is left out."""
-    corrections = {each.letter for each in parts.agreements.values() if Event.RELEASE_CANCELLED.value in each.events}
+    """(letter, recipient) -> the last delivery of a message. What is asked for once, by what it corrects or takes back, is left out."""
+    once = {Event.RELEASE_CANCELLED.value, Event.WITHDRAWAL.value}
+    corrections = {each.letter for each in parts.agreements.values() if once & set(each.events)}
     rows = c.execute(
         select(delivery, decision.c.sealed_id.label("kept_id"), decision.c.outcome.label("outcome"))
         .join(decision, decision.c.id == delivery.c.decision_id)

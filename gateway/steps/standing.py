@@ -11,9 +11,10 @@ from consent.edges import passed
 from fhir_profiles.shapes import Event
 from gateway.consents.register import read_consents
 from gateway.journeys.file import read_versions
+from gateway.journeys.tasks import NOTICE
 from gateway.parts import Parts
 from gateway.states import DELIVERY_OPEN, DeliveryState, MessageState
-from gateway.store.schema import decision, delivery, message
+from gateway.store.schema import decision, delivery, message, person
 from gateway.store.statement import Statement, one_of
 
 DeliveryRow: TypeAlias = Any
@@ -91,6 +92,9 @@ _PARKED_BEFORE: Final = Statement(
     )
     .limit(1)
 )
+_TO_NOTICE: Final = Statement(
+    select(person.c.id).where(person.c.id == bindparam("person_id"), person.c.to_notice).limit(1)
+)
 _NEWER: Final = Statement(
     select(delivery.c.id)
     .where(
@@ -149,6 +153,9 @@ def is_behind(c: Connection, parts: Parts, row: DeliveryRow, *, collected: bool)
     """
     if row.person_id is None:
         return False
+    # INVARIANT: no notice leaves while nobody has looked whether it is still so (steps/noticed.py).
+    if row.letter == NOTICE and _TO_NOTICE.first(c, person_id=row.person_id) is not None:
+        return True
     earlier = {"person_id": row.person_id, "recipient": row.recipient, "sequence": row.sequence}
     if row.whole_picture:
         return not collected and _SENDING_BEFORE.first(c, **earlier) is not None
@@ -165,7 +172,7 @@ def _behind_parked_message(c: Connection, parts: Parts, row: DeliveryRow) -> boo
 
 def is_superseded(c: Connection, row: DeliveryRow) -> bool:
     """Has a later whole picture for the same recipient left, or is it about to? Then an older one must not arrive after it."""
-    if not row.whole_picture or row.person_id is None:
-        return False
+    if not row.whole_picture or row.person_id is None or row.letter == NOTICE:
+        return False  # each notice is about letters of its own
     newer = {"person_id": row.person_id, "recipient": row.recipient, "letter": row.letter, "sequence": row.sequence}
     return _NEWER.first(c, **newer) is not None

@@ -1,17 +1,19 @@
-"""A handover that its recipient has not confirmed in time: the clinical lead is told, and told again. It MUST NOT delay or alter a letter.
+"""What its recipient has to confirm and has not in time: of a handover the clinical lead is told, and told again; of a notice of withdrawal
+somebody is asked to tell it by hand, and then the guardian hears. It MUST NOT delay or alter a letter.
 
-`delivery.due_at` of a delivered handover is when it is looked at next; of every other delivered letter it is never.
+`delivery.due_at` of such a letter that is delivered is when it is looked at next; of every other delivered letter it is never.
 """
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Final
 
-from sqlalchemy import Connection, exists, select, update
+from sqlalchemy import Connection, and_, exists, or_, select, update
 
 from fhir_profiles.letters import HANDING_OVER
 from gateway.failpoints import around
 from gateway.instants import from_text, to_text
-from gateway.journeys.tasks import add_tasks, task_of
+from gateway.journeys.tasks import NOTICE, OVERDUE, add_tasks, task_of
 from gateway.log import Code, log
 from gateway.parts import Parts
 from gateway.states import DELIVERY_OPEN, DeliveryState
@@ -22,7 +24,16 @@ from gateway.store.statement import one_of
 
 D = DeliveryState
 NEVER: Final = "9999-12-31T00:00:00.000000Z"
-CODES: Final = ("handover-unconfirmed", "handover-unconfirmed-again")
+CODES: Final[Mapping[str, tuple[str, ...]]] = {
+    **dict.fromkeys(HANDING_OVER, ("handover-unconfirmed", "handover-unconfirmed-again")),
+    NOTICE: (NOTICE, OVERDUE),
+}
+"""Letter -> who is told when, one after the other."""
+UNCONFIRMED: Final = frozenset(code for letter in HANDING_OVER for code in CODES[letter])
+_TOLD_ALL: Final = exists().where(
+    task.c.delivery_id == delivery.c.id,
+    or_(*(and_(delivery.c.letter == letter, task.c.code == codes[-1]) for letter, codes in CODES.items())),
+)
 BY_PERSON: Final = "by-person"
 """`delivery.reason` of a letter whose arrival a person has asked about: it is known, though no reply has said so."""
 AT_ONCE: Final = 200
@@ -31,7 +42,7 @@ _ENDED_BY_OURSELVES: Final = (D.WITHHELD.value, D.RECALLED.value, D.EXPIRED.valu
 
 def look_again_at(parts: Parts, row: DeliveryRow) -> str:
     """When a letter that is delivered now is looked at again."""
-    return _later(parts, row.created_at, 1) if row.letter in HANDING_OVER else NEVER
+    return _later(parts, row.created_at, 1) if row.letter in CODES else NEVER
 
 
 def escalate_unconfirmed(parts: Parts) -> int:
@@ -50,16 +61,15 @@ def _due(c: Connection, parts: Parts) -> list[str]:
         .where(
             delivery.c.state == D.DELIVERED.value,
             delivery.c.due_at <= parts.now(),
-            one_of(delivery.c.letter, HANDING_OVER),
+            one_of(delivery.c.letter, CODES),
         )
         .limit(AT_ONCE)
     )
-    told_twice = exists().where(task.c.delivery_id == delivery.c.id, task.c.code == CODES[-1])
     before = to_text(parts.clock() - timedelta(seconds=parts.settings.delivery.confirm_seconds))
     not_there = (
         select(delivery.c.id)
-        .where(delivery.c.state.in_([state.value for state in DELIVERY_OPEN]), one_of(delivery.c.letter, HANDING_OVER))
-        .where(delivery.c.created_at <= before, ~told_twice)
+        .where(delivery.c.state.in_([state.value for state in DELIVERY_OPEN]), one_of(delivery.c.letter, CODES))
+        .where(delivery.c.created_at <= before, ~_TOLD_ALL)
         .limit(AT_ONCE)
     )
     open_ones = [one for one in c.execute(not_there).scalars() if _level(c, parts, one) is not None]
@@ -67,10 +77,12 @@ def _due(c: Connection, parts: Parts) -> list[str]:
 
 
 def _level(c: Connection, parts: Parts, delivery_id: str) -> int | None:
-    """Which of `CODES` is due and was never raised, open or ended: each once for a letter. None when none is."""
-    created = c.execute(select(delivery.c.created_at).where(delivery.c.id == delivery_id)).scalar_one()
+    """Which of the letter's codes is due and was never raised, open or ended: each once for a letter. None when none is."""
+    letter, created = c.execute(
+        select(delivery.c.letter, delivery.c.created_at).where(delivery.c.id == delivery_id)
+    ).one()
     raised = set(c.execute(select(task.c.code).where(task.c.delivery_id == delivery_id)).scalars())
-    for level, code in enumerate(CODES):
+    for level, code in enumerate(CODES[letter]):
         if code not in raised:
             return level if _later(parts, created, level + 1) <= parts.now() else None
     return None
@@ -81,14 +93,15 @@ def _escalate(c: Connection, parts: Parts, delivery_id: str) -> None:
     row = c.execute(select(delivery).where(delivery.c.id == delivery_id)).one()
     if DeliveryState(row.state) is not D.DELIVERED and DeliveryState(row.state) not in DELIVERY_OPEN:
         return
-    level = _level(c, parts, delivery_id)
+    level, codes = _level(c, parts, delivery_id), CODES[row.letter]
     matters = not _is_overtaken(c, row.id, row.person_id, row.recipient, row.letter, row.sequence)
     if level is not None and matters:
-        log(Code.HANDOVER_UNCONFIRMED, delivery=delivery_id)
-        add_tasks(c, parts, (task_of(CODES[level]),), delivery_id=delivery_id)
+        if row.letter in HANDING_OVER:
+            log(Code.HANDOVER_UNCONFIRMED, delivery=delivery_id)
+        add_tasks(c, parts, (task_of(codes[level]),), delivery_id=delivery_id)
     if DeliveryState(row.state) is D.DELIVERED:
-        raised = len(CODES) if level is None or not matters else level + 1
-        due = _later(parts, row.created_at, raised + 1) if raised < len(CODES) else NEVER
+        raised = len(codes) if level is None or not matters else level + 1
+        due = _later(parts, row.created_at, raised + 1) if raised < len(codes) else NEVER
         c.execute(update(delivery).where(delivery.c.id == delivery_id).values(due_at=due))
 
 
@@ -103,6 +116,7 @@ def _is_overtaken(
         & (delivery.c.letter == letter)
         & (delivery.c.sequence > sequence)
         & delivery.c.state.not_in(_ENDED_BY_OURSELVES)
+        & (delivery.c.letter != NOTICE)  # each is about letters of its own
     )
     return c.execute(select(delivery.c.id).where(after | newer).limit(1)).first() is not None
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from consent.agreement_file import FLOWS, AgreementError, check_examples, read_agreement
+from consent.agreement_file import FLOWS, OF_ITS_OWN, AgreementError, check_examples, read_agreement
 from consent.paths import compile_paths, permits
 from consent.shapes import Agreement, Outcome
 from fhir_profiles.letters import LETTERS
@@ -90,7 +90,7 @@ def test_routes_that_are_easily_confused_stay_apart() -> None:
     named, nobody = DRAFTS["harm-disclosure"], BUILT["report"]
     assert (named.recipient_class, nobody.recipient_class) == ("prison-security", "prison-security")
     assert named.regime == "uk-gdpr"
-    assert named.without_consent == "nothing"
+    assert named.without_consent == "harm-test"
     assert nobody.regime == "anonymous"
     assert named.letter != nobody.letter
     assert not {path.split(".")[0] for path in nobody.paths} & {path.split(".")[0] for path in named.paths} - {
@@ -119,4 +119,5 @@ def test_offence_data_has_its_article_10_condition(name: str) -> None:
 def test_who_is_not_asked_outside_care_gets_nothing() -> None:
     care = {"care-team", "community-provider", "gp", "pharmacy", "receiving-prison", "safer-custody"}
     for each in EVERY.values():
-        assert (each.recipient_class in care) == (each.without_consent == "implied"), each.name
+        asked = OF_ITS_OWN.get(each.letter, "implied" if each.recipient_class in care else "nothing")
+        assert each.without_consent == asked, each.name

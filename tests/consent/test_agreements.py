@@ -13,18 +13,25 @@ NAMES = (
     "correction",
     "gp-copy",
     "gp-correction",
+    "gp-notice-of-withdrawal",
     "gp-prescription-copy",
     "gp-reception-notice",
     "handover",
+    "notice-of-withdrawal",
+    "pharmacy-notice-of-withdrawal",
     "pharmacy-reception-notice",
     "prescription-copy",
+    "prison-notice-of-withdrawal",
     "reception-notice",
+    "record-notice-of-withdrawal",
     "report",
     "transfer",
     "transfer-correction",
     "write-back",
 )
-KNOWN_BY_PRISON_NUMBER = frozenset({"transfer", "transfer-correction", "write-back"})
+KNOWN_BY_PRISON_NUMBER = frozenset(
+    {"transfer", "transfer-correction", "write-back", "record-notice-of-withdrawal", "prison-notice-of-withdrawal"}
+)
 """Whose recipients are inside prisons, beside the NHS number."""
 TEXT = {name: (AGREEMENTS / f"{name}.toml").read_text(encoding="utf-8") for name in NAMES}
 
@@ -154,13 +161,55 @@ def _care(agreed: Agreement) -> bool:
     return agreed.without_consent == "implied"
 
 
+NOTICES = tuple(name for name in NAMES if name.endswith("notice-of-withdrawal"))
+
+
+def test_a_notice_of_withdrawal_says_no_more_of_a_person_than_any_letter_before_it() -> None:
+    """Whom it is about leaves by paths and numbers that every letter to that class has; nothing else of anybody leaves at all."""
+    for name in NOTICES:
+        notice = agreement(name)
+        earlier = [
+            each for each in map(agreement, NAMES) if each.recipient_class == notice.recipient_class and _care(each)
+        ]
+        assert earlier, name
+        whom = {path for path in notice.paths if path.startswith("Patient.")}
+        for each in earlier:
+            assert whom <= set(each.paths), (name, each.name)
+            assert set(notice.identifier_systems) <= set(each.identifier_systems), (name, each.name)
+        assert {path.split(".")[0] for path in notice.paths} == {"Communication", "Patient", "Organization"}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "key"),
+    [
+        ('recipient_class = "community-provider"', 'recipient_class = "prison-security"', "recipient_class"),
+        ('recipient_class = "community-provider"', 'recipient_class = "board"', "recipient_class"),
+        ('recipient_class = "community-provider"', 'recipient_class = "family"', "recipient_class"),
+        ('undecidable = "hold"', 'undecidable = "withhold"', "undecidable"),
+        ('without_consent = "duty"', 'without_consent = "implied"', "without_consent"),
+        ('without_consent = "duty"', 'without_consent = "nothing"', "without_consent"),
+        ('letter = "notice-of-withdrawal"', 'letter = "handover"', "without_consent"),
+        ('letter = "notice-of-withdrawal"', 'letter = "correction"', "without_consent"),
+        ('"Patient.gender"', '"Flag.code"', "fields"),
+        ('"Patient.gender"', '"Consent.provision"', "fields"),
+    ],
+)
+def test_what_no_consent_is_asked_for_is_one_letter_that_says_nothing_new(old: str, new: str, key: str) -> None:
+    text = TEXT["notice-of-withdrawal"]
+    assert old in text
+    with pytest.raises(AgreementError) as told:
+        read_agreement(text.replace(old, new, 1), "x")
+    assert told.value.key == key
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_what_every_agreement_here_must_say(name: str) -> None:
     agreed = agreement(name)
-    assert _care(agreed) == (name != "report")
-    assert agreed.undecidable == ("hold" if _care(agreed) else "withhold")
+    basis = "nothing" if name == "report" else "duty" if name in NOTICES else "implied"
+    assert agreed.without_consent == basis
+    assert agreed.undecidable == ("withhold" if name == "report" else "hold")
     inside = ("https://throughgate.example/id/prison-number",) if name in KNOWN_BY_PRISON_NUMBER else ()
-    assert agreed.identifier_systems == (("https://fhir.nhs.uk/Id/nhs-number", *inside) if _care(agreed) else ())
+    assert agreed.identifier_systems == (() if name == "report" else ("https://fhir.nhs.uk/Id/nhs-number", *inside))
     assert all(len(item.why) > 20 for item in agreed.fields)
     assert not any("meta" in item.path.split(".") for item in agreed.fields), "labels and sources do not leave"
 

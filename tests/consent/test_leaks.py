@@ -273,7 +273,7 @@ def test_words_leave_only_where_the_agreement_lists_them(name: str) -> None:
             assert left == permits(root, path), path
             leaves, stays = leaves + left, stays + (not left)
     assert stays >= 3
-    assert name == "correction" or leaves >= 1
+    assert name == "correction" or name.endswith("notice-of-withdrawal") or leaves >= 1
 
 
 NO_FREE_TEXT = {

@@ -182,6 +182,36 @@ MUST_HAVE = {
         Organization: identifier.value name telecom.value
         Practitioner: identifier.value name.family
     """,
+    "notice-of-withdrawal": """
+        Communication: status category.coding.code category.text priority sent subject.reference sender.reference payload.contentString
+          about.identifier.system about.identifier.value
+        Patient: identifier.system identifier.value name.family name.given gender birthDate
+        Organization: identifier.value name telecom.value
+    """,
+    "gp-notice-of-withdrawal": """
+        Communication: status category.coding.code category.text priority sent subject.reference sender.reference payload.contentString
+          about.identifier.system about.identifier.value
+        Patient: identifier.system identifier.value name.family name.given gender birthDate
+        Organization: identifier.value name telecom.value
+    """,
+    "pharmacy-notice-of-withdrawal": """
+        Communication: status category.coding.code category.text priority sent subject.reference sender.reference payload.contentString
+          about.identifier.system about.identifier.value
+        Patient: identifier.system identifier.value name.family name.given gender birthDate
+        Organization: identifier.value name telecom.value
+    """,
+    "record-notice-of-withdrawal": """
+        Communication: status category.coding.code category.text priority sent subject.reference sender.reference payload.contentString
+          about.identifier.system about.identifier.value
+        Patient: identifier.system identifier.value name.family name.given gender birthDate
+        Organization: identifier.value name telecom.value
+    """,
+    "prison-notice-of-withdrawal": """
+        Communication: status category.coding.code category.text priority sent subject.reference sender.reference payload.contentString
+          about.identifier.system about.identifier.value
+        Patient: identifier.system identifier.value name.family name.given gender birthDate
+        Organization: identifier.value name telecom.value
+    """,
     "report": """
         MeasureReport: status type measure reporter.reference period.start period.end group.code.coding.code group.code.text
           group.stratifier.code.text group.stratifier.stratum.value.text
@@ -216,7 +246,9 @@ def missing(name: str, entries: list[Any]) -> list[str]:
     return found
 
 
-PRISON_NUMBER_GOES_TO = frozenset({"write-back", "transfer", "transfer-correction"})
+PRISON_NUMBER_GOES_TO = frozenset(
+    {"write-back", "transfer", "transfer-correction", "record-notice-of-withdrawal", "prison-notice-of-withdrawal"}
+)
 
 
 @pytest.mark.parametrize("name", sorted(LETTERS))

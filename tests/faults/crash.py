@@ -251,11 +251,13 @@ def engines(store_url: str, bus_url: str, installation: str) -> Iterator[None]:
         line.Mode.engines_of = before
 
 
-def make_template(folder: Path, recorder_port: int) -> str:
+def make_template(
+    folder: Path, recorder_port: int, recipients: Mapping[str, line.RecipientOfTests] = line.RECIPIENTS
+) -> str:
     """An installation that is registered and has no messages; the bearer of its clinical system."""
     folder.mkdir()
     ports = dict.fromkeys(RECIPIENTS, recorder_port)
-    config = make_installation(folder, ports, send_timeout_seconds=2)
+    config = make_installation(folder, ports, send_timeout_seconds=2, recipients=recipients)
     for name in RECIPIENTS:
         path = folder / "recipients" / f"{name}.toml"
         path.write_text(path.read_text().replace("/fhir", f"/template/{name}/fhir"))

@@ -5,9 +5,10 @@ from pathlib import Path
 from sqlalchemy import select, update
 
 from gateway import desk
+from gateway.journeys.tasks import NOTICE, OVERDUE
 from gateway.steps.identify import identify
 from gateway.steps.letters import release_message
-from gateway.steps.noticed import NOTICE, OVERDUE, notice_withdrawals
+from gateway.steps.noticed import notice_withdrawals
 from gateway.store.schema import decision, person, sealed
 from tests.builders import adt_a03, care_plan, consent, fhir_message, rde_o11
 from tests.flow.test_change_of_mind import word

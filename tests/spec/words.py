@@ -26,7 +26,8 @@ LETTERS: dict[str, tuple[Agreement, tuple[str, ...]]] = {
     "pharmacy": (agreement("prescription-copy"), ("Communication", "MedicationRequest")),
     "correction": (agreement("correction"), ("Communication",)),
     "prison record": (agreement("write-back"), ("Communication", "Appointment")),
-    "security": (agreement("report"), ("Observation")),
+    "notice of withdrawal": (agreement("notice-of-withdrawal"), ("Communication",)),
+    "security": (agreement("report"), ("Observation",)),
     "family, with consent only": (ASKS_FIRST, ("CarePlan", "MedicationRequest")),
 }
 OUTCOMES = {"leaves": "release", "reduced": "reduce", "withheld": "withhold", "held": "hold", "counted": "counted"}

@@ -19,6 +19,9 @@ CONTEXT = LetterContext(
     occurred="2026-01-15T10:30:00+00:00",
     focus=("MedicationRequest/methadone",),
     corrects="0000000000000000000C",
+    withdrawn=("0000000000000000000H", "0000000000000000000R"),
+    known_as='{"resourceType":"Patient","identifier":[{"system":"https://fhir.nhs.uk/Id/nhs-number","value":"9990000026"}],'
+    '"name":[{"family":"Example-As-Told"}],"birthDate":"1985-05-05"}',
     recorded_by="Exampleton Recovery",
 )
 CONTACTS = ("Appointment/appointment", "Encounter/visit", "Communication/call")

@@ -14,7 +14,16 @@ from fhir_profiles.render import render
 from fhir_profiles.shapes import Json
 from tests.fhir_profiles.letters.files import AS_OF, CONTEXT, HEADING, dose, drug_test, prescription, whole_file
 
-LETTERS = ("handover", "transfer", "gp-copy", "prescription-copy", "correction", "write-back", "reception-notice")
+LETTERS = (
+    "handover",
+    "transfer",
+    "gp-copy",
+    "prescription-copy",
+    "correction",
+    "write-back",
+    "reception-notice",
+    "notice-of-withdrawal",
+)
 DOCUMENTS = ("handover", "transfer", "gp-copy")
 DATES = st.sampled_from(
     [

@@ -113,6 +113,11 @@ NEEDED = {
         "the last dose given or collected", "Do not end a prescription", "Naloxone 1.8mg nasal spray", "Two sprays to take home", '"status":"in-progress"',
         "HMP Fellgate", "Nobody else is to learn",
     ),
+    "notice-of-withdrawal": (
+        "0000000000000000000H, 0000000000000000000R", "Nothing further about this person", "Keep the record", "nothing is to be deleted",
+        "Do not start, stop or change any treatment", "Whom to ask: healthcare of HMP Fellgate, 0113 496 0000", "Confirm with a reply",
+        "9990000026", "Example-As-Told", "1985-05-05",
+    ),
     "report": ("HMP Fellgate", '"code":"synthetic-cannabinoids"', '"text":"seen"', "not shown", '"start":"2026-01"'),
 }  # fmt: skip
 """The values that each recipient must find in its letter (adjudicated from specification A 5.8 to 5.13)."""
@@ -134,6 +139,10 @@ KEPT_BACK = {
     ),
     "reception-notice": (
         "Z0001AA", "ethadone", "opiates", "self-harm", "Sertraline", "Opioid dependence", "Penicillin", "LS1 1ZZ", "Y99001", "B wing", "Maintain", "Hepatitis",
+    ),
+    "notice-of-withdrawal": (
+        "Z0001AA", "ethadone", "opiates", "self-harm", "LS1 1ZZ", "Y99001", "Sertraline", "Penicillin", "custody", "released", "onsent",
+        '"given":["Alex"]', '"gender"', "refus",
     ),
     "correction": ("Z0001AA", "ethadone", "opiates", "self-harm", "LS1 1ZZ", "Y99001"),
     "report": ("9990000026", "Z0001AA", "Patient", "Example", "2026-01-"),
