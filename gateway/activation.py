@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
 from consent.agreement_file import AgreementError, digest_of, read_agreement
 from consent.shapes import Agreement
@@ -30,10 +30,23 @@ from gateway.store import Store
 from gateway.store.locks import hold
 from gateway.store.schema import agreement as signed
 from gateway.store.schema import sealed, task
+from gateway.store.statement import Statement
 
 ENDS: Final = ""
 """The digest of a proposal that ends an agreement: it has no text."""
 CATEGORY: Final = "ledger"
+
+# read=True: whoever ends an agreement waits for the intents that looked at it, and those do not wait for each other
+_STANDS: Final = Statement(
+    select(signed.c.id)
+    .where(
+        signed.c.name == bindparam("name"),
+        signed.c.digest == bindparam("digest"),
+        signed.c.approved_at.is_not(None),
+        signed.c.ended_at.is_(None),
+    )
+    .with_for_update(read=True)
+)
 
 Texts = Mapping[str, str | None]
 """Name -> the whole text of the file, or None to end the agreement."""
@@ -101,16 +114,18 @@ def in_force(store: Store, keys: Keys) -> tuple[frozenset[str], Mapping[str, Agr
     """
     with store.read() as c:
         rows = c.execute(_in_force()).all()
-        texts = {row.name: _text(c, keys, row) for row in rows}
-    found = {}
-    for name, text in texts.items():
-        place = f"the agreement {name} in force"
-        try:
-            found[name] = read_text(text, name)
-        except AgreementError as error:
-            raise SettingsError(place, error.key, error.text) from error
-        require_built(place, found[name])
+        found = {row.name: _agreed(c, keys, row) for row in rows}
     return frozenset(row.id for row in rows), found
+
+
+def _agreed(c: Connection, keys: Keys, row: Row[Any]) -> Agreement:
+    place = f"the agreement {row.name} in force"
+    try:
+        found = read_text(_text(c, keys, row), row.name)
+    except AgreementError as error:
+        raise SettingsError(place, error.key, error.text) from error
+    require_built(place, found)
+    return found
 
 
 def require_teller(agreements: Mapping[str, Agreement], settings: Settings) -> None:
@@ -124,18 +139,35 @@ def require_teller(agreements: Mapping[str, Agreement], settings: Settings) -> N
 def take_up(parts: Parts) -> bool:
     """Make `parts.agreements` what is in force now. Whether it was another before.
 
-    INVARIANT: what cannot be read here (a newer program's text, a row that was changed) stops no letter: what was signed before it holds on.
+    INVARIANT: absent never widens: under a text that cannot be read here (a newer program's, a row that was changed) nothing leaves, also not
+    by what two people signed before it and replaced; a person is told, and every other text takes effect.
     """
     with parts.store.read() as c:
-        ids = frozenset(c.execute(_in_force().with_only_columns(signed.c.id)).scalars())
-    if ids == parts.signatures:
-        return False
-    try:
-        parts.signatures, parts.agreements = in_force(parts.store, parts.keys)
-    except (SettingsError, SealedError) as error:
-        log(Code.AGREEMENT_NOT_READ, error=type(error).__name__)
-        return False
+        rows = c.execute(_in_force()).all()
+        ids = frozenset(row.id for row in rows)
+        if ids == parts.signatures:
+            return False
+        found: dict[str, Agreement] = {}
+        for row in rows:
+            try:
+                found[row.name] = _agreed(c, parts.keys, row)
+            except (SettingsError, SealedError) as error:
+                log(Code.AGREEMENT_NOT_READ, error=type(error).__name__)
+    parts.signatures, parts.agreements = ids, found
     return True
+
+
+def unread(parts: Parts) -> tuple[str, ...]:
+    """`name:digest` of what is in force and cannot be read here (`take_up`)."""
+    with parts.store.read() as c:
+        rows = c.execute(_in_force()).all()
+    tried = [row for row in rows if row.id in parts.signatures]
+    return tuple(f"{row.name}:{row.digest}" for row in tried if row.name not in parts.agreements)
+
+
+def stands(c: Connection, name: str, digest: str) -> bool:
+    """Is this very text in force, by what the store holds at this moment? Until this transaction ends nobody ends it."""
+    return _STANDS.first(c, name=name, digest=digest) is not None
 
 
 def standing(c: Connection) -> Standing:
@@ -149,12 +181,29 @@ def standing(c: Connection) -> Standing:
 
 def text_of(c: Connection, keys: Keys, name: str, digest: str) -> str | None:
     """The text that stood under this digest, in force or ended; None where nobody approved it here."""
+    signature = signature_of(c, name, digest)
+    return text_signed(c, keys, signature) if signature is not None else None
+
+
+def signature_of(c: Connection, name: str, digest: str) -> Signature | None:
+    """Who signed the text that stood under this digest; None where nobody approved it here, or its row is not kept any more."""
     row = c.execute(
         select(signed)
         .where(signed.c.name == name, signed.c.digest == digest, signed.c.approved_at.is_not(None))
         .order_by(signed.c.approved_at.desc())
     ).first()
-    return _text(c, keys, row) if row is not None else None
+    return _signature(row) if row is not None else None
+
+
+def text_signed(c: Connection, keys: Keys, signature: Signature) -> str | None:
+    """The text that this signature is about, proposed or approved; None where it ends the agreement."""
+    row = c.execute(select(signed).where(signed.c.id == signature.id)).one()
+    return _text(c, keys, row) if row.digest != ENDS else None
+
+
+def is_proposer(signature: Signature, by: str) -> bool:
+    """Is this the person who proposed it, however their name is written?"""
+    return names.is_same(signature.proposed_by, by)
 
 
 def propose(parts: Parts, texts: Texts, *, by: str, reason: str) -> tuple[Signature, ...]:
@@ -235,7 +284,7 @@ def _approve(
         raise ActivationError(
             f"{name} is another text than {proposed.proposed_by} proposed: read it, and let one person propose it again"
         )
-    if names.is_same(proposed.proposed_by, by):
+    if is_proposer(proposed, by):
         raise ActivationError(f"{name} was proposed by {proposed.proposed_by}: another person has to approve it")
     if text is not None:
         # INVARIANT: what was proposed long ago, or to an older program, is not in force where it could not be kept to today.

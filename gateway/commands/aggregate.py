@@ -1,4 +1,4 @@
-"""`throughgate aggregate QUARTER`: a table for commissioners and boards, in which nobody can be counted out. Nothing is sent and nothing is kept."""
+"""`throughgate aggregate QUARTER`: a table for commissioners and boards, in which nobody can be counted out. Nothing is sent; that it was made is entered."""
 
 from typing import Annotated
 
@@ -24,6 +24,7 @@ def aggregate(
     Give it to others once: a table of the same quarter made later, or by other rules, can be subtracted from it.
     """
     from consent.aggregates import Rules
+    from gateway.evidence import enter_aggregate
     from gateway.indicators import QuarterError, handovers
 
     with opened(config) as gateway:
@@ -31,6 +32,7 @@ def aggregate(
             table = handovers(gateway, quarter, Rules(small=small, base=base))
         except QuarterError as error:
             raise refuse(str(error), Exit.ARGUMENTS) from None
+        enter_aggregate(gateway, quarter, small=small, base=base)
     lines = [(row, *(table.shown[row, column] for column in table.columns)) for row in table.rows]
     if as_json:
         say_json(

@@ -231,7 +231,7 @@ def _answered(route: Route, ask: Ask, cookie: str) -> Response:
     frame = {**_frame(ask.member, route.menu), "export": _export_of(route, ask, answer)}
     page = render(answer.template, {**frame, "token": staff.forgery_token(cookie), "refused": refused, **answer.values})
     # INVARIANT: what was looked at is in the ledger before it leaves.
-    _enter(ask.gateway, ask.member, "viewed", route.name, answer.about)
+    _enter(ask.gateway, ask.member, answer.event, route.name, answer.about)
     return _html(page, 422 if refused else 200)
 
 

@@ -49,6 +49,7 @@ class Page:
     values: Mapping[str, Any]
     about: str = ""
     table: Table | None = None
+    event: str = "viewed"
 
 
 @dataclass(frozen=True, kw_only=True)

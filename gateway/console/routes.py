@@ -4,7 +4,21 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from typing import Final
 
-from gateway.console import acts, disclosures, emergencies, flows, health, home, opened, registers, ways, work
+from gateway.console import (
+    acts,
+    disclosures,
+    emergencies,
+    flows,
+    health,
+    home,
+    opened,
+    registers,
+    risk,
+    search,
+    signing,
+    ways,
+    work,
+)
 from gateway.console.asking import Answer, Ask, Page
 from gateway.console.staff import Role
 
@@ -123,13 +137,18 @@ PAGES: Final = (
     _post("opened/{id}", DISCLOSURES, "Opened content", "answer-opening", opened.answer, opened.one_opening),
     _get("opened/{id}/content", WORKERS, "Opened content", opened.content),
     _get("flows", EVERYBODY, "Flows", flows.flows),
+    _get("risk", DECISIONS, "Disclosure risk", risk.risk),
     _get("letters", EVERYBODY, "Flows", flows.letters, ("letter", "recipient", "state")),
     _get("letters/{id}", EVERYBODY, "Flows", ways.letter),
+    _get("search", EVERYBODY, "Search", search.search, search.PARAMETERS),
     _get("messages/{id}", EVERYBODY, "Flows", ways.message),
     _get("decisions/{id}", DECISIONS, "Flows", ways.one_decision),
     _get("decisions/{id}/again", DECISIONS, "Flows", ways.made_again),
     _get("agreements", EVERYBODY, "Agreements", registers.agreements),
     _get("agreements/{name}", EVERYBODY, "Agreements", registers.agreement),
+    _get("proposals", EVERYBODY, "Agreements", signing.proposals),
+    _get("proposals/{name}", EVERYBODY, "Agreements", signing.proposal),
+    _post("proposals/{name}", DISCLOSURES, "Agreements", "sign", signing.sign, signing.proposal),
     _get("consents", DECISIONS, "Consents", registers.consents),
     _get("health", EVERYBODY, "Health", health.health),
     _get("acts", EVIDENCE, "Who did what", acts.acts, ("event", "before")),
@@ -143,6 +162,8 @@ EXPORTED: Final = (
     "opened",
     "flows",
     "letters",
+    "risk",
+    "search",
     "agreements",
     "consents",
     "acts",
@@ -155,5 +176,5 @@ ROUTES: Final = (*PAGES, *(_export(page) for page in PAGES if page.name in EXPOR
 MENU: Final = tuple(
     MenuItem(text=route.menu, path=route.path, roles=route.roles)
     for route in PAGES
-    if route.method == "GET" and "{" not in route.path and route.name not in ("letters", "accounts")
+    if route.method == "GET" and "{" not in route.path and route.name not in ("letters", "accounts", "proposals")
 )

@@ -9,12 +9,13 @@ from sqlalchemy import Connection, select
 from consent.explain import for_officer, what_leaves
 from consent.outcomes import PathGroup, PathOutcome
 from consent.shapes import Agreement, ResourceVote, Vote
-from gateway import openings, overrides, whole_way
+from gateway import activation, openings, overrides, whole_way
 from gateway.console import staff
 from gateway.console.asking import Ask, NotThere, Page
+from gateway.console.beside import Asked, asked_of, fields_of
 from gateway.openings import PURPOSES
 from gateway.parts import Parts
-from gateway.steps.rederive import RederiveError, rederive
+from gateway.steps.rederive import RederiveError, find, rederive
 from gateway.store.schema import decision, delivery
 from gateway.whole_way import KeptDecision
 
@@ -139,6 +140,8 @@ def one_decision(ask: Ask) -> Page:
     """GET /console/decisions/{id}: the rule in plain words, the consent's provision, the agreement's clause, the principle."""
     with ask.gateway.store.read() as c:
         shown = shown_decision(c, ask.gateway, ask.path["id"])
+        asked = _asked(c, ask, shown)
+        signed = activation.signature_of(c, str(shown.row["agreement"]), str(shown.row["agreement_digest"]))
     agreement = ask.gateway.agreements.get(str(shown.row["agreement"]))
     same = agreement is not None and agreement.digest == shown.row["agreement_digest"]
     rules = rules_of(shown)
@@ -148,6 +151,9 @@ def one_decision(ask: Ask) -> Page:
             "shown": shown,
             "sentences": _sentences(shown),
             "votes": _votes(shown),
+            "asked": asked,
+            "signed": signed,
+            "fields": fields_of(shown.kept.kept) if shown.kept is not None else (),
             "groups": _groups(shown),
             "agreement": agreement,
             "same": same,
@@ -156,6 +162,14 @@ def one_decision(ask: Ask) -> Page:
         },
         about=str(shown.row["id"]),
     )
+
+
+def _asked(c: Connection, ask: Ask, shown: Shown) -> tuple[Asked, ...]:
+    """What each consent that was asked says, with the provision that decided."""
+    if shown.kept is None:
+        return ()
+    consents = find(c, ask.gateway, str(shown.row["id"])).consents
+    return asked_of(shown.kept.kept, consents, shown.kept.kept.decision.votes)
 
 
 def made_again(ask: Ask) -> Page:

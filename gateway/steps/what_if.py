@@ -72,13 +72,18 @@ class WhatIf:
     events_dropped: tuple[str, ...]
 
 
-def what_if(parts: Parts, agreement: Agreement, *, instead_of: str, since: str = "") -> WhatIf:
-    """Ask every decision under `instead_of` since an instant again under `agreement`. WhatIfError where there is none to compare with."""
+def what_if(
+    parts: Parts, agreement: Agreement, *, instead_of: str, since: str = "", newest: int | None = None
+) -> WhatIf:
+    """Ask every decision under `instead_of` since an instant, or only so many of the newest, again under `agreement`.
+
+    WhatIfError where there is none to compare with.
+    """
     query = select(decision.c.id, decision.c.letter, decision.c.recipient_class).where(
         decision.c.agreement == instead_of, decision.c.decided_at >= since
     )
     with parts.store.read() as c:
-        rows = c.execute(query.order_by(decision.c.decided_at, decision.c.id)).all()
+        rows = c.execute(query.order_by(decision.c.decided_at.desc(), decision.c.id.desc()).limit(newest)).all()[::-1]
     if not rows:
         raise WhatIfError(
             f"nothing was decided under {instead_of} since then: name another agreement with --instead-of"

@@ -194,6 +194,9 @@ message = Table(
     Index("ix_message_state", "state", "sequence"),
     Index("ix_message_of_nobody", "state", "person_id", "sequence"),  # a backlog is not read through for each turn
     Index("ix_message_channel", "channel", "sequence"),  # the silence of a feed
+    Index("ix_message_client", "client", "sequence"),  # these three are what people search by
+    Index("ix_message_establishment", "establishment", "sequence"),
+    Index("ix_message_kind", "kind", "sequence"),
     Index("ix_message_person_id", "person_id", "sequence"),
     Index("ix_message_body_id", "body_id"),  # these on `sealed` ids are for retention, which must not read whole tables
     Index("ix_message_answer_id", "answer_id"),
@@ -248,6 +251,7 @@ decision = Table(
     ),  # request, facts, composed bundle, naming, heading; NULL once retention took it
     Column("decided_at", Text, nullable=False),
     Index("ix_decision_message_id", "message_id"),
+    Index("ix_decision_agreement", "agreement", "decided_at"),  # what another text would have done to the newest
     Index("ix_decision_sealed_id", "sealed_id"),
 )
 

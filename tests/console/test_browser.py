@@ -112,6 +112,7 @@ def pages(site: Site, opened: str) -> dict[str, str]:
         "content": site.ids(opening)[0],
         "disclosure": opened.rpartition("/")[2],
         "agreement": "handover",
+        "proposal": "handover",
     }
     gets = [route for route in PAGES if route.method == "GET"]
     return {
@@ -312,6 +313,9 @@ def test_the_pictures_of_the_guide(browser: Browser, site: Site, opened: str, tm
     folder = PICTURES if os.environ.get("THROUGHGATE_PICTURES") else tmp_path
     where = pages(site, opened)
     shown = {"work": where["work"], "journey": opened, "decision": where["one-decision"], "flows": where["flows"]}
+    shown |= {"opened": where["opened"], "proposal": where["proposal"], "search": f"{where['search']}?kind=ADT%5EA03"}
+    file = site.line.gateway.settings.gateway.agreements_dir / "handover.toml"
+    file.write_text(file.read_text("utf-8").replace('"CarePlan.', '"CarePlan.x', 1), "utf-8")
     ines = logged_in(browser, site, "ines").page
     folder.mkdir(exist_ok=True)
     for name, path in shown.items():

@@ -66,6 +66,8 @@ def test_each_table_is_taken_away_whole_with_its_entry(site: Site) -> None:
         "letters": site.ids(delivery),
         "letters?state=held": [held],
         "agreements": ["handover", "correction"],
+        "risk": ["Cells printed", "Belongs"],
+        "search?state=held": site.ids(message, state="held"),
         "consents": site.ids(consent),
         "acts": ["logged-in", "search-approved", "ines"],
         "staff": ["gwen", "caldicott-guardian"],

@@ -1,13 +1,17 @@
 """Acts at the console are steps of the desk: whose work it is alone, with a reason, sealed, with its entry; nothing else can be done."""
 
 import json
+import re
+
+from sqlalchemy import Connection
 
 from consent.shapes import OverrideKind
 from gateway.overrides import Actor, Limb, give
 from gateway.overrides import Role as ActsAs
 from gateway.steps.unconfirmed import escalate_unconfirmed
-from gateway.store.schema import decision, delivery, ledger_entry, message, sealed, task
-from tests.console.site import Site
+from gateway.store.retention import set_end, sweep_ended
+from gateway.store.schema import consent, decision, delivery, ledger_entry, message, sealed, task
+from tests.console.site import ALEX, Site
 
 REASON = "spoke to the duty worker"
 
@@ -137,6 +141,48 @@ def test_a_decision_is_made_again_and_said_to_be_the_same(site: Site) -> None:
         text = site.as_("aron", "GET", f"/console/decisions/{one}/again").text
         assert "The same, byte for byte" in text
     assert site.as_("aron", "GET", f"/console/decisions/{'7' * 26}/again").status == 404
+
+
+def test_one_decision_shows_the_provision_that_decided_and_both_sides_of_each_field(site: Site) -> None:
+    denied = next(row.id for row in site.rows(decision) if row.outcome == "withhold" and row.letter == "handover")
+    text = site.as_("aron", "GET", f"/console/decisions/{denied}").text
+    assert re.search(r"<mark>provision: <strong>[A-Z]+</strong> purpose TREAT \(this one decided\)</mark>", text)
+    left = next(
+        row.id for row in site.rows(decision) if row.outcome in ("release", "reduce") and row.letter == "handover"
+    )
+    text = site.as_("aron", "GET", f"/console/decisions/{left}").text
+    fields = text[text.index("field by field") : text.index("What became of each path")]
+    assert "Patient.name" in fields
+    assert "Patient.identifier" in fields
+    assert "identifier system" in fields, "the rule that kept the rest"
+    assert "was signed by" in text
+    assert ALEX.family not in text
+
+
+def test_what_retention_took_is_said_on_every_page_of_a_decision(site: Site) -> None:
+    """The last but one: a version of a consent, then what a decision was made from."""
+    denied = next(row for row in site.rows(decision) if row.outcome == "withhold" and row.letter == "handover")
+    version = next(row for row in site.rows(consent) if row.person_id == denied.person_id)
+
+    def take(c: Connection) -> None:
+        set_end(c, [version.sealed_id], site.line.gateway.now())
+        assert sweep_ended(c, site.line.gateway.now())
+
+    site.line.gateway.store.write(take)
+    site.cookies["aron"] = site.log_in("aron")
+    page = f"/console/decisions/{denied.id}"
+    assert "is not kept any more" in site.as_("aron", "GET", page).text
+    again = site.as_("aron", "GET", f"{page}/again")
+    assert (again.status, "It cannot be made again" in again.text) == (200, True)
+    assert "consents[0]" in again.text
+
+    def take_all(c: Connection) -> None:
+        set_end(c, [denied.sealed_id], site.line.gateway.now())
+        assert sweep_ended(c, site.line.gateway.now())
+
+    site.line.gateway.store.write(take_all)
+    assert "its term has ended" in site.as_("aron", "GET", page).text
+    assert site.as_("aron", "GET", f"{page}/again").status == 404
 
 
 def test_every_view_is_an_entry_that_names_who_and_what(site: Site) -> None:

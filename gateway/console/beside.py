@@ -1,0 +1,130 @@
+"""One decision, opened up: the consents that it was made from with the provision that decided, and what the letter held beside what left.
+
+Codes, paths and numbers of values: MUST NOT show a value of a letter, nor whom a consent names.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from consent.shapes import Json, RegisteredConsent, ResourceVote
+from gateway.steps.kept import Kept
+from gateway.steps.release import what_would_leave
+
+_CODED: Final = ("action", "securityLabel", "purpose", "class", "code")
+"""Elements of a provision that hold codes."""
+_NAMED: Final = ("actor", "data")
+"""Elements that name somebody or something: only how many there are is shown, and in which role."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Provision:
+    """One provision of a consent: what it says, in codes; `decided`: it is the one that a vote names."""
+
+    path: str
+    says: str
+    parts: tuple[str, ...]
+    decided: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """One version of a consent that was asked; `provisions` are none where it is not kept any more."""
+
+    consent: str
+    version: str
+    scope: str
+    provisions: tuple[Provision, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Field:
+    """One element of a letter: how often it stood in what was composed, how often in what left, and the rules that kept the rest."""
+
+    path: str
+    composed: int
+    left: int
+    rules: tuple[str, ...]
+
+
+def asked_of(
+    kept: Kept, consents: Sequence[RegisteredConsent | None], votes: Sequence[ResourceVote]
+) -> tuple[Asked, ...]:
+    """Each version that was asked, in its order, with what it says."""
+    found = []
+    for mark, registered in zip(kept.consents, consents, strict=True):
+        decided = {vote.provision for vote in votes if (vote.consent, vote.version) == (mark.id, mark.version)}
+        said = registered.consent if registered is not None else None
+        whole = said.get("provision") if said is not None else None
+        # the rule of a consent whose outermost provision has no type is its policy's
+        base = " ".join(_codes((said or {}).get("policyRule"))) or "-"
+        provisions = tuple(_provisions(whole, "provision", decided, base)) if isinstance(whole, dict) else ()
+        scope = " ".join(_codes((said or {}).get("scope")))
+        found.append(Asked(consent=mark.id, version=mark.version, scope=scope, provisions=provisions))
+    return tuple(found)
+
+
+def _provisions(said: Json, path: str, decided: set[str], base: str) -> Iterator[Provision]:
+    yield Provision(path=path, says=str(said.get("type", base)), parts=tuple(_parts(said)), decided=path in decided)
+    for number, inner in enumerate(_many(said.get("provision"))):
+        if isinstance(inner, dict):
+            yield from _provisions(inner, f"{path}.provision[{number}]", decided, "-")
+
+
+def _parts(said: Json) -> Iterator[str]:
+    for name in ("period", "dataPeriod"):
+        period = said.get(name)
+        if isinstance(period, dict):
+            yield f"{name} {period.get('start', '…')} to {period.get('end', '…')}"
+    for name in _CODED:
+        codes = [code for each in _many(said.get(name)) for code in _codes(each)]
+        if codes:
+            yield f"{name} {', '.join(codes)}"
+    for name in _NAMED:
+        named = _many(said.get(name))
+        roles = {code for each in named if isinstance(each, dict) for code in _codes(each.get("role"))}
+        if named:
+            yield " ".join((str(len(named)), name, *sorted(roles)))
+
+
+def _codes(value: Any) -> list[str]:
+    """The codes of a Coding or a CodeableConcept."""
+    if not isinstance(value, dict):
+        return []
+    codings = [value, *(each for each in _many(value.get("coding")) if isinstance(each, dict))]
+    return [str(each["code"]) for each in codings if isinstance(each.get("code"), str)]
+
+
+def _many(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [] if value is None else [value]
+
+
+def fields_of(kept: Kept) -> tuple[Field, ...]:
+    """What was composed beside what left, by element. Nothing where nothing was composed."""
+    if kept.composed is None:
+        return ()
+    before = _elements(kept.composed)
+    after = _elements(what_would_leave(kept.composed, kept.decision, kept.id_key))
+    rules: dict[str, dict[str, None]] = {}
+    for group in kept.paths:
+        if group.outcome.value == "leaves":
+            continue
+        for path in group.paths or tuple(name.split("/", 1)[0] for name in group.resources) or ("",):
+            rules.setdefault(".".join(path.split(".")[:2]), {})[group.rule] = None
+    found = []
+    for path in sorted({*before, *after}):
+        kind = path.partition(".")[0]
+        why = {**rules.get(path, {}), **rules.get(kind, {}), **rules.get("", {})} if after[path] < before[path] else {}
+        found.append(Field(path=path, composed=before[path], left=after[path], rules=tuple(why)))
+    return tuple(found)
+
+
+def _elements(bundle: Json | None) -> Counter[str]:
+    found: Counter[str] = Counter()
+    for entry in (bundle or {}).get("entry", ()):
+        resource: Mapping[str, Any] = entry["resource"]
+        for name, value in resource.items():
+            if name not in ("resourceType", "id", "meta"):
+                found[f"{resource['resourceType']}.{name}"] += len(_many(value))
+    return found

@@ -1,0 +1,46 @@
+"""What left about nobody, and how much it tells of somebody at most: the page says what was entered and printed, and nothing more."""
+
+import json
+
+from consent.disclosure_control import BELONGS_AT_MOST, POSITIVE_AT_MOST
+from gateway.evidence import aggregate_chains, enter_aggregate
+from gateway.store.schema import delivery, ledger_entry
+from tests.console.site import Site
+
+
+def test_each_report_stands_there_with_its_measures_and_margins(site: Site) -> None:
+    site.line.clock.advance(days=45)
+    site.run(site.line.gateway.settle())
+    site.cookies["aron"] = site.log_in("aron")
+    reports = [row for row in site.rows(delivery) if row.message_id is None]
+    assert reports, "a month is over"
+    closed = [
+        json.loads(row.body)["facts"] for row in site.rows(ledger_entry) if json.loads(row.body)["event"] == "closed"
+    ]
+    assert len(closed) == len(reports)
+    text = site.as_("aron", "GET", "/console/risk").text
+    for row in reports:
+        assert f"/console/letters/{row.id}" in text
+    for facts in closed:
+        assert f"{facts['belongs']} % ({BELONGS_AT_MOST - facts['belongs']} below)" in text
+        assert f"{facts['positive']} % ({float(POSITIVE_AT_MOST - facts['positive'])} below)" in text
+        assert facts["period"] in text
+    assert "0 of " in text, "one person's result is in no cell that is printed"
+    taken = site.as_("aron", "GET", "/console/export/risk").text
+    assert all(row.id in taken for row in reports)
+
+
+def test_a_table_that_was_printed_twice_is_named(site: Site) -> None:
+    gateway = site.line.gateway
+    (newest, chain), (older, _) = aggregate_chains(gateway)[1:3]
+    assert chain == f"aggregate:{newest}"
+    enter_aggregate(gateway, newest, small=7, base=5)
+    text = site.as_("aron", "GET", "/console/risk").text
+    assert newest in text
+    assert older not in text
+    assert "they can be subtracted" not in text
+    enter_aggregate(gateway, newest, small=10, base=5)
+    text = site.as_("aron", "GET", "/console/risk").text
+    assert "made 2 times: they can be subtracted" in text
+    steps = [json.loads(row.body)["step"] for row in site.rows(ledger_entry, chain=chain)]
+    assert steps == [1, 2]
