@@ -58,6 +58,51 @@ _ROWS: Final = (
         "a referral of the person was withdrawn by who made it: see that nobody acts on it any more",
     ),
     (
+        "instalments-too-long",
+        "clinical-lead",
+        "an instalment prescription is for more than 14 days: a pharmacy may not supply it in England; ask the prescriber today",
+    ),
+    (
+        "instalments-incomplete",
+        "clinical-lead",
+        "an instalment prescription does not say the amount of an instalment or the interval: no pharmacy can supply it; ask the prescriber today",
+    ),
+    (
+        "instalments-not-allowed",
+        "clinical-lead",
+        "an instalment prescription is for a medicine that form FP10MDA does not carry in England: ask the prescriber for another way today",
+    ),
+    (
+        "instalments-wording",
+        "clinical-lead",
+        "an instalment prescription has none of the Home Office wordings: on a closed or missed day nothing can be supplied; ask the prescriber",
+    ),
+    (
+        "instalments-electronic",
+        "clinical-lead",
+        "an electronic prescription asks for instalments: the service carries none; see that the paper form reaches the pharmacy today",
+    ),
+    (
+        "controlled-quantity-missing",
+        "clinical-lead",
+        "a prescription of a controlled drug does not say the total quantity: it cannot be supplied; ask the prescriber",
+    ),
+    (
+        "controlled-dose-missing",
+        "clinical-lead",
+        "a prescription of a controlled drug states no dose (as directed is none): it cannot be supplied; ask the prescriber",
+    ),
+    (
+        "controlled-long-supply",
+        "clinical-lead",
+        "a prescription of a controlled drug is for more than 30 days: the need has to be documented; ask the prescriber",
+    ),
+    (
+        "controlled-long-validity",
+        "clinical-lead",
+        "a prescription of a controlled drug says that it is valid for more than 28 days: it is not; ask the prescriber",
+    ),
+    (
         "kept-back",
         "operator",
         "part of a message is not in the file: it has rules that are not known, or does not say whom it is about; ask the sender",

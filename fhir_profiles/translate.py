@@ -15,9 +15,11 @@ from fhir_profiles.ids import stable_id
 from fhir_profiles.label import label_bundle
 from fhir_profiles.mappings import MAPPINGS
 from fhir_profiles.peek import peek
+from fhir_profiles.prescription_advice import advice
 from fhir_profiles.shapes import (
     Channel,
     Envelope,
+    Event,
     Hold,
     HoldCode,
     Issue,
@@ -26,6 +28,7 @@ from fhir_profiles.shapes import (
     Severity,
     Translation,
 )
+from fhir_profiles.tasks import TASKS
 from fhir_profiles.validate import invalid, validate
 
 _EMPTY: Final[Json] = {"resourceType": "Bundle", "type": "collection"}
@@ -50,7 +53,15 @@ def _translate(channel: Channel, body: bytes) -> Translation:
     mapping = MAPPINGS.get(envelope.kind)
     if mapping is None:
         return _held((), "no mapping for this kind of message")
-    return _finished(mapping(channel, body), envelope, _time_of_message(channel, body))
+    return _finished(_advised(mapping(channel, body)), envelope, _time_of_message(channel, body))
+
+
+def _advised(translation: Translation) -> Translation:
+    """Tell what a prescriber should hear of a prescription for supply outside; nothing about the letter depends on it."""
+    if Event.PRESCRIPTION not in translation.events:
+        return translation
+    codes = advice([entry["resource"] for entry in translation.bundle.get("entry", ())])
+    return replace(translation, tasks=(*translation.tasks, *(TASKS[code] for code in codes))) if codes else translation
 
 
 def _held(issues: tuple[Issue, ...], text: str) -> Translation:

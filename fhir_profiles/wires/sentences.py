@@ -59,6 +59,8 @@ def _dosage(dosage: Json) -> Iterator[str]:
     yield _period(as_object(timing.get("repeat")).get("boundsPeriod"))
     text = as_text(dosage.get("text")) or as_text(dosage.get("patientInstruction"))
     yield f"as written: {text}" if text else ""
+    for instruction in as_objects(dosage.get("additionalInstruction")):
+        yield f"instruction: {words_of(instruction)}" if words_of(instruction) else ""
 
 
 def _prescription(resource: Json, found: Found) -> Iterator[str]:
@@ -69,6 +71,8 @@ def _prescription(resource: Json, found: Found) -> Iterator[str]:
     supply = as_object(resource.get("dispenseRequest"))
     total = quantity(supply.get("quantity"))
     yield f"quantity {total}" if total else ""
+    valid = _period(supply.get("validityPeriod"))
+    yield f"valid {valid}" if valid else ""
     yield f"prescriber {_named(resource.get('requester'), found)}" if _named(resource.get("requester"), found) else ""
     written = as_text(resource.get("authoredOn")) or _when(resource)
     yield f"prescribed {written}" if written else "date of prescription not recorded"

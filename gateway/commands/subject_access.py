@@ -110,7 +110,7 @@ def review(
 def copy(
     act_id: ActId,
     *,
-    out: Annotated[Path, typer.Option("--out", help="A new file: what the person may have.")],
+    out: Annotated[Path, typer.Option("--out", help="A new file: what the person may have. `.pdf`: in large print.")],
     config: Config = DEFAULT_CONFIG,
     as_json: AsJson = False,
 ) -> None:
@@ -119,8 +119,8 @@ def copy(
     from gateway.subject import persons_copy
 
     with opened(config) as gateway:
-        text = persons_copy.write(gateway, act_id)
-    evidence.write_new(out, text.encode())
+        made = persons_copy.write(gateway, act_id)
+    evidence.write_new(out, made.paper if out.suffix.lower() == ".pdf" else made.text.encode())
     if as_json:
         say_json({"act": act_id, "file": out.name})
     else:

@@ -133,7 +133,7 @@ def care_plan(
 def medication_request(
     product: Product, *, resource_id: str, authored: str, text: str, status: str = "active", category: str = "community"
 ) -> Json:
-    """A prescription in the clinical system's own form. `category` is `inpatient` (given in custody), `community` or `discharge`."""
+    """A prescription for 14 days in the clinical system's own form. `category` is `inpatient` (given in custody), `community` or `discharge`."""
     return {
         "resourceType": "MedicationRequest",
         "id": resource_id,
@@ -147,6 +147,7 @@ def medication_request(
         "subject": {"reference": "Patient/patient"},
         "authoredOn": authored,
         "dosageInstruction": [{"text": text}],
+        "dispenseRequest": {"quantity": {"value": 14 * int(product.dose), "unit": product.unit}},
     }
 
 

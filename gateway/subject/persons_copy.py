@@ -13,6 +13,7 @@ from typing import Final
 from sqlalchemy import Connection, select
 
 from consent.explain import for_person, what_leaves
+from fhir_profiles.print.paper import Part, Sheet, printed
 from gateway.evidence import enter_export
 from gateway.failpoints import around
 from gateway.instants import from_text
@@ -61,6 +62,45 @@ class _Review:
     withheld: frozenset[str]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Copy:
+    """What the person may have: made at the instant `at`, with the lines that no review left out."""
+
+    at: str
+    told: tuple[Line, ...]
+
+    @property
+    def text(self) -> str:
+        told = "\n".join("\n".join((f"\n{_day(line.at)}", *line.sentences)) for line in self.told)
+        return f"{_TITLE}\n\n{_BEGINS.format(day=_day(self.at))}{told}\n{_ENDS}"
+
+    @property
+    def paper(self) -> bytes:
+        """The same words as a PDF in large print, tagged for a screen reader."""
+        begins, ends = (
+            tuple(" ".join(each.split("\n")) for each in text.strip().split("\n\n"))
+            for text in (_BEGINS.format(day=_day(self.at)), _ENDS.replace("\n", "\n\n"))
+        )
+        days = (Part(heading=_day(line.at), lines=line.sentences, listed=False) for line in self.told)
+        return printed(
+            Sheet(
+                title=_TITLE,
+                author="Throughgate",
+                mark="",
+                foot="Your copy",
+                time=self.at,
+                points=LARGE_PRINT,
+                parts=(
+                    Part(heading="", lines=begins, listed=False),
+                    *days,
+                    Part(heading="What you can do", lines=ends, listed=False),
+                ),
+            )
+        )
+
+
+LARGE_PRINT: Final = 18
+"""Points. Large print is 16 or more (Accessible Information Standard, DCB1605)."""
 _KINDS: Final = {
     "ADT": "about where you were: coming in, moving or leaving",
     "ORU": "with test results",
@@ -71,9 +111,8 @@ _KINDS: Final = {
     "CON": "about what you agreed to",
 }
 _MEDICINES: Final = ("RDE", "RAS", "RDS", "OMP")
-_BEGINS: Final = """What we did with information about you
-
-This is your copy. It was made on {day}.
+_TITLE: Final = "What we did with information about you"
+_BEGINS: Final = """This is your copy. It was made on {day}.
 
 Some things may have been left out. The law lets us leave out what could seriously harm someone's health, what is about another person,
 and what could get in the way of stopping crime. We do not say if we left anything out of this copy.
@@ -116,8 +155,8 @@ def review(parts: Parts, act_id: str, *, role: Role, withhold: Mapping[str, Grou
         parts.store.write(work)
 
 
-def write(parts: Parts, act_id: str) -> str:
-    """The copy's text. ActError before a health professional's opinion of the last six months on every line."""
+def write(parts: Parts, act_id: str) -> Copy:
+    """The copy, as text or paper. ActError before a health professional's opinion of the last six months on every line."""
     with parts.store.read() as c:
         act = approved(c, parts, act_id, What.REPORT)
         found = _lines(c, parts, act)
@@ -131,8 +170,7 @@ def write(parts: Parts, act_id: str) -> str:
             raise ActError("something has happened since the health professional's opinion: it is needed again")
         withheld = frozenset().union(*(each.withheld for each in reviews.values()))
     enter_export(parts, "persons-copy", about=act_id)
-    told = "\n".join("\n".join((f"\n{_day(line.at)}", *line.sentences)) for line in found if line.id not in withheld)
-    return f"{_BEGINS.format(day=_day(parts.now()))}{told}\n{_ENDS}"
+    return Copy(at=parts.now(), told=tuple(line for line in found if line.id not in withheld))
 
 
 def _reviews(act: Act) -> dict[Role, _Review]:

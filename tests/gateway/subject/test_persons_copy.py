@@ -1,8 +1,10 @@
 """The person's copy: nothing before a health professional's opinion, withheld lines in the ledger and not in the copy, and no hint of them."""
 
 import asyncio
+import io
 from pathlib import Path
 
+import pypdf
 import pytest
 from typer.testing import CliRunner
 
@@ -13,7 +15,8 @@ from gateway.pipeline import Gateway
 from gateway.store.schema import ledger_entry
 from gateway.subject import acts, persons_copy
 from gateway.subject.acts import ActError, What
-from gateway.subject.persons_copy import Ground, Role
+from gateway.subject.persons_copy import Copy, Ground, Role
+from gateway.subject.persons_copy import Line as CopyLine
 from tests.builders import adt_a01, adt_a03, oru_r01, rde_o11
 from tests.gateway.subject.test_subject_access import message_of, sign
 from tests.line import Line, running
@@ -43,11 +46,11 @@ async def test_what_is_withheld_is_in_the_ledger_and_not_in_the_copy(tmp_path: P
         )
         tests = next(each for each in found if "test results" in each.sentences[0])
         look(gateway, act)
-        whole = persons_copy.write(gateway, act)
+        whole = persons_copy.write(gateway, act).text
         assert all(sentence in whole for each in found for sentence in each.sentences)
         look(gateway, act, **{handover.id: Ground.SERIOUS_HARM})
         look(gateway, act, Role.OFFICER, **{tests.id: Ground.THIRD_PARTY})
-        reduced = persons_copy.write(gateway, act)
+        reduced = persons_copy.write(gateway, act).text
         assert "We wrote a letter" not in reduced
         assert "test results" not in reduced
         assert "about your medicines" in reduced
@@ -63,9 +66,44 @@ async def test_what_is_withheld_is_in_the_ledger_and_not_in_the_copy(tmp_path: P
         }
         assert all(each["facts"]["note"] and each["at"] for each in entries)
         look(gateway, act)  # the last word of each role counts
-        assert "We wrote a letter" in persons_copy.write(gateway, act)
+        assert "We wrote a letter" in persons_copy.write(gateway, act).text
         sign(gateway)
         assert gateway.ledger.verify().verified
+
+
+LINES = tuple(
+    CopyLine(
+        id=str(day),
+        at=f"2026-01-{day:02d}T09:00:00+00:00",
+        sentences=("The system ehr sent us a message.", "It was made."),
+    )
+    for day in range(1, 29)
+)
+
+
+def test_on_paper_it_is_the_same_words_in_large_print() -> None:
+    copy = Copy(at="2026-01-30T12:00:00+00:00", told=LINES)
+    reader = pypdf.PdfReader(io.BytesIO(copy.paper))
+    sizes: set[float] = set()
+
+    def see(text: str, _cm: object, matrix: list[float], _font: object, size: float) -> None:
+        if text.strip():
+            sizes.add(round(abs(matrix[3]) * size, 1))
+
+    pages = [page.extract_text(visitor_text=see) for page in reader.pages]
+    assert min(sizes) >= 16
+    assert len(pages) > 1
+    bare = "".join("".join(page.split()) for page in pages)
+    for number in range(1, len(pages) + 1):
+        bare = bare.replace(f"YourcopyPage{number}of{len(pages)}", "")
+    for word in copy.text.split():
+        assert word in bare, word
+    for line in copy.text.split("\n\n"):
+        assert all("".join(each.split()) in bare for each in line.split(". ")), line
+    assert copy.paper == Copy(at=copy.at, told=LINES).paper
+    assert str(reader.trailer["/Root"]["/Lang"]) == "en-GB"
+    assert reader.metadata is not None
+    assert reader.metadata.title == "What we did with information about you"
 
 
 async def test_nothing_is_handed_over_before_an_opinion(tmp_path: Path) -> None:
@@ -116,6 +154,9 @@ async def test_the_commands_go_the_whole_way(tmp_path: Path) -> None:
     run("subject-access", "review", act, *doctor, "--as", "health-professional", "--withhold", f"{line_id}=crime")
     run("subject-access", "copy", act, "--out", files[2])
     assert "test results" in (await asyncio.to_thread(Path(files[2]).read_text, "utf-8"))
+    paper = tmp_path / "copy.pdf"
+    run("subject-access", "copy", act, "--out", str(paper))
+    assert "test results" in " ".join(page.extract_text().replace("\n", " ") for page in pypdf.PdfReader(paper).pages)
     gone = run("erase", "ask", first, *ada).split(":")[0]
     run("erase", "now", gone, *ada, code=1)
     run("erase", "approve", gone, *ben)
