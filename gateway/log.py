@@ -96,7 +96,7 @@ _SENTENCES: dict[Code, tuple[Level, str]] = {
     Code.LEDGER_FAULT: ("error", "the ledger does not agree with its last signed head"),
     Code.AGREEMENT_NOT_READ: (
         "error",
-        "this program cannot keep to an agreement that was signed; those of before hold here",
+        "this program cannot keep to an agreement that was signed; nothing leaves under it here",
     ),
     Code.WITNESS_AWAY: ("warning", "the witness did not answer and is asked again"),
     Code.WITNESS_REFUSED: ("error", "the witness says that the ledger does not continue what it has seen"),

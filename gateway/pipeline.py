@@ -214,6 +214,8 @@ class Gateway(Parts):
         return self.waiting_messages.get(message_id, "") <= self.now()
 
     async def _reconsider_of(self, delivery_id: str) -> None:
+        # The door asks the store which agreements stand; what is decided now has to know it too.
+        await asyncio.to_thread(take_up, self)
         person_id = await asyncio.to_thread(unfinished.person_of, self, delivery_id)
         if person_id is not None:
             await self._reconsider(person_id)

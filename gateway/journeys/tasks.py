@@ -97,6 +97,12 @@ TASKS: Final[Mapping[str, TaskKind]] = {
         text="a letter of care waits because its sharing agreement has ended: hand over by hand today; it can be released once two people "
         "have put the agreement in force again, or by your word",
     ),
+    "agreement-not-read": TaskKind(
+        role=IG_OFFICER,
+        tell=True,
+        text="a sharing agreement that two people signed cannot be read by the program that runs here, and nothing leaves under it: what it was "
+        "for goes by hand today; start the program that it was signed with, or let two people sign a text that this one reads",
+    ),
     **{
         f"agreement-{what}-{when}": TaskKind(role=IG_OFFICER, tell=True, text=text)
         for what, when, text in (

@@ -1,7 +1,7 @@
 """The dates of the agreements in force: a review that comes, an end that comes. The IG officer is told 90 and 30 days before and on the day.
 
-Each once. A review date that has passed stops nothing; an end does, by itself, in the decision (`consent/decide.py`). This module MUST NOT
-delay, stop or alter a letter.
+So is an agreement in force that cannot be read here. Each once. A review date that has passed stops nothing; an end does, by itself, in the
+decision (`consent/decide.py`). This module MUST NOT delay, stop or alter a letter.
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,6 +12,7 @@ from sqlalchemy import Connection, select
 
 from consent.shapes import Agreement
 from consent.when import instant, span
+from gateway.activation import unread
 from gateway.failpoints import around
 from gateway.journeys.tasks import add_tasks, task_of
 from gateway.parts import Parts
@@ -25,13 +26,15 @@ CODES: Final[Mapping[str, tuple[str, ...]]] = {
     "ends": ("agreement-ends-in-90-days", "agreement-ends-in-30-days", "agreement-ends-now"),
 }
 
+NOT_READ: Final = "agreement-not-read"
+
 Due = tuple[str, str]
-"""(`name:date` of an agreement, the code that is due)."""
+"""(`name:date` of an agreement, or `name:digest` of one that cannot be read; the code that is due)."""
 
 
 def tell_dates(parts: Parts) -> int:
     """Raise what is due and was never raised. How many were raised."""
-    due = list(due_of(parts.agreements, parts.now()))
+    due = [*due_of(parts.agreements, parts.now()), *((about, NOT_READ) for about in unread(parts))]
     if not due:
         return 0
     with parts.store.read() as c:

@@ -19,6 +19,7 @@ from adapters.contract import Letter
 from consent.shapes import Outcome
 from fhir_profiles.letters import HANDING_OVER
 from fhir_profiles.shapes import Task
+from gateway.activation import stands
 from gateway.failpoints import around, pass_point
 from gateway.instants import to_text
 from gateway.journeys.tasks import NOTICE, add_tasks, end_tasks, task_of
@@ -173,7 +174,7 @@ def _commit_intent(c: Connection, *, parts: Parts, seen: DeliveryRow, collected:
     if (not collected and row.due_at > parts.now()) or is_behind(c, parts, row, collected=collected):
         return Shut.NOT_NOW
     # INVARIANT: no intent is committed under versions that hold no more (DESIGN section 2, rule 4).
-    if moved_since(c, parts, row) is not None:
+    if moved_since(c, parts, row) is not None or not stands(c, row.agreement, row.agreement_digest):
         return Shut.MOVED
     number = row.attempts + 1
     if DeliveryState(row.state) is D.SENDING:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
+from consent.agreement_file import digest_of
 from gateway import activation, wiring
 from gateway.activation import ENDS, ActivationError
 from gateway.errors import SettingsError
@@ -15,9 +16,11 @@ from gateway.keys import SealedBroken
 from gateway.ledger.entry import decode
 from gateway.pipeline import Gateway
 from gateway.settings import read_settings
+from gateway.steps import deliver
+from gateway.steps.agreement_dates import tell_dates
 from gateway.store.retention import sweep_ended
 from gateway.store.schema import agreement as signed
-from gateway.store.schema import decision, ledger_entry, sealed
+from gateway.store.schema import decision, ledger_entry, sealed, task
 from tests.builders import adt_a01, adt_a03, rde_o11
 from tests.line import RECIPIENTS, MovableClock, make_installation, running, sign_agreements
 from tests.world import check_world
@@ -206,19 +209,54 @@ def test_what_waited_for_its_second_person_is_looked_at_again(config: Path, monk
         assert not activation.take_up(gateway)
 
 
-def test_what_a_running_program_cannot_read_stops_nothing(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A newer program beside it signed a text for a letter that this one has not: its sweep goes on under what it has."""
+def test_what_a_running_program_cannot_read_withdraws_that_alone_and_is_told(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A newer program beside it signed a text for a letter that this one has not: nothing leaves under it, nor under what it replaced."""
     with opened(config) as gateway:
-        before = gateway.agreements
+        before = dict(gateway.agreements)
         text = edited(config)
-        activation.propose(gateway, {"handover": text}, by=ADA, reason=WHY)
-        activation.approve(gateway, {"handover": text}, by=BEN, reason=WHY)
+        activation.propose(gateway, {"handover": text, "report": None}, by=ADA, reason=WHY)
+        activation.approve(gateway, {"handover": text, "report": None}, by=BEN, reason=WHY)
+        assert tell_dates(gateway) == 0, "not yet taken up here, and so not tried"
         left = {name: letter for name, letter in activation.LETTERS.items() if name != "handover"}
         with monkeypatch.context() as patched:
             patched.setattr(activation, "LETTERS", left)
-            assert not activation.take_up(gateway)
-            assert gateway.agreements == before
-        assert activation.take_up(gateway), "and it is asked for again"
+            assert activation.take_up(gateway)
+        assert set(before) - set(gateway.agreements) == {"handover", "report"}
+        assert all(gateway.agreements[name] == before[name] for name in gateway.agreements)
+        assert not activation.take_up(gateway), "once"
+        assert (tell_dates(gateway), tell_dates(gateway)) == (1, 0)
+        with gateway.store.read() as c:
+            (told,) = c.execute(select(task).where(task.c.code == "agreement-not-read"))
+        assert (told.agreement, told.role, told.tell) == (f"handover:{digest_of(text)}", "ig-officer", True)
+        other = f"{text}\n# as this program reads it\n"
+        activation.propose(gateway, {"handover": other}, by=ADA, reason=WHY)
+        activation.approve(gateway, {"handover": other}, by=BEN, reason=WHY)
+        assert activation.take_up(gateway)
+        assert gateway.agreements["handover"].digest == digest_of(other)
+        with gateway.store.read() as c:
+            assert c.execute(select(task.c.ended_at).where(task.c.id == told.id)).scalar_one() is not None
+
+
+async def test_the_door_asks_the_store_which_agreement_stands(tmp_path: Path) -> None:
+    """Two people end an agreement in another process: no intent is committed under it from then on, whatever this process still thinks."""
+    async with running(tmp_path) as line:
+        await line.play(adt_a01(), rde_o11())
+        line.neighbours["northfell"].up = False
+        await line.play(adt_a03())
+        (waiting,) = line.deliveries(letter="handover", recipient="northfell")
+        before = len(line.neighbours["northfell"].got)
+        activation.propose(line.gateway, {"handover": None}, by=ADA, reason=WHY)
+        activation.approve(line.gateway, {"handover": None}, by=BEN, reason=WHY)
+        assert "handover" in line.gateway.agreements, "nothing was taken up here"
+        line.neighbours["northfell"].up = True
+        line.clock.advance(hours=1)
+        assert deliver.open_at_door(line.gateway, waiting.id) is deliver.Shut.MOVED
+        await line.gateway.on_deliver(waiting.id)
+        assert "handover" not in line.gateway.agreements
+        await line.settle()
+        assert len(line.neighbours["northfell"].got) == before
 
 
 async def test_a_running_gateway_takes_up_what_was_signed(tmp_path: Path) -> None:
