@@ -10,6 +10,7 @@ import click
 import typer
 
 from gateway.commands import (
+    accountability,
     aggregate,
     agreements_activate,
     agreements_check,
@@ -73,6 +74,7 @@ app.command("journey")(journey.journey)
 app.command("bench")(bench.bench)
 app.command("explain")(explain.explain)
 app.command("reconcile")(reconcile.reconcile)
+app.command("accountability")(accountability.accountability)
 app.command("aggregate")(aggregate.aggregate)
 app.command("replay")(replay.replay)
 app.command("rederive")(rederive.rederive)

@@ -18,7 +18,7 @@ from gateway.api.access import is_local
 from gateway.api.documents import base_address
 from gateway.api.reading import read_body
 from gateway.console import entrance, staff
-from gateway.console.asking import Answer, Ask, Elsewhere, NotThere, Page
+from gateway.console.asking import Answer, Ask, Elsewhere, NotThere, Page, Taken
 from gateway.console.oidc import MINUTES, NotProven, Provider
 from gateway.console.rendering import STYLE, STYLE_PATH, render
 from gateway.console.routes import EXPORTS, MENU, ROUTES, Route
@@ -215,6 +215,8 @@ def _answered(route: Route, ask: Ask, cookie: str) -> Response:
     refused = ""
     try:
         answer: Answer = route.serve(ask)
+        if route.takes and isinstance(answer, Page):
+            answer = _table_of(route, answer)
     except NotThere:
         return _said(404, ask.member)
     except ThroughgateError as error:
@@ -226,8 +228,11 @@ def _answered(route: Route, ask: Ask, cookie: str) -> Response:
             return _said(404, ask.member)
     if isinstance(answer, Elsewhere):
         return RedirectResponse(answer.path, 303, HEADERS)
-    if route.takes:
-        return _taken(route, ask, answer)
+    if isinstance(answer, Taken):
+        # INVARIANT: what somebody takes away is in the ledger before it leaves.
+        _enter(ask.gateway, ask.member, "exported", route.name, answer.about)
+        headers = {**HEADERS, "Content-Disposition": f'attachment; filename="throughgate-{answer.name}"'}
+        return Response(answer.body, 200, headers, media_type=answer.media_type)
     frame = {**_frame(ask.member, route.menu), "export": _export_of(route, ask, answer)}
     page = render(answer.template, {**frame, "token": staff.forgery_token(cookie), "refused": refused, **answer.values})
     # INVARIANT: what was looked at is in the ledger before it leaves.
@@ -235,20 +240,12 @@ def _answered(route: Route, ask: Ask, cookie: str) -> Response:
     return _html(page, 422 if refused else 200)
 
 
-def _taken(route: Route, ask: Ask, page: Page) -> Response:
-    """The table of a page, to take away."""
+def _table_of(route: Route, page: Page) -> Taken:
+    """The table of a page, to take away. NotThere where the page has none for who asks."""
     if page.table is None:
-        return _said(404, ask.member)
-    body = csv_of(page.table)
-    # INVARIANT: what somebody takes away is in the ledger before it leaves.
-    _enter(ask.gateway, ask.member, "exported", route.name, page.about)
-    name = route.name.removeprefix("export-")
-    return Response(
-        body,
-        200,
-        {**HEADERS, "Content-Disposition": f'attachment; filename="throughgate-{name}.csv"'},
-        media_type="text/csv; charset=utf-8",
-    )
+        raise NotThere("there is no table")
+    name = f"{route.name.removeprefix('export-')}.csv"
+    return Taken(name=name, media_type="text/csv; charset=utf-8", body=csv_of(page.table), about=page.about)
 
 
 def _export_of(route: Route, ask: Ask, page: Page) -> str:

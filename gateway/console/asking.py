@@ -59,4 +59,14 @@ class Elsewhere:
     path: str
 
 
-Answer = Page | Elsewhere
+@dataclass(frozen=True, kw_only=True)
+class Taken:
+    """A file to take away: its name says nothing of anybody. `about` is what the ledger entry names."""
+
+    name: str
+    media_type: str
+    body: bytes
+    about: str
+
+
+Answer = Page | Elsewhere | Taken

@@ -7,6 +7,7 @@ from typing import Final
 from gateway.console import (
     acts,
     disclosures,
+    documents,
     emergencies,
     flows,
     health,
@@ -19,7 +20,7 @@ from gateway.console import (
     ways,
     work,
 )
-from gateway.console.asking import Answer, Ask, Page
+from gateway.console.asking import Answer, Ask, Page, Taken
 from gateway.console.staff import Role
 
 Serve = Callable[[Ask], Answer]
@@ -61,7 +62,7 @@ class MenuItem:
 
 
 def _get(
-    path: str, roles: frozenset[Role], menu: str, serve: Callable[[Ask], Page], parameters: Collection[str] = ()
+    path: str, roles: frozenset[Role], menu: str, serve: Callable[[Ask], Page | Taken], parameters: Collection[str] = ()
 ) -> Route:
     return Route(
         method="GET",
@@ -152,6 +153,8 @@ PAGES: Final = (
     _get("consents", DECISIONS, "Consents", registers.consents),
     _get("health", EVERYBODY, "Health", health.health),
     _get("acts", EVIDENCE, "Who did what", acts.acts, ("event", "before")),
+    _get("documents", EVIDENCE, "Documents", documents.documents),
+    _get("documents/{name}", EVIDENCE, "Documents", documents.document),
     _get("staff", EVIDENCE, "Who did what", registers.accounts),
 )
 """Every page and every form."""

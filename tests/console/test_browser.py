@@ -34,7 +34,7 @@ document.addEventListener("securitypolicyviolation", event => window.reports.pus
 """
 HOSTILE = "\"><script>window.scripts++</script><img src=x onerror=window.scripts++><svg/onload=window.scripts++>{{7*7}}'`javascript:alert(1)"
 
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(PROGRAM is None, reason=WITHOUT_BROWSER)]
+pytestmark = [pytest.mark.slow(seconds=40), pytest.mark.skipif(PROGRAM is None, reason=WITHOUT_BROWSER)]
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +114,7 @@ def pages(site: Site, opened: str) -> dict[str, str]:
         "agreement": "handover",
         "proposal": "handover",
     }
-    gets = [route for route in PAGES if route.method == "GET"]
+    gets = [route for route in PAGES if route.method == "GET" and route.name != "document"]  # that is a file
     return {
         route.name: route.path.replace("{id}", ids.get(route.name, "")).replace("{name}", ids.get(route.name, ""))
         for route in gets
@@ -141,7 +141,7 @@ def test_axe_finds_nothing_serious_on_any_page_and_would(browser: Browser, site:
         ines.see(path)
         found += findings(ines.page)
         seen.add(name)
-    assert seen == {route.name for route in PAGES if route.method == "GET"}
+    assert seen == {route.name for route in PAGES if route.method == "GET"} - {"document"}
     owen = logged_in(browser, site, "owen")
     held = site.ids(delivery, state="held")[0]
     owen.see(f"/console/work/{held}")  # with its form
