@@ -5,7 +5,7 @@ It reads the store, the ledger and what neighbours really received; it shares no
 
 import hashlib
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
@@ -27,7 +27,9 @@ def check_world(line: Line, *, accepted: Sequence[bytes] | None = None, settled:
     rows = _read(gateway)
     nothing_acknowledged_is_lost(gateway, rows, line.accepted if accepted is None else accepted)
     states_are_legal(rows)
-    everything_received_was_permitted(rows, {name: each.got for name, each in line.neighbours.items()})
+    got = {name: each.got for name, each in line.neighbours.items()}
+    everything_received_was_permitted(rows, got)
+    nothing_sent_twice_under_one_intent(rows, Counter(each.key for requests in got.values() for each in requests))
     no_effect_twice(each.effects for each in line.neighbours.values())
     order_holds(rows)
     nothing_left_under_another_decision(rows)
@@ -95,6 +97,13 @@ def everything_received_was_permitted(rows: Rows, got: Mapping[str, Sequence[Got
             assert hashlib.sha256(each.body).hexdigest() == row.digest, f"{recipient} got other bytes than were sealed"
             assert rows.decisions[row.decision_id].outcome in LEAVES, f"{recipient} got a letter that was not released"
             assert each.key in intents, f"{recipient} got a letter without an intent"
+
+
+def nothing_sent_twice_under_one_intent(rows: Rows, sent: Mapping[str, int]) -> None:
+    """Rule 5: every send has an intent of its own before it. `sent`: how often a letter was sent, also where a repeat had no effect."""
+    intents = Counter(row.delivery_id for row in rows.attempts)
+    for key, times in sent.items():
+        assert times <= intents[key], f"a letter was sent {times} times under {intents[key]} intents"
 
 
 def no_effect_twice(effects: Iterable[Sequence[Got]]) -> None:

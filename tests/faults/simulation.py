@@ -45,6 +45,7 @@ from tests.world import (
     nothing_acknowledged_is_lost,
     nothing_is_forgotten,
     nothing_left_under_another_decision,
+    nothing_sent_twice_under_one_intent,
     states_are_legal,
 )
 
@@ -209,6 +210,7 @@ class SimulatedRecipient:
         """One attempt."""
         if self.store.dead:
             raise Killed  # a dead process sends nothing
+        self.world.sent[letter.delivery_id] += 1
         await asyncio.sleep(self.world.chance.random() * 0.2)
         if not self.world.throws("bad_recipient"):
             self._take(letter, 200)
@@ -302,6 +304,7 @@ class World:
         self.head = SimulatedHead(Ledger.first_head(self.keys.ledger_signer(), ORIGIN), self)
         self.neighbours = {name: Neighbour(name=name) for name in SERVED}
         self.accepted: list[bytes] = []
+        self.sent: Counter[str] = Counter()
         self.told: list[Told] = []
         self.number = 0
         self.ticks = 0
@@ -469,7 +472,9 @@ class World:
             check_world_without_instants(line)
         else:
             check_world(line)
-        arrived_in_order(Rows(self.gateway), self.neighbours)
+        rows = Rows(self.gateway)
+        nothing_sent_twice_under_one_intent(rows, self.sent)
+        arrived_in_order(rows, self.neighbours)
         lost = duplicated = 0
         for person in self.people:
             number = synthetic_person(person).nhs_number
