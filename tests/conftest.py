@@ -10,12 +10,13 @@ import socket
 import sys
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import pytest
 from hypothesis import settings
 
-from tests.faults.account import HEADING, PROPERTY
+from tests.faults.account import HEADING, PROPERTY, Account
 from tests.samples import WITHOUT_SAMPLES
 
 pytest_plugins = ("pytester",)
@@ -55,6 +56,30 @@ def refuse_network(event: str, arguments: tuple[object, ...]) -> None:
 
 
 sys.addaudithook(refuse_network)
+
+
+def seconds_of(item: pytest.Item) -> float:
+    """How long it takes by its mark, on two quiet cores; 0 for what is short."""
+    mark = item.get_closest_marker("slow")
+    return float(mark.kwargs.get("seconds", 1)) if mark else 0.0
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest first, the rest as it was: the end of a run is made of short tests, which its workers share evenly."""
+    items.sort(key=seconds_of, reverse=True)
+
+
+@pytest.fixture
+def account(record_property: Callable[[str, object], None]) -> Callable[..., Account]:
+    """`account(name=..., attempted=..., ...)` makes the line and checks it."""
+
+    def close(**numbers: Any) -> Account:
+        made = Account(**numbers)
+        record_property(PROPERTY, made.line())
+        made.check()
+        return made
+
+    return close
 
 
 @pytest.fixture(autouse=True)

@@ -1,17 +1,20 @@
-"""`make soak`: the bench on both engine pairs, then the fault tests with their long numbers; what they say is kept in docs/evidence/ with
-machine, commit and date.
+"""`make soak`: the bench on both engine pairs, then every part of PARTS with its long numbers; what they say is kept in docs/evidence/ with
+machine, commit and date, part by part, so that a run that is broken off keeps what it had.
 
-Arguments go to pytest, and then nothing is measured (`python tests/soak.py -k power`); `--bench` measures and tests nothing. The bench runs
-alone: its ratios are compared with the committed ones, and one below 0.8 fails the run. It MUST NOT write an account of a run that failed
-without saying so.
+`--only PART,PART` runs these, `--share 0.1` a tenth of their numbers, `--first 20000` the simulation from that seed on, and `--resume FILE`
+what that file of the same commit and share does not show as passed. `--bench` measures and tests nothing. The bench runs alone: its ratios
+are compared with the committed ones, and one below 0.8 fails the run. It MUST NOT write an account of a run that failed without saying so,
+nor one of a share that does not say which.
 """
 
+import argparse
 import json
 import os
 import platform
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -24,8 +27,28 @@ from tests import engines  # noqa: E402  the folder of the checkout has to be fo
 
 EVIDENCE = ROOT / "docs" / "evidence"
 WORKERS = "2"
-SHARE = "--share="
-CONSENT = ("tests/consent/oracle", "tests/consent/test_disclosure_attack.py", "tests/consent/test_aggregates.py")
+FAULTS = "tests/faults"
+PARTS: Mapping[str, tuple[str, ...]] = {
+    "withdrawal": (f"{FAULTS}/test_withdrawal.py",),
+    "power-cut": (f"{FAULTS}/test_power_cut.py",),
+    "random-kills-embedded": (f"{FAULTS}/test_random_kills.py", "-k", "embedded"),
+    "random-kills-production": (f"{FAULTS}/test_random_kills.py", "-k", "production"),
+    "crash-matrix": (f"{FAULTS}/test_crash_matrix.py",),
+    "engine-faults": (f"{FAULTS}/test_engine_faults.py",),
+    "ledger": ("tests/gateway/ledger",),
+    "subject": ("tests/gateway/subject",),
+    "disclosure": ("tests/consent/test_disclosure_attack.py", "tests/consent/test_aggregates.py"),
+    "oracle": ("tests/consent/oracle",),
+    "timelines": (f"{FAULTS}/test_timelines.py",),
+    "storms": (f"{FAULTS}/test_storms.py", f"{FAULTS}/test_full_disk.py", f"{FAULTS}/test_fault_table.py"),
+    "recipient-down": (f"{FAULTS}/test_backpressure.py",),
+    "simulation": (f"{FAULTS}/test_simulation.py",),
+    "rest": (
+        *(f"{FAULTS}/test_{name}.py" for name in ("boundaries", "clock_faults", "every_point", "key_rotation", "kill")),
+        *(f"{FAULTS}/test_{name}.py" for name in ("many_processes", "restore_drill", "store_away")),
+    ),
+}
+"""What each part gives to pytest. Every fault test is in one of them (tests/test_soak.py)."""
 
 
 def machine() -> str:
@@ -60,25 +83,45 @@ def account(output: str) -> list[str]:
     return found
 
 
-def write(lines: list[str], arguments: list[str], *, passed: bool, closing: str) -> Path:
-    """One file a run."""
-    now = datetime.now(UTC)
-    EVIDENCE.mkdir(parents=True, exist_ok=True)
-    path = EVIDENCE / f"soak-{now:%Y-%m-%d-%H%M}.md"
+@dataclass(frozen=True, kw_only=True)
+class Ran:
+    """One part, and what was said in the end."""
+
+    part: str
+    passed: bool
+    lines: Sequence[str]
+    closing: str
+
+
+def heading(part: str, *, passed: bool) -> str:
+    return f"## {part}: {'passed' if passed else 'FAILED'}"
+
+
+def write(path: Path, ran: Sequence[Ran], *, share: str, first: int, asked: Sequence[str]) -> None:
+    """One file a run, written again after each part."""
+    failed = [each.part for each in ran if not each.passed]
+    left = [part for part in asked if part not in {each.part for each in ran}]
+    verdict = f"FAILED: {', '.join(failed)}" if failed else "passed"
+    full = "the full numbers" if float(share) >= 1 else f"{share} of the full numbers, and never less than `make test`"
     text = [
-        f"# Soak of {now:%Y-%m-%d %H:%M} UTC: {'passed' if passed else 'FAILED'}",
+        f"# {path.stem.replace('soak-', 'Soak of ')} UTC: {verdict}",
         "",
-        f"Machine: {machine()}. Commit: {commit()}. Asked for: {' '.join(arguments) or 'everything'}.",
-        "",
-        "```",
-        *lines,
-        "",
-        closing,
-        "```",
-        "",
+        f"Machine: {machine()}. Commit: {commit()}. Share: {share} ({full}).",
+        *([f"Simulation from seed {first} on."] if first else []),
+        *([f"Not run, or not to its end: {', '.join(left)}."] if left else []),
     ]
-    path.write_text("\n".join(text), "utf-8")
-    return path
+    for each in ran:
+        text += ["", heading(each.part, passed=each.passed), "", "```", *each.lines, each.closing, "```"]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join([*text, ""]), "utf-8")
+
+
+def passed_in(path: Path, share: str) -> set[str]:
+    """The parts that an earlier run of the same commit and share showed as passed. ValueError when it was another one."""
+    text = path.read_text("utf-8")
+    if f"Commit: {commit()}. Share: {share} " not in text:
+        raise ValueError(f"{path.name} is of another commit or another share")
+    return {part for part in PARTS if heading(part, passed=True) in text.splitlines()}
 
 
 def bench(engines: str, urls: Sequence[str], *more: str) -> list[str]:
@@ -109,19 +152,13 @@ def bench_both() -> list[str]:
     return faults + bench("production", ("--store-url", database.url("postgres"), "--bus-url", broker.url))
 
 
-def main(arguments: list[str]) -> int:
-    """Run, print, keep."""
-    faults = bench_both() if arguments in ([], ["--bench"]) else []
-    sys.stdout.writelines(f"{fault}\n" for fault in faults)
-    if arguments == ["--bench"]:
-        return bool(faults)
+def run(part: str, *, share: str, first: int, more: Sequence[str]) -> Ran:
+    """One part, alone."""
     command = [sys.executable, "-m", "pytest", "-n", WORKERS, "--dist", "worksteal", "-q", "--timeout", "0"]
-    chosen = [each for each in arguments if not each.startswith(SHARE)]
-    share = next((each.removeprefix(SHARE) for each in arguments if each.startswith(SHARE)), "1")
     done = subprocess.run(
-        [*command, "tests/faults", "tests/gateway/ledger", "tests/gateway/subject", *CONSENT, *chosen],
+        [*command, *PARTS[part], *more],
         cwd=ROOT,
-        env={**os.environ, "THROUGHGATE_SOAK": share},
+        env={**os.environ, "THROUGHGATE_SOAK": share, "THROUGHGATE_SOAK_FIRST": str(first)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -129,10 +166,41 @@ def main(arguments: list[str]) -> int:
     )
     sys.stdout.write(done.stdout)
     closing = done.stdout.rstrip().splitlines()[-1] if done.stdout.strip() else "nothing was said"
-    lines = [*account(done.stdout), *faults]
-    path = write(lines, arguments, passed=done.returncode == 0 and not faults, closing=closing)
+    return Ran(part=part, passed=done.returncode == 0, lines=account(done.stdout), closing=closing)
+
+
+def options(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
+    """What was asked; the rest is pytest's."""
+    parser = argparse.ArgumentParser(description="the long numbers", allow_abbrev=False)
+    parser.add_argument("--bench", action="store_true", help="measure, and test nothing")
+    parser.add_argument("--only", default="", help=f"some parts: {','.join(PARTS)}")
+    parser.add_argument("--share", default="1", help="how much of the long numbers")
+    parser.add_argument("--first", type=int, default=0, help="the simulation's first seed")
+    parser.add_argument("--resume", type=Path, help="an earlier run: what passed there is not run again")
+    found, more = parser.parse_known_args(arguments)
+    found.parts = [part for part in found.only.split(",") if part] or list(PARTS)
+    if unknown := [part for part in found.parts if part not in PARTS]:
+        parser.error(f"no such part: {', '.join(unknown)}")
+    if found.resume is not None:
+        earlier = passed_in(found.resume, found.share)
+        found.parts = [part for part in found.parts if part not in earlier]
+    return found, more
+
+
+def main(arguments: list[str]) -> int:
+    """Run, print, keep."""
+    asked, more = options(arguments)
+    faults = bench_both() if arguments in ([], ["--bench"]) else []
+    sys.stdout.writelines(f"{fault}\n" for fault in faults)
+    if asked.bench:
+        return bool(faults)
+    path = EVIDENCE / f"soak-{datetime.now(UTC):%Y-%m-%d-%H%M}.md"
+    ran = [Ran(part="bench", passed=False, lines=faults, closing="below the committed ratios")] if faults else []
+    for part in asked.parts:
+        ran.append(run(part, share=asked.share, first=asked.first, more=more))
+        write(path, ran, share=asked.share, first=asked.first, asked=asked.parts)
     sys.stdout.write(f"kept in {path.relative_to(ROOT)}\n")
-    return done.returncode or bool(faults)
+    return not all(each.passed for each in ran)
 
 
 if __name__ == "__main__":

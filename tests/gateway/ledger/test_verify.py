@@ -17,7 +17,7 @@ from gateway.ledger.note import Head, sign, vkey
 from gateway.ledger.tree import Tree, leaf_hash
 from gateway.store.schema import ledger_entry, ledger_head, ledger_position
 from gateway.witness import Witness
-from tests.faults.account import number
+from tests.faults.account import Account, number
 from tests.gateway.ledger.lines import AT, ORIGIN, Line, clock, filled
 
 ALONE = 10
@@ -317,7 +317,7 @@ def test_the_ledger_that_is_edited_below_was_good() -> None:
 
 
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.__name__)
-def test_every_edit_is_found(mutation: Mutation) -> None:
+def test_every_edit_is_found(mutation: Mutation, account: Callable[..., Account]) -> None:
     """With what a witness has, each of them; without it all but three, and those never: nothing here may promise more."""
     for seed in range(RUNS):
         line = LINE.copy()
@@ -327,6 +327,8 @@ def test_every_edit_is_found(mutation: Mutation) -> None:
             alone = line.ledger.verify()
             assert alone.verified == (mutation in ONLY_WITH_A_WITNESS), f"{mutation.__name__} with seed {seed}"
         line.store.close()
+    note = "edits, each found with what a witness has"
+    account(name=f"ledger-edits/{mutation.__name__}", attempted=RUNS, acked=RUNS, recovered=0, note=note)
 
 
 def test_a_ledger_that_went_on_is_no_fault() -> None:

@@ -2,6 +2,7 @@
 
 import json
 import random
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from gateway.subject import acts, scan
 from gateway.subject.acts import ActError, What
 from gateway.subject.erase import Erased, erase
 from tests.builders import adt_a01, adt_a03, oru_r01, rde_o11
-from tests.faults.account import number
+from tests.faults.account import Account, number
 from tests.gateway.subject.test_subject_access import assert_proved, lived, message_of, reported, sent_of, sign
 from tests.line import Line, running
 
@@ -67,7 +68,9 @@ def holds(tables: dict[str, list[dict[str, Any]]], what: str | bytes) -> list[st
     )
 
 
-async def test_nothing_is_left_of_who_was_erased_and_everything_of_the_others(tmp_path: Path) -> None:
+async def test_nothing_is_left_of_who_was_erased_and_everything_of_the_others(
+    tmp_path: Path, account: Callable[..., Account]
+) -> None:
     people = [synthetic_person(200 + count) for count in range(PEOPLE)]
     async with running(tmp_path) as line:
         await lived(line, people, random.Random(3))
@@ -99,6 +102,8 @@ async def test_nothing_is_left_of_who_was_erased_and_everything_of_the_others(tm
         for count, (_, proof) in enumerate(before[:3]):
             assert_proved(tmp_path / f"proof{count}.json", proof)
         assert gateway.ledger.verify().verified
+        sent = len(line.accepted)
+        account(name="erasure", attempted=sent, acked=sent, recovered=0, note=f"{ERASED} of {PEOPLE} people erased")
 
 
 def assert_nothing_opens(gateway: Gateway, copied: list[dict[str, Any]]) -> None:

@@ -4,6 +4,7 @@ import json
 import random
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from gateway.subject import acts, report
 from gateway.subject.acts import ActError, What
 from gateway.subject.report import Report
 from tests.builders import adt_a01, adt_a03, oru_r01, rde_o11
-from tests.faults.account import number
+from tests.faults.account import Account, number
 from tests.line import Line, running
 
 PEOPLE = number(6, 1_000)
@@ -81,7 +82,7 @@ def assert_proved(file: Path, proof: dict[str, Any]) -> None:
     assert done.returncode == 0, done.stdout
 
 
-async def test_the_report_is_what_the_wires_saw(tmp_path: Path) -> None:
+async def test_the_report_is_what_the_wires_saw(tmp_path: Path, account: Callable[..., Account]) -> None:
     """0 extra, 0 missing, and every entry of it proved to a program that is not ours."""
     people = [synthetic_person(100 + count) for count in range(PEOPLE)]
     async with running(tmp_path) as line:
@@ -97,6 +98,8 @@ async def test_the_report_is_what_the_wires_saw(tmp_path: Path) -> None:
             assert not [mark for mark in marks(each) if mark in json.dumps(proof)]
             if count < 2:
                 assert_proved(tmp_path / f"proof{count}.json", proof)
+        sent = len(line.accepted)
+        account(name="subject-access", attempted=sent, acked=sent, recovered=0, note=f"reports about {PEOPLE} people")
 
 
 async def test_an_edited_index_hides_nothing(tmp_path: Path) -> None:
