@@ -99,9 +99,15 @@ def create_installation(config: Path) -> None:
     settings = read_settings(config)
     gateway = settings.gateway
     gateway.keys_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    gateway.head_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     Keys.create(gateway.keys_dir)
     open_store(gateway.store_url).close()
+    create_head(settings)
+
+
+def create_head(settings: Settings) -> None:
+    """The signed head of a ledger of which nothing was signed before. Raises FileExistsError when there is one."""
+    gateway = settings.gateway
+    gateway.head_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     Ledger.create_head_file(gateway.head_file, Keys.open(gateway.keys_dir).ledger_signer(), _origin(settings))
 
 

@@ -178,10 +178,11 @@ class Database:
         open_store(self.url("made")).close()
         return "made"
 
-    def prepared(self) -> str:
-        """A database with every table and no row: copied, which is quicker than migrating."""
+    def prepared(self, like: str | None = None) -> str:
+        """A database with every table and no row, or with all that another one has: copied, which is quicker than migrating."""
         name = f"test_{os.getpid()}_{next(_numbers)}"
-        assert self.sql(f"CREATE DATABASE {name} TEMPLATE {self._template}")
+        template = self._template if like is None else like.rsplit("/", 1)[1]
+        assert self.sql(f"CREATE DATABASE {name} TEMPLATE {template}")
         return self.url(name)
 
     def kill(self) -> None:
@@ -208,6 +209,8 @@ class Database:
 
 
 BROKER = Path("/usr/lib/rabbitmq/bin")
+NO_BUSY_WAITING = "+sbwt none +sbwtdcpu none +sbwtdio none"
+"""Schedulers of the broker that have nothing to do leave the cores to the tests."""
 
 
 class Broker:
@@ -247,7 +250,7 @@ class Broker:
             "RABBITMQ_CONF_ENV_FILE": "/dev/null",
             "RABBITMQ_PID_FILE": f"{folder}/pid",
             "RABBITMQ_GENERATED_CONFIG_DIR": f"{folder}/gen",
-            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": f"-kernel inet_dist_use_interface {{127,0,0,1}} {NO_BUSY_WAITING}",
         }
 
     def start(self) -> None:

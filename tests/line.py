@@ -3,11 +3,16 @@
 Everything goes through the doors that the product has: bytes in through `accept`, bytes out over loopback HTTP or the mailbox.
 """
 
+import atexit
+import json
+import shutil
+import tempfile
 import tomllib
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +23,6 @@ from adapters.contract import Answer, Arrival
 from gateway import shipped, wiring
 from gateway.bus import Bus
 from gateway.clients import add_client, find
-from gateway.keys.identifiers import Ids
 from gateway.parts import Told
 from gateway.pipeline import Gateway
 from gateway.settings import parse_settings, read_settings
@@ -212,9 +216,9 @@ def embedded(folder: Path) -> Engines:
     return Engines(store_url=f"sqlite:///{folder}/throughgate.db", bus_url="memory://", installation="test")
 
 
-def production(_folder: Path) -> Engines:
-    """A database of its own, and queues of its own on a real broker."""
-    return Engines(store_url=database().prepared(), bus_url=broker().url, installation=broker().fresh())
+def production(_folder: Path, *, like: str | None = None) -> Engines:
+    """A database of its own (with what another one has), and queues of its own on a real broker."""
+    return Engines(store_url=database().prepared(like), bus_url=broker().url, installation=broker().fresh())
 
 
 class Mode:
@@ -236,15 +240,26 @@ def make_installation(
     recipients: Mapping[str, RecipientOfTests] = RECIPIENTS,
 ) -> Path:
     """A folder as `init` makes it, with active recipients and agreements; its throughgate.toml."""
+    config = _write_files(folder, ports, engines_for(folder), send_timeout_seconds, recipients)
+    wiring.create_installation(config)
+    sign_agreements(config)
+    return config
+
+
+def _write_files(
+    folder: Path,
+    ports: dict[str, int],
+    engines: Engines,
+    send_timeout_seconds: float,
+    recipients: Mapping[str, RecipientOfTests],
+) -> Path:
+    """What a person writes: settings, recipients, agreements that nobody has signed yet."""
     (folder / "recipients").mkdir()
     (folder / "agreements").mkdir()
     taken = {(each[0], letter) for each in recipients.values() for letter in each[3]}
-    for source in shipped.agreements().glob("*.toml"):
-        agreed = tomllib.loads(source.read_text("utf-8"))
-        if (agreed["recipient_class"], agreed["letter"]) in taken:  # as `throughgate check` asks
-            # Tests move the clock by years: what is told of dates is tested where it is the question.
-            text = source.read_text("utf-8").replace("review = 2027-10-31", "review = 2099-12-31")
-            (folder / "agreements" / source.name).write_text(text, "utf-8")
+    for name, agreed in _shipped_agreements().items():
+        if (agreed.recipient_class, agreed.letter) in taken:  # as `throughgate check` asks
+            (folder / "agreements" / name).write_text(agreed.text, "utf-8")
     for name, (recipient_class, ods, serves, letters) in recipients.items():
         lines = [f'name = "{name} (example)"', f'class = "{recipient_class}"', f'ods = "{ods}"']
         if name in MAILBOXES:
@@ -254,11 +269,59 @@ def make_installation(
         lines += ["[letters]", *(f'{letter} = "{wire}"' for letter, wire in letters.items()), "[serves]", serves]
         (folder / "recipients" / f"{name}.toml").write_text("\n".join(lines) + "\n")
     config = folder / "throughgate.toml"
-    config.write_text(
-        SETTINGS.format(folder=folder, send_timeout_seconds=send_timeout_seconds, **vars(engines_for(folder)))
-    )
+    config.write_text(SETTINGS.format(folder=folder, send_timeout_seconds=send_timeout_seconds, **vars(engines)))
+    return config
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Agreed:
+    """A shipped agreement, read once. Tests move the clock by years: what is told of dates is tested where it is the question."""
+
+    recipient_class: str
+    letter: str
+    text: str
+
+
+@cache
+def _shipped_agreements() -> dict[str, _Agreed]:
+    found = {}
+    for source in shipped.agreements().glob("*.toml"):
+        text = source.read_text("utf-8")
+        agreed = tomllib.loads(text)
+        found[source.name] = _Agreed(
+            recipient_class=agreed["recipient_class"],
+            letter=agreed["letter"],
+            text=text.replace("review = 2027-10-31", "review = 2099-12-31"),
+        )
+    return found
+
+
+@cache
+def _made(engines_of: Callable[[Path], Engines], recipients: str) -> tuple[Path, str]:
+    """An installation as `running` begins with, made once in a process, and its database: to copy it is several times quicker."""
+    folder = Path(tempfile.mkdtemp(prefix="tg-made-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    wanted = json.loads(recipients)
+    engines = engines_of(folder)
+    config = _write_files(folder, dict.fromkeys(wanted, 9), engines, 1, wanted)
     wiring.create_installation(config)
     sign_agreements(config)
+    with wiring.open_parts(read_settings(config), clock=MovableClock()) as gateway:
+        register_clients(gateway)
+    return folder, engines.store_url
+
+
+def _copied_installation(
+    folder: Path, ports: dict[str, int], send_timeout_seconds: float, recipients: Mapping[str, RecipientOfTests]
+) -> Path:
+    """What `make_installation` and `register_clients` make, under keys that all lines of this process have; a head and queues of its own."""
+    made, store_url = _made(Mode.engines_of, json.dumps(recipients))
+    engines = Mode.engines_of(folder) if Mode.engines_of is embedded else production(folder, like=store_url)
+    config = _write_files(folder, ports, engines, send_timeout_seconds, recipients)
+    shutil.copytree(made / "keys", folder / "keys")
+    if Mode.engines_of is embedded:
+        shutil.copyfile(made / "throughgate.db", folder / "throughgate.db")
+    wiring.create_head(read_settings(config))
     return config
 
 
@@ -377,22 +440,15 @@ async def running(
     *,
     bus: Bus | None = None,
     send_timeout_seconds: float = 5,
-    ids: Ids | None = None,
     recipients: Mapping[str, RecipientOfTests] = RECIPIENTS,
 ) -> AsyncIterator[Line]:
     """A line from nothing to its end."""
     served = [name for name in recipients if name not in MAILBOXES]
     async with neighbours(*served) as found:
-        config = make_installation(
-            folder,
-            {name: each.port for name, each in found.items()},
-            send_timeout_seconds=send_timeout_seconds,
-            recipients=recipients,
-        )
-        line = Line(
-            gateway=open_gateway(config, MovableClock(), bus, ids), neighbours=found, folder=folder, config=config
-        )
-        register_clients(line.gateway)
+        ports = {name: each.port for name, each in found.items()}
+        config = _copied_installation(folder, ports, send_timeout_seconds, recipients)
+        gateway = open_gateway(config, MovableClock(), bus)
+        line = Line(gateway=gateway, neighbours=found, folder=folder, config=config)
         await line.start()
         try:
             yield line
@@ -400,6 +456,6 @@ async def running(
             await line.gateway.stop()
 
 
-def open_gateway(config: Path, clock: MovableClock, bus: Bus | None = None, ids: Ids | None = None) -> Gateway:
+def open_gateway(config: Path, clock: MovableClock, bus: Bus | None = None) -> Gateway:
     """The gateway of an installation, with a clock that the test moves."""
-    return wiring.build(parse_settings(config.read_text(), str(config)), clock=clock, bus=bus, ids=ids)
+    return wiring.build(parse_settings(config.read_text(), str(config)), clock=clock, bus=bus)

@@ -175,7 +175,7 @@ def throughgate(installed: Path, folder: Path, *arguments: str) -> subprocess.Co
     )
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=60)
 def test_what_is_built_runs_on_the_production_settings(installed: Path, tmp_path: Path) -> None:
     """`init --settings` with deploy/production.toml on a real database and broker, then `check`: nothing but the client is missing."""
     text = (DEPLOY / "production.toml").read_text("utf-8")

@@ -43,7 +43,7 @@ def script(folder: Path) -> str:
     return f"set -euo pipefail\ncd {folder}\n{init}\n{ports}\n{rest}\n{end}\n"
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=80)
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 def test_the_commands_of_the_readme_work(tmp_path: Path) -> None:
     """From `init` to a handover in a mailbox, a journey and a ledger that verifies; a stop ends with 0."""

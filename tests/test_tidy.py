@@ -8,6 +8,7 @@ import ast
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,13 @@ class Source:
 
     @property
     def tree(self) -> ast.Module:
-        return ast.parse(self.text)
+        return _parsed(self.text)
+
+
+@lru_cache(maxsize=1)
+def _parsed(text: str) -> ast.Module:
+    """A rule asks for the tree of one file several times, then for the next file's."""
+    return ast.parse(text)
 
 
 Rule = Callable[[Source], Iterator[str]]

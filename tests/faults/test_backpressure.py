@@ -60,7 +60,7 @@ def prescriptions() -> list[tuple[int, int]]:
     return [(at % PEOPLE, at // PEOPLE + 1) for at in range(LIMIT + 2 * HOURS)]
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=80)
 @pytest.mark.timeout(0 if SOAKING else 600)
 def test_a_recipient_is_down_for_a_day(tmp_path: Path, account: Callable[..., Account]) -> None:
     recorder, forge = Recorder(tmp_path, steady=True), Forge()

@@ -83,7 +83,7 @@ def judged(line: Line) -> dict[str, int]:
     }
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=40)
 async def test_a_dissent_holds_by_the_door_s_own_clock(tmp_path: Path, account: Callable[..., Account]) -> None:
     """Many stories, each with its own jumps."""
     total: dict[str, Any] = {}

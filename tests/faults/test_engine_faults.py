@@ -310,7 +310,7 @@ def strikes_of(plant: Plant, passed: Counter[str]) -> list[tuple[str, int, Fault
     return found[:: max(round(1 / SHARE), 1)] if SOAKING else found
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=220)
 @pytest.mark.timeout(0 if SOAKING else 1500)
 @pytest.mark.parametrize("kind", KINDS if SOAKING else KINDS[:1], ids=lambda kind: kind.name)
 def test_every_point_of_the_engines(plant: Plant, kind: Kind, account: Callable[..., Account]) -> None:

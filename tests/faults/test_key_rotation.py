@@ -69,7 +69,7 @@ def people(first: int, last: int) -> Iterator[list[bytes]]:
         ]
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=40)
 @pytest.mark.parametrize(("mode", "name"), ROTATED)
 async def test_a_key_is_rotated_under_traffic_and_kills(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str, name: str

@@ -196,6 +196,7 @@ def contents(line: dict[str, Any]) -> tuple[bytes, str, list[str]]:
     return body, patient["identifier"][0]["value"], [each["dosageInstruction"][0]["text"] for each in requests]
 
 
+@pytest.mark.slow(seconds=70)
 @pytest.mark.parametrize("seed", [1])
 def test_nothing_is_lost_doubled_or_disordered(tmp_path: Path, seed: int) -> None:
     """The story of 200 messages under seven kills."""

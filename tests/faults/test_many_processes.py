@@ -105,7 +105,7 @@ def wait_for_number(done: list[bytes], number: int) -> None:
         time.sleep(0.02)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=70)
 @pytest.mark.timeout(600)
 def test_order_and_single_effect_hold_over_many_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(test_kill, "PEOPLE", PEOPLE)  # fewer people than there: eight processes share two cores

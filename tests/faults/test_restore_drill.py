@@ -55,7 +55,7 @@ def beyond_the_copy(head_file: Path) -> None:
         time.sleep(0.05)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=40)
 def test_backup_under_load_kill_restore_and_go_on(tmp_path: Path) -> None:
     """What was acknowledged before the copy is there, what came after is named and taken again, and the ledger says what happened."""
     with recorders(tmp_path) as ports, ExitStack() as running:

@@ -150,7 +150,7 @@ class Withdrawing:
         raise AssertionError("not everything came to an end")
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=70)
 @pytest.mark.timeout(0)
 def test_nothing_is_sent_after_a_withdrawal_whoever_dies(tmp_path: Path, account: Callable[..., Account]) -> None:
     """0 intents after each person's word, every letter that had not left is recalled, a clinician is told, every earlier recipient has its notice."""

@@ -104,7 +104,7 @@ def write_definitions(folder: Path, snapshots: Path, types: Iterable[str]) -> No
         (folder / file.name).symlink_to(file.resolve())
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=40)
 @pytest.mark.timeout(900)
 @pytest.mark.samples
 @pytest.mark.parametrize("validator", VALIDATORS)

@@ -21,7 +21,7 @@ def inside(value: bytes, message_id: str) -> bytes:
     return b'{"corpus":' + value + b"," + body[1:]
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=40)
 @pytest.mark.samples
 async def test_every_text_of_the_corpus(http: Http) -> None:
     files = sorted((samples_folder() / "strict-json").glob("*.json"))

@@ -102,7 +102,7 @@ def naughty() -> list[str]:
     return [*found, *FEW]
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=40)
 @pytest.mark.samples
 async def test_in_every_text_of_hl7_v2(http: Http) -> None:
     """Over HTTP; then what was understood is what was sent, unless the message is held or the value stands for nothing."""
@@ -133,7 +133,7 @@ async def test_in_every_text_of_hl7_v2(http: Http) -> None:
     assert read_back > 400
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=40)
 @pytest.mark.samples
 async def test_in_every_text_of_fhir(http: Http) -> None:
     bearer = http.bearer("zfg-ehr")

@@ -35,7 +35,7 @@ def arrived_once(workload: dict[str, Any]) -> bool:
     return bool(workload["sent"] > 0 and workload["lost"] == workload["doubled"] == 0)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=60)
 @pytest.mark.timeout(600)
 def test_embedded() -> None:
     names = ("decide", "mllp-acknowledgements", "stay-to-4", "backlog")
@@ -61,7 +61,7 @@ def test_embedded() -> None:
     assert {one["workload"] for one in found["targets"]} >= {"decide", "stay-to-4", "backlog", "every"}
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=60)
 @pytest.mark.timeout(600)
 def test_production_leaves_nothing_behind() -> None:
     database, broker = engines.database(), engines.broker()
@@ -77,7 +77,7 @@ def test_production_leaves_nothing_behind() -> None:
     assert "bench" not in broker.control("list_queues")
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=60)
 def test_a_peer_that_cannot_be_had_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:1/")
@@ -89,7 +89,7 @@ def test_a_peer_that_cannot_be_had_is_said(tmp_path: Path, monkeypatch: pytest.M
         environment()
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=60)
 def test_a_bench_that_is_ended_leaves_no_process_behind(tmp_path: Path) -> None:
     def of_this_run() -> list[str]:
         found = []
