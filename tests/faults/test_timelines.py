@@ -23,7 +23,7 @@ PEOPLE = 500
 SHARDS = number(500, 10_000) // PEOPLE
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=80)
 @pytest.mark.timeout(0)
 @pytest.mark.parametrize("shard", range(SHARDS))
 def test_timelines(shard: int, account: Callable[..., Account]) -> None:
