@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, bindparam, func, insert, select
 
 from gateway.errors import ThroughgateError
 from gateway.failpoints import around, pass_point
@@ -25,6 +25,17 @@ from gateway.ledger.tree import EMPTY_ROOT, HASH_BYTES, Tree, leaf_hash
 from gateway.ledger.verify import PIECE, PublicKeys, Signed, Verification, verify
 from gateway.store import Store
 from gateway.store.schema import ledger_entry, ledger_head, ledger_position
+from gateway.store.statement import Statement
+
+# Asked each second, when a head is signed.
+_LAST_POSITION = Statement(select(func.max(ledger_position.c.position).label("last")))
+_LAST_SIZE = Statement(select(func.max(ledger_head.c.size).label("last")))
+_NEAREST_FRONTIER = Statement(
+    select(ledger_head.c.size, ledger_head.c.frontier)
+    .where(ledger_head.c.size <= bindparam("size"))
+    .order_by(ledger_head.c.size.desc())
+    .limit(1)
+)
 
 
 class LedgerFault(ThroughgateError):
@@ -277,18 +288,13 @@ def _grown(c: Connection, old: Head) -> Tree:
 
 def _at(c: Connection, old: Head) -> Tree:
     """The tree at the signed size. LedgerFault when the database cannot give the signed root."""
-    last = c.scalar(select(func.max(ledger_position.c.position)))
+    last = _LAST_POSITION.value(c)
     if (0 if last is None else last + 1) < old.size:
         raise LedgerFault(f"the database is older than the signed head: {old.size} entries were signed")
-    signed_later: int = c.scalar(select(func.max(ledger_head.c.size))) or 0
+    signed_later: int = _LAST_SIZE.value(c) or 0
     if signed_later > old.size:
         raise LedgerFault(f"the head file is older than the database: a head of {signed_later} was signed after it")
-    near = c.execute(
-        select(ledger_head.c.size, ledger_head.c.frontier)
-        .where(ledger_head.c.size <= old.size)
-        .order_by(ledger_head.c.size.desc())
-        .limit(1)
-    ).one_or_none()
+    near = _NEAREST_FRONTIER.first(c, size=old.size)
     starts = [Tree()]
     if near is not None and len(near.frontier) == HASH_BYTES * near.size.bit_count():
         starts.insert(0, Tree.from_bytes(near.size, near.frontier))
