@@ -23,6 +23,7 @@ TEXTS = {
     "contradiction": "two provisions beside each other say opposite things of the same; the denial stands",
     "dangling-actor": "an actor that resolves to nobody: for a denial that is unknown and holds letters of direct care",
     "ends": "the period has an end; after it the agreement's default holds",
+    "denial-ends": "a nested denial has an end, and then what it denied leaves by what stands above it, without a further word of the person",
     "never": "the period ends before it starts, so it never applies",
     "unsupported": "an element that we do not read",
     "unverified": "it asks to be verified and is not: it can deny, not permit",
@@ -99,7 +100,7 @@ def _on_a_provision(node: Json, above: Json, depth: int, *, pcf: bool) -> Iterat
         if limits.start >= limits.end:
             yield "never"
         elif "end" in period:
-            yield "ends"
+            yield "denial-ends" if depth and kind == "deny" else "ends"
     if depth and _outside(node, above):
         yield "unreachable"
 

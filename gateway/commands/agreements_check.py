@@ -1,12 +1,18 @@
-"""`throughgate agreements check`: do the examples and counter-examples inside each agreement come out as they say? Changes nothing."""
+"""`throughgate agreements check`: do the examples and counter-examples inside each agreement come out as they say? What is odd about it is
+said beside that, and fails nothing. Changes nothing.
+"""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from gateway.commands.agreements_read import AgreementFile, folder_of, read_files
 from gateway.commands.outcome import AsJson, Exit, say_json
+
+if TYPE_CHECKING:
+    from consent.shapes import Agreement
 
 Config = Annotated[
     Path | None,
@@ -19,7 +25,9 @@ Config = Annotated[
 def agreements_check(*, config: Config = None, as_json: AsJson = False) -> None:
     """Run every example of every agreement, of drafts too."""
     folder = folder_of(config)
-    results = [_checked(file) for file in read_files(folder)]
+    files = list(read_files(folder))
+    beside = [file.agreement for file in files if file.agreement is not None and not file.agreement.draft]
+    results = [_checked(file, beside) for file in files]
     failed = sum(
         "error" in result or not all(example["passed"] for example in result["examples"]) for result in results
     )
@@ -31,12 +39,13 @@ def agreements_check(*, config: Config = None, as_json: AsJson = False) -> None:
         raise typer.Exit(int(Exit.FAULT))
 
 
-def _checked(file: AgreementFile) -> dict[str, Any]:
+def _checked(file: AgreementFile, beside: "Sequence[Agreement]") -> dict[str, Any]:
     from consent.agreement_file import check_examples
+    from consent.agreement_lint import lint
 
     agreement = file.agreement
     if agreement is None:
-        return {"agreement": file.path.stem, "error": file.error, "examples": []}
+        return {"agreement": file.path.stem, "error": file.error, "examples": [], "remarks": []}
     examples = [
         {
             "name": result.name,
@@ -48,7 +57,8 @@ def _checked(file: AgreementFile) -> dict[str, Any]:
         for result in check_examples(agreement)
     ]
     about = {"agreement": agreement.name, "flow": agreement.flow, "draft": agreement.draft, "digest": agreement.digest}
-    return {**about, "examples": examples}
+    remarks = [{"code": each.rule, "text": each.text} for each in lint(agreement, beside)]
+    return {**about, "examples": examples, "remarks": remarks}
 
 
 def _say(results: list[dict[str, Any]], folder: Path) -> None:
@@ -67,3 +77,5 @@ def _say(results: list[dict[str, Any]], folder: Path) -> None:
                 typer.echo(
                     f"  FAILED {example['name']}: expected {example['expected']}, found {example['found']}: {example['text']}"
                 )
+        for remark in result["remarks"]:
+            typer.echo(f"  remark {remark['code']}: {remark['text']}")

@@ -87,6 +87,7 @@ def test_could_it_permit_anything(consent: Json, *, answer: bool) -> None:
         (fhir_consent(provision("deny", actor=[{"reference": {"reference": "Organization/gone"}}])), "dangling-actor"),
         (fhir_consent(provision("deny", actor=[{"reference": {"reference": "#gone"}}])), "dangling-actor"),
         (fhir_consent(provision("permit", period={"end": "2027"})), "ends"),
+        (fhir_consent(provision("permit", provision=[provision("deny", period={"end": "2027"})])), "denial-ends"),
         (fhir_consent(provision("permit", period={"start": "2027", "end": "2026"})), "never"),
         (fhir_consent(provision("permit", extension=[{"url": "urn:x"}])), "unsupported"),
         (fhir_consent(YES, implicitRules="urn:x"), "not-understood"),
