@@ -5,6 +5,7 @@ from typing import Final
 
 from sqlalchemy import Connection, func, select
 
+from consent.document import Table
 from gateway.console.asking import Ask, Page
 from gateway.instants import from_text
 from gateway.ledger.note import NoteError
@@ -42,8 +43,14 @@ def health(ask: Ask) -> Page:
     with ask.gateway.store.read() as c:
         signed, positions = _signed(c, ask)
     only = {name: seen[name][0][1] for name in (UNTOLD, UNCONFIRMED, LAG)}
+    table = Table(
+        caption="How the gateway is",
+        columns=("Measure", "Of", "Value"),
+        rows=tuple((name, " ".join(labels), f"{number:g}") for name in NAMES for labels, number in seen[name]),
+    )
     return Page(
         template="health.html",
+        table=table,
         values={
             "silence": [(labels[0], number, number > LONG_SILENCE) for labels, number in seen[SILENCE]],
             "oldest": [

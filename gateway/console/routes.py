@@ -168,7 +168,9 @@ EXPORTED: Final = (
     "risk",
     "search",
     "agreements",
+    "proposals",
     "consents",
+    "health",
     "acts",
     "accounts",
 )

@@ -12,6 +12,7 @@ from typing import Final
 from sqlalchemy import Connection
 
 from consent.agreement_file import AgreementError, check_examples, digest_of
+from consent.document import Table
 from consent.shapes import Agreement
 from gateway import activation
 from gateway.activation import ENDS, Signature, Standing
@@ -43,8 +44,24 @@ def proposals(ask: Ask) -> Page:
     files = _files(ask)
     names = sorted({*files, *standing.in_force, *standing.proposed})
     found = [_proposed(name, files, standing) for name in names]
+    rows = [
+        (
+            *(each.name, each.state, each.in_force.digest if each.in_force is not None else ""),
+            *(
+                (each.waiting.proposed_by, each.waiting.digest or "that it ends")
+                if each.waiting is not None
+                else ("", "")
+            ),
+        )
+        for each in found
+    ]
     return Page(
         template="proposals.html",
+        table=Table(
+            caption="How each agreement stands",
+            columns=("Agreement", "How it stands", "Digest in force", "Proposed by", "Digest proposed"),
+            rows=tuple(rows),
+        ),
         values={
             "waiting": [each for each in found if _differs(each)],
             "rest": [each for each in found if not _differs(each)],

@@ -66,6 +66,8 @@ def test_each_table_is_taken_away_whole_with_its_entry(site: Site) -> None:
         "letters": site.ids(delivery),
         "letters?state=held": [held],
         "agreements": ["handover", "correction"],
+        "proposals": ["handover", "in force since", "sha256:"],
+        "health": ["throughgate_channel_silence_seconds", "throughgate_ledger_lag_entries"],
         "risk": ["Cells printed", "Belongs"],
         "search?state=held": site.ids(message, state="held"),
         "consents": site.ids(consent),

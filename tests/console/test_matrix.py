@@ -57,6 +57,8 @@ MATRIX: dict[tuple[str, str], set[Role]] = {
     ("GET", "/console/export/flows"): ALL,
     ("GET", "/console/export/letters"): ALL,
     ("GET", "/console/export/agreements"): ALL,
+    ("GET", "/console/export/proposals"): ALL,
+    ("GET", "/console/export/health"): ALL,
     ("GET", "/console/export/risk"): {IG, SAFETY, GUARDIAN, AUDITOR},
     ("GET", "/console/export/search"): ALL,
     ("GET", "/console/export/consents"): {IG, SAFETY, GUARDIAN, AUDITOR},

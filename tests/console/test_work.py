@@ -3,9 +3,11 @@
 import json
 import re
 
+import pytest
 from sqlalchemy import Connection
 
 from consent.shapes import OverrideKind
+from gateway.console import acts
 from gateway.overrides import Actor, Limb, give
 from gateway.overrides import Role as ActsAs
 from gateway.steps.unconfirmed import escalate_unconfirmed
@@ -134,6 +136,10 @@ def test_an_override_is_confirmed_and_reviewed_by_others_than_who_gave_it(site: 
     assert site.as_("gwen", "POST", path, {"choice": "review", "reason": REASON}).status == 303
     assert chain(site, given.id) == ["overridden", "override-seconded", "override-reviewed"]
     assert path not in site.as_("aron", "GET", "/console/work").text
+    for act, name in (("overridden", "cleo"), ("override-seconded", "ines"), ("override-reviewed", "gwen")):
+        text = site.as_("aron", "GET", f"/console/acts?event={act}").text
+        assert f"<td>{name}</td>" in text, act
+    assert path in site.as_("aron", "GET", f"/console/letters/{withheld}").text
 
 
 def test_a_decision_is_made_again_and_said_to_be_the_same(site: Site) -> None:
@@ -194,6 +200,25 @@ def test_every_view_is_an_entry_that_names_who_and_what(site: Site) -> None:
     new = views(site)[before:]
     assert [(each["page"], each.get("about", "")) for each in new] == [("message", some), ("health", "")]
     assert len({each["staff"] for each in new}) == 1
+
+
+def test_the_acts_go_back_to_the_beginning(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Page by page, each act once, however few there are among letters."""
+    monkeypatch.setattr(acts, "LISTED", 4)
+    monkeypatch.setattr(acts, "PIECE", 10)
+    monkeypatch.setattr(acts, "READ", 40)
+    site.cookies["aron"] = site.log_in("aron")
+    entries = [json.loads(row.body) for row in sorted(site.rows(ledger_entry), key=lambda row: -row.sequence)]
+    wanted = [each["at"] for each in entries if each["event"] == "logged-in"]
+    seen, query = 0, "event=logged-in"
+    while query:
+        page = site.as_("aron", "GET", f"/console/acts?{query}").text
+        seen += page.count("<td>logged in</td>")
+        older = re.search(r'href="\?([^"]*)">Older', page)
+        query = older[1].replace("&amp;", "&") if older is not None else ""
+    assert seen == len(wanted)
+    for refused in ("event=lost", "before=x"):
+        assert site.as_("aron", "GET", f"/console/acts?{refused}").status == 404
 
 
 def views(site: Site) -> list[dict[str, str]]:
