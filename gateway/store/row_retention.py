@@ -88,6 +88,8 @@ def _is_due(row: Any, terms: Terms) -> bool:
 def delete_messages(c: Connection, ids: Sequence[str]) -> Counter[str]:
     """Delete these messages with their letters and decisions, as far as nothing needs them. How many rows of each went."""
     gone: Counter[str] = Counter()
+    if not ids:
+        return gone
     for each in ids:
         hold_message(c, each)
     needed = _needed(c, ids)
