@@ -16,6 +16,8 @@ from fhir_profiles.shapes import Json
 REVERSAL_WINDOW: Final = timedelta(minutes=45)
 REVERSIBLE: Final[Json] = {"system": systems.LOCAL_CODE + "movement-feed", "code": "at-once"}
 """`meta.tag` of a stay whose end comes from a feed that a reversal can still follow; any other end holds from the moment it is told."""
+READMITTED: Final[Json] = {"system": systems.LOCAL_CODE + "movement-feed", "code": "readmitted"}
+"""`meta.tag` of a stay that goes on again on a booking that had ended: a release in the minutes before it was none."""
 
 
 def place_of(stay: Json) -> str:
@@ -60,6 +62,23 @@ def can_be_reversed(resources: Sequence[Json]) -> bool:
     return any(_is_reversible(each) and as_text(each.get("status")) == "finished" for each in _stays(resources))
 
 
+def was_taken_back(resources: Sequence[Json], brought: Sequence[Json], occurred: str | None) -> bool:
+    """Say whether a release that can be reversed, of the stay among `brought` at `occurred`, is known to have been: its reversal came first.
+
+    Somebody who came back on the same booking, to the same establishment, within the window after it, is in custody.
+    """
+    left = instant_of(occurred)
+    places = {place_of(each) for each in _stays(brought) if _is_reversible(each)}
+    if left is None:
+        return False
+    returns = (
+        instant_of(as_object(each.get("period")).get("start"))
+        for each in _stays(resources)
+        if as_text(each.get("status")) == "in-progress" and place_of(each) in places and _is_tagged(each, READMITTED)
+    )
+    return any(back is not None and left <= back < left + REVERSAL_WINDOW for back in returns)
+
+
 def same_movement(one: datetime | None, other: str | None) -> bool | None:
     """Say whether two instants are of one movement out, or of one and its reversal; None when either is not known."""
     moment = instant_of(other)
@@ -90,5 +109,9 @@ def _end(stay: Json) -> datetime | None:
 
 
 def _is_reversible(stay: Json) -> bool:
+    return _is_tagged(stay, REVERSIBLE)
+
+
+def _is_tagged(stay: Json, wanted: Json) -> bool:
     tags = as_objects(as_object(stay.get("meta")).get("tag"))
-    return any((tag.get("system"), tag.get("code")) == (REVERSIBLE["system"], REVERSIBLE["code"]) for tag in tags)
+    return any((tag.get("system"), tag.get("code")) == (wanted["system"], wanted["code"]) for tag in tags)

@@ -48,6 +48,16 @@ _ROWS: Final = (
         "a coded entry of consent does not say clearly yes or no: it permits nothing; ask the sender what the person said",
     ),
     (
+        "reversal-unclear",
+        "clinical-lead",
+        "a message may say that a release which was handed over was none, but not when: ask the sender, and correct the handover if it was",
+    ),
+    (
+        "release-taken-back",
+        "clinical-lead",
+        "a release was told after its reversal: nobody was handed over; see that the person is in custody, or hand over by hand today",
+    ),
+    (
         "referral-received",
         "clinical-lead",
         "a message refers the person for care: see that whom it asks has it and answers",

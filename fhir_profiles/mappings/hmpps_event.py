@@ -193,6 +193,8 @@ def _received(reading: _Reading) -> tuple[Event, ...]:
     if stay is not None and begins and reading.occurred is not None:
         stay["period"] = {"start": reading.occurred}
     if reason in _READMITTED:
+        if stay is not None:
+            stay["meta"] = {"tag": [movements.READMITTED]}
         return (Event.RECEPTION, Event.READMISSION)
     return (Event.RECEPTION,) if begins else (Event.RECORD,)
 

@@ -7,15 +7,18 @@ same gate as any letter. It MUST NOT hold a handover back.
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import Connection, bindparam, or_, select
 
 from fhir_profiles.days import instant_of
 from fhir_profiles.letters import LETTERS
-from fhir_profiles.movements import last_left, left_at, same_movement
+from fhir_profiles.movements import last_left, left_at, same_movement, was_taken_back
 from fhir_profiles.shapes import Event, Json, Translation
+from fhir_profiles.tasks import TASKS
+from gateway.instants import from_text, to_text
 from gateway.journeys.plan import LEAVES_CUSTODY, LEAVES_PRISON, NO_RELEASE, Arrived
 from gateway.journeys.tasks import end_tasks
 from gateway.moves import move_delivery
@@ -30,6 +33,8 @@ HAS_ARRIVED = frozenset(
 NOT_ARRIVED = ("transient", "refused")
 """`attempt.outcome` values that are certain; no outcome, `ambiguous` and `delivered` may have arrived."""
 
+WORDS_APART: Final = timedelta(days=1)
+"""How long after the first word about a movement another can still come."""
 _UNKNOWN: Final = Statement(
     select(attempt.c.number)
     .where(
@@ -70,28 +75,36 @@ def handover_letters(parts: Parts) -> frozenset[str]:
 
 @cache
 def _last_of(letters: frozenset[str]) -> Statement:
-    """The deliveries of these letters that the last message made which made any."""
-    last = (
-        select(delivery.c.message_id)
+    """When the last message made a delivery of these letters, of those that made any."""
+    return Statement(
+        select(delivery.c.message_id, delivery.c.created_at)
         .where(delivery.c.person_id == bindparam("person_id"), one_of(delivery.c.letter, letters))
         .order_by(delivery.c.sequence.desc())
         .limit(1)
-        .scalar_subquery()
     )
+
+
+@cache
+def _around(letters: frozenset[str]) -> Statement:
+    """The deliveries of these letters that this message made, and those since then that others made."""
     return Statement(
         select(delivery)
         .where(
             delivery.c.person_id == bindparam("person_id"),
             one_of(delivery.c.letter, letters),
-            delivery.c.message_id == last,
+            or_(delivery.c.message_id == bindparam("message_id"), delivery.c.created_at >= bindparam("since")),
         )
         .order_by(delivery.c.sequence)
     )
 
 
 def handovers_of(c: Connection, person_id: str, letters: Collection[str]) -> tuple[Handover, ...]:
-    """Every delivery of the last message that made a handover for this person."""
-    rows = _last_of(frozenset(letters)).all(c, person_id=person_id)
+    """Every delivery of the last message that made a handover for this person, and of those in the day before it."""
+    last = _last_of(frozenset(letters)).first(c, person_id=person_id)
+    if last is None:
+        return ()
+    since = to_text(from_text(last.created_at) - WORDS_APART)
+    rows = _around(frozenset(letters)).all(c, person_id=person_id, message_id=last.message_id, since=since)
     return tuple(
         Handover(
             delivery_id=row.id,
@@ -120,20 +133,57 @@ def _is_corrected(c: Connection, delivery_id: str, letters: Collection[str]) -> 
     return any(letter not in letters for letter in _STANDS_FOR.column(c, delivery_id=delivery_id))
 
 
+def of_last_movement(handovers: Sequence[Handover], resources: Sequence[Json]) -> tuple[Handover, ...]:
+    """Those that were made of the movement that the last of them was made of, by whatever message told it: both feeds, and the health record.
+
+    What stands before a correction is of a movement that was taken back.
+    """
+    found: list[Handover] = []
+    for each in reversed(handovers):
+        last = found[-1] if found else each
+        if each.message_id != last.message_id and not _goes_with(each, last, resources, found):
+            break
+        found.append(each)
+    return tuple(reversed(found))
+
+
+def _goes_with(each: Handover, last: Handover, resources: Sequence[Json], found: Sequence[Handover]) -> bool:
+    if each.onward != last.onward or each.corrected or any(one.corrected for one in found):
+        return False
+    left = left_at(resources, instant_of(last.made_at))
+    told = left_at(resources, instant_of(each.made_at))
+    return same_movement(left, told.isoformat() if told is not None else None) is True
+
+
 def in_the_light_of(translation: Translation, before: Sequence[Json], handovers: Sequence[Handover]) -> Translation:
-    """What a message means to whom a handover was sent for: it may take that release back. `before` is the file without the message."""
+    """What a message means to whom a handover was sent for: it may take that release back. `before` is the file without the message.
+
+    INVARIANT: absent never decides: a word without a time takes nothing back, and a person is asked.
+    """
+    brought = tuple(entry["resource"] for entry in translation.bundle.get("entry", []))
+    if LEAVES_CUSTODY & set(translation.events) and was_taken_back(before, brought, translation.occurred):
+        return _taken_back(translation)
     standing = [each for each in handovers if not each.corrected]
-    unsure = any(each.provisional for each in standing)
+    unsure = all(each.provisional for each in standing)
     onward = any(each.onward for each in standing)
     # A handover that was certain is taken back by a return alone: another reason for leaving is another movement.
     returned = Event.READMISSION in translation.events or (onward and _is_back(translation, before))
     if not standing or not (returned or (unsure and _says_another(translation, onward=onward))):
         return translation
     same = _same_release(translation, before, standing)
-    if same is False or (same is None and not unsure):
+    if same is None:
+        return replace(translation, tasks=(*translation.tasks, TASKS["reversal-unclear"]))
+    if not same:
         return translation
     kept = tuple(each for each in translation.events if each not in {Event.RECEPTION, Event.READMISSION})
     return replace(translation, events=(*kept, Event.RELEASE_CANCELLED))
+
+
+def _taken_back(translation: Translation) -> Translation:
+    """A release of which the file knows already that it was undone: the reversal came first. Nobody is handed over, and a person is told."""
+    events = tuple(each for each in translation.events if each not in LEAVES_CUSTODY)
+    tasks = tuple(each for each in translation.tasks if each.code != Event.RELEASE_UNCLEAR)
+    return replace(translation, events=(*events, Event.RECORD), tasks=(*tasks, TASKS["release-taken-back"]))
 
 
 def _is_back(translation: Translation, before: Sequence[Json]) -> bool:
@@ -172,7 +222,11 @@ def _same_release(translation: Translation, before: Sequence[Json], handovers: S
 
 
 def arrived_of(handovers: Sequence[Handover]) -> tuple[Arrived, ...]:
-    """Whoever may have the handover and has no correction of it yet: it can be corrected, or its place taken."""
+    """Whoever may have the handover and has no correction of it yet: it can be corrected, or its place taken.
+
+    Of two words about one movement a recipient has two of them, the second in the place of the first: the second counts.
+    """
+    newest = {(each.letter, each.recipient): each.message_id for each in handovers if each.arrived}
     return tuple(
         Arrived(
             delivery_id=each.delivery_id,
@@ -182,7 +236,10 @@ def arrived_of(handovers: Sequence[Handover]) -> tuple[Arrived, ...]:
             onward=each.onward,
         )
         for each in handovers
-        if each.arrived and not each.corrected and each.recipient is not None
+        if each.arrived
+        and not each.corrected
+        and each.recipient is not None
+        and newest[each.letter, each.recipient] == each.message_id
     )
 
 

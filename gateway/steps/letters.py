@@ -33,6 +33,7 @@ from gateway.journeys.cancelled import (
     handover_letters,
     handovers_of,
     in_the_light_of,
+    of_last_movement,
     recall_unsent,
     told_before,
     waits_for_prison,
@@ -150,6 +151,11 @@ class Seen:
     handovers: tuple[Handover, ...]
     not_contained: int
     closed: dict[str, dict[str, str]]
+
+    @property
+    def last_handovers(self) -> tuple[Handover, ...]:
+        """Those of `handovers` that were made of the last movement."""
+        return of_last_movement(self.handovers, self.file.resources)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -292,7 +298,7 @@ def see_message(c: Connection, parts: Parts, row: Any) -> Seen:
 
 def _work(parts: Parts, seen: Seen, translation: Translation, *, by_person: bool) -> Work:
     """The pure middle: joined file, letters, decisions, counted cells."""
-    translation = in_the_light_of(translation, seen.file.resources, seen.handovers)
+    translation = in_the_light_of(translation, seen.file.resources, seen.last_handovers)
     arrived = tuple(entry["resource"] for entry in translation.bundle.get("entry", []))
     filing = join_file(seen.file.resources, arrived)
     at = parts.now()
@@ -346,7 +352,8 @@ def wanted_letters(parts: Parts, seen: Seen, translation: Translation, resources
         telephones=parts.settings.establishment_telephones(),
     )
     cancelled = Event.RELEASE_CANCELLED in translation.events
-    again = told_before(translation, seen.file.resources, seen.handovers, seen.message_id)
+    last = seen.last_handovers
+    again = told_before(translation, seen.file.resources, last, seen.message_id)
     return plan(
         neighbourhood,
         translation,
@@ -355,11 +362,11 @@ def wanted_letters(parts: Parts, seen: Seen, translation: Translation, resources
             as_of=parts.now(),
             not_contained=seen.not_contained,
             source=parts.recipients.get(seen.source or ""),
-            arrived=arrived_of(seen.handovers if cancelled else again),
+            arrived=arrived_of(last if cancelled else again),
             told=bool(again),
-            waits_for_prison=bool(waits_for_prison(seen.handovers)),
+            waits_for_prison=bool(waits_for_prison(last)),
             sure=any(not each.provisional for each in again),
-            known_to={each.recipient for each in arrived_of(seen.handovers) if not each.onward},
+            known_to={each.recipient for each in arrived_of(last) if not each.onward},
             already_here=Event.RECEPTION in translation.events and _was_here(parts, seen),
         ),
     )
@@ -480,9 +487,9 @@ def _commit(c: Connection, *, parts: Parts, work: Work, by_person: bool) -> Done
         give_authority(c, parts, person_id, seen.message_id)
     told = _count(c, parts, work)
     if Event.RELEASE_CANCELLED in work.translation.events:
-        recall_unsent(c, parts, seen.handovers, reason="release-cancelled")
+        recall_unsent(c, parts, seen.last_handovers, reason="release-cancelled")
     elif any(each.recipient is not None and each.context.event == Event.TRANSFER for each in work.drafts):
-        recall_unsent(c, parts, waits_for_prison(seen.handovers), reason="prison-known")
+        recall_unsent(c, parts, waits_for_prison(seen.last_handovers), reason="prison-known")
     after = read_versions(c, person_id)
     owner = Owner(
         message_id=seen.message_id, person_id=person_id, consent_version=after.consent, link_version=after.link

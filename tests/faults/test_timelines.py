@@ -14,7 +14,7 @@ import pytest
 from fhir_profiles import movements
 from fhir_profiles.mappings import hmpps_event
 from fhir_profiles.shapes import Event
-from gateway.journeys import plan
+from gateway.journeys import cancelled, plan
 from gateway.steps import letters
 from tests.faults import timelines
 from tests.faults.account import Account, number
@@ -54,12 +54,36 @@ def _nobody_is_corrected(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(letters, "arrived_of", lambda _handovers: ())
 
 
-@pytest.mark.parametrize("sabotage", [_no_window, _a_death_is_a_release, _certain_at_once, _nobody_is_corrected])
+def _order_is_believed(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(cancelled, "was_taken_back", lambda *_given: False)
+
+
+def _absent_decides(patch: pytest.MonkeyPatch) -> None:
+    real = cancelled.same_movement
+    patch.setattr(cancelled, "same_movement", lambda *given: real(*given) is not False)
+
+
+def _only_the_last_word_is_known(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(letters, "of_last_movement", lambda handovers, _resources: handovers[:1])
+
+
+@pytest.mark.parametrize(
+    "sabotage",
+    [
+        _no_window,
+        _a_death_is_a_release,
+        _certain_at_once,
+        _nobody_is_corrected,
+        _order_is_believed,
+        _absent_decides,
+        _only_the_last_word_is_known,
+    ],
+)
 def test_sabotage_is_found(sabotage: Callable[[pytest.MonkeyPatch], Any], monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a few people somebody is failed, and the failure says how to play them."""
     sabotage(monkeypatch)
     with pytest.raises(AssertionError, match=r"python -m tests.faults.timelines 0 \d+|another letter"):
-        timelines.play(0, range(1, 13))
+        timelines.play(0, range(1, 16))
 
 
 def test_the_same_people_live_the_same_lives() -> None:

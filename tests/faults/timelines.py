@@ -19,6 +19,7 @@ from typing import Any, Final
 
 from adapters.contract import Arrival, Letter, Outcome, Receipt
 from gateway import wiring
+from gateway.activation import approve, propose
 from gateway.bus.in_process import InProcessBus
 from gateway.clients import add_client
 from gateway.demo.fhir_messages import appointment
@@ -101,11 +102,15 @@ class Story:
         minute = _slot(self.minute if at is None else at)
         self.words.append(Word(minute=minute, client=client, body=body, about=about))
 
-    def event(self, name: str, *, reason: str, at: int | None = None, person: int = 0, **more: str | None) -> None:
+    def event(
+        self, name: str, *, reason: str, at: int | None = None, person: int = 0, dated: bool = True, **more: str | None
+    ) -> None:
         """A domain event of a movement now, told now or later."""
         number = prison_number(person or self.number)
         told = {"nomsNumber": number, "prisonId": "ZFG", "reason": reason, **more}
-        content = {"eventType": name, "occurredAt": iso(self.minute), "additionalInformation": told}
+        content: Json = {"eventType": name, "additionalInformation": told}
+        if dated:
+            content["occurredAt"] = iso(self.minute)
         content["personReference"] = {"identifiers": [{"type": "NOMS", "value": number}]}
         mark = f"{self.number}-{len(self.words)}"
         body = {"Type": "Notification", "MessageId": mark, "Message": json.dumps(content)}
@@ -194,6 +199,45 @@ def reversed_soon(story: Story) -> None:
     story.contact(written_back=True)
 
 
+def reversed_first(story: Story) -> None:
+    """The return is told before the release that it takes back: nobody is handed over, and nothing ends."""
+    left = story.minute
+    story.minute = left + story.chance.randint(1, 44)
+    story.back(story.chance.choice(("READMISSION", "READMISSION_SWITCH_BOOKING")))
+    told = _slot(story.minute) + SLOT
+    story.minute = left
+    story.event(f"{AT_ONCE}prisoner.released", reason="RELEASED", at=told)
+    story.minute = told + SLOT
+    story.contact(written_back=True)
+
+
+def reversed_after_two(story: Story) -> None:
+    """A release that the feed and the health record told, taken back soon: one correction, of the letter that counts."""
+    story.event(f"{AT_ONCE}prisoner.released", reason="RELEASED")
+    story.handover(provisional=True)
+    left = story.minute
+    story.minute += SLOT
+    mark = f"OUT-{story.number}-{len(story.words)}"
+    story.say(EHR, adt_a03(story.person, message_id=mark, at=hl7(left), disposition="CR"), "discharge")
+    story.handover(provisional=False)
+    story.minute = left + story.chance.randint(SLOT + 1, 44)
+    story.back(story.chance.choice(("READMISSION", "READMISSION_SWITCH_BOOKING")))
+    story.came("correction")
+    story.minute = left + HELD_BACK
+    story.contact(written_back=True)
+
+
+def undated(story: Story) -> None:
+    """A word of no release that does not say when: it takes no handover back, and a person is asked."""
+    story.event(f"{AT_ONCE}prisoner.released", reason="RELEASED")
+    story.handover(provisional=True)
+    told = f"{LATE}prisoner.released"
+    code = story.chance.choice(NO_RELEASES)
+    story.event(told, reason="RELEASED", at=story.minute + SLOT, dated=False, nomisMovementReasonCode=code)
+    story.minute += HELD_BACK
+    story.alive = False
+
+
 def mistaken(story: Story) -> None:
     """A death, an escape or a merged record that the quick feed calls a release: the late one says what it was."""
     code = story.chance.choice(NO_RELEASES)
@@ -252,7 +296,19 @@ def booking_moved(story: Story) -> None:
     story.lacks += 1
 
 
-CHAPTERS: Final = (released, reversed_soon, mistaken, court, absence, transferred, merged, booking_moved)
+CHAPTERS: Final = (
+    released,
+    reversed_soon,
+    reversed_first,
+    reversed_after_two,
+    undated,
+    mistaken,
+    court,
+    absence,
+    transferred,
+    merged,
+    booking_moved,
+)
 
 
 def iso(minute: int) -> str:
@@ -291,17 +347,18 @@ SERVED = ("northfell", "record")
 
 
 @cache
-def _installation() -> tuple[Any, Any, Any]:
+def _installation() -> tuple[Any, Any, Any, Any]:
     wanted = {name: each for name, each in WITH_PRACTICE_AND_RECORD.items() if name in SERVED}
     with TemporaryDirectory() as name:
         config = make_installation(Path(name), dict.fromkeys(SERVED, 9), recipients=wanted)
         settings = parse_settings(config.read_text(), str(config))
         recipients, agreements = wiring.read_sharing(settings)
-    return settings, recipients, agreements
+        texts = {path.stem: path.read_text("utf-8") for path in settings.gateway.agreements_dir.glob("*.toml")}
+    return settings, recipients, agreements, texts
 
 
 def _gateway(clock: _Clock, inboxes: dict[str, _Inbox], seed: int) -> Gateway:
-    settings, recipients, agreements = _installation()
+    settings, recipients, agreements, texts = _installation()
     ids = SeededIds(seed)
     store, keys = MemoryStore.create(), Keys.in_memory(ids)
     signer = keys.ledger_signer()
@@ -319,6 +376,8 @@ def _gateway(clock: _Clock, inboxes: dict[str, _Inbox], seed: int) -> Gateway:
         establishments=settings.establishment_names(),
         outbounds=dict(inboxes),
     )
+    for sign, person in ((propose, "Ada Example"), (approve, "Ben Example")):
+        sign(gateway, texts, by=person, reason="for a test")
     register_clients(gateway)
     add_client(gateway, name=FEED, kinds=("hmpps-event",), establishments=("ZFG", "ZNF"))
     add_client(gateway, name=OUTSIDE, kinds=("fhir-message",), establishments=("ZFG",), recipient="northfell")

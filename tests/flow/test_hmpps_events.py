@@ -2,15 +2,17 @@
 
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from fhir_profiles import facts
 from gateway.clients import add_client
 from gateway.journeys.file import read_file
-from tests.builders import adt_a01, care_plan, fhir_message, synthetic_person
+from tests.builders import adt_a01, adt_a03, care_plan, fhir_message, synthetic_person
 from tests.fhir_profiles.hmpps.test_domain_events import AT_ONCE, LATE, event, in_sns
 from tests.line import Line, running
 from tests.world import check_world
@@ -150,4 +152,56 @@ async def test_a_late_word_about_a_stay_that_ended_does_not_end_the_next_one(lin
     stays = [each["status"] for each in file.resources if each["resourceType"] == "Encounter" and "IMP" in str(each)]
     assert "in-progress" in stays
     assert "finished" not in stays
+    check_world(line)
+
+
+async def test_a_reversal_that_comes_before_its_release_leaves_the_person_in_custody_and_somebody_is_told(
+    line: Line,
+) -> None:
+    """Nobody is handed over by a release that is known to be undone; the surer word of the late feed still counts."""
+    await known(line)
+    await at(line, "12:20", back("READMISSION", "12:20"))
+    await at(line, "12:30", released(None, feed=AT_ONCE, at="12:00"))
+    assert sent(line) == []
+    assert "release-taken-back" in line.told_codes()
+    assert "release-unclear" not in line.told_codes(), "it would say that a handover has left"
+    with line.gateway.store.read() as c:
+        file = read_file(c, line.gateway, line.messages()[0].person_id)
+    assert facts.in_custody(file.resources, "2026-01-15T12:31:00+00:00") == "ZFG"
+    await at(line, "12:50", released("CR", at="12:00"))
+    assert sent(line) == [("handover", False, "delivered")]
+    await at(line, "18:00", released(None, feed=AT_ONCE, at="18:00"))
+    assert sent(line)[1:] == [("handover", True, "delivered")], "a release after the return is another one"
+    check_world(line)
+
+
+@pytest.mark.parametrize("word", [released("DEC"), back("READMISSION", "12:20")], ids=["death", "return"])
+async def test_a_word_without_a_time_takes_nothing_back_and_a_person_is_asked(line: Line, word: bytes) -> None:
+    """Absent never decides, and it is not lost either."""
+    await known(line)
+    await at(line, "12:00", released(None, feed=AT_ONCE))
+    envelope = json.loads(word)
+    content = json.loads(envelope["Message"])
+    del content["occurredAt"]
+    await at(line, "12:20", json.dumps({**envelope, "MessageId": "UNDATED", "Message": json.dumps(content)}).encode())
+    assert sent(line) == [("handover", True, "delivered")]
+    assert "reversal-unclear" in line.told_codes()
+    check_world(line)
+
+
+async def test_a_reversal_is_told_to_whoever_got_a_handover_of_it(line: Line) -> None:
+    """Three words about one release, and between them another address: each provider that has a handover gets the correction of its own."""
+    await known(line)
+    await at(line, "12:00", released(None, feed=AT_ONCE))
+    elsewhere = replace(PERSON, postcode="ZB1 1AA")
+    line.clock.instant = datetime.fromisoformat("2026-01-15T12:10:01+00:00")
+    await line.play(adt_a03(elsewhere, message_id="OUT", at="20260115120000+0000", disposition="CR"))
+    await at(line, "12:20", back("READMISSION", "12:20"))
+    rows = [(row.letter, row.recipient, row.state) for row in line.deliveries()]
+    assert rows == [
+        ("handover", "northfell", "delivered"),
+        ("handover", "southfell", "recalled"),
+        ("correction", "northfell", "delivered"),
+    ], "southfell had not collected it: it is taken back"
+    assert line.deliveries()[2].supersedes == line.deliveries()[0].id
     check_world(line)
