@@ -1,0 +1,163 @@
+"""Mistakes in the engine that no test noticed (tests/mutation), each with what it would have done to a letter."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from consent.decide import SENSITIVE_PERSON_PATHS
+from consent.minimise import WITHHELD_TEXT, minimise
+from consent.outcomes import PathOutcome, outcome_of, path_outcomes
+from consent.shapes import Decision, Outcome, PermittedPath, ResourceVote, Vote, Withheld
+from tests.consent import made
+from tests.consent.letters import bundle
+
+Json = dict[str, Any]
+URL = "https://fhir.hl7.org.uk/StructureDefinition/Extension-UKCore-EthnicCategory"
+CONSENT_SCOPE = "http://terminology.hl7.org/CodeSystem/consentscope"
+COMPOSITION = made.resource("Composition", "letter", ["N"], title="Handover")
+
+
+def rules(decision: Decision) -> set[str]:
+    return {reason.rule for reason in decision.reasons}
+
+
+def decided(*resources: Json, permitted: tuple[str, ...], systems: tuple[str, ...] = ()) -> Decision:
+    votes = tuple(
+        ResourceVote(resource=f"{item['resourceType']}/{item['id']}", vote=Vote.PERMIT, rule="implied")
+        for item in resources
+    )
+    return replace(made.ask(), votes=votes, permitted=permitted, identifier_systems=systems, withheld_marker=False)
+
+
+def projected(item: Json, *permitted: str, systems: tuple[str, ...] = ()) -> tuple[Json, tuple[Withheld, ...]]:
+    released = minimise(bundle(item), decided(item, permitted=permitted, systems=systems), made.NAMING)
+    return released.bundle["entry"][0]["resource"], released.withheld
+
+
+def test_a_letter_whose_document_is_denied_does_not_leave_without_it() -> None:
+    denied = made.provision("deny", class_=[{"system": made.TYPES, "code": "Composition"}])
+    consent = made.fhir_consent(made.provision("permit", provision=[denied]))
+    decision = made.ask(consent, resources=[made.patient(), made.resource(), COMPOSITION])
+    assert (decision.outcome, "subject-denied" in rules(decision)) == (Outcome.WITHHOLD, True)
+
+
+def test_an_agreement_that_ended_is_what_the_decision_names() -> None:
+    assert rules(made.ask(as_of="2099-01-01T00:00:00Z")) == {"agreement-ended"}
+
+
+def test_every_place_of_a_sensitive_person_stays_however_much_the_agreement_names() -> None:
+    handover = made.agreement("handover")
+    more = tuple(PermittedPath(path=path, why="a test") for path in SENSITIVE_PERSON_PATHS)
+    restricted = {**made.patient(), "meta": {"security": [made.label("R")]}}
+    assert {path.rpartition(".")[2] for path in SENSITIVE_PERSON_PATHS} == {
+        "address",
+        "telecom",
+        "generalPractitioner",
+        "managingOrganization",
+        "contact",
+    }
+    under = replace(handover, fields=(*handover.fields, *more))
+    left = made.ask(resources=(restricted, made.resource()), released=True, under=under).permitted
+    assert not [path for path in left if path.startswith(SENSITIVE_PERSON_PATHS)]
+
+
+def test_the_marker_is_the_code_of_the_standard() -> None:
+    decision = replace(decided(COMPOSITION, permitted=("Composition.status",)), withheld_marker=True)
+    whole = minimise(bundle({**COMPOSITION, "status": "final"}), decision, made.NAMING).bundle
+    observation = "http://terminology.hl7.org/CodeSystem/v3-ObservationValue"
+    assert whole["meta"] == {"security": [{"system": observation, "code": "REDACTED"}]}
+    reason = "http://terminology.hl7.org/CodeSystem/list-empty-reason"
+    assert whole["entry"][0]["resource"]["section"] == [
+        {
+            "title": "Information not included",
+            "emptyReason": {"coding": [{"system": reason, "code": "withheld"}], "text": WITHHELD_TEXT},
+        }
+    ]
+
+
+@pytest.mark.parametrize(
+    ("codes", "asks", "implied"), [((), "deny", "hold"), (("treatment",), "deny", "permit")], ids=["unknown", "other"]
+)
+def test_a_scope_of_which_one_code_is_not_known_may_be_about_privacy(
+    codes: tuple[str, ...], asks: str, implied: str
+) -> None:
+    codings = [{"system": CONSENT_SCOPE, "code": code} for code in ("research", *codes)]
+    codings += [] if codes else [{"system": "urn:example:scope", "code": "sharing"}]
+    permitted, denied = (made.fhir_consent(rule=rule, scope={"coding": codings}) for rule in ("OPTIN", "OPTOUT"))
+    assert made.vote(made.ask(permitted, under=made.ASKS_FIRST)) == asks
+    assert made.vote(made.ask(denied)) == implied
+
+
+@pytest.mark.parametrize("narrative", [{"status": "generated"}, {"div": "<div>words</div>"}])
+def test_a_narrative_is_one_by_either_of_its_elements_and_nothing_else_is_one(narrative: Json) -> None:
+    section = {"code": made.code("1000"), "text": narrative, "emptyReason": made.code("1001")}
+    paths = ("Composition.section", "Composition.section.text")
+    left, withheld = projected({**COMPOSITION, "section": [section]}, *paths)
+    assert left["section"] == [{"code": made.code("1000"), "emptyReason": made.code("1001")}]
+    assert Withheld(path="Composition.section.text", rule="narrative") in withheld
+    detail = {"status": "in-progress", "code": made.code("1000")}
+    plan, _ = projected(made.resource("CarePlan", activity=[{"detail": detail}]), "CarePlan.activity")
+    assert plan["activity"] == [{"detail": detail}]
+
+
+@pytest.mark.parametrize(
+    ("resource", "path"),
+    [
+        (
+            {"participant": [{"individual": {"identifier": {"system": made.NHS, "value": "9990000018"}}}]},
+            "participant.individual",
+        ),
+        ({"partOf": {"type": "Patient", "identifier": {"system": made.NHS, "value": "9990000018"}}}, "partOf"),
+        ({"partOf": {"type": "RelatedPerson", "identifier": {"system": made.NHS, "value": "9990000018"}}}, "partOf"),
+    ],
+)
+def test_a_number_behind_a_reference_to_a_person_leaves_only_where_the_agreement_names_its_system(
+    resource: Json, path: str
+) -> None:
+    encounter = {**made.resource("Encounter", "one"), "status": "finished", **resource}
+    paths = ("Encounter.status", f"Encounter.{path}", f"Encounter.{path}.identifier")
+    assert "9990000018" not in str(projected(encounter, *paths)[0])
+    assert "9990000018" in str(projected(encounter, *paths, systems=(made.NHS,))[0])
+
+
+def test_a_section_that_became_empty_is_listed() -> None:
+    section = {"title": "Tests", "entry": [{"reference": "Observation/gone"}]}
+    left, withheld = projected(
+        {**COMPOSITION, "status": "final", "section": [section]}, "Composition.status", "Composition.section.title"
+    )
+    assert "section" not in left
+    assert Withheld(path="Composition.section", rule="nothing-left") in withheld
+
+
+def test_an_extension_leaves_without_its_id_and_its_path_is_said_to_leave() -> None:
+    held = {**made.patient(), "gender": "male", "extension": [{"url": URL, "id": "A1234BC", "valueCode": "A"}]}
+    paths = ("Patient.gender", f"Patient.extension({URL})")
+    assert projected(held, *paths)[0]["extension"] == [{"url": URL, "valueCode": "A"}]
+    groups = path_outcomes(bundle(held), decided(held, permitted=paths), ())
+    told = outcome_of(groups, "Patient/patient", f"Patient.extension({URL})")
+    assert told is not None
+    assert told.outcome is PathOutcome.LEAVES
+
+
+@pytest.mark.parametrize("first", [Vote.PERMIT, Vote.DENY])
+def test_of_two_votes_on_one_resource_the_denial_counts(first: Vote) -> None:
+    one, other = made.resource(status="final"), made.patient(gender="male")
+    decision = decided(one, other, permitted=("Observation.status", "Patient.gender"))
+    second = Vote.DENY if first is Vote.PERMIT else Vote.PERMIT
+    both = [ResourceVote(resource="Observation/one", vote=vote, rule="implied") for vote in (first, second)]
+    voted = replace(decision, votes=(*both, decision.votes[1]))
+    kinds = {
+        entry["resource"]["resourceType"] for entry in minimise(bundle(one, other), voted, made.NAMING).bundle["entry"]
+    }
+    assert kinds == {"Patient"}
+
+
+def test_a_deidentified_extract_is_research_by_any_of_its_categories() -> None:
+    """`rsdid` and `rsreid` of the first code system too: a consent to them permits no treatment."""
+    for code in ("rsdid", "rsreid"):
+        category = [
+            {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/consentcategorycodes", "code": code}]}
+        ]
+        permitted = made.fhir_consent(rule="OPTIN", category=category)
+        assert made.vote(made.ask(permitted, under=made.ASKS_FIRST)) == "deny"
