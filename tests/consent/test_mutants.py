@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from consent.agreement_file import read_agreement
 from consent.decide import SENSITIVE_PERSON_PATHS
 from consent.minimise import WITHHELD_TEXT, minimise
 from consent.outcomes import PathOutcome, outcome_of, path_outcomes
@@ -161,3 +162,50 @@ def test_a_deidentified_extract_is_research_by_any_of_its_categories() -> None:
         ]
         permitted = made.fhir_consent(rule="OPTIN", category=category)
         assert made.vote(made.ask(permitted, under=made.ASKS_FIRST)) == "deny"
+
+
+def test_nobodys_consent_stands_for_the_two_people_of_a_harm_test() -> None:
+    text = (made.AGREEMENTS / "drafts" / "harm-disclosure.toml").read_text("utf-8")
+    under = read_agreement(text, "harm-disclosure")
+    assert under.without_consent == "harm-test"
+    decision = made.ask(made.fhir_consent(rule="OPTIN"), under=under)
+    assert {(vote.vote, vote.rule) for vote in decision.votes} == {(Vote.DENY, "harm-test-only")}
+
+
+@pytest.mark.parametrize(("patient", "vote"), [(None, "deny"), ({}, "hold"), ("Patient/patient", "hold")])
+def test_a_consent_whose_person_cannot_be_read_is_not_sure_to_be_this_persons(patient: Any, vote: str) -> None:
+    """Without the element, the register says whose it is; with one that says nothing, nobody does."""
+    refusal = made.fhir_consent(rule="OPTOUT", patient=patient)
+    if patient is None:
+        del refusal["patient"]
+    assert made.vote(made.ask(refusal)) == vote
+
+
+def test_what_names_nobody_is_about_the_one_person_of_the_letter() -> None:
+    number = {"system": made.NHS, "value": "9990000018"}
+    refusal = made.fhir_consent(rule="OPTOUT", patient={"identifier": number})
+    nobodys = made.resource("Medication", "m")
+    del nobodys["subject"]
+    decision = made.ask(refusal, resources=[made.patient(identifier=[number]), nobodys])
+    assert made.vote(decision, "Medication/m") == "deny"
+
+
+def test_the_number_of_a_result_is_not_the_number_of_its_person() -> None:
+    number = {"system": made.NHS, "value": "9990000018"}
+    refusal = made.fhir_consent(rule="OPTOUT", patient={"identifier": number})
+    things = [made.patient(), made.resource(identifier=[number])]
+    assert made.vote(made.ask(refusal, resources=things)) == "hold"
+
+
+def test_what_a_projection_lists_is_what_it_left_out_and_no_more() -> None:
+    """A resource that comes twice leaves once, and that is listed; what every letter makes anew is not."""
+    held = made.patient(gender="male")
+    composed = bundle(held, held)
+    del composed["type"]
+    released = minimise(composed, decided(held, permitted=("Patient.gender",)), made.NAMING)
+    assert released.bundle["type"] == "collection"
+    assert len(released.bundle["entry"]) == 1
+    assert {(item.path, item.rule) for item in released.withheld} == {
+        ("Patient/patient", "duplicate"),
+        ("Patient.meta", "not-in-agreement"),
+    }
