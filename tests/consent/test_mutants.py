@@ -1,15 +1,17 @@
 """Mistakes in the engine that no test noticed (tests/mutation), each with what it would have done to a letter."""
 
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import pytest
 
 from consent.agreement_file import read_agreement
 from consent.decide import SENSITIVE_PERSON_PATHS
+from consent.fhir_consent import votes
 from consent.minimise import WITHHELD_TEXT, minimise
 from consent.outcomes import PathOutcome, outcome_of, path_outcomes
-from consent.shapes import Decision, Outcome, PermittedPath, ResourceVote, Vote, Withheld
+from consent.shapes import Decision, Facts, Outcome, PermittedPath, ResourceVote, Vote, Withheld
 from tests.consent import made
 from tests.consent.letters import bundle
 
@@ -24,11 +26,11 @@ def rules(decision: Decision) -> set[str]:
 
 
 def decided(*resources: Json, permitted: tuple[str, ...], systems: tuple[str, ...] = ()) -> Decision:
-    votes = tuple(
+    cast = tuple(
         ResourceVote(resource=f"{item['resourceType']}/{item['id']}", vote=Vote.PERMIT, rule="implied")
         for item in resources
     )
-    return replace(made.ask(), votes=votes, permitted=permitted, identifier_systems=systems, withheld_marker=False)
+    return replace(made.ask(), votes=cast, permitted=permitted, identifier_systems=systems, withheld_marker=False)
 
 
 def projected(item: Json, *permitted: str, systems: tuple[str, ...] = ()) -> tuple[Json, tuple[Withheld, ...]]:
@@ -132,7 +134,8 @@ def test_a_section_that_became_empty_is_listed() -> None:
 
 
 def test_an_extension_leaves_without_its_id_and_its_path_is_said_to_leave() -> None:
-    held = {**made.patient(), "gender": "male", "extension": [{"url": URL, "id": "A1234BC", "valueCode": "A"}]}
+    other = {"url": "urn:example:local", "valueCode": "B"}
+    held = {**made.patient(), "gender": "male", "extension": [other, {"url": URL, "id": "A1234BC", "valueCode": "A"}]}
     paths = ("Patient.gender", f"Patient.extension({URL})")
     assert projected(held, *paths)[0]["extension"] == [{"url": URL, "valueCode": "A"}]
     groups = path_outcomes(bundle(held), decided(held, permitted=paths), ())
@@ -209,3 +212,36 @@ def test_what_a_projection_lists_is_what_it_left_out_and_no_more() -> None:
         ("Patient/patient", "duplicate"),
         ("Patient.meta", "not-in-agreement"),
     }
+
+
+def test_a_resource_of_which_nothing_may_leave_is_listed_and_the_rest_is_a_bundle() -> None:
+    person, result, bare = made.patient(gender="male"), made.resource(status="final"), made.resource("Flag", "f")
+    decision = decided(person, result, bare, permitted=("Patient.gender", "Observation.value[x]"))
+    released = minimise(bundle(person, result, bare), decision, made.NAMING)
+    assert released.bundle["resourceType"] == "Bundle"
+    assert [entry["resource"]["resourceType"] for entry in released.bundle["entry"]] == ["Patient"]
+    listed = {(item.path, item.rule) for item in released.withheld}
+    assert {("Observation/one", "not-in-agreement"), ("Flag/f", "not-in-agreement")} <= listed
+
+
+def test_a_section_that_cannot_be_read_hides_no_other() -> None:
+    sections = ["odd", {"code": made.code("1000"), "emptyReason": made.code("1001")}]
+    left, _ = projected({**COMPOSITION, "section": sections}, "Composition.section")
+    assert left["section"] == sections[1:]
+
+
+@pytest.mark.parametrize("code", ["acd", "dnr", "hcd", "polst", "npp"])
+def test_what_is_to_be_done_in_an_emergency_or_that_a_notice_was_read_denies_no_letter(code: str) -> None:
+    category = [{"coding": [{"system": "http://terminology.hl7.org/CodeSystem/consentcategorycodes", "code": code}]}]
+    assert made.vote(made.ask(made.fhir_consent(rule="OPTOUT", category=category))) == "permit"
+
+
+@pytest.mark.parametrize(("people", "vote"), [((), "deny"), (("a",), "deny"), (("a", "b"), "hold")])
+def test_what_names_nobody_among_several_people_is_about_nobody_known(people: tuple[str, ...], vote: str) -> None:
+    nobodys = {"resourceType": "Medication", "id": "m", "meta": {"security": [made.label("N")]}}
+    patients = [{"resourceType": "Patient", "id": name} for name in people]
+    refusal = made.fhir_consent(rule="OPTOUT", patient={"reference": "Patient/a"})
+    facts = Facts(resources=(nobodys, *patients), consents=made.registered(refusal), directory=(), subsumes={})
+    asked = made.request(made.agreement("handover"))
+    when = datetime.fromisoformat(made.AS_OF)
+    assert str(votes(asked, facts, when, "implied", hold=True)[0].vote) == vote
