@@ -20,8 +20,9 @@ from gateway.api.reading import read_body
 from gateway.console import entrance, staff
 from gateway.console.asking import Answer, Ask, Elsewhere, NotThere, Page, Taken
 from gateway.console.oidc import MINUTES, NotProven, Provider
+from gateway.console.paper import pdf_of
 from gateway.console.rendering import STYLE, STYLE_PATH, render
-from gateway.console.routes import EXPORTS, MENU, ROUTES, Route
+from gateway.console.routes import EXPORTS, FORM, MENU, ROUTES, Route
 from gateway.console.spreadsheet import csv_of
 from gateway.console.staff import Member
 from gateway.errors import RULES, Fault, RequestError, ThroughgateError
@@ -216,7 +217,7 @@ def _answered(route: Route, ask: Ask, cookie: str) -> Response:
     try:
         answer: Answer = route.serve(ask)
         if route.takes and isinstance(answer, Page):
-            answer = _table_of(route, answer)
+            answer = _table_of(route, ask, answer)
     except NotThere:
         return _said(404, ask.member)
     except ThroughgateError as error:
@@ -240,22 +241,27 @@ def _answered(route: Route, ask: Ask, cookie: str) -> Response:
     return _html(page, 422 if refused else 200)
 
 
-def _table_of(route: Route, page: Page) -> Taken:
-    """The table of a page, to take away. NotThere where the page has none for who asks."""
-    if page.table is None:
-        raise NotThere("there is no table")
-    name = f"{route.name.removeprefix('export-')}.csv"
-    return Taken(name=name, media_type="text/csv; charset=utf-8", body=csv_of(page.table), about=page.about)
+def _table_of(route: Route, ask: Ask, page: Page) -> Taken:
+    """The table of a page, to take away. NotThere where the page has none for who asks, and for a form that there is not."""
+    form, name = ask.query.get(FORM, "csv"), route.name.removeprefix("export-")
+    if page.table is None or form not in ("csv", "pdf"):
+        raise NotThere("there is no such table")
+    if form == "csv":
+        kind, body = "text/csv; charset=utf-8", csv_of(page.table)
+    else:
+        sender = ask.gateway.settings.sender.name
+        kind, body = "application/pdf", pdf_of(page.table, author=sender, time=ask.gateway.now())
+    return Taken(name=f"{name}.{form}", media_type=kind, body=body, about=page.about)
 
 
 def _export_of(route: Route, ask: Ask, page: Page) -> str:
-    """Where the page's table can be taken away, asked as the page was; empty where there is none."""
+    """Where the page's table can be taken away, asked as the page was, up to the form; empty where there is none."""
     if page.table is None:
         return ""
     path = route.path.replace("/console/", EXPORTS, 1)
     for name, value in ask.path.items():
         path = path.replace(f"{{{name}}}", quote(value, safe=""))
-    return f"{path}?{urlencode(ask.query)}" if ask.query else path
+    return f"{path}?{urlencode({**ask.query, FORM: ''})}"
 
 
 def _sentence(text: str) -> str:

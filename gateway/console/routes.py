@@ -33,6 +33,8 @@ DECISIONS: Final = frozenset({IG, SAFETY, GUARDIAN, AUDITOR})
 DISCLOSURES: Final = frozenset({IG, SAFETY, GUARDIAN})
 EVIDENCE: Final = frozenset({IG, AUDITOR})
 EXPORTS: Final = "/console/export/"
+FORM: Final = "form"
+"""The parameter of an export: `csv` or `pdf`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +96,7 @@ def _post(
 def _export(page: Route) -> Route:
     """Of a page whose table can be taken away: whoever may see it may take it."""
     path = page.path.replace("/console/", EXPORTS, 1)
-    return replace(page, path=path, name=f"export-{page.name}", takes=True)
+    return replace(page, path=path, name=f"export-{page.name}", parameters=page.parameters | {FORM}, takes=True)
 
 
 PAGES: Final = (

@@ -120,7 +120,7 @@ class Site:
             for name, value in answer.getheaders():
                 known = headers.get(name.lower())
                 headers[name.lower()] = value if known is None else f"{known}\n{value}"
-            return Answer(status=answer.status, headers=headers, text=answer.read().decode())
+            return Answer(status=answer.status, headers=headers, text=answer.read().decode("utf-8", "replace"))
         finally:
             connection.close()
 

@@ -4,16 +4,23 @@ import csv
 import io
 import json
 
+import pypdf
 from hypothesis import given
 from hypothesis import strategies as st
 
 from consent.document import Table
+from gateway.console.paper import MOST, pdf_of
 from gateway.console.routes import EXPORTED, EXPORTS, ROUTES
 from gateway.console.spreadsheet import csv_of
 from gateway.store.schema import consent, delivery, ledger_entry, message
 from tests.console.site import ALEX, Answer, Site
 
 FORMULAS = ("=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", " =1", "\u00a0=1", "\uff1d1", "\uff201")
+
+
+def words_of(pdf: bytes) -> str:
+    """What stands on paper, with lines and spaces made one."""
+    return " ".join(" ".join(page.extract_text() for page in pypdf.PdfReader(io.BytesIO(pdf)).pages).split())
 
 
 def read(text: str) -> list[list[str]]:
@@ -84,13 +91,40 @@ def test_each_table_is_taken_away_whole_with_its_entry(site: Site) -> None:
         assert not [each for each in texts if each not in text], where
         assert ALEX.nhs_number not in text
         assert ALEX.family not in text
-        page = site.as_("ines", "GET", f"/console/{where}")
-        assert f'href="{EXPORTS}{where}"' in page.text, where
+        page = site.as_("ines", "GET", f"/console/{where}").text
+        joint = "&amp;" if "?" in where else "?"
+        for form in ("csv", "pdf"):
+            assert f'href="{EXPORTS}{where}{joint}form={form}"' in page, (where, form)
     assert len(read(take(site, "ines", "letters?state=held").text)) == 1 + len(site.ids(delivery, state="held"))
     made = exports(site)[before:]
     assert {each["page"] for each in made} == {f"export-{name}" for name in EXPORTED}
     assert [each["about"] for each in made if "about" in each] == [handle]
     assert len({each["staff"] for each in made}) == 1
+
+
+def test_a_table_goes_on_paper_with_its_entry(site: Site) -> None:
+    before = len(exports(site))
+    answer = site.as_("ines", "GET", f"{EXPORTS}letters?state=held&form=pdf")
+    assert (answer.status, answer.headers["content-type"]) == (200, "application/pdf")
+    assert answer.headers["content-disposition"] == 'attachment; filename="throughgate-letters.pdf"'
+    assert answer.text.startswith("%PDF-1.")
+    assert [each["page"] for each in exports(site)[before:]] == ["export-letters"]
+    assert site.as_("ines", "GET", f"{EXPORTS}letters?form=xls").status == 404
+    assert site.as_("ines", "GET", "/console/letters?form=pdf").status in (400, 404, 422)
+    assert len(exports(site)) == before + 1
+
+
+def test_what_is_on_paper_is_the_table_up_to_so_many_rows_and_says_so() -> None:
+    """Read back by a tool that shares nothing with what printed it."""
+    rows = tuple((f"row-{number}", "=1+1" if number else "\u6f22") for number in range(MOST + 1))
+    made = pdf_of(
+        Table(caption="Letters", columns=("Id", "What"), rows=rows), author="a", time="2026-01-15T12:00:00.000000Z"
+    )
+    text = words_of(made)
+    assert f"{MOST} of {MOST + 1} rows" in text
+    assert [f"Id: row-{number}" in text for number in (0, MOST - 1, MOST)] == [True, True, False]
+    assert "What: =1+1" in text
+    assert "[U+6F22]" in text
 
 
 def test_a_hostile_cell_is_text(site: Site) -> None:
