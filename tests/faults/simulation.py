@@ -11,7 +11,7 @@ import selectors
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -22,7 +22,8 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection
 
 from adapters.contract import Arrival, Letter, Outcome, Receipt, Transient
-from gateway import wiring
+from consent.shapes import Agreement
+from gateway import activation, wiring
 from gateway.bus import UnreliableBus
 from gateway.errors import StoreUnavailable
 from gateway.keys import Keys
@@ -30,6 +31,7 @@ from gateway.keys.identifiers import SeededIds
 from gateway.ledger import HeadInMemory, Ledger
 from gateway.parts import Told
 from gateway.pipeline import Gateway
+from gateway.recipients import Recipient
 from gateway.settings import Settings, parse_settings
 from gateway.store import MemoryStore
 from gateway.store.memory import outcome_of
@@ -246,9 +248,31 @@ class SimulatedRecipient:
         """Nothing is open."""
 
 
+class WorldIds(SeededIds):
+    """Ids by the seed, under keys that every world has: so the signed agreements of one store are those of all."""
+
+    def __init__(self, seed: int | str) -> None:
+        super().__init__(seed)
+        self._of_keys = SeededIds("keys")
+
+    def key(self) -> bytes:
+        return self._of_keys.key()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Installed:
+    """What is the same for every seed: made once. `store` has the agreements, signed by two people, and nothing else."""
+
+    settings: Settings
+    recipients: Mapping[str, Recipient]
+    agreements: Mapping[str, Agreement]
+    signatures: frozenset[str]
+    store: MemoryStore
+
+
 @cache
-def installation() -> tuple[Settings, Any, Any]:
-    """Settings, recipients and agreements, read once: they are the same for every seed."""
+def installation() -> Installed:
+    """Settings, recipients and agreements, read once."""
     with tempfile.TemporaryDirectory() as name:
         config = make_installation(Path(name), dict.fromkeys(SERVED, 9), send_timeout_seconds=SEND_TIMEOUT)
         text = config.read_text()
@@ -262,7 +286,30 @@ def installation() -> tuple[Settings, Any, Any]:
             text = text.replace(old, new)
         settings = parse_settings(text, str(config))
         recipients, agreements = wiring.read_sharing(settings)
-    return settings, recipients, agreements
+        texts = {path.stem: path.read_text("utf-8") for path in settings.gateway.agreements_dir.glob("*.toml")}
+    ids = WorldIds("agreements")
+    keys = Keys.in_memory(ids)
+    store = MemoryStore.create()
+    head = HeadInMemory(Ledger.first_head(keys.ledger_signer(), ORIGIN))
+    signing = Gateway(
+        settings=settings,
+        store=store,
+        bus=UnreliableBus(0),
+        keys=keys,
+        ledger=Ledger(store=store, signer=keys.ledger_signer(), head=head, origin=ORIGIN, clock=lambda: START),
+        clock=lambda: START,
+        ids=ids,
+        recipients=recipients,
+        agreements={},
+        establishments=settings.establishment_names(),
+        outbounds={},
+    )
+    for sign, person in ((activation.propose, "Ada Example"), (activation.approve, "Ben Example")):
+        sign(signing, texts, by=person, reason="for a test")
+    signatures, _ = activation.in_force(store, keys)
+    return Installed(
+        settings=settings, recipients=recipients, agreements=agreements, signatures=signatures, store=store
+    )
 
 
 @cache
@@ -298,8 +345,8 @@ class World:
         self.people, self.steps = range(1, 2 + seed % 2), 1 + seed // 2 % 2
         self.chance = random.Random(seed)
         self.odds = odds or Odds()
-        self.kept = MemoryStore.create()
-        self.ids = SeededIds(seed)
+        self.kept = installation().store.copy()
+        self.ids = WorldIds(seed)
         self.keys = Keys.in_memory(self.ids)
         self.head = SimulatedHead(Ledger.first_head(self.keys.ledger_signer(), ORIGIN), self)
         self.neighbours = {name: Neighbour(name=name) for name in SERVED}
@@ -332,7 +379,7 @@ class World:
 
     def build(self) -> None:
         """The next process."""
-        settings, recipients, agreements = installation()
+        installed = installation()
         self.number += 1
         self.store = self.make_store()
         outbounds = {name: SimulatedRecipient(self, self.store, each) for name, each in self.neighbours.items()}
@@ -344,16 +391,17 @@ class World:
             clock=self.clock,
         )
         self.gateway = Gateway(
-            settings=settings,
+            settings=installed.settings,
             store=self.store,
             bus=UnreliableBus(self.seed * 1000 + self.number),
             keys=self.keys,
             ledger=ledger,
             clock=self.clock,
             ids=self.ids,
-            recipients=recipients,
-            agreements=agreements,
-            establishments=settings.establishment_names(),
+            recipients=installed.recipients,
+            agreements=dict(installed.agreements),
+            signatures=installed.signatures,
+            establishments=installed.settings.establishment_names(),
             outbounds=outbounds,
             teller=self._hear,
         )
