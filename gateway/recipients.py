@@ -154,7 +154,9 @@ def _check_adapter(path: Path, file: _File, adapters: Mapping[str, AdapterSpec])
     for letter, wire in file.letters.items():
         if spec.wires and wire not in spec.wires:
             wires = ", ".join(sorted(spec.wires))
-            raise SettingsError(str(path), f"letters.{letter}", f"{file.adapter} does not carry this wire: use one of {wires}")
+            raise SettingsError(
+                str(path), f"letters.{letter}", f"{file.adapter} does not carry this wire: use one of {wires}"
+            )
     try:
         validated(spec.outbound_settings, file.adapter_settings, str(path))
     except SettingsError as error:

@@ -34,7 +34,8 @@ def _routes() -> Iterator[str]:
 def _letters() -> Iterator[str]:
     yield "## Letters and messages"
     yield ""
-    yield "A letter leaves on one of its wires, the first by default, and any letter about a person as text too (integration-guide.md). As a message its event is of a local code system."
+    wires = "A letter leaves on one of its wires, the first by default, and any letter about a person as text too (integration-guide.md)."
+    yield f"{wires} As a message its event is of a local code system."
     yield ""
     yield "| letter | title | wires | message | the header points to |"
     yield "|---|---|---|---|---|"
