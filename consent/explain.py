@@ -161,9 +161,12 @@ def for_person(
     day = datetime.fromisoformat(decision.as_of).strftime("%d %B %Y").lstrip("0")
     sentences = [f"This is about {day}.", *_what_was_done(decision, left, who, arrived=arrived)]
     rules = {rule for _, rule in withheld} | {vote.rule for vote in decision.votes if vote.vote is not Vote.PERMIT}
-    if any(vote.rule.startswith("override-") for vote in decision.votes):
+    because = {vote.rule for vote in decision.votes}
+    if "override-harm-test" in because:  # nobody waits for what the person says: they may have said yes, no, or nothing
+        sentences += ["We did not wait for you to say yes.", "We did it to keep someone safe."]
+    elif "override-vital-interest" in because:
         sentences += ["You asked us not to share this.", "We did it to keep someone safe."]
-    if any(vote.rule == "duty" for vote in decision.votes):
+    if "duty" in because:
         sentences += ["It says that we will not tell them more.", "It says nothing about your health."]
     if decision.outcome is Outcome.REDUCE:
         sentences.append("We kept some things back.")

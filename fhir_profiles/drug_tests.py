@@ -98,7 +98,7 @@ def _method(resource: Json) -> str:
     return next(iter(codes(resource.get("method"), systems.TEST_METHOD)), "")
 
 
-def _groups(holder: Json) -> tuple[str, ...]:
+def groups_of(holder: Json) -> tuple[str, ...]:
     """Give the groups that a mapping wrote, else the group that terminology knows for the assay."""
     concepts = [*as_objects(holder.get("code")), *as_objects(holder.get("category"))]
     written = tuple(
@@ -112,8 +112,8 @@ def _groups(holder: Json) -> tuple[str, ...]:
 
 def is_drug_test(observation: Json, reports: Sequence[Json] = ()) -> bool:
     """Say whether an Observation is a drug test: it, a component of it or its report carries a group, a purpose or a method of ours."""
-    marked = bool(_groups(observation) or _purposes(observation) or _method(observation))
-    components = any(_groups(component) for component in as_objects(observation.get("component")))
+    marked = bool(groups_of(observation) or _purposes(observation) or _method(observation))
+    components = any(groups_of(component) for component in as_objects(observation.get("component")))
     return marked or components or any(_purposes(report) for report in reports)
 
 
@@ -146,12 +146,12 @@ def assays_of(observation: Json, reports: Sequence[Json] = ()) -> Iterator[Assay
     named = set().union(*said)
     purpose = Purpose(named.pop()) if len(named) == 1 else Purpose.UNKNOWN
     establishment = next((place for place in map(establishment_of, (observation, *reports)) if place), None)
-    parts = [part for part in as_objects(observation.get("component")) if _groups(part)]
+    parts = [part for part in as_objects(observation.get("component")) if groups_of(part)]
     for holder in parts or [observation]:
         loinc = set(codes(holder.get("code"), systems.LOINC))
         yield Assay(
             observation=name_of(observation),
-            groups=_groups(holder) or _groups(observation),
+            groups=groups_of(holder) or groups_of(observation),
             analyte=HEROIN_MARKER if loinc & _HEROIN_MARKER_LOINC else "",
             purpose=purpose,
             mandatory_anywhere=is_mandatory(observation, reports),

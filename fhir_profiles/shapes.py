@@ -147,6 +147,7 @@ class Event(StrEnum):
     CONSENT = "consent"
     WITHDRAWAL = "withdrawal"  # no message says it alone: consents moved, and an earlier recipient has to hear (gateway/steps/noticed.py)
     CONTACT = "contact"  # a contact with the person, or an appointment, that somebody recorded
+    HARM_TEST = "harm-test-decided"  # no message says it: two people decide it (gateway/overrides.py)
     RECORD = "record"  # anything else that joins the person's file
 
 
@@ -246,6 +247,10 @@ class LetterContext:
     """The name of the organisation outside whose system recorded what caused the letter: a write-back names it."""
     moved: bool = False
     """A correction alone: the earlier letter reported a move to another prison, and no release."""
+    limb: str = ""
+    """A harm disclosure alone: whose harm, `harm-to-the-person` or `harm-to-others`."""
+    unsafe_to_tell: bool = False
+    """A harm disclosure alone: the person must not come to know of it."""
     withdrawn: tuple[str, ...] = ()
     """A notice of withdrawal alone: the delivery ids of the letters whose like will not come any more."""
     known_as: str = ""

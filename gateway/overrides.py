@@ -15,6 +15,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, and_, insert, or_, select, update
 
 from consent.shapes import Override, OverrideKind
+from fhir_profiles.profiles.harm_disclosure import LETTER as HARM
 from gateway import names
 from gateway.errors import ThroughgateError
 from gateway.failpoints import around
@@ -24,6 +25,7 @@ from gateway.log import Code, log
 from gateway.moves import enter
 from gateway.parts import Parts
 from gateway.recipients import Recipient
+from gateway.steps.disclosure import ask_for
 from gateway.steps.overridden import NotOverridden, overridable, release_overridden
 from gateway.steps.reasons import seal_reason
 from gateway.steps.reconsider import LOOKED_AT, reconsider
@@ -134,6 +136,27 @@ def give(
         _ask(parts, delivery_id, named, write)
     with parts.store.read() as c:
         return _one(c, made)
+
+
+def ask(parts: Parts, message_id: str, recipient: str, limb: Limb, actor: Actor, *, tell_person: bool) -> Given:
+    """Ask a second person to let a message's positive tests be told to a named recipient (specification A 5.12). OverrideError, NotOverridden.
+
+    INVARIANT: the letter is made withheld, and the first word is only asked for: nothing leaves before a second person of another role.
+    """
+    _require_person(actor)
+    named = parts.recipients.get(recipient)
+    if named is None:
+        raise OverrideError("name a recipient that `throughgate check` prints: --recipient")
+    with parts.store.read() as c:
+        _require_not_barred(c, parts, actor)
+        of_message = select(override.c.id).join(delivery, delivery.c.id == override.c.delivery_id)
+        same = (delivery.c.message_id == message_id, delivery.c.letter == HARM, override.c.recipient == recipient)
+        if c.execute(of_message.where(*same, override.c.ended_at.is_(None)).limit(1)).first() is not None:
+            raise OverrideError(
+                "a disclosure of this message to this recipient is asked for already: `throughgate override`"
+            )
+    letter = ask_for(parts, message_id, named, limb=limb.value, unsafe_to_tell=not tell_person)
+    return give(parts, letter, recipient, K.HARM_TEST, limb, actor, tell_person=tell_person)
 
 
 def _ask(parts: Parts, delivery_id: str, named: Recipient, write: Any) -> None:

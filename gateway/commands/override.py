@@ -73,6 +73,31 @@ def give(  # noqa: PLR0913  an override has no fewer parts, each named by who gi
     _answer(made, as_json=as_json)
 
 
+@app.command("ask")
+def ask(  # noqa: PLR0913  an override has no fewer parts, each named by who gives it
+    message_id: Annotated[
+        str, typer.Argument(metavar="ID", help="The id of the message whose positive tests are told.")
+    ],
+    *,
+    limb: Annotated[str, typer.Option(help="Whose harm: harm-to-the-person or harm-to-others.")],
+    recipient: Annotated[str, typer.Option(help="To whom: the id of a recipient that takes `harm-disclosure`.")],
+    by: By,
+    role: InRole,
+    reason: Because,
+    unsafe_to_tell: Annotated[bool, typer.Option("--unsafe-to-tell", help="The person must not be told.")] = False,
+    config: Config = DEFAULT_CONFIG,
+    as_json: AsJson = False,
+) -> None:
+    """Ask a second person of another role to let positive clinical tests be told, because serious harm is likely otherwise."""
+    from gateway import overrides
+
+    actor = _actor(by, role, reason)
+    whose = _one_of(overrides.Limb, limb, "--limb")
+    with opened(config) as gateway:
+        made = overrides.ask(gateway, message_id, recipient, whose, actor, tell_person=not unsafe_to_tell)
+    _answer(made, as_json=as_json)
+
+
 @app.command("second")
 def second(
     override_id: OverrideId,

@@ -278,7 +278,7 @@ def _letters(
 
 def _standing(c: Connection, parts: Parts, message_id: str) -> dict[tuple[str, str | None], DeliveryRow]:
     """(letter, recipient) -> the last delivery of a message. What is asked for once, by what it corrects or takes back, is left out."""
-    once = {Event.RELEASE_CANCELLED.value, Event.WITHDRAWAL.value}
+    once = {Event.RELEASE_CANCELLED.value, Event.WITHDRAWAL.value, Event.HARM_TEST.value}
     corrections = {each.letter for each in parts.agreements.values() if once & set(each.events)}
     rows = c.execute(
         select(delivery, decision.c.sealed_id.label("kept_id"), decision.c.outcome.label("outcome"))

@@ -87,7 +87,7 @@ def test_a_flow_is_one_of_the_catalogue(flow: str) -> None:
 
 def test_routes_that_are_easily_confused_stay_apart() -> None:
     """Requirements section 2: what each may never carry, and on whose word it goes."""
-    named, nobody = DRAFTS["harm-disclosure"], BUILT["report"]
+    named, nobody = BUILT["harm-disclosure"], BUILT["report"]
     assert (named.recipient_class, nobody.recipient_class) == ("prison-security", "prison-security")
     assert named.regime == "uk-gdpr"
     assert named.without_consent == "harm-test"
@@ -112,8 +112,8 @@ def test_routes_that_are_easily_confused_stay_apart() -> None:
     "name", ["mandatory-test-referral", "intelligence", "harm-disclosure", "board-report", "probation-summary"]
 )
 def test_offence_data_has_its_article_10_condition(name: str) -> None:
-    assert DRAFTS[name].text["article_10"]
-    assert DRAFTS[name].text["unsure"], "the condition is for the deploying organisation to settle"
+    assert EVERY[name].text["article_10"]
+    assert EVERY[name].text["unsure"], "the condition is for the deploying organisation to settle"
 
 
 def test_who_is_not_asked_outside_care_gets_nothing() -> None:

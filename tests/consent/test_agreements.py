@@ -17,6 +17,7 @@ NAMES = (
     "gp-prescription-copy",
     "gp-reception-notice",
     "handover",
+    "harm-disclosure",
     "notice-of-withdrawal",
     "pharmacy-notice-of-withdrawal",
     "pharmacy-reception-notice",
@@ -30,7 +31,14 @@ NAMES = (
     "write-back",
 )
 KNOWN_BY_PRISON_NUMBER = frozenset(
-    {"transfer", "transfer-correction", "write-back", "record-notice-of-withdrawal", "prison-notice-of-withdrawal"}
+    {
+        "transfer",
+        "transfer-correction",
+        "write-back",
+        "harm-disclosure",
+        "record-notice-of-withdrawal",
+        "prison-notice-of-withdrawal",
+    }
 )
 """Whose recipients are inside prisons, beside the NHS number."""
 TEXT = {name: (AGREEMENTS / f"{name}.toml").read_text(encoding="utf-8") for name in NAMES}
@@ -205,11 +213,13 @@ def test_what_no_consent_is_asked_for_is_one_letter_that_says_nothing_new(old: s
 @pytest.mark.parametrize("name", NAMES)
 def test_what_every_agreement_here_must_say(name: str) -> None:
     agreed = agreement(name)
-    basis = "nothing" if name == "report" else "duty" if name in NOTICES else "implied"
+    own = {"report": "nothing", "harm-disclosure": "harm-test"}
+    basis = own.get(name, "duty" if name in NOTICES else "implied")
     assert agreed.without_consent == basis
-    assert agreed.undecidable == ("withhold" if name == "report" else "hold")
+    assert agreed.undecidable == ("withhold" if name in own else "hold")
     inside = ("https://throughgate.example/id/prison-number",) if name in KNOWN_BY_PRISON_NUMBER else ()
-    assert agreed.identifier_systems == (() if name == "report" else ("https://fhir.nhs.uk/Id/nhs-number", *inside))
+    nhs = () if name in own else ("https://fhir.nhs.uk/Id/nhs-number",)
+    assert agreed.identifier_systems == (*nhs, *inside)
     assert all(len(item.why) > 20 for item in agreed.fields)
     assert not any("meta" in item.path.split(".") for item in agreed.fields), "labels and sources do not leave"
 

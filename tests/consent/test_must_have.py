@@ -212,6 +212,13 @@ MUST_HAVE = {
         Patient: identifier.system identifier.value name.family name.given gender birthDate
         Organization: identifier.value name telecom.value
     """,
+    "harm-disclosure": """
+        Communication: status category.coding.code category.text priority sent subject.reference sender.reference payload.contentString
+        Patient: identifier.system identifier.value name.family name.given
+        Observation: status code.coding.code code.text subject.reference effectiveDateTime valueCodeableConcept.coding.code valueCodeableConcept.text
+          component.code.text
+        Organization: identifier.value name telecom.value
+    """,
     "report": """
         MeasureReport: status type measure reporter.reference period.start period.end group.code.coding.code group.code.text
           group.stratifier.code.text group.stratifier.stratum.value.text
@@ -247,7 +254,14 @@ def missing(name: str, entries: list[Any]) -> list[str]:
 
 
 PRISON_NUMBER_GOES_TO = frozenset(
-    {"write-back", "transfer", "transfer-correction", "record-notice-of-withdrawal", "prison-notice-of-withdrawal"}
+    {
+        "write-back",
+        "transfer",
+        "transfer-correction",
+        "harm-disclosure",
+        "record-notice-of-withdrawal",
+        "prison-notice-of-withdrawal",
+    }
 )
 
 

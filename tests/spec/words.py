@@ -27,6 +27,7 @@ LETTERS: dict[str, tuple[Agreement, tuple[str, ...]]] = {
     "correction": (agreement("correction"), ("Communication",)),
     "prison record": (agreement("write-back"), ("Communication", "Appointment")),
     "notice of withdrawal": (agreement("notice-of-withdrawal"), ("Communication",)),
+    "harm disclosure": (agreement("harm-disclosure"), ("Observation",)),
     "security": (agreement("report"), ("Observation",)),
     "family, with consent only": (ASKS_FIRST, ("CarePlan", "MedicationRequest")),
 }

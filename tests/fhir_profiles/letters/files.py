@@ -355,6 +355,9 @@ def case(letter: str) -> tuple[list[Json], LetterContext]:
         return [*whole_file(), *contacts()], replace(CONTEXT, event="reception", focus=())
     if letter == "transfer":
         return whole_file(), replace(CONTEXT, event="transfer", focus=())
+    if letter == "harm-disclosure":
+        focus = ("Observation/test", "Observation/confirmed", "Observation/mandatory", "Observation/audit")
+        return whole_file(), replace(CONTEXT, event="harm-test-decided", focus=focus, limb="harm-to-others")
     if letter == "write-back":
         return [*whole_file(), *contacts()], replace(CONTEXT, event="contact", occurred=None, focus=CONTACTS)
     return whole_file(), CONTEXT

@@ -23,6 +23,7 @@ LETTERS = (
     "write-back",
     "reception-notice",
     "notice-of-withdrawal",
+    "harm-disclosure",
 )
 DOCUMENTS = ("handover", "transfer", "gp-copy")
 DATES = st.sampled_from(

@@ -17,6 +17,7 @@ from tests.fhir_profiles.letters.files import (
     FIGURES,
     METHADONE,
     dose,
+    drug_test,
     named,
     patient,
     prescription,
@@ -189,3 +190,41 @@ def test_an_unknown_letter_is_an_error_of_the_caller() -> None:
 def test_figures_are_only_words() -> None:
     assert {type(value) for cell in FIGURES.cells for value in (cell.group, cell.tested, cell.shown)} == {str}
     assert set(ReportFigures.__dataclass_fields__) == {"establishment", "establishment_name", "period", "cells"}
+
+
+def test_a_harm_disclosure_without_a_danger_is_no_letter() -> None:
+    """Nor is a cover of one: that the person is known here would be told by it. What is prescribed, negative, mandatory or unsaid is no danger."""
+    focus = ("Observation/test", "Observation/other")
+    for test in (
+        drug_test(result="negative"),
+        drug_test(purpose="mandatory"),
+        drug_test(purpose=None),
+        drug_test(purpose="compact"),
+        drug_test("other", group="methadone"),
+        drug_test("elsewhere"),
+    ):
+        composed = compose("harm-disclosure", [*prescribed(), test], replace(CONTEXT, focus=focus), AS_OF)
+        assert composed.bundle["entry"] == []
+        assert "positive-test" in composed.missing
+
+
+def test_a_harm_disclosure_of_a_panel_holds_what_is_dangerous_of_it() -> None:
+    parts = [
+        {
+            "code": {"coding": [{"system": systems.SUBSTANCE_GROUP, "code": group}], "text": group},
+            "valueCodeableConcept": {"coding": [{"system": systems.TEST_RESULT, "code": result}], "text": result},
+        }
+        for group, result in (("opiates", "negative"), ("cocaine", "positive"), ("methadone", "positive"))
+    ]
+    panel = drug_test(component=parts, valueCodeableConcept={"text": "see components"}, note=[{"text": "told me why"}])
+    context = replace(CONTEXT, focus=("Observation/test",), limb="harm-to-others")
+    composed = compose("harm-disclosure", [*prescribed(), panel], context, AS_OF)
+    held = named(composed.bundle)["Observation/test"]
+    assert [each["code"]["text"] for each in held["component"]] == ["cocaine"]
+    assert "told me why" not in str(composed.bundle)
+    assert composed.missing == ()
+
+
+def prescribed() -> tuple[Json, ...]:
+    """Somebody on methadone since before the test."""
+    return patient(), prescription(authored="2026-01-02", start="2026-01-02")

@@ -39,6 +39,7 @@ def test_every_letter_is_found_and_states_its_facts_events_and_wires() -> None:
         "reception-notice",
         "transfer",
         "notice-of-withdrawal",
+        "harm-disclosure",
     }
     for letter in LETTERS.values():
         assert letter.required
@@ -57,6 +58,7 @@ def test_the_agreed_events_wires_and_order() -> None:
         "reception-notice": ((Event.RECEPTION,), "fhir-message", False),
         "transfer": ((Event.TRANSFER,), "fhir-document", True),
         "report": ((Event.TEST_RESULT,), "fhir-collection", False),
+        "harm-disclosure": ((Event.HARM_TEST,), "fhir-message", False),
         "notice-of-withdrawal": ((Event.WITHDRAWAL,), "fhir-message", True),
     }
 

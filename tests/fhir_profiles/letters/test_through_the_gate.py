@@ -11,7 +11,7 @@ import pytest
 from consent.agreement_file import read_agreement
 from consent.decide import decide
 from consent.minimise import minimise
-from consent.shapes import Facts, Naming, Party, Request
+from consent.shapes import Facts, Naming, Override, OverrideKind, Party, Request
 from fhir_profiles.compose import LETTERS, compose, compose_report
 from fhir_profiles.fhir_json import decode, encode
 from fhir_profiles.profiles import PROFILES
@@ -31,6 +31,7 @@ from tests.fhir_profiles.letters.files import (
 
 AGREEMENTS = Path(__file__).resolve().parents[3] / "consent" / "agreements"
 NAMING = Naming(id_key=bytes(range(32)))
+BY_TWO = Override(kind=OverrideKind.HARM_TEST, until="9999-12-31T00:00:00+00:00")
 
 
 @cache
@@ -53,6 +54,7 @@ def minimised(name: str, file: Sequence[Json], context: LetterContext = CONTEXT,
         action=agreement.action,
         letter=name,
         as_of=AS_OF,
+        override=BY_TWO if agreement.without_consent == "harm-test" else None,
     )
     decision = decide(request, Facts(resources=tuple(resources_in(bundle)), consents=()), agreement)
     return minimise(bundle, replace(decision, withheld_marker=marked), NAMING).bundle
@@ -113,6 +115,10 @@ NEEDED = {
         "the last dose given or collected", "Do not end a prescription", "Naloxone 1.8mg nasal spray", "Two sprays to take home", '"status":"in-progress"',
         "HMP Fellgate", "Nobody else is to learn",
     ),
+    "harm-disclosure": (
+        "Z0001AA", "Example", "opiates", '"code":"positive"', "2026-01-10T09:00:00+00:00", "harm to others", "none is a mandatory test",
+        "The person is told of this disclosure", "Two people of different roles", "HMP Fellgate", "0113 496 0000",
+    ),
     "notice-of-withdrawal": (
         "0000000000000000000H, 0000000000000000000R", "Nothing further about this person", "Keep the record", "nothing is to be deleted",
         "Do not start, stop or change any treatment", "Whom to ask: healthcare of HMP Fellgate, 0113 496 0000", "Confirm with a reply",
@@ -139,6 +145,10 @@ KEPT_BACK = {
     ),
     "reception-notice": (
         "Z0001AA", "ethadone", "opiates", "self-harm", "Sertraline", "Opioid dependence", "Penicillin", "LS1 1ZZ", "Y99001", "B wing", "Maintain", "Hepatitis",
+    ),
+    "harm-disclosure": (
+        "9990000026", "1985-05-05", "cocaine", "LS1 1ZZ", "Y99001", "self-harm", "Sertraline", "Opioid dependence", "Penicillin", "AUDIT", "Sodium",
+        "Maintain", '"gender"', "1mg/ml", "ethadone",
     ),
     "notice-of-withdrawal": (
         "Z0001AA", "ethadone", "opiates", "self-harm", "LS1 1ZZ", "Y99001", "Sertraline", "Penicillin", "custody", "released", "onsent",
