@@ -3,12 +3,13 @@
 No other module may write `message.state` or `delivery.state` of a row that exists (a test reads the syntax trees).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import Connection, Text, bindparam, func, select, update
+from sqlalchemy import Connection, Integer, Text, bindparam, func, select, update
 
-from gateway.ledger import record
+from gateway.ledger import Entry, record_all
 from gateway.parts import Parts
 from gateway.states import DELIVERY_MOVES, DELIVERY_OPEN, DELIVERY_START, MESSAGE_MOVES, DeliveryState, MessageState
 from gateway.store.schema import delivery, message, sealed
@@ -58,7 +59,7 @@ _START_DELIVERY: Final = Statement.insert(delivery)
 _STEP_OF_MESSAGE: Final = Statement(
     update(message)
     .where(message.c.id == bindparam("message_id"))
-    .values(step=message.c.step + 1)
+    .values(step=message.c.step + bindparam("steps", type_=Integer))
     .returning(message.c.step)
 )
 _STEP_OF_DELIVERY: Final = Statement(
@@ -70,6 +71,17 @@ _STEP_OF_DELIVERY: Final = Statement(
 _START_RETENTION: Final = Statement(
     update(sealed).where(sealed.c.id == bindparam("sealed_id")).values(ends_at=bindparam("ends_at"))
 )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToEnter:
+    """An entry of a chain to make: see `enter`."""
+
+    chain: str
+    step: int
+    event: str
+    facts: LedgerFacts
+    person_id: str | None = None
 
 
 class IllegalMove(Exception):
@@ -95,7 +107,7 @@ def move_message(
     if moved is None:
         raise IllegalMove("message", _STATE_OF_MESSAGE.one(c, message_id=message_id).state, to)
     if to in MESSAGE_ENDED:
-        _start_retention(c, parts, {"body": moved.body_id, "answer": moved.answer_id})
+        _start_retention(c, parts, (("body", moved.body_id), ("answer", moved.answer_id)))
     enter(c, parts, message_id, moved.step, to.value, {**(facts or {}), **_reason(reason)}, person_id=moved.person_id)
 
 
@@ -110,34 +122,88 @@ def move_delivery(
     due_at: str | None = None,
 ) -> None:
     """Give a delivery its next state; `sending` is another attempt. `due_at`: when it is looked at next. Raises `IllegalMove`."""
-    ended_at = None if to in DELIVERY_OPEN else parts.now()
-    moved = _MOVE_DELIVERY[to].first(c, delivery_id=delivery_id, reason=reason, due_at=due_at, ended_at=ended_at)
-    if moved is None:
-        raise IllegalMove("delivery", _STATE_OF_DELIVERY.one(c, delivery_id=delivery_id).state, to)
-    if to not in DELIVERY_OPEN:
-        _start_retention(c, parts, {"letter": moved.sealed_id})
-    enter(c, parts, delivery_id, moved.step, to.value, {**(facts or {}), **_reason(reason)})
+    move = Move(delivery_id=delivery_id, to=to, reason=reason, facts=facts or {}, due_at=due_at)
+    move_deliveries(c, parts, (move,))
 
 
-def start_delivery(
-    c: Connection, parts: Parts, values: Mapping[str, object], *, facts: LedgerFacts | None = None
-) -> None:
-    """Insert a delivery in one of the states that a delivery may start in, with the first entry of its chain."""
-    state = DeliveryState(str(values["state"]))
-    if state not in DELIVERY_START:
-        raise IllegalMove("delivery", "-", state)
+@dataclass(frozen=True, kw_only=True)
+class Move:
+    """The next state of a delivery: see `move_delivery`."""
+
+    delivery_id: str
+    to: DeliveryState
+    reason: str | None = None
+    facts: LedgerFacts
+    due_at: str | None = None
+
+
+def move_deliveries(c: Connection, parts: Parts, moves: Sequence[Move]) -> None:
+    """`move_delivery` for several, one after the other."""
     now = parts.now()
-    ended = None if state in DELIVERY_OPEN else now
-    _START_DELIVERY.run(c, **values, step=1, attempts=0, created_at=now, ended_at=ended)
-    reason, person_id = values.get("reason"), values.get("person_id")
-    known = {**(facts or {}), **_reason(str(reason) if reason else None)}
-    enter(c, parts, str(values["id"]), 1, state.value, known, person_id=str(person_id) if person_id else None)
+    entries: list[ToEnter] = []
+    ended: list[tuple[str, str | None]] = []
+    for each in moves:
+        is_open = each.to in DELIVERY_OPEN
+        moved = _MOVE_DELIVERY[each.to].first(
+            c,
+            delivery_id=each.delivery_id,
+            reason=each.reason,
+            due_at=each.due_at,
+            ended_at=None if is_open else now,
+        )
+        if moved is None:
+            raise IllegalMove("delivery", _STATE_OF_DELIVERY.one(c, delivery_id=each.delivery_id).state, each.to)
+        if not is_open:
+            ended.append(("letter", moved.sealed_id))
+        facts = {**each.facts, **_reason(each.reason)}
+        entries.append(ToEnter(chain=each.delivery_id, step=moved.step, event=each.to.value, facts=facts))
+    _start_retention(c, parts, ended)
+    enter_all(c, parts, entries)
 
 
-def note_message(c: Connection, parts: Parts, message_id: str, event: str, facts: LedgerFacts) -> None:
-    """An entry in a message's chain that is not a change of state (a decision, a registration)."""
-    step = _STEP_OF_MESSAGE.one(c, message_id=message_id).step
-    enter(c, parts, message_id, step, event, facts)
+@dataclass(frozen=True, kw_only=True)
+class Start:
+    """A delivery to insert: its columns, `id` and `state` among them, and what the first entry of its chain says."""
+
+    values: Mapping[str, object]
+    facts: LedgerFacts
+
+
+def start_deliveries(c: Connection, parts: Parts, starts: Sequence[Start]) -> None:
+    """Insert deliveries, each in one of the states that a delivery may start in, with the first entry of its chain."""
+    now = parts.now()
+    rows: list[Mapping[str, object]] = []
+    entries: list[ToEnter] = []
+    for each in starts:
+        values = each.values
+        state = DeliveryState(str(values["state"]))
+        if state not in DELIVERY_START:
+            raise IllegalMove("delivery", "-", state)
+        ended = None if state in DELIVERY_OPEN else now
+        rows.append({**values, "step": 1, "attempts": 0, "created_at": now, "ended_at": ended})
+        reason, person_id = values.get("reason"), values.get("person_id")
+        entries.append(
+            ToEnter(
+                chain=str(values["id"]),
+                step=1,
+                event=state.value,
+                facts={**each.facts, **_reason(str(reason) if reason else None)},
+                person_id=str(person_id) if person_id else None,
+            )
+        )
+    _START_DELIVERY.many(c, rows)
+    enter_all(c, parts, entries)
+
+
+def note_message(c: Connection, parts: Parts, message_id: str, event: str, *facts: LedgerFacts) -> None:
+    """Entries in a message's chain that are no change of state (a decision, a registration), one for each of `facts`."""
+    last = _STEP_OF_MESSAGE.one(c, message_id=message_id, steps=len(facts)).step
+    first = last - len(facts) + 1
+    enter_all(
+        c,
+        parts,
+        [ToEnter(chain=message_id, step=first + at, event=event, facts=said) for at, said in enumerate(facts)],
+    )
 
 
 def note_delivery(c: Connection, parts: Parts, delivery_id: str, event: str, facts: LedgerFacts) -> None:
@@ -146,12 +212,11 @@ def note_delivery(c: Connection, parts: Parts, delivery_id: str, event: str, fac
     enter(c, parts, delivery_id, step, event, facts)
 
 
-def _start_retention(c: Connection, parts: Parts, ended: Mapping[str, str | None]) -> None:
-    """INVARIANT: the clock of retention starts when a person or a receipt ends a thing, never before."""
-    for category, sealed_id in ended.items():
-        if sealed_id is not None:
-            ends_at = parts.after(days=parts.settings.retention.days(category))
-            _START_RETENTION.run(c, sealed_id=sealed_id, ends_at=ends_at)
+def _start_retention(c: Connection, parts: Parts, ended: Sequence[tuple[str, str | None]]) -> None:
+    """INVARIANT: the clock of retention starts when a person or a receipt ends a thing, never before. `ended` are (category, sealed id)."""
+    ends_at = {category: parts.after(days=parts.settings.retention.days(category)) for category in dict(ended)}
+    rows = [{"sealed_id": sealed_id, "ends_at": ends_at[category]} for category, sealed_id in ended if sealed_id]
+    _START_RETENTION.many(c, rows)
 
 
 def _reason(reason: str | None) -> dict[str, str | int | bool]:
@@ -169,9 +234,23 @@ def enter(
     person_id: str | None = None,
 ) -> None:
     """One entry of a chain. `person_id`: whom the chain is about, said once, at its beginning or when that is known."""
-    entry_id = parts.ids.entry()
-    if person_id is not None:
-        # INVARIANT: with the person's key every chain about a person is found in the ledger itself, whatever the tables say; without it no
-        # two entries can be linked (gateway/subject/scan.py)
-        facts = {**facts, SUBJECT: parts.keys.commitment(c, person_id, entry_id.encode(), SUBJECT.encode())}
-    record(c, entry_id=entry_id, chain=chain, step=step, event=event, at=parts.now(), facts=facts)
+    enter_all(c, parts, [ToEnter(chain=chain, step=step, event=event, facts=facts, person_id=person_id)])
+
+
+def enter_all(c: Connection, parts: Parts, entries: Sequence[ToEnter]) -> None:
+    """`enter` for several at once: a person's key is looked up once for all that are about them."""
+    now = parts.now()
+    commitments = {
+        each: parts.keys.commitments_of(c, each)
+        for each in dict.fromkeys(entry.person_id for entry in entries)
+        if each is not None
+    }
+    made = []
+    for each in entries:
+        entry_id, facts = parts.ids.entry(), each.facts
+        if each.person_id is not None:
+            # INVARIANT: with the person's key every chain about a person is found in the ledger itself, whatever the tables say; without
+            # it no two entries can be linked (gateway/subject/scan.py)
+            facts = {**facts, SUBJECT: commitments[each.person_id](entry_id.encode(), SUBJECT.encode())}
+        made.append(Entry(id=entry_id, chain=each.chain, step=each.step, event=each.event, at=now, facts=facts))
+    record_all(c, made)

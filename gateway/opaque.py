@@ -25,19 +25,10 @@ def is_name(name: str) -> bool:
 
 def is_opaque(value: object) -> bool:
     """Is this an id, a closed word, a digest, an instant, a flag or a number below 10**9, and not a person's identifier?"""
-    if isinstance(value, bool):
-        return True
-    if isinstance(value, int):
-        return -_LARGEST <= value <= _LARGEST
     if not isinstance(value, str):
-        return False
-    if (
-        value.isalnum()
-        and value.isascii()
-        and (value.isalpha() or len(value) > _NUMBER_LENGTH)
-        and len(value) <= _LONGEST
-    ):
-        return True  # an id or a word of letters alone: no identifier of a person fits, and most values are one
+        return isinstance(value, int) and (isinstance(value, bool) or -_LARGEST <= value <= _LARGEST)
+    if value.isascii() and value.isalnum() and _NUMBER_LENGTH < len(value) <= _LONGEST:
+        return True  # an id: no identifier of a person fits, and most values are one
     return value == "" or (
         _WORD.fullmatch(value) is not None and not _NHS_NUMBER.search(value) and not _PRISON_NUMBER.search(value)
     )

@@ -54,6 +54,9 @@ class Category(StrEnum):
     LEDGER = "ledger"
 
 
+_CATEGORIES = frozenset(Category)
+
+
 class Retention(Strict):
     """Days that each category is kept, from when a person or a receipt ended it. At most a hundred years, and never "for ever".
 
@@ -76,7 +79,7 @@ class Retention(Strict):
 
     def days(self, category: str) -> int:
         """The retention of one `Category`; an unknown category is a `KeyError`, never an endless one."""
-        if category not in set(Category):
+        if category not in _CATEGORIES:
             raise KeyError(category)
         return int(getattr(self, category))
 

@@ -15,6 +15,7 @@ from fhir_profiles.hl7_times import is_before
 from fhir_profiles.label import keep_labels
 from fhir_profiles.late_words import is_late
 from fhir_profiles.shapes import Json
+from gateway.keys import Thing
 from gateway.parts import Parts
 from gateway.store.schema import person, resource, sealed
 from gateway.store.statement import Statement
@@ -127,8 +128,8 @@ def write_filing(c: Connection, parts: Parts, person_id: str, message_id: str, f
         return
     now = parts.now()
     ends_at = parts.after(days=parts.settings.retention.days("resource"))
-    stored = [("resource", fhir_json.encode(each)) for each in filing.added]
-    sealed_ids = parts.keys.seal_all(c, stored, person_id=person_id, now=now, ends_at=ends_at)
+    stored = [Thing(category="resource", plaintext=fhir_json.encode(each), ends_at=ends_at) for each in filing.added]
+    sealed_ids = parts.keys.seal_all(c, stored, person_id=person_id, now=now)
     rows = []
     for each, sealed_id in zip(filing.added, sealed_ids, strict=True):
         hidden = parts.keys.index("resource", _name(each)).hex()

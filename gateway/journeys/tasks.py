@@ -3,7 +3,7 @@
 What the meaning of a message makes comes from `fhir_profiles/tasks.py`; this module says who is told, and the rest.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -373,3 +373,9 @@ def end_tasks(c: Connection, parts: Parts, *, message_id: str | None = None, del
     """A person saw to it: its tasks are done."""
     owner = message_id if message_id is not None else delivery_id
     _END[task.c.message_id if message_id is not None else task.c.delivery_id].run(c, owner=owner, ended_at=parts.now())
+
+
+def end_tasks_of(c: Connection, parts: Parts, delivery_ids: Sequence[str]) -> None:
+    """The same for several deliveries at once."""
+    now = parts.now()
+    _END[task.c.delivery_id].many(c, [{"owner": each, "ended_at": now} for each in delivery_ids])

@@ -12,10 +12,11 @@ or written into the database unwrapped.
 
 import hmac
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -44,11 +45,22 @@ _NONCE_BYTES = 12
 
 _INSERT_SEALED = Statement.insert(sealed)
 _FIND_SEALED = Statement(
-    select(sealed.c.category, sealed.c.nonce, sealed.c.ciphertext, sealed.c.wrapped_key, sealed.c.wrapped_by).where(
-        sealed.c.id == bindparam("sealed_id")
+    select(
+        sealed.c.category,
+        sealed.c.nonce,
+        sealed.c.ciphertext,
+        sealed.c.wrapped_key,
+        sealed.c.wrapped_by,
+        person.c.wrapped_key.label("person_key"),
     )
+    .outerjoin(person, person.c.id == sealed.c.wrapped_by)
+    .where(sealed.c.id == bindparam("sealed_id"))
 )
-_FIND_WRAP = Statement(select(sealed.c.wrapped_key, sealed.c.wrapped_by).where(sealed.c.id == bindparam("sealed_id")))
+_FIND_WRAP = Statement(
+    select(sealed.c.wrapped_key, sealed.c.wrapped_by, person.c.wrapped_key.label("person_key"))
+    .outerjoin(person, person.c.id == sealed.c.wrapped_by)
+    .where(sealed.c.id == bindparam("sealed_id"))
+)
 _WRAP_AGAIN = Statement(
     update(sealed)
     .where(sealed.c.id == bindparam("sealed_id"))
@@ -56,6 +68,15 @@ _WRAP_AGAIN = Statement(
 )
 _INSERT_PERSON = Statement.insert(person)
 _FIND_PERSON_KEY = Statement(select(person.c.wrapped_key).where(person.c.id == bindparam("person_id")))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Thing:
+    """What is to be sealed. `category` is a retention category of settings.py; `ends_at` of None is never swept."""
+
+    category: str
+    plaintext: bytes
+    ends_at: str | None = None
 
 
 class SealedError(ThroughgateError):
@@ -156,35 +177,29 @@ class Keys:
 
         `category` is a retention category of settings.py. SealedGone when the person is not there.
         """
-        (sealed_id,) = self.seal_all(c, [(category, plaintext)], person_id=person_id, now=now, ends_at=ends_at)
+        thing = Thing(category=category, plaintext=plaintext, ends_at=ends_at)
+        (sealed_id,) = self.seal_all(c, [thing], person_id=person_id, now=now)
         return sealed_id
 
-    def seal_all(
-        self,
-        c: Connection,
-        things: Sequence[tuple[str, bytes]],
-        *,
-        person_id: str | None,
-        now: str,
-        ends_at: str | None = None,
-    ) -> list[str]:
-        """`seal` for several (category, plaintext) at once, each under a key of its own; their ids in the same order."""
+    def seal_all(self, c: Connection, things: Sequence["Thing"], *, person_id: str | None, now: str) -> list[str]:
+        """`seal` for several things at once, each under a key of its own; their ids in the same order."""
         wrapping = self._wrap(SEALED) if person_id is None else self._person_wrap(c, person_id)
-        rows = [self._sealed_row(category, plaintext, wrapping) for category, plaintext in things]
-        common = {"wrapped_by": INSTALLATION if person_id is None else person_id, "created_at": now, "ends_at": ends_at}
-        _INSERT_SEALED.many(c, [{**row, **common} for row in rows])
+        common = {"wrapped_by": INSTALLATION if person_id is None else person_id, "created_at": now}
+        rows = [{**self._sealed_row(each, wrapping), **common} for each in things]
+        _INSERT_SEALED.many(c, rows)
         return [str(row["id"]) for row in rows]
 
-    def _sealed_row(self, category: str, plaintext: bytes, wrapping: bytes) -> dict[str, str | bytes]:
+    def _sealed_row(self, thing: "Thing", wrapping: bytes) -> dict[str, str | bytes | None]:
         sealed_id = self._ids.entry()
         key = os.urandom(32)
         nonce = os.urandom(_NONCE_BYTES)
         return {
             "id": sealed_id,
-            "category": category,
+            "category": thing.category,
             "nonce": nonce,
-            "ciphertext": AESGCM(key).encrypt(nonce, plaintext, _associated(sealed_id, category)),
+            "ciphertext": AESGCM(key).encrypt(nonce, thing.plaintext, _associated(sealed_id, thing.category)),
             "wrapped_key": aes_key_wrap(wrapping, key),
+            "ends_at": thing.ends_at,
         }
 
     def unseal(self, c: Connection, sealed_id: str) -> bytes:
@@ -192,7 +207,7 @@ class Keys:
         row = _FIND_SEALED.first(c, sealed_id=sealed_id)
         if row is None:
             raise SealedGone(f"sealed {sealed_id} is gone")
-        key = self._unwrap(c, sealed_id, row.wrapped_key, row.wrapped_by)
+        key = self._unwrap(sealed_id, row)
         try:
             return AESGCM(key).decrypt(row.nonce, row.ciphertext, _associated(sealed_id, row.category))
         except InvalidTag:
@@ -200,20 +215,31 @@ class Keys:
 
     def wrap_for_person(self, c: Connection, sealed_id: str, person_id: str) -> None:
         """Wraps the key for this person and overwrites the wrap before (the installation's, or in a merge another person's)."""
-        row = _FIND_WRAP.first(c, sealed_id=sealed_id)
-        if row is None:
-            raise SealedGone(f"sealed {sealed_id} is gone")
-        if row.wrapped_by == person_id:
-            return
-        key = self._unwrap(c, sealed_id, row.wrapped_key, row.wrapped_by)
-        wrapped = aes_key_wrap(self._person_wrap(c, person_id), key)
-        _WRAP_AGAIN.run(c, sealed_id=sealed_id, wrapped_key=wrapped, wrapped_by=person_id)
+        self.wrap_all_for_person(c, (sealed_id,), person_id)
 
-    def _unwrap(self, c: Connection, sealed_id: str, wrapped_key: bytes, wrapped_by: str) -> bytes:
+    def wrap_all_for_person(self, c: Connection, sealed_ids: Iterable[str], person_id: str) -> None:
+        """`wrap_for_person` for several at once."""
+        found = {each: _FIND_WRAP.first(c, sealed_id=each) for each in sealed_ids}
+        if gone := [each for each, row in found.items() if row is None]:
+            raise SealedGone(f"sealed {gone[0]} is gone")
+        moving = {each: self._unwrap(each, row) for each, row in found.items() if row.wrapped_by != person_id}
+        if not moving:
+            return
+        wrapping = self._person_wrap(c, person_id)
+        _WRAP_AGAIN.many(
+            c,
+            [
+                {"sealed_id": each, "wrapped_key": aes_key_wrap(wrapping, key), "wrapped_by": person_id}
+                for each, key in moving.items()
+            ],
+        )
+
+    def _unwrap(self, sealed_id: str, row: Any) -> bytes:
+        """The key of a sealed thing; `row` has `wrapped_key`, `wrapped_by`, and `person_key` of whom that names."""
         try:
-            if wrapped_by == INSTALLATION:
-                return self._unwrapped(SEALED, wrapped_key)[0]
-            return aes_key_unwrap(self._person_wrap(c, wrapped_by), wrapped_key)
+            if row.wrapped_by == INSTALLATION:
+                return self._unwrapped(SEALED, row.wrapped_key)[0]
+            return aes_key_unwrap(self._wrap_of(row.wrapped_by, row.person_key), row.wrapped_key)
         except InvalidUnwrap:
             raise SealedBroken(
                 f"sealed {sealed_id} does not open: its key was changed or is not of this installation"
@@ -237,7 +263,9 @@ class Keys:
 
     def _person_key(self, c: Connection, person_id: str) -> bytes:
         # never cached: once a person's key is destroyed nothing in this process may still open with it
-        wrapped = _FIND_PERSON_KEY.value(c, person_id=person_id)
+        return self._opened_person_key(person_id, _FIND_PERSON_KEY.value(c, person_id=person_id))
+
+    def _opened_person_key(self, person_id: str, wrapped: bytes | None) -> bytes:
         if not wrapped:
             raise SealedGone(f"person {person_id} has no key")
         try:
@@ -246,7 +274,10 @@ class Keys:
             raise SealedBroken(f"the key of person {person_id} was changed or is not of this installation") from None
 
     def _person_wrap(self, c: Connection, person_id: str) -> bytes:
-        return _mac(self._person_key(c, person_id), b"wrap sealed keys")
+        return self._wrap_of(person_id, _FIND_PERSON_KEY.value(c, person_id=person_id))
+
+    def _wrap_of(self, person_id: str, wrapped: bytes | None) -> bytes:
+        return _mac(self._opened_person_key(person_id, wrapped), b"wrap sealed keys")
 
     # Keyed digests
 

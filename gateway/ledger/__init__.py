@@ -1,6 +1,6 @@
 """The ledger: an append-only Merkle tree over every change of state, with a signed head that an edited database cannot follow."""
 
-from gateway.ledger.entry import EntryError, record
+from gateway.ledger.entry import Entry, EntryError, record, record_all
 from gateway.ledger.events import LedgerEvent
 from gateway.ledger.export import NotProvable, continues, export_lines, head_of, prove, prove_delivery, prove_entry
 from gateway.ledger.head import HeadFile, HeadInMemory, HeadKeeper
@@ -9,6 +9,7 @@ from gateway.ledger.verify import Verification
 
 __all__ = [
     "Break",
+    "Entry",
     "EntryError",
     "HeadFile",
     "HeadInMemory",
@@ -25,4 +26,5 @@ __all__ = [
     "prove_delivery",
     "prove_entry",
     "record",
+    "record_all",
 ]

@@ -4,7 +4,8 @@ An entry MUST NOT hold anything about a person that can be read or linked withou
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
@@ -90,6 +91,18 @@ def _encode_again(members: Any) -> bytes:
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """An entry to write: see `record`."""
+
+    id: str
+    chain: str
+    step: int
+    event: str
+    at: str
+    facts: Mapping[str, Opaque]
+
+
 def record(
     c: Connection, *, entry_id: str, chain: str, step: int, event: str, at: str, facts: Mapping[str, Opaque]
 ) -> None:
@@ -99,6 +112,28 @@ def record(
     `facts` are ids, closed words, digests under a key, small numbers. EntryError for anything else; the same (chain, step) twice is
     sqlalchemy.exc.IntegrityError.
     """
+    record_all(c, (Entry(id=entry_id, chain=chain, step=step, event=event, at=at, facts=facts),))
+
+
+def record_all(c: Connection, entries: Iterable[Entry]) -> None:
+    """`record` for several at once."""
     # INVARIANT: every change of state writes its entry in the same transaction, without a position (DESIGN rule 7)
-    body = encode(entry_id=entry_id, chain=chain, step=step, event=event, at=at, facts=facts)
-    _INSERT.run(c, id=entry_id, chain=chain, step=step, body=body)
+    _INSERT.many(
+        c,
+        [
+            {
+                "id": each.id,
+                "chain": each.chain,
+                "step": each.step,
+                "body": encode(
+                    entry_id=each.id,
+                    chain=each.chain,
+                    step=each.step,
+                    event=each.event,
+                    at=each.at,
+                    facts=each.facts,
+                ),
+            }
+            for each in entries
+        ],
+    )

@@ -6,7 +6,7 @@ recipient and link in the very transaction that commits the intent. Bytes are se
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
@@ -22,15 +22,16 @@ from fhir_profiles.shapes import Task
 from gateway.activation import stands
 from gateway.failpoints import around, pass_point
 from gateway.instants import to_text
-from gateway.journeys.tasks import NOTICE, add_tasks, end_tasks, task_of
+from gateway.journeys.tasks import NOTICE, add_tasks, end_tasks_of, task_of
 from gateway.keys import SealedError
 from gateway.log import Code, log
-from gateway.moves import move_delivery
+from gateway.moves import Move, move_deliveries, move_delivery
 from gateway.parts import Parts
 from gateway.states import DeliveryState
 from gateway.steps.release import LEAVES, mark
 from gateway.steps.standing import DeliveryRow, behind, delivery_row, is_behind, is_superseded, moved_since
 from gateway.steps.unconfirmed import look_again_at
+from gateway.store.in_one import write_in_one
 from gateway.store.locks import held, hold_delivery, hold_person
 from gateway.store.schema import attempt, delivery
 from gateway.store.statement import Statement
@@ -124,8 +125,9 @@ def open_at_doors(
         with around("park-broken"):
             parts.store.write(partial(_park_broken, parts=parts, delivery_id=each))
     pass_point("door.before-commit")
-    intents = [partial(_commit_intent, parts=parts, seen=row, collected=collected) for row, _ in genuine]
-    for (row, body), shut in zip(genuine, parts.store.write_all(intents), strict=True):
+    rows = [row for row, _ in genuine]
+    shuts = write_in_one(parts.store, partial(_commit_intents, parts=parts, collected=collected), rows)
+    for (row, body), shut in zip(genuine, shuts, strict=True):
         if shut is not None:
             found[row.id] = shut
             continue
@@ -161,29 +163,50 @@ def _park_broken(c: Connection, *, parts: Parts, delivery_id: str) -> None:
     add_tasks(c, parts, (task_of("seal-broken"),), delivery_id=delivery_id)
 
 
-def _commit_intent(c: Connection, *, parts: Parts, seen: DeliveryRow, collected: bool) -> Shut | None:
+def _commit_intents(c: Connection, rows: Sequence[DeliveryRow], *, parts: Parts, collected: bool) -> list[Shut | None]:
+    """None where the intent is written; else why the door stays shut."""
+    shuts: list[Shut | None] = []
+    intents: list[Mapping[str, object]] = []
+    moves: dict[tuple[str | None, str], Move] = {}
+    for seen in rows:
+        if (seen.person_id, seen.recipient) in moves:  # whether it is behind is asked when the one before it moves
+            move_deliveries(c, parts, tuple(moves.values()))
+            moves.clear()
+        row, shut = _stands(c, parts, seen, collected=collected)
+        shuts.append(shut)
+        if shut is not None or row is None:
+            continue
+        number = row.attempts + 1
+        if DeliveryState(row.state) is D.SENDING:
+            again = Sent(result=Result.AMBIGUOUS, code="opened-again")
+            _end_attempts(c, parts, (Ended(delivery_id=row.id, number=row.attempts, sent=again),))
+        facts = {"attempt": number, "decision": row.decision_id, "mark": mark(parts, row.digest)}
+        moves[row.person_id, row.recipient] = Move(delivery_id=row.id, to=D.SENDING, facts=facts)
+        intents.append({"delivery_id": row.id, "number": number, "intent_at": parts.now()})
+    move_deliveries(c, parts, tuple(moves.values()))
+    # INVARIANT: attempt, digest and decision are committed before the first byte is sent.
+    _BEGIN_ATTEMPT.many(c, intents)
+    return shuts
+
+
+def _stands(
+    c: Connection, parts: Parts, seen: DeliveryRow, *, collected: bool
+) -> tuple[DeliveryRow | None, Shut | None]:
+    """A delivery as it is now; or why the door stays shut."""
     # INVARIANT: two workers never send one delivery at once, and nobody registers a consent between this look and the intent.
     hold_person(c, seen.person_id)
     hold_delivery(c, seen.id)
     row = delivery_row(c, seen.id)
     if row is None or row.step != seen.step or row.mac != seen.mac:
-        return Shut.NOT_NOW
+        return None, Shut.NOT_NOW
     if is_superseded(c, row):
         _retire_superseded(c, parts, row)
-        return Shut.NOT_NOW
+        return None, Shut.NOT_NOW
     if (not collected and row.due_at > parts.now()) or is_behind(c, parts, row, collected=collected):
-        return Shut.NOT_NOW
+        return None, Shut.NOT_NOW
     # INVARIANT: no intent is committed under versions that hold no more (DESIGN section 2, rule 4).
-    if moved_since(c, parts, row) is not None or not stands(c, row.agreement, row.agreement_digest):
-        return Shut.MOVED
-    number = row.attempts + 1
-    if DeliveryState(row.state) is D.SENDING:
-        _end_attempt(c, parts, row.id, row.attempts, Sent(result=Result.AMBIGUOUS, code="opened-again"))
-    # INVARIANT: attempt, digest and decision are committed before the first byte is sent.
-    _BEGIN_ATTEMPT.run(c, delivery_id=row.id, number=number, intent_at=parts.now())
-    facts = {"attempt": number, "decision": row.decision_id, "mark": mark(parts, row.digest)}
-    move_delivery(c, parts, row.id, D.SENDING, facts=facts)
-    return None
+    stays = moved_since(c, parts, row) is None and stands(c, row.agreement, row.agreement_digest)
+    return (row, None) if stays else (None, Shut.MOVED)
 
 
 def _retire_superseded(c: Connection, parts: Parts, row: DeliveryRow) -> None:
@@ -198,46 +221,63 @@ def _retire_superseded(c: Connection, parts: Parts, row: DeliveryRow) -> None:
 def write_receipts(parts: Parts, ended: Sequence[Ended]) -> list[tuple[str, ...] | Exception]:
     """Commit what attempts came to, and what follows from it; for each the letters that may have waited behind it."""
     pass_point("receipt.before-commit")
-    waiting = parts.store.write_all([partial(_receipt, parts=parts, ended=each) for each in ended])
+    waiting = write_in_one(parts.store, partial(_receipts, parts=parts), ended)
     pass_point("receipt.after-commit")
     return waiting
 
 
-def _receipt(c: Connection, *, parts: Parts, ended: Ended) -> tuple[str, ...]:
-    hold_delivery(c, ended.delivery_id)
-    _take_receipt(c, parts, ended.delivery_id, ended.number, ended.sent)
-    return behind(c, ended.delivery_id)
+def _receipts(c: Connection, ended: Sequence[Ended], *, parts: Parts) -> list[tuple[str, ...]]:
+    for each in ended:
+        hold_delivery(c, each.delivery_id)
+    _end_attempts(c, parts, ended)
+    arrived: list[Arrived] = []
+    for each in ended:
+        row = delivery_row(c, each.delivery_id)
+        if row is not None and _take_receipt(c, parts, row, each):
+            arrived.append(Arrived(row=row, number=each.number, sent=each.sent))
+    _deliver(c, parts, arrived)
+    return [behind(c, each.delivery_id) for each in ended]
 
 
-def _take_receipt(c: Connection, parts: Parts, delivery_id: str, number: int, sent: Sent) -> None:
-    _end_attempt(c, parts, delivery_id, number, sent)
-    row = delivery_row(c, delivery_id)
-    if row is None:
-        return
-    state = DeliveryState(row.state)
-    if state is not D.SENDING or row.attempts != number:
-        if sent.result is Result.DELIVERED and state in (D.AMBIGUOUS, D.PARKED):
-            _deliver(c, parts, row, number, sent)  # the answer came after we had given up waiting
-        return
+def _take_receipt(c: Connection, parts: Parts, row: DeliveryRow, ended: Ended) -> bool:
+    """Whether the recipient has it by this. What else an attempt can come to is written here."""
+    sent, state = ended.sent, DeliveryState(row.state)
+    if state is not D.SENDING or row.attempts != ended.number:
+        # the answer may have come after we had given up waiting
+        return sent.result is Result.DELIVERED and state in (D.AMBIGUOUS, D.PARKED)
     match sent.result:
         case Result.DELIVERED:
-            _deliver(c, parts, row, number, sent)
+            return True
         case Result.REFUSED:
-            log(Code.DELIVERY_REFUSED, delivery=delivery_id, recipient=row.recipient, reason=sent.code)
-            move_delivery(c, parts, delivery_id, D.REFUSED, reason=sent.code, facts={"attempt": number})
-            add_tasks(c, parts, refused_tasks(row.letter), delivery_id=delivery_id)
+            log(Code.DELIVERY_REFUSED, delivery=row.id, recipient=row.recipient, reason=sent.code)
+            move_delivery(c, parts, row.id, D.REFUSED, reason=sent.code, facts={"attempt": ended.number})
+            add_tasks(c, parts, refused_tasks(row.letter), delivery_id=row.id)
         case Result.TRANSIENT:
             send_again(c, parts, row, D.QUEUED, sent)
         case Result.AMBIGUOUS:
             send_again(c, parts, row, D.AMBIGUOUS, sent)
+    return False
 
 
-def _deliver(c: Connection, parts: Parts, row: DeliveryRow, number: int, sent: Sent) -> None:
-    facts: dict[str, str | int | bool] = {"attempt": number, "code": sent.code}
-    move_delivery(c, parts, row.id, D.DELIVERED, facts=facts, due_at=look_again_at(parts, row))
-    end_tasks(c, parts, delivery_id=row.id)
-    if sent.confirmed:
-        move_delivery(c, parts, row.id, D.CONFIRMED, facts={"code": sent.code})
+@dataclass(frozen=True, kw_only=True)
+class Arrived:
+    """A letter that its recipient has by attempt `number`."""
+
+    row: DeliveryRow
+    number: int
+    sent: Sent
+
+
+def _deliver(c: Connection, parts: Parts, arrived: Sequence[Arrived]) -> None:
+    moves: list[Move] = []
+    for each in arrived:
+        facts: dict[str, str | int | bool] = {"attempt": each.number, "code": each.sent.code}
+        due_at = look_again_at(parts, each.row)
+        moves.append(Move(delivery_id=each.row.id, to=D.DELIVERED, facts=facts, due_at=due_at))
+        if each.sent.confirmed:
+            moves.append(Move(delivery_id=each.row.id, to=D.CONFIRMED, facts={"code": each.sent.code}))
+    move_deliveries(c, parts, moves)
+    end_tasks_of(c, parts, [each.row.id for each in arrived])
 
 
 def refused_tasks(letter: str) -> tuple[Task, ...]:
@@ -275,9 +315,21 @@ def backoff_seconds(parts: Parts, delivery_id: str, number: int, retry_after_sec
     return max(longest * (0.5 + spread / 2), asked)
 
 
-def _end_attempt(c: Connection, parts: Parts, delivery_id: str, number: int, sent: Sent) -> None:
-    ended = {"outcome": sent.result.value, "code": sent.code, "ended_at": parts.now()}
-    _END_ATTEMPT.run(c, delivery_id=delivery_id, number=number, **ended)
+def _end_attempts(c: Connection, parts: Parts, ended: Sequence[Ended]) -> None:
+    now = parts.now()
+    _END_ATTEMPT.many(
+        c,
+        [
+            {
+                "delivery_id": each.delivery_id,
+                "number": each.number,
+                "outcome": each.sent.result.value,
+                "code": each.sent.code,
+                "ended_at": now,
+            }
+            for each in ended
+        ],
+    )
 
 
 def acknowledge_collected(parts: Parts, delivery_id: str, recipient: str) -> bool:
@@ -297,8 +349,8 @@ def _acknowledge(c: Connection, parts: Parts, delivery_id: str, recipient: str) 
     if state not in (D.SENDING, D.AMBIGUOUS, D.PARKED):
         return False
     sent = Sent(result=Result.DELIVERED, code="acknowledged")
-    _end_attempt(c, parts, delivery_id, row.attempts, sent)
-    _deliver(c, parts, row, row.attempts, sent)
+    _end_attempts(c, parts, (Ended(delivery_id=delivery_id, number=row.attempts, sent=sent),))
+    _deliver(c, parts, (Arrived(row=row, number=row.attempts, sent=sent),))
     return True
 
 
@@ -332,7 +384,7 @@ def _time_out(c: Connection, parts: Parts, delivery_id: str, *, collected: bool)
     if row is None or DeliveryState(row.state) is not D.SENDING:
         return
     sent = Sent(result=Result.AMBIGUOUS, code="not-acknowledged" if collected else "no-receipt")
-    _end_attempt(c, parts, delivery_id, row.attempts, sent)
+    _end_attempts(c, parts, (Ended(delivery_id=delivery_id, number=row.attempts, sent=sent),))
     if not collected:
         send_again(c, parts, row, D.AMBIGUOUS, sent)
         return

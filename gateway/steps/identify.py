@@ -169,9 +169,8 @@ def give_person(c: Connection, parts: Parts, message_id: str, translation: Trans
         else:
             # INVARIANT: in the transaction that gives a message its person it is wrapped by that person's key.
             row = _GIVE.one(c, message_id=message_id, person_id=found.person_id)
-            for sealed_id in (row.body_id, row.answer_id):
-                if sealed_id is not None:
-                    parts.keys.wrap_for_person(c, sealed_id, found.person_id)
+            kept = [each for each in (row.body_id, row.answer_id) if each is not None]
+            parts.keys.wrap_all_for_person(c, kept, found.person_id)
             return None
     hold_message(c, parts, message_id, hold.code)
     note_whom(c, parts, message_id, translation)

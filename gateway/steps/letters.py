@@ -67,7 +67,7 @@ from gateway.steps.release import (
     draft_composed,
     party_of,
     write_counted,
-    write_draft,
+    write_drafts,
 )
 from gateway.store.locks import hold_person
 from gateway.store.schema import client, decision, message
@@ -78,6 +78,7 @@ NOT_COUNTED = "not-counted"
 OPEN_MESSAGES = (MessageState.HELD.value, MessageState.PARKED.value)
 
 
+_STATE: Final = Statement(select(message.c.state).where(message.c.id == bindparam("message_id")))
 _MESSAGE: Final = Statement(select(message).where(message.c.id == bindparam("message_id")))
 _OF_PERSON: Final = (
     select(message.c.id)
@@ -467,7 +468,7 @@ def _commit(c: Connection, *, parts: Parts, work: Work, by_person: bool) -> Done
     seen, person_id = work.seen, work.seen.file.person_id
     # INVARIANT: releases of one person are serialised, whichever worker they are in.
     hold_person(c, person_id)
-    if _MESSAGE.one(c, message_id=seen.message_id).state != seen.state:
+    if _STATE.one(c, message_id=seen.message_id).state != seen.state:
         return Done(fate=Fate.NOTHING)
     # INVARIANT: the commit reads the versions of consent, file and links again and starts over if they moved.
     if (
@@ -479,7 +480,8 @@ def _commit(c: Connection, *, parts: Parts, work: Work, by_person: bool) -> Done
         return Done(fate=Fate.WAITS, person_id=person_id)
     if by_person:
         end_tasks(c, parts, message_id=seen.message_id)
-    keep_longer(c, parts, person_id)
+    if seen.file.resources or seen.consents:
+        keep_longer(c, parts, person_id)
     write_filing(c, parts, person_id, seen.message_id, work.filing)
     write_consents(c, parts, person_id, seen.message_id, work.registration.consents)
     confirms = by_person and seen.registered and seen.reason == HoldCode.CONSENT_AUTHORITY
@@ -490,12 +492,12 @@ def _commit(c: Connection, *, parts: Parts, work: Work, by_person: bool) -> Done
         recall_unsent(c, parts, seen.last_handovers, reason="release-cancelled")
     elif any(each.recipient is not None and each.context.event == Event.TRANSFER for each in work.drafts):
         recall_unsent(c, parts, waits_for_prison(seen.last_handovers), reason="prison-known")
-    after = read_versions(c, person_id)
+    registers = confirms or work.registration.consents
+    after = read_versions(c, person_id) if registers else seen.file.versions
     owner = Owner(
         message_id=seen.message_id, person_id=person_id, consent_version=after.consent, link_version=after.link
     )
-    for made in work.drafts:
-        write_draft(c, parts, made, owner)
+    write_drafts(c, parts, work.drafts, owner)
     for each in work.counting:
         write_counted(
             c,

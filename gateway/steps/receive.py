@@ -24,6 +24,7 @@ from fhir_profiles.shapes import Envelope, Issue, Refusal, RefusalCode, Severity
 from gateway.clients import Client, find
 from gateway.errors import Fault, Overloaded, fault_of, issues_of
 from gateway.failpoints import pass_point
+from gateway.keys import Thing
 from gateway.ledger import record
 from gateway.log import Code, log
 from gateway.parts import Parts
@@ -306,7 +307,10 @@ def _accept(c: Connection, parts: Parts, looked: _Looked, seen: Envelope, establ
             processed = fhir_response(seen, names, endpoint=parts.settings.sender.endpoint, bars=bars)
     now = names.time
     packed = _pack(answer, processed, looked.arrival)
-    kept = [(Category.BODY.value, looked.arrival.body), (Category.ANSWER.value, packed)]
+    kept = [
+        Thing(category=Category.BODY.value, plaintext=looked.arrival.body),
+        Thing(category=Category.ANSWER.value, plaintext=packed),
+    ]
     body_id, answer_id = parts.keys.seal_all(c, kept, person_id=None, now=now)
     _insert(
         c,

@@ -5,7 +5,7 @@ message asks for is `letters.py`'s; this module MUST NOT let bytes out that were
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -34,8 +34,8 @@ from fhir_profiles.render import render
 from fhir_profiles.shapes import Composed, Heading, Json, LetterContext, Task
 from fhir_profiles.subsumption import subsumes
 from gateway.journeys.tasks import add_tasks, task_of
-from gateway.keys import Keys
-from gateway.moves import move_delivery, note_delivery, note_message, start_delivery
+from gateway.keys import Keys, Thing
+from gateway.moves import LedgerFacts, Start, move_delivery, note_delivery, note_message, start_deliveries
 from gateway.parts import Parts
 from gateway.recipients import Recipient
 from gateway.states import DeliveryState
@@ -336,39 +336,60 @@ def _heading(parts: Parts, recipient: Recipient | None, delivery_id: str, at: st
 
 
 def write_draft(c: Connection, parts: Parts, made: Draft, owner: "Owner", *, supersedes: str | None = None) -> None:
-    """Write a draft's decision and delivery, with their entries and tasks. The only insertion of a delivery (DESIGN rule 2)."""
-    write_decision(c, parts, made, owner)
-    values = {
-        "id": made.delivery_id,
-        "message_id": owner.message_id,
-        "person_id": owner.person_id,
-        "recipient_class": made.agreement.recipient_class,
-        "letter": made.agreement.letter,
-        "whole_picture": LETTERS[made.agreement.letter].whole_picture,
-        "provisional": made.context.provisional,
-        "state": made.state.value,
-        "due_at": parts.now(),
-        "supersedes": supersedes or made.corrects,
-        **_outbox(c, parts, made, owner),
-    }
-    start_delivery(c, parts, values, facts=_facts(parts, made))
-    if owner.message_id is None:
-        note_delivery(c, parts, made.delivery_id, "decided", _facts(parts, made))
-    add_tasks(c, parts, made.tasks, delivery_id=made.delivery_id)
+    """Write one draft, see `write_drafts`. `supersedes` names the delivery that it stands for."""
+    write_drafts(c, parts, (made,), owner, supersedes=supersedes)
+
+
+def write_drafts(
+    c: Connection, parts: Parts, drafts: Sequence[Draft], owner: "Owner", *, supersedes: str | None = None
+) -> None:
+    """Write the decisions and deliveries of drafts, with their entries and tasks. The only insertion of a delivery (DESIGN rule 2)."""
+    if not drafts:
+        return
+    facts = [_facts(parts, made) for made in drafts]
+    sealed = _seal_drafts(c, parts, drafts, owner)
+    write_decisions(c, parts, list(zip(drafts, facts, sealed, strict=True)), owner)
+    now = parts.now()
+    starts = [
+        Start(
+            values={
+                "id": made.delivery_id,
+                "message_id": owner.message_id,
+                "person_id": owner.person_id,
+                "recipient_class": made.agreement.recipient_class,
+                "letter": made.agreement.letter,
+                "whole_picture": LETTERS[made.agreement.letter].whole_picture,
+                "provisional": made.context.provisional,
+                "state": made.state.value,
+                "due_at": now,
+                "supersedes": supersedes or made.corrects,
+                **_outbox(made, owner, sealed_id=places.letter),
+            },
+            facts=said,
+        )
+        for made, said, places in zip(drafts, facts, sealed, strict=True)
+    ]
+    start_deliveries(c, parts, starts)
+    for made, said in zip(drafts, facts, strict=True):
+        if owner.message_id is None:
+            note_delivery(c, parts, made.delivery_id, "decided", said)
+        add_tasks(c, parts, made.tasks, delivery_id=made.delivery_id)
 
 
 def refill(c: Connection, parts: Parts, made: Draft, owner: "Owner") -> None:
     """Give a held delivery the letter of a new decision: it keeps its id. A decision that is `hold` again only moves the versions."""
-    write_decision(c, parts, made, owner)
+    facts = _facts(parts, made)
+    (places,) = _seal_drafts(c, parts, (made,), owner)
+    write_decisions(c, parts, [(made, facts, places)], owner)
     c.execute(
         update(delivery)
         .where(delivery.c.id == made.delivery_id)
-        .values(**_outbox(c, parts, made, owner), due_at=parts.now())
+        .values(**_outbox(made, owner, sealed_id=places.letter), due_at=parts.now())
     )
     if made.state is DeliveryState.HELD:
-        note_delivery(c, parts, made.delivery_id, "decided", _facts(parts, made))
+        note_delivery(c, parts, made.delivery_id, "decided", facts)
         return
-    move_delivery(c, parts, made.delivery_id, made.state, reason=made.reason, facts=_facts(parts, made))
+    move_delivery(c, parts, made.delivery_id, made.state, reason=made.reason, facts=facts)
     add_tasks(c, parts, made.tasks, delivery_id=made.delivery_id)
 
 
@@ -397,19 +418,46 @@ class Owner:
 NOBODY = Owner(message_id=None, person_id=None, consent_version=0, link_version=0)
 
 
-def write_decision(c: Connection, parts: Parts, made: Draft, owner: Owner) -> None:
-    """Keep the decision of a draft with what it was made from."""
-    recipient = made.recipient.id if made.recipient else None
-    _insert_decision(
-        c,
-        parts,
-        owner,
-        decision_id=made.decision_id,
-        agreement=made.agreement,
-        recipient=recipient,
-        kept=made.kept,
-        facts=_facts(parts, made),
-    )
+@dataclass(frozen=True, kw_only=True)
+class Places:
+    """Where a draft lies sealed: its decision, and its letter where there is one."""
+
+    decision: str
+    letter: str | None
+
+
+def _seal_drafts(c: Connection, parts: Parts, drafts: Sequence[Draft], owner: Owner) -> list[Places]:
+    """Seal what is kept of each decision, and each letter, under a key of its own."""
+    ends_at = _decision_ends(parts)
+    things: list[Thing] = []
+    for made in drafts:
+        things.append(Thing(category="decision", plaintext=made.kept, ends_at=ends_at))
+        if made.sealed is not None:
+            things.append(Thing(category="letter", plaintext=made.sealed.body))
+    ids = iter(parts.keys.seal_all(c, things, person_id=owner.person_id, now=parts.now()))
+    return [Places(decision=next(ids), letter=next(ids) if made.sealed is not None else None) for made in drafts]
+
+
+def _decision_ends(parts: Parts) -> str:
+    return parts.after(days=parts.settings.retention.days("decision"))
+
+
+def write_decisions(
+    c: Connection, parts: Parts, made: Sequence[tuple[Draft, LedgerFacts, Places]], owner: Owner
+) -> None:
+    """Keep the decisions of drafts with what they were made from."""
+    rows = [
+        _decision_row(
+            owner,
+            decision_id=each.decision_id,
+            agreement=each.agreement,
+            recipient=each.recipient.id if each.recipient else None,
+            sealed_id=places.decision,
+            outcome=each.decision.outcome,
+        )
+        for each, _, places in made
+    ]
+    _insert_decisions(c, parts, owner, rows, [facts for _, facts, _ in made])
 
 
 def write_counted(
@@ -429,50 +477,56 @@ def write_counted(
     paths = path_outcomes(None, decision, ())
     kept = write_kept(decision=decision, asked=asked, context=context, counted=counted, paths=paths)
     facts = {"decision": decision_id, "outcome": decision.outcome.value, "agreement": agreement.digest}
-    _insert_decision(
+    sealed_id = parts.keys.seal(
         c,
-        parts,
+        category="decision",
+        plaintext=kept,
+        person_id=owner.person_id,
+        now=parts.now(),
+        ends_at=_decision_ends(parts),
+    )
+    row = _decision_row(
         owner,
         decision_id=decision_id,
         agreement=agreement,
         recipient=recipient.id if recipient else None,
-        kept=kept,
-        facts=facts,
+        sealed_id=sealed_id,
+        outcome=decision.outcome,
     )
+    _insert_decisions(c, parts, owner, [row], [facts])
 
 
-def _insert_decision(
-    c: Connection,
-    parts: Parts,
+def _decision_row(
     owner: Owner,
     *,
     decision_id: str,
     agreement: Agreement,
     recipient: str | None,
-    kept: bytes,
-    facts: Mapping[str, str | int | bool],
+    sealed_id: str,
+    outcome: Outcome,
+) -> dict[str, object]:
+    return {
+        "id": decision_id,
+        "message_id": owner.message_id,
+        "person_id": owner.person_id,
+        "recipient": recipient,
+        "recipient_class": agreement.recipient_class,
+        "letter": agreement.letter,
+        "agreement": agreement.name,
+        "agreement_digest": agreement.digest,
+        "outcome": outcome.value,
+        "sealed_id": sealed_id,
+    }
+
+
+def _insert_decisions(
+    c: Connection, parts: Parts, owner: Owner, rows: Sequence[dict[str, object]], facts: Sequence[LedgerFacts]
 ) -> None:
-    """The only insertion of a decision: sealed, and entered in the message's chain (a report's is in its delivery's)."""
-    ends_at = parts.after(days=parts.settings.retention.days("decision"))
-    sealed_id = parts.keys.seal(
-        c, category="decision", plaintext=kept, person_id=owner.person_id, now=parts.now(), ends_at=ends_at
-    )
-    _INSERT_DECISION.run(
-        c,
-        id=decision_id,
-        message_id=owner.message_id,
-        person_id=owner.person_id,
-        recipient=recipient,
-        recipient_class=agreement.recipient_class,
-        letter=agreement.letter,
-        agreement=agreement.name,
-        agreement_digest=agreement.digest,
-        outcome=facts["outcome"],
-        sealed_id=sealed_id,
-        decided_at=parts.now(),
-    )
+    """The only insertion of decisions: entered in the message's chain (a report's is in its delivery's)."""
+    now = parts.now()
+    _INSERT_DECISION.many(c, [{**row, "decided_at": now} for row in rows])
     if owner.message_id is not None:
-        note_message(c, parts, owner.message_id, "decided", facts)
+        note_message(c, parts, owner.message_id, "decided", *facts)
 
 
 def mark(parts: Parts, digest: str) -> str:
@@ -503,14 +557,9 @@ def _versions(made: Draft, owner: Owner) -> dict[str, object]:
     }
 
 
-def _outbox(c: Connection, parts: Parts, made: Draft, owner: Owner) -> dict[str, object]:
+def _outbox(made: Draft, owner: Owner, *, sealed_id: str | None) -> dict[str, object]:
     """The columns of a letter in the outbox, or of the place where none is."""
     letter = made.sealed
-    sealed_id = (
-        parts.keys.seal(c, category="letter", plaintext=letter.body, person_id=owner.person_id, now=parts.now())
-        if letter
-        else None
-    )
     return {
         "recipient": made.recipient.id if made.recipient else None,
         "decision_id": made.decision_id,

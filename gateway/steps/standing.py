@@ -5,16 +5,15 @@ Questions only, asked inside the transaction that acts on the answer. This modul
 
 from typing import Any, Final, TypeAlias
 
-from sqlalchemy import Connection, bindparam, or_, select
+from sqlalchemy import Connection, bindparam, exists, or_, select
 
 from consent.edges import passed
 from fhir_profiles.shapes import Event
 from gateway.consents.register import read_consents
-from gateway.journeys.file import read_versions
 from gateway.journeys.tasks import NOTICE
 from gateway.parts import Parts
 from gateway.states import DELIVERY_OPEN, DeliveryState, MessageState
-from gateway.store.schema import decision, delivery, message, person
+from gateway.store.schema import consent, decision, delivery, message, person
 from gateway.store.statement import Statement, one_of
 
 DeliveryRow: TypeAlias = Any
@@ -70,6 +69,14 @@ _SENDING_BEFORE: Final = Statement(
 )
 
 
+_OWN: Final = select(message.c.sequence).where(message.c.id == bindparam("message_id")).scalar_subquery()
+_PARKED_BEFORE: Final = exists().where(
+    message.c.person_id == bindparam("person_id"),
+    message.c.state == MessageState.PARKED.value,
+    message.c.sequence < _OWN,
+)
+
+
 def _in_front(*, collected: bool) -> Statement:
     apart = COLLECTED if collected else ()
     open_states = [state.value for state in DELIVERY_OPEN if state.value not in apart]
@@ -78,19 +85,16 @@ def _in_front(*, collected: bool) -> Statement:
         ~delivery.c.whole_picture & one_of(delivery.c.state, open_states),
         delivery.c.whole_picture & one_of(delivery.c.state, moving),
     )
-    return Statement(select(delivery.c.id).where(*_EARLIER, in_front).limit(1))
+    return Statement(select(exists().where(*_EARLIER, in_front).label("letter"), _PARKED_BEFORE.label("message")))
 
 
 _IN_FRONT: Final = {collected: _in_front(collected=collected) for collected in (False, True)}
-_OWN: Final = select(message.c.sequence).where(message.c.id == bindparam("message_id")).scalar_subquery()
-_PARKED_BEFORE: Final = Statement(
-    select(message.c.id)
-    .where(
-        message.c.person_id == bindparam("person_id"),
-        message.c.state == MessageState.PARKED.value,
-        message.c.sequence < _OWN,
-    )
-    .limit(1)
+_PERSON_NOW: Final = Statement(
+    select(
+        person.c.consent_version,
+        person.c.link_version,
+        exists().where(consent.c.person_id == person.c.id).label("consents"),
+    ).where(person.c.id == bindparam("person_id"))
 )
 _TO_NOTICE: Final = Statement(
     select(person.c.id).where(person.c.id == bindparam("person_id"), person.c.to_notice).limit(1)
@@ -132,13 +136,12 @@ def moved_since(c: Connection, parts: Parts, row: DeliveryRow) -> str | None:
             return "recipient"
     if row.person_id is None:
         return None
-    versions = read_versions(c, row.person_id)
-    if versions.link != row.link_version:
+    now = _PERSON_NOW.one(c, person_id=row.person_id)
+    if now.link_version != row.link_version:
         return "link"
+    consents = read_consents(c, parts, row.person_id) if now.consents else ()
     # INVARIANT: a consent that holds no more lets nothing out, whether somebody took it back or its time is over.
-    if versions.consent != row.consent_version or passed(
-        read_consents(c, parts, row.person_id), agreement, row.decided_at, parts.now()
-    ):
+    if now.consent_version != row.consent_version or passed(consents, agreement, row.decided_at, parts.now()):
         return "consent"
     # INVARIANT: what may leave only because somebody took it on in an emergency does not leave after its hours.
     return "override" if row.leaves_by is not None and parts.now() >= row.leaves_by else None
@@ -160,14 +163,14 @@ def is_behind(c: Connection, parts: Parts, row: DeliveryRow, *, collected: bool)
     if row.whole_picture:
         return not collected and _SENDING_BEFORE.first(c, **earlier) is not None
     # INVARIANT: per person and recipient, order holds for letters that change something.
-    return _IN_FRONT[collected].first(c, **earlier) is not None or _behind_parked_message(c, parts, row)
+    in_front = _IN_FRONT[collected].one(c, **earlier, message_id=row.message_id)
+    return in_front.letter or (in_front.message and not _is_correction(parts, row))
 
 
-def _behind_parked_message(c: Connection, parts: Parts, row: DeliveryRow) -> bool:
+def _is_correction(parts: Parts, row: DeliveryRow) -> bool:
+    """A correction waits for the handover that it corrects, and for no message."""
     agreement = parts.agreements.get(row.agreement)
-    if row.message_id is None or (agreement is not None and Event.RELEASE_CANCELLED.value in agreement.events):
-        return False  # a correction waits for the handover that it corrects and for nothing else
-    return _PARKED_BEFORE.first(c, person_id=row.person_id, message_id=row.message_id) is not None
+    return agreement is not None and Event.RELEASE_CANCELLED.value in agreement.events
 
 
 def is_superseded(c: Connection, row: DeliveryRow) -> bool:

@@ -55,6 +55,6 @@ def test_the_search_finds_a_write(line: str) -> None:
 def test_deliveries_are_started_in_one_place() -> None:
     """`insert(delivery)` stands in moves.py; it is called by the gate alone."""
     inserts = {path for path, tree in sources() if "insert(delivery)" in ast.unparse(tree)}
-    starts = {path for path, tree in sources() if "start_delivery(" in ast.unparse(tree)} - {"gateway/moves.py"}
+    starts = {path for path, tree in sources() if "start_deliveries(" in ast.unparse(tree)} - {"gateway/moves.py"}
     assert inserts == {"gateway/moves.py"}
     assert starts == {"gateway/steps/release.py"}

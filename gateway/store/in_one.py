@@ -1,0 +1,48 @@
+"""Many of one kind in one work, so that each statement is said once for all of them; alone where one of them breaks it.
+
+What one of them raises is its own. This module MUST NOT run anything again that was committed.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TypeVar
+
+from sqlalchemy import Connection
+
+from gateway.store.away import is_away
+from gateway.store.engine import Store
+
+A = TypeVar("A")
+B = TypeVar("B")
+
+IN_ONE = 4
+"""Of them in one work: somebody on a wire waits behind a whole work."""
+
+
+def write_in_one(
+    store: Store, work: Callable[[Connection, Sequence[A]], Sequence[B]], them: Sequence[A]
+) -> list[B | Exception]:
+    """What came of each, in their order, or what it raised. `work` answers as many as it is given; all of them share a commit."""
+    pieces = [them[start : start + IN_ONE] for start in range(0, len(them), IN_ONE)]
+    found: list[B | Exception] = []
+    for piece, answers in zip(pieces, store.write_all([partial(_run, work, piece) for piece in pieces]), strict=True):
+        if not isinstance(answers, Exception):
+            found += answers
+        elif len(piece) == 1 or is_away(answers):
+            # INVARIANT: a store that is away is no fault of one of them, and its commit may have been kept: it is not tried again here.
+            found += [answers] * len(piece)
+        else:
+            found += [answer for one in piece for answer in _alone(store, work, one)]
+    return found
+
+
+def _run(work: Callable[[Connection, Sequence[A]], Sequence[B]], piece: Sequence[A], c: Connection) -> list[B]:
+    answers = list(work(c, piece))
+    if len(answers) != len(piece):
+        raise ValueError("a work has one answer for each that it is given")
+    return answers
+
+
+def _alone(store: Store, work: Callable[[Connection, Sequence[A]], Sequence[B]], one: A) -> list[B] | list[Exception]:
+    (answers,) = store.write_all([partial(_run, work, (one,))])
+    return [answers] if isinstance(answers, Exception) else answers
