@@ -5,13 +5,15 @@ There is one sequencer at a time. It MUST NOT change or drop an entry; one whose
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
-from sqlalchemy import Connection, Row, func, insert, or_, select
+from sqlalchemy import Connection, Row, bindparam, func, insert, or_, select
 
 from gateway.ledger.entry import FIRST_STEP
 from gateway.ledger.tree import leaf_hash
 from gateway.store.locks import hold, late_rows, may_be_late
 from gateway.store.schema import ledger_entry, ledger_position
+from gateway.store.statement import Statement
 
 BATCH = 500
 """New entries looked at in one transaction: small, so that arrivals do not wait behind the sequencer."""
@@ -34,6 +36,10 @@ _entries = (
     .order_by(ledger_entry.c.sequence)
 )
 _unsequenced = _entries.where(ledger_position.c.entry_id.is_(None))
+_NEW: Final = Statement(_entries.where(ledger_entry.c.sequence > bindparam("seen_to")).limit(BATCH))
+_INSERT: Final = Statement(
+    insert(ledger_position).values({name: bindparam(name) for name in ("position", "entry_id", "leaf_hash")})
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,19 +82,21 @@ class Sequencer:
         seen_to = self._seen_to or 0
         late = late_rows(c)
         # One question for what is new and for which numbers are there at all: what is committed between two would slip through.
-        seen: Sequence[Candidate] = c.execute(_entries.where(ledger_entry.c.sequence > seen_to).limit(BATCH)).all()
+        seen: Sequence[Candidate] = _NEW.all(c, seen_to=seen_to)
         new: Sequence[Candidate] = [row for row in seen if row.position is None]
         rows: Sequence[Candidate] = new
         if self._waiting or self._missing:
             older = [*self._waiting, *self._missing]
             found = or_(ledger_entry.c.sequence.in_(older), ledger_entry.c.sequence.in_([row.sequence for row in new]))
             rows = c.execute(_unsequenced.where(found)).all()
-        ready = _in_order(rows, _last_steps(c, {row.chain for row in rows}))
+        # A chain whose first entry is still to be sequenced has none that is.
+        begun = {row.chain for row in rows} - {row.chain for row in rows if row.step == FIRST_STEP}
+        ready = _in_order(rows, _last_steps(c, begun))
         if ready:
             last = c.scalar(select(func.max(ledger_position.c.position)))
             first = 0 if last is None else last + 1
-            c.execute(
-                insert(ledger_position),
+            _INSERT.many(
+                c,
                 [
                     {"position": first + at, "entry_id": row.id, "leaf_hash": leaf_hash(row.body)}
                     for at, row in enumerate(ready)
@@ -129,10 +137,12 @@ class Sequencer:
 
 def _last_steps(c: Connection, chains: Iterable[str]) -> dict[str, int]:
     """The last step of each chain that has a position."""
+    if not (some := list(chains)):
+        return {}
     rows = c.execute(
         select(ledger_entry.c.chain, func.max(ledger_entry.c.step))
         .join(ledger_position, ledger_position.c.entry_id == ledger_entry.c.id)
-        .where(ledger_entry.c.chain.in_(list(chains)))
+        .where(ledger_entry.c.chain.in_(some))
         .group_by(ledger_entry.c.chain)
     )
     return {row[0]: row[1] for row in rows}
