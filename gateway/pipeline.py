@@ -374,7 +374,8 @@ class Gateway(Parts):
                     await self.sweep()
                     await asyncio.to_thread(retain, self, self._row_sweep)
                     with around("credentials"):
-                        await self.store.write_async(lambda c: sweep_credentials(c, self.now()))
+                        # nobody on a wire waits for it: it stands in front of no acknowledgement
+                        await asyncio.to_thread(self.store.write, lambda c: sweep_credentials(c, self.now()))
             except Exception as error:  # noqa: BLE001  the sweep is what brings everything else back: it never ends
                 log(Code.SWEEP_FAILED, error=type(error).__name__)
             await asyncio.sleep(self.settings.delivery.sweep_seconds)

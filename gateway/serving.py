@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import signal
 import socket
+import sys
 from collections.abc import Iterator
 from types import TracebackType
 from typing import Self
@@ -24,6 +25,10 @@ from gateway.pipeline import Gateway
 from gateway.settings import ChannelSettings, Settings
 
 GRACE_SECONDS = 20
+TURN_SECONDS = 0.001
+"""How long one thread keeps the interpreter when another wants it. Every statement lets go of it: an acknowledgement would wait five
+times as long, at each of them, for the letters that are being composed.
+"""
 
 
 class _HttpServer(uvicorn.Server):
@@ -73,6 +78,7 @@ class Serving:
         return (f"http   {self._settings.http_scheme()}://{host}:{port}", *self._settings.ways_in())
 
     async def __aenter__(self) -> Self:
+        sys.setswitchinterval(TURN_SECONDS)
         await self._gateway.start()
         try:
             for channel in self._settings.channels:
