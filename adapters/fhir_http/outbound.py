@@ -65,12 +65,13 @@ class FhirHttpOutbound:
 
     async def _post(self, letter: Letter, sent: _Sent) -> Receipt:
         # INVARIANT: the delivery id is the idempotency key, the same at every attempt (DESIGN section 2, rule 6).
+        request = request_id(letter.delivery_id)
         headers = {
             "Content-Type": letter.content_type,
             "Accept": self._accept,
             "Idempotency-Key": letter.delivery_id,
-            "X-Request-ID": request_id(letter.delivery_id),
-            "X-Correlation-ID": request_id(letter.delivery_id),
+            "X-Request-ID": request,
+            "X-Correlation-ID": request,
         }
         async with self._open().post(
             self.settings.url,
