@@ -16,7 +16,7 @@ from gateway.states import DeliveryState
 from gateway.store.schema import delivery, message
 
 COLUMNS = ("confirmed", "delivered", "not delivered")
-"""The best that became of a person's handovers in the quarter."""
+"""The best that became of a person's handovers in the quarter, from the establishment that handed them over last."""
 _QUARTER = re.compile(r"(20[0-9]{2})-Q([1-4])")
 
 
@@ -38,16 +38,20 @@ def handovers(parts: Parts, quarter: str, rules: Rules) -> Table:
             delivery.c.created_at >= first,
             delivery.c.created_at < after,
         )
+        .order_by(delivery.c.sequence)
     )
     best: dict[tuple[str, str], int] = {}
+    last: dict[str, str] = {}
     with parts.store.read() as c:
         for row in c.execute(query):
             if row.establishment in parts.establishments:
                 who = (row.establishment, row.person_id)
                 best[who] = min(best.get(who, len(COLUMNS)), _column(row.state))
+                last[row.person_id] = row.establishment
     counts: dict[Place, int] = {}
-    for (establishment, _), column in best.items():
-        place = (establishment, COLUMNS[column])
+    # INVARIANT: one person is one: who was handed over from two establishments is counted where they were last, or the total counts twice.
+    for person_id, establishment in last.items():
+        place = (establishment, COLUMNS[best[establishment, person_id]])
         counts[place] = counts.get(place, 0) + 1
     return close_table(counts, sorted(parts.establishments), COLUMNS, rules)
 

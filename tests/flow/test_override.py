@@ -9,6 +9,7 @@ from sqlalchemy import select, update
 
 from consent.shapes import OverrideKind
 from gateway import desk, overrides
+from gateway.activation import take_up
 from gateway.overrides import Actor, Given, Limb, OverrideError, Role
 from gateway.steps.overridden import NotOverridden
 from gateway.steps.rederive import rederive
@@ -20,7 +21,7 @@ from gateway.whole_way import kept_decision
 from tests.builders import adt_a03, rde_o11
 from tests.flow.test_change_of_mind import word
 from tests.flow.test_noticed import one_word
-from tests.line import RECIPIENTS, Line, running
+from tests.line import RECIPIENTS, Line, running, sign_agreements
 from tests.world import check_world
 
 NURSE = Actor(by="Ana Nurse", role=Role.CLINICIAN, reason="overdose an hour ago; they need the dose")
@@ -161,16 +162,14 @@ CUSTODY = ("safer-custody", "ZZX01", 'establishments = ["ZFG"]', {"handover": "f
 
 def may_disclose(line: Line) -> None:
     """An agreement for somebody who gives no care, as two people would have put it in force: nothing without a consent."""
-    care = line.gateway.agreements["handover"]
-    harmless = replace(
-        care,
-        name="disclosure",
-        recipient_class="safer-custody",
-        without_consent="nothing",
-        undecidable="withhold",
-        digest="d" * 64,
+    folder = line.folder / "agreements"
+    text = (folder / "handover.toml").read_text("utf-8").replace('"community-provider"', '"safer-custody"', 1)
+    (folder / "disclosure.toml").write_text(
+        text.replace('without_consent = "implied"', 'without_consent = "nothing"'), "utf-8"
     )
-    line.gateway.agreements = {**line.gateway.agreements, "disclosure": harmless}
+    sign_agreements(line.config)
+    take_up(line.gateway)
+    assert line.gateway.agreements["disclosure"].without_consent == "nothing"
 
 
 def harm(line: Line, delivery_id: str, actor: Actor) -> Given:
