@@ -98,31 +98,33 @@ def heading(part: str, *, passed: bool) -> str:
     return f"## {part}: {'passed' if passed else 'FAILED'}"
 
 
-def write(path: Path, ran: Sequence[Ran], *, share: str, first: int, asked: Sequence[str]) -> None:
-    """One file a run, written again after each part."""
+def conditions(share: str, first: int, more: Sequence[str]) -> str:
+    """What was run, of which text: two runs of which this is the same are of the same numbers."""
+    full = "the full numbers" if float(share) >= 1 else "of the full numbers, and never less than those of `make test`"
+    chosen = f" Of each part only what pytest chose by `{' '.join(more)}`." if more else ""
+    return f"Commit: {commit()}. Share: {share}, {full}. Simulation from seed {first} on.{chosen}"
+
+
+def write(path: Path, ran: Sequence[Ran], *, said: str, asked: Sequence[str]) -> None:
+    """One file a run, written again after each part. `said`: its conditions."""
     failed = [each.part for each in ran if not each.passed]
     left = [part for part in asked if part not in {each.part for each in ran}]
     verdict = f"FAILED: {', '.join(failed)}" if failed else "passed"
-    full = "the full numbers" if float(share) >= 1 else f"{share} of the full numbers, and never less than `make test`"
-    text = [
-        f"# {path.stem.replace('soak-', 'Soak of ')} UTC: {verdict}",
-        "",
-        f"Machine: {machine()}. Commit: {commit()}. Share: {share} ({full}).",
-        *([f"Simulation from seed {first} on."] if first else []),
-        *([f"Not run, or not to its end: {', '.join(left)}."] if left else []),
-    ]
+    text = [f"# {path.stem.replace('soak-', 'Soak of ')} UTC: {verdict}", "", f"Machine: {machine()}.", "", said]
+    text += ["", f"Not run, or not to its end: {', '.join(left)}."] if left else []
     for each in ran:
-        text += ["", heading(each.part, passed=each.passed), "", "```", *each.lines, each.closing, "```"]
+        closing = [] if each.closing in each.lines else [each.closing]
+        text += ["", heading(each.part, passed=each.passed), "", "```", *each.lines, *closing, "```"]
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("\n".join([*text, ""]), "utf-8")
 
 
-def passed_in(path: Path, share: str) -> set[str]:
-    """The parts that an earlier run of the same commit and share showed as passed. ValueError when it was another one."""
-    text = path.read_text("utf-8")
-    if f"Commit: {commit()}. Share: {share} " not in text:
-        raise ValueError(f"{path.name} is of another commit or another share")
-    return {part for part in PARTS if heading(part, passed=True) in text.splitlines()}
+def passed_in(path: Path, said: str) -> set[str]:
+    """The parts that an earlier run under the same conditions showed as passed. ValueError when they were others."""
+    lines = path.read_text("utf-8").splitlines()
+    if said not in lines:
+        raise ValueError(f"{path.name} is of another commit, another share or other tests")
+    return {part for part in PARTS if heading(part, passed=True) in lines}
 
 
 def bench(engines: str, urls: Sequence[str], *more: str) -> list[str]:
@@ -183,7 +185,7 @@ def options(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     if unknown := [part for part in found.parts if part not in PARTS]:
         parser.error(f"no such part: {', '.join(unknown)}")
     if found.resume is not None:
-        earlier = passed_in(found.resume, found.share)
+        earlier = passed_in(found.resume, conditions(found.share, found.first, more))
         found.parts = [part for part in found.parts if part not in earlier]
     return found, more
 
@@ -199,7 +201,7 @@ def main(arguments: list[str]) -> int:
     ran = [Ran(part="bench", passed=False, lines=faults, closing="below the committed ratios")] if faults else []
     for part in asked.parts:
         ran.append(run(part, share=asked.share, first=asked.first, more=more))
-        write(path, ran, share=asked.share, first=asked.first, asked=asked.parts)
+        write(path, ran, said=conditions(asked.share, asked.first, more), asked=asked.parts)
     sys.stdout.write(f"kept in {path.relative_to(ROOT)}\n")
     return not all(each.passed for each in ran)
 

@@ -32,24 +32,28 @@ def ran(part: str, *, passed: bool) -> soak.Ran:
 def test_a_failure_is_kept_as_one_and_what_was_not_run_is_named(tmp_path: Path) -> None:
     path = tmp_path / "evidence" / "soak-2026-01-15-1200.md"
     parts = [ran("ledger", passed=True), ran("power-cut", passed=False)]
-    soak.write(path, parts, share="0.1", first=20_000, asked=["ledger", "power-cut", "oracle"])
+    said = soak.conditions("0.1", 20_000, ["-k", "power"])
+    soak.write(path, parts, said=said, asked=["ledger", "power-cut", "oracle"])
     text = path.read_text("utf-8")
     assert text.splitlines()[0] == "# Soak of 2026-01-15-1200 UTC: FAILED: power-cut"
     assert "power-cut 10 10 10 0 0" in text
     assert "cores" in text
-    assert "Share: 0.1 (0.1 of the full numbers" in text
+    assert "Share: 0.1, of the full numbers, and never less" in text
     assert "from seed 20000 on" in text
+    assert "only what pytest chose by `-k power`" in text
     assert "Not run, or not to its end: oracle." in text
 
 
 def test_what_passed_is_not_run_again_and_nothing_else_is_left_out(tmp_path: Path) -> None:
     path = tmp_path / "soak-2026-01-15-1200.md"
-    soak.write(path, [ran("ledger", passed=True), ran("power-cut", passed=False)], share="0.1", first=0, asked=[])
-    assert soak.passed_in(path, "0.1") == {"ledger"}
-    found, more = soak.options(["--only", "ledger,power-cut,oracle", "--share", "0.1", "--resume", str(path), "-x"])
-    assert (found.parts, more) == (["power-cut", "oracle"], ["-x"])
-    with pytest.raises(ValueError, match="another share"):
-        soak.passed_in(path, "1")
+    said = soak.conditions("0.1", 0, [])
+    soak.write(path, [ran("ledger", passed=True), ran("power-cut", passed=False)], said=said, asked=[])
+    assert soak.passed_in(path, said) == {"ledger"}
+    words = ["--only", "ledger,power-cut,oracle", "--share", "0.1", "--resume", str(path)]
+    assert soak.options(words)[0].parts == ["power-cut", "oracle"]
+    for others in ([*words, "-x"], [*words, "--first", "5"], [*words, "--share", "1"]):
+        with pytest.raises(ValueError, match="another share"):
+            soak.options(others)
     with pytest.raises(SystemExit):
         soak.options(["--only", "leger"])
 
