@@ -113,6 +113,10 @@ def test_a_narrative_is_one_by_either_of_its_elements_and_nothing_else_is_one(na
         ),
         ({"partOf": {"type": "Patient", "identifier": {"system": made.NHS, "value": "9990000018"}}}, "partOf"),
         ({"partOf": {"type": "RelatedPerson", "identifier": {"system": made.NHS, "value": "9990000018"}}}, "partOf"),
+        *(
+            ({name: {"identifier": {"system": made.NHS, "value": "9990000018"}}}, name)
+            for name in ("subject", "patient", "beneficiary", "other")
+        ),
     ],
 )
 def test_a_number_behind_a_reference_to_a_person_leaves_only_where_the_agreement_names_its_system(
@@ -168,8 +172,8 @@ def test_a_deidentified_extract_is_research_by_any_of_its_categories() -> None:
 
 
 def test_nobodys_consent_stands_for_the_two_people_of_a_harm_test() -> None:
-    text = (made.AGREEMENTS / "drafts" / "harm-disclosure.toml").read_text("utf-8")
-    under = read_agreement(text, "harm-disclosure")
+    (file,) = made.AGREEMENTS.rglob("harm-disclosure.toml")
+    under = read_agreement(file.read_text("utf-8"), "harm-disclosure")
     assert under.without_consent == "harm-test"
     decision = made.ask(made.fhir_consent(rule="OPTIN"), under=under)
     assert {(vote.vote, vote.rule) for vote in decision.votes} == {(Vote.DENY, "harm-test-only")}
