@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+from gateway import activation
 from tests.builders import adt_a01, adt_a03, care_plan, fhir_message, oru_r01, synthetic_person
 from tests.line import Line, running
 from tests.world import check_world
@@ -17,13 +18,13 @@ def move_recipient(line: Line, name: str) -> None:
     line.gateway.recipients = recipients
 
 
-def move_agreement(line: Line, name: str, *, gone: bool = False) -> None:
-    """Another agreement is in force now, or none."""
-    agreements = dict(line.gateway.agreements)
-    found = agreements.pop(name)
-    if not gone:
-        agreements[name] = replace(found, digest="sha256:another")
-    line.gateway.agreements = agreements
+def move_agreement(line: Line, name: str, *, gone: bool = False) -> str:
+    """Two people sign another text of an agreement, or that there is none any more; the digest in force."""
+    text = None if gone else (line.folder / "agreements" / f"{name}.toml").read_text("utf-8") + "\n# another text\n"
+    for sign, person in ((activation.propose, "Ada Example"), (activation.approve, "Ben Example")):
+        sign(line.gateway, {name: text}, by=person, reason="for a test")
+    assert activation.take_up(line.gateway)
+    return "" if gone else line.gateway.agreements[name].digest
 
 
 async def waiting(line: Line) -> str:
@@ -52,13 +53,13 @@ async def test_another_agreement_recalls_and_decides_again(tmp_path: Path) -> No
     """The digest is in the decision."""
     async with running(tmp_path) as line:
         await waiting(line)
-        move_agreement(line, "handover")
+        digest = move_agreement(line, "handover")
         await line.settle()
         assert [(row.state, row.reason) for row in line.deliveries()] == [
             ("recalled", "agreement-moved"),
             ("delivered", None),
         ]
-        assert line.deliveries()[1].agreement_digest == "sha256:another"
+        assert line.deliveries()[1].agreement_digest == digest
         check_world(line)
 
 
