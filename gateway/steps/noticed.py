@@ -301,8 +301,11 @@ def _told(c: Connection, parts: Parts, own: Iterable[Had]) -> tuple[list[list[Ea
 
 def _as_told(c: Connection, parts: Parts, row: DeliveryRow) -> Earlier | None:
     """INVARIANT: whom a notice is about is read from what left with the earlier letter: nothing that came into the file since is told."""
-    kept = _kept(c, parts, row)
+    kept, recipient = _kept(c, parts, row), parts.recipients.get(row.recipient)
     if kept is None or kept.composed is None:
+        return None
+    # INVARIANT: an organisation that has taken over the place of a recipient has had no letter, and learns of nobody by a notice.
+    if recipient is None or kept.asked is None or kept.asked.ods != recipient.ods:
         return None
     left = what_would_leave(kept.composed, kept.decision, kept.id_key)
     people = [

@@ -103,7 +103,7 @@ def _again(
     resources = read_file(c, parts, row.person_id).resources
     question = Question(
         agreement=agreement,
-        recipient=named or _recipient(parts, kept.recipient, agreement),
+        recipient=named or _recipient(parts, kept, agreement),
         context=kept.context,
         resources=resources,
         file=marks_of(resources),
@@ -130,9 +130,12 @@ def sealed_of(c: Connection, decision_id: str) -> str:
     return str(_KEPT.one(c, decision_id=decision_id).sealed_id)
 
 
-def _recipient(parts: Parts, recipient: str | None, agreement: Agreement) -> Recipient | None:
+def _recipient(parts: Parts, kept: Kept, agreement: Agreement) -> Recipient | None:
     """The same recipient, if it still is one for this letter."""
-    found = parts.recipients.get(recipient or "")
+    found = parts.recipients.get(kept.recipient or "")
+    # INVARIANT: what no consent is asked for goes to the very organisation that had the letters, whoever has its place now.
+    if agreement.without_consent == "duty" and (found is None or kept.asked is None or found.ods != kept.asked.ods):
+        return None
     fits = (
         found is not None and found.recipient_class == agreement.recipient_class and agreement.letter in found.letters
     )

@@ -206,3 +206,34 @@ async def test_who_had_a_letter_by_an_override_is_told_when_the_person_says_no_a
         assert notices(line) == [("northfell", "delivered")]
         assert str(given.letter) in said_in(line, "northfell")
         assert withheld.id not in said_in(line, "northfell"), "what never left is not told of"
+
+
+async def test_an_organisation_that_took_over_a_recipients_place_learns_nothing(tmp_path: Path) -> None:
+    """The file of a recipient names another organisation now: that one has had no letter, and whoever had is told by a person."""
+    async with running(tmp_path, recipients=TOLD_BY_LETTER) as line:
+        await line.play(adt_a03())
+        line.clock.advance(hours=1)
+        other = replace(line.gateway.recipients["northfell"], ods="ZZC99", version="another")
+        line.gateway.recipients = {**line.gateway.recipients, "northfell": other}
+        await line.play(word("deny"))
+        assert notices(line) == []
+        assert [each.delivery_id for each in line.tasks(code=NOTICE)] == [line.deliveries()[0].id]
+
+
+async def test_a_notice_on_its_way_does_not_follow_the_place_to_another_organisation(tmp_path: Path) -> None:
+    async with running(tmp_path, recipients=TOLD_BY_LETTER) as line:
+        await line.play(adt_a03())
+        line.clock.advance(hours=1)
+        line.neighbours["northfell"].up = False
+        await line.play(word("deny"))
+        assert notices(line) == [("northfell", "queued")]
+        other = replace(line.gateway.recipients["northfell"], ods="ZZC99", version="another")
+        line.gateway.recipients = {**line.gateway.recipients, "northfell": other}
+        line.neighbours["northfell"].up = True
+        line.clock.advance(hours=1)
+        await line.settle()
+        assert [(row.recipient, row.state) for row in line.deliveries(letter=NOTICE)] == [
+            ("northfell", "recalled"),
+            (None, "held"),
+        ]
+        assert "Keep the record" not in said_in(line, "northfell")
