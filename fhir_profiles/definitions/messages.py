@@ -20,8 +20,12 @@ def _focus(letter: LetterKind) -> Iterator[Json]:
         claim = {"profile": profile} if profile in PROFILES else {}
         yield {"code": "Composition", **claim, "min": 1, "max": "1"}
         return
-    yield {"code": "Communication", "profile": f"{CANONICAL}notice", "min": 1, "max": "1"}
-    yield {"code": "MedicationRequest", "min": 0, "max": "*"}
+    own = PROFILES.get(CANONICAL + letter.name)
+    kind = own.resource_type if own is not None else ""
+    notice = own.url if own is not None and kind == "Communication" else f"{CANONICAL}notice"
+    yield {"code": "Communication", "profile": notice, "min": 1, "max": "1"}
+    claim = {"profile": own.url} if own is not None and kind == "MedicationRequest" else {}
+    yield {"code": "MedicationRequest", **claim, "min": 0, "max": "*"}
     yield {"code": "MedicationAdministration", "min": 0, "max": "*"}
 
 

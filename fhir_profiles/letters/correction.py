@@ -8,9 +8,10 @@ from typing import Final
 
 from fhir_profiles.letters.parts.identity import CONTACT, WHO, who
 from fhir_profiles.letters.parts.labels_of_ours import CONFIDENTIAL
-from fhir_profiles.letters.parts.notice import DELIVERY_ID, establishment, notice
+from fhir_profiles.letters.parts.notice import establishment, notice
 from fhir_profiles.letters.parts.picture import Picture
 from fhir_profiles.letters.parts.spec import LetterKind, Missing, RequiredFact
+from fhir_profiles.profiles import correction as profile
 from fhir_profiles.profiles.notice import letter_concept
 from fhir_profiles.shapes import Event, Json
 
@@ -41,14 +42,12 @@ def write(picture: Picture, missing: Missing) -> tuple[Json, ...]:
     sentences = (*_sentences(picture), *(f"Not in this letter: {fact.text}" for fact in missing))
     note = notice(
         picture,
-        letter=letter_concept("correction", _TITLE_OF_A_MOVE if picture.context.moved else TITLE),
+        letter=letter_concept(profile.LETTER, _TITLE_OF_A_MOVE if picture.context.moved else TITLE),
         priority="urgent",
         sentences=sentences,
         labels=CONFIDENTIAL,
     )
-    if picture.context.corrects:
-        note["about"] = [{"identifier": {"system": DELIVERY_ID, "value": picture.context.corrects}}]
-    return (note, who(picture.patient), establishment(picture))
+    return (profile.build(note, picture.context.corrects), who(picture.patient), establishment(picture))
 
 
 LETTER: Final = LetterKind(

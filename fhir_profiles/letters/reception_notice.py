@@ -14,6 +14,7 @@ from fhir_profiles.letters.parts.notice import establishment, notice
 from fhir_profiles.letters.parts.picture import Picture
 from fhir_profiles.letters.parts.spec import LetterKind, Missing, RequiredFact
 from fhir_profiles.movements import place_of, stays_that_go_on
+from fhir_profiles.profiles import reception_notice as profile
 from fhir_profiles.profiles.notice import letter_concept
 from fhir_profiles.shapes import Event, Json
 
@@ -64,14 +65,13 @@ def write(picture: Picture, missing: Missing) -> tuple[Json, ...]:
     medicines, began = known_medicines(picture), stay(picture)
     note = notice(
         picture,
-        letter=letter_concept("reception-notice", TITLE),
+        letter=letter_concept(profile.LETTER, TITLE),
         priority="urgent",
         sentences=_sentences(picture, missing),
         labels=CONFIDENTIAL,
     )
     about = (*began, *medicines)
-    if about:
-        note["about"] = [{"reference": name_of(each)} for each in about]
+    note = profile.build(note, tuple(name_of(each) for each in about))
     return (note, who(picture.patient), *about, establishment(picture))
 
 

@@ -13,6 +13,7 @@ from fhir_profiles.letters.parts.labels_of_ours import RESTRICTED
 from fhir_profiles.letters.parts.notice import establishment, notice
 from fhir_profiles.letters.parts.picture import Picture
 from fhir_profiles.letters.parts.spec import LetterKind, Missing, RequiredFact
+from fhir_profiles.profiles import write_back as profile
 from fhir_profiles.profiles.notice import letter_concept
 from fhir_profiles.shapes import Event, Json
 
@@ -42,13 +43,12 @@ def write(picture: Picture, missing: Missing) -> tuple[Json, ...]:
     found = contacts(picture)
     note = notice(
         picture,
-        letter=letter_concept("write-back", TITLE),
+        letter=letter_concept(profile.LETTER, TITLE),
         priority="routine",
         sentences=_sentences(picture, missing),
         labels=RESTRICTED,
     )
-    if found:
-        note["about"] = [{"reference": name_of(each)} for each in found]
+    note = profile.build(note, tuple(name_of(each) for each in found))
     return (note, who(picture.patient), *found, establishment(picture))
 
 

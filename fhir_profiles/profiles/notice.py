@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from fhir_profiles import systems
-from fhir_profiles.elements import as_text, codings
+from fhir_profiles.elements import as_objects, as_text, codings
 from fhir_profiles.profiles.checking.spec import Fault, Profile
 from fhir_profiles.shapes import Json
 
@@ -33,6 +33,24 @@ def build(
         "payload": [{"contentString": sentence} for sentence in sentences],
     }
     return {**written, "sent": sent} if sent else written
+
+
+def of_letter(communication: Json, letter: str) -> Iterator[Fault]:
+    """Give what is wrong where a notice has to be of this one kind of letter."""
+    kinds = [each.get("code") for each in codings(communication.get("category")) if each.get("system") == LETTER_CODES]
+    if kinds != [letter]:
+        yield "Communication.category", "it is another kind of letter"
+
+
+def about_records(note: Json, names: tuple[str, ...]) -> Json:
+    """Copy a notice with the records that it is about, `Type/id` each."""
+    return {**note, "about": [{"reference": each} for each in names]} if names else note
+
+
+def records_alone(communication: Json) -> Iterator[Fault]:
+    """Give what is wrong where a notice is about anything but records of the same Bundle."""
+    if any(not as_text(each.get("reference")) for each in as_objects(communication.get("about"))):
+        yield "Communication.about", "it is about something that is not in the letter"
 
 
 def _rules(communication: Json) -> Iterator[Fault]:

@@ -10,7 +10,6 @@ from fhir_profiles.letters.parts.picture import Picture
 from fhir_profiles.profiles import notice as profile
 from fhir_profiles.shapes import Json
 
-DELIVERY_ID: Final = systems.LOCAL_ID + "delivery"
 ESTABLISHMENT: Final = "Organization/establishment"
 
 

@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -34,6 +35,11 @@ def _message() -> Json:
     )
 
 
+def _notice(letter: str, **context: Any) -> Json:
+    written = compose(letter, whole_file(), replace(CONTEXT, **context), AS_OF)
+    return _first(decode(render(written.bundle, "fhir-message", HEADING).body), "Communication")
+
+
 def _report() -> Json:
     return decode(render(compose_report(FIGURES).bundle, "fhir-collection", HEADING).body)
 
@@ -48,6 +54,10 @@ GOOD: dict[str, Callable[[], Json]] = {
     "gp-copy-composition": lambda: _first(_gp_copy(), "Composition"),
     "transfer-composition": lambda: _first(_transfer(), "Composition"),
     "prescription-copy": lambda: _first(_message(), "MedicationRequest"),
+    "correction": lambda: _notice("correction", corrects="CDDEFGHJKMNPQRSTVWXY"),
+    "reception-notice": lambda: _notice("reception-notice"),
+    "write-back": lambda: _notice("write-back"),
+    "notice-of-withdrawal": lambda: _notice("notice-of-withdrawal", corrects="CDDEFGHJKMNPQRSTVWXY"),
     "notice": lambda: _first(_message(), "Communication"),
     "letter-header": lambda: _first(_message(), "MessageHeader"),
     "security-report": lambda: _first(_report(), "MeasureReport"),
@@ -118,6 +128,14 @@ SABOTAGE: list[tuple[str, str, Callable[[Json], None]]] = [
     ("notice", "no kind of letter", _set("urn:x", "category", 0, "coding", 0, "system")),
     ("notice", "nothing said", _drop("payload", 0, "contentString")),
     ("notice", "no priority", _drop("priority")),
+    ("correction", "another letter", _set("handover", "category", 0, "coding", 0, "code")),
+    ("correction", "about a record", _set([{"reference": "MedicationRequest/a"}], "about")),
+    ("correction", "a reason", _set([{"text": "why"}], "reasonCode")),
+    ("reception-notice", "another letter", _set("handover", "category", 0, "coding", 0, "code")),
+    ("reception-notice", "about what is not there", _set([{"display": "a record"}], "about")),
+    ("write-back", "another letter", _set("correction", "category", 0, "coding", 0, "code")),
+    ("write-back", "nothing said", _drop("payload")),
+    ("notice-of-withdrawal", "another letter", _set("correction", "category", 0, "coding", 0, "code")),
     ("letter-header", "an event of electronic prescribing", _set("https://fhir.nhs.uk/CodeSystem/message-event", "eventCoding", "system")),
     ("letter-header", "no destination", _drop("destination")),
     ("security-report", "a group is missing", lambda r: r["group"].pop()),
