@@ -2,7 +2,6 @@
 
 import copy
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,7 +11,7 @@ from fhir_profiles.fhir_json import decode
 from fhir_profiles.profiles import PROFILES
 from fhir_profiles.render import render
 from fhir_profiles.shapes import Json
-from tests.fhir_profiles.letters.files import AS_OF, CONTEXT, FIGURES, HEADING, whole_file
+from tests.fhir_profiles.letters.files import AS_OF, CONTEXT, FIGURES, HEADING, case, whole_file
 
 BY_NAME = {profile.name: profile for profile in PROFILES.values()}
 
@@ -35,8 +34,8 @@ def _message() -> Json:
     )
 
 
-def _notice(letter: str, **context: Any) -> Json:
-    written = compose(letter, whole_file(), replace(CONTEXT, **context), AS_OF)
+def _notice(letter: str) -> Json:
+    written = compose(letter, *case(letter), AS_OF)
     return _first(decode(render(written.bundle, "fhir-message", HEADING).body), "Communication")
 
 
@@ -54,10 +53,11 @@ GOOD: dict[str, Callable[[], Json]] = {
     "gp-copy-composition": lambda: _first(_gp_copy(), "Composition"),
     "transfer-composition": lambda: _first(_transfer(), "Composition"),
     "prescription-copy": lambda: _first(_message(), "MedicationRequest"),
-    "correction": lambda: _notice("correction", corrects="CDDEFGHJKMNPQRSTVWXY"),
+    "correction": lambda: _notice("correction"),
     "reception-notice": lambda: _notice("reception-notice"),
     "write-back": lambda: _notice("write-back"),
-    "notice-of-withdrawal": lambda: _notice("notice-of-withdrawal", corrects="CDDEFGHJKMNPQRSTVWXY"),
+    "notice-of-withdrawal": lambda: _notice("notice-of-withdrawal"),
+    "harm-disclosure": lambda: _notice("harm-disclosure"),
     "notice": lambda: _first(_message(), "Communication"),
     "letter-header": lambda: _first(_message(), "MessageHeader"),
     "security-report": lambda: _first(_report(), "MeasureReport"),
@@ -136,6 +136,7 @@ SABOTAGE: list[tuple[str, str, Callable[[Json], None]]] = [
     ("write-back", "another letter", _set("correction", "category", 0, "coding", 0, "code")),
     ("write-back", "nothing said", _drop("payload")),
     ("notice-of-withdrawal", "another letter", _set("correction", "category", 0, "coding", 0, "code")),
+    ("harm-disclosure", "another letter", _set("correction", "category", 0, "coding", 0, "code")),
     ("letter-header", "an event of electronic prescribing", _set("https://fhir.nhs.uk/CodeSystem/message-event", "eventCoding", "system")),
     ("letter-header", "no destination", _drop("destination")),
     ("security-report", "a group is missing", lambda r: r["group"].pop()),
