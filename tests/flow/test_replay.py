@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 from typer.testing import CliRunner, Result
 
 from fhir_profiles.letters.parts.notice import REPLACES
@@ -17,6 +17,7 @@ from gateway.failpoints import hooked
 from gateway.steps.reasons import ReasonMissing
 from gateway.steps.rederive import rederive
 from gateway.steps.replay import Fate, Replayed, ReplayError, Stop, replay
+from gateway.store.schema import agreement as signed
 from gateway.store.schema import ledger_entry, resource
 from tests.builders import (
     METHADONE,
@@ -62,12 +63,14 @@ def ids(line: Line, kind: str) -> list[str]:
 
 
 def narrow(line: Line, letter: str, *paths: str) -> None:
-    """The agreement of a letter without these paths, as a new text of it would be."""
+    """The agreement of a letter without these paths, as a new text of it would be, and as the door finds it in the store."""
     agreement = next(each for each in line.gateway.agreements.values() if each.letter == letter)
     kept = tuple(each for each in agreement.fields if not each.path.startswith(paths))
     assert len(kept) < len(agreement.fields)
     narrowed = replace(agreement, fields=kept, digest=f"sha256:{len(kept):064d}")
     line.gateway.agreements = {**line.gateway.agreements, agreement.name: narrowed}
+    in_force = update(signed).where(signed.c.name == agreement.name).values(digest=narrowed.digest)
+    line.gateway.store.write(lambda c: c.execute(in_force))
 
 
 async def test_what_is_the_same_is_not_sent_again(tmp_path: Path) -> None:
