@@ -4,7 +4,7 @@ from typing import Final
 
 ACCEPTED: Final = frozenset(
     {
-        "AllergyIntolerance", "Appointment", "CarePlan", "CareTeam", "Condition", "Consent", "DiagnosticReport", "Encounter", "Flag", "Goal",
+        "AllergyIntolerance", "Appointment", "CarePlan", "CareTeam", "Communication", "Condition", "Consent", "DiagnosticReport", "Encounter", "Flag", "Goal",
         "Location", "Medication", "MedicationAdministration", "MedicationDispense", "MedicationRequest", "MedicationStatement", "Observation",
         "Organization", "Patient", "Practitioner", "PractitionerRole", "Provenance", "QuestionnaireResponse", "ServiceRequest", "Specimen",
     }
@@ -13,6 +13,7 @@ ACCEPTED: Final = frozenset(
 SUBJECTS: Final = {
     "AllergyIntolerance": "patient",
     "CarePlan": "subject",
+    "Communication": "subject",
     "Condition": "subject",
     "Consent": "patient",
     "DiagnosticReport": "subject",

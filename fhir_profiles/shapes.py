@@ -148,6 +148,12 @@ class Event(StrEnum):
     WITHDRAWAL = "withdrawal"  # no message says it alone: consents moved, and an earlier recipient has to hear (gateway/steps/noticed.py)
     CONTACT = "contact"  # a contact with the person, or an appointment, that somebody recorded
     HARM_TEST = "harm-test-decided"  # no message says it: two people decide it (gateway/overrides.py)
+    ASSESSMENT = "assessment"  # a form that was filled in, or a score
+    REFERRAL = "referral"
+    MANDATORY_POSITIVE = "mandatory-test-positive"
+    ACCT_REVIEW = "acct-review"  # a clinician's words for those who keep somebody safe
+    ENGAGEMENT = "engagement"  # a provider outside says whether somebody who was released came
+    COMMUNITY_RECORD = "community-record"  # what a provider outside has of somebody in custody
     RECORD = "record"  # anything else that joins the person's file
 
 
@@ -255,6 +261,8 @@ class LetterContext:
     """A notice of withdrawal alone: the delivery ids of the letters whose like will not come any more."""
     known_as: str = ""
     """A notice of withdrawal alone: the Patient as those letters told it to this recipient, as FHIR JSON. Nothing newer is told."""
+    told_before: bool = False
+    """A referral alone: its recipient was told of it before, in a state that this one takes the place of."""
     replaces: str | None = None
     """The delivery id of an earlier letter that this one takes the place of: its recipient may have both."""
 

@@ -35,12 +35,14 @@ from gateway.steps.refused import enter_refusals
 from gateway.steps.replies import judged
 from gateway.steps.retain import retain
 from gateway.steps.unconfirmed import escalate_unconfirmed
+from gateway.steps.unengaged import tell_unengaged
 from gateway.store.away import is_away
 from gateway.store.row_retention import RowSweep
 from gateway.together import Together
 from gateway.witnessing import WitnessRefused
 
 IDLE_SECONDS = 0.002
+ENGAGEMENT_SECONDS = 3_600
 TOGETHER = 16
 """Messages or letters of one turn: enough that they share a commit, few enough that the first need not wait long for the last."""
 
@@ -54,6 +56,8 @@ class Gateway(Parts):
     working: int = 0
     _merge_seen: str | None = None
     """The newest merge after which held messages were looked at; only this process's memory of it."""
+    _engagement_due: str = ""
+    """When it is looked again at who came nowhere after a release: a question of days reads many letters; only this process's memory of it."""
     _releasing: Together[str, Done] = field(init=False)
     _opening: Together[str, Opened | Shut] = field(init=False)
     _closing: Together[Ended, tuple[str, ...]] = field(init=False)
@@ -126,6 +130,9 @@ class Gateway(Parts):
         )
         # INVARIANT: whoever has to be told is told, whatever became of the rest.
         await self._apart(asyncio.to_thread(escalate_unconfirmed, self))
+        if self.now() >= self._engagement_due:
+            self._engagement_due = self.after(seconds=ENGAGEMENT_SECONDS)
+            await self._apart(asyncio.to_thread(tell_unengaged, self))
         await self._apart(asyncio.to_thread(tell_dates, self))
         await self._apart(asyncio.to_thread(overrides.look_after, self))
         await self._apart(asyncio.to_thread(openings.tell_of_yesterday, self))

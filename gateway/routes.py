@@ -13,7 +13,7 @@ from fhir_profiles.shapes import Event
 from gateway.recipients import Recipient
 from gateway.settings import Settings
 
-LEAVES_CUSTODY: Final = frozenset({Event.RELEASE.value, Event.RELEASE_UNCLEAR.value})
+LEAVES_PRISON: Final = frozenset({Event.RELEASE.value, Event.RELEASE_UNCLEAR.value, Event.TRANSFER.value})
 RELEASE_CANCELLED: Final = Event.RELEASE_CANCELLED.value
 
 
@@ -81,7 +81,9 @@ def faults(
                     place=place, text=f"no active agreement lets `{letter}` go to class `{recipient.recipient_class}`"
                 )
         unknown = set(recipient.serves_establishments) - set(settings.establishment_names())
-        if unknown:
+        if (
+            unknown and recipient.recipient_class != "receiving-prison"
+        ):  # whose prison need not be one of this installation
             yield Fault(
                 place=place,
                 text=f"serves establishments that throughgate.toml does not have: {', '.join(sorted(unknown))}",
@@ -106,7 +108,7 @@ def _wrong_with(
 ) -> Iterator[str]:
     if not any(_fits(recipient, agreement) for recipient in recipients.values()):
         yield f"no recipient of class `{agreement.recipient_class}` takes `{agreement.letter}`: its letters would all be held"
-    if LEAVES_CUSTODY & set(agreement.events) and not any(_takes_back(each, agreement) for each in agreements.values()):
+    if LEAVES_PRISON & set(agreement.events) and not any(_takes_back(each, agreement) for each in agreements.values()):
         yield (
             f"no active agreement for `{RELEASE_CANCELLED}` corrects it: class `{agreement.recipient_class}` "
             "would act on a release that was none"

@@ -281,6 +281,8 @@ class Delivery(Strict):
     confirm_seconds: float = Field(default=86_400, ge=60, le=2_592_000)
     """A handover that its recipient has not confirmed in this time is told to the clinical lead; in twice the time, again. A notice of withdrawal
     is told to the IG officer, and then to the Caldicott guardian."""
+    engagement_days: int = Field(default=7, ge=1, le=27)
+    """A released person of whom a provider with a registered system has told nothing in this time is told to the clinical lead."""
     sweep_seconds: float = Field(default=5, gt=0, le=300)
 
 

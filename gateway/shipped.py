@@ -4,6 +4,7 @@ They are templates. An installation reads only its own folders (DESIGN section 4
 """
 
 import shutil
+import tomllib
 from importlib.resources import files
 from pathlib import Path
 
@@ -30,6 +31,14 @@ def agreements() -> Path:
     return Path(str(files("consent"))) / "agreements"
 
 
+def in_use() -> frozenset[str]:
+    """The shipped agreements that a shipped recipient takes: demo and `try` run on these. Any other asks for its recipient first."""
+    files = [tomllib.loads(path.read_text("utf-8")) for path in recipients().glob("*.toml")]
+    taken = {(file["class"], letter) for file in files for letter in file["letters"]}
+    texts = {path.stem: tomllib.loads(path.read_text("utf-8")) for path in agreements().glob("*.toml")}
+    return frozenset(name for name, text in texts.items() if (text["recipient_class"], text["letter"]) in taken)
+
+
 def verifier() -> Path:
     """The program that checks an export of the ledger without this one."""
     return templates() / "verify_ledger.py"
@@ -47,5 +56,7 @@ def copy_templates(folder: Path, *, active: bool = False, settings: Path | None 
     for source, target in ((recipients(), folder / "recipients"), (agreements(), folder / "agreements")):
         target.mkdir(mode=0o700)
         for template in sorted(source.glob("*.toml")):
+            if active and source == agreements() and template.stem not in in_use():
+                continue
             shutil.copyfile(template, target / f"{template.name}{suffix}")
     return config

@@ -228,6 +228,8 @@ def build_for_try(config: Path | None, *, as_of: str | None) -> Gateway:
     """
     settings = read_settings(config) if config is not None else shipped_settings()
     recipients, agreements = read_sharing(settings)
+    if config is None:
+        agreements = {name: each for name, each in agreements.items() if name in shipped.in_use()}
     ids = SeededIds("try")
     keys = Keys.in_memory(ids)
     store: Store = open_store("sqlite://")

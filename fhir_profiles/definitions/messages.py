@@ -14,7 +14,7 @@ RESPONSE_EVENT: Final = "https://throughgate.example/event/response"
 
 
 def _focus(letter: LetterKind) -> Iterator[Json]:
-    """Give what the MessageHeader of this letter points to: its Composition; or its notice, prescriptions and doses."""
+    """Give what the MessageHeader of this letter points to: its Composition; or its notice, prescriptions, doses and referrals."""
     if "fhir-document" in letter.wires:
         profile = f"{CANONICAL}{letter.name}-composition"
         claim = {"profile": profile} if profile in PROFILES else {}
@@ -27,6 +27,8 @@ def _focus(letter: LetterKind) -> Iterator[Json]:
     claim = {"profile": own.url} if own is not None and kind == "MedicationRequest" else {}
     yield {"code": "MedicationRequest", **claim, "min": 0, "max": "*"}
     yield {"code": "MedicationAdministration", "min": 0, "max": "*"}
+    claim = {"profile": own.url} if own is not None and kind == "ServiceRequest" else {}
+    yield {"code": "ServiceRequest", **claim, "min": 0, "max": "*"}
 
 
 def _definition(name: str, title: str, description: str, event: Json) -> Json:

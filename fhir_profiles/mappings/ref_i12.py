@@ -25,6 +25,7 @@ from fhir_profiles.mappings.person_contact import names, telecoms
 from fhir_profiles.mappings.reading import Reading, open_message
 from fhir_profiles.mappings.referrals import task_of_referral
 from fhir_profiles.mappings.service_request import PRIORITIES
+from fhir_profiles.referrals import REFERRAL
 from fhir_profiles.shapes import Channel, Event, HoldCode, Json, Translation
 
 _TO: Final = "ServiceRequest"
@@ -83,7 +84,7 @@ def _add_referral(reading: Reading, roles: list[tuple[str, Json]], reports: list
     priority = PRIORITIES.get(_word(row, 2, "priority"))
     if priority is not None:
         resource["priority"] = priority
-    resource["code"] = {"text": "Referral"}
+    resource["code"] = {"coding": [{"system": systems.SERVICE, "code": REFERRAL}], "text": "Referral"}
     details = [
         item
         for repetition in range(1, row.count(4) + 1)

@@ -1,20 +1,13 @@
-"""Which requests are referrals, and what a person has to do about one. It must never start care by itself, nor take an order of a laboratory for one."""
+"""What a person has to do about a referral that came. It must never start care by itself, nor take an order of a laboratory for one."""
 
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from fhir_profiles import systems
-from fhir_profiles.fhir_message import objects_of, text_of
+from fhir_profiles.elements import as_text
+from fhir_profiles.referrals import is_referral
 from fhir_profiles.shapes import Json, Task
 from fhir_profiles.tasks import TASKS
 
-_CATEGORIES: Final = frozenset(
-    {
-        ("https://fhir.nhs.uk/CodeSystem/message-category-servicerequest", "referral"),
-        (systems.LOCAL_CODE + "message-event", "referral"),
-    }
-)
-"""`ServiceRequest.category`: of the Booking and Referral Standard (BARSServiceRequest-request-referral), and ours, in its style."""
 _WITHDRAWN: Final = frozenset({"revoked", "entered-in-error"})
 
 
@@ -25,13 +18,5 @@ def task_of_referral(status: str) -> str:
 
 def referral_tasks(resources: Iterable[Json]) -> Iterator[Task]:
     """Give the work that the referrals among these resources make, once for each kind."""
-    codes = {task_of_referral(text_of(each.get("status"))) for each in resources if _is_referral(each)}
+    codes = {task_of_referral(as_text(each.get("status"))) for each in resources if is_referral(each)}
     yield from (TASKS[code] for code in sorted(codes))
-
-
-def _is_referral(resource: Json) -> bool:
-    if text_of(resource.get("resourceType")) != "ServiceRequest":
-        return False
-    concepts = objects_of(resource.get("category") or [])
-    codings = (coding for concept in concepts for coding in objects_of(concept.get("coding") or []))
-    return any((coding.get("system"), coding.get("code")) in _CATEGORIES for coding in codings)

@@ -19,8 +19,8 @@ def _party(ods: str, name: str) -> Json:
     return {**identifier, **({"display": name} if name else {})}
 
 
-def build(*, header_id: str, event: str, heading: Heading, focus: Sequence[str]) -> Json:
-    """Write the header; `event` is the kind of letter, `focus` the fullUrls that the letter is about."""
+def build(*, header_id: str, event: str, heading: Heading, focus: Sequence[str], reason: Json | None = None) -> Json:
+    """Write the header; `event` is the kind of letter, `focus` the fullUrls that the letter is about, `reason` why it is told."""
     receiver = _party(heading.destination_ods, heading.destination_name)
     sender = _party(heading.sender_ods, heading.sender_name)
     destination: Json = {"endpoint": heading.destination_endpoint or MAILBOX}
@@ -36,6 +36,7 @@ def build(*, header_id: str, event: str, heading: Heading, focus: Sequence[str])
         "destination": [{**destination, "receiver": receiver} if receiver else destination],
         **({"sender": sender} if sender else {}),
         "source": source,
+        **({"reason": reason} if reason else {}),
         **({"focus": [{"reference": url} for url in focus]} if focus else {}),
     }
 

@@ -19,6 +19,7 @@ BLANK: Final = "Nothing is left under this heading in this letter."
 NOT_NAMED: Final = "letter"
 """The name of what does not say which letter it is: a report of counts."""
 _HEADINGS: Final[Mapping[str, str]] = {
+    "ServiceRequest": "Referral",
     "MedicationRequest": "Prescribed",
     "MedicationStatement": "Reported as taken",
     "MedicationAdministration": "Given",
@@ -29,7 +30,11 @@ _HEADINGS: Final[Mapping[str, str]] = {
     "Encounter": "Contacts",
     "Communication": "Messages and calls",
     "Flag": "Risks",
+    "QuestionnaireResponse": "Forms",
+    "Condition": "Conditions",
+    "AllergyIntolerance": "Allergies",
     "CarePlan": "Care plan",
+    "Goal": "Goals",
     "CareTeam": "Who is responsible",
     "Practitioner": "People named in this letter",
     "PractitionerRole": "Roles of people named in this letter",

@@ -271,6 +271,48 @@ def _communication(resource: Json, _found: Found) -> Iterator[str]:
         yield as_text(payload.get("contentString")).rstrip(".")
 
 
+def _goal(resource: Json, _found: Found) -> Iterator[str]:
+    yield words_of(resource.get("description"))
+    yield f"status {as_text(resource.get('lifecycleStatus'))}" if as_text(resource.get("lifecycleStatus")) else ""
+    for target in as_objects(resource.get("target")):
+        yield f"by {as_text(target.get('dueDate'))}" if as_text(target.get("dueDate")) else ""
+
+
+def _referral(resource: Json, found: Found) -> Iterator[str]:
+    """What is asked and why, by whom and of whom, and how it stands."""
+    yield words_of(resource.get("code"))
+    for reason in as_objects(resource.get("reasonCode")):
+        yield words_of(reason)
+    for identifier in as_objects(resource.get("identifier")):
+        yield f"number {as_text(identifier.get('value'))}" if as_text(identifier.get("value")) else ""
+    yield f"written {as_text(resource.get('authoredOn'))}" if as_text(resource.get("authoredOn")) else ""
+    yield f"asked by {who}" if (who := _named(resource.get("requester"), found)) else ""
+    for performer in as_objects(resource.get("performer")):
+        yield f"asked of {who}" if (who := _named(performer, found)) else ""
+    yield f"status {as_text(resource.get('status'))}" if as_text(resource.get("status")) else ""
+    yield from _notes(resource)
+
+
+def _form(resource: Json, _found: Found) -> Iterator[str]:
+    """Every question that was answered, in the words of the form."""
+    yield as_text(resource.get("authored")) or "time not recorded"
+    yield from _answers(resource)
+
+
+def _answer(answer: Json) -> str:
+    coding, number = as_object(answer.get("valueCoding")), answer.get("valueDecimal")
+    said = as_text(coding.get("display")) or as_text(coding.get("code")) or as_text(answer.get("valueDate"))
+    return _value(answer) or said or (str(number) if number is not None else "")
+
+
+def _answers(holder: Json) -> Iterator[str]:
+    for item in as_objects(holder.get("item")):
+        answers = [words for answer in as_objects(item.get("answer")) if (words := _answer(answer))]
+        if answers:
+            yield f"{as_text(item.get('text')) or as_text(item.get('linkId'))}: {', '.join(answers)}"
+        yield from _answers(item)
+
+
 _MAKERS: Final[Mapping[str, Callable[[Json, Found], Iterator[str]]]] = {
     "MedicationRequest": _prescription,
     "MedicationStatement": _prescription,
@@ -281,6 +323,9 @@ _MAKERS: Final[Mapping[str, Callable[[Json, Found], Iterator[str]]]] = {
     "Condition": _condition,
     "AllergyIntolerance": _allergy,
     "CarePlan": _plan,
+    "Goal": _goal,
+    "ServiceRequest": _referral,
+    "QuestionnaireResponse": _form,
     "Appointment": _appointment,
     "CareTeam": _team,
     "MedicationDispense": _dispense,

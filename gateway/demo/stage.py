@@ -127,7 +127,7 @@ def make_installation(folder: Path, ports: list[int]) -> tuple[Path, dict[str, i
 @contextlib.asynccontextmanager
 async def set_up(folder: Path, start: datetime) -> AsyncIterator[Stage]:
     """A whole stage, running; taken down again at the end."""
-    config, ports = await asyncio.to_thread(make_installation, folder, free_ports(9))
+    config, ports = await asyncio.to_thread(make_installation, folder, free_ports(16))
     settings = read_settings(config)
     wiring.create_installation(config)
     clock = StoryClock(start)

@@ -25,6 +25,7 @@ PHARMACY = "exampleton-pharmacy"
 SECURITY = "fellgate-security"
 SURGERY = "exampleton-surgery"
 RECORD = "fellgate-record"
+TEAM = "fellgate-team"
 START = instant("2026-03-02 08:00")
 IN_TREATMENT = 13  # people whose tests make the month's cells: more than the 12 that a printed cell needs
 
@@ -181,7 +182,8 @@ def _alex_is_tested(alex: SyntheticPerson) -> Iterator[Act]:
         body=_test(alex, "DEMO-6", at, purpose="mandatory", opiates="positive"),
         person=alex,
         answer=ACCEPTED,
-        note="a mandatory test never leaves as a clinical one, not even as a count",
+        expect=(("mandatory-test-referral", TEAM, "delivered"),),
+        note="a mandatory test never leaves as a clinical one, not even as a count: security's result is a referral for the team",
     )
 
 

@@ -9,7 +9,11 @@ from dataclasses import dataclass, replace
 
 from consent.shapes import Agreement
 from fhir_profiles import facts, movements, systems
+from fhir_profiles.content_events import events_of
+from fhir_profiles.elements import name_of
+from fhir_profiles.letters import LETTERS
 from fhir_profiles.letters.write_back import CONTACTS
+from fhir_profiles.referrals import asked_of
 from fhir_profiles.shapes import Event, Json, LetterContext, Task, Translation
 from gateway.journeys.tasks import TASKS, task_of
 from gateway.recipients import Recipient, choose
@@ -60,12 +64,14 @@ class Neighbourhood:
 class Circumstances:
     """What a message meets beside the file. `as_of` is an instant; `source` is the recipient whose system sent it.
 
+    `before` is the file without the message; of a message that is taken once more it is empty, so that all of it is new.
     `arrived` are the handovers of the very movement that it takes back or tells again, `told` that one was made of it, whatever became of it,
     `sure` that another word of it was certain; `waits_for_prison` that one on a transfer waits, as nobody knows to which prison.
     Of a reception: `known_to` are who was handed the person over before, `already_here` says that the file had the person in custody before.
     """
 
     as_of: str
+    before: Sequence[Json] = ()
     not_contained: int = 0
     source: Recipient | None = None
     arrived: Sequence[Arrived] = ()
@@ -80,7 +86,7 @@ def plan(
     neighbourhood: Neighbourhood, translation: Translation, resources: Sequence[Json], met: Circumstances
 ) -> tuple[Wanted, ...]:
     """The letters of one message. `resources` is the person's file with the message in it."""
-    events = set(translation.events)
+    events = set(translation.events) | _implied(translation, resources, met)
     if events & NEVER_A_HANDOVER:
         # INVARIANT: death and escape never make a handover, whatever else the message says.
         events -= LEAVES_CUSTODY
@@ -88,6 +94,9 @@ def plan(
     for agreement in sorted(neighbourhood.agreements.values(), key=_is_copy):
         if agreement.regime == "anonymous":
             continue  # counted, never sent: gateway/steps/close.py
+        if LETTERS[agreement.letter].carries is not None:
+            wanted += _carried(neighbourhood, agreement, events, translation, resources, met)
+            continue
         for event in sorted(events & _events(agreement)):
             context = _context(neighbourhood, translation, event, met.not_contained)
             if met.sure and event in LEAVES_PRISON:
@@ -105,6 +114,86 @@ def plan(
         if Event.RECEPTION in events and met.waits_for_prison and Event.TRANSFER in _events(agreement):
             wanted += _found(neighbourhood, agreement, translation, resources, met)
     return tuple(wanted)
+
+
+_FROM_OUTSIDE = frozenset({Event.ENGAGEMENT, Event.COMMUNITY_RECORD})
+
+
+def _implied(translation: Translation, resources: Sequence[Json], met: Circumstances) -> set[Event]:
+    """What the message means by what it brings, and by who sent it of whom."""
+    found = set(events_of(_brought(translation)))
+    if met.source is None or met.source.recipient_class not in OUTSIDE:
+        return found
+    # INVARIANT: a release that can still be reversed ends nothing: who is reported on meanwhile is in custody (DESIGN rule 9).
+    if facts.in_custody(resources, met.as_of) is not None:
+        return found | {Event.COMMUNITY_RECORD}
+    provider = met.source.recipient_class == "community-provider"
+    released = provider and Event.CONTACT in translation.events and movements.last_left(resources) is not None
+    return found | {Event.ENGAGEMENT} if released else found
+
+
+def _carried(
+    neighbourhood: Neighbourhood,
+    agreement: Agreement,
+    events: Collection[Event],
+    translation: Translation,
+    resources: Sequence[Json],
+    met: Circumstances,
+) -> list[Wanted]:
+    """What a message newly brought, for the one whom it concerns. One letter of a kind, however many events ask for it.
+
+    INVARIANT: never an echo: who sent it is not sent it. What a provider outside says goes on as its own word and as nothing else.
+    """
+    outside = met.source is not None and met.source.recipient_class in OUTSIDE
+    asked = [event for event in sorted(_events(agreement) & set(events)) if (event in _FROM_OUTSIDE) == outside]
+    carries = LETTERS[agreement.letter].carries
+    if not asked or carries is None:
+        return []
+    held = {name_of(each): each for each in met.before}
+    now = {name_of(each): each for each in resources}
+    fresh = [each for each in _brought(translation) if now.get(name_of(each)) != held.get(name_of(each))]
+    context = _about(neighbourhood, translation, resources, asked[0], met)
+    if asked[0] is Event.REFERRAL:
+        return [
+            Wanted(
+                agreement=agreement,
+                recipient=_referred_to(neighbourhood, agreement, each, context.establishment, resources),
+                context=replace(context, focus=(name_of(each),), told_before=name_of(each) in held),
+            )
+            for each in carries(fresh, met.before)
+        ]
+    focus = tuple(map(name_of, carries(fresh, met.before)))
+    recipient = _in_prison(neighbourhood, agreement, context.establishment or None)
+    if not focus or (met.source is not None and recipient == met.source):
+        return []
+    return [Wanted(agreement=agreement, recipient=recipient, context=replace(context, focus=focus))]
+
+
+def _about(
+    neighbourhood: Neighbourhood, translation: Translation, resources: Sequence[Json], event: Event, met: Circumstances
+) -> LetterContext:
+    """The prison that it concerns: the one that a released person left, the one that has the person, else the one that the message names."""
+    left = movements.last_left(resources) if event is Event.ENGAGEMENT else None
+    place = left[0] if left is not None else facts.in_custody(resources, met.as_of) or translation.establishment
+    context = _context(neighbourhood, replace(translation, establishment=place), event, met.not_contained)
+    return (
+        replace(context, recorded_by=met.source.name) if met.source is not None and event in _FROM_OUTSIDE else context
+    )
+
+
+def _referred_to(
+    neighbourhood: Neighbourhood, agreement: Agreement, request: Json, establishment: str, resources: Sequence[Json]
+) -> Recipient | None:
+    """The provider that a referral names by its ODS code; where it names none, the one of the release address."""
+    code = asked_of(request, resources)
+    if code is None:
+        return _choose(neighbourhood, agreement, establishment, resources, pharmacy=None)
+    takers = [
+        each
+        for each in neighbourhood.recipients.values()
+        if each.recipient_class == agreement.recipient_class and agreement.letter in each.letters and each.ods == code
+    ]
+    return takers[0] if len(takers) == 1 else None
 
 
 def _is_copy(agreement: Agreement) -> bool:

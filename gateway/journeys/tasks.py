@@ -231,6 +231,11 @@ TASKS: Final[Mapping[str, TaskKind]] = {
         tell=True,
         text="a handover is still not confirmed after twice the time: the person may be without a prescriber; act today",
     ),
+    "not-engaged": TaskKind(
+        role=CLINICAL_LEAD,
+        tell=True,
+        text="nobody outside has said in time whether a released person came: telephone the provider, and see who looks for the person",
+    ),
     "not-acknowledged": TaskKind(
         role=OPERATOR, tell=True, text="a letter was collected and never acknowledged: ask the recipient"
     ),

@@ -43,7 +43,8 @@ def ask_for(parts: Parts, message_id: str, recipient: Recipient, *, limb: str, u
             question = _question(c, parts, row, agreement, recipient, limb=limb, unsafe_to_tell=unsafe_to_tell)
         if "positive-test" in compose_letter(question).missing:
             raise NotOverridden(
-                CANNOT + "the message has no positive clinical test that nothing prescribed explains; a mandatory one is not ours to tell"
+                CANNOT
+                + "the message has no positive clinical test that nothing prescribed explains; a mandatory one is not ours to tell"
             )
         made = draft(parts, question)
         if made.state is not DeliveryState.WITHHELD:

@@ -361,6 +361,7 @@ def wanted_letters(parts: Parts, seen: Seen, translation: Translation, resources
         resources,
         Circumstances(
             as_of=parts.now(),
+            before=seen.file.resources if seen.state is not MessageState.RELEASED else (),
             not_contained=seen.not_contained,
             source=parts.recipients.get(seen.source or ""),
             arrived=arrived_of(last if cancelled else again),

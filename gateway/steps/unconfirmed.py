@@ -94,7 +94,7 @@ def _escalate(c: Connection, parts: Parts, delivery_id: str) -> None:
     if DeliveryState(row.state) is not D.DELIVERED and DeliveryState(row.state) not in DELIVERY_OPEN:
         return
     level, codes = _level(c, parts, delivery_id), CODES[row.letter]
-    matters = not _is_overtaken(c, row.id, row.person_id, row.recipient, row.letter, row.sequence)
+    matters = not is_overtaken(c, row.id, row.person_id, row.recipient, row.letter, row.sequence)
     if level is not None and matters:
         if row.letter in HANDING_OVER:
             log(Code.HANDOVER_UNCONFIRMED, delivery=delivery_id)
@@ -105,7 +105,7 @@ def _escalate(c: Connection, parts: Parts, delivery_id: str) -> None:
         c.execute(update(delivery).where(delivery.c.id == delivery_id).values(due_at=due))
 
 
-def _is_overtaken(
+def is_overtaken(
     c: Connection, delivery_id: str, person_id: str | None, recipient: str | None, letter: str, sequence: int
 ) -> bool:
     """Was it taken back or corrected, or does a newer handover to the same recipient stand for it?"""

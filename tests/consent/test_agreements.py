@@ -10,7 +10,12 @@ from consent.shapes import Agreement, Outcome
 from tests.consent.made import AGREEMENTS, agreement
 
 NAMES = (
+    "acct-contribution",
+    "assessment",
+    "care-plan-update",
+    "community-record",
     "correction",
+    "engagement",
     "gp-copy",
     "gp-correction",
     "gp-notice-of-withdrawal",
@@ -18,6 +23,7 @@ NAMES = (
     "gp-reception-notice",
     "handover",
     "harm-disclosure",
+    "mandatory-test-referral",
     "notice-of-withdrawal",
     "pharmacy-notice-of-withdrawal",
     "pharmacy-reception-notice",
@@ -25,22 +31,28 @@ NAMES = (
     "prison-notice-of-withdrawal",
     "reception-notice",
     "record-notice-of-withdrawal",
+    "referral",
     "report",
     "transfer",
     "transfer-correction",
     "write-back",
 )
+NHS_NUMBER, PRISON_NUMBER = "https://fhir.nhs.uk/Id/nhs-number", "https://throughgate.example/id/prison-number"
 KNOWN_BY_PRISON_NUMBER = frozenset(
     {
+        "assessment",
+        "community-record",
+        "engagement",
         "transfer",
         "transfer-correction",
         "write-back",
-        "harm-disclosure",
         "record-notice-of-withdrawal",
         "prison-notice-of-withdrawal",
     }
 )
 """Whose recipients are inside prisons, beside the NHS number."""
+BY_PRISON_NUMBER_ALONE = frozenset({"acct-contribution", "harm-disclosure", "mandatory-test-referral"})
+"""Who sends or gets them knows nobody's NHS number."""
 TEXT = {name: (AGREEMENTS / f"{name}.toml").read_text(encoding="utf-8") for name in NAMES}
 
 
@@ -172,8 +184,11 @@ def _care(agreed: Agreement) -> bool:
 NOTICES = tuple(name for name in NAMES if name.endswith("notice-of-withdrawal"))
 
 
-def test_a_notice_of_withdrawal_says_no_more_of_a_person_than_any_letter_before_it() -> None:
-    """Whom it is about leaves by paths and numbers that every letter to that class has; nothing else of anybody leaves at all."""
+def test_a_notice_of_withdrawal_says_no_more_of_a_person_than_the_letters_before_it() -> None:
+    """Whom it is about leaves by paths and numbers that letters to that class have; nothing else of anybody leaves at all.
+
+    Of these it says what its recipient was told by that very letter (`LetterContext.known_as`), be it by prison number alone.
+    """
     for name in NOTICES:
         notice = agreement(name)
         earlier = [
@@ -181,9 +196,8 @@ def test_a_notice_of_withdrawal_says_no_more_of_a_person_than_any_letter_before_
         ]
         assert earlier, name
         whom = {path for path in notice.paths if path.startswith("Patient.")}
-        for each in earlier:
-            assert whom <= set(each.paths), (name, each.name)
-            assert set(notice.identifier_systems) <= set(each.identifier_systems), (name, each.name)
+        assert whom <= {path for each in earlier for path in each.paths}, name
+        assert set(notice.identifier_systems) <= {one for each in earlier for one in each.identifier_systems}, name
         assert {path.split(".")[0] for path in notice.paths} == {"Communication", "Patient", "Organization"}
 
 
@@ -217,9 +231,9 @@ def test_what_every_agreement_here_must_say(name: str) -> None:
     basis = own.get(name, "duty" if name in NOTICES else "implied")
     assert agreed.without_consent == basis
     assert agreed.undecidable == ("withhold" if name in own else "hold")
-    inside = ("https://throughgate.example/id/prison-number",) if name in KNOWN_BY_PRISON_NUMBER else ()
-    nhs = () if name in own else ("https://fhir.nhs.uk/Id/nhs-number",)
-    assert agreed.identifier_systems == (*nhs, *inside)
+    known = (NHS_NUMBER, PRISON_NUMBER) if name in KNOWN_BY_PRISON_NUMBER else (NHS_NUMBER,)
+    known = (PRISON_NUMBER,) if name in BY_PRISON_NUMBER_ALONE else known
+    assert agreed.identifier_systems == (() if name == "report" else known)
     assert all(len(item.why) > 20 for item in agreed.fields)
     assert not any("meta" in item.path.split(".") for item in agreed.fields), "labels and sources do not leave"
 

@@ -36,8 +36,10 @@ MUST_HAVE = {
         Flag: status category.coding.code code.coding.display code.text subject.reference period.start
         CarePlan: status intent category.coding.code title description subject.reference addresses.reference author.reference period.start created
           activity.detail.status activity.detail.description activity.detail.code.text note.text
-        Condition: clinicalStatus.coding.code verificationStatus.coding.code code.coding.code code.text subject.reference onsetDateTime recordedDate note.text
-        AllergyIntolerance: clinicalStatus.coding.code type criticality code.text patient.reference recordedDate reaction.manifestation.text reaction.severity
+        Condition: clinicalStatus.coding.code verificationStatus.coding.code code.coding.code code.text subject.reference onsetDateTime
+          recordedDate note.text
+        AllergyIntolerance: clinicalStatus.coding.code type criticality code.text patient.reference recordedDate
+          reaction.manifestation.text reaction.severity
         Appointment: status description serviceType.text start end minutesDuration participant.actor.reference participant.status participant.required
         Organization: identifier.system identifier.value name telecom.value
         Practitioner: identifier.value name.family
@@ -66,8 +68,10 @@ MUST_HAVE = {
         Flag: status category.coding.code code.coding.display code.text subject.reference period.start
         CarePlan: status intent category.coding.code title description subject.reference addresses.reference author.reference period.start created
           activity.detail.status activity.detail.description activity.detail.code.text note.text
-        Condition: clinicalStatus.coding.code verificationStatus.coding.code code.coding.code code.text subject.reference onsetDateTime recordedDate note.text
-        AllergyIntolerance: clinicalStatus.coding.code type criticality code.text patient.reference recordedDate reaction.manifestation.text reaction.severity
+        Condition: clinicalStatus.coding.code verificationStatus.coding.code code.coding.code code.text subject.reference onsetDateTime
+          recordedDate note.text
+        AllergyIntolerance: clinicalStatus.coding.code type criticality code.text patient.reference recordedDate
+          reaction.manifestation.text reaction.severity
         Appointment: status description serviceType.text start end minutesDuration participant.actor.reference participant.status participant.required
         Organization: identifier.system identifier.value name telecom.value
         Practitioner: identifier.value name.family
@@ -82,7 +86,8 @@ MUST_HAVE = {
           dosageInstruction.text dosageInstruction.patientInstruction dosageInstruction.timing.repeat.frequency
           dosageInstruction.doseAndRate.doseQuantity.value dispenseRequest.quantity.value dispenseRequest.validityPeriod.end
           substitution.allowedBoolean note.text courseOfTherapyType.text
-        MedicationAdministration: status category.coding.code medicationCodeableConcept.coding.code subject.reference request.reference effectiveDateTime
+        MedicationAdministration: status category.coding.code medicationCodeableConcept.coding.code subject.reference request.reference
+          effectiveDateTime
           dosage.text dosage.dose.value
         Organization: identifier.value name telecom.value
         Practitioner: identifier.value name.family
@@ -114,8 +119,10 @@ MUST_HAVE = {
         Flag: status category.coding.code code.coding.display code.text subject.reference period.start
         CarePlan: status intent category.coding.code title description subject.reference addresses.reference author.reference period.start created
           activity.detail.status activity.detail.description activity.detail.code.text note.text
-        Condition: clinicalStatus.coding.code verificationStatus.coding.code code.coding.code code.text subject.reference onsetDateTime recordedDate note.text
-        AllergyIntolerance: clinicalStatus.coding.code type criticality code.text patient.reference recordedDate reaction.manifestation.text reaction.severity
+        Condition: clinicalStatus.coding.code verificationStatus.coding.code code.coding.code code.text subject.reference onsetDateTime
+          recordedDate note.text
+        AllergyIntolerance: clinicalStatus.coding.code type criticality code.text patient.reference recordedDate
+          reaction.manifestation.text reaction.severity
         Appointment: status description serviceType.text start end minutesDuration participant.actor.reference participant.status participant.required
         Organization: identifier.system identifier.value name telecom.value
         Practitioner: identifier.value name.family
@@ -128,7 +135,8 @@ MUST_HAVE = {
           dosageInstruction.text dosageInstruction.patientInstruction dosageInstruction.timing.repeat.frequency
           dosageInstruction.doseAndRate.doseQuantity.value dispenseRequest.quantity.value dispenseRequest.validityPeriod.end
           substitution.allowedBoolean note.text courseOfTherapyType.text
-        MedicationAdministration: status category.coding.code medicationCodeableConcept.coding.code subject.reference request.reference effectiveDateTime
+        MedicationAdministration: status category.coding.code medicationCodeableConcept.coding.code subject.reference request.reference
+          effectiveDateTime
           dosage.text dosage.dose.value
         Organization: identifier.value name telecom.value
         Practitioner: identifier.value name.family
@@ -149,7 +157,8 @@ MUST_HAVE = {
         Communication: status category.coding.code priority sent received subject.reference sender.reference payload.contentString about.reference
           medium.coding.code medium.text topic.text note.text
         Patient: identifier.system identifier.value name.family name.given gender birthDate
-        Appointment: status description serviceType.text start end minutesDuration participant.actor.reference participant.actor.display participant.status
+        Appointment: status description serviceType.text start end minutesDuration participant.actor.reference participant.actor.display
+          participant.status
         Encounter: status class.code type.text period.start period.end subject.reference participant.individual.reference
           participant.individual.display reasonCode.text serviceProvider.display
         Organization: identifier.value name telecom.value
@@ -219,6 +228,107 @@ MUST_HAVE = {
           component.code.text
         Organization: identifier.value name telecom.value
     """,
+    "assessment": """
+        Communication: status category.coding.code category.text priority sent subject.reference sender.reference payload.contentString
+        Patient: identifier.system identifier.value name.family name.given gender birthDate communication.language.coding.code
+          communication.language.text
+        QuestionnaireResponse: status questionnaire subject.reference authored item.linkId item.text item.answer.valueString
+        Observation: status category.coding.code code.coding.code code.coding.display code.text subject.reference effectiveDateTime issued
+          valueCodeableConcept.coding.code valueCodeableConcept.text interpretation.coding.code method.coding.code note.text
+          component.code.text component.valueQuantity.value
+        DiagnosticReport: status category.coding.code code.coding.code subject.reference effectiveDateTime issued result.reference conclusion
+        Flag: status category.coding.code code.coding.display code.text subject.reference period.start
+        Organization: identifier.value name telecom.value
+    """,
+    "care-plan-update": """
+        Communication: status category.coding.code category.text priority sent subject.reference sender.reference payload.contentString
+          about.reference
+        Patient: identifier.system identifier.value name.family name.given gender birthDate communication.language.coding.code
+        CarePlan: status intent category.coding.code title description subject.reference author.reference period.start created
+          activity.detail.status activity.detail.description activity.detail.code.text note.text
+        Goal: lifecycleStatus description.text subject.reference startDate target.dueDate
+        CareTeam: status subject.reference participant.role.text participant.member.display
+        MedicationRequest: status intent category.coding.code medicationCodeableConcept.coding.code medicationCodeableConcept.text subject.reference
+          requester.reference authoredOn dosageInstruction.text dosageInstruction.timing.repeat.frequency dosageInstruction.route.coding.display
+          dosageInstruction.doseAndRate.doseQuantity.value dispenseRequest.quantity.value dispenseRequest.validityPeriod.end reasonCode.text note.text
+        Flag: status category.coding.code code.coding.display code.text subject.reference period.start
+        Organization: identifier.value name telecom.value
+        Practitioner: identifier.value name.family
+    """,
+    "engagement": """
+        Communication: status category.coding.code category.text priority sent subject.reference sender.reference payload.contentString
+        Patient: identifier.system identifier.value name.family name.given gender birthDate
+        Appointment: status start end participant.status participant.actor.reference
+        Encounter: status class.code period.start period.end subject.reference
+        Organization: identifier.value name telecom.value
+    """,
+    "community-record": """
+        Communication: status category.coding.code category.text priority sent subject.reference sender.reference payload.contentString
+          about.reference
+        Patient: identifier.system identifier.value name.family name.given gender birthDate
+        MedicationRequest: status intent category.coding.code medicationCodeableConcept.coding.code medicationCodeableConcept.text subject.reference
+          requester.reference authoredOn dosageInstruction.text dosageInstruction.timing.repeat.frequency dosageInstruction.route.coding.display
+          dosageInstruction.doseAndRate.doseQuantity.value dispenseRequest.quantity.value dispenseRequest.validityPeriod.end reasonCode.text note.text
+        MedicationAdministration: status category.coding.code medicationCodeableConcept.text subject.reference request.reference effectiveDateTime
+          dosage.text dosage.dose.value note.text
+        MedicationStatement: status medicationCodeableConcept.text subject.reference effectivePeriod.start dosage.text
+        Observation: status category.coding.code code.coding.code code.coding.display code.text subject.reference effectiveDateTime issued
+          valueCodeableConcept.coding.code valueCodeableConcept.text interpretation.coding.code method.coding.code note.text
+          component.code.text component.valueQuantity.value
+        Flag: status category.coding.code code.coding.display code.text subject.reference period.start
+        Condition: clinicalStatus.coding.code verificationStatus.coding.code code.coding.code code.text subject.reference onsetDateTime recordedDate
+        AllergyIntolerance: clinicalStatus.coding.code type criticality code.text patient.reference recordedDate
+          reaction.manifestation.text reaction.severity
+        Organization: identifier.value name telecom.value
+        Practitioner: identifier.value name.family
+    """,
+    "acct-contribution": """
+        Communication: status category.coding.code category.text priority sent subject.reference sender.reference payload.contentString
+        Patient: identifier.system identifier.value name.family name.given birthDate
+        Flag: status code.coding.display code.text subject.reference period.start
+        Appointment: status start end participant.status participant.actor.reference
+        Organization: identifier.value name
+    """,
+    "mandatory-test-referral": """
+        Communication: status category.coding.code category.text priority sent subject.reference sender.reference payload.contentString
+        Patient: identifier.system identifier.value name.family name.given gender birthDate
+        ServiceRequest: status intent category.coding.code code.text subject.reference authoredOn reasonCode.text supportingInfo.reference
+        Observation: status category.coding.code code.coding.code code.text subject.reference effectiveDateTime
+          valueCodeableConcept.coding.code method.coding.code
+        Organization: identifier.value name
+    """,
+    "referral": """
+        Communication: status category.coding.code category.text priority sent subject.reference sender.reference payload.contentString
+          about.reference reasonCode.coding.code
+        Patient: identifier.system identifier.value name.family name.given gender birthDate telecom.value address.line address.postalCode
+          communication.language.coding.code
+        ServiceRequest: identifier.system identifier.value status intent priority category.coding.code category.text code.text subject.reference
+          occurrencePeriod.start authoredOn requester.reference performer.display reasonCode.coding.code reasonCode.text supportingInfo.reference note.text
+        MedicationRequest: status intent category.coding.code medicationCodeableConcept.coding.code medicationCodeableConcept.coding.display
+          medicationCodeableConcept.text subject.reference requester.reference authoredOn courseOfTherapyType.text reasonCode.coding.code
+          dosageInstruction.text dosageInstruction.patientInstruction dosageInstruction.additionalInstruction.text
+          dosageInstruction.timing.repeat.frequency dosageInstruction.timing.repeat.boundsPeriod.start dosageInstruction.route.coding.display
+          dosageInstruction.method.text dosageInstruction.doseAndRate.doseQuantity.value dosageInstruction.doseAndRate.doseQuantity.unit
+          dosageInstruction.maxDosePerPeriod.numerator.value dispenseRequest.quantity.value dispenseRequest.validityPeriod.end
+          dispenseRequest.numberOfRepeatsAllowed dispenseRequest.dispenseInterval.value dispenseRequest.expectedSupplyDuration.value
+          substitution.allowedBoolean note.text statusReason.text
+        MedicationAdministration: status category.coding.code medicationCodeableConcept.coding.code medicationCodeableConcept.text subject.reference
+          request.reference effectiveDateTime dosage.text dosage.route.text dosage.dose.value note.text
+        MedicationStatement: status medicationCodeableConcept.text subject.reference effectivePeriod.start dosage.text
+        Observation: status category.coding.code code.coding.code code.coding.display code.text subject.reference effectiveDateTime issued
+          valueCodeableConcept.coding.code valueCodeableConcept.text interpretation.coding.code method.coding.code note.text
+          component.code.text component.valueQuantity.value
+        Flag: status category.coding.code code.coding.display code.text subject.reference period.start
+        CarePlan: status intent category.coding.code title description subject.reference addresses.reference author.reference period.start created
+          activity.detail.status activity.detail.description activity.detail.code.text note.text
+        Condition: clinicalStatus.coding.code verificationStatus.coding.code code.coding.code code.text subject.reference onsetDateTime
+          recordedDate note.text
+        AllergyIntolerance: clinicalStatus.coding.code type criticality code.text patient.reference recordedDate
+          reaction.manifestation.text reaction.severity
+        Appointment: status description serviceType.text start end minutesDuration participant.actor.reference participant.status participant.required
+        Organization: identifier.value name telecom.value
+        Practitioner: identifier.value name.family
+    """,
     "report": """
         MeasureReport: status type measure reporter.reference period.start period.end group.code.coding.code group.code.text
           group.stratifier.code.text group.stratifier.stratum.value.text
@@ -258,7 +368,12 @@ PRISON_NUMBER_GOES_TO = frozenset(
         "write-back",
         "transfer",
         "transfer-correction",
+        "acct-contribution",
+        "assessment",
+        "community-record",
+        "engagement",
         "harm-disclosure",
+        "mandatory-test-referral",
         "record-notice-of-withdrawal",
         "prison-notice-of-withdrawal",
     }

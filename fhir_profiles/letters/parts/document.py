@@ -55,7 +55,7 @@ def document(
         picked = picture.once(part.pick)
         names = tuple(name_of(resource) for resource in picked)
         sections.append(Section(code=part.code, title=part.title, entries=names, empty=part.empty))
-        entries += [_marked(resource) if name_of(resource) in tests else resource for resource in picked]
+        entries += [marked(resource) if name_of(resource) in tests else resource for resource in picked]
     sections.append(Section(code="contact-for-further-information", title="Contact", entries=(ESTABLISHMENT,)))
     written = tuple(section_json(section) for section in sections)
     named = missing_json(missing)
@@ -78,7 +78,7 @@ def _event(picture: Picture, words: str) -> Json:
     return {**event, "period": {"start": occurred}} if occurred and days_of(occurred) is not None else event
 
 
-def _marked(observation: Json) -> Json:
+def marked(observation: Json) -> Json:
     """Say `presumptive` in the data of a drug test that is not confirmatory (R119); nothing else of it changes."""
     if CONFIRMATORY in codes(observation.get("method"), TEST_METHOD):
         return observation

@@ -18,6 +18,11 @@ def who(patient: Json) -> Json:
     return {key: patient[key] for key in _WHO if key in patient}
 
 
+def spoken_with(patient: Json) -> Json:
+    """Copy of the Patient that says who it is and in which language to speak."""
+    return {key: patient[key] for key in (*_WHO, "communication") if key in patient}
+
+
 def reachable(patient: Json) -> Json:
     """Copy of the Patient with no other address than where the person goes.
 

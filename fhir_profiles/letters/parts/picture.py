@@ -18,9 +18,13 @@ Answer = TypeVar("Answer")
 
 @dataclass(frozen=True, kw_only=True)
 class Picture:
-    """What a letter may look at. `file` has no mandatory test in it: such a result is the prison's and never leaves as a clinical one."""
+    """What a letter may look at. `file` has no mandatory test in it: such a result is the prison's and never leaves as a clinical one.
+
+    `prison_tests` are the mandatory ones, for the referral that security makes of them and for no other letter.
+    """
 
     file: File
+    prison_tests: tuple[Json, ...]
     context: LetterContext
     as_of: str
 
@@ -55,15 +59,17 @@ class Picture:
 def picture_of(resources: Sequence[Any], context: LetterContext, as_of: str) -> Picture:
     """Make the picture from the current file (resources with internal ids)."""
     file = File(resource for resource in well_formed(resources) if not in_error(resource))
-    return Picture(file=_without_mandatory_tests(file), context=context, as_of=as_of)
+    kept, prison_tests = _mandatory_tests_apart(file)
+    return Picture(file=kept, prison_tests=prison_tests, context=context, as_of=as_of)
 
 
-def _without_mandatory_tests(file: File) -> File:
-    """Leave out mandatory tests: the Observations, their members, and every report or specimen that is only about such tests."""
+def _mandatory_tests_apart(file: File) -> tuple[File, tuple[Json, ...]]:
+    """Part mandatory tests from the rest: the Observations, their members, and every report or specimen that is only about such tests."""
     reports = reports_by_observation(file)
     observations = of_type(file, "Observation")
     # INVARIANT: a prison-owned mandatory test never leaves as a clinical result (R002, R118): it is out before any letter is written.
-    out = {name_of(o) for o in observations if is_mandatory(o, reports.get(name_of(o), ()))}
+    mandatory = tuple(o for o in observations if is_mandatory(o, reports.get(name_of(o), ())))
+    out = {name_of(o) for o in mandatory}
     out |= {name_of(r) for r in of_type(file, "DiagnosticReport") if is_mandatory(r)}
     for observation in observations:
         if name_of(observation) in out:
@@ -72,4 +78,4 @@ def _without_mandatory_tests(file: File) -> File:
         results = {referenced(result) for result in as_objects(report.get("result"))}
         if results & out:
             out.add(name_of(report))
-    return File(resource for resource in file if name_of(resource) not in out) if out else file
+    return (File(each for each in file if name_of(each) not in out) if out else file), mandatory

@@ -1,6 +1,6 @@
 """What every letter states about itself. A letter without its list of required facts, or without an event, is not a letter."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -28,6 +28,7 @@ class LetterKind:
     """One kind of letter. `write` gives the resources of its bundle, the first resource first; references are `Type/id`.
 
     `whole_picture`: it passes earlier letters that wait (DESIGN rule 10). `wires`: the FHIR wires that can carry it; the first is the default.
+    `carries`: of what a message newly brought (and the file before it), what causes this letter; None where the letter has a rule of its own.
     `hands_over`: its recipient takes over the care, so that a refusal, and a confirmation that does not come, are told to the clinical lead.
     """
 
@@ -38,6 +39,7 @@ class LetterKind:
     whole_picture: bool
     required: Missing
     write: Callable[[Picture, Missing], tuple[Json, ...]]
+    carries: Callable[[Sequence[Json], Sequence[Json]], tuple[Json, ...]] | None = None
     hands_over: bool = False
     about_a_person: bool = True
 

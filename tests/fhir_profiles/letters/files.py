@@ -349,10 +349,88 @@ def contacts() -> list[Json]:
     ]
 
 
+def carried_facts() -> list[Json]:
+    """What messages bring that letters carry on: a form, a goal, a referral, a clinician's words for an ACCT review, a kept appointment."""
+    subject = {"subject": {"reference": PATIENT_REFERENCE}}
+    words = {
+        "coding": [{"system": systems.COMMUNICATION_KIND, "code": "acct-contribution"}],
+        "text": "ACCT contribution",
+    }
+    return [
+        label_resource(resource)
+        for resource in (
+            simple(
+                "QuestionnaireResponse",
+                "form",
+                status="completed",
+                authored="2026-01-15T09:00:00+00:00",
+                questionnaire="https://throughgate.example/Questionnaire/reception-screen",
+                item=[{"linkId": "1", "text": "Used heroin in the last month", "answer": [{"valueString": "Daily until Friday"}]}],
+                **subject,
+            ),
+            simple("Goal", "goal", lifecycleStatus="active", description={"text": "Stay with treatment after release"}, **subject),
+            simple(
+                "ServiceRequest",
+                "asked",
+                identifier=[{"system": systems.LOCAL_ID + "referral", "value": "REF-77"}],
+                status="active",
+                intent="order",
+                category=[{"coding": [{"system": systems.BARS_SERVICE, "code": "referral"}]}],
+                authoredOn="2026-01-14T09:00:00+00:00",
+                requester={"reference": "Practitioner/prescriber"},
+                performer=[{"identifier": {"system": systems.ODS, "value": "Y00002"}, "display": "Exampleton Recovery"}],
+                reasonCode=[{"text": "Opioid dependence, release in two weeks"}],
+                note=[{"text": "Would like a morning appointment"}],
+                encounter={"reference": "Encounter/stay"},
+                **subject,
+            ),
+            simple(
+                "Communication",
+                "acct-words",
+                status="completed",
+                category=[words],
+                sent="2026-01-15T11:00:00+00:00",
+                payload=[{"contentString": "Anniversary on Friday is a trigger; sees the key worker daily; next seen on Saturday"}],
+                **subject,
+            ),
+            simple(
+                "Appointment",
+                "kept",
+                status="fulfilled",
+                start="2026-01-14T10:00:00+00:00",
+                end="2026-01-14T10:30:00+00:00",
+                description="Assessment after release",
+                participant=[{"actor": {"reference": PATIENT_REFERENCE}, "status": "accepted"}],
+            ),
+        )
+    ]  # fmt: skip
+
+
+CARRIED: dict[str, tuple[str, tuple[str, ...]]] = {
+    "assessment": (
+        "assessment",
+        ("QuestionnaireResponse/form", "Observation/audit", "Observation/test", "Observation/mandatory", "DiagnosticReport/panel"),
+    ),
+    "care-plan-update": ("care-plan", ("CarePlan/plan", "MedicationRequest/methadone")),
+    "engagement": ("engagement", ("Appointment/kept", "Encounter/visit")),
+    "community-record": (
+        "community-record",
+        ("MedicationRequest/methadone", "MedicationAdministration/dose", "AllergyIntolerance/allergy", "Flag/risk", "Observation/test"),
+    ),
+    "acct-contribution": ("acct-review", ("Communication/acct-words",)),
+    "mandatory-test-referral": ("mandatory-test-positive", ("Observation/mandatory",)),
+    "referral": ("referral", ("ServiceRequest/asked",)),
+}  # fmt: skip
+"""Letter -> its event, and what caused it."""
+
+
 def case(letter: str) -> tuple[list[Json], LetterContext]:
     """The file and the context that show what a letter holds."""
     if letter == "reception-notice":
         return [*whole_file(), *contacts()], replace(CONTEXT, event="reception", focus=())
+    if letter in CARRIED:
+        event, focus = CARRIED[letter]
+        return [*whole_file(), *contacts(), *carried_facts()], replace(CONTEXT, event=event, occurred=None, focus=focus)
     if letter == "transfer":
         return whole_file(), replace(CONTEXT, event="transfer", focus=())
     if letter == "harm-disclosure":

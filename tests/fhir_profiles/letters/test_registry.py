@@ -40,6 +40,13 @@ def test_every_letter_is_found_and_states_its_facts_events_and_wires() -> None:
         "transfer",
         "notice-of-withdrawal",
         "harm-disclosure",
+        "assessment",
+        "care-plan-update",
+        "engagement",
+        "community-record",
+        "acct-contribution",
+        "mandatory-test-referral",
+        "referral",
     }
     for letter in LETTERS.values():
         assert letter.required
@@ -57,6 +64,13 @@ def test_the_agreed_events_wires_and_order() -> None:
         "write-back": ((Event.CONTACT,), "fhir-message", False),
         "reception-notice": ((Event.RECEPTION,), "fhir-message", False),
         "transfer": ((Event.TRANSFER,), "fhir-document", True),
+        "assessment": ((Event.ASSESSMENT, Event.TEST_RESULT), "fhir-message", False),
+        "care-plan-update": ((Event.CARE_PLAN, Event.PRESCRIPTION), "fhir-message", False),
+        "engagement": ((Event.ENGAGEMENT,), "fhir-message", False),
+        "community-record": ((Event.COMMUNITY_RECORD,), "fhir-message", False),
+        "acct-contribution": ((Event.ACCT_REVIEW,), "fhir-message", False),
+        "mandatory-test-referral": ((Event.MANDATORY_POSITIVE,), "fhir-message", False),
+        "referral": ((Event.REFERRAL,), "fhir-message", False),
         "report": ((Event.TEST_RESULT,), "fhir-collection", False),
         "harm-disclosure": ((Event.HARM_TEST,), "fhir-message", False),
         "notice-of-withdrawal": ((Event.WITHDRAWAL,), "fhir-message", True),
@@ -95,7 +109,7 @@ def test_every_profile_has_a_module_and_a_definition_beside_it() -> None:
 
 
 def test_every_definition_says_what_it_derives_from() -> None:
-    uk_core = {"Bundle", "Composition", "MedicationRequest", "Communication", "MessageHeader"}
+    uk_core = {"ServiceRequest", "Bundle", "Composition", "MedicationRequest", "Communication", "MessageHeader"}
     for url, profile in PROFILES.items():
         definition = profile.definition
         assert definition["url"] == url

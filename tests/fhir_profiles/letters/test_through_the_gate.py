@@ -75,6 +75,41 @@ NEEDED = {
         "Nurse", "Sam Recovery", "Fellgate substance misuse desk, 0113 496 0001", "0113 496 0002", "FX001", "Polish, with an interpreter",
         '"text":"recovery-coordinator"', "stays in the register of the sending service",
     ),
+    "assessment": (
+        "9990000026", "Z0001AA", "Example", "1985-05-05", "HMP Fellgate", "0113 496 0000", "Recorded at HMP Fellgate. Forms: 1, results and scores: 2.",
+        "Used heroin in the last month", "Daily until Friday", "2026-01-15T09:00:00+00:00", "AUDIT total score", '"valueInteger":12', "opiates",
+        '"code":"positive"',
+        '"code":"screening"', "Presumptive: this is not a confirmatory result.", "Urine drug screen", "Risk of self-harm: ACCT open",
+        "never used as a mandatory test", "Polish, with an interpreter",
+    ),
+    "care-plan-update": (
+        "9990000026", "Example", "1985-05-05", "HMP Fellgate", "0113 496 0000", "Maintain on methadone; relapse prevention group weekly.",
+        "Stay with treatment after release", "Nurse", "Sam Recovery", "Exampleton Recovery", "Methadone 1mg/ml oral solution",
+        "40 ml once a day, supervised", "Prescriptions that changed with it: 1.", "Risk of self-harm: ACCT open",
+    ),
+    "engagement": (
+        "9990000026", "Z0001AA", "Example", "1985-05-05", "Told by Exampleton Recovery", "appointments that were kept: 1",
+        "contacts in which the person was seen: 1", "2026-01-14T10:00:00+00:00", '"status":"fulfilled"', "HMP Fellgate",
+    ),
+    "community-record": (
+        "9990000026", "Z0001AA", "Example", "1985-05-05", "Told by Exampleton Recovery. Prescriptions: 1, doses given: 1", "Methadone 1mg/ml oral solution",
+        "40 ml once a day, supervised", '"value":40.00', "2026-01-15T08:05:00+00:00", '"code":"supervised"', "Penicillin", "Risk of self-harm: ACCT open",
+        "no authority to supply", "Prescriber",
+    ),
+    "acct-contribution": (
+        "Z0001AA", "Example", "1985-05-05", "Anniversary on Friday is a trigger", "2026-01-15T11:00:00+00:00", "Risk of self-harm: ACCT open",
+        "2026-01-16T10:00:00+00:00", "HMP Fellgate",
+    ),
+    "mandatory-test-referral": (
+        "Z0001AA", "Example", "1985-05-05", "a mandatory drug test was positive", "Positive mandatory drug test", '"code":"mandatory"', "cocaine",
+        '"code":"positive"', "2026-01-10T09:00:00+00:00", '"code":"mandatory-test-to-treatment"', "Nothing goes back to security", "HMP Fellgate",
+    ),
+    "referral": (
+        "9990000026", "Example", "1985-05-05", "LS1 1ZZ", "REF-77", "Opioid dependence, release in two weeks", "Would like a morning appointment",
+        "2026-01-14T09:00:00+00:00", '"intent":"plan"', '"code":"custody-to-community"', '"code":"new"', "Prescriber", "Methadone 1mg/ml oral solution",
+        "40 ml once a day, supervised", '"value":40.00', "2026-01-15T08:05:00+00:00", "Risk of self-harm: ACCT open", "Opioid dependence", "Penicillin",
+        "Maintain on methadone", "HMP Fellgate", "0113 496 0000",
+    ),
     "transfer": (
         "9990000026", "Z0001AA", "Example", "1985-05-05", "Moved to another prison, from HMP Fellgate at 2026-01-15T10:30:00+00:00", "not released",
         "Transfer to another prison", "Methadone 1mg/ml oral solution", "36120711000001104", "40 ml once a day, supervised", "280.0", "Prescriber",
@@ -128,6 +163,19 @@ NEEDED = {
 }  # fmt: skip
 """The values that each recipient must find in its letter (adjudicated from specification A 5.8 to 5.13)."""
 KEPT_BACK = {
+    "assessment": ("cocaine", "LS1 1ZZ", "Y99001", "ethadone", "Sertraline", "Maintain", "B wing", "Hepatitis"),
+    "care-plan-update": ("Z0001AA", "LS1 1ZZ", "Y99001", "opiates", "cocaine", "AUDIT", "heroin", "Sertraline", "An old plan", "B wing", "Hepatitis"),
+    "engagement": ("ethadone", "opiates", "cocaine", "self-harm", "Maintain", "LS1 1ZZ", "Y99001", "B wing",
+                   "Assessment after release", "Visit in prison"),
+    "community-record": ("Sertraline", "cocaine", "Maintain", "LS1 1ZZ", "Y99001", "B wing", "AUDIT", "heroin"),
+    "acct-contribution": (
+        "9990000026", "ethadone", "opiates", "cocaine", "AUDIT", "Opioid dependence", "Penicillin", "Maintain", "LS1 1ZZ", "B wing",
+        "Exampleton Recovery, first",
+    ),
+    "mandatory-test-referral": (
+        "9990000026", "ethadone", "opiates", "self-harm", "Maintain", "Opioid dependence", "Penicillin", "LS1 1ZZ", "B wing", "AUDIT", "Ended risk",
+    ),
+    "referral": ("Z0001AA", "cocaine", "B wing", "An old plan", "Ended risk", "heroin", "Visit in prison"),
     "transfer": ("LS1 1ZZ", "Y99001", "FX001", "cocaine", "Ended risk", "An old plan", "Sodium", "Former Nurse", "Release from"),
     "handover": ("Z0001AA", "cocaine", "Ended risk", "An old plan", "Sodium", "Former Nurse"),
     "prescription-copy": (

@@ -28,6 +28,10 @@ def _transfer() -> Json:
     return decode(render(compose("transfer", whole_file(), CONTEXT, AS_OF).bundle, "fhir-document", HEADING).body)
 
 
+def _referral() -> Json:
+    return decode(render(compose("referral", *case("referral"), AS_OF).bundle, "fhir-message", HEADING).body)
+
+
 def _message() -> Json:
     return decode(
         render(compose("prescription-copy", whole_file(), CONTEXT, AS_OF).bundle, "fhir-message", HEADING).body
@@ -58,6 +62,7 @@ GOOD: dict[str, Callable[[], Json]] = {
     "write-back": lambda: _notice("write-back"),
     "notice-of-withdrawal": lambda: _notice("notice-of-withdrawal"),
     "harm-disclosure": lambda: _notice("harm-disclosure"),
+    "referral": lambda: _first(_referral(), "ServiceRequest"),
     "notice": lambda: _first(_message(), "Communication"),
     "letter-header": lambda: _first(_message(), "MessageHeader"),
     "security-report": lambda: _first(_report(), "MeasureReport"),
@@ -125,6 +130,10 @@ SABOTAGE: list[tuple[str, str, Callable[[Json], None]]] = [
     ("prescription-copy", "the number of an order", _set([{"system": "https://fhir.nhs.uk/Id/prescription-order-item-number"}], "identifier")),
     ("prescription-copy", "a reason", _set([{"text": "why"}], "reasonCode")),
     ("prescription-copy", "no substitution", _drop("substitution")),
+    ("referral", "an order", _set("order", "intent")),
+    ("referral", "no use case of ours", _drop("category", 0, "coding", 1)),
+    ("referral", "a use case of Booking and Referral", lambda r: r["category"][0]["coding"].append(
+        {"system": "https://fhir.nhs.uk/CodeSystem/usecases-categories-bars", "code": "a1t1"})),
     ("notice", "no kind of letter", _set("urn:x", "category", 0, "coding", 0, "system")),
     ("notice", "nothing said", _drop("payload", 0, "contentString")),
     ("notice", "no priority", _drop("priority")),

@@ -11,7 +11,9 @@ from gateway.routes import faults
 def said(*without: str) -> list[str]:
     """What is wrong with the shipped agreements when some of them are not active."""
     agreements = {
-        name: each for name, each in wiring.read_agreements(shipped.agreements()).items() if name not in without
+        name: each
+        for name, each in wiring.read_agreements(shipped.agreements()).items()
+        if name in shipped.in_use() and name not in without
     }
     recipients = read_recipients(shipped.recipients(), WIRES)
     return [f"{fault.place}: {fault.text}" for fault in faults(wiring.shipped_settings(), recipients, agreements)]
@@ -19,7 +21,11 @@ def said(*without: str) -> list[str]:
 
 @pytest.mark.parametrize(
     ("letter", "correction", "reader"),
-    [("handover", "correction", "community-provider"), ("gp-copy", "gp-correction", "gp")],
+    [
+        ("handover", "correction", "community-provider"),
+        ("gp-copy", "gp-correction", "gp"),
+        ("transfer", "transfer-correction", "receiving-prison"),
+    ],
 )
 def test_whoever_hears_of_a_release_can_hear_that_it_was_none(letter: str, correction: str, reader: str) -> None:
     """A handover, or its copy, without an agreement that takes it back would leave its reader with a release that was none."""

@@ -144,9 +144,12 @@ def test_results_are_counted_one_decision_a_cell() -> None:
 
 
 def test_a_mandatory_test_is_not_counted() -> None:
-    """Nothing leaves and nothing is counted."""
+    """Nothing is counted, and nobody gets it as a clinical result: it is a referral for the team."""
     found = try_message(oru_r01(purpose="mandatory"), history=[plan()], as_of=AS_OF)
-    assert [(each["outcome"], each["counted"]) for each in found["decisions"]] == [("withhold", None)]
+    assert [(each["letter"], each["outcome"], each["counted"]) for each in found["decisions"]] == [
+        ("mandatory-test-referral", "release", None),
+        ("report", "withhold", None),
+    ]
 
 
 def test_a_test_without_a_purpose_is_a_task() -> None:

@@ -1,0 +1,96 @@
+"""Community record: what a provider or pharmacy outside has of somebody in custody, for the prison's health care (specification A 5.2, 5.9, 5.10).
+
+The answer to a reception notice, or sent unasked: prescriptions, doses, results, risks, conditions and allergies of one message, as they were
+written, with who wrote them. It MUST NOT hold what the prison's own systems said, and it is no prescription.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Final
+
+from fhir_profiles.elements import in_error, kind, of_type, well_formed
+from fhir_profiles.letters.parts.carried import carried, write_carried
+from fhir_profiles.letters.parts.identity import WHO
+from fhir_profiles.letters.parts.picture import Picture
+from fhir_profiles.letters.parts.spec import LetterKind, Missing, RequiredFact
+from fhir_profiles.profiles.notice import letter_concept
+from fhir_profiles.shapes import Event, Json
+
+TITLE: Final = "Record and current prescription from outside"
+_MEDICINES: Final = ("MedicationRequest", "MedicationStatement")
+_DOSES: Final = ("MedicationAdministration", "MedicationDispense")
+TYPES: Final = (*_MEDICINES, *_DOSES, "Observation", "Flag", "Condition", "AllergyIntolerance")
+_WORDS: Final = {
+    "MedicationRequest": "prescriptions",
+    "MedicationStatement": "medicines as somebody says that they are taken",
+    "MedicationAdministration": "doses given",
+    "MedicationDispense": "supplies",
+    "Observation": "results and scores",
+    "Flag": "risks",
+    "Condition": "conditions",
+    "AllergyIntolerance": "allergies",
+}
+
+
+def told(picture: Picture) -> tuple[Json, ...]:
+    return carried(picture, *TYPES)
+
+
+def causes(brought: Sequence[Json], _before: Sequence[Json]) -> tuple[Json, ...]:
+    return tuple(each for each in of_type(well_formed(brought), *TYPES) if not in_error(each))
+
+
+def write(picture: Picture, missing: Missing) -> tuple[Json, ...]:
+    found = told(picture)
+    counted = Counter(map(kind, found))
+    by = picture.context.recorded_by or "an organisation that is not named"
+    listed = ", ".join(f"{words}: {counted[name]}" for name, words in _WORDS.items() if counted[name])
+    return write_carried(
+        picture,
+        missing,
+        letter=letter_concept("community-record", TITLE),
+        priority="urgent",
+        said=(
+            f"Told by {by}. {listed[:1].upper()}{listed[1:]}.",
+            "Words are as they were written. This is a record for whoever prescribes in the prison: it is no prescription and no authority to supply.",
+        ),
+        about=found,
+    )
+
+
+LETTER: Final = LetterKind(
+    name="community-record",
+    title=TITLE,
+    events=(Event.COMMUNITY_RECORD,),
+    wires=("fhir-message", "fhir-collection"),
+    whole_picture=False,
+    required=(
+        *WHO,
+        RequiredFact(
+            name="prescription",
+            heading="Prescription",
+            text="The message named no medicine that the person takes outside.",
+            present=lambda p: any(kind(each) in _MEDICINES for each in told(p)),
+        ),
+        RequiredFact(
+            name="last-dose",
+            heading="Last dose",
+            text="The message said of no dose that it was given or supplied. Ask before giving any dose.",
+            present=lambda p: any(kind(each) in _DOSES for each in told(p)),
+        ),
+        RequiredFact(
+            name="allergies",
+            heading="Allergies",
+            text="The message said nothing about allergies, not even that there are none.",
+            present=lambda p: any(kind(each) == "AllergyIntolerance" for each in told(p)),
+        ),
+        RequiredFact(
+            name="told-by",
+            heading="Who tells it",
+            text="The organisation that tells it is not named.",
+            present=lambda p: bool(p.context.recorded_by),
+        ),
+    ),
+    carries=causes,
+    write=write,
+)

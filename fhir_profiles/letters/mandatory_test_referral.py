@@ -1,0 +1,97 @@
+"""Mandatory test referral: security's positive mandatory test, as a referral for the substance misuse team (specification A 5.13, R126).
+
+Everybody with such a result is offered treatment. The result is the prison's own: it is in this letter as a mandatory one and MUST NOT be in any
+clinical letter, and nothing clinical is in this one. Nothing of it goes back to security: not whether anybody came, nor what came of it.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from fhir_profiles.content_events import mandatory_positives
+from fhir_profiles.days import days_of
+from fhir_profiles.drug_tests import taken
+from fhir_profiles.elements import identifier_value, name_of
+from fhir_profiles.letters.parts.carried import at_place, write_carried
+from fhir_profiles.letters.parts.identity import WHO
+from fhir_profiles.letters.parts.labels_of_ours import RESTRICTED
+from fhir_profiles.letters.parts.notice import ESTABLISHMENT
+from fhir_profiles.letters.parts.picture import Picture
+from fhir_profiles.letters.parts.spec import LetterKind, Missing, RequiredFact
+from fhir_profiles.profiles import referral
+from fhir_profiles.profiles.notice import letter_concept
+from fhir_profiles.shapes import Event, Json
+from fhir_profiles.systems import PRISON_NUMBER
+
+TITLE: Final = "Referral after a positive mandatory drug test"
+
+
+def results(picture: Picture) -> tuple[Json, ...]:
+    """The mandatory results that caused this letter, and no other."""
+    focus = frozenset(picture.context.focus)
+    return tuple(each for each in picture.prison_tests if name_of(each) in focus)
+
+
+def causes(brought: Sequence[Json], before: Sequence[Json]) -> tuple[Json, ...]:
+    """The positive results of which none was known: another word, or another substance, of a test that was referred makes no second referral."""
+    known = mandatory_positives(before)
+    names = {name_of(each) for each in known}
+    days = [day for each in known if (day := days_of(taken(each))) is not None]
+    return tuple(
+        each for each in mandatory_positives(brought) if name_of(each) not in names and days_of(taken(each)) not in days
+    )
+
+
+def write(picture: Picture, missing: Missing) -> tuple[Json, ...]:
+    found = results(picture)
+    request = referral.made(
+        use_case="mandatory-test-to-treatment",
+        reason="Positive mandatory drug test",
+        subject=name_of(picture.patient),
+        requester=ESTABLISHMENT,
+        authored=picture.as_of,
+        about=tuple(map(name_of, found)),
+    )
+    return write_carried(
+        picture,
+        missing,
+        letter=letter_concept("mandatory-test-referral", TITLE),
+        priority="routine",
+        said=(
+            f"Referral from {at_place(picture)}: a mandatory drug test was positive. Offer an assessment.",
+            "The result is the prison's own. It is no clinical result: do not enter it as one, and prescribe or change nothing on it alone.",
+            "Nothing goes back to security because of this: not whether the person came, nor what came of it.",
+        ),
+        about=({**request, "meta": RESTRICTED}, *found) if found else (),
+    )
+
+
+LETTER: Final = LetterKind(
+    name="mandatory-test-referral",
+    title=TITLE,
+    events=(Event.MANDATORY_POSITIVE,),
+    wires=("fhir-message", "fhir-collection"),
+    whole_picture=False,
+    required=(
+        *(fact for fact in WHO if fact.name != "nhs-number"),
+        RequiredFact(
+            name="prison-number",
+            heading="Prison number",
+            text="The prison number is not in the file.",
+            present=lambda p: bool(identifier_value(p.patient.get("identifier"), PRISON_NUMBER)),
+        ),
+        RequiredFact(
+            name="result",
+            heading="Result",
+            text="The result is not in the file.",
+            present=lambda p: bool(results(p)),
+        ),
+        RequiredFact(
+            name="day",
+            heading="Day of the test",
+            text="When the test was taken is not recorded.",
+            present=lambda p: all(taken(each) for each in results(p)),
+        ),
+    ),
+    carries=causes,
+    write=write,
+)

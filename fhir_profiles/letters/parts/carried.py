@@ -1,0 +1,47 @@
+"""A letter that carries what one message brought to those whom it concerns: a notice, who it is about, what was brought, who sends.
+
+It must never hold anything of the file that the letter's own module does not name, nor change what was brought.
+"""
+
+from collections.abc import Sequence
+
+from fhir_profiles.elements import name_of
+from fhir_profiles.letters.parts.identity import who
+from fhir_profiles.letters.parts.labels_of_ours import RESTRICTED
+from fhir_profiles.letters.parts.notice import establishment, notice
+from fhir_profiles.letters.parts.picture import Picture
+from fhir_profiles.letters.parts.spec import Missing
+from fhir_profiles.shapes import Json
+
+
+def carried(picture: Picture, *types: str) -> tuple[Json, ...]:
+    """What caused this letter, of these types, in the order of the file."""
+    focus = frozenset(picture.context.focus)
+    return picture.of(*types, keep=lambda resource: name_of(resource) in focus)
+
+
+def write_carried(
+    picture: Picture,
+    missing: Missing,
+    *,
+    letter: Json,
+    priority: str,
+    said: Sequence[str],
+    about: Sequence[Json],
+    beside: Sequence[Json] = (),
+    patient: Json | None = None,
+) -> tuple[Json, ...]:
+    """Write the letter, whose kind is `letter` (`letter_concept`). `about` is what it is about, `beside` what its reader needs with that,
+    `patient` the Patient where more leaves than who it is.
+    """
+    sentences = (*said, *(f"Not in this letter: {fact.heading.lower()}. {fact.text}" for fact in missing))
+    note = notice(picture, letter=letter, priority=priority, sentences=sentences, labels=RESTRICTED)
+    held = {name_of(each): each for each in (*about, *beside)}
+    if held:
+        note["about"] = [{"reference": name} for name in held]
+    return (note, patient if patient is not None else who(picture.patient), *held.values(), establishment(picture))
+
+
+def at_place(picture: Picture) -> str:
+    """The establishment in words, for a sentence."""
+    return picture.context.establishment_name or picture.context.establishment or "a prison"

@@ -1,0 +1,133 @@
+"""Referral: a person in custody is referred to a community provider, and what it has to know to take them (specification A 5.8; BaRS in style).
+
+The ServiceRequest of one message, who asks and whom, and the medicines, last dose, risks, conditions, allergies, plan and appointments of the
+file. An update takes the place of what was told; what was taken back says so and holds nothing clinical. It MUST NOT start care by itself, nor
+name a use case of Booking and Referral: none of them is one of prisons.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from fhir_profiles import facts
+from fhir_profiles.content_events import referrals
+from fhir_profiles.elements import as_object, as_objects, as_text, name_of, referenced
+from fhir_profiles.letters.parts import selection
+from fhir_profiles.letters.parts.carried import at_place, carried, write_carried
+from fhir_profiles.letters.parts.identity import CONTACT, WHO, reachable, who
+from fhir_profiles.letters.parts.picture import Picture
+from fhir_profiles.letters.parts.spec import LetterKind, Missing, RequiredFact
+from fhir_profiles.profiles import referral
+from fhir_profiles.profiles.notice import letter_concept
+from fhir_profiles.referrals import is_taken_back, reason_of
+from fhir_profiles.shapes import Event, Json
+from fhir_profiles.systems import BARS_REASON
+
+TITLE: Final = "Referral from prison to a community provider"
+_SAYS: Final = {
+    "new": "A new referral. Tell the sending service whether you take it.",
+    "update": "An update: it takes the place of the referral of the same number that was sent before.",
+    "delete": "Sent in error: there is no such referral. Mark it as withdrawn in your record, and do not delete it.",
+}
+_REVOKED: Final = "The referral of this number is taken back. Book nothing because of it, and end nothing that was begun without asking."
+
+
+def requests(picture: Picture) -> tuple[Json, ...]:
+    return tuple(map(referral.build, carried(picture, "ServiceRequest")))
+
+
+def causes(brought: Sequence[Json], _before: Sequence[Json]) -> tuple[Json, ...]:
+    return referrals(brought)
+
+
+def _with_it(picture: Picture, found: Sequence[Json]) -> tuple[Json, ...]:
+    """What the provider needs beside the request: what it names as told with it, and the file's medicines, risks, plan and appointments."""
+    named = {referenced(each) for request in found for each in as_objects(request.get("supportingInfo"))}
+    told = picture.of("Observation", "DiagnosticReport", "Condition", keep=lambda each: name_of(each) in named)
+    return (
+        *selection.risk_flags(picture),
+        *selection.substitute_medication(picture),
+        *selection.last_dose(picture),
+        *selection.other_medication(picture),
+        *selection.allergies(picture),
+        *selection.conditions(picture),
+        *selection.care_plan(picture),
+        *selection.appointments(picture),
+        *told,
+    )
+
+
+def write(picture: Picture, missing: Missing) -> tuple[Json, ...]:
+    found = requests(picture)
+    back = bool(found) and all(map(is_taken_back, found))
+    reason = reason_of(found[0], known=picture.context.told_before) if found else "new"
+    says = _REVOKED if back and reason == "update" else _SAYS[reason]
+    note, *rest = write_carried(
+        picture,
+        () if back else missing,
+        letter=letter_concept("referral", TITLE),
+        priority="urgent",
+        said=(f"Referral from {at_place(picture)}. {says}",),
+        about=found,
+        beside=() if back else _with_it(picture, found),
+        patient=who(picture.patient) if back else reachable(picture.patient),
+    )
+    return ({**note, "reasonCode": [{"coding": [{"system": BARS_REASON, "code": reason}]}]}, *rest)
+
+
+LETTER: Final = LetterKind(
+    name="referral",
+    title=TITLE,
+    events=(Event.REFERRAL,),
+    wires=("fhir-message", "fhir-collection"),
+    whole_picture=False,
+    required=(
+        *WHO,
+        CONTACT,
+        RequiredFact(
+            name="referral",
+            heading="Referral",
+            text="The request is not in the file.",
+            present=lambda p: bool(requests(p)),
+        ),
+        RequiredFact(
+            name="requester",
+            heading="Who refers",
+            text="Who refers is not recorded.",
+            present=lambda p: all(as_object(each.get("requester")) for each in requests(p)),
+        ),
+        RequiredFact(
+            name="reason",
+            heading="Reason",
+            text="Why the person is referred is not recorded.",
+            present=lambda p: all(
+                as_objects(each.get("reasonCode")) or as_objects(each.get("reasonReference")) for each in requests(p)
+            ),
+        ),
+        RequiredFact(
+            name="written",
+            heading="When it was written",
+            text="When the referral was written is not recorded.",
+            present=lambda p: all(as_text(each.get("authoredOn")) for each in requests(p)),
+        ),
+        RequiredFact(
+            name="risk",
+            heading="Risk",
+            text="No risk flag is in the file. Ask: that is not a finding of no risk.",
+            present=lambda p: bool(p.once(selection.risk_flags)),
+        ),
+        RequiredFact(
+            name="last-dose",
+            heading="Last dose given",
+            text="The person is in substitute treatment and no dose given is in the file. Ask before giving any dose.",
+            present=lambda p: facts.last_dose(p.file, p.as_of) is not None or not selection.in_substitute_treatment(p),
+        ),
+        RequiredFact(
+            name="release-address",
+            heading="Release address",
+            text="No release address is in the file.",
+            present=lambda p: bool(facts.release_addresses(p.patient)),
+        ),
+    ),
+    carries=causes,
+    write=write,
+)
