@@ -148,6 +148,8 @@ def _person(patient: Json, found: Found) -> Iterator[str]:
         yield from _said(f"Name{f' ({use})' if use not in {'', 'official', 'usual'} else ''}", person_name(name))
     yield from _said("Date of birth", as_text(patient.get("birthDate")))
     yield from _said("Gender", as_text(patient.get("gender")))
+    died = as_text(patient.get("deceasedDateTime"))
+    yield from _said("Died", died or {True: "yes", False: "no"}.get(patient.get("deceasedBoolean", ""), ""))
     for identifier in as_objects(patient.get("identifier")):
         named = _IDENTIFIERS.get(as_text(identifier.get("system"))) or words_of(identifier.get("type")) or "Number"
         yield from _said(named, as_text(identifier.get("value")))

@@ -1,7 +1,6 @@
 """One resource as one line for a reader, from its data and nothing else. It must never compute, round or explain: numbers keep their digits."""
 
 from collections.abc import Callable, Iterator, Mapping
-from decimal import Decimal
 from typing import Any, Final
 
 from fhir_profiles import systems
@@ -9,32 +8,22 @@ from fhir_profiles.drug_tests import CONFIRMATORY
 from fhir_profiles.elements import as_object, as_objects, as_text, codes, kind, referenced, words_of
 from fhir_profiles.facts import supervised
 from fhir_profiles.shapes import Json
+from fhir_profiles.wires.amounts import period, quantity, ratio, span_of
+from fhir_profiles.wires.dosage_words import dosages, speed_of
 
+_NOT_ORDERED: Final = frozenset({"proposal", "plan", "option"})
 Found = Mapping[str, Json]
 """fullUrl -> resource of the same letter."""
-
-
-def quantity(value: Any) -> str:
-    """Write a Quantity: comparator, digits as they are, unit."""
-    item = as_object(value)
-    number = item.get("value")
-    if isinstance(number, bool) or not isinstance(number, int | Decimal):
-        return ""
-    unit = as_text(item.get("unit")) or as_text(item.get("code"))
-    return " ".join(part for part in (as_text(item.get("comparator")) + str(number), unit) if part)
-
-
-def _period(value: Any) -> str:
-    period = as_object(value)
-    start, end = as_text(period.get("start")), as_text(period.get("end"))
-    return " ".join(part for part in (f"from {start}" if start else "", f"to {end}" if end else "") if part)
 
 
 def _medicine(resource: Json, found: Found) -> str:
     reference = as_object(resource.get("medicationReference"))
     concepts = (resource.get("medicationCodeableConcept"), as_object(found.get(referenced(reference))).get("code"))
     words = (*map(words_of, concepts), as_text(reference.get("display")))
-    return next((word for word in words if word), "medicine not named")
+    named = next((word for word in words if word), "medicine not named")
+    product = as_object(found.get(referenced(reference)))
+    more = [each for each in _product(product, found) if each][1:] if product else []
+    return ", ".join((named, *more))
 
 
 def _notes(resource: Json) -> Iterator[str]:
@@ -44,40 +33,51 @@ def _notes(resource: Json) -> Iterator[str]:
 
 
 def _when(resource: Json) -> str:
-    return as_text(resource.get("effectiveDateTime")) or _period(resource.get("effectivePeriod"))
-
-
-def _dosage(dosage: Json) -> Iterator[str]:
-    """The dose in figures, then the text as it was written."""
-    timing = as_object(dosage.get("timing"))
-    for rate in as_objects(dosage.get("doseAndRate")):
-        dose = quantity(rate.get("doseQuantity"))
-        low, high = (quantity(as_object(rate.get("doseRange")).get(end)) for end in ("low", "high"))
-        yield dose or " to ".join(part for part in (low, high) if part)
-    yield words_of(timing.get("code"))
-    yield words_of(dosage.get("route"))
-    yield _period(as_object(timing.get("repeat")).get("boundsPeriod"))
-    text = as_text(dosage.get("text")) or as_text(dosage.get("patientInstruction"))
-    yield f"as written: {text}" if text else ""
-    for instruction in as_objects(dosage.get("additionalInstruction")):
-        yield f"instruction: {words_of(instruction)}" if words_of(instruction) else ""
+    return as_text(resource.get("effectiveDateTime")) or period(resource.get("effectivePeriod"))
 
 
 def _prescription(resource: Json, found: Found) -> Iterator[str]:
     yield _medicine(resource, found)
-    for dosage in as_objects(resource.get("dosageInstruction")) or as_objects(resource.get("dosage")):
-        yield from _dosage(dosage)
+    yield "NOT to be given" if resource.get("doNotPerform") is True else ""
+    yield f"intent {_intent(resource)}" if _intent(resource) in _NOT_ORDERED else ""
+    yield from dosages(as_objects(resource.get("dosageInstruction")) or as_objects(resource.get("dosage")))
     yield _supervision(resource, unknown="")
-    supply = as_object(resource.get("dispenseRequest"))
-    total = quantity(supply.get("quantity"))
-    yield f"quantity {total}" if total else ""
-    valid = _period(supply.get("validityPeriod"))
-    yield f"valid {valid}" if valid else ""
+    yield from _supply(as_object(resource.get("dispenseRequest")))
     yield f"prescriber {_named(resource.get('requester'), found)}" if _named(resource.get("requester"), found) else ""
     written = as_text(resource.get("authoredOn")) or _when(resource)
     yield f"prescribed {written}" if written else "date of prescription not recorded"
     yield f"status {as_text(resource.get('status')) or 'not recorded'}"
+    yield from _why(resource)
     yield from _notes(resource)
+
+
+def _intent(resource: Json) -> str:
+    return as_text(resource.get("intent"))
+
+
+def _supply(supply: Json) -> Iterator[str]:
+    """How much is supplied, in which parts, and until when."""
+    repeats = supply.get("numberOfRepeatsAllowed")
+    for what, said in (
+        ("quantity", quantity(supply.get("quantity"))),
+        ("first supply", quantity(as_object(supply.get("initialFill")).get("quantity"))),
+        ("interval between supplies", quantity(supply.get("dispenseInterval"))),
+        ("repeats allowed", str(repeats) if isinstance(repeats, int) and not isinstance(repeats, bool) else ""),
+        ("to last", quantity(supply.get("expectedSupplyDuration"))),
+        ("valid", period(supply.get("validityPeriod"))),
+    ):
+        yield f"{what} {said}" if said else ""
+
+
+def _why(resource: Json) -> Iterator[str]:
+    """Why it is, and why it stands as it does."""
+    for what, member in (
+        ("for", "reasonCode"),
+        ("because", "statusReason"),
+        ("because", "statusReasonCodeableConcept"),
+    ):
+        for concept in as_objects(resource.get(member)):
+            yield f"{what}: {words_of(concept)}" if words_of(concept) else ""
 
 
 def _supervision(resource: Json, unknown: str) -> str:
@@ -87,13 +87,18 @@ def _supervision(resource: Json, unknown: str) -> str:
 def _administration(resource: Json, found: Found) -> Iterator[str]:
     dosage = as_object(resource.get("dosage"))
     text = as_text(dosage.get("text"))
+    status = as_text(resource.get("status"))
     yield _medicine(resource, found)
     yield quantity(dosage.get("dose")) or ("" if text else "amount not recorded")
+    yield speed_of(dosage)
+    for member in ("route", "site", "method"):
+        yield words_of(dosage.get(member))
     yield f"as written: {text}" if text else ""
-    yield f"given {_when(resource)}" if _when(resource) else "time not recorded"
+    # what was not given, or not to its end, is never said to be given
+    yield f"{'given' if status == 'completed' else 'on'} {_when(resource)}" if _when(resource) else "time not recorded"
     yield _supervision(resource, unknown="supervision not recorded")
-    status = as_text(resource.get("status"))
     yield f"status {status or 'not recorded'}" if status != "completed" else ""
+    yield from _why(resource)
     yield from _notes(resource)
 
 
@@ -102,9 +107,12 @@ def _value(resource: Json) -> str:
     for member in ("valueCodeableConcept", "dataAbsentReason"):
         if words_of(resource.get(member)):
             return words_of(resource.get(member))
-    if quantity(resource.get("valueQuantity")):
-        return quantity(resource.get("valueQuantity"))
-    for member in ("valueString", "valueDateTime"):
+    for member, written in (("valueQuantity", quantity), ("valueRange", span_of), ("valuePeriod", period)):
+        if written(resource.get(member)):
+            return written(resource.get(member))
+    if ratio(resource.get("valueRatio"), ":"):
+        return ratio(resource.get("valueRatio"), ":")
+    for member in ("valueString", "valueDateTime", "valueTime"):
         if as_text(resource.get(member)):
             return as_text(resource.get(member))
     for member in ("valueInteger", "valueBoolean"):
@@ -113,19 +121,33 @@ def _value(resource: Json) -> str:
     return ""
 
 
+def _read_as(resource: Json) -> str:
+    """How the sender reads the value; our own word of a drug test is its value already."""
+    words = [
+        words_of(each)
+        for each in as_objects(resource.get("interpretation"))
+        if not codes(each, systems.TEST_RESULT) and words_of(each)
+    ]
+    return f" ({', '.join(words)})" if words else ""
+
+
 def _observation(resource: Json, _found: Found) -> Iterator[str]:
     yield _when(resource) or "date not recorded"
     value = _value(resource)
     parts = as_objects(resource.get("component"))
-    yield f"{words_of(resource.get('code')) or 'not named'}: {value or ('see parts' if parts else 'no value')}"
+    named = words_of(resource.get("code")) or "not named"
+    yield f"{named}: {value or ('see parts' if parts else 'no value')}{_read_as(resource)}"
     for part in parts:
-        yield f"{words_of(part.get('code')) or 'part not named'}: {_value(part) or 'no value'}"
+        yield f"{words_of(part.get('code')) or 'part not named'}: {_value(part) or 'no value'}{_read_as(part)}"
     concepts = [*as_objects(resource.get("category")), *as_objects(resource.get("code"))]
     purposes = codes(concepts, systems.TEST_PURPOSE)
     method = codes(resource.get("method"), systems.TEST_METHOD)
     if purposes or method or codes(concepts, systems.SUBSTANCE_GROUP):
         yield "confirmatory result" if CONFIRMATORY in method else "presumptive, not a confirmatory result"
         yield f"purpose: {', '.join(purposes) or 'not stated'}"
+    # a result that can still change, or was taken back, is never read as a final one
+    status = as_text(resource.get("status"))
+    yield f"status {status}" if status not in {"", "final"} else ""
     yield from _notes(resource)
 
 
@@ -139,12 +161,13 @@ def _report(resource: Json, _found: Found) -> Iterator[str]:
 def _flag(resource: Json, _found: Found) -> Iterator[str]:
     yield words_of(resource.get("code")) or "flag without words"
     yield words_of(resource.get("category"))
-    yield _period(resource.get("period"))
+    yield period(resource.get("period"))
     yield f"status {as_text(resource.get('status'))}" if as_text(resource.get("status")) else ""
 
 
 def _condition(resource: Json, _found: Found) -> Iterator[str]:
     yield words_of(resource.get("code")) or "not named"
+    yield words_of(resource.get("severity"))
     yield words_of(resource.get("clinicalStatus"))
     yield words_of(resource.get("verificationStatus"))
     onset = as_text(resource.get("onsetDateTime")) or as_text(resource.get("recordedDate"))
@@ -154,9 +177,16 @@ def _condition(resource: Json, _found: Found) -> Iterator[str]:
 
 def _allergy(resource: Json, _found: Found) -> Iterator[str]:
     yield words_of(resource.get("code")) or "not named"
+    yield words_of(resource.get("clinicalStatus"))
     for reaction in as_objects(resource.get("reaction")):
-        for manifestation in as_objects(reaction.get("manifestation")):
-            yield f"reaction: {words_of(manifestation)}"
+        shown = [words_of(each) for each in as_objects(reaction.get("manifestation"))]
+        more = (
+            as_text(reaction.get("description")),
+            as_text(reaction.get("severity")),
+            words_of(reaction.get("substance")),
+        )
+        said = ", ".join(each for each in (*shown, *more) if each)
+        yield f"reaction: {said}" if said else ""
     yield f"criticality {as_text(resource.get('criticality'))}" if as_text(resource.get("criticality")) else ""
     yield words_of(resource.get("verificationStatus"))
     yield from _notes(resource)
@@ -164,32 +194,46 @@ def _allergy(resource: Json, _found: Found) -> Iterator[str]:
 
 def _plan(resource: Json, _found: Found) -> Iterator[str]:
     yield as_text(resource.get("title")) or words_of(resource.get("category")) or "care plan"
-    yield _period(resource.get("period")) or f"created {as_text(resource.get('created')) or 'on a day not recorded'}"
+    yield period(resource.get("period")) or f"created {as_text(resource.get('created')) or 'on a day not recorded'}"
     yield f"status {as_text(resource.get('status'))}" if as_text(resource.get("status")) else ""
     description = as_text(resource.get("description"))
     yield f"as written: {description}" if description else ""
     for activity in as_objects(resource.get("activity")):
         detail = as_object(activity.get("detail"))
-        words = words_of(detail.get("code")) or as_text(detail.get("description"))
-        yield f"activity: {words}" if words else ""
+        said = dict.fromkeys((words_of(detail.get("code")), as_text(detail.get("description"))))
+        words = ", ".join(each for each in said if each)
+        status = as_text(detail.get("status"))
+        yield f"activity: {words}{f', status {status}' if status else ''}" if words else ""
     yield from _notes(resource)
 
 
-def _appointment(resource: Json, _found: Found) -> Iterator[str]:
+def _appointment(resource: Json, found: Found) -> Iterator[str]:
     yield as_text(resource.get("start")) or "time not recorded"
-    yield as_text(resource.get("description")) or words_of(resource.get("serviceType"))
+    yield f"until {as_text(resource.get('end'))}" if as_text(resource.get("end")) else ""
+    said = (
+        as_text(resource.get("description")),
+        words_of(resource.get("serviceType")),
+        words_of(resource.get("appointmentType")),
+    )
+    yield from dict.fromkeys(said)
+    for participant in as_objects(resource.get("participant")):
+        actor = participant.get("actor")
+        who = _named(actor, found) if kind(as_object(found.get(referenced(actor)))) != "Patient" else ""
+        yield f"with {who}" if who else ""
     yield f"status {as_text(resource.get('status'))}" if as_text(resource.get("status")) else ""
     yield as_text(resource.get("comment"))
+    for_person = as_text(resource.get("patientInstruction"))
+    yield f"told the person: {for_person}" if for_person else ""
 
 
 def _dispense(resource: Json, found: Found) -> Iterator[str]:
     yield _medicine(resource, found)
     yield quantity(resource.get("quantity"))
-    for dosage in as_objects(resource.get("dosageInstruction")):
-        yield from _dosage(dosage)
+    yield from dosages(as_objects(resource.get("dosageInstruction")))
     handed = as_text(resource.get("whenHandedOver"))
     yield f"handed over {handed}" if handed else ""
     yield f"status {as_text(resource.get('status')) or 'not recorded'}"
+    yield from _why(resource)
     yield from _notes(resource)
 
 
@@ -201,6 +245,9 @@ def _team(resource: Json, found: Found) -> Iterator[str]:
         people = (_named(participant.get(member), found) for member in ("member", "onBehalfOf"))
         who = ", ".join(person for person in people if person)
         yield f"{roles or 'role not named'}: {who or 'not named'}"
+    yield from _reached(resource)
+    status = as_text(resource.get("status"))
+    yield f"status {status}" if status not in {"", "active"} else ""
 
 
 def person_name(name: Json) -> str:
@@ -254,11 +301,25 @@ def address_line(address: Json) -> str:
 
 
 def _encounter(resource: Json, _found: Found) -> Iterator[str]:
-    yield _period(resource.get("period")) or "time not recorded"
+    yield period(resource.get("period")) or "time not recorded"
     for member in ("type", "serviceType", "class", "reasonCode"):
         for concept in as_objects(resource.get(member)):
             yield words_of(concept) or as_text(concept.get("display")) or as_text(concept.get("code"))
+    left = words_of(as_object(resource.get("hospitalization")).get("dischargeDisposition"))
+    yield f"left by: {left}" if left else ""
     yield f"status {as_text(resource.get('status'))}" if as_text(resource.get("status")) else ""
+
+
+def _product(resource: Json, _found: Found) -> Iterator[str]:
+    """A product by its name, form and strength: a strength that is lost changes the dose."""
+    yield words_of(resource.get("code")) or "medicine not named"
+    yield words_of(resource.get("form"))
+    yield f"amount {amount}" if (amount := ratio(resource.get("amount"), " in ")) else ""
+    for part in as_objects(resource.get("ingredient")):
+        strength = ratio(part.get("strength"), " in ")
+        inactive = "not active" if part.get("isActive") is False else ""
+        said = (words_of(part.get("itemCodeableConcept")), strength, inactive)
+        yield f"holds {' '.join(each for each in said if each)}" if any(said) else ""
 
 
 def _organisation(resource: Json, _found: Found) -> Iterator[str]:
@@ -332,6 +393,7 @@ _MAKERS: Final[Mapping[str, Callable[[Json, Found], Iterator[str]]]] = {
     "Organization": _organisation,
     "Communication": _communication,
     "Encounter": _encounter,
+    "Medication": _product,
     "Practitioner": _practitioner,
     "PractitionerRole": _role,
 }
