@@ -6,7 +6,7 @@ stop or to change care, and MUST NOT reach anybody who has had no letter about t
 the consents of now.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -52,6 +52,7 @@ from gateway.store.schema import delivery, ledger_entry, person, task
 from gateway.store.statement import Statement, one_of
 
 AT_ONCE: Final = 200
+AGREEMENT_ENDED: Final = "agreement-ended"
 HAS_IT: Final = frozenset({DeliveryState.DELIVERED.value, DeliveryState.CONFIRMED.value})
 """Where a letter has arrived for certain: of one that only may have, its recipient learns nothing by a letter of ours."""
 IDENTITY: Final = ("identifier", "name", "gender", "birthDate")
@@ -176,9 +177,10 @@ def _look(c: Connection, parts: Parts, person_id: str) -> Found:
     standing: set[str] = set()
     for rows in grouped.values():
         had = Had(rows=tuple(rows))
-        if _is_withdrawn(c, parts, rows[-1]):
+        is_withdrawn = _is_withdrawn(c, parts, rows[-1])
+        if is_withdrawn:
             withdrawn.append(had)
-        else:
+        elif is_withdrawn is False:
             standing |= had.ids
     said = [_said(c, parts, row) for row in _NOTICES.all(c, person_id=person_id)]
     untrue = [each for each in said if each.letters & standing]
@@ -194,7 +196,7 @@ def _look(c: Connection, parts: Parts, person_id: str) -> Found:
             if agreement is not None and any(each.ids & {one.row.id for one in about} for each in unheard):
                 letters.append(_notice(c, parts, agreement, about))
                 stopped += [each.row for each in heard if _is_replaced(c, each, recipient_id, about)]
-        by_hand += [each.rows[-1].id for each in untold if each in unheard and not _was_asked(c, each.ids)]
+        by_hand += [each.rows[-1].id for each in untold if each in unheard and not _was_asked(c, each)]
     return Found(
         letters=tuple(letters),
         by_hand=tuple(by_hand),
@@ -203,16 +205,22 @@ def _look(c: Connection, parts: Parts, person_id: str) -> Found:
     )
 
 
-def _is_withdrawn(c: Connection, parts: Parts, row: DeliveryRow) -> bool:
-    """Would this letter be withheld now, because of what the person said? An agreement that ended is no word of the person."""
+def _is_withdrawn(c: Connection, parts: Parts, row: DeliveryRow) -> bool | None:
+    """Would this letter be withheld now, because of what the person said? An agreement that ended is no word of the person.
+
+    INVARIANT: None where that cannot be asked any more (the agreement has ended, what was decided is not kept): it is no new yes, and what was
+    asked for or written under the person's last clear word stays.
+    """
     agreement, kept = parts.agreements.get(row.agreement), _kept(c, parts, row)
     if agreement is None or kept is None or kept.decision.outcome not in LEAVES:
-        return False
+        return None
     recipient = parts.recipients.get(row.recipient) or recipient_of(kept.asked, row.letter)
     question = _question(c, parts, row.person_id, agreement, kept.context, recipient=recipient, corrects=kept.corrects)
     decided = decide_letter(question, compose_letter(question).bundle)
-    said = any(reason.rule in SAID_BY_THE_PERSON for reason in decided.reasons)
-    return decided.outcome is Outcome.WITHHOLD and said
+    rules = {reason.rule for reason in decided.reasons}
+    if AGREEMENT_ENDED in rules:
+        return None
+    return decided.outcome is Outcome.WITHHOLD and bool(rules & SAID_BY_THE_PERSON)
 
 
 def _question(
@@ -366,13 +374,19 @@ def _commit(c: Connection, *, parts: Parts, person_id: str, versions: Versions, 
     c.execute(update(person).where(person.c.id == person_id).values(to_notice=None))
 
 
-def _was_asked(c: Connection, deliveries: Collection[str]) -> bool:
-    """Is a person asked to tell it now, or has one said that it was told? What ended because the person said yes again was told to nobody."""
-    asked = select(task.c.id, task.c.ended_at).where(task.c.delivery_id.in_(deliveries), task.c.code == NOTICE)
+def _was_asked(c: Connection, had: Had) -> bool:
+    """Is a person asked to tell it now, or has one said that it was told since its last letter?
+
+    What ended because the person said yes again was told to nobody, and who was told before had a letter since.
+    """
+    asked = select(task.c.id, task.c.ended_at, task.c.delivery_id).where(
+        task.c.delivery_id.in_(had.ids), task.c.code == NOTICE
+    )
     tasks = c.execute(asked).all()
     if any(each.ended_at is None for each in tasks):
         return True
-    own = select(ledger_entry.c.body).where(ledger_entry.c.chain.in_([each.id for each in tasks]))
+    of_last = [each.id for each in tasks if each.delivery_id == had.rows[-1].id]
+    own = select(ledger_entry.c.body).where(ledger_entry.c.chain.in_(of_last))
     return any(decode(body)["event"] == LedgerEvent.TASK_ENDED for body in c.execute(own).scalars())
 
 

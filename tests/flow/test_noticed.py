@@ -1,5 +1,6 @@
 """Who had letters under what a person takes back hears of it once: a person is asked to tell them, and a guardian when nobody did."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from sqlalchemy import select, update
@@ -62,6 +63,40 @@ async def test_nobody_is_noticed_of_a_permit_and_a_new_yes_ends_an_open_notice(t
         assert notices(line) == [("northfell", True)]
         await line.play(one_word("permit", message_id="FHIR-yes", at="2026-01-15T12:30:00+00:00"))
         assert notices(line) == [("northfell", False)]
+
+
+async def test_who_was_told_and_had_a_letter_since_is_told_of_the_next_no(tmp_path: Path) -> None:
+    async with running(tmp_path) as line:
+        await line.play(adt_a03())
+        line.clock.advance(hours=1)
+        await line.play(one_word("deny", message_id="FHIR-no", at="2026-01-15T12:20:00+00:00"))
+        (first,) = line.tasks(code=NOTICE)
+        desk.end_task(line.gateway, first.id, reason="they have read it back", by="officer")
+        await line.play(one_word("permit", message_id="FHIR-yes", at="2026-01-15T12:30:00+00:00"))
+        line.clock.advance(hours=72)
+        await line.play(adt_a03(message_id="A03-2", at="20260118120000+0000"))
+        assert [row.state for row in line.deliveries()] == ["delivered", "delivered"]
+        line.clock.advance(hours=1)
+        await line.play(one_word("deny", message_id="FHIR-no-again", at="2026-01-18T13:00:00+00:00"))
+        assert notices(line) == [("northfell", False), ("northfell", True)]
+        await line.play(one_word("deny", message_id="FHIR-no-more", at="2026-01-18T13:10:00+00:00"))
+        assert len(notices(line)) == 2
+
+
+async def test_an_agreement_that_ends_is_no_new_yes(tmp_path: Path) -> None:
+    """What was asked for under the person's word stays, whatever moves after the agreement is over or cannot be asked any more."""
+    async with running(tmp_path) as line:
+        await line.play(adt_a03())
+        line.clock.advance(hours=1)
+        await line.play(one_word("deny", message_id="FHIR-no", at="2026-01-15T12:20:00+00:00"))
+        in_force = line.gateway.agreements
+        ended = replace(in_force["handover"], text={**in_force["handover"].text, "ends": "2026-01-14"})
+        without = {name: each for name, each in in_force.items() if name != "handover"}
+        for number, agreements in enumerate((without, {**without, "handover": ended})):
+            line.gateway.agreements = agreements
+            await line.play(one_word("deny", message_id=f"FHIR-{number}", at=f"2026-01-15T12:{40 + number}:00+00:00"))
+            assert marked(line) == 0
+            assert notices(line) == [("northfell", True)]
 
 
 async def test_who_never_had_a_letter_is_not_noticed(tmp_path: Path) -> None:
