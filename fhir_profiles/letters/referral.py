@@ -32,11 +32,16 @@ _REVOKED: Final = "The referral of this number is taken back. Book nothing becau
 
 
 def requests(picture: Picture) -> tuple[Json, ...]:
-    return tuple(map(referral.build, carried(picture, "ServiceRequest")))
+    """The referral that caused this letter, also where it was sent in error: then the letter says so, and is no new one."""
+    focus = frozenset(picture.context.focus)
+    errors = (each for each in picture.sent_in_error if name_of(each) in focus)
+    return tuple(map(referral.build, (*carried(picture, "ServiceRequest"), *errors)))
 
 
-def causes(brought: Sequence[Json], _before: Sequence[Json]) -> tuple[Json, ...]:
-    return referrals(brought)
+def causes(brought: Sequence[Json], before: Sequence[Json]) -> tuple[Json, ...]:
+    """What refers somebody. INVARIANT: what is taken back and never stood goes to nobody: its end would tell of the person."""
+    stood = {name_of(each) for each in referrals(before) if not is_taken_back(each)}
+    return tuple(each for each in referrals(brought) if not is_taken_back(each) or name_of(each) in stood)
 
 
 def _with_it(picture: Picture, found: Sequence[Json]) -> tuple[Json, ...]:

@@ -190,3 +190,27 @@ async def test_a_released_person_of_whom_nobody_tells_is_told_to_the_clinical_le
     assert handover.sequence == line.deliveries(letter="handover")[0].sequence, "the first who was released"
     assert line.told_codes().count("not-engaged") == 1
     check_world(line)
+
+
+async def test_a_referral_sent_in_error_is_said_to_be_one_and_holds_nothing_clinical(line: Line) -> None:
+    """INVARIANT: an end is never told as a beginning, and the end of what nobody heard of is told to nobody."""
+    person, unheard = synthetic_person(1), synthetic_person(2)
+    await line.play(adt_a01(person), adt_a01(unheard, message_id="IN-2"))
+    rx = medication_request(METHADONE, resource_id="rx", authored="2026-01-10", text="60 mg once a day, supervised")
+    await line.play(
+        says(person, "RX", rx),
+        says(person, "R1", referral(hour="09:00")),
+        says(person, "R2", referral("entered-in-error", hour="10:00")),
+        says(unheard, "R3", {**referral("entered-in-error", hour="10:00"), "id": "ref-3"}),
+        says(unheard, "R4", {**referral("revoked", hour="10:00"), "id": "ref-4"}),
+    )
+    assert states(line, "referral") == [("northfell", "delivered"), ("northfell", "delivered")]
+    first, end = sent(line, "referral", "northfell")
+    assert "A new referral" in first
+    assert "60 mg" in first
+    assert "Sent in error: there is no such referral" in end
+    assert "REF-1" in end
+    assert json.loads(end)["entry"][0]["resource"]["reason"]["coding"][0]["code"] == "delete"
+    for clinical in ("60 mg", "MedicationRequest", "A new referral"):
+        assert clinical not in end
+    check_world(line)

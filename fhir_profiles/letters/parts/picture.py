@@ -20,11 +20,13 @@ Answer = TypeVar("Answer")
 class Picture:
     """What a letter may look at. `file` has no mandatory test in it: such a result is the prison's and never leaves as a clinical one.
 
-    `prison_tests` are the mandatory ones, for the referral that security makes of them and for no other letter.
+    `prison_tests` are the mandatory ones, for the referral that security makes of them and for no other letter. `sent_in_error` are the
+    referrals that never should have been, for the letter that takes one back and for no other.
     """
 
     file: File
     prison_tests: tuple[Json, ...]
+    sent_in_error: tuple[Json, ...]
     context: LetterContext
     as_of: str
 
@@ -58,9 +60,11 @@ class Picture:
 
 def picture_of(resources: Sequence[Any], context: LetterContext, as_of: str) -> Picture:
     """Make the picture from the current file (resources with internal ids)."""
-    file = File(resource for resource in well_formed(resources) if not in_error(resource))
+    everything = well_formed(resources)
+    errors = tuple(each for each in of_type(everything, "ServiceRequest") if in_error(each))
+    file = File(resource for resource in everything if not in_error(resource))
     kept, prison_tests = _mandatory_tests_apart(file)
-    return Picture(file=kept, prison_tests=prison_tests, context=context, as_of=as_of)
+    return Picture(file=kept, prison_tests=prison_tests, sent_in_error=errors, context=context, as_of=as_of)
 
 
 def _mandatory_tests_apart(file: File) -> tuple[File, tuple[Json, ...]]:
