@@ -35,8 +35,8 @@ def reason_of(request: Json, *, known: bool) -> str:
     return _TAKEN_BACK.get(as_text(request.get("status")), "update" if known else "new")
 
 
-def asked_of(request: Json, resources: Sequence[Json]) -> str | None:
-    """Give the ODS code of the one organisation that a referral asks; None when it names none, or several."""
+def asked_of(request: Json, resources: Sequence[Json]) -> frozenset[str]:
+    """Give the ODS codes of the organisations that a referral asks; empty when it names none by one."""
     found = set()
     for performer in as_objects(request.get("performer")):
         target = as_object(find(resources, performer))
@@ -44,6 +44,5 @@ def asked_of(request: Json, resources: Sequence[Json]) -> str | None:
         named = as_object(find(resources, organisation))
         for holder in (performer, target, organisation, named):
             identifier = holder.get("identifier")
-            found.add(identifier_value(identifier, systems.ODS) if identifier else "")
-    found.discard("")
-    return found.pop().upper() if len(found) == 1 else None
+            found.add(identifier_value(identifier, systems.ODS).upper() if identifier else "")
+    return frozenset(found - {""})

@@ -13,7 +13,7 @@ from fhir_profiles.content_events import events_of
 from fhir_profiles.elements import name_of
 from fhir_profiles.letters import LETTERS
 from fhir_profiles.letters.write_back import CONTACTS
-from fhir_profiles.referrals import asked_of
+from fhir_profiles.referrals import asked_of, is_taken_back
 from fhir_profiles.shapes import Event, Json, LetterContext, Task, Translation
 from gateway.journeys.tasks import TASKS, task_of
 from gateway.recipients import Recipient, choose
@@ -155,11 +155,7 @@ def _carried(
     context = _about(neighbourhood, translation, resources, asked[0], met)
     if asked[0] is Event.REFERRAL:
         return [
-            Wanted(
-                agreement=agreement,
-                recipient=_referred_to(neighbourhood, agreement, each, context.establishment, resources),
-                context=replace(context, focus=(name_of(each),), told_before=name_of(each) in held),
-            )
+            _referred(neighbourhood, agreement, each, held.get(name_of(each)), context, resources, met)
             for each in carries(fresh, met.before)
         ]
     focus = tuple(map(name_of, carries(fresh, met.before)))
@@ -181,17 +177,37 @@ def _about(
     )
 
 
+def _referred(
+    neighbourhood: Neighbourhood,
+    agreement: Agreement,
+    request: Json,
+    earlier: Json | None,
+    context: LetterContext,
+    resources: Sequence[Json],
+    met: Circumstances,
+) -> Wanted:
+    """A referral, its update or its end. INVARIANT: only whom the earlier version asked is told of an update, and the end goes to them."""
+    asked = _referred_to(neighbourhood, agreement, request, context.establishment, resources)
+    if earlier is not None:
+        before = _referred_to(neighbourhood, agreement, earlier, context.establishment, met.before)
+        asked = before if is_taken_back(request) else asked
+        context = replace(context, told_before=asked == before)
+    return Wanted(agreement=agreement, recipient=asked, context=replace(context, focus=(name_of(request),)))
+
+
 def _referred_to(
     neighbourhood: Neighbourhood, agreement: Agreement, request: Json, establishment: str, resources: Sequence[Json]
 ) -> Recipient | None:
-    """The provider that a referral names by its ODS code; where it names none, the one of the release address."""
-    code = asked_of(request, resources)
-    if code is None:
+    """The provider that a referral names by its ODS code; where it names none, the one of the release address. Several are nobody."""
+    codes = asked_of(request, resources)
+    if not codes:
         return _choose(neighbourhood, agreement, establishment, resources, pharmacy=None)
     takers = [
         each
         for each in neighbourhood.recipients.values()
-        if each.recipient_class == agreement.recipient_class and agreement.letter in each.letters and each.ods == code
+        if each.recipient_class == agreement.recipient_class
+        and agreement.letter in each.letters
+        and {each.ods} == codes
     ]
     return takers[0] if len(takers) == 1 else None
 

@@ -214,3 +214,26 @@ async def test_a_referral_sent_in_error_is_said_to_be_one_and_holds_nothing_clin
     for clinical in ("60 mg", "MedicationRequest", "A new referral"):
         assert clinical not in end
     check_world(line)
+
+
+async def test_an_update_goes_as_one_to_whom_it_was_told_and_its_end_too(line: Line) -> None:
+    """Asked of another provider later: to that one it is new. Its end goes to whom it stood with, also where it names nobody any more."""
+    person, several = synthetic_person(1), synthetic_person(2)
+    await line.play(adt_a01(person), adt_a01(several, message_id="IN-2"))
+    two = [{"identifier": {"system": ODS, "value": code}} for code in ("ZZC01", "ZZC03")]
+    await line.play(
+        says(person, "R1", referral(hour="09:00")),
+        says(person, "R2", referral(hour="10:00", ods="ZZC03")),
+        says(person, "R3", referral("revoked", hour="11:00")),
+        says(several, "R4", {**referral(hour="09:00"), "id": "both", "performer": two}),
+    )
+    assert states(line, "referral") == [
+        ("northfell", "delivered"),
+        ("westfell", "delivered"),
+        ("westfell", "delivered"),
+        (None, "held"),
+    ]
+    new, end = sent(line, "referral", "westfell")
+    assert "A new referral" in new
+    assert "is taken back" in end
+    check_world(line)
