@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, delete, func, insert, or_, select, update
 
+from gateway import names
 from gateway.errors import ThroughgateError
 from gateway.failpoints import around
 from gateway.instants import LONDON, to_text
@@ -21,7 +22,7 @@ from gateway.moves import enter
 from gateway.parts import Parts
 from gateway.steps.reasons import seal_reason
 from gateway.store.locks import held, hold
-from gateway.store.schema import delivery, message, opening
+from gateway.store.schema import delivery, message, opening, staff
 
 PURPOSES: Final[Mapping[str, str]] = {
     "came-out-wrong": "A message or a letter came out wrong",
@@ -115,8 +116,13 @@ def settle(parts: Parts, opening_id: str, *, yes: bool, staff_id: str) -> None:
 
     def work(c: Connection) -> None:
         row = c.execute(held(select(opening).where(opening.c.id == opening_id))).one_or_none()
-        # INVARIANT: nobody opens what they asked for themselves, and an answer stands.
-        if row is None or row.approved is not None or row.asked_by == staff_id or row.expires_at <= parts.now():
+        # INVARIANT: nobody opens what they asked for themselves, under whichever of their accounts, and an answer stands.
+        if (
+            row is None
+            or row.approved is not None
+            or row.expires_at <= parts.now()
+            or _is_one(c, row.asked_by, staff_id)
+        ):
             raise OpeningError("nothing waits here for you")
         ends = parts.after(seconds=60 * OPEN_MINUTES) if yes else parts.now()
         said = {"approved": yes, "settled_by": staff_id, "expires_at": ends, "step": 2}
@@ -125,6 +131,12 @@ def settle(parts: Parts, opening_id: str, *, yes: bool, staff_id: str) -> None:
 
     with around("opening-settled"):
         parts.store.write(work)
+
+
+def _is_one(c: Connection, asked_by: str, staff_id: str) -> bool:
+    """Is this one person, by the names of the two accounts?"""
+    known = {row.id: row.name for row in c.execute(select(staff).where(staff.c.id.in_((asked_by, staff_id))))}
+    return asked_by == staff_id or names.is_same(known[asked_by], known[staff_id])
 
 
 def look(parts: Parts, opening_id: str, *, staff_id: str) -> Content:

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from gateway import openings
+from gateway.console.staff import Role
 from gateway.openings import MOST_A_DAY, OPEN_MINUTES, WAITS_HOURS, OpeningError
 from gateway.store.schema import delivery, ledger_entry, message, opening, sealed, staff, task
 from gateway.subject import scan
@@ -60,6 +61,16 @@ def test_nobody_sees_it_before_a_second_person_said_yes_and_nobody_else_after(si
     site.cookies |= {name: site.log_in(name) for name in PEOPLE}
     assert site.as_("ines", "GET", f"{path}/content").status == 404
     assert "opened 2 times" in site.as_("ines", "GET", f"/console/letters/{letter}").text
+
+
+def test_one_person_with_two_accounts_is_no_second_person(site: Site) -> None:
+    for name, role in (("sam-example", Role.IG_OFFICER), ("example-sam", Role.CLINICAL_SAFETY)):
+        site.cookies[name] = site.begin(name, role)
+    path = ask(site, handover(site), "sam-example")
+    assert site.as_("example-sam", "POST", path, {"answer": "yes"}).status == 422
+    assert site.as_("sam-example", "GET", f"{path}/content").status == 404
+    site.cookies["cleo"] = site.log_in("cleo")
+    assert site.as_("cleo", "POST", path, {"answer": "yes"}).status == 303
 
 
 def test_it_shows_what_came_byte_for_byte_as_lines_and_stands_in_the_persons_report(site: Site) -> None:
