@@ -1,6 +1,7 @@
 """Print a sheet. It must never fail on a text: a sign that no font has is printed as its number, `[U+6F22]`, and nothing is left out."""
 
 import json
+import re
 import unicodedata
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -42,6 +43,8 @@ _SHOWN: Final = (
 )
 """What the fonts inside typst have (Libertinus Serif and DejaVu Sans Mono, both free to embed); a test prints each of them."""
 _SAFE: Final = (range(0x20, 0x7F), range(0xA1, 0xAD), range(0xAE, 0x180))
+_TOO_LONG: Final = re.compile(r"\S{24}(?=\S)")
+"""The widest 24 signs of the largest print fit on a line."""
 _LINES: Final = frozenset("\t\n\r")
 
 
@@ -101,7 +104,8 @@ def _fonts() -> typst.Fonts:
 def _visible(value: object, shown: tuple[range, ...]) -> object:
     """Copy what is printed with every sign that cannot be shown as its number."""
     if isinstance(value, str):
-        return "".join(_sign(sign, shown) for sign in value)
+        # INVARIANT: no sign is printed beyond the edge of the page: a word that is wider than it is broken.
+        return _TOO_LONG.sub("\\g<0>\u200b", "".join(_sign(sign, shown) for sign in value))
     if isinstance(value, dict):
         return {key: _visible(item, shown) for key, item in value.items()}
     if isinstance(value, list | tuple):

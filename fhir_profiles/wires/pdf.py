@@ -4,6 +4,7 @@ INVARIANT: every page of whatever holds something prescribed says that it is no 
 whose it is, which letter, and how many pages there are.
 """
 
+import textwrap
 from typing import Final
 
 from fhir_profiles.print.paper import Part, Sheet, printed
@@ -14,6 +15,8 @@ from fhir_profiles.wires.readable import NOT_NAMED, Readable, readable
 CONTENT_TYPE: Final = "application/pdf"
 POINTS: Final = 12
 _WHOSE: Final = ("Name: ", "NHS number: ")
+_MOST: Final = 80
+"""Signs of a name in the foot; the whole name stands under *The person*."""
 
 
 def render(bundle: Json, heading: Heading) -> Rendered:
@@ -37,4 +40,5 @@ def _whose(letter: Readable) -> tuple[str, ...]:
     """Name and NHS number for the foot of each page: pages come apart."""
     lines = [line for part in letter.parts if part.code == "person" for line in part.lines]
     found = (next((line.removeprefix(sign) for line in lines if line.startswith(sign)), "") for sign in _WHOSE)
-    return tuple(each for each in found if each)
+    # INVARIANT: a name is on one line of the foot, and pushes neither the letter's number nor the page's off the paper.
+    return tuple(" ".join(textwrap.shorten(each, _MOST, placeholder=" …").split()) for each in found if each)

@@ -167,6 +167,27 @@ def test_names_of_many_alphabets_and_signs_of_none() -> None:
         assert bare(shown) in text, shown
 
 
+def test_no_word_runs_off_the_page_and_no_name_pushes_its_number_off() -> None:
+    """What is printed beyond the edge is left out, whatever a program finds in the file."""
+    name = "Long " * 200
+    heading = "Wide" * 80
+    body = printed(replace(SHEET, points=18, parts=(Part(heading=heading, lines=("W" * 400,)),)))
+    assert max(len(line) for page in pages(body) for line in page.split("\n") if "WW" in line) <= 24 + len("• ")
+    bundle = deepcopy(letters()["handover"])
+    for entry in bundle["entry"]:
+        if entry["resource"]["resourceType"] == "Patient":
+            entry["resource"]["name"] = [{"family": name}]
+    heights: list[float] = []
+    for page in pypdf.PdfReader(io.BytesIO(render(bundle, "pdf", HEADING).body)).pages:
+        page.extract_text(
+            visitor_text=lambda text, cm, tm, _font, _size: (
+                heights.append(tm[5] * cm[3] + cm[5]) if "Page " in text else None
+            )
+        )
+    assert heights
+    assert min(heights) > 20, "millimetres from the edge a printer prints nothing"
+
+
 def test_every_sign_that_we_show_has_a_font() -> None:
     signs = [chr(number) for each in paper._SHOWN for number in each]
     held = [sign for sign in signs if paper._sign(sign, paper._SHOWN) == sign]
