@@ -4,6 +4,7 @@ import json
 import re
 
 from gateway.console.disclosures import MOST_A_DAY, OPEN_HOURS
+from gateway.console.staff import Role
 from gateway.store.schema import decision, delivery, ledger_entry, lookup, message
 from gateway.subject import scan
 from tests.console.site import ALEX, BAILEY, STRANGER, Site
@@ -53,6 +54,14 @@ def test_until_a_second_person_says_yes_nobody_learns_whether_the_number_is_on_f
 def person_of(site: Site, path: str) -> str:
     (row,) = site.rows(lookup, id=path.rpartition("/")[2])
     return str(row.person_id)
+
+
+def test_one_person_with_two_accounts_is_no_second_person(site: Site) -> None:
+    for name, role in (("sam-example", Role.IG_OFFICER), ("example-sam", Role.CLINICAL_SAFETY)):
+        site.cookies[name] = site.begin(name, role)
+    path = ask(site, ALEX.nhs_number, "sam-example")
+    assert site.as_("example-sam", "POST", path, {"answer": "yes"}).status == 404
+    assert site.as_("cleo", "POST", path, {"answer": "yes"}).status == 303
 
 
 def test_it_is_the_askers_alone_and_ends(site: Site) -> None:
