@@ -5,6 +5,7 @@ Strict: an unknown key, a missing key or a path that is not in the language is a
 
 import hashlib
 import json
+import re
 import tomllib
 import unicodedata
 from collections.abc import Mapping, Sequence
@@ -13,6 +14,7 @@ from datetime import date
 from typing import Any, Literal, cast, get_args
 
 from consent.examples import ExampleError, consent_of, faults, resource_of, run
+from consent.extracts import LETTER as EXTRACT
 from consent.paths import PathError, steps
 from consent.shapes import Agreement, Coding, Example, Json, Outcome, PermittedPath, WithoutConsent
 
@@ -57,7 +59,7 @@ WORDS = frozenset(
     ]
 )
 """What an IG officer signs; every one is required."""
-MORE_WORDS = frozenset({"article_10", "motivated_intruder", "unsure"})
+MORE_WORDS = frozenset({"approval", "article_10", "evaluator", "motivated_intruder", "unsure"})
 FIELD_KEYS = frozenset({"paths", "with", "why"})
 EXAMPLE_KEYS = frozenset(
     {"name", "expect", "given", "has", "consents", "resources", "authority", "harm_test", "as_of", "leaves", "stays"}
@@ -275,6 +277,7 @@ def _check(file: _File, agreement: Agreement) -> None:
     if agreement.letter in MUST_HOLD and agreement.undecidable != "hold":
         raise file.wrong("undecidable", "where silence can kill, what cannot be decided is held")
     _check_without_consent(file, agreement)
+    _check_extract(file, agreement)
     if agreement.regime == "anonymous":
         personal = {path.path.split(".", 1)[0] for path in agreement.fields} - {"MeasureReport", "Organization"}
         if agreement.without_consent != "nothing" or agreement.identifier_systems or personal:
@@ -318,6 +321,21 @@ def _check_without_consent(file: _File, agreement: Agreement) -> None:
         raise file.wrong(
             "fields", "what leaves whatever the person said holds nothing but whom it is about and who says it"
         )
+
+
+def _check_extract(file: _File, agreement: Agreement) -> None:
+    """INVARIANT: an extract is for an approval and for one body, each row by its person's consent and under a pseudonym alone."""
+    if agreement.letter != EXTRACT:
+        return
+    for word in ("approval", "evaluator"):
+        if word not in agreement.text:
+            raise file.wrong(f"words.{word}", "missing: an extract is for one approval and one evaluator")
+    if not re.fullmatch(r"[A-Z0-9]{3,12}", agreement.text["evaluator"]):
+        raise file.wrong("words.evaluator", "must be the ODS code of who may have it")
+    if agreement.without_consent != "nothing":
+        raise file.wrong("without_consent", "must be `nothing` for an extract: it is not care")
+    if any(not system.startswith("pseudonym:") for system in agreement.identifier_systems):
+        raise file.wrong("identifier_systems", "an extract names nobody: a pseudonym, or nothing")
 
 
 def check_examples(agreement: Agreement) -> tuple[ExampleResult, ...]:

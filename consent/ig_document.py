@@ -28,6 +28,8 @@ WORDS: Final[Mapping[str, str]] = {
     "owner": "Who answers for it",
     "review": "To be reviewed by",
     "ends": "Last day in force",
+    "approval": "Approval",
+    "evaluator": "Evaluator, by ODS code",
     "unsure": "Not certain yet",
     "motivated_intruder": "Motivated-intruder assessment",
 }

@@ -154,6 +154,7 @@ class Event(StrEnum):
     ACCT_REVIEW = "acct-review"  # a clinician's words for those who keep somebody safe
     ENGAGEMENT = "engagement"  # a provider outside says whether somebody who was released came
     COMMUNITY_RECORD = "community-record"  # what a provider outside has of somebody in custody
+    EVALUATION = "evaluation-approved"  # no message says it: two people approve an extract (gateway/extracts/)
     RECORD = "record"  # anything else that joins the person's file
 
 

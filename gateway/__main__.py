@@ -27,6 +27,7 @@ from gateway.commands import (
     demo,
     erase,
     explain,
+    extract,
     held,
     init,
     journey,
@@ -35,6 +36,7 @@ from gateway.commands import (
     ledger_new_epoch,
     ledger_prove,
     ledger_verify,
+    opt_out,
     override,
     person,
     reconcile,
@@ -86,6 +88,8 @@ app.add_typer(task.app, name="task")
 app.add_typer(person.app, name="person")
 app.add_typer(subject_access.app, name="subject-access")
 app.add_typer(erase.app, name="erase")
+app.add_typer(extract.app, name="extract")
+app.add_typer(opt_out.app, name="opt-out")
 app.add_typer(witness.app, name="witness")
 app.add_typer(staff.app, name="staff")
 

@@ -15,6 +15,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
 from consent.agreement_file import AgreementError, digest_of, read_agreement
+from consent.extracts import LETTER as EXTRACT
 from consent.shapes import Agreement
 from consent.when import instant, span
 from fhir_profiles.letters import LETTERS
@@ -94,7 +95,7 @@ def require_built(place: str, agreement: Agreement) -> None:
     """INVARIANT: an agreement under which nothing can be made, or that nothing starts, is never in force. Raises SettingsError."""
     if agreement.draft:
         raise SettingsError(place, "draft", f"a draft cannot be in force: {agreement.draft} Move it out of the folder")
-    if agreement.letter not in LETTERS:
+    if agreement.letter not in LETTERS and agreement.letter != EXTRACT:
         raise SettingsError(place, "letter", f"no such letter: use one of {', '.join(sorted(LETTERS))}")
     unknown = sorted(set(agreement.events) - set(Event))
     if unknown:

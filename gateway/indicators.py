@@ -26,9 +26,7 @@ class QuarterError(ValueError):
 
 def handovers(parts: Parts, quarter: str, rules: Rules) -> Table:
     """The table of a quarter, `2026-Q1`. Raises QuarterError."""
-    first, after = _bounds(quarter)
-    if parts.now() < after:
-        raise QuarterError(f"{quarter} is not over: what changes can be subtracted")
+    first, after = bounds(parts, quarter)
     query = (
         select(message.c.establishment, delivery.c.person_id, delivery.c.state)
         .join(message, message.c.id == delivery.c.message_id)
@@ -60,12 +58,14 @@ def _column(state: str) -> int:
     return {DeliveryState.CONFIRMED: 0, DeliveryState.DELIVERED: 1}.get(DeliveryState(state), 2)
 
 
-def _bounds(quarter: str) -> tuple[str, str]:
-    """Midnight in London at its beginning and after its end, as instants of the store."""
+def bounds(parts: Parts, quarter: str) -> tuple[str, str]:
+    """Midnight in London at the beginning of a quarter and after its end, as instants of the store. QuarterError for one that is not over."""
     found = _QUARTER.fullmatch(quarter)
     if found is None:
         raise QuarterError("a quarter is written 2026-Q1")
     year, number = int(found[1]), int(found[2])
     days = date(year, 3 * number - 2, 1), date(year + number // 4, 3 * number % 12 + 1, 1)
     first, after = (to_text(datetime(day.year, day.month, day.day, tzinfo=LONDON)) for day in days)
+    if parts.now() < after:
+        raise QuarterError(f"{quarter} is not over: what changes can be subtracted")
     return first, after

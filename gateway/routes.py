@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from consent.agreement_file import check_examples
+from consent.extracts import LETTER as EXTRACT
 from consent.shapes import Agreement
 from fhir_profiles.shapes import Event
 from gateway.recipients import Recipient
@@ -106,7 +107,8 @@ def faults(
 def _wrong_with(
     agreement: Agreement, recipients: Mapping[str, Recipient], agreements: Mapping[str, Agreement]
 ) -> Iterator[str]:
-    if not any(_fits(recipient, agreement) for recipient in recipients.values()):
+    sent = agreement.letter != EXTRACT  # a file that two people ask for
+    if sent and not any(_fits(recipient, agreement) for recipient in recipients.values()):
         yield f"no recipient of class `{agreement.recipient_class}` takes `{agreement.letter}`: its letters would all be held"
     if LEAVES_PRISON & set(agreement.events) and not any(_takes_back(each, agreement) for each in agreements.values()):
         yield (

@@ -7,6 +7,7 @@ agreement nothing is asked for. This module MUST NOT guess a recipient: none or 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from consent.extracts import LETTER as EXTRACT
 from consent.shapes import Agreement
 from fhir_profiles import facts, movements, systems
 from fhir_profiles.content_events import events_of
@@ -92,8 +93,8 @@ def plan(
         events -= LEAVES_CUSTODY
     wanted: list[Wanted] = []
     for agreement in sorted(neighbourhood.agreements.values(), key=_is_copy):
-        if agreement.regime == "anonymous":
-            continue  # counted, never sent: gateway/steps/close.py
+        if agreement.regime == "anonymous" or agreement.letter == EXTRACT:
+            continue  # counted, never sent: gateway/steps/close.py; rows that two people ask for: gateway/extracts
         if LETTERS[agreement.letter].carries is not None:
             wanted += _carried(neighbourhood, agreement, events, translation, resources, met)
             continue

@@ -70,6 +70,9 @@ class LedgerEvent(StrEnum):
     ACCESS_APPROVED = "access-approved"  # another one approves
     ACCESS_REVIEWED = "access-reviewed"  # what the person may be given
     LINE_WITHHELD = "line-withheld"  # of the person's copy, with its ground
+    EXTRACT_ASKED = "extract-asked"  # rows for an evaluator: one person asks,
+    EXTRACT_APPROVED = "extract-approved"  # another one approves
+    OPT_OUTS_CHECKED = "opt-outs-checked"  # which numbers have no national data opt-out was loaded
     # the installation and the ledger itself
     GENESIS = "genesis"
     STARTED = "started"

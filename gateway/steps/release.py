@@ -221,10 +221,20 @@ def draft_composed(parts: Parts, question: Question, composed: Composed, drawn: 
 
 def what_would_leave(composed: Json, decision: Decision, id_key: bytes) -> Json | None:
     """What a decision lets leave of a letter, under these names: to compare two of them. It is never rendered, sealed or sent."""
+    return _left(composed, decision, Naming(id_key=id_key))
+
+
+def pseudonymised(parts: Parts, composed: Json, decision: Decision, whom: str) -> Json | None:
+    """What a decision lets leave of one person's row in an extract (gateway/extracts/), under a pseudonym that only `whom` is ever given."""
+    naming = Naming(id_key=parts.ids.key(), pseudonym_key=parts.keys.pseudonym_key(), recipient=whom)
+    return _left(composed, decision, naming)
+
+
+def _left(composed: Json, decision: Decision, naming: Naming) -> Json | None:
     if decision.outcome not in LEAVES:
         return None
     try:
-        return minimise(composed, decision, Naming(id_key=id_key)).bundle
+        return minimise(composed, decision, naming).bundle
     except NothingLeaves:
         return None
 

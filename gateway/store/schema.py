@@ -137,6 +137,15 @@ person_merge = Table(
     Column("merged_at", Text, nullable=False),
 )
 
+checked_number = Table(
+    "checked_number",
+    metadata,
+    Column(
+        "value_index", LargeBinary, primary_key=True
+    ),  # as in person_identifier: an NHS number that the national service gave back, with no opt-out when it was asked
+    Column("checked_at", Text, nullable=False),  # the same for all: the list is replaced as a whole
+)
+
 merge_journal = Table(
     "merge_journal",
     metadata,

@@ -58,7 +58,7 @@ def ask(parts: Parts, some_id: str, what: What, *, reason: str, by: str) -> str:
 
     def work(c: Connection) -> None:
         person_id = _person_of(c, some_id)
-        note = seal_reason(c, parts, person_id, reason=reason, by=_named(by))
+        note = seal_reason(c, parts, person_id, reason=reason, by=named(by))
         enter(c, parts, act, "access-asked", {"what": what.value, "note": note}, person_id=person_id)
 
     with around("access-asked"):
@@ -76,7 +76,7 @@ def approve(parts: Parts, act_id: str, *, reason: str, by: str) -> Act:
         # INVARIANT: nobody approves what they asked for
         if names.is_same(by, act.by):
             raise ActError("who asked cannot approve: a second person is needed")
-        note = seal_reason(c, parts, act.person_id, reason=reason, by=_named(by))
+        note = seal_reason(c, parts, act.person_id, reason=reason, by=named(by))
         enter(c, parts, act_id, "access-approved", {"note": note})
 
     with around("access-approved"):
@@ -113,9 +113,9 @@ def read(c: Connection, parts: Parts, act_id: str) -> Act:
         known = (
             parts.keys.commitment(c, person_id, str(members[0]["id"]).encode(), SUBJECT.encode()) if person_id else ""
         )
-        by = _by(c, parts, facts["note"])
+        by = by_of(c, parts, facts["note"])
         found = next((each for each in members if each["event"] == "access-approved"), None)
-        approved_by = _by(c, parts, found["facts"]["note"]) if found else None
+        approved_by = by_of(c, parts, found["facts"]["note"]) if found else None
     except SealedError:
         raise ActError("what was said in this act is gone: its person was erased, or its time is over") from None
     if known != facts[SUBJECT] or person_id is None:
@@ -165,11 +165,13 @@ def _person_of(c: Connection, some_id: str) -> str:
     return str(found)
 
 
-def _by(c: Connection, parts: Parts, note: str) -> str:
+def by_of(c: Connection, parts: Parts, note: str) -> str:
+    """Who said what a sealed note holds. SealedError where it does not open."""
     return str(json.loads(parts.keys.unseal(c, note))["by"])
 
 
-def _named(by: str) -> str:
+def named(by: str) -> str:
+    """The name as it is kept. ActError for what is none."""
     if not names.is_name(by):
         raise ActError("say who you are: --by")
     return names.as_written(by)

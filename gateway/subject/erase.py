@@ -17,6 +17,7 @@ from gateway.steps.contributions import recount
 from gateway.steps.reasons import seal_reason
 from gateway.store.locks import hold, hold_person
 from gateway.store.schema import (
+    checked_number,
     consent,
     decision,
     delivery,
@@ -124,6 +125,8 @@ def _forget(c: Connection, parts: Parts, people: list[str]) -> Erased:
         .where(delivery.c.person_id.in_(people))
         .values(person_id=None, sealed_id=None, digest=None, mac=None)
     ).rowcount
+    numbers = select(person_identifier.c.value_index).where(person_identifier.c.person_id.in_(people))
+    c.execute(delete(checked_number).where(checked_number.c.value_index.in_(numbers)))
     c.execute(delete(merge_journal).where(merge_journal.c.absorbed.in_(people)))
     c.execute(delete(person_identifier).where(person_identifier.c.person_id.in_(people)))
     c.execute(delete(person_apart).where(or_(person_apart.c.first.in_(people), person_apart.c.second.in_(people))))

@@ -20,7 +20,7 @@ from gateway.instants import from_text
 from gateway.parts import Parts
 from gateway.states import MESSAGE_START
 from gateway.steps.reasons import seal_reason
-from gateway.store.schema import delivery
+from gateway.store.schema import delivery, ledger_entry, person
 from gateway.subject import scan
 from gateway.subject.acts import Act, ActError, What, approved, enter
 from gateway.subject.scan import Entry
@@ -110,6 +110,12 @@ _KINDS: Final = {
     "PPR": "about your problems and needs",
     "CON": "about what you agreed to",
 }
+_EXTRACT: Final = (
+    "We made a table for people who check if our service works.",
+    "It has no names, no NHS numbers and no dates of birth.",
+    "You are in it only if you said yes to that, and did not opt out.",
+    "We keep no list of who is in it.",
+)
 _MEDICINES: Final = ("RDE", "RAS", "RDS", "OMP")
 _TITLE: Final = "What we did with information about you"
 _BEGINS: Final = """This is your copy. It was made on {day}.
@@ -190,6 +196,7 @@ def _lines(c: Connection, parts: Parts, act: Act) -> tuple[Line, ...]:
     for entry in scan.find(c, parts, act.person_id).entries:
         chains.setdefault(entry.chain, []).append(entry)
     found = [line for entries in chains.values() for line in _of_chain(c, parts, entries)]
+    found += _of_extracts(c, act.person_id)
     return tuple(sorted(found, key=lambda line: (line.at, line.id)))
 
 
@@ -201,6 +208,20 @@ def _of_chain(c: Connection, parts: Parts, entries: list[Entry]) -> Iterator[Lin
     for each in entries:
         if each.event == "decided" and "decision" in each.facts:
             yield Line(id=str(each.facts["decision"]), at=each.at, sentences=_of_decision(c, parts, each))
+
+
+def _of_extracts(c: Connection, person_id: str) -> Iterator[Line]:
+    """Every extract that was made since the person is on file, the same words for who is in it and who is not.
+
+    INVARIANT: nothing links a person to a row: an entry by person would, for whoever has the file and the ledger.
+    """
+    since = c.execute(select(person.c.created_at).where(person.c.id == person_id)).scalar_one()
+    query = select(ledger_entry.c.body).where(ledger_entry.c.chain.like("extract:%")).order_by(ledger_entry.c.sequence)
+    told: set[str] = set()
+    for entry in map(scan.entry_of, c.execute(query).scalars()):
+        if entry.at >= since and entry.chain not in told:
+            told.add(entry.chain)
+            yield Line(id=entry.id, at=entry.at, sentences=_EXTRACT)
 
 
 def _of_decision(c: Connection, parts: Parts, entry: Entry) -> tuple[str, ...]:

@@ -11,9 +11,7 @@ from consent.shapes import Agreement, Outcome
 from tests.consent.made import AGREEMENTS, agreement
 
 HANDOVER = agreement("handover")
-PSEUDONYMOUS = read_agreement(
-    (AGREEMENTS / "drafts" / "evaluation-extract.toml").read_text("utf-8"), "evaluation-extract"
-)
+PSEUDONYMOUS = agreement("evaluation-extract")
 NHS = "https://fhir.nhs.uk/Id/nhs-number"
 
 

@@ -16,6 +16,7 @@ NAMES = (
     "community-record",
     "correction",
     "engagement",
+    "evaluation-extract",
     "gp-copy",
     "gp-correction",
     "gp-notice-of-withdrawal",
@@ -170,6 +171,24 @@ def test_the_anonymous_one_needs_its_assessment() -> None:
     assert told.value.key == "words.motivated_intruder"
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "key"),
+    [
+        ('without_consent = "nothing"', 'without_consent = "implied"', "without_consent"),
+        ('["pseudonym:', '["', "identifier_systems"),
+        ('approval = "', 'unsure_too = "', "words.unsure_too"),
+        ("approval = ", "motivated_intruder = ", "words.approval"),
+        ("evaluator = ", "article_10 = ", "words.evaluator"),
+        ('evaluator = "ZZE01"', 'evaluator = "the university"', "words.evaluator"),
+    ],
+)
+def test_an_extract_names_its_approval_and_its_evaluator_and_nobody_else(old: str, new: str, key: str) -> None:
+    assert old in TEXT["evaluation-extract"]
+    with pytest.raises(AgreementError) as told:
+        read_agreement(TEXT["evaluation-extract"].replace(old, new, 1), "x")
+    assert told.value.key == key
+
+
 def test_the_digest_is_of_what_is_said() -> None:
     text = TEXT["handover"]
     assert digest_of(text) == digest_of(text.replace("\n", "\r\n")) == digest_of(text.replace("\n", "  \n") + "\n\n")
@@ -227,13 +246,14 @@ def test_what_no_consent_is_asked_for_is_one_letter_that_says_nothing_new(old: s
 @pytest.mark.parametrize("name", NAMES)
 def test_what_every_agreement_here_must_say(name: str) -> None:
     agreed = agreement(name)
-    own = {"report": "nothing", "harm-disclosure": "harm-test"}
+    own = {"report": "nothing", "evaluation-extract": "nothing", "harm-disclosure": "harm-test"}
     basis = own.get(name, "duty" if name in NOTICES else "implied")
     assert agreed.without_consent == basis
     assert agreed.undecidable == ("withhold" if name in own else "hold")
     known = (NHS_NUMBER, PRISON_NUMBER) if name in KNOWN_BY_PRISON_NUMBER else (NHS_NUMBER,)
     known = (PRISON_NUMBER,) if name in BY_PRISON_NUMBER_ALONE else known
-    assert agreed.identifier_systems == (() if name == "report" else known)
+    nobody = {"report": (), "evaluation-extract": (f"pseudonym:{NHS_NUMBER}",)}
+    assert agreed.identifier_systems == nobody.get(name, known)
     assert all(len(item.why) > 20 for item in agreed.fields)
     assert not any("meta" in item.path.split(".") for item in agreed.fields), "labels and sources do not leave"
 
