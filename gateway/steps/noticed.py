@@ -57,11 +57,13 @@ HAS_IT: Final = frozenset({DeliveryState.DELIVERED.value, DeliveryState.CONFIRME
 """Where a letter has arrived for certain: of one that only may have, its recipient learns nothing by a letter of ours."""
 IDENTITY: Final = ("identifier", "name", "gender", "birthDate")
 
+_MAY_HAVE_LEFT: Final = sorted(each.value for each in (*HAS_ARRIVED, DeliveryState.PARKED, DeliveryState.REFUSED))
+"""INVARIANT: what was refused can have arrived before, by an attempt whose outcome nobody knows: a receiver refuses a repeat."""
 _TO_NOTICE: Final = Statement(select(person.c.id).where(person.c.to_notice == bindparam("yes")).limit(AT_ONCE))
 _HAD: Final = Statement(
     DELIVERIES.where(
         delivery.c.person_id == bindparam("person_id"),
-        one_of(delivery.c.state, [*(each.value for each in HAS_ARRIVED), DeliveryState.PARKED.value]),
+        one_of(delivery.c.state, _MAY_HAVE_LEFT),
         delivery.c.letter != NOTICE,
     ).order_by(delivery.c.sequence)
 )

@@ -83,6 +83,18 @@ async def test_who_was_told_and_had_a_letter_since_is_told_of_the_next_no(tmp_pa
         assert len(notices(line)) == 2
 
 
+async def test_who_refused_a_repeat_may_have_had_the_letter_and_is_told(tmp_path: Path) -> None:
+    """The first answer was lost, and the second said no, as a receiver does that has the letter already."""
+    async with running(tmp_path) as line:
+        line.neighbours["northfell"].answers = [0, 400]
+        await line.play(adt_a03())
+        line.clock.advance(seconds=30)
+        await line.settle()
+        assert [row.state for row in line.deliveries()] == ["refused"]
+        await line.play(word("deny", at="2026-01-15T11:59:00+00:00"))
+        assert notices(line) == [("northfell", True)]
+
+
 async def test_an_agreement_that_ends_is_no_new_yes(tmp_path: Path) -> None:
     """What was asked for under the person's word stays, whatever moves after the agreement is over or cannot be asked any more."""
     async with running(tmp_path) as line:
