@@ -39,6 +39,7 @@ PARTS: Mapping[str, tuple[str, ...]] = {
     "subject": ("tests/gateway/subject",),
     "disclosure": ("tests/consent/test_disclosure_attack.py", "tests/consent/test_aggregates.py"),
     "oracle": ("tests/consent/oracle",),
+    "pages": ("tests/console/test_at_scale.py",),
     "mutation": ("tests/mutation",),
     "timelines": (f"{FAULTS}/test_timelines.py",),
     "storms": (f"{FAULTS}/test_storms.py", f"{FAULTS}/test_full_disk.py", f"{FAULTS}/test_fault_table.py"),
