@@ -137,7 +137,7 @@ def _cells(
     if decision.outcome in (Outcome.WITHHOLD, Outcome.HOLD):
         return "sensitive" if any(each.rule == "sensitive-person" for each in decision.reasons) else "not_agreed"
     # INVARIANT: one evaluator, one agreement, one quarter: between any two of them nobody can be linked.
-    cells = cells_of(pseudonymised(parts, composed, decision, f"{evaluator}|{quarter}"))
+    cells = cells_of(pseudonymised(parts, composed, decision, f"{evaluator}|{agreement.name}|{quarter}"))
     return cells if cells.get("pseudonym") else "not_agreed"
 
 

@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from sqlalchemy import delete, select
+from sqlalchemy import delete, insert, select
 from typer.testing import CliRunner
 
 from consent.extracts import COLUMNS, HIDDEN, KNOWN_OUTSIDE, K
@@ -30,7 +30,7 @@ from tests.builders import adt_a01, adt_a03, consent, fhir_message, rde_o11
 from tests.flow.test_notice_of_withdrawal import relabelled
 from tests.line import Line, running, sign_agreements
 
-FIRST, SECOND = "evaluation-extract", "second-evaluation"
+FIRST, SECOND, THIRD = "evaluation-extract", "second-evaluation", "third-evaluation"
 BEFORE = "2026-01-14T10:00:00+00:00"
 THIRTIES = [number for number in range(160) if number % 40 in range(27, 36)]
 IN_IT, OPTED_OUT, REFUSED, UNASKED, SENSITIVE, ERASED = (
@@ -62,10 +62,11 @@ def consents() -> list[bytes]:
 
 
 def with_agreements(line: Line) -> None:
-    """The shipped one, and another evaluation by another body."""
+    """The shipped one, another evaluation by another body, and another one by the same."""
     text = (shipped.agreements() / f"{FIRST}.toml").read_text("utf-8").replace("review = 2027", "review = 2099")
     (line.folder / "agreements" / f"{FIRST}.toml").write_text(text, "utf-8")
     (line.folder / "agreements" / f"{SECOND}.toml").write_text(text.replace('"ZZE01"', '"ZZE02"'), "utf-8")
+    (line.folder / "agreements" / f"{THIRD}.toml").write_text(text, "utf-8")
     sign_agreements(line.config)
     assert take_up(line.gateway)
 
@@ -192,18 +193,18 @@ async def test_an_extract_holds_who_agreed_and_nobody_else(tmp_path: Path) -> No
         assert identifying(entry) == []
         assert not any(each["pseudonym"].encode() in entry for each in rows)
 
-        # two recipients, two quarters: nobody can be linked; the same one again is the same file
+        # two recipients, two evaluations, two quarters: nobody can be linked; the same one again is the same file
         assert make(gateway, act).csv == made.csv
-        other = rows_of(make(gateway, by_two(gateway, SECOND)))
+        other, another = (rows_of(make(gateway, by_two(gateway, name))) for name in (SECOND, THIRD))
         for number in EVERYBODY[:22]:
             await line.send(rde_o11(person_of(number), message_id=f"LATER-{number}"))
         await line.settle(60)
         line.clock.advance(days=92)
         checked(gateway, ERASED[0])
         later = rows_of(make(gateway, by_two(gateway, quarter="2026-Q2")))
-        names = [{row["pseudonym"] for row in each} for each in (rows, other, later)]
-        assert [len(each) for each in names] == [22, 22, 22]
-        assert len(set().union(*names)) == 66
+        names = [{row["pseudonym"] for row in each} for each in (rows, other, another, later)]
+        assert [len(each) for each in names] == [22, 22, 22, 22]
+        assert len(set().union(*names)) == 88
 
         # what changed since could be subtracted, so there is no other file of a quarter
         checked(gateway, *IN_IT[:1])
@@ -224,7 +225,7 @@ def told_of_all(gateway: Gateway) -> None:
         acts.approve(gateway, act, reason="seen", by="Ben Example")
         told.append([each for each in persons_copy.lines(gateway, act) if "table" in each.sentences[0]])
     assert told[0] == told[1]
-    assert len(told[0]) == 3, "of two evaluations, one with two quarters"
+    assert len(told[0]) == 4, "of three evaluations, one with two quarters"
 
 
 async def test_the_list_of_the_national_service_is_not_the_list_of_who_opted_out(tmp_path: Path) -> None:
@@ -243,6 +244,16 @@ async def test_the_list_of_the_national_service_is_not_the_list_of_who_opted_out
         assert in_list(line.gateway) == []
         assert (opt_outs.load(line.gateway, numbers).in_it, len(in_list(line.gateway))) == (4, 6)
         assert opt_outs.load(line.gateway, numbers[:3]).numbers == len(in_list(line.gateway)) == 3, "replaced whole"
+        joined = person_id_of(line.gateway, 0)
+        other = identifier_index(line.gateway.keys, NHS_NUMBER, numbers[5])
+        second = {"system": NHS_NUMBER, "value_index": other, "person_id": joined}
+        with line.gateway.store.read() as c:
+            assert joined in opt_outs.without_opt_out(c, line.gateway)
+        line.gateway.store.write(lambda c: c.execute(insert(person_identifier).values(**second)))
+        with line.gateway.store.read() as c:
+            assert joined not in opt_outs.without_opt_out(c, line.gateway), "an opt-out of either number is theirs"
+        mine = person_identifier.c.value_index == other
+        line.gateway.store.write(lambda c: c.execute(delete(person_identifier).where(mine)))
         config = line.config
     file = tmp_path / "given-back.dat"
     file.write_text("".join(f"{number},\n" for number in numbers))
