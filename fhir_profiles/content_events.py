@@ -1,6 +1,6 @@
 """What a message means for the line by what it brings, beside its own event: an assessment, a referral, a positive mandatory test, words for an ACCT.
 
-Pure. It must never read who sent the message, nor say who may know.
+Pure. It must never read who sent the message, nor say who may know. INVARIANT: what was entered in error starts nothing but a referral's end.
 """
 
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from typing import Final
 
 from fhir_profiles import systems
 from fhir_profiles.drug_tests import assays_of, is_drug_test, is_mandatory, reports_by_observation
-from fhir_profiles.elements import codes, kind, name_of, of_type, well_formed
+from fhir_profiles.elements import codes, in_error, kind, name_of, of_type, well_formed
 from fhir_profiles.referrals import is_referral
 from fhir_profiles.shapes import Event, Json
 
@@ -17,7 +17,7 @@ _SCORES: Final = frozenset({"survey", "social-history"})
 
 def assessments(resources: Sequence[Json]) -> tuple[Json, ...]:
     """The forms that were filled in, and the scores: no drug test."""
-    return tuple(each for each in well_formed(resources) if _is_assessment(each))
+    return tuple(each for each in well_formed(resources) if _is_assessment(each) and not in_error(each))
 
 
 def _is_assessment(resource: Json) -> bool:
@@ -34,7 +34,9 @@ def clinical_results(resources: Sequence[Json]) -> tuple[Json, ...]:
     tests = tuple(
         each
         for each in of_type(file, "Observation")
-        if is_drug_test(each, reports.get(name_of(each), ())) and not is_mandatory(each, reports.get(name_of(each), ()))
+        if is_drug_test(each, reports.get(name_of(each), ()))
+        and not is_mandatory(each, reports.get(name_of(each), ()))
+        and not in_error(each)
     )
     listed = {name_of(report) for test in tests for report in reports.get(name_of(test), ())}
     return (*tests, *(each for each in of_type(file, "DiagnosticReport") if name_of(each) in listed))
@@ -48,6 +50,7 @@ def mandatory_positives(resources: Sequence[Json]) -> tuple[Json, ...]:
         each
         for each in of_type(file, "Observation")
         if is_mandatory(each, reports.get(name_of(each), ()))
+        and not in_error(each)
         and any(assay.result == "positive" for assay in assays_of(each, reports.get(name_of(each), ())))
     )
 
@@ -61,7 +64,7 @@ def acct_words(resources: Sequence[Json]) -> tuple[Json, ...]:
     return tuple(
         each
         for each in of_type(well_formed(resources), "Communication")
-        if "acct-contribution" in codes(each.get("category"), systems.COMMUNICATION_KIND)
+        if "acct-contribution" in codes(each.get("category"), systems.COMMUNICATION_KIND) and not in_error(each)
     )
 
 

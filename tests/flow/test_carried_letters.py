@@ -237,3 +237,27 @@ async def test_an_update_goes_as_one_to_whom_it_was_told_and_its_end_too(line: L
     assert "A new referral" in new
     assert "is taken back" in end
     check_world(line)
+
+
+async def test_what_was_entered_in_error_is_told_to_nobody_as_new(line: Line) -> None:
+    """INVARIANT: nobody learns of a risk or an appointment because somebody took back words, a form or a result."""
+    person = synthetic_person(1)
+    words = {
+        "resourceType": "Communication",
+        "id": "words",
+        "status": "entered-in-error",
+        "category": [{"coding": [{"system": COMMUNICATION_KIND, "code": "acct-contribution"}]}],
+        "subject": {"reference": PATIENT_REFERENCE},
+        "payload": [{"contentString": "never said"}],
+    }
+    form = {
+        "resourceType": "QuestionnaireResponse",
+        "id": "form",
+        "status": "entered-in-error",
+        "authored": "2026-01-15",
+    }
+    await line.play(adt_a01(person), says(person, "WORDS", words), says(person, "FORM", form))
+    assert {row.state for row in line.messages()} == {"released"}
+    assert states(line, "acct-contribution") == []
+    assert states(line, "assessment") == []
+    check_world(line)
