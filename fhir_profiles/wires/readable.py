@@ -54,6 +54,14 @@ class Part:
     lines: tuple[str, ...]
 
 
+WITHHELD: Final = Part(
+    code="withheld",
+    heading="Information not included",
+    lines=("Items excluded due to confidentiality and/or patient preferences.",),
+)
+"""The words of the record standard, as in the section of a document; never what is left out, nor why."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Readable:
     """`mark` stands on every page and in front of every text; empty for a letter that holds nothing prescribed."""
@@ -64,8 +72,13 @@ class Readable:
     parts: tuple[Part, ...]
 
 
-def readable(entries: tuple[Json, ...], heading: Heading) -> Readable:
-    """Write a letter out. `entries` are those of `envelope.entries_of`, with references inside the letter."""
+def is_redacted(bundle: Json) -> bool:
+    """Say whether the letter is marked as one that something was left out of."""
+    return any(each.get("code") == "REDACTED" for each in as_objects(as_object(bundle.get("meta")).get("security")))
+
+
+def readable(entries: tuple[Json, ...], heading: Heading, *, redacted: bool) -> Readable:
+    """Write a letter out. `entries` are those of `envelope.entries_of`, with references inside the letter; `redacted`: `is_redacted`."""
     found = {entry["fullUrl"]: entry["resource"] for entry in entries}
     resources = tuple(found.values())
     composition = next((each for each in resources if kind(each) == "Composition"), None)
@@ -83,6 +96,8 @@ def readable(entries: tuple[Json, ...], heading: Heading) -> Readable:
             *_about(resources, found),
             *(() if _holds(body, notice, found) else _notice(notice)),
             *body,
+            # INVARIANT: whoever reads nothing but the text knows that a list is not whole. A document says so in a section of its own.
+            *((WITHHELD,) if redacted and composition is None else ()),
             _sent(heading),
         ),
     )

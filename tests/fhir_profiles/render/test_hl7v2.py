@@ -23,7 +23,7 @@ from fhir_profiles.shapes import Channel, Fate, Json
 from fhir_profiles.translate import translate
 from fhir_profiles.wires.envelope import entries_of
 from fhir_profiles.wires.er7 import leaf, timestamp
-from fhir_profiles.wires.readable import Readable, readable
+from fhir_profiles.wires.readable import WITHHELD, Readable, is_redacted, readable
 from tests.fhir_profiles.letters.files import HEADING
 from tests.fhir_profiles.mappings import golden_pairs
 from tests.fhir_profiles.validators.leaving import minimised_letters
@@ -61,8 +61,22 @@ def letters() -> list[tuple[str, str, Json]]:
     return [one for one in minimised_letters() if LETTERS[one[0]].about_a_person]
 
 
+def test_a_letter_that_something_was_left_out_of_says_so_to_its_reader_once() -> None:
+    """With a Composition the gate writes a section of its own; without one the mark stands on the Bundle alone, and no text showed it."""
+    for letter, file, bundle in letters():
+        redacted = {
+            "meta": {"security": [{"code": "REDACTED"}]},
+            **{key: bundle[key] for key in bundle if key != "meta"},
+        }
+        document = any(entry["resource"]["resourceType"] == "Composition" for entry in bundle["entry"])
+        for wire in V2:
+            lines = text_of(written(redacted, wire))
+            assert (WITHHELD.lines[0] in lines) is not document, (letter, file)
+        assert WITHHELD not in of({**redacted, "meta": {}}).parts
+
+
 def of(bundle: Json) -> Readable:
-    return readable(entries_of(bundle, HEADING), HEADING)
+    return readable(entries_of(bundle, HEADING), HEADING, redacted=is_redacted(bundle))
 
 
 def test_every_line_of_every_letter_is_in_the_message() -> None:
