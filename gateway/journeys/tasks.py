@@ -31,6 +31,7 @@ CALDICOTT_GUARDIAN = "caldicott-guardian"
 OPERATOR = "operator"
 IG_OFFICER = "ig-officer"
 
+NOT_ENGAGED: Final = "not-engaged"
 NOTICE: Final = notice_of_withdrawal.LETTER
 OVERDUE: Final = "notice-of-withdrawal-overdue"
 """`NOTICE` of an earlier letter, or of a notice: somebody tells its recipient by hand; that nobody did in time is `OVERDUE`."""
@@ -231,7 +232,7 @@ TASKS: Final[Mapping[str, TaskKind]] = {
         tell=True,
         text="a handover is still not confirmed after twice the time: the person may be without a prescriber; act today",
     ),
-    "not-engaged": TaskKind(
+    NOT_ENGAGED: TaskKind(
         role=CLINICAL_LEAD,
         tell=True,
         text="nobody outside has said in time whether a released person came: telephone the provider, and see who looks for the person",
@@ -316,10 +317,11 @@ _OPEN: Final = {
     for column in _OWNERS
 }
 _ITS_OWN: Final = or_(
-    ~one_of(task.c.code, (NOTICE, OVERDUE)),
+    ~one_of(task.c.code, (NOTICE, OVERDUE, NOT_ENGAGED)),
     exists().where(delivery.c.id == task.c.delivery_id, delivery.c.letter == NOTICE),
 )
-"""INVARIANT: that an earlier letter arrived, or was confirmed, tells nobody that no other will come: that work ends by other ways."""
+"""INVARIANT: that an earlier letter arrived, or was confirmed, tells nobody that no other will come, nor that the person came: that work ends by
+other ways."""
 _END: Final = {
     column: Statement(
         update(task)

@@ -125,6 +125,8 @@ class Found:
     by_hand: tuple[str, ...]
     recalled: tuple[DeliveryRow, ...]
     settled: tuple[str, ...]
+    on_its_way: bool
+    """A notice that is not so any more is being sent at this moment: whether it has left is known a moment later."""
 
 
 def notice_withdrawals(parts: Parts) -> None:
@@ -204,6 +206,7 @@ def _look(c: Connection, parts: Parts, person_id: str) -> Found:
         by_hand=tuple(by_hand),
         recalled=tuple(stopped),
         settled=(*sorted(standing), *(each.row.id for each in untrue)),
+        on_its_way=any(_is_on_its_way(parts, each.row) for each in untrue),
     )
 
 
@@ -262,6 +265,12 @@ def _said(c: Connection, parts: Parts, row: DeliveryRow) -> Said:
 
 def _has_not_left(c: Connection, row: DeliveryRow) -> bool:
     return DeliveryState(row.state) in DELIVERY_RECALLABLE and not may_have_arrived(c, row)
+
+
+def _is_on_its_way(parts: Parts, row: DeliveryRow) -> bool:
+    """Being sent at this moment. What its recipient fetched from a mailbox has left."""
+    recipient = parts.recipients.get(row.recipient)
+    return row.state == DeliveryState.SENDING.value and recipient is not None and recipient.adapter != "mailbox"
 
 
 def _has_heard(had: Had, heard: Iterable[Said]) -> bool:
@@ -373,7 +382,9 @@ def _commit(c: Connection, *, parts: Parts, person_id: str, versions: Versions, 
         add_tasks(c, parts, (task_of(NOTICE),), delivery_id=delivery_id)
     again = (task.c.delivery_id.in_(found.settled), task.c.code.in_((NOTICE, OVERDUE)), task.c.ended_at.is_(None))
     c.execute(update(task).where(*again).values(ended_at=parts.now()))  # the person has said yes again
-    c.execute(update(person).where(person.c.id == person_id).values(to_notice=None))
+    # INVARIANT: an attempt that fails does not leave a notice behind that is not so any more: it is looked at again before the next one.
+    if not found.on_its_way:
+        c.execute(update(person).where(person.c.id == person_id).values(to_notice=None))
 
 
 def _was_asked(c: Connection, had: Had) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Final
 
-from sqlalchemy import Connection, and_, exists, or_, select, update
+from sqlalchemy import Connection, Exists, Table, and_, exists, or_, select, update
 
 from fhir_profiles.letters import HANDING_OVER
 from gateway.failpoints import around
@@ -30,10 +30,15 @@ CODES: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """Letter -> who is told when, one after the other."""
 UNCONFIRMED: Final = frozenset(code for letter in HANDING_OVER for code in CODES[letter])
-_TOLD_ALL: Final = exists().where(
-    task.c.delivery_id == delivery.c.id,
-    or_(*(and_(delivery.c.letter == letter, task.c.code == codes[-1]) for letter, codes in CODES.items())),
-)
+
+
+def _told(level: int) -> Exists:
+    """Was the code of this level (0 or -1) raised for a delivery?"""
+    code = or_(*(and_(delivery.c.letter == letter, task.c.code == codes[level]) for letter, codes in CODES.items()))
+    return exists().where(task.c.delivery_id == delivery.c.id, code)
+
+
+_TOLD_ONCE, _TOLD_ALL = _told(0), _told(-1)
 BY_PERSON: Final = "by-person"
 """`delivery.reason` of a letter whose arrival a person has asked about: it is known, though no reply has said so."""
 AT_ONCE: Final = 200
@@ -65,15 +70,18 @@ def _due(c: Connection, parts: Parts) -> list[str]:
         )
         .limit(AT_ONCE)
     )
-    before = to_text(parts.clock() - timedelta(seconds=parts.settings.delivery.confirm_seconds))
+    once, twice = (
+        to_text(parts.clock() - timedelta(seconds=parts.settings.delivery.confirm_seconds * times)) for times in (1, 2)
+    )
+    # INVARIANT: whatever is found here is raised now: what was told already, or matters no more, never stands before what was not.
     not_there = (
         select(delivery.c.id)
         .where(delivery.c.state.in_([state.value for state in DELIVERY_OPEN]), one_of(delivery.c.letter, CODES))
-        .where(delivery.c.created_at <= before, ~_TOLD_ALL)
+        .where(delivery.c.created_at <= once, or_(~_TOLD_ONCE, and_(delivery.c.created_at <= twice, ~_TOLD_ALL)))
+        .where(*(~each for each in _overtaking(delivery)))
         .limit(AT_ONCE)
     )
-    open_ones = [one for one in c.execute(not_there).scalars() if _level(c, parts, one) is not None]
-    return [*c.execute(delivered).scalars(), *open_ones]
+    return [*c.execute(delivered).scalars(), *c.execute(not_there).scalars()]
 
 
 def _level(c: Connection, parts: Parts, delivery_id: str) -> int | None:
@@ -94,7 +102,7 @@ def _escalate(c: Connection, parts: Parts, delivery_id: str) -> None:
     if DeliveryState(row.state) is not D.DELIVERED and DeliveryState(row.state) not in DELIVERY_OPEN:
         return
     level, codes = _level(c, parts, delivery_id), CODES[row.letter]
-    matters = not is_overtaken(c, row.id, row.person_id, row.recipient, row.letter, row.sequence)
+    matters = not is_overtaken(c, delivery_id)
     if level is not None and matters:
         if row.letter in HANDING_OVER:
             log(Code.HANDOVER_UNCONFIRMED, delivery=delivery_id)
@@ -105,20 +113,23 @@ def _escalate(c: Connection, parts: Parts, delivery_id: str) -> None:
         c.execute(update(delivery).where(delivery.c.id == delivery_id).values(due_at=due))
 
 
-def is_overtaken(
-    c: Connection, delivery_id: str, person_id: str | None, recipient: str | None, letter: str, sequence: int
-) -> bool:
+def is_overtaken(c: Connection, delivery_id: str) -> bool:
     """Was it taken back or corrected, or does a newer handover to the same recipient stand for it?"""
-    after = delivery.c.supersedes == delivery_id
+    found = select(delivery.c.id).where(delivery.c.id == delivery_id, or_(*_overtaking(delivery)))
+    return c.execute(found).first() is not None
+
+
+def _overtaking(one: Table) -> tuple[Exists, Exists]:
+    later = one.alias("later")
     newer = (
-        (delivery.c.person_id == person_id)
-        & (delivery.c.recipient == recipient)
-        & (delivery.c.letter == letter)
-        & (delivery.c.sequence > sequence)
-        & delivery.c.state.not_in(_ENDED_BY_OURSELVES)
-        & (delivery.c.letter != NOTICE)  # each is about letters of its own
+        later.c.person_id.is_not_distinct_from(one.c.person_id)
+        & later.c.recipient.is_not_distinct_from(one.c.recipient)
+        & (later.c.letter == one.c.letter)
+        & (later.c.sequence > one.c.sequence)
+        & later.c.state.not_in(_ENDED_BY_OURSELVES)
+        & (later.c.letter != NOTICE)  # each is about letters of its own
     )
-    return c.execute(select(delivery.c.id).where(after | newer).limit(1)).first() is not None
+    return exists().where(later.c.supersedes == one.c.id), exists().where(newer)
 
 
 def _later(parts: Parts, created_at: str, times: int) -> str:

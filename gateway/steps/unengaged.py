@@ -5,6 +5,7 @@ is not silent. It MUST NOT delay, alter or repeat a letter, nor tell anybody out
 """
 
 from datetime import timedelta
+from itertools import islice
 from typing import Final
 
 from sqlalchemy import Connection, Row, exists, select
@@ -16,7 +17,7 @@ from fhir_profiles.shapes import Event
 from gateway.failpoints import around
 from gateway.instants import to_text
 from gateway.journeys.file import read_file
-from gateway.journeys.tasks import add_tasks, task_of
+from gateway.journeys.tasks import NOT_ENGAGED, add_tasks, task_of
 from gateway.parts import Parts
 from gateway.states import DeliveryState
 from gateway.steps.unconfirmed import is_overtaken
@@ -24,7 +25,6 @@ from gateway.store.locks import hold_delivery
 from gateway.store.schema import client, delivery, message, task
 from gateway.store.statement import one_of
 
-NOT_ENGAGED: Final = "not-engaged"
 WATCHED_DAYS: Final = 28
 """Four weeks after release: after that a word comes too late, and counts for indicators alone."""
 AT_ONCE: Final = 200
@@ -37,14 +37,15 @@ _ARRIVED: Final = (DeliveryState.DELIVERED.value, DeliveryState.CONFIRMED.value)
 def tell_unengaged(parts: Parts) -> int:
     """Tell of every handover whose recipient has been silent too long. How many."""
     with parts.store.read() as c:
-        found = [row.id for row in _silent(c, parts) if _still_matters(c, parts, row)]
+        # INVARIANT: who is in custody again stands before nobody: what matters is counted, not what was looked at.
+        found = list(islice((row.id for row in _silent(c, parts) if _still_matters(c, parts, row)), AT_ONCE))
     for delivery_id in found:
         with around("escalate"):
             parts.store.write(lambda c: _tell(c, parts, delivery_id))  # noqa: B023  used at once
     return len(found)
 
 
-def _silent(c: Connection, parts: Parts) -> list[Row[tuple[str, str, str, str, int]]]:
+def _silent(c: Connection, parts: Parts) -> list[Row[tuple[str, str]]]:
     now = parts.clock()
     before = to_text(now - timedelta(days=parts.settings.delivery.engagement_days))
     after = to_text(now - timedelta(days=WATCHED_DAYS))
@@ -57,25 +58,21 @@ def _silent(c: Connection, parts: Parts) -> list[Row[tuple[str, str, str, str, i
         client.c.recipient == delivery.c.recipient,
     )
     told = exists().where(task.c.delivery_id == delivery.c.id, task.c.code == NOT_ENGAGED)
-    wanted = (
-        select(delivery.c.id, delivery.c.person_id, delivery.c.recipient, delivery.c.letter, delivery.c.sequence)
-        .where(
-            one_of(delivery.c.state, _ARRIVED),
-            one_of(delivery.c.letter, _HANDOVERS),
-            delivery.c.created_at <= before,
-            delivery.c.created_at > after,
-            who_could,
-            ~word,
-            ~told,
-        )
-        .limit(AT_ONCE)
+    wanted = select(delivery.c.id, delivery.c.person_id).where(
+        one_of(delivery.c.state, _ARRIVED),
+        one_of(delivery.c.letter, _HANDOVERS),
+        delivery.c.created_at <= before,
+        delivery.c.created_at > after,
+        who_could,
+        ~word,
+        ~told,
     )
     return list(c.execute(wanted))
 
 
-def _still_matters(c: Connection, parts: Parts, row: Row[tuple[str, str, str, str, int]]) -> bool:
+def _still_matters(c: Connection, parts: Parts, row: Row[tuple[str, str]]) -> bool:
     """Neither corrected nor handed over anew, and nowhere in custody again."""
-    if is_overtaken(c, row.id, row.person_id, row.recipient, row.letter, row.sequence):
+    if is_overtaken(c, row.id):
         return False
     return facts.in_custody(read_file(c, parts, row.person_id).resources, parts.now()) is None
 

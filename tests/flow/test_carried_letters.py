@@ -173,10 +173,13 @@ async def test_a_referral_its_update_and_its_end_and_what_the_provider_says_afte
     check_world(line)
 
 
-async def test_a_released_person_of_whom_nobody_tells_is_told_to_the_clinical_lead_once(line: Line) -> None:
-    """Whoever came, is back in custody, or has a provider that cannot tell makes no work."""
+async def test_a_released_person_of_whom_nobody_tells_is_told_to_the_clinical_lead_once(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever came, is back in custody, or has a provider that cannot tell makes no work, and stands before nobody."""
+    monkeypatch.setattr("gateway.steps.unengaged.AT_ONCE", 1)
     silent, came, back = (synthetic_person(number) for number in (1, 2, 3))
-    for number, person in enumerate((silent, came, back)):
+    for number, person in enumerate((back, came, silent)):
         await line.play(adt_a01(person, message_id=f"IN-{number}"), adt_a03(person, message_id=f"OUT-{number}"))
     line.clock.advance(days=3)
     await line.play(says(came, "CAME", contact("fulfilled", "a1")), client=OUTSIDE)
@@ -187,7 +190,7 @@ async def test_a_released_person_of_whom_nobody_tells_is_told_to_the_clinical_le
         await line.settle()
     (row,) = line.tasks(code="not-engaged")
     (handover,) = (each for each in line.deliveries(letter="handover") if each.id == row.delivery_id)
-    assert handover.sequence == line.deliveries(letter="handover")[0].sequence, "the first who was released"
+    assert handover.sequence == line.deliveries(letter="handover")[2].sequence, "the last who was released"
     assert line.told_codes().count("not-engaged") == 1
     check_world(line)
 

@@ -11,7 +11,7 @@ from consent.shapes import OverrideKind
 from gateway import desk
 from gateway.journeys.tasks import NOTICE, OVERDUE
 from gateway.overrides import Limb, give
-from gateway.steps.deliver import Shut, open_at_door
+from gateway.steps.deliver import Ended, Result, Sent, Shut, open_at_door, write_receipts
 from gateway.steps.noticed import notice
 from gateway.steps.rederive import rederive
 from gateway.store.schema import person
@@ -139,6 +139,28 @@ async def test_a_notice_that_is_no_longer_so_never_leaves_and_a_new_no_is_told_a
         await line.settle()
         assert notices(line) == [("northfell", "recalled"), ("northfell", "delivered")]
         assert len([each for each in line.neighbours["northfell"].effects if b"Keep the record" in each.body]) == 1
+        check_world(line)
+
+
+async def test_a_notice_that_is_being_sent_when_the_person_says_yes_again_is_not_tried_again(tmp_path: Path) -> None:
+    async with running(tmp_path, recipients=TOLD_BY_LETTER) as line:
+        await line.play(adt_a03())
+        line.clock.advance(hours=1)
+        line.neighbours["northfell"].up = False
+        await line.play(one_word("deny", message_id="FHIR-no", at=TEN_PAST))
+        (row,) = line.deliveries(letter=NOTICE)
+        line.clock.advance(hours=1)
+        assert not isinstance(open_at_door(line.gateway, row.id), Shut)
+        await line.play(one_word("permit", message_id="FHIR-yes", at=TWENTY_PAST))
+        assert notices(line) == [("northfell", "sending")]
+        line.neighbours["northfell"].up = True
+        number = line.deliveries(letter=NOTICE)[0].attempts
+        failed = Ended(delivery_id=row.id, number=number, sent=Sent(result=Result.TRANSIENT, code="http-503"))
+        write_receipts(line.gateway, [failed])
+        line.clock.advance(hours=1)
+        await line.settle()
+        assert notices(line) == [("northfell", "recalled")]
+        assert [each for each in line.neighbours["northfell"].effects if b"Keep the record" in each.body] == []
         check_world(line)
 
 

@@ -197,9 +197,11 @@ async def test_a_handover_that_nobody_confirms_is_told_twice(tmp_path: Path) -> 
         await line.settle()
         line.clock.advance(days=20)
         await line.settle()
-        assert line.told_codes() == ["handover-unconfirmed", "handover-unconfirmed-again"]
+        assert line.told_codes() == ["handover-unconfirmed", "handover-unconfirmed-again", "not-engaged"]
         await line.play(reply(only(line).id), client=NORTHFELL)
-        assert not line.tasks(ended_at=None)
+        assert {each.code for each in line.tasks(ended_at=None)} == {"not-engaged"}, (
+            "that it was read is not that the person came"
+        )
         check_world(line)
 
 
@@ -210,6 +212,23 @@ async def test_a_handover_that_did_not_even_leave_is_told_too(tmp_path: Path) ->
         await line.settle()
         assert line.told_codes() == ["handover-unconfirmed"]
         check_world(line)
+
+
+async def test_what_was_told_stands_before_no_handover_that_was_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With room for one at a time, as with more handovers at once than a sweep takes: each has its turn on the first day."""
+    monkeypatch.setattr("gateway.steps.unconfirmed.AT_ONCE", 1)
+    async with running(tmp_path) as line:
+        for number in (2, 3, 4):
+            person = synthetic_person(number, postcode="ZB1 1AA")
+            await line.play(adt_a03(person, message_id=f"A03-{number}"))
+        line.clock.advance(hours=25)
+        for _ in range(4):
+            await line.gateway.sweep()
+        told = {task.delivery_id for task in line.tasks(code="handover-unconfirmed")}
+        assert told == {row.id for row in line.deliveries()}
+        assert len(told) == 3
 
 
 async def test_a_confirmed_handover_is_never_told(tmp_path: Path) -> None:
