@@ -30,16 +30,18 @@ def add(
 ) -> None:
     """Make an account, or a new link for one: its password and second factor end. The link is good once, for a quarter of an hour."""
     from gateway.api.documents import base_address
+    from gateway.console.oidc import known_as
     from gateway.console.staff import LINK_MINUTES, Role, add_staff
 
     if role not in set(Role):
         raise refuse(f"no such role: use one of {', '.join(Role)}", Exit.ARGUMENTS)
     with opened(config) as gateway:
-        if subject is not None and gateway.settings.console.oidc is None:
-            raise refuse(
-                "there is no identity provider: say `[console.oidc]` in throughgate.toml first", Exit.ARGUMENTS
-            )
-        secret = add_staff(gateway, name, Role(role), subject=subject)
+        oidc = gateway.settings.console.oidc
+        if subject is not None and oidc is None:
+            text = "there is no identity provider: say `[console.oidc]` in throughgate.toml first"
+            raise refuse(text, Exit.ARGUMENTS)
+        known = known_as(oidc, subject) if oidc is not None and subject is not None else None
+        secret = add_staff(gateway, name, Role(role), subject=known)
         link = f"{base_address(gateway.settings)}/console/begin/{secret}"
     if subject is not None:
         say_json({"name": name, "role": role}) if as_json else typer.echo(f"{name} logs in by the identity provider")

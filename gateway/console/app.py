@@ -19,7 +19,7 @@ from gateway.api.documents import base_address
 from gateway.api.reading import read_body
 from gateway.console import entrance, staff
 from gateway.console.asking import Answer, Ask, Elsewhere, NotThere, Page, Taken
-from gateway.console.oidc import MINUTES, NotProven, Provider
+from gateway.console.oidc import MINUTES, NotProven, Provider, known_as
 from gateway.console.paper import pdf_of
 from gateway.console.rendering import STYLE, STYLE_PATH, render
 from gateway.console.routes import EXPORTS, FORM, MENU, ROUTES, Route
@@ -141,7 +141,7 @@ def _from_provider(gateway: Gateway, provider: Provider) -> Callable[[Request], 
         try:
             _require_reachable(gateway, request)
             subject = await provider.subject(request.cookies.get(_asked_cookie(gateway), ""), _once(request))
-            cookie = await _apart(staff.begin_for, gateway, subject)
+            cookie = await _apart(staff.begin_for, gateway, known_as(provider.settings, subject))
         except RequestError as error:
             return _said(RULES[error.fault].status)
         except NotProven as error:

@@ -56,12 +56,17 @@ class _Known:
     at: datetime
 
 
+def known_as(settings: OpenIdConnect, subject: str) -> str:
+    """Who somebody is in the register of staff. INVARIANT: a subject is one person at one issuer: another provider's same word is a stranger."""
+    return f"{settings.issuer} {subject}"
+
+
 class Provider:
     """One identity provider, asked at most once an hour what it is."""
 
     def __init__(self, parts: Parts, settings: OpenIdConnect, return_address: str) -> None:
         self._parts = parts
-        self._settings = settings
+        self.settings = settings
         self._return_address = return_address
         self._known: _Known | None = None
         self._few = asyncio.Semaphore(4)
@@ -73,14 +78,14 @@ class Provider:
         challenge = urlsafe_b64encode(hashlib.sha256(_part(secret, "verifier").encode()).digest()).rstrip(b"=").decode()
         asked = {
             "response_type": "code",
-            "client_id": self._settings.client_id,
+            "client_id": self.settings.client_id,
             "redirect_uri": self._return_address,
             "scope": "openid",
             "state": _part(secret, "state"),
             "nonce": _part(secret, "nonce"),
             "code_challenge": challenge,
             "code_challenge_method": "S256",
-            "acr_values": " ".join(self._settings.acr),
+            "acr_values": " ".join(self.settings.acr),
         }
         return f"{known.authorization}{'&' if '?' in known.authorization else '?'}{urlencode(asked)}", secret
 
@@ -89,14 +94,14 @@ class Provider:
         # INVARIANT: an answer counts only in the browser in which it was asked for.
         _require("state", bool(secret) and hmac.compare_digest(answer.get("state", ""), _part(secret, "state")))
         known = await self._provider()
-        issuer = answer.get("iss", "" if known.says_issuer else self._settings.issuer)
-        _require("issuer", issuer == self._settings.issuer)
+        issuer = answer.get("iss", "" if known.says_issuer else self.settings.issuer)
+        _require("issuer", issuer == self.settings.issuer)
         code = answer.get("code", "")
         _require("refused", "error" not in answer and _CODE.fullmatch(code) is not None)
         return await self._proven(await self._id_token(known, code, secret), known, _part(secret, "nonce"))
 
     async def _id_token(self, known: _Known, code: str, secret: str) -> str:
-        credentials = f"{quote_plus(self._settings.client_id)}:{quote_plus(_read_secret(self._settings))}"
+        credentials = f"{quote_plus(self.settings.client_id)}:{quote_plus(_read_secret(self.settings))}"
         form = {
             "grant_type": "authorization_code",
             "code": code,
@@ -118,21 +123,21 @@ class Provider:
         registry = jwt.JWTClaimsRegistry(
             now=now,
             leeway=_SKEW_SECONDS,
-            iss={"essential": True, "value": self._settings.issuer},
-            aud={"essential": True, "value": self._settings.client_id},
+            iss={"essential": True, "value": self.settings.issuer},
+            aud={"essential": True, "value": self.settings.client_id},
             sub={"essential": True},
             exp={"essential": True},
             iat={"essential": True},
             nonce={"essential": True, "value": nonce},
             # INVARIANT: a log-in that was not proven strongly enough is none, also where the provider does not say how it was proven.
-            acr={"essential": True, "values": list(self._settings.acr)},
+            acr={"essential": True, "values": list(self.settings.acr)},
         )
         try:
             registry.validate(claims)
         except JoseError:
             raise NotProven("claims") from None
         # OpenID Connect Core 3.1.3.7: who it is for where it is for several
-        _require("audience", claims.get("azp", self._settings.client_id) == self._settings.client_id)
+        _require("audience", claims.get("azp", self.settings.client_id) == self.settings.client_id)
         _require("audience", not isinstance(claims["aud"], list) or len(claims["aud"]) == 1 or "azp" in claims)
         subject = claims["sub"]
         if not isinstance(subject, str) or not 1 <= len(subject) <= 255:
@@ -151,8 +156,8 @@ class Provider:
     async def _provider(self) -> _Known:
         now = self._parts.clock()
         if self._known is None or now - self._known.at > _KEPT:
-            said = await self._ask("GET", f"{self._settings.issuer.rstrip('/')}/.well-known/openid-configuration")
-            _require("issuer", said.get("issuer") == self._settings.issuer)
+            said = await self._ask("GET", f"{self.settings.issuer.rstrip('/')}/.well-known/openid-configuration")
+            _require("issuer", said.get("issuer") == self.settings.issuer)
             keys = await self._ask("GET", _address(said, "jwks_uri"))
             self._known = _Known(
                 authorization=_address(said, "authorization_endpoint"),

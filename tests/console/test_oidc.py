@@ -89,7 +89,7 @@ def door(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]
         return base
 
     base = site.run(start())
-    add_staff(gateway, "hana", Role.AUDITOR, subject="subject-of-hana")
+    add_staff(gateway, "hana", Role.AUDITOR, subject=f"{provider.base} subject-of-hana")
     yield Door(site=site, provider=provider, base=base, jar={})
     site.run(stack.aclose())
 
@@ -117,12 +117,16 @@ def test_who_the_provider_proves_and_nobody_registered_stays_outside(
     answer = door.log_in()
     assert (answer.status, entrance.NO_ACCOUNT in answer.text, door.is_in()) == (403, True, False)
     assert "&lt;script&gt;stranger" in answer.text
-    add_staff(door.site.line.gateway, "gone", Role.AUDITOR, subject="subject-of-gone")
+    add_staff(door.site.line.gateway, "gone", Role.AUDITOR, subject=f"{door.provider.base} subject-of-gone")
     end_staff(door.site.line.gateway, "gone")
     monkeypatch.setattr(door.provider, "subject", "subject-of-gone")
     assert (door.log_in().status, door.is_in()) == (403, False)
+    # the same word from another provider is somebody else
+    add_staff(door.site.line.gateway, "olga", Role.AUDITOR, subject="https://idp.example subject-of-olga")
+    monkeypatch.setattr(door.provider, "subject", "subject-of-olga")
+    assert (door.log_in().status, door.is_in()) == (403, False)
     with pytest.raises(StaffError, match="another name"):
-        add_staff(door.site.line.gateway, "nils", Role.AUDITOR, subject="subject-of-hana")
+        add_staff(door.site.line.gateway, "nils", Role.AUDITOR, subject=f"{door.provider.base} subject-of-hana")
 
 
 CLAIMS = {
