@@ -478,7 +478,9 @@ class World:
         with self.kept.read() as c:
             rows = c.exec_driver_sql(
                 "SELECT (SELECT count(*) FROM message WHERE state = 'received'),"
-                " (SELECT count(*) FROM delivery WHERE state IN ('queued', 'sending', 'ambiguous'))"
+                " (SELECT count(*) FROM delivery WHERE state IN ('queued', 'sending', 'ambiguous')),"
+                " (SELECT count(*) FROM task WHERE tell AND told_at IS NULL AND ended_at IS NULL AND due_at <= ?)",
+                (self.gateway.now(),),
             ).one()
         return any(rows)
 

@@ -132,7 +132,7 @@ async def test_a_person_lets_it_go_on_under_the_same_id_and_senders_send_again(t
             await line.send(body)
         await line.settle()
         assert {each.state for each in line.messages()} == {"released"}
-        check_world(line)
+        check_world(line, restored=True)
 
 
 async def test_a_message_that_was_received_and_a_letter_in_a_mailbox_wait_too(tmp_path: Path) -> None:

@@ -73,7 +73,7 @@ MATRIX = {
         ("pharmacy",),
     ),
     ("GET", "/fhir/AuditEvent"): (
-        "/fhir/AuditEvent?page=-1&_count=10",
+        "/fhir/AuditEvent",
         {},
         ("audit-store",),
         200,

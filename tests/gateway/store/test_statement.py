@@ -51,7 +51,7 @@ def test_a_change_answers_what_it_changed(store: Store) -> None:
 def test_a_truth_is_a_truth_and_what_is_not_given_is_null(store: Store) -> None:
     """One engine keeps truths as numbers."""
     row = {"name": "n", "kinds": "[]", "establishments": "[]", "created_at": "t"}
-    store.write(lambda c: PUT_CLIENT.run(c, id="C", consent_authority=True, **row))
+    store.write(lambda c: PUT_CLIENT.run(c, id="C", consent_authority=True, audit_reader=False, **row))
     with store.read() as c:
         (found,) = CLIENTS.all(c)
     assert found.consent_authority is True
