@@ -7,10 +7,11 @@ import asyncio
 from base64 import b64encode
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Row, or_, select
+from sqlalchemy import Connection, Row, insert, or_, select
 
 from adapters.contract import Arrival
 from consent.shapes import Vote
@@ -18,6 +19,7 @@ from fhir_profiles import fhir_json
 from fhir_profiles.peek import peek
 from fhir_profiles.shapes import Envelope, Issue, PersonIdentifier, Refusal, Severity, Translation
 from fhir_profiles.translate import translate
+from gateway.activation import CATEGORY
 from gateway.clients import Client, find
 from gateway.consents.given import as_message
 from gateway.journeys.tasks import TASKS
@@ -30,6 +32,7 @@ from gateway.steps.kept import Kept, read_kept
 from gateway.steps.letters import release_message
 from gateway.steps.receive import Received, receive
 from gateway.steps.reconsider import reconsider
+from gateway.store.schema import agreement as signed
 from gateway.store.schema import client, decision, delivery, message, task
 from gateway.wiring import build_for_try, copy_register
 
@@ -94,9 +97,27 @@ def try_close(bodies: Iterable[bytes], *, as_of: str | None = None, config: Path
 
 def _gate(config: Path | None, as_of: str | None) -> Gateway:
     gate = build_for_try(config, as_of=as_of)
+    gate.store.write(partial(_put_in_force, gate=gate))
     if config is not None:
         copy_register(read_settings(config), gate)
     return gate
+
+
+def _put_in_force(c: Connection, *, gate: Gateway) -> None:
+    """In this store, which ends with the try, every agreement that it was made for stands: the door asks the store, as everywhere."""
+    note = gate.keys.seal(c, category=CATEGORY, plaintext=b"try", person_id=None, now=gate.now())
+    said = {
+        "sealed_id": note,
+        "proposed_by": "try",
+        "proposed_at": gate.now(),
+        "approved_by": "try",
+        "approved_at": gate.now(),
+    }
+    rows = [
+        {"id": gate.ids.entry(), "name": each.name, "digest": each.digest, **said} for each in gate.agreements.values()
+    ]
+    if rows:
+        c.execute(insert(signed), rows)
 
 
 def _history(gate: Gateway, bodies: Sequence[bytes]) -> list[Json]:
