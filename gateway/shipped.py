@@ -5,6 +5,7 @@ They are templates. An installation reads only its own folders (DESIGN section 4
 
 import shutil
 import tomllib
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
@@ -31,6 +32,7 @@ def agreements() -> Path:
     return Path(str(files("consent"))) / "agreements"
 
 
+@cache
 def in_use() -> frozenset[str]:
     """The shipped agreements that a shipped recipient takes: demo and `try` run on these. Any other asks for its recipient first."""
     files = [tomllib.loads(path.read_text("utf-8")) for path in recipients().glob("*.toml")]
