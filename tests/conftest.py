@@ -58,6 +58,10 @@ def refuse_network(event: str, arguments: tuple[object, ...]) -> None:
 sys.addaudithook(refuse_network)
 
 
+LONG = 10.0
+"""Seconds from which a test is worth a worker of its own; shorter ones stay with those that share what they set up."""
+
+
 def seconds_of(item: pytest.Item) -> float:
     """How long it takes by its mark, on two quiet cores; 0 for what is short."""
     mark = item.get_closest_marker("slow")
@@ -65,8 +69,21 @@ def seconds_of(item: pytest.Item) -> float:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest first, the rest as it was: the end of a run is made of short tests, which its workers share evenly."""
-    items.sort(key=seconds_of, reverse=True)
+    """Each worker begins with its share of the longest, the rest as it was: the end of a run is made of short tests, which workers share.
+
+    `--dist worksteal` gives each worker one piece of this order and steals from the end of a piece: the longest in one piece would stay
+    with one worker.
+    """
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    longest = sorted((each for each in items if seconds_of(each) >= LONG), key=seconds_of, reverse=True)
+    rest = [each for each in items if seconds_of(each) < LONG]
+    ordered: list[pytest.Item] = []
+    for number in range(workers):
+        share = longest[number::workers]
+        room = max((len(items) - len(ordered)) // (workers - number) - len(share), 0)
+        ordered += [*share, *rest[:room]]
+        rest = rest[room:]
+    items[:] = [*ordered, *rest]
 
 
 @pytest.fixture
