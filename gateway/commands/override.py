@@ -21,6 +21,8 @@ E = TypeVar("E", bound=StrEnum)
 app = typer.Typer(help="Emergencies: letting go what consents do not, never more than the agreement names.")
 
 OverrideId = Annotated[str, typer.Argument(metavar="ID", help="The id of an override, from `throughgate override`.")]
+WhoseHarm = Annotated[str, typer.Option(help="Whose harm: harm-to-the-person or harm-to-others.")]
+Unsafe = Annotated[bool, typer.Option("--unsafe-to-tell", help="The person must not be told.")]
 By = Annotated[str, typer.Option("--by", help="Who acts: the person's name.")]
 InRole = Annotated[
     str,
@@ -54,12 +56,12 @@ def give(  # noqa: PLR0913  an override has no fewer parts, each named by who gi
     delivery_id: Annotated[str, typer.Argument(metavar="ID", help="The id of a withheld letter.")],
     *,
     kind: Annotated[OverrideKind, typer.Option(help="vital-interest: to who gives care, at once; harm-test: else.")],
-    limb: Annotated[str, typer.Option(help="Whose harm: harm-to-the-person or harm-to-others.")],
+    limb: WhoseHarm,
     recipient: Annotated[str, typer.Option(help="To whom: the id of a recipient.")],
     by: By,
     role: InRole,
     reason: Because,
-    unsafe_to_tell: Annotated[bool, typer.Option("--unsafe-to-tell", help="The person must not be told.")] = False,
+    unsafe_to_tell: Unsafe = False,
     config: Config = DEFAULT_CONFIG,
     as_json: AsJson = False,
 ) -> None:
@@ -79,12 +81,12 @@ def ask(  # noqa: PLR0913  an override has no fewer parts, each named by who giv
         str, typer.Argument(metavar="ID", help="The id of the message whose positive tests are told.")
     ],
     *,
-    limb: Annotated[str, typer.Option(help="Whose harm: harm-to-the-person or harm-to-others.")],
+    limb: WhoseHarm,
     recipient: Annotated[str, typer.Option(help="To whom: the id of a recipient that takes `harm-disclosure`.")],
     by: By,
     role: InRole,
     reason: Because,
-    unsafe_to_tell: Annotated[bool, typer.Option("--unsafe-to-tell", help="The person must not be told.")] = False,
+    unsafe_to_tell: Unsafe = False,
     config: Config = DEFAULT_CONFIG,
     as_json: AsJson = False,
 ) -> None:

@@ -148,8 +148,3 @@ def give_authority(c: Connection, parts: Parts, person_id: str, message_id: str)
     version = _next_version(c, person_id)
     c.execute(update(consent).where(consent.c.message_id == message_id).values(authority=True, version=version))
     note_message(c, parts, message_id, "registered", {"version": version, "authority": True})
-
-
-def may_register(c: Connection, message_id: str, authorities: frozenset[str]) -> bool:
-    """Is the message's client a consent authority?"""
-    return c.execute(select(message.c.client).where(message.c.id == message_id)).scalar_one() in authorities

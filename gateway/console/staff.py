@@ -133,11 +133,6 @@ def end_staff(parts: Parts, name: str) -> None:
     parts.store.write(work)
 
 
-def is_anybody(c: Connection) -> bool:
-    """Is there an account that has not ended?"""
-    return c.execute(select(staff.c.id).where(staff.c.ended_at.is_(None)).limit(1)).first() is not None
-
-
 def names(c: Connection) -> dict[str, str]:
     """Id -> name, of everybody who ever had an account."""
     return {str(row.id): str(row.name) for row in c.execute(select(staff.c.id, staff.c.name))}

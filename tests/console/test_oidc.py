@@ -210,10 +210,10 @@ def test_a_provider_that_is_away_is_said_and_a_new_key_is_found(door: Door, monk
     assert door.log_in().status == 200
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(PROGRAM is None, reason=WITHOUT_BROWSER)
 def test_in_a_browser_it_is_one_press(door: Door) -> None:
     """The strict cookie arrives although another site sent the browser here."""
-    if PROGRAM is None:
-        pytest.skip(WITHOUT_BROWSER)
     door.site.line.clock.advance(hours=2)  # the keys of a moment ago are forgotten
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=PROGRAM, args=["--disable-gpu"])
