@@ -18,7 +18,7 @@ from gateway.consents.withdrawal import is_withdrawn_by_person
 from gateway.journeys.tasks import task_of
 from gateway.moves import note_message
 from gateway.parts import Parts
-from gateway.store.schema import consent, message, person
+from gateway.store.schema import consent, person
 from gateway.store.statement import Statement
 
 _REGISTERED: Final = Statement(
