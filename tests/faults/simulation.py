@@ -55,7 +55,7 @@ T = TypeVar("T")
 SERVED = ("northfell", "pharmacy", "security")
 SEND_TIMEOUT = 1.0  # this number and the next belong to the simulation: quick virtual seconds, because the ledger is looked at in each
 BACKOFF, LONGEST_BACKOFF, SWEEP = 0.2, 1.6, 4
-LONGEST_VIRTUAL_SECONDS = 7 * 24 * 3600.0
+LONGEST_VIRTUAL_SECONDS = 12 * 3600.0  # belongs to the simulation: a world whose gateway never opens again says so in a minute
 ORIGIN = "throughgate.example/test"
 
 
@@ -378,7 +378,8 @@ class World:
         return SimulatedStore(self)
 
     def build(self) -> None:
-        """The next process."""
+        """The next process. Nobody of it has died."""
+        self.deaths.clear()
         installed = installation()
         self.number += 1
         self.store = self.make_store()
@@ -459,15 +460,14 @@ class World:
             await self.gateway.abandon()
             await asyncio.sleep(self.chance.random() * 0.2)
             self.build()
-            self.deaths.clear()
             await self._open()
 
     async def _open(self) -> None:
-        """A process whose store is away at its start ends, and another is started, as whoever keeps it running does."""
+        """A process that dies at its start, or whose store is away, ends, and another is started, as whoever keeps it running does."""
         while True:
             try:
                 await self.gateway.start()
-            except StoreUnavailable:
+            except (StoreUnavailable, Killed):
                 await self.gateway.abandon()
                 await asyncio.sleep(self.chance.random() * 0.2)
                 self.build()
