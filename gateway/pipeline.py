@@ -61,6 +61,7 @@ class Gateway(Parts):
     _releasing: Together[str, Done] = field(init=False)
     _opening: Together[str, Opened | Shut] = field(init=False)
     _closing: Together[Ended, tuple[str, ...]] = field(init=False)
+    _sweeping: asyncio.Lock = field(default_factory=asyncio.Lock)
     _background: list[asyncio.Task[None]] = field(default_factory=list)
     _row_sweep: RowSweep = field(default_factory=RowSweep)
 
@@ -114,7 +115,14 @@ class Gateway(Parts):
             await self._publish("deliveries", report.delivery_id)
 
     async def sweep(self) -> None:
-        """Whatever the store says is unfinished and can go on now is published again; clocks are looked at; people are told."""
+        """Whatever the store says is unfinished and can go on now is published again; clocks are looked at; people are told.
+
+        One at a time in a process: two that begin together find the same untold task, and a person would be told it twice.
+        """
+        async with self._sweeping:
+            await self._sweep()
+
+    async def _sweep(self) -> None:
         await asyncio.to_thread(deliver.time_out_sending, self)
         await asyncio.to_thread(deliver.expire_uncollected, self)
         await self.on_close()

@@ -1,5 +1,6 @@
 """How people are told: a command or an address, ids and a code only, again until it worked."""
 
+import asyncio
 import json
 import sys
 from pathlib import Path
@@ -94,3 +95,19 @@ async def test_a_person_who_could_not_be_told_is_told_within_a_minute(tmp_path: 
         (task,) = line.tasks()
         assert task.tell_attempts == 3
         assert [each.code for each in desk.tasks(line.gateway)] == ["no-recipient"]
+
+
+async def test_two_sweeps_that_begin_together_tell_once(tmp_path: Path) -> None:
+    """Somebody's own sweep beside the one that runs by the clock, and a way of telling that takes a moment."""
+    async with running(tmp_path) as line:
+        line.gateway.teller = None
+        await line.play(adt_a03(synthetic_person(1, postcode="ZZ9 9ZZ")))
+        told: list[Told] = []
+
+        async def slowly(each: Told) -> None:
+            await asyncio.sleep(0.05)
+            told.append(each)
+
+        line.gateway.teller = slowly
+        await asyncio.gather(line.gateway.sweep(), line.gateway.sweep())
+        assert [each.code for each in told] == ["no-recipient"]
