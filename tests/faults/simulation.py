@@ -55,7 +55,8 @@ T = TypeVar("T")
 SERVED = ("northfell", "pharmacy", "security")
 SEND_TIMEOUT = 1.0  # this number and the next belong to the simulation: quick virtual seconds, because the ledger is looked at in each
 BACKOFF, LONGEST_BACKOFF, SWEEP = 0.2, 1.6, 4
-LONGEST_VIRTUAL_SECONDS = 12 * 3600.0  # belongs to the simulation: a world whose gateway never opens again says so in a minute
+# Belongs to the simulation: a world whose gateway never opens again says so in a minute.
+LONGEST_VIRTUAL_SECONDS = 12 * 3600.0
 ORIGIN = "throughgate.example/test"
 
 
