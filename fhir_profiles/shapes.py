@@ -266,6 +266,8 @@ class LetterContext:
     """A referral alone: its recipient was told of it before, in a state that this one takes the place of."""
     replaces: str | None = None
     """The delivery id of an earlier letter that this one takes the place of: its recipient may have both."""
+    taken_back: int = 0
+    """A carried letter alone: how much of what its recipient was told does not stand any more; of a referral, that it asks this one no more."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
-from fhir_profiles.elements import as_text, kind, of_type, well_formed
+from fhir_profiles.elements import as_text, in_error, kind, of_type, well_formed
 from fhir_profiles.letters.parts.carried import carried, write_carried
 from fhir_profiles.letters.parts.identity import WHO
 from fhir_profiles.letters.parts.picture import Picture
@@ -48,7 +48,7 @@ def contacts(picture: Picture) -> tuple[Json, ...]:
 
 
 def causes(brought: Sequence[Json], _before: Sequence[Json]) -> tuple[Json, ...]:
-    return of_type(well_formed(brought), *CONTACTS)
+    return tuple(each for each in of_type(well_formed(brought), *CONTACTS) if not in_error(each))
 
 
 def write(picture: Picture, missing: Missing) -> tuple[Json, ...]:

@@ -9,8 +9,8 @@ from typing import Final
 
 from fhir_profiles.content_events import mandatory_positives
 from fhir_profiles.days import days_of
-from fhir_profiles.drug_tests import taken
-from fhir_profiles.elements import identifier_value, name_of
+from fhir_profiles.drug_tests import NOT_DONE, assays_of, taken
+from fhir_profiles.elements import as_text, identifier_value, name_of
 from fhir_profiles.letters.parts.carried import at_place, write_carried
 from fhir_profiles.letters.parts.identity import WHO
 from fhir_profiles.letters.parts.labels_of_ours import RESTRICTED
@@ -26,9 +26,15 @@ TITLE: Final = "Referral after a positive mandatory drug test"
 
 
 def results(picture: Picture) -> tuple[Json, ...]:
-    """The mandatory results that caused this letter, and no other."""
+    """The mandatory results that caused this letter and are still positive, and no other."""
     focus = frozenset(picture.context.focus)
-    return tuple(each for each in picture.prison_tests if name_of(each) in focus)
+    return tuple(each for each in picture.prison_tests if name_of(each) in focus and _stands(each))
+
+
+def _stands(test: Json) -> bool:
+    """Not once it was cancelled or found something else. What only its report calls a drug test stands: nobody has said otherwise."""
+    found = {assay.result for assay in assays_of(test)}
+    return as_text(test.get("status")) not in NOT_DONE and (not found or "positive" in found)
 
 
 def causes(brought: Sequence[Json], before: Sequence[Json]) -> tuple[Json, ...]:

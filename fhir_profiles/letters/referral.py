@@ -61,8 +61,16 @@ def _with_it(picture: Picture, found: Sequence[Json]) -> tuple[Json, ...]:
     )
 
 
+def _asked_no_more(request: Json) -> Json:
+    """A referral as whoever it does not ask any more is told of it. INVARIANT: they do not learn whom it asks now, nor what it says now."""
+    kept = ("resourceType", "id", "meta", "identifier", "category", "subject", "intent")
+    return {**{name: request[name] for name in kept if name in request}, "status": "revoked"}
+
+
 def write(picture: Picture, missing: Missing) -> tuple[Json, ...]:
     found = requests(picture)
+    if picture.context.taken_back:
+        found = tuple(each if is_taken_back(each) else _asked_no_more(each) for each in found)
     back = bool(found) and all(map(is_taken_back, found))
     reason = reason_of(found[0], known=picture.context.told_before) if found else "new"
     says = _REVOKED if back and reason == "update" else _SAYS[reason]

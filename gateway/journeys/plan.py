@@ -16,6 +16,7 @@ from fhir_profiles.letters import LETTERS
 from fhir_profiles.letters.write_back import CONTACTS
 from fhir_profiles.referrals import asked_of, is_taken_back
 from fhir_profiles.shapes import Event, Json, LetterContext, Task, Translation
+from gateway.journeys.amended import Amended, Told, amended, last_told_of
 from gateway.journeys.tasks import TASKS, task_of
 from gateway.recipients import Recipient, choose
 
@@ -65,7 +66,7 @@ class Neighbourhood:
 class Circumstances:
     """What a message meets beside the file. `as_of` is an instant; `source` is the recipient whose system sent it.
 
-    `before` is the file without the message; of a message that is taken once more it is empty, so that all of it is new.
+    `before` is the file without the message. `carried` are the earlier letters of which it may correct or take back something.
     `arrived` are the handovers of the very movement that it takes back or tells again, `told` that one was made of it, whatever became of it,
     `sure` that another word of it was certain; `waits_for_prison` that one on a transfer waits, as nobody knows to which prison.
     Of a reception: `known_to` are who was handed the person over before, `already_here` says that the file had the person in custody before.
@@ -79,6 +80,7 @@ class Circumstances:
     told: bool = False
     waits_for_prison: bool = False
     sure: bool = False
+    carried: Sequence[Told] = ()
     known_to: Collection[str | None] = ()
     already_here: bool = False
 
@@ -96,7 +98,8 @@ def plan(
         if agreement.regime == "anonymous" or agreement.letter == EXTRACT:
             continue  # counted, never sent: gateway/steps/close.py; rows that two people ask for: gateway/extracts
         if LETTERS[agreement.letter].carries is not None:
-            wanted += _carried(neighbourhood, agreement, events, translation, resources, met)
+            fresh = _carried(neighbourhood, agreement, events, translation, resources, met)
+            wanted += _with_corrections(neighbourhood, agreement, fresh, resources, met)
             continue
         for event in sorted(events & _events(agreement)):
             context = _context(neighbourhood, translation, event, met.not_contained)
@@ -156,8 +159,9 @@ def _carried(
     context = _about(neighbourhood, translation, resources, asked[0], met)
     if asked[0] is Event.REFERRAL:
         return [
-            _referred(neighbourhood, agreement, each, held.get(name_of(each)), context, resources, met)
+            letter
             for each in carries(fresh, met.before)
+            for letter in _referred(neighbourhood, agreement, each, held.get(name_of(each)), context, resources, met)
         ]
     focus = tuple(map(name_of, carries(fresh, met.before)))
     recipient = _in_prison(neighbourhood, agreement, context.establishment or None)
@@ -186,14 +190,80 @@ def _referred(
     context: LetterContext,
     resources: Sequence[Json],
     met: Circumstances,
-) -> Wanted:
-    """A referral, its update or its end. INVARIANT: only whom the earlier version asked is told of an update, and the end goes to them."""
+) -> list[Wanted]:
+    """A referral, its update or its end. INVARIANT: only whom the earlier version asked is told of an update, and the end goes to them.
+
+    Whoever was told of it and is not asked any more is told that too, and not whom it asks now.
+    """
     asked = _referred_to(neighbourhood, agreement, request, context.establishment, resources)
     if earlier is not None:
         before = _referred_to(neighbourhood, agreement, earlier, context.establishment, met.before)
         asked = before if is_taken_back(request) else asked
         context = replace(context, told_before=asked == before)
-    return Wanted(agreement=agreement, recipient=asked, context=replace(context, focus=(name_of(request),)))
+    context = replace(context, focus=(name_of(request),))
+    letter = Wanted(
+        agreement=agreement, recipient=asked, context=replace(context, taken_back=int(is_taken_back(request)))
+    )
+    if asked is None and not asked_of(request, resources):
+        return [letter]  # nobody knows whom it asks: that it is not the one who was told is no more known
+    others = (
+        each for each in last_told_of(met.carried, name_of(request)) if asked is None or each.recipient != asked.id
+    )
+    ends = (
+        Wanted(
+            agreement=agreement,
+            recipient=taker,
+            context=replace(context, told_before=True, taken_back=1),
+        )
+        for each in others
+        if not each.unsent and (taker := _who_had(neighbourhood, agreement, each)) is not None
+    )
+    return [letter, *ends]
+
+
+def _who_had(neighbourhood: Neighbourhood, agreement: Agreement, told: Told) -> Recipient | None:
+    """The organisation that had an earlier letter, where it still takes such letters. INVARIANT: never another one that has its place now."""
+    found = neighbourhood.recipients.get(told.recipient or "")
+    fits = found is not None and found.recipient_class == agreement.recipient_class and found.ods == told.ods
+    return found if fits and found is not None and agreement.letter in found.letters else None
+
+
+def _with_corrections(
+    neighbourhood: Neighbourhood,
+    agreement: Agreement,
+    fresh: Sequence[Wanted],
+    resources: Sequence[Json],
+    met: Circumstances,
+) -> list[Wanted]:
+    """The letters of one kind, with what their recipients must know of an earlier one: that this one takes its place, or that it does not stand.
+
+    INVARIANT: who is not concerned any more hears only that what it was told was wrong, and learns of no progress since.
+    """
+    found = list(fresh)
+    for each in amended(met.carried, met.before, resources):
+        recipient = _who_had(neighbourhood, agreement, each.told)
+        if each.told.agreement != agreement.name or (recipient is None and not each.told.unsent):
+            continue
+        own = next((one for one in found if one.recipient == recipient and one.context.replaces is None), None)
+        if (own is None and not each.wrong) or (met.source is not None and recipient == met.source):
+            continue
+        letter = _correction(agreement, recipient, each, own, met)
+        if own is not None:
+            found.remove(own)
+        found += [letter] if letter is not None else []
+    return found
+
+
+def _correction(
+    agreement: Agreement, recipient: Recipient | None, of: Amended, own: Wanted | None, met: Circumstances
+) -> Wanted | None:
+    """The letter that takes the place of an earlier one, with what is told anew to the same recipient; None where there is nothing to say."""
+    context = own.context if own is not None else replace(of.told.context, not_contained=met.not_contained)
+    focus = tuple(dict.fromkeys((*of.standing, *(context.focus if own is not None else ()))))
+    if of.replaces is None and not focus:
+        return None
+    told = replace(context, focus=focus, replaces=of.replaces, taken_back=of.taken_back if of.replaces else 0)
+    return Wanted(agreement=agreement, recipient=recipient, context=told)
 
 
 def _referred_to(
@@ -211,6 +281,36 @@ def _referred_to(
         and {each.ods} == codes
     ]
     return takers[0] if len(takers) == 1 else None
+
+
+def overtaken(wanted: Iterable[Wanted], resources: Sequence[Json], met: Circumstances) -> tuple[str, ...]:
+    """Carried letters that have not left and that are wrong now: taken back, for what stands of them is in another, or nothing does."""
+    letters = [each for each in wanted if each.context.focus]
+    made = {(each.agreement.name, each.recipient.id if each.recipient else None) for each in letters}
+    wrong = [
+        each.told
+        for each in amended(met.carried, met.before, resources)
+        if not each.standing or (each.told.agreement, each.told.recipient) in made
+    ]
+    elsewhere = [
+        told
+        for each in letters
+        for request in each.context.focus
+        for told in last_told_of(met.carried, request)
+        if told.agreement == each.agreement.name and (told.agreement, told.recipient) not in made
+    ]
+    return tuple(dict.fromkeys(each.delivery_id for each in (*wrong, *elsewhere) if each.unsent))
+
+
+def untold(neighbourhood: Neighbourhood, resources: Sequence[Json], met: Circumstances) -> tuple[str, ...]:
+    """The letters that told something wrong to whom no letter can say so any more: their agreement is not in force, or they take none now."""
+    found = []
+    for each in amended(met.carried, met.before, resources):
+        agreement = neighbourhood.agreements.get(each.told.agreement)
+        told = agreement is not None and _who_had(neighbourhood, agreement, each.told) is not None
+        if each.wrong and not each.told.unsent and not told:
+            found.append(each.told.delivery_id)
+    return tuple(found)
 
 
 def _is_copy(agreement: Agreement) -> bool:

@@ -32,7 +32,9 @@ OPERATOR = "operator"
 IG_OFFICER = "ig-officer"
 
 NOT_ENGAGED: Final = "not-engaged"
+CORRECT_BY_HAND: Final = "correct-by-hand"
 NOTICE: Final = notice_of_withdrawal.LETTER
+ANSWER_NOT_TAKEN: Final = "answer-not-taken"
 OVERDUE: Final = "notice-of-withdrawal-overdue"
 """`NOTICE` of an earlier letter, or of a notice: somebody tells its recipient by hand; that nobody did in time is `OVERDUE`."""
 
@@ -192,6 +194,11 @@ TASKS: Final[Mapping[str, TaskKind]] = {
         tell=True,
         text="a recipient that had letters was not told in time that the person has taken back what they came under",
     ),
+    CORRECT_BY_HAND: TaskKind(
+        role=CLINICAL_LEAD,
+        tell=True,
+        text="an earlier letter told something that was corrected or taken back since, and no letter says so: tell its recipient by hand today",
+    ),
     "undecidable": TaskKind(
         role=CLINICAL_LEAD,
         tell=True,
@@ -267,6 +274,12 @@ TASKS: Final[Mapping[str, TaskKind]] = {
     ),
     "message-parked": TaskKind(
         role=OPERATOR, tell=True, text="a message could not be processed: the person's later changes wait behind it"
+    ),
+    ANSWER_NOT_TAKEN: TaskKind(
+        role=OPERATOR,
+        tell=True,
+        text="an answer that a sender asked to be told later was not taken at its registered address: its message is kept and goes on; correct "
+        "the address, and let the sender repeat its message to get it",
     ),
     "consent-error": TaskKind(
         role=IG_OFFICER, tell=True, text="a consent was entered in error: confirm what the person said before"
@@ -386,3 +399,9 @@ def end_tasks_of(c: Connection, parts: Parts, delivery_ids: Sequence[str]) -> No
     """The same for several deliveries at once."""
     now = parts.now()
     _END[task.c.delivery_id].many(c, [{"owner": each, "ended_at": now} for each in delivery_ids])
+
+
+def end_code(c: Connection, parts: Parts, code: str, *, message_id: str) -> None:
+    """One kind of work about a message is done; the rest of it is not touched."""
+    mine = (task.c.message_id == message_id, task.c.code == code, task.c.ended_at.is_(None))
+    c.execute(update(task).where(*mine).values(ended_at=parts.now()))

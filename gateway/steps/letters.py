@@ -27,6 +27,7 @@ from gateway.consents.register import (
     write_consents,
 )
 from gateway.failpoints import around, pass_point
+from gateway.journeys.amended import Told
 from gateway.journeys.cancelled import (
     Handover,
     arrived_of,
@@ -48,9 +49,17 @@ from gateway.journeys.file import (
     read_versions,
     write_filing,
 )
-from gateway.journeys.plan import Circumstances, Neighbourhood, Wanted, event_tasks, plan
-from gateway.journeys.tasks import add_tasks, end_tasks, task_of
-from gateway.moves import move_message
+from gateway.journeys.plan import (
+    Circumstances,
+    Neighbourhood,
+    Wanted,
+    event_tasks,
+    overtaken,
+    plan,
+    untold,
+)
+from gateway.journeys.tasks import CORRECT_BY_HAND, add_tasks, end_tasks, task_of
+from gateway.moves import move_delivery, move_message
 from gateway.parts import Parts
 from gateway.people.named import count_waiting
 from gateway.recipients import Recipient, choose
@@ -69,6 +78,8 @@ from gateway.steps.release import (
     write_counted,
     write_drafts,
 )
+from gateway.steps.told import may_correct
+from gateway.steps.told import told_before as carried_before
 from gateway.store.locks import hold_person
 from gateway.store.schema import client, decision, message
 from gateway.store.statement import Statement
@@ -152,11 +163,25 @@ class Seen:
     handovers: tuple[Handover, ...]
     not_contained: int
     closed: dict[str, dict[str, str]]
+    carried: tuple[Told, ...] = ()
+    """The earlier letters of which the message may correct or take back something; read only where it can."""
 
     @property
     def last_handovers(self) -> tuple[Handover, ...]:
         """Those of `handovers` that were made of the last movement."""
         return of_last_movement(self.handovers, self.file.resources)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What a message asks for: letters; and the deliveries that it makes wrong, unsent ones and those of which no letter can say so."""
+
+    letters: tuple[Wanted, ...]
+    overtaken: tuple[str, ...]
+    untold: tuple[str, ...]
+
+
+NOTHING_ASKED: Final = Asked(letters=(), overtaken=(), untold=())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,6 +205,10 @@ class Work:
     registration: Registration
     drafts: tuple[Draft, ...]
     counting: tuple[Counting, ...]
+    overtaken: tuple[str, ...]
+    """Deliveries that have not left and that the message makes wrong."""
+    untold: tuple[str, ...]
+    """Deliveries that told something wrong, of which no letter can say so."""
     tests: tuple[facts.Test, ...] | None
     tasks: tuple[Task, ...]
 
@@ -236,7 +265,10 @@ def _look(c: Connection, parts: Parts, message_id: str, *, by_person: bool) -> "
     if not by_person and _waits(c, row.person_id, row.sequence):
         return Done(fate=Fate.WAITS, person_id=row.person_id)
     translation = translation_of(c, parts, row)
-    return Looked(seen=see_message(c, parts, row), translation=translation)
+    seen = see_message(c, parts, row)
+    if may_correct(translation, seen.file.resources):
+        seen = replace(seen, carried=carried_before(c, parts, row.person_id, row.sequence))
+    return Looked(seen=seen, translation=translation)
 
 
 def _may_go(state: str, *, by_person: bool) -> bool:
@@ -309,13 +341,15 @@ def _work(parts: Parts, seen: Seen, translation: Translation, *, by_person: bool
         else prepare(arrived, authority=seen.authority, registered=at, standing=seen.consents)
     )
     consents = (*seen.consents, *registration.consents)
+    asked = NOTHING_ASKED
     drafts: tuple[Draft, ...] = ()
     counting: tuple[Counting, ...] = ()
     changes = any(each["resourceType"] in CHANGES_RESULTS for each in (*arrived, *filing.added))
     tests = facts.tests(filing.resources) if changes else ()
     own = frozenset(f"Observation/{each['id']}" for each in arrived if each["resourceType"] == "Observation")
     if not seen.decided:
-        drafts = _drafts(parts, seen, translation, filing, consents, at)
+        asked = wanted_letters(parts, seen, translation, filing.resources, seen.file.resources)
+        drafts = _drafts(parts, asked.letters, filing, consents, at)
         counting = _counting(parts, seen, translation, tests, own, at)
     unstated = any(test.purpose is facts.Purpose.UNKNOWN for test in tests if test.observation in own)
     purpose = (task_of("purpose-unknown"),) if unstated else ()
@@ -334,6 +368,8 @@ def _work(parts: Parts, seen: Seen, translation: Translation, *, by_person: bool
         registration=registration,
         drafts=drafts,
         counting=counting,
+        overtaken=asked.overtaken,
+        untold=asked.untold,
         tests=tests if changes else None,
         tasks=tasks if not (by_person and seen.decided) else (),
     )
@@ -344,45 +380,51 @@ def _was_here(parts: Parts, seen: Seen) -> bool:
     return seen.state is not MessageState.RELEASED and bool(stays_that_go_on(seen.file.resources, parts.now()))
 
 
-def wanted_letters(parts: Parts, seen: Seen, translation: Translation, resources: Sequence[Json]) -> tuple[Wanted, ...]:
-    """The letters that one message asks for. `resources` is the person's file with the message in it."""
+def wanted_letters(
+    parts: Parts, seen: Seen, translation: Translation, resources: Sequence[Json], before: Sequence[Json]
+) -> Asked:
+    """What one message asks for. `resources` is the person's file with the message in it, `before` without."""
     neighbourhood = Neighbourhood(
         recipients=parts.recipients,
         agreements=parts.agreements,
         establishments=parts.establishments,
         telephones=parts.settings.establishment_telephones(),
     )
+    met = _circumstances(parts, seen, translation, before)
+    wanted = plan(neighbourhood, translation, resources, met)
+    return Asked(
+        letters=wanted,
+        overtaken=overtaken(wanted, resources, met),
+        untold=untold(neighbourhood, resources, met),
+    )
+
+
+def _circumstances(parts: Parts, seen: Seen, translation: Translation, before: Sequence[Json]) -> Circumstances:
     cancelled = Event.RELEASE_CANCELLED in translation.events
     last = seen.last_handovers
     again = told_before(translation, seen.file.resources, last, seen.message_id)
-    return plan(
-        neighbourhood,
-        translation,
-        resources,
-        Circumstances(
-            as_of=parts.now(),
-            before=seen.file.resources if seen.state is not MessageState.RELEASED else (),
-            not_contained=seen.not_contained,
-            source=parts.recipients.get(seen.source or ""),
-            arrived=arrived_of(last if cancelled else again),
-            told=bool(again),
-            waits_for_prison=bool(waits_for_prison(last)),
-            sure=any(not each.provisional for each in again),
-            known_to={each.recipient for each in arrived_of(last) if not each.onward},
-            already_here=Event.RECEPTION in translation.events and _was_here(parts, seen),
-        ),
+    return Circumstances(
+        as_of=parts.now(),
+        before=before,
+        not_contained=seen.not_contained,
+        source=parts.recipients.get(seen.source or ""),
+        arrived=arrived_of(last if cancelled else again),
+        told=bool(again),
+        waits_for_prison=bool(waits_for_prison(last)),
+        sure=any(not each.provisional for each in again),
+        carried=seen.carried,
+        known_to={each.recipient for each in arrived_of(last) if not each.onward},
+        already_here=Event.RECEPTION in translation.events and _was_here(parts, seen),
     )
 
 
 def _drafts(
     parts: Parts,
-    seen: Seen,
-    translation: Translation,
+    wanted: Sequence[Wanted],
     filing: Filing,
     consents: Sequence[RegisteredConsent],
     at: str,
 ) -> tuple[Draft, ...]:
-    wanted = wanted_letters(parts, seen, translation, filing.resources)
     file = marks_of(filing.resources) if wanted else ()
     composed: dict[tuple[str, LetterContext], Composed] = {}
     made = []
@@ -477,6 +519,9 @@ def _commit(c: Connection, *, parts: Parts, work: Work, by_person: bool) -> Done
         or handovers_of(c, person_id, handover_letters(parts)) != seen.handovers
     ):
         raise Moved
+    # INVARIANT: what is called unsent has not left meanwhile.
+    if seen.carried and carried_before(c, parts, person_id, seen.sequence) != seen.carried:
+        raise Moved
     if not by_person and _waits(c, person_id, seen.sequence):
         return Done(fate=Fate.WAITS, person_id=person_id)
     if by_person:
@@ -493,6 +538,11 @@ def _commit(c: Connection, *, parts: Parts, work: Work, by_person: bool) -> Done
         recall_unsent(c, parts, seen.last_handovers, reason="release-cancelled")
     elif any(each.recipient is not None and each.context.event == Event.TRANSFER for each in work.drafts):
         recall_unsent(c, parts, waits_for_prison(seen.last_handovers), reason="prison-known")
+    for delivery_id in work.overtaken:
+        move_delivery(c, parts, delivery_id, DeliveryState.RECALLED, reason="corrected")
+        end_tasks(c, parts, delivery_id=delivery_id)
+    for delivery_id in work.untold:
+        add_tasks(c, parts, (task_of(CORRECT_BY_HAND),), delivery_id=delivery_id)
     registers = confirms or work.registration.consents
     after = read_versions(c, person_id) if registers else seen.file.versions
     owner = Owner(

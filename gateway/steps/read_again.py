@@ -20,9 +20,10 @@ from gateway.store.schema import message, resource
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:
-    """What today's mapping makes of a message. `then` is the file as of that message, read by today's mapping."""
+    """What today's mapping makes of a message. `then` is the file as of that message, read by today's mapping, `before` the file before it."""
 
     filing: Filing
+    before: tuple[Json, ...]
     then: tuple[Json, ...]
 
 
@@ -56,21 +57,26 @@ def read_again(c: Connection, parts: Parts, seen: Seen, translation: Translation
     joined = {name_of(each): each for each in join_file(before, read).resources}
     now = {**held, **joined}
     added = {name: each for name, each in now.items() if name not in held or _differ(held[name], each)}
-    then = {**{name_of(each): each for each in _as_of(rows, seen, opened, held, of)}, **ahead, **added}
-    return Reading(filing=Filing(added=tuple(added.values()), resources=tuple(now.values())), then=tuple(then.values()))
+    first = {name_of(each): each for each in _as_of(rows, seen.sequence - 1, opened, held, of)} | dict(ahead)
+    then = {**{name_of(each): each for each in _as_of(rows, seen.sequence, opened, held, of)}, **ahead, **added}
+    return Reading(
+        filing=Filing(added=tuple(added.values()), resources=tuple(now.values())),
+        before=tuple(first.values()),
+        then=tuple(then.values()),
+    )
 
 
 def _as_of(
     rows: Mapping[tuple[str, str], Sequence[Any]],
-    seen: Seen,
+    until: int,
     opened: Callable[[Any], Json],
     held: Mapping[str, Json],
     of: Callable[[Json], Sequence[Any]],
 ) -> Iterator[Json]:
-    """The person's file as it stood with this message in it: of each resource what no later message has said."""
+    """The person's file as it stood with the message of this place in it: of each resource what no later message has said."""
     current = {of(each)[0].sealed_id: each for each in held.values() if of(each)}
     for versions in rows.values():
-        row = next((one for one in versions if one.sequence <= seen.sequence), None)
+        row = next((one for one in versions if one.sequence <= until), None)
         if row is not None:
             yield current[row.sealed_id] if row.sealed_id in current else opened(row)
 

@@ -33,7 +33,7 @@ from fhir_profiles.compose import LETTERS, compose
 from fhir_profiles.render import render
 from fhir_profiles.shapes import Composed, Heading, Json, LetterContext, Task
 from fhir_profiles.subsumption import subsumes
-from gateway.journeys.tasks import add_tasks, task_of
+from gateway.journeys.tasks import CORRECT_BY_HAND, add_tasks, task_of
 from gateway.keys import Keys, Thing
 from gateway.moves import LedgerFacts, Start, move_delivery, note_delivery, note_message, start_deliveries
 from gateway.parts import Parts
@@ -187,6 +187,8 @@ def draft_composed(parts: Parts, question: Question, composed: Composed, drawn: 
             )
             sealed = seal(parts.keys, released, drawn.heading, stamp)
     decision, state, reason, tasks = _fate(decision, agreement, recipient)
+    if state is DeliveryState.WITHHELD and question.context.replaces and question.context.taken_back:
+        tasks = (*tasks, task_of(CORRECT_BY_HAND))
     kept = write_kept(
         decision=decision,
         asked=asked_of(recipient, agreement.letter),

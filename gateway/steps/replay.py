@@ -16,7 +16,8 @@ from sqlalchemy import Connection, select
 from consent.shapes import Outcome
 from fhir_profiles import facts
 from fhir_profiles.elements import name_of
-from fhir_profiles.shapes import Event, Json, Translation
+from fhir_profiles.letters import LETTERS
+from fhir_profiles.shapes import Event, Json, LetterContext, Translation
 from gateway.errors import ThroughgateError
 from gateway.failpoints import around
 from gateway.journeys.cancelled import handover_letters, handovers_of, may_have_arrived
@@ -44,6 +45,7 @@ from gateway.steps.release import (
     write_draft,
 )
 from gateway.steps.standing import LEFT_OR_LEAVING, DeliveryRow
+from gateway.steps.told import told_before
 from gateway.store.locks import hold_message, hold_person
 from gateway.store.schema import decision, delivery, message
 
@@ -235,6 +237,7 @@ def _look(parts: Parts, run: _Run, message_id: str) -> _Work | Stop:
         if translation.hold is not None:
             return Stop.HELD_NOW
         seen = see_message(c, parts, row)
+        seen = replace(seen, carried=told_before(c, parts, row.person_id, row.sequence))
         ahead = run.ahead.setdefault(seen.file.person_id, {})
         reading = read_again(c, parts, seen, translation, ahead)
         if run.act.dry:
@@ -252,7 +255,7 @@ def _letters(
     file = marks_of(resources)
     moved = _person_moved(c, parts, seen)
     # INVARIANT: who is asked for follows from the file as of the message: what came later brings no letter to anybody new.
-    for wanted in wanted_letters(parts, seen, translation, reading.then):
+    for wanted in wanted_letters(parts, seen, translation, reading.then, reading.before).letters:
         name = (wanted.agreement.letter, wanted.recipient.id if wanted.recipient else None)
         before = standing.pop(name, None) or standing.pop(
             (name[0], None), None
@@ -335,7 +338,7 @@ def _letter(
     kept = _kept(c, parts, before)
     arrived = before is not None and may_have_arrived(c, before)
     if kept is not None:
-        question = replace(question, person_released=kept.person_released)
+        question = replace(question, person_released=kept.person_released, context=_of_last(question, kept))
     change = _compared(question, kept, before, then)
     same = change.was == change.now and not (change.released or change.withheld or change.changed)
     if same and not run.act.resend:
@@ -349,6 +352,14 @@ def _letter(
     made = draft(parts, question)
     new = None if run.act.dry else made.delivery_id
     return _Letter(change=replace(change, delivery=new), before=before, made=made)
+
+
+def _of_last(question: Question, kept: Kept) -> LetterContext:
+    """What a letter carried, and what it took back, stands beside what the message brings by today's reading: a replay never takes it out."""
+    if LETTERS[question.agreement.letter].carries is None:
+        return question.context
+    focus = tuple(dict.fromkeys((*kept.context.focus, *question.context.focus)))
+    return replace(question.context, focus=focus, taken_back=kept.context.taken_back)
 
 
 def _kept(c: Connection, parts: Parts, before: DeliveryRow | None) -> Kept | None:

@@ -28,6 +28,7 @@ from tests.world import check_world
 
 SECURITY, OUTSIDE, WING = "security-system", "northfell-system", "team-system"
 TEAM = ("mandatory-test-referral", "engagement", "community-record", "assessment", "care-plan-update")
+OTHER = [{"system": LOCAL_ID + "referral", "value": "REF-2"}]
 ALL: dict[str, RecipientOfTests] = {
     **RECIPIENTS,
     "northfell": (*RECIPIENTS["northfell"][:3], {**RECIPIENTS["northfell"][3], "referral": "fhir-message"}),
@@ -135,7 +136,7 @@ async def test_a_referral_its_update_and_its_end_and_what_the_provider_says_afte
     await line.play(adt_a01(person), adt_a01(named, message_id="IN-2"))
     await line.play(
         says(named, "NAMED", referral(hour="09:00", ods="ZZC03")),
-        says(named, "NOBODY", {**referral(hour="09:00", ods="ZZX99"), "id": "other"}),
+        says(named, "NOBODY", {**referral(hour="09:00", ods="ZZX99"), "id": "other", "identifier": OTHER}),
     )
     assert states(line, "referral") == [("westfell", "delivered"), (None, "held")]
     assert "no-recipient" in line.told_codes()
@@ -233,12 +234,19 @@ async def test_an_update_goes_as_one_to_whom_it_was_told_and_its_end_too(line: L
     assert states(line, "referral") == [
         ("northfell", "delivered"),
         ("westfell", "delivered"),
+        ("northfell", "delivered"),
         ("westfell", "delivered"),
         (None, "held"),
     ]
     new, end = sent(line, "referral", "westfell")
     assert "A new referral" in new
     assert "is taken back" in end
+    # Who is not asked any more hears that, and neither whom it asks now nor what it says now.
+    _, over = sent(line, "referral", "northfell")
+    assert "is taken back" in over
+    assert '"revoked"' in over
+    for unknown in ("ZZC03", "westfell", "release in two weeks"):
+        assert unknown not in over.replace(line.gateway.recipients["northfell"].name, "")
     check_world(line)
 
 

@@ -4,6 +4,7 @@ It must never hold anything of the file that the letter's own module does not na
 """
 
 from collections.abc import Sequence
+from typing import Final
 
 from fhir_profiles.elements import name_of
 from fhir_profiles.letters.parts.identity import who
@@ -12,6 +13,13 @@ from fhir_profiles.letters.parts.notice import establishment, notice
 from fhir_profiles.letters.parts.picture import Picture
 from fhir_profiles.letters.parts.spec import Missing
 from fhir_profiles.shapes import Json
+
+TAKEN_BACK: Final = (
+    "Of what the earlier letter told, {} does not stand any more: it was entered in error, or corrected into something that would not have "
+    "been sent. Mark it in your record as withdrawn, do not delete it, and ask before you end or change anything that was begun on it."
+)
+SOME_STANDS: Final = "What still stands of it is in this letter."
+NOTHING_STANDS: Final = "Nothing else was in it."
 
 
 def carried(picture: Picture, *types: str) -> tuple[Json, ...]:
@@ -34,8 +42,16 @@ def write_carried(
     """Write the letter, whose kind is `letter` (`letter_concept`). `about` is what it is about, `beside` what its reader needs with that,
     `patient` the Patient where more leaves than who it is.
     """
+    corrects = picture.context.replaces is not None and picture.context.taken_back > 0
+    if corrects and not about:
+        # INVARIANT: where nothing of it stands, what is taken back is never told as if it did, and nothing clinical goes with it.
+        said, missing, beside, patient = (f"A correction from {at_place(picture)}.",), (), (), None
+    if corrects:
+        said = (*said, TAKEN_BACK.format(picture.context.taken_back), SOME_STANDS if about else NOTHING_STANDS)
     sentences = (*said, *(f"Not in this letter: {fact.heading.lower()}. {fact.text}" for fact in missing))
-    note = notice(picture, letter=letter, priority=priority, sentences=sentences, labels=RESTRICTED)
+    note = notice(
+        picture, letter=letter, priority="urgent" if corrects else priority, sentences=sentences, labels=RESTRICTED
+    )
     held = {name_of(each): each for each in (*about, *beside)}
     if held:
         note["about"] = [{"reference": name} for name in held]
