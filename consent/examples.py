@@ -13,7 +13,7 @@ from consent.labels import CONFIDENTIALITY
 from consent.lineages import WITHDRAWN_CODES
 from consent.paths import compile_paths, permits
 from consent.provisions import ACT_CODE
-from consent.purposes import ACT_REASON
+from consent.purposes import ACT_REASON, LOCAL_PURPOSE
 from consent.shapes import (
     Agreement,
     Decision,
@@ -80,11 +80,16 @@ def _provision(given: Mapping[str, Any]) -> Json:
         "actor": [{"role": {"coding": [_role()]}, "reference": _TO[given["to"]]}]
         if given.get("to", "everybody") in _TO
         else [],
-        "purpose": [{"system": ACT_REASON, "code": given["for"]}] if "for" in given else [],
+        "purpose": [_purpose(given["for"])] if "for" in given else [],
         "securityLabel": [_label(code) for code in given.get("labels", ())],
         "class": [{"system": "http://hl7.org/fhir/resource-types", "code": kind} for kind in given.get("types", ())],
     }
     return {key: value for key, value in made.items() if value}
+
+
+def _purpose(code: str) -> Json:
+    """Codes of v3-ActReason are in capitals, purposes of ours are not."""
+    return {"system": ACT_REASON if code.isupper() else LOCAL_PURPOSE, "code": code}
 
 
 def _role() -> Json:

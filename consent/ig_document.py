@@ -48,6 +48,7 @@ PURPOSES: Final[Mapping[str, str]] = {
     "PUBHLTH": "public health",
     "SUPNWK": "the person's family and friends",
     "THREAT": "a threat to safety",
+    "resettlement": "planning of release with probation",
     "ndtms": "national drug treatment monitoring",
 }
 WITHOUT_CONSENT: Final[Mapping[str, str]] = {

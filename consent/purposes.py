@@ -9,7 +9,7 @@ from consent.ternary import Match
 
 ACT_REASON = "http://terminology.hl7.org/CodeSystem/v3-ActReason"
 LOCAL_PURPOSE = "https://throughgate.example/code/purpose"
-"""Purposes that v3-ActReason has no code for (`ndtms`). Local; each stands alone."""
+"""Purposes that v3-ActReason has no code for (`ndtms`, `resettlement`). Local; each stands alone."""
 
 _CHILDREN = {
     "PurposeOfUse": "HMARKT HOPERAT HPAYMT HRESCH PATRQT PUBHLTH TREAT",

@@ -11,7 +11,7 @@ from consent.extracts import LETTER as EXTRACT
 from consent.shapes import Agreement
 from fhir_profiles import facts, movements, systems
 from fhir_profiles.content_events import events_of
-from fhir_profiles.elements import name_of
+from fhir_profiles.elements import kind, name_of
 from fhir_profiles.letters import LETTERS
 from fhir_profiles.letters.write_back import CONTACTS
 from fhir_profiles.referrals import asked_of, is_taken_back
@@ -155,7 +155,11 @@ def _carried(
         return []
     held = {name_of(each): each for each in met.before}
     now = {name_of(each): each for each in resources}
-    fresh = [each for each in _brought(translation) if now.get(name_of(each)) != held.get(name_of(each))]
+    fresh = [  # a consent is in its register, and never in the file
+        each
+        for each in _brought(translation)
+        if kind(each) == "Consent" or now.get(name_of(each)) != held.get(name_of(each))
+    ]
     context = _about(neighbourhood, translation, resources, asked[0], met)
     if asked[0] is Event.REFERRAL:
         return [

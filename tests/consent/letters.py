@@ -547,6 +547,7 @@ LETTERS: dict[str, tuple[Json, ...]] = {
         PRESCRIBER,
     ),
     "acct-contribution": (COMMUNICATION, PATIENT, FLAG, APPOINTMENT, ESTABLISHMENT),
+    "probation-summary": (COMMUNICATION, PATIENT, PLAN, APPOINTMENT, ESTABLISHMENT),
     "mandatory-test-referral": (COMMUNICATION, PATIENT, ASKED, TEST, ESTABLISHMENT),
     "referral": (
         REASONED,

@@ -7,7 +7,9 @@ import pytest
 from consent.agreement_file import FLOWS, OF_ITS_OWN, AgreementError, check_examples, read_agreement
 from consent.extracts import LETTER as EXTRACT
 from consent.paths import compile_paths, permits
-from consent.shapes import Agreement, Outcome
+from consent.purposes import ACT_REASON, covers
+from consent.shapes import Agreement, Coding, Outcome
+from consent.ternary import Match
 from fhir_profiles.letters import LETTERS
 from gateway import wiring
 from gateway.errors import SettingsError
@@ -101,6 +103,11 @@ def test_routes_that_are_easily_confused_stay_apart() -> None:
     assert all(purpose.code == "ndtms" for purpose in ndtms.purpose)
     assert ndtms.identifier_systems == ("pseudonym:https://fhir.nhs.uk/Id/nhs-number",), "never the prison number"
     assert not may(ndtms, "Patient.name.family")
+    # INVARIANT: who agreed to care, or to its co-ordination, has agreed to nothing else.
+    care = Coding(system=ACT_REASON, code="TREAT")
+    for each in EVERY.values():
+        if each.without_consent == "nothing" and each.regime != "anonymous":
+            assert all(covers(care, purpose) is Match.NO for purpose in each.purpose), each.name
     for name in ("family-contact", "probation-summary", "board-report", "acct-contribution"):
         assert not [path for path in CLINICAL if may(EVERY[name], path)], name
     assert not may(BUILT["evaluation-extract"], "Patient.birthDate")

@@ -30,6 +30,7 @@ NAMES = (
     "pharmacy-reception-notice",
     "prescription-copy",
     "prison-notice-of-withdrawal",
+    "probation-summary",
     "reception-notice",
     "record-notice-of-withdrawal",
     "referral",
@@ -52,7 +53,9 @@ KNOWN_BY_PRISON_NUMBER = frozenset(
     }
 )
 """Whose recipients are inside prisons, beside the NHS number."""
-BY_PRISON_NUMBER_ALONE = frozenset({"acct-contribution", "harm-disclosure", "mandatory-test-referral"})
+BY_PRISON_NUMBER_ALONE = frozenset(
+    {"acct-contribution", "harm-disclosure", "mandatory-test-referral", "probation-summary"}
+)
 """Who sends or gets them knows nobody's NHS number."""
 TEXT = {name: (AGREEMENTS / f"{name}.toml").read_text(encoding="utf-8") for name in NAMES}
 
@@ -246,7 +249,9 @@ def test_what_no_consent_is_asked_for_is_one_letter_that_says_nothing_new(old: s
 @pytest.mark.parametrize("name", NAMES)
 def test_what_every_agreement_here_must_say(name: str) -> None:
     agreed = agreement(name)
-    own = {"report": "nothing", "evaluation-extract": "nothing", "harm-disclosure": "harm-test"}
+    own = {"harm-disclosure": "harm-test"} | dict.fromkeys(
+        ("report", "evaluation-extract", "probation-summary"), "nothing"
+    )
     basis = own.get(name, "duty" if name in NOTICES else "implied")
     assert agreed.without_consent == basis
     assert agreed.undecidable == ("withhold" if name in own else "hold")

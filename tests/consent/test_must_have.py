@@ -289,6 +289,13 @@ MUST_HAVE = {
         Appointment: status start end participant.status participant.actor.reference
         Organization: identifier.value name
     """,
+    "probation-summary": """
+        Communication: status category.coding.code category.text priority sent subject.reference sender.reference payload.contentString
+        Patient: identifier.system identifier.value name.family name.given birthDate
+        CarePlan: status intent period.start subject.reference
+        Appointment: status start end participant.status participant.actor.reference
+        Organization: identifier.value name telecom.value
+    """,
     "mandatory-test-referral": """
         Communication: status category.coding.code category.text priority sent subject.reference sender.reference payload.contentString
         Patient: identifier.system identifier.value name.family name.given gender birthDate
@@ -374,6 +381,7 @@ PRISON_NUMBER_GOES_TO = frozenset(
         "engagement",
         "harm-disclosure",
         "mandatory-test-referral",
+        "probation-summary",
         "record-notice-of-withdrawal",
         "prison-notice-of-withdrawal",
     }

@@ -30,6 +30,7 @@ LETTERS: dict[str, tuple[Agreement, tuple[str, ...]]] = {
     "prison team": (agreement("assessment"), ("Communication", "Observation")),
     "mandatory test, to the team": (agreement("mandatory-test-referral"), ("Communication", "ServiceRequest")),
     "safer custody": (agreement("acct-contribution"), ("Communication", "Flag")),
+    "probation": (agreement("probation-summary"), ("Communication", "CarePlan")),
     "notice of withdrawal": (agreement("notice-of-withdrawal"), ("Communication",)),
     "harm disclosure": (agreement("harm-disclosure"), ("Observation",)),
     "security": (agreement("report"), ("Observation",)),

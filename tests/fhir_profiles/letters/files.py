@@ -406,6 +406,25 @@ def carried_facts() -> list[Json]:
     ]  # fmt: skip
 
 
+def with_provider() -> Json:
+    """The first appointment after release, with the provider, in which words stand that are nobody else's business."""
+    return label_resource(
+        simple(
+            "Appointment",
+            "with-provider",
+            status="booked",
+            start="2026-01-17T09:30:00+00:00",
+            end="2026-01-17T10:00:00+00:00",
+            description="Hepatitis clinic",
+            participant=[
+                {"actor": {"reference": PATIENT_REFERENCE}, "status": "accepted"},
+                {"actor": {"display": "Exampleton recovery "}, "status": "accepted"},
+                {"actor": {"reference": "Practitioner/nurse"}, "status": "accepted"},
+            ],
+        )
+    )
+
+
 CARRIED: dict[str, tuple[str, tuple[str, ...]]] = {
     "assessment": (
         "assessment",
@@ -420,6 +439,7 @@ CARRIED: dict[str, tuple[str, tuple[str, ...]]] = {
     "acct-contribution": ("acct-review", ("Communication/acct-words",)),
     "mandatory-test-referral": ("mandatory-test-positive", ("Observation/mandatory",)),
     "referral": ("referral", ("ServiceRequest/asked",)),
+    "probation-summary": ("care-plan", ("CarePlan/plan", "Appointment/with-provider")),
 }  # fmt: skip
 """Letter -> its event, and what caused it."""
 
@@ -430,7 +450,13 @@ def case(letter: str) -> tuple[list[Json], LetterContext]:
         return [*whole_file(), *contacts()], replace(CONTEXT, event="reception", focus=())
     if letter in CARRIED:
         event, focus = CARRIED[letter]
-        return [*whole_file(), *contacts(), *carried_facts()], replace(CONTEXT, event=event, occurred=None, focus=focus)
+        file = [
+            *whole_file(),
+            *contacts(),
+            *carried_facts(),
+            *([with_provider()] if letter == "probation-summary" else []),
+        ]
+        return file, replace(CONTEXT, event=event, occurred=None, focus=focus)
     if letter == "transfer":
         return whole_file(), replace(CONTEXT, event="transfer", focus=())
     if letter == "harm-disclosure":

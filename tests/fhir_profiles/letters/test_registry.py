@@ -47,6 +47,7 @@ def test_every_letter_is_found_and_states_its_facts_events_and_wires() -> None:
         "acct-contribution",
         "mandatory-test-referral",
         "referral",
+        "probation-summary",
     }
     for letter in LETTERS.values():
         assert letter.required
@@ -71,6 +72,11 @@ def test_the_agreed_events_wires_and_order() -> None:
         "acct-contribution": ((Event.ACCT_REVIEW,), "fhir-message", False),
         "mandatory-test-referral": ((Event.MANDATORY_POSITIVE,), "fhir-message", False),
         "referral": ((Event.REFERRAL,), "fhir-message", False),
+        "probation-summary": (
+            (Event.CARE_PLAN, Event.COMMUNITY_RECORD, Event.CONSENT, Event.CONTACT, Event.RECORD),
+            "fhir-message",
+            False,
+        ),
         "report": ((Event.TEST_RESULT,), "fhir-collection", False),
         "harm-disclosure": ((Event.HARM_TEST,), "fhir-message", False),
         "notice-of-withdrawal": ((Event.WITHDRAWAL,), "fhir-message", True),

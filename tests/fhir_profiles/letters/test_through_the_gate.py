@@ -18,6 +18,7 @@ from fhir_profiles.profiles import PROFILES
 from fhir_profiles.render import render
 from fhir_profiles.shapes import Json, LetterContext, Severity
 from fhir_profiles.validate import validate
+from tests.consent.made import fhir_consent, provision, registered
 from tests.fhir_profiles.letters.files import (
     AS_OF,
     CONTEXT,
@@ -32,6 +33,7 @@ from tests.fhir_profiles.letters.files import (
 AGREEMENTS = Path(__file__).resolve().parents[3] / "consent" / "agreements"
 NAMING = Naming(id_key=bytes(range(32)))
 BY_TWO = Override(kind=OverrideKind.HARM_TEST, until="9999-12-31T00:00:00+00:00")
+AGREED = registered(fhir_consent(provision("permit")))
 
 
 @cache
@@ -56,7 +58,8 @@ def minimised(name: str, file: Sequence[Json], context: LetterContext = CONTEXT,
         as_of=AS_OF,
         override=BY_TWO if agreement.without_consent == "harm-test" else None,
     )
-    decision = decide(request, Facts(resources=tuple(resources_in(bundle)), consents=()), agreement)
+    consents = AGREED if name == "probation-summary" else ()
+    decision = decide(request, Facts(resources=tuple(resources_in(bundle)), consents=consents), agreement)
     return minimise(bundle, replace(decision, withheld_marker=marked), NAMING).bundle
 
 
@@ -99,6 +102,10 @@ NEEDED = {
     "acct-contribution": (
         "Z0001AA", "Example", "1985-05-05", "Anniversary on Friday is a trigger", "2026-01-15T11:00:00+00:00", "Risk of self-harm: ACCT open",
         "2026-01-16T10:00:00+00:00", "HMP Fellgate",
+    ),
+    "probation-summary": (
+        "Z0001AA", "Example", "1985-05-05", "HMP Fellgate", "0113 496 0000", '"resourceType":"CarePlan"', "Exampleton Recovery", "0113 496 0002",
+        "2026-01-17T09:30:00+00:00", "because the person agreed", "says nothing against the person", "not for enforcement",
     ),
     "mandatory-test-referral": (
         "Z0001AA", "Example", "1985-05-05", "a mandatory drug test was positive", "Positive mandatory drug test", '"code":"mandatory"', "cocaine",
@@ -171,6 +178,10 @@ KEPT_BACK = {
     "acct-contribution": (
         "9990000026", "ethadone", "opiates", "cocaine", "AUDIT", "Opioid dependence", "Penicillin", "Maintain", "LS1 1ZZ", "B wing",
         "Exampleton Recovery, first",
+    ),
+    "probation-summary": (
+        "9990000026", "Hepatitis", "ethadone", "opiates", "cocaine", "self-harm", "Maintain", "Opioid", "Penicillin", "LS1 1ZZ", "B wing", "AUDIT",
+        "2026-01-16T10:00", "2026-01-14T10:00", "Nurse", '"gender"', "Substance misuse care plan", "An old plan", '"activity"',
     ),
     "mandatory-test-referral": (
         "9990000026", "ethadone", "opiates", "self-harm", "Maintain", "Opioid dependence", "Penicillin", "LS1 1ZZ", "B wing", "AUDIT", "Ended risk",

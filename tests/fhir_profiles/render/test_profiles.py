@@ -62,6 +62,7 @@ GOOD: dict[str, Callable[[], Json]] = {
     "write-back": lambda: _notice("write-back"),
     "notice-of-withdrawal": lambda: _notice("notice-of-withdrawal"),
     "harm-disclosure": lambda: _notice("harm-disclosure"),
+    "probation-summary": lambda: _notice("probation-summary"),
     "referral": lambda: _first(_referral(), "ServiceRequest"),
     "notice": lambda: _first(_message(), "Communication"),
     "letter-header": lambda: _first(_message(), "MessageHeader"),
@@ -130,6 +131,9 @@ SABOTAGE: list[tuple[str, str, Callable[[Json], None]]] = [
     ("prescription-copy", "the number of an order", _set([{"system": "https://fhir.nhs.uk/Id/prescription-order-item-number"}], "identifier")),
     ("prescription-copy", "a reason", _set([{"text": "why"}], "reasonCode")),
     ("prescription-copy", "no substitution", _drop("substitution")),
+    ("probation-summary", "another letter", _set("engagement", "category", 0, "coding", 0, "code")),
+    ("probation-summary", "what it may be used for", _drop("payload", 1)),
+    ("probation-summary", "what its silence means", _set("Nothing was found.", "payload", 2, "contentString")),
     ("referral", "an order", _set("order", "intent")),
     ("referral", "no use case of ours", _drop("category", 0, "coding", 1)),
     ("referral", "a use case of Booking and Referral", lambda r: r["category"][0]["coding"].append(

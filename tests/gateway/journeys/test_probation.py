@@ -1,0 +1,81 @@
+"""Probation hears of somebody by their explicit yes alone: once it is said, when what it may know changed, and no more after a no."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from fhir_profiles.ids import PATIENT_REFERENCE
+from fhir_profiles.systems import LOCAL_CODE
+from tests.builders import adt_a01, care_plan, consent, fhir_message, synthetic_person
+from tests.line import RECIPIENTS, Line, RecipientOfTests, running
+from tests.world import check_world
+
+Json = dict[str, Any]
+ALL: dict[str, RecipientOfTests] = {
+    **RECIPIENTS,
+    "probation": ("probation", "ZZT09", 'establishments = ["ZFG"]', {"probation-summary": "fhir-message"}),
+}
+PERSON = synthetic_person(1)
+PLAN = care_plan(start="2026-01-02", description="Methadone maintenance.")
+ROLE = {"coding": [{"system": LOCAL_CODE + "care-role", "code": "treatment-provider"}]}
+WHO_GOES_ON: list[Json] = [
+    {"resourceType": "Organization", "id": "exampleton", "name": "Exampleton Recovery"},
+    {
+        "resourceType": "CareTeam", "id": "team", "status": "active", "subject": {"reference": PATIENT_REFERENCE},
+        "participant": [{"role": [ROLE], "member": {"reference": "Organization/exampleton"}}],
+    },
+]  # fmt: skip
+FIRST: Json = {
+    "resourceType": "Appointment", "id": "first", "status": "booked", "start": "2026-02-20T10:00:00Z", "end": "2026-02-20T10:30:00Z",
+    "description": "Hepatitis clinic",
+    "participant": [{"actor": {"reference": PATIENT_REFERENCE}, "status": "accepted"}, {"actor": {"display": "Exampleton Recovery"}, "status": "accepted"}],
+}  # fmt: skip
+
+
+def says(mark: str, *resources: Json) -> bytes:
+    return fhir_message(PERSON, resources=list(resources), message_id=mark)
+
+
+def word(mark: str, decision: str, purpose: Json | None, *, minute: int) -> bytes:
+    resource = consent(
+        resource_id=mark, at=f"2026-01-15T11:{minute:02d}:00+00:00", decision=decision, recipient_ods="ZZT09"
+    )
+    if purpose is not None:
+        resource["provision"]["purpose"] = [purpose]
+    return says(mark, resource)
+
+
+def told(line: Line) -> list[str]:
+    return [got.body.decode() for got in line.neighbours["probation"].effects]
+
+
+async def test_probation_hears_by_an_explicit_yes_when_what_it_may_know_changed(tmp_path: Path) -> None:
+    resettlement = {"system": LOCAL_CODE + "purpose", "code": "resettlement"}
+    async with running(tmp_path, recipients=ALL) as line:
+        await line.play(adt_a01(PERSON), says("PLAN", PLAN))
+        await line.play(word("care", "permit", None, minute=1))
+        assert told(line) == [], "who agreed to care has agreed to nothing else"
+        await line.play(word("yes", "permit", resettlement, minute=2))
+        (first,) = told(line)
+        assert PERSON.prison_number in first
+        for clinical in (PERSON.nhs_number, "ethadone", "Substance misuse", "Hepatitis"):
+            assert clinical not in first
+        assert "No appointment with that provider" in first
+        await line.play(says("PLAN-2", {**PLAN, "description": "Reduce slowly."}))
+        assert len(told(line)) == 1, "that it came would tell that something changed"
+        await line.play(says("FIRST", *WHO_GOES_ON, FIRST))
+        second = told(line)[1]
+        (appointment,) = (
+            each["resource"]
+            for each in json.loads(second)["entry"]
+            if each["resource"]["resourceType"] == "Appointment"
+        )
+        assert appointment["start"] == "2026-02-20T10:00:00Z"
+        assert "Exampleton Recovery" in second
+        assert "Hepatitis" not in second
+        await line.play(word("no", "deny", resettlement, minute=30))
+        await line.play(says("PLAN-3", {**PLAN, "status": "completed"}))
+        assert len(told(line)) == 2
+        assert line.deliveries(letter="probation-summary")[-1].state == "withheld"
+        assert all(not line.neighbours[name].got for name in ("northfell", "security"))
+        check_world(line)
