@@ -186,6 +186,18 @@ def text_of(c: Connection, keys: Keys, name: str, digest: str) -> str | None:
     return text_signed(c, keys, signature) if signature is not None else None
 
 
+def agreement_of_then(c: Connection, parts: Parts, name: str, digest: str) -> Agreement | None:
+    """The very text that something was decided under, in force or not any more; None where nobody signed such a text here.
+
+    Raises AgreementError for one that this program cannot read.
+    """
+    now = parts.agreements.get(name)
+    if now is not None and now.digest == digest:
+        return now
+    text = text_of(c, parts.keys, name, digest)
+    return read_text(text, name) if text is not None else None
+
+
 def signature_of(c: Connection, name: str, digest: str) -> Signature | None:
     """Who signed the text that stood under this digest; None where nobody approved it here, or its row is not kept any more."""
     row = c.execute(

@@ -7,23 +7,25 @@ the consents of now.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 from typing import Any, Final
 
 from sqlalchemy import Connection, bindparam, exists, select, update
 
+from consent.agreement_file import AgreementError
 from consent.shapes import Agreement, Outcome
 from fhir_profiles import fhir_json
 from fhir_profiles.shapes import Event, Json, LetterContext
+from gateway.activation import agreement_of_then
 from gateway.consents.register import read_consents
 from gateway.failpoints import around
 from gateway.instants import to_text
 from gateway.journeys.cancelled import HAS_ARRIVED, may_have_arrived
 from gateway.journeys.file import Versions, read_file, read_versions
 from gateway.journeys.tasks import NOTICE, OVERDUE, add_tasks, end_tasks, task_of
-from gateway.keys import SealedGone
+from gateway.keys import SealedError, SealedGone
 from gateway.ledger import LedgerEvent
 from gateway.ledger.entry import decode
 from gateway.log import Code, log
@@ -52,7 +54,6 @@ from gateway.store.schema import delivery, ledger_entry, person, task
 from gateway.store.statement import Statement, one_of
 
 AT_ONCE: Final = 200
-AGREEMENT_ENDED: Final = "agreement-ended"
 HAS_IT: Final = frozenset({DeliveryState.DELIVERED.value, DeliveryState.CONFIRMED.value})
 """Where a letter has arrived for certain: of one that only may have, its recipient learns nothing by a letter of ours."""
 IDENTITY: Final = ("identifier", "name", "gender", "birthDate")
@@ -211,21 +212,29 @@ def _look(c: Connection, parts: Parts, person_id: str) -> Found:
 
 
 def _is_withdrawn(c: Connection, parts: Parts, row: DeliveryRow) -> bool | None:
-    """Would this letter be withheld now, because of what the person said? An agreement that ended is no word of the person.
+    """Would this letter be withheld now, because of what the person said? An agreement that ended is no word of the person, and keeps nobody from
+    hearing one: who had letters under it has them still. It is asked as if it ran on.
 
-    INVARIANT: None where that cannot be asked any more (the agreement has ended, what was decided is not kept): it is no new yes, and what was
-    asked for or written under the person's last clear word stays.
+    INVARIANT: None where that cannot be asked any more (the text of the agreement, or what was decided, is not kept): it is no new yes, and what
+    was asked for or written under the person's last clear word stays.
     """
-    agreement, kept = parts.agreements.get(row.agreement), _kept(c, parts, row)
+    agreement, kept = _agreement_of(c, parts, row), _kept(c, parts, row)
     if agreement is None or kept is None or kept.decision.outcome not in LEAVES:
         return None
     recipient = parts.recipients.get(row.recipient) or recipient_of(kept.asked, row.letter)
     question = _question(c, parts, row.person_id, agreement, kept.context, recipient=recipient, corrects=kept.corrects)
     decided = decide_letter(question, compose_letter(question).bundle)
     rules = {reason.rule for reason in decided.reasons}
-    if AGREEMENT_ENDED in rules:
-        return None
     return decided.outcome is Outcome.WITHHOLD and bool(rules & SAID_BY_THE_PERSON)
+
+
+def _agreement_of(c: Connection, parts: Parts, row: DeliveryRow) -> Agreement | None:
+    """What a letter went under: the text in force, else the one of then; without its last day."""
+    try:
+        found = parts.agreements.get(row.agreement) or agreement_of_then(c, parts, row.agreement, row.agreement_digest)
+    except (AgreementError, SealedError):
+        return None  # an older program's, or another one's: that it cannot be read here is told apart
+    return replace(found, text={**found.text, "ends": ""}) if found is not None else None
 
 
 def _question(

@@ -14,7 +14,7 @@ from consent.outcomes import path_outcomes
 from consent.shapes import Agreement, Decision, RegisteredConsent
 from fhir_profiles import fhir_json
 from fhir_profiles.shapes import Composed, Json
-from gateway.activation import read_text, text_of
+from gateway.activation import agreement_of_then
 from gateway.errors import ThroughgateError
 from gateway.keys import SealedGone
 from gateway.parts import Parts
@@ -56,7 +56,7 @@ def rederive(parts: Parts, decision_id: str) -> Rederived:
     """Make a decision again. RederiveError when nobody knows it, or retention has taken what it was made from."""
     with parts.store.read() as c:
         found = find(c, parts, decision_id)
-        agreement = _agreement_of_then(c, parts, found.row)
+        agreement = agreement_of_then(c, parts, found.row.agreement, found.row.agreement_digest)
     gone = _gone(found, agreement)
     if gone is not None:
         return _differs(decision_id, *gone, checked=())
@@ -137,15 +137,6 @@ def _file(c: Connection, parts: Parts, person: str | None, marks: Sequence[str])
     known = {mark_of(one): one for one in stored}
     for mark in marks:
         yield fhir_json.decode(known[mark]) if mark in known else None
-
-
-def _agreement_of_then(c: Connection, parts: Parts, row: Row[Any]) -> Agreement | None:
-    """The very text that it was decided under, in force or not any more; None where nobody signed such a text here."""
-    now = parts.agreements.get(row.agreement)
-    if now is not None and now.digest == row.agreement_digest:
-        return now
-    text = text_of(c, parts.keys, row.agreement, row.agreement_digest)
-    return read_text(text, row.agreement) if text is not None else None
 
 
 def _gone(found: Found, agreement: Agreement | None) -> tuple[str, str] | None:

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from sqlalchemy import select, update
 
 from gateway import desk
@@ -11,7 +12,7 @@ from gateway.steps.identify import identify
 from gateway.steps.letters import release_message
 from gateway.steps.noticed import notice_withdrawals
 from gateway.store.schema import decision, person, sealed
-from tests.builders import adt_a03, care_plan, consent, fhir_message, rde_o11
+from tests.builders import adt_a03, care_plan, consent, fhir_message, rde_o11, synthetic_person
 from tests.flow.test_change_of_mind import word
 from tests.flow.test_merges import OTHER, STAYS, dissent_without_nhs, merge
 from tests.line import Line, running
@@ -109,6 +110,26 @@ async def test_an_agreement_that_ends_is_no_new_yes(tmp_path: Path) -> None:
             await line.play(one_word("deny", message_id=f"FHIR-{number}", at=f"2026-01-15T12:{40 + number}:00+00:00"))
             assert marked(line) == 0
             assert notices(line) == [("northfell", True)]
+
+
+@pytest.mark.parametrize("how", ["by its last day", "by two people"])
+async def test_who_had_letters_hears_of_a_no_that_is_said_after_the_agreement_ended(tmp_path: Path, how: str) -> None:
+    """INVARIANT: what was sent under it is there still. A no since is told; whoever says yes, or nothing, makes nobody hear anything."""
+    async with running(tmp_path) as line:
+        other = synthetic_person(2)
+        await line.play(adt_a03(), adt_a03(other, message_id="OUT-2"))
+        line.clock.advance(hours=1)
+        in_force = line.gateway.agreements
+        ended = replace(in_force["handover"], text={**in_force["handover"].text, "ends": "2026-01-14"})
+        without = {name: each for name, each in in_force.items() if name != "handover"}
+        line.gateway.agreements = without if how == "by two people" else {**without, "handover": ended}
+        await line.play(one_word("permit", message_id="FHIR-yes", at="2026-01-15T12:10:00+00:00"))
+        assert notices(line) == []
+        await line.play(one_word("deny", message_id="FHIR-no", at="2026-01-15T12:20:00+00:00"))
+        assert marked(line) == 0
+        assert notices(line) == [("northfell", True)]
+        await line.play(one_word("permit", message_id="FHIR-yes-again", at="2026-01-15T12:30:00+00:00"))
+        assert notices(line) == [("northfell", False)], "the person says yes again: nobody has to be told"
 
 
 async def test_who_never_had_a_letter_is_not_noticed(tmp_path: Path) -> None:
