@@ -55,6 +55,8 @@ class Arrival:
     """X-Request-ID and X-Correlation-ID, where the caller gave them as GUIDs."""
     kinds: tuple[str, ...] = ()
     """The message kinds that this way in takes; none: every kind that the channel's format has."""
+    answer_later: bool = False
+    """The request asks for its response as a message of its own; an HL7 message says so itself."""
     truncated: bool = False
     """More came than the channel takes: `body` is only its beginning, kept so that the refusal can name the message."""
 
@@ -75,14 +77,24 @@ class Answer:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Letter:
-    """One sealed letter on its way out. Only `gateway.steps.deliver.open_at_door` makes one (a test reads the syntax trees)."""
+class Outgoing:
+    """Bytes on their way out. `delivery_id` is the idempotency key, the same at every attempt."""
 
     delivery_id: str
     recipient: str
     wire: str
     content_type: str
     body: bytes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Letter(Outgoing):
+    """One sealed letter. Only `gateway.steps.deliver.open_at_door` makes one (a test reads the syntax trees)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwedAnswer(Outgoing):
+    """What a sender asked to be told later, as a message of its own. `recipient` is the channel that it asked on; no content is in it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,9 +122,9 @@ class Inbound(Protocol):
 
 
 class Outbound(Protocol):
-    """A sender for one recipient. `send` MUST raise only `AdapterError`s and MUST use `delivery_id` as the idempotency key."""
+    """A sender to one address. `send` MUST raise only `AdapterError`s and MUST use `delivery_id` as the idempotency key."""
 
-    async def send(self, letter: Letter) -> Receipt: ...
+    async def send(self, letter: Outgoing) -> Receipt: ...
 
     async def close(self) -> None: ...
 

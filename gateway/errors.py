@@ -283,14 +283,17 @@ def hl7_acknowledgement(
     time: str,
     fault: Fault | None = None,
     issues: Sequence[Issue] = (),
+    confirmed: bool = False,
 ) -> bytes:
     """One HL7 v2 acknowledgement (chapter 2): MSH swapped, MSA, and an ERR for each issue of a fault.
 
-    `code` is MSA-1, `control_id` this acknowledgement's own MSH-10, `time` its MSH-7. MSA-2 is the sender's MSH-10 as written.
+    `code` is MSA-1, `control_id` this acknowledgement's own MSH-10, `time` its MSH-7. MSA-2 is the sender's MSH-10 as written. `confirmed`: an
+    application acknowledgement that goes by itself asks for an accept acknowledgement (MSH-15 AL), else nobody would know that it arrived.
     Before version 2.5 ERR has the old form (ERR-1), from 2.5 ERR-2 to ERR-8. Segments end with a carriage return.
     """
     version = seen.version if _VERSION.fullmatch(seen.version) else _ASSUMED_VERSION
-    segments = [_msh(seen, version=version, control_id=control_id, time=time, application=code.startswith("A"))]
+    asks = ("AL" if confirmed else "NE") if code.startswith("A") else None
+    segments = [_msh(seen, version=version, control_id=control_id, time=time, asks=asks)]
     if fault is None:
         segments.append(f"MSA|{code}|{_identifier(seen.message_id)}")
     else:
@@ -300,7 +303,7 @@ def hl7_acknowledgement(
     return "".join(segment + "\r" for segment in segments).encode("utf-8", "replace")
 
 
-def _msh(seen: Envelope | Refusal, *, version: str, control_id: str, time: str, application: bool) -> str:
+def _msh(seen: Envelope | Refusal, *, version: str, control_id: str, time: str, asks: str | None) -> str:
     trigger = _TRIGGER.fullmatch(seen.kind)
     kind = "ACK" if trigger is None else f"ACK^{trigger[1]}" if version < "2.3.1" else f"ACK^{trigger[1]}^ACK"
     processing_id = seen.processing_id if seen.processing_id in ("P", "T", "D") else "P"
@@ -319,8 +322,9 @@ def _msh(seen: Envelope | Refusal, *, version: str, control_id: str, time: str, 
         version,
     ]
     enhanced = seen.acknowledgement.value == "enhanced"
-    if enhanced and application:  # never acknowledge an acknowledgement
-        fields += ["", "", "NE", "NE"]
+    # never acknowledge an acknowledgement, but by an accept acknowledgement where one is asked for
+    if enhanced and asks is not None:
+        fields += ["", "", asks, "NE"]
     return "|".join(fields)
 
 

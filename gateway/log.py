@@ -36,6 +36,7 @@ class Code(StrEnum):
     DELIVERY_PARKED = "delivery-parked"
     DELIVERY_EXPIRED = "delivery-expired"
     DELIVERY_RECALLED = "delivery-recalled"
+    ANSWER_NOT_TAKEN = "answer-not-taken"
     HANDOVER_UNCONFIRMED = "handover-unconfirmed"
     DOOR_REFUSED = "door-refused"
     TELL_FAILED = "tell-failed"
@@ -79,6 +80,7 @@ _SENTENCES: dict[Code, tuple[Level, str]] = {
     Code.DELIVERY_EXPIRED: ("error", "a delivery was not collected in time"),
     Code.HANDOVER_UNCONFIRMED: ("error", "a handover after a release was not confirmed in time"),
     Code.DELIVERY_RECALLED: ("warning", "a delivery was recalled before it left"),
+    Code.ANSWER_NOT_TAKEN: ("error", "an answer that a sender asked for later was not taken at its address"),
     Code.DOOR_REFUSED: ("error", "a letter did not pass the door: its bytes, seal or decision do not fit"),
     Code.TELL_FAILED: ("error", "a person could not be told and is told again"),
     Code.REPORT_CLOSED: ("info", "a period of a calendar report was closed"),

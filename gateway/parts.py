@@ -49,6 +49,8 @@ class Parts:
     agreements: Mapping[str, Agreement]
     establishments: Mapping[str, str]
     outbounds: Mapping[str, Outbound]
+    answering: Mapping[str, Outbound] = field(default_factory=dict)
+    """One sender a channel whose client has registered where its later answers go: connections of their own, so that none stands before a letter."""
     signatures: frozenset[str] = frozenset()
     """Ids of the signatures that put `agreements` in force (gateway/activation.py)."""
     teller: Teller | None = None

@@ -8,10 +8,11 @@ carries ids; whatever it loses, `sweep` publishes again, because the store says 
 """
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
-from adapters.contract import AdapterError, Answer, Arrival, Letter, Outcome, Transient
+from adapters.contract import AdapterError, Answer, Arrival, Letter, Outbound, Outcome, Outgoing, Receipt, Transient
 from consent.shapes import Agreement
 from gateway import audit_feed, desk, openings, overrides, unfinished, witnessing
 from gateway.activation import take_up
@@ -22,7 +23,7 @@ from gateway.log import Code, log
 from gateway.parts import Parts
 from gateway.smart.grant import sweep_credentials
 from gateway.states import MessageState
-from gateway.steps import close, deliver
+from gateway.steps import answering, close, deliver
 from gateway.steps.agreement_dates import tell_dates
 from gateway.steps.deliver import Ended, Opened, Result, Sent, Shut
 from gateway.steps.identify import identify
@@ -103,6 +104,14 @@ class Gateway(Parts):
                 behind = await asyncio.to_thread(unfinished.behind, self, delivery_id)
             await self._publish_all("deliveries", behind)
 
+    async def on_answer(self, answer_id: str) -> None:
+        """What a sender asked to be told later: intent, send, outcome. No letter waits for it, and it shares no connection with one."""
+        with _at_work(self):
+            owed = await asyncio.to_thread(answering.open_answer, self, answer_id)
+            if owed is not None:
+                sent = await self._attempt(self.answering[owed.recipient], owed, _answered)
+                await asyncio.to_thread(answering.write_outcome, self, answer_id, sent)
+
     async def on_close(self) -> None:
         """CLOSE: every calendar report that is due."""
         for due in await asyncio.to_thread(lambda: list(close.due_periods(self))):
@@ -125,6 +134,7 @@ class Gateway(Parts):
     async def _sweep(self) -> None:
         await asyncio.to_thread(deliver.time_out_sending, self)
         await asyncio.to_thread(deliver.expire_uncollected, self)
+        await self._apart(asyncio.to_thread(answering.time_out_answers, self))
         await self.on_close()
         await self._apart(asyncio.to_thread(notice_withdrawals, self))
         work = await asyncio.to_thread(unfinished.read, self)
@@ -136,6 +146,7 @@ class Gateway(Parts):
         await self._publish_all(
             "deliveries", [each for each in work.deliveries if not self.bus.lately("deliveries", each)]
         )
+        await self._publish_all("answers", [each for each in work.answers if not self.bus.lately("answers", each)])
         # INVARIANT: whoever has to be told is told, whatever became of the rest.
         await self._apart(asyncio.to_thread(escalate_unconfirmed, self))
         if self.now() >= self._engagement_due:
@@ -244,11 +255,14 @@ class Gateway(Parts):
             await self._publish("deliveries", delivery_id)
 
     async def _send(self, letter: Letter) -> Sent:
-        """One attempt. Whatever is not certain is ambiguous."""
+        return await self._attempt(self.outbounds[letter.recipient], letter, partial(judged, letter.delivery_id))
+
+    async def _attempt(self, outbound: Outbound, letter: Outgoing, judge: Callable[[Receipt], Sent]) -> Sent:
+        """One attempt. Whatever is not certain is ambiguous; `judge` says what a receipt that is certain comes to."""
         pass_point("send.before")
         try:
             async with asyncio.timeout(self.settings.delivery.send_timeout_seconds):
-                receipt = await self.outbounds[letter.recipient].send(letter)
+                receipt = await outbound.send(letter)
         except Transient as error:
             sent = Sent(result=Result.TRANSIENT, code=error.code, retry_after_seconds=error.retry_after_seconds)
         except AdapterError as error:
@@ -260,7 +274,7 @@ class Gateway(Parts):
             sent = Sent(result=Result.AMBIGUOUS, code="unexpected")
         else:
             unclear = Sent(result=Result.AMBIGUOUS, code=receipt.code)
-            sent = judged(letter.delivery_id, receipt) if receipt.outcome is Outcome.DELIVERED else unclear
+            sent = judge(receipt) if receipt.outcome is Outcome.DELIVERED else unclear
         pass_point("send.after")
         return sent
 
@@ -318,6 +332,7 @@ class Gateway(Parts):
         await asyncio.to_thread(self.ledger.require_continued)
         self.bus.subscribe("messages", self.on_release, self.settings.delivery.concurrency)
         self.bus.subscribe("deliveries", self.on_deliver, self.settings.delivery.concurrency)
+        self.bus.subscribe("answers", self.on_answer, self.settings.delivery.concurrency)
         await self.bus.start()
         keepers = (self._keep_sweeping(), self._keep_sequencing(), self._keep_witnessed())
         self._background = [asyncio.create_task(each) for each in keepers]
@@ -342,7 +357,7 @@ class Gateway(Parts):
         await asyncio.gather(*self._background, return_exceptions=True)
 
     async def _let_go(self) -> None:
-        for outbound in self.outbounds.values():
+        for outbound in (*self.outbounds.values(), *self.answering.values()):
             await outbound.close()
         self.store.close()
 
@@ -421,6 +436,11 @@ class Gateway(Parts):
         if self.store.lead("ledger"):
             self.ledger.sequence()
             self.ledger.sign_head()
+
+
+def _answered(receipt: Receipt) -> Sent:
+    """An answer has no reply but that it was taken."""
+    return Sent(result=Result.DELIVERED, code=receipt.code)
 
 
 class _at_work:  # noqa: N801  reads as what it says: `with _at_work(gateway):`

@@ -149,7 +149,7 @@ def _check_letters(path: Path, file: _File, letters: Mapping[str, Collection[str
 def _check_adapter(path: Path, file: _File, adapters: Mapping[str, AdapterSpec]) -> None:
     takes = {name: spec for name, spec in adapters.items() if spec.outbound_settings is not None}
     spec = takes.get(file.adapter)
-    if spec is None or spec.outbound_settings is None:
+    if spec is None:
         raise SettingsError(str(path), "adapter", f"no such way out: use one of {', '.join(sorted(takes))}")
     for letter, wire in file.letters.items():
         if spec.wires and wire not in spec.wires:
@@ -157,10 +157,16 @@ def _check_adapter(path: Path, file: _File, adapters: Mapping[str, AdapterSpec])
             raise SettingsError(
                 str(path), f"letters.{letter}", f"{file.adapter} does not carry this wire: use one of {wires}"
             )
+    check_adapter_settings(spec, file.adapter_settings, str(path))
+
+
+def check_adapter_settings(spec: AdapterSpec, values: Mapping[str, Any], file: str, place: str = "") -> None:
+    """Would an adapter that sends take these? Raises SettingsError with the key under `place`."""
+    assert spec.outbound_settings is not None
     try:
-        validated(spec.outbound_settings, file.adapter_settings, str(path))
+        validated(spec.outbound_settings, values, file)
     except SettingsError as error:
-        key = f"adapter_settings.{error.key}" if error.key else "adapter_settings"
+        key = f"{place}adapter_settings.{error.key}" if error.key else f"{place}adapter_settings"
         raise SettingsError(error.file, key, error.text) from None
 
 

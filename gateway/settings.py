@@ -162,6 +162,16 @@ class Establishment(Strict):
 DISPOSITIONS: Final = frozenset({"release", "transfer", "court", "temporary-absence", "escape", "death", "merge"})
 
 
+class Answers(Strict):
+    """Where the later answers to a channel's client go, each a message of its own: an application acknowledgement that MSH-16 asks for, the
+    response to a FHIR message of `async=true`. The address comes from here alone, never from a message or a request.
+    """
+
+    adapter: str
+    adapter_settings: Mapping[str, Any] = Field(default_factory=dict)
+    """Both as in a recipient's file."""
+
+
 class ChannelSettings(Strict):
     """One way in, for one client. An `mllp` channel has a port of its own, a `file_drop` channel a folder; an `http` channel only states
     more about a client.
@@ -183,6 +193,7 @@ class ChannelSettings(Strict):
     """SHA-256 of the client certificates that are this client (64 hex digits; two while it changes over). Names the client beside the port."""
     application_acknowledgement: Literal["none", "same-connection"] = "none"
     """Enhanced mode: whether an owed application acknowledgement follows the accept acknowledgement on the same connection."""
+    answers: Answers | None = None
     dialect: Literal["core", "bars"] = "core"
     """How a FHIR message that was taken before is answered: `core` sends the stored response again, `bars` says 409 or 425."""
     dispositions: Mapping[str, str] = Field(default_factory=dict)
@@ -195,6 +206,8 @@ class ChannelSettings(Strict):
             raise ValueError("certificates are for mllp: an http client proves itself with its bearer")
         if self.adapter != "mllp" and self.port is not None:
             raise ValueError("this channel has no port of its own: for http see gateway.http_port")
+        if self.answers is not None and self.application_acknowledgement != "none":
+            raise ValueError("an application acknowledgement goes one way: on the same connection, or as answers say")
         if self.dialect == "bars" and (self.adapter, self.format) != ("http", "fhir"):
             raise ValueError("the dialect bars needs the headers of http and the format fhir")
         if (self.adapter == "file_drop") != (self.folder is not None):

@@ -1,4 +1,4 @@
-"""The states of a message and of a delivery, and every move between them, as data.
+"""The states of a message, of a delivery and of an owed answer, and every move between them, as data.
 
 The diagram in `docs/states.md` is generated from here and compared in the tests. A move that is not listed MUST NOT happen.
 """
@@ -29,8 +29,20 @@ class DeliveryState(StrEnum):
     EXPIRED = "expired"
 
 
+class AnswerState(StrEnum):
+    """Of an answer that a sender asked to be told later, as a message of its own. The words are a delivery's, and mean the same."""
+
+    QUEUED = "queued"
+    SENDING = "sending"
+    DELIVERED = "delivered"
+    REFUSED = "refused"
+    AMBIGUOUS = "ambiguous"
+    PARKED = "parked"
+
+
 M = MessageState
 D = DeliveryState
+A = AnswerState
 
 MESSAGE_START = frozenset({M.RECEIVED, M.REJECTED})
 MESSAGE_MOVES: dict[MessageState, frozenset[MessageState]] = {
@@ -56,6 +68,18 @@ DELIVERY_MOVES: dict[DeliveryState, frozenset[DeliveryState]] = {
     D.RECALLED: frozenset(),
     D.EXPIRED: frozenset(),
 }
+
+ANSWER_START = frozenset({A.QUEUED})
+ANSWER_MOVES: dict[AnswerState, frozenset[AnswerState]] = {
+    A.QUEUED: frozenset({A.SENDING, A.PARKED}),
+    A.SENDING: frozenset({A.DELIVERED, A.REFUSED, A.AMBIGUOUS, A.QUEUED, A.PARKED}),
+    A.AMBIGUOUS: frozenset({A.SENDING, A.DELIVERED, A.PARKED}),
+    A.DELIVERED: frozenset({A.QUEUED}),
+    A.REFUSED: frozenset({A.QUEUED}),
+    A.PARKED: frozenset({A.QUEUED, A.DELIVERED}),
+}
+"""Back to `queued`: the sender repeated its message, and gets the same answer again."""
+ANSWER_OPEN = frozenset({A.QUEUED, A.SENDING, A.AMBIGUOUS})
 
 DELIVERY_RECALLABLE = frozenset({D.QUEUED, D.WAITING, D.PARKED, D.HELD})
 """Has not left, as far as the state tells: what recall ends. `sending` and `ambiguous` count as received."""

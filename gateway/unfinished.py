@@ -15,6 +15,7 @@ from gateway.moves import move_message
 from gateway.parts import Parts
 from gateway.states import DeliveryState, MessageState
 from gateway.steps import standing
+from gateway.steps.answering import due_answers
 from gateway.steps.close import due_periods
 from gateway.steps.named import note_whom
 from gateway.steps.standing import DELIVERIES, is_behind, moved_since
@@ -57,10 +58,12 @@ class Work:
     deliveries: tuple[str, ...]
     stale_people: tuple[str, ...]
     untold: int
+    answers: tuple[str, ...]
 
     def runnable(self, may_try: Callable[[str], bool]) -> bool:
         """Is there anything to do now?"""
-        return bool(self.deliveries or self.stale_people or self.untold or any(map(may_try, self.messages)))
+        going = self.deliveries or self.stale_people or self.untold or self.answers
+        return bool(going or any(map(may_try, self.messages)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +91,7 @@ def read(parts: Parts) -> Work:
             deliveries=_deliveries(c, parts),
             stale_people=_stale_people(c, parts),
             untold=_untold(c, parts),
+            answers=due_answers(c, parts),
         )
 
 

@@ -25,7 +25,7 @@ from gateway.keys.identifiers import Ids, RandomIds, SeededIds
 from gateway.ledger import HeadFile, HeadInMemory, Ledger
 from gateway.parts import Parts
 from gateway.pipeline import Gateway
-from gateway.recipients import Recipient, read_recipients
+from gateway.recipients import Recipient, check_adapter_settings, read_recipients
 from gateway.routes import Fault
 from gateway.settings import Installation, Settings, read_settings
 from gateway.store import Store, faults_of, open_store
@@ -173,6 +173,7 @@ def build(settings: Settings, *, clock: Clock | None = None, ids: Ids | None = N
         signatures=signatures,
         establishments=settings.establishment_names(),
         outbounds=make_outbounds(recipients),
+        answering=make_answering(settings),
         teller=teller_of(settings.tell),
     )
 
@@ -218,6 +219,27 @@ def make_outbounds(recipients: Mapping[str, Recipient]) -> Mapping[str, Outbound
         spec = specs[recipient.adapter]
         if spec.make_outbound is not None and spec.outbound_settings is not None:
             found[recipient.id] = spec.make_outbound(spec.outbound_settings(**recipient.adapter_settings))
+    return found
+
+
+_ANSWER_WIRES: Mapping[str, str] = {"hl7v2": "hl7v2", "fhir": "fhir-message"}
+
+
+def make_answering(settings: Settings) -> Mapping[str, Outbound]:
+    """One sender a channel that says where later answers go. Raises SettingsError for an address that cannot carry what its format asks."""
+    specs = discover()
+    found: dict[str, Outbound] = {}
+    for number, channel in enumerate(settings.channels):
+        if channel.answers is None:
+            continue
+        place, wire = f"channels.{number}.answers.", _ANSWER_WIRES[channel.format]
+        able = {name: one for name, one in specs.items() if one.make_outbound and (not one.wires or wire in one.wires)}
+        spec = able.get(channel.answers.adapter)
+        if spec is None or spec.make_outbound is None or spec.outbound_settings is None:
+            text = f"no way out for an answer of this format: use one of {', '.join(sorted(able))}"
+            raise SettingsError("throughgate.toml", f"{place}adapter", text)
+        check_adapter_settings(spec, channel.answers.adapter_settings, "throughgate.toml", place)
+        found[channel.name] = spec.make_outbound(spec.outbound_settings(**channel.answers.adapter_settings))
     return found
 
 

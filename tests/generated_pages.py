@@ -64,6 +64,14 @@ def states_page() -> str:
         "",
         *_table(states.DeliveryState, states.DELIVERY_MOVES, states.DELIVERY_START),
         "",
+        "## Owed answer",
+        "",
+        "What a sender asked to be told later, as a message of its own (decisions/0028). Its chain in the ledger has the event `answer`.",
+        "",
+        *_diagram(states.ANSWER_START, states.ANSWER_MOVES),
+        "",
+        *_table(states.AnswerState, states.ANSWER_MOVES, states.ANSWER_START),
+        "",
     ]
     return "\n".join(lines)
 

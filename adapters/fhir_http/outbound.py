@@ -16,7 +16,7 @@ from typing import Final
 
 import aiohttp
 
-from adapters.contract import AdapterError, Letter, Outcome, Permanent, Receipt, Transient
+from adapters.contract import AdapterError, Outcome, Outgoing, Permanent, Receipt, Transient
 from adapters.fhir_http.settings import OutboundSettings
 
 _NAMESPACE: Final = uuid.UUID("7d0b5f0e-6f0f-5d1e-9c58-3a0f5f8f3c11")
@@ -43,7 +43,7 @@ class FhirHttpOutbound:
         self._accept = accept
         self._session: aiohttp.ClientSession | None = None
 
-    async def send(self, letter: Letter) -> Receipt:
+    async def send(self, letter: Outgoing) -> Receipt:
         """One attempt. Raises Transient or Permanent."""
         sent = _Sent()
         try:
@@ -63,7 +63,7 @@ class FhirHttpOutbound:
             await self._session.close()
             self._session = None
 
-    async def _post(self, letter: Letter, sent: _Sent) -> Receipt:
+    async def _post(self, letter: Outgoing, sent: _Sent) -> Receipt:
         # INVARIANT: the delivery id is the idempotency key, the same at every attempt (DESIGN section 2, rule 6).
         request = request_id(letter.delivery_id)
         headers = {

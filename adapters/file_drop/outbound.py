@@ -10,7 +10,7 @@ The name is the delivery id and an ending: nothing of a person. It is the same a
 import asyncio
 from typing import Final
 
-from adapters.contract import Letter, Outcome, Receipt, Transient
+from adapters.contract import Outcome, Outgoing, Receipt, Transient
 from adapters.file_drop.folder import FolderUnfit, require_fit, sync, write_beside
 from adapters.file_drop.settings import OutboundSettings
 
@@ -28,14 +28,14 @@ class FileDropOutbound:
     def __init__(self, settings: OutboundSettings) -> None:
         self.settings = settings
 
-    async def send(self, letter: Letter) -> Receipt:
+    async def send(self, letter: Outgoing) -> Receipt:
         """One attempt. Raises Transient."""
         return await asyncio.to_thread(self._drop, letter)
 
     async def close(self) -> None:
         """Nothing is kept open."""
 
-    def _drop(self, letter: Letter) -> Receipt:
+    def _drop(self, letter: Outgoing) -> Receipt:
         folder = self.settings.folder
         # INVARIANT: the delivery id is the idempotency key, the same at every attempt (DESIGN section 2, rule 6).
         name = f"{letter.delivery_id}.{_ENDINGS.get(letter.content_type.partition(';')[0].strip(), 'bin')}"

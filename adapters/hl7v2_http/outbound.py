@@ -3,7 +3,7 @@
 It MUST NOT follow a redirect, or read more of an answer than which letter it acknowledges and how.
 """
 
-from adapters.contract import Letter, Receipt
+from adapters.contract import Outgoing, Receipt
 from adapters.fhir_http.outbound import FhirHttpOutbound
 from adapters.fhir_http.settings import OutboundSettings
 from adapters.mllp.acknowledgement import judged
@@ -15,7 +15,7 @@ class Hl7v2HttpOutbound:
     def __init__(self, settings: OutboundSettings) -> None:
         self._http = FhirHttpOutbound(settings, accept="application/hl7-v2+er7")
 
-    async def send(self, letter: Letter) -> Receipt:
+    async def send(self, letter: Outgoing) -> Receipt:
         """One attempt. Raises Transient or Permanent."""
         receipt = await self._http.send(letter)
         # what is ambiguous has no answer; with status 2xx alone the letter may not have been taken

@@ -11,7 +11,7 @@ import asyncio
 import ssl
 from typing import Final
 
-from adapters.contract import AdapterError, Letter, Outcome, Permanent, Receipt, Transient
+from adapters.contract import AdapterError, Outcome, Outgoing, Permanent, Receipt, Transient
 from adapters.mllp.acknowledgement import judged
 from adapters.mllp.frames import FS, VT, Frames, FrameTooLarge, framed
 from adapters.mllp.settings import OutboundSettings
@@ -26,7 +26,7 @@ class MllpOutbound:
         self.settings = settings
         self._free = asyncio.Semaphore(settings.max_connections)
 
-    async def send(self, letter: Letter) -> Receipt:
+    async def send(self, letter: Outgoing) -> Receipt:
         """One attempt. Raises Transient or Permanent."""
         if VT in letter.body or FS in letter.body:
             raise Permanent("no-frame", "a letter with the signs of a frame in it cannot be framed")
@@ -58,7 +58,7 @@ class MllpOutbound:
             # OSError has ssl.SSLError in it: a certificate that does not hold is nobody to send to.
             raise Transient("unreachable", "the recipient could not be reached") from None
 
-    async def _exchanged(self, letter: Letter, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Receipt:
+    async def _exchanged(self, letter: Outgoing, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Receipt:
         writer.write(framed(letter.body))
         await writer.drain()
         frames = Frames(self.settings.max_answer_bytes)

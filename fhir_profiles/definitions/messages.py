@@ -61,5 +61,9 @@ def message_definition(letter: LetterKind) -> Json:
 
 def response_definition() -> Json:
     """Give the MessageDefinition of the response to a message that came in."""
-    description = "Answers $process-message when the message was processed in time: the code is ok because custody was taken, and says nothing else."
+    description = (
+        "Answers $process-message: at once when the message was processed in time, or later as a message of its own to the registered address of "
+        "a sender that asked for that (async=true). The code is ok once the message was processed, and says nothing of what was withheld from "
+        "whom; fatal-error, with an OperationOutcome, when a person rejected the message. transient-error is not used: what waits here is ours."
+    )
     return _definition("response", "Response", description, {"eventUri": RESPONSE_EVENT})

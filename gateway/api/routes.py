@@ -37,6 +37,7 @@ from gateway.deciding import QuestionError, decide_question
 from gateway.errors import AccessError, Fault, RequestError
 from gateway.ledger import NotProvable
 from gateway.metrics import CONTENT_TYPE, exposition
+from gateway.settings import ChannelSettings
 from gateway.states import MessageState
 from gateway.steps.receive import Received
 
@@ -73,12 +74,14 @@ async def hl7v2(gateway: Intake, request: Request, caller: Caller) -> Response:
 
 
 async def process_message(gateway: Intake, request: Request, caller: Caller) -> Response:
-    """POST /fhir/$process-message: 202 custody with `async`, 200 with the response message when it was released in time."""
+    """POST /fhir/$process-message: 202 custody with `async`, and where an address is registered the response later, as a message of its own;
+    without `async` 200 with the response message when it was released in time.
+    """
     client = _client(caller)
     require_json_accepted(request)
-    waits = not _asks_for_async(request)
+    waits = not _asks_for_async(request, gateway.settings.http_channel(client.name, "fhir"))
     body = await read_body(request, FHIR_TYPES, gateway.settings.limits)
-    received = await _receive(gateway, request, client, "fhir", body, AS_MESSAGE)
+    received = await _receive(gateway, request, client, "fhir", body, AS_MESSAGE, later=not waits)
     if waits and received.accepted and received.processed and received.message_id:
         state = await gateway.settle_message(received.message_id, gateway.settings.limits.process_seconds)
         if state is MessageState.RELEASED:
@@ -115,10 +118,11 @@ async def hmpps(gateway: Intake, request: Request, caller: Caller) -> Response:
     return sent(received.answer)
 
 
-def _asks_for_async(request: Request) -> bool:
-    # INVARIANT: no outbound address is ever taken from a request or a message.
-    if "response-url" in request.query_params:
-        text = "response-url is not taken: an address to send to is registered, never asked for in a request"
+def _asks_for_async(request: Request, channel: ChannelSettings) -> bool:
+    # INVARIANT: no outbound address is ever taken from a request or a message: one that is named must be the one that is registered.
+    registered = channel.answers.adapter_settings.get("url") if channel.answers is not None else None
+    if "response-url" in request.query_params and request.query_params["response-url"] != registered:
+        text = "response-url is not the address that is registered for this client: leave it out, or ask the operator to register it"
         raise RequestError(Fault.REQUEST_INVALID, invalid(text))
     value = request.query_params.get("async", "false")
     if value not in ("true", "false"):
@@ -133,6 +137,8 @@ async def _receive(
     message_format: Literal["hl7v2", "fhir"],
     body: bytes,
     kinds: Collection[str] = (),
+    *,
+    later: bool = False,
 ) -> Received:
     channel = gateway.settings.http_channel(client.name, message_format)
     arrival = Arrival(
@@ -144,6 +150,7 @@ async def _receive(
         request_id=guid(request, "X-Request-ID"),
         correlation_id=guid(request, "X-Correlation-ID"),
         kinds=tuple(sorted(kinds)),
+        answer_later=later,
     )
     return await gateway.receive(arrival)
 
@@ -315,7 +322,10 @@ _PROCESS_MESSAGE: Final = Interaction(
     code="operation",
     name="process-message",
     definition="http://hl7.org/fhir/OperationDefinition/MessageHeader-process-message",
-    documentation="Bundle of type message; async=true answers 202 at once. response-url is not taken.",
+    documentation=(
+        "Bundle of type message; async=true answers 202 at once, and the response follows as a message of its own to the address that is "
+        "registered for the sender, where one is. A response-url that is not that address is refused."
+    ),
 )
 _DECIDE: Final = Interaction(
     code="operation",

@@ -36,7 +36,7 @@ async def own_queues(url: str, installation: str) -> AsyncIterator[None]:
     name = f"throughgate.{installation}"
     async with await aio_pika.connect(url) as connection:
         channel = await connection.channel()
-        for queue in ("messages", "deliveries", "dead"):
+        for queue in ("messages", "deliveries", "answers", "dead"):
             await channel.queue_delete(f"{name}.{queue}")
         for exchange in (name, f"{name}.dead"):
             await channel.exchange_delete(exchange)

@@ -6,7 +6,7 @@ from typing import Literal, Protocol
 
 from gateway.errors import ThroughgateError
 
-Topic = Literal["messages", "deliveries"]
+Topic = Literal["messages", "deliveries", "answers"]
 Handler = Callable[[str], Awaitable[None]]
 
 _ID = re.compile(r"[0-9A-HJKMNP-TV-Z]{20,26}")

@@ -28,7 +28,7 @@ Mac = Callable[[str, str], bytes]
 """(topic, id) to the MAC under a key of this installation."""
 
 Arguments = dict[str, Any]
-TOPICS: Final[tuple[Topic, ...]] = ("messages", "deliveries")
+TOPICS: Final[tuple[Topic, ...]] = ("messages", "deliveries", "answers")
 LONGEST_QUEUE = 100_000
 LONGEST_DEAD = 10_000
 DELIVERY_LIMIT = 20

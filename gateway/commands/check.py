@@ -14,6 +14,7 @@ def check(*, config: Config = DEFAULT_CONFIG, as_json: AsJson = False) -> None:
 
     settings = read_settings(config)
     recipients, agreements = wiring.read_sharing(settings)
+    wiring.make_answering(settings)
     table = routes.routes(recipients, agreements)
     found = [*doors.missing(settings, wiring.read_clock()), *wiring.engine_faults(settings)]
     can_open = not any(fault.place == "gateway.store_url" for fault in found)

@@ -26,6 +26,7 @@ class LedgerEvent(StrEnum):
     # what is decided and known
     DECIDED = "decided"
     COUNTED = "counted"
+    ANSWER = "answer"  # owed to a sender as a message of its own: queued, sending, and what became of it
     REGISTERED = "registered"  # a consent version
     LINKED = "linked"  # identifiers of a person
     SEPARATED = "separated"

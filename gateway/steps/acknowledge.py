@@ -4,17 +4,20 @@ An acknowledgement is custody: it says that the bytes are kept, never what becom
 and it MUST NOT show whether anything was withheld.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from adapters.contract import Answer
-from fhir_profiles.fhir_json import encode
+from fhir_profiles.fhir_json import decode, encode
 from fhir_profiles.shapes import AcknowledgementMode, Envelope, Issue, Json, Refusal, Severity
 from gateway.errors import RULES, SEND_AGAIN, Fault, hl7_acknowledgement, operation_outcome, outcome_of_issues
 
 HL7_CONTENT_TYPE: Final = "application/hl7-v2+er7; charset=utf-8"
 FHIR_CONTENT_TYPE: Final = "application/fhir+json; charset=utf-8"
 RETRY_AFTER_SECONDS: Final = 30
+REJECTED_BY_A_PERSON: Final = (
+    "a person rejected this message: it has no effect; ask the operator why, correct it, and send it under new ids"
+)
 BARS_ERRORS: Final = "https://fhir.nhs.uk/Codesystem/http-error-codes"
 _BARS_CODES: Final = {
     400: "REC_BAD_REQUEST",
@@ -88,13 +91,17 @@ def hl7_answer(
     fault: Fault | None = None,
     issues: tuple[Issue, ...] = (),
     both: bool = False,
+    apart: bool = False,
 ) -> Answer:
     """The HL7 answer: one acknowledgement, and with `both` the owed application acknowledgement after it.
 
     `both` is the channel's `application_acknowledgement = "same-connection"`: a sender that reads one reply a message would take
-    the second for the reply to its next message, so it is stated by the channel and never assumed.
+    the second for the reply to its next message, so it is stated by the channel and never assumed. `apart`: the application
+    acknowledgement of what was taken goes by itself (`hl7_later`), and is no part of this answer.
     """
     codes = acknowledgement_codes(seen.acknowledgement, seen.accept_when, seen.application_when, fault)
+    if apart and fault is None and seen.acknowledgement is AcknowledgementMode.ENHANCED:
+        codes = Codes(accept=codes.accept, application=None)
     time = _hl7_time(names.time)
     made: list[bytes] = []
     if codes.accept:
@@ -114,6 +121,21 @@ def hl7_answer(
         headers=_headers(fault, names),
         then=tuple(made[1:]),
     )
+
+
+def hl7_later(seen: Envelope, names: Names) -> Answer | None:
+    """The application acknowledgement of a message that was taken, as a message of its own; None where none is asked for (MSH-16).
+
+    A refusal has none: it is said at once, on the connection that it came by. What is found after custody is AA too: the message is kept,
+    and its sender need do nothing.
+    """
+    codes = acknowledgement_codes(seen.acknowledgement, seen.accept_when, seen.application_when, None)
+    if seen.acknowledgement is not AcknowledgementMode.ENHANCED or codes.application is None:
+        return None
+    body = hl7_acknowledgement(
+        codes.application, seen, control_id=names.application_id, time=_hl7_time(names.time), confirmed=True
+    )
+    return Answer(body=body, content_type=HL7_CONTENT_TYPE)
 
 
 def fhir_custody(
@@ -160,6 +182,23 @@ def fhir_response(seen: Envelope, names: Names, *, endpoint: str, bars: bool = F
         "entry": [{"fullUrl": f"{endpoint}/MessageHeader/{header['id']}", "resource": header}],
     }
     return Answer(body=encode(bundle), content_type=FHIR_CONTENT_TYPE, status=200, headers=_headers(None, names))
+
+
+def fhir_rejected(response: Answer) -> Answer:
+    """The same response message for a message that a person rejected: `fatal-error`, and an OperationOutcome that says what to do.
+
+    Made of the stored bytes alone, so that it is the same each time. It names no reason: a person wrote that, for those who work here.
+    """
+    bundle = decode(response.body)
+    entry = bundle["entry"][0]
+    outcome_id = str(entry["resource"]["id"]) + "-outcome"
+    url = f"{entry['fullUrl'].rpartition('/MessageHeader/')[0]}/OperationOutcome/{outcome_id}"
+    said = entry["resource"]["response"]
+    issue = Issue(severity=Severity.FATAL, code="processing", path="", text=REJECTED_BY_A_PERSON)
+    outcome = {**outcome_of_issues((issue,)), "id": outcome_id}
+    header = {**entry["resource"], "response": {**said, "code": "fatal-error", "details": {"reference": url}}}
+    entries = [{**entry, "resource": header}, {"fullUrl": url, "resource": outcome}]
+    return replace(response, body=encode({**bundle, "entry": entries}))
 
 
 def _hl7_time(instant: str) -> str:

@@ -31,7 +31,8 @@ from gateway.parts import Parts
 from gateway.refusals import What
 from gateway.settings import Category, ChannelSettings
 from gateway.states import MessageState
-from gateway.steps.acknowledge import Names, fhir_custody, fhir_response, hl7_answer
+from gateway.steps.acknowledge import Names, fhir_custody, fhir_response, hl7_answer, hl7_later
+from gateway.steps.owed import owe
 from gateway.store.locks import hold
 from gateway.store.schema import message
 from gateway.store.statement import Statement
@@ -59,7 +60,8 @@ _INSERT: Final = Statement.insert(message)
 @dataclass(frozen=True, kw_only=True)
 class Received:
     """What became of an arrival. `answer` says custody or refusal; `processed` is the response message of a FHIR message, to be sent
-    in place of `answer` once the message was released. `message_id` is None when nothing could be kept.
+    in place of `answer` once the message was released, or the application acknowledgement that is owed as a message of its own.
+    `message_id` is None when nothing could be kept.
     """
 
     answer: Answer
@@ -212,7 +214,9 @@ def _again(c: Connection, parts: Parts, looked: _Looked, before: Row[Any] | None
     if before.body_index != looked.body_index:
         return _reject(c, parts, looked, _verdict(Fault.ID_REUSED, _key_path(looked.channel, looked.seen)))
     # INVARIANT: the same message again gets the stored acknowledgement, byte for byte, and has no second effect.
-    stored = _unpack(parts.keys.unseal(c, before.answer_id))
+    stored = stored_answers(parts.keys.unseal(c, before.answer_id))
+    if stored[1] is not None and _asks_later(looked):
+        owe(c, parts, answer_id=looked.names.application_id, message_id=before.id)
     return Received(answer=stored[0], processed=stored[1], message_id=before.id, accepted=True, duplicate=True)
 
 
@@ -299,7 +303,9 @@ def _accept(c: Connection, parts: Parts, looked: _Looked, seen: Envelope, establ
     processed: Answer | None = None
     if looked.channel.format == "hl7v2":
         both = looked.channel.application_acknowledgement == "same-connection"
-        answer = hl7_answer(seen, names, both=both)
+        apart = looked.channel.answers is not None
+        answer = hl7_answer(seen, names, both=both, apart=apart)
+        processed = hl7_later(seen, names) if apart else None
     else:
         answer = fhir_custody(names)
         if seen.kind == MESSAGE:  # a reply is never replied to, and what is no message has no id to answer
@@ -324,7 +330,14 @@ def _accept(c: Connection, parts: Parts, looked: _Looked, seen: Envelope, establ
         body_id=body_id,
         answer_id=answer_id,
     )
+    if processed is not None and _asks_later(looked):
+        owe(c, parts, answer_id=names.application_id, message_id=names.message_id)
     return Received(answer=answer, processed=processed, message_id=names.message_id, accepted=True)
+
+
+def _asks_later(looked: _Looked) -> bool:
+    """Does the sender want its answer as a message of its own, and has it registered where to? An HL7 message that has one asked for it."""
+    return looked.channel.answers is not None and (looked.channel.format == "hl7v2" or looked.arrival.answer_later)
 
 
 def _reject(c: Connection, parts: Parts, looked: _Looked, verdict: _Verdict) -> Received:
@@ -413,7 +426,8 @@ def _packed(answer: Answer) -> dict[str, object]:
     return {"status": answer.status, "type": answer.content_type, "headers": dict(answer.headers), "bodies": bodies}
 
 
-def _unpack(stored: bytes) -> tuple[Answer, Answer | None]:
+def stored_answers(stored: bytes) -> tuple[Answer, Answer | None]:
+    """The acknowledgement of a message, and what is said of it in place of that, or later."""
     answers = [
         Answer(
             body=base64.b64decode(one["bodies"][0]),

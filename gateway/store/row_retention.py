@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, and_, delete, exists, or_, select
 
-from gateway.states import DELIVERY_OPEN, MessageState
+from gateway.states import ANSWER_OPEN, DELIVERY_OPEN, MessageState
 from gateway.store.locks import hold_message
 from gateway.store.schema import (
     attempt,
@@ -21,6 +21,7 @@ from gateway.store.schema import (
     delivery,
     message,
     named_number,
+    owed_answer,
     report_key,
     resource,
     task,
@@ -31,6 +32,7 @@ SCANNED = 2_000
 """Rows that one piece looks at: a sweep costs the same whatever the age of the store; the next one goes on behind it."""
 
 _OPEN_LETTERS = [state.value for state in DELIVERY_OPEN]
+_OPEN_ANSWERS = [state.value for state in ANSWER_OPEN]
 _ENDED = (MessageState.RELEASED.value, MessageState.REJECTED.value)
 
 
@@ -101,6 +103,7 @@ def delete_messages(c: Connection, ids: Sequence[str]) -> Counter[str]:
     _delete(c, gone, delivery, delivery.c.id.in_(letters))
     _delete(c, gone, decision, decision.c.message_id.in_(free))
     _delete(c, gone, named_number, named_number.c.message_id.in_(free))
+    _delete(c, gone, owed_answer, owed_answer.c.message_id.in_(free))
     _delete(c, gone, message, message.c.id.in_(free))
     return gone
 
@@ -117,6 +120,7 @@ def _needed(c: Connection, ids: Collection[str]) -> frozenset[str]:
         exists().where(consent.c.person_id == message.c.person_id, consent.c.message_id == message.c.id),
         exists().where(letters, or_(delivery.c.state.in_(_OPEN_LETTERS), delivery.c.sealed_id.is_not(None))),
         exists().where(decision.c.message_id == message.c.id, decision.c.sealed_id.is_not(None)),
+        exists().where(owed_answer.c.message_id == message.c.id, owed_answer.c.state.in_(_OPEN_ANSWERS)),
         exists().where(task.c.message_id == message.c.id, task.c.ended_at.is_(None)),
         exists().where(letters, task.c.delivery_id == delivery.c.id, task.c.ended_at.is_(None)),
     )

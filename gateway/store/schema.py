@@ -21,7 +21,7 @@ from sqlalchemy import (
     false,
 )
 
-from gateway.states import DeliveryState, MessageState
+from gateway.states import AnswerState, DeliveryState, MessageState
 
 metadata = MetaData(
     naming_convention={
@@ -34,7 +34,7 @@ metadata = MetaData(
 )
 
 
-def _one_of(column: str, values: type[MessageState] | type[DeliveryState]) -> str:
+def _one_of(column: str, values: type[MessageState] | type[DeliveryState] | type[AnswerState]) -> str:
     return f"{column} IN ({', '.join(repr(value.value) for value in values)})"
 
 
@@ -209,6 +209,23 @@ message = Table(
     Index("ix_message_person_id", "person_id", "sequence"),
     Index("ix_message_body_id", "body_id"),  # these on `sealed` ids are for retention, which must not read whole tables
     Index("ix_message_answer_id", "answer_id"),
+)
+
+owed_answer = Table(
+    "owed_answer",
+    metadata,
+    Column("id", Text, primary_key=True),  # the idempotency key on every wire, and MSH-10; its own chain in the ledger
+    Column("message_id", Text, ForeignKey("message.id"), nullable=False, unique=True),  # its bytes are with `answer_id`
+    Column("state", Text, nullable=False),
+    Column("code", Text),  # the outcome of the last attempt
+    Column("step", Integer, nullable=False),  # number of its last ledger entry
+    Column("attempts", Integer, nullable=False),
+    Column("due_at", Text, nullable=False),
+    Column("intent_at", Text),  # when the last attempt was begun
+    Column("created_at", Text, nullable=False),
+    Column("ended_at", Text),
+    CheckConstraint(_one_of("state", AnswerState), name="state"),
+    Index("ix_owed_answer_state_due_at", "state", "due_at"),
 )
 
 resource = Table(

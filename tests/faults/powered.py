@@ -10,7 +10,7 @@ import os
 import sys
 from pathlib import Path
 
-from adapters.contract import Arrival, Letter, Outcome, Receipt
+from adapters.contract import Arrival, Outcome, Outgoing, Receipt
 from gateway import wiring
 from gateway.pipeline import Gateway
 from gateway.settings import read_settings
@@ -38,7 +38,7 @@ class Recipient:
     def __init__(self, marks: Marks) -> None:
         self.marks = marks
 
-    async def send(self, letter: Letter) -> Receipt:
+    async def send(self, letter: Outgoing) -> Receipt:
         self.marks.add(f"took {letter.delivery_id} {hashlib.sha256(letter.body).hexdigest()}")
         return Receipt(outcome=Outcome.DELIVERED, code="http-200")
 

@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection
 
-from adapters.contract import Arrival, Letter, Outcome, Receipt, Transient
+from adapters.contract import Arrival, Outcome, Outgoing, Receipt, Transient
 from consent.shapes import Agreement
 from gateway import activation, wiring
 from gateway.bus import UnreliableBus
@@ -197,7 +197,7 @@ class SimulatedRecipient:
     def __init__(self, world: "World", store: SimulatedStore, neighbour: Neighbour) -> None:
         self.world, self.store, self.neighbour = world, store, neighbour
 
-    def _take(self, letter: Letter, answered: int) -> None:
+    def _take(self, letter: Outgoing, answered: int) -> None:
         effect = not any(each.key == letter.delivery_id for each in self.neighbour.got)
         self.neighbour.got.append(
             Got(
@@ -209,7 +209,7 @@ class SimulatedRecipient:
             )
         )
 
-    async def send(self, letter: Letter) -> Receipt:
+    async def send(self, letter: Outgoing) -> Receipt:
         """One attempt."""
         if self.store.dead:
             raise Killed  # a dead process sends nothing

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from adapters.contract import Letter, Receipt
+from adapters.contract import Letter, Outgoing, Receipt
 from gateway.errors import StoreUnavailable
 from tests.faults import simulation
 from tests.faults.account import FIRST_SEED, Account, number
@@ -81,7 +81,7 @@ class _ForgetfulRecipient(SimulatedRecipient):
 
     times = 0
 
-    def _take(self, letter: Letter, answered: int) -> None:
+    def _take(self, letter: Outgoing, answered: int) -> None:
         _ForgetfulRecipient.times += 1
         other = Letter(
             delivery_id=f"{letter.delivery_id[:16]}{_ForgetfulRecipient.times:04d}",
@@ -96,7 +96,7 @@ class _ForgetfulRecipient(SimulatedRecipient):
 class _SendsTwice(SimulatedRecipient):
     """Sabotage: two sends under one intent, as a gateway did for an id that came twice in one turn. The second has no effect."""
 
-    async def send(self, letter: Letter) -> Receipt:
+    async def send(self, letter: Outgoing) -> Receipt:
         await super().send(letter)
         return await super().send(letter)
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
-from adapters.contract import Arrival, Letter, Outcome, Receipt
+from adapters.contract import Arrival, Outcome, Outgoing, Receipt
 from gateway import wiring
 from gateway.activation import approve, propose
 from gateway.bus.in_process import InProcessBus
@@ -333,9 +333,9 @@ class _Inbox:
     """A recipient that takes everything and writes down when."""
 
     clock: _Clock
-    got: list[tuple[int, Letter]] = field(default_factory=list)
+    got: list[tuple[int, Outgoing]] = field(default_factory=list)
 
-    async def send(self, letter: Letter) -> Receipt:
+    async def send(self, letter: Outgoing) -> Receipt:
         self.got.append((self.clock.minute, letter))
         return Receipt(outcome=Outcome.DELIVERED, code="http-200")
 
