@@ -108,15 +108,35 @@ def read_text(text: str, name: str) -> Agreement:
     return read_agreement(text, name)
 
 
-def in_force(store: Store, keys: Keys) -> tuple[frozenset[str], Mapping[str, Agreement]]:
-    """The ids of the signatures, and the agreements in force by name. SettingsError for one that this program cannot keep to.
+@dataclass(frozen=True, kw_only=True)
+class InForce:
+    """The agreements in force by name; `unread` are those that this program cannot keep to. `signatures` are the ids of all of them."""
 
-    The text is sealed under the installation key, so that nobody can put another one in its place in the database.
+    signatures: frozenset[str]
+    agreements: Mapping[str, Agreement]
+    unread: frozenset[str]
+
+
+def in_force(store: Store, keys: Keys) -> InForce:
+    """What two people signed, at a start and while the line runs alike.
+
+    The text is sealed under the installation key, so that nobody can put another one in its place in the database. INVARIANT: absent never
+    widens: under a text that cannot be read here (a newer program's, a row that was changed) nothing leaves, also not by what two people
+    signed before it and replaced. It keeps neither the rest nor the line from running, and a person is told (`unread`).
     """
+    found: dict[str, Agreement] = {}
     with store.read() as c:
         rows = c.execute(_in_force()).all()
-        found = {row.name: _agreed(c, keys, row) for row in rows}
-    return frozenset(row.id for row in rows), found
+        for row in rows:
+            try:
+                found[row.name] = _agreed(c, keys, row)
+            except (SettingsError, SealedError) as error:
+                log(Code.AGREEMENT_NOT_READ, error=type(error).__name__)
+    return InForce(
+        signatures=frozenset(row.id for row in rows),
+        agreements=found,
+        unread=frozenset(row.name for row in rows) - found.keys(),
+    )
 
 
 def _agreed(c: Connection, keys: Keys, row: Row[Any]) -> Agreement:
@@ -138,32 +158,24 @@ def require_teller(agreements: Mapping[str, Agreement], settings: Settings) -> N
 
 
 def take_up(parts: Parts) -> bool:
-    """Make `parts.agreements` what is in force now. Whether it was another before.
-
-    INVARIANT: absent never widens: under a text that cannot be read here (a newer program's, a row that was changed) nothing leaves, also not
-    by what two people signed before it and replaced; a person is told, and every other text takes effect.
-    """
+    """Make `parts.agreements` what is in force now. Whether it was another before."""
     with parts.store.read() as c:
-        rows = c.execute(_in_force()).all()
-        ids = frozenset(row.id for row in rows)
-        if ids == parts.signatures:
-            return False
-        found: dict[str, Agreement] = {}
-        for row in rows:
-            try:
-                found[row.name] = _agreed(c, parts.keys, row)
-            except (SettingsError, SealedError) as error:
-                log(Code.AGREEMENT_NOT_READ, error=type(error).__name__)
-    parts.signatures, parts.agreements = ids, found
+        ids = frozenset(row.id for row in c.execute(_in_force()))
+    if ids == parts.signatures:
+        return False
+    now = in_force(parts.store, parts.keys)
+    parts.signatures, parts.agreements, parts.unread = now.signatures, now.agreements, now.unread
     return True
 
 
 def unread(parts: Parts) -> tuple[str, ...]:
-    """`name:digest` of what is in force and cannot be read here (`take_up`)."""
+    """`name:digest` of what is in force and cannot be read here."""
+    if not parts.unread:
+        return ()
     with parts.store.read() as c:
         rows = c.execute(_in_force()).all()
     tried = [row for row in rows if row.id in parts.signatures]
-    return tuple(f"{row.name}:{row.digest}" for row in tried if row.name not in parts.agreements)
+    return tuple(f"{row.name}:{row.digest}" for row in tried if row.name in parts.unread)
 
 
 def stands(c: Connection, name: str, digest: str) -> bool:

@@ -53,6 +53,8 @@ class Parts:
     """One sender a channel whose client has registered where its later answers go: connections of their own, so that none stands before a letter."""
     signatures: frozenset[str] = frozenset()
     """Ids of the signatures that put `agreements` in force (gateway/activation.py)."""
+    unread: frozenset[str] = frozenset()
+    """Names of agreements that two people put in force and that this program cannot read: nothing leaves under them."""
     teller: Teller | None = None
     register_checked: bool = True
     """False only in `try` without a configuration: an unknown sender is named, not refused."""

@@ -148,8 +148,8 @@ def build(settings: Settings, *, clock: Clock | None = None, ids: Ids | None = N
     keys = Keys.open(settings.gateway.keys_dir)
     store = open_store(settings.gateway.store_url)
     try:
-        signatures, agreements = activation.in_force(store, keys)
-        activation.require_teller(agreements, settings)
+        signed = activation.in_force(store, keys)
+        activation.require_teller(signed.agreements, settings)
     except BaseException:
         store.close()
         raise
@@ -169,8 +169,9 @@ def build(settings: Settings, *, clock: Clock | None = None, ids: Ids | None = N
         clock=ticking,
         ids=ids or RandomIds(),
         recipients=recipients,
-        agreements=agreements,
-        signatures=signatures,
+        agreements=signed.agreements,
+        signatures=signed.signatures,
+        unread=signed.unread,
         establishments=settings.establishment_names(),
         outbounds=make_outbounds(recipients),
         answering=make_answering(settings),

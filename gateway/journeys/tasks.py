@@ -106,6 +106,12 @@ TASKS: Final[Mapping[str, TaskKind]] = {
         text="a sharing agreement that two people signed cannot be read by the program that runs here, and nothing leaves under it: what it was "
         "for goes by hand today; start the program that it was signed with, or let two people sign a text that this one reads",
     ),
+    "handover-not-made": TaskKind(
+        role=CLINICAL_LEAD,
+        tell=True,
+        text="somebody left or came back while a signed sharing agreement cannot be read here, and no letter took over the care or corrected one: "
+        "see to it by hand today; once the agreement is read again, `throughgate replay` says what the message asks for",
+    ),
     **{
         f"agreement-{what}-{when}": TaskKind(role=IG_OFFICER, tell=True, text=text)
         for what, when, text in (

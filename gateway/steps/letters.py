@@ -15,6 +15,7 @@ from sqlalchemy import Connection, bindparam, select
 from consent.decide import decide
 from consent.shapes import Agreement, Decision, Facts, Outcome, Reason, RegisteredConsent, Request
 from fhir_profiles import facts
+from fhir_profiles.letters import LETTERS
 from fhir_profiles.movements import stays_that_go_on
 from fhir_profiles.shapes import Composed, Event, HoldCode, Json, LetterContext, Task, Translation
 from gateway.consents.register import (
@@ -50,6 +51,8 @@ from gateway.journeys.file import (
     write_filing,
 )
 from gateway.journeys.plan import (
+    LEAVES_CUSTODY,
+    NEVER_A_HANDOVER,
     Circumstances,
     Neighbourhood,
     Wanted,
@@ -357,6 +360,7 @@ def _work(parts: Parts, seen: Seen, translation: Translation, *, by_person: bool
     tasks = (
         *translation.tasks,
         *event_tasks(translation.events, parts.agreements),
+        *_unmade(parts, translation, drafts),
         *registration.tasks,
         *purpose,
         *hazards,
@@ -373,6 +377,14 @@ def _work(parts: Parts, seen: Seen, translation: Translation, *, by_person: bool
         tests=tests if changes else None,
         tasks=tasks if not (by_person and seen.decided) else (),
     )
+
+
+def _unmade(parts: Parts, translation: Translation, drafts: Sequence[Draft]) -> tuple[Task, ...]:
+    """INVARIANT: no movement goes untold because a signed agreement cannot be read here: which letters it asks for, nobody knows."""
+    events = set(translation.events)
+    moved = events & (LEAVES_CUSTODY | {Event.RELEASE_CANCELLED, Event.READMISSION}) and not events & NEVER_A_HANDOVER
+    seen_to = any(LETTERS[each.agreement.letter].hands_over or each.corrects for each in drafts)
+    return (task_of("handover-not-made"),) if parts.unread and moved and not seen_to else ()
 
 
 def _was_here(parts: Parts, seen: Seen) -> bool:

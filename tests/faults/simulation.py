@@ -307,7 +307,7 @@ def installation() -> Installed:
     )
     for sign, person in ((activation.propose, "Ada Example"), (activation.approve, "Ben Example")):
         sign(signing, texts, by=person, reason="for a test")
-    signatures, _ = activation.in_force(store, keys)
+    signatures = activation.in_force(store, keys).signatures
     return Installed(
         settings=settings, recipients=recipients, agreements=agreements, signatures=signatures, store=store
     )

@@ -11,17 +11,16 @@ from sqlalchemy import select, update
 from consent.agreement_file import digest_of
 from gateway import activation, wiring
 from gateway.activation import ENDS, ActivationError
-from gateway.errors import SettingsError
-from gateway.keys import SealedBroken
 from gateway.ledger.entry import decode
 from gateway.pipeline import Gateway
 from gateway.settings import read_settings
 from gateway.steps import deliver
 from gateway.steps.agreement_dates import tell_dates
+from gateway.steps.replay import replay
 from gateway.store.retention import sweep_ended
 from gateway.store.schema import agreement as signed
 from gateway.store.schema import decision, ledger_entry, sealed, task
-from tests.builders import adt_a01, adt_a03, rde_o11
+from tests.builders import adt_a01, adt_a03, rde_o11, synthetic_person
 from tests.line import RECIPIENTS, MovableClock, make_installation, running, sign_agreements
 from tests.world import check_world
 
@@ -181,16 +180,21 @@ def test_a_text_that_was_changed_in_the_database_is_no_agreement(config: Path) -
                 update(sealed).where(sealed.c.id == own).values(ciphertext=b"something else, longer than a tag")
             )
         )
-    with pytest.raises(SealedBroken), opened(config):
-        pass
+    with opened(config) as gateway:
+        assert gateway.unread == {"handover"}
+        assert "handover" not in gateway.agreements
 
 
-def test_an_agreement_whose_letter_is_gone_stops_the_start(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After an upgrade that dropped a letter: nothing starts as if nothing were missing."""
+def test_an_agreement_whose_letter_is_gone_is_not_in_force_and_is_told(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After an upgrade that dropped a letter: nothing goes on as if nothing were missing, and the rest goes on."""
     left = {name: letter for name, letter in activation.LETTERS.items() if name != "handover"}
     monkeypatch.setattr(activation, "LETTERS", left)
-    with pytest.raises(SettingsError, match="the agreement handover in force: letter: no such letter"), opened(config):
-        pass
+    with opened(config) as gateway:
+        assert gateway.unread == {"handover"}
+        assert set(gateway.agreements) == {"correction", "prescription-copy", "report"}
+        assert (tell_dates(gateway), tell_dates(gateway)) == (1, 0)
 
 
 def test_what_waited_for_its_second_person_is_looked_at_again(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -237,6 +241,41 @@ def test_what_a_running_program_cannot_read_withdraws_that_alone_and_is_told(
         assert gateway.agreements["handover"].digest == digest_of(other)
         with gateway.store.read() as c:
             assert c.execute(select(task.c.ended_at).where(task.c.id == told.id)).scalar_one() is not None
+
+
+async def test_a_text_that_cannot_be_read_at_a_start_keeps_nothing_else_from_running(tmp_path: Path) -> None:
+    """INVARIANT: a start and a running line treat it alike: nothing leaves under it, the rest goes on, and people are told of it and of each release."""
+    async with running(tmp_path) as line:
+        await line.play(adt_a01(), rde_o11())
+        line.neighbours["northfell"].up = False
+        other = synthetic_person(2)
+        await line.play(adt_a01(other, message_id="IN-2"), adt_a03(other, message_id="OUT-2"))
+        line.neighbours["northfell"].up = True
+        sealed_id = select(signed.c.sealed_id).where(signed.c.name == "handover").scalar_subquery()
+        broken = update(sealed).where(sealed.c.id == sealed_id).values(ciphertext=b"changed by somebody")
+        line.gateway.store.write(lambda c: c.execute(broken))
+        await line.restart()
+        assert line.gateway.unread == {"handover"}
+        assert "handover" not in line.gateway.agreements
+        line.clock.advance(hours=1)
+        await line.play(adt_a03(), rde_o11(message_id="RX-2"))
+        assert [row.state for row in line.deliveries(letter="handover")] == ["recalled"]
+        assert len(line.deliveries(letter="prescription-copy")) == 2
+        assert line.neighbours["northfell"].effects == []
+        codes = line.told_codes()
+        for code in ("agreement-not-read", "handover-not-made", "withheld-by-rule"):
+            assert codes.count(code) == 1, code
+        # As soon as two people sign a text that can be read, the message says again what it asks for.
+        text = edited(line.config)
+        for sign, person in ((activation.propose, ADA), (activation.approve, BEN)):
+            sign(line.gateway, {"handover": text}, by=person, reason=WHY)
+        assert activation.take_up(line.gateway)
+        assert line.gateway.unread == frozenset()
+        (told,) = line.tasks(code="handover-not-made")
+        replay(line.gateway, [told.message_id], reason="it can be read now", by=ADA)
+        await line.gateway.sweep()
+        await line.settle()
+        assert [row.state for row in line.deliveries(letter="handover")] == ["recalled", "delivered"]
 
 
 async def test_the_door_asks_the_store_which_agreement_stands(tmp_path: Path) -> None:
