@@ -210,6 +210,15 @@ def agreement_of_then(c: Connection, parts: Parts, name: str, digest: str) -> Ag
     return read_text(text, name) if text is not None else None
 
 
+def agreement_of_digest(c: Connection, keys: Keys, digest: str) -> Agreement | None:
+    """The text that two people put in force under this digest, whatever it was called and whether it has ended; None where it is not kept here.
+
+    Raises AgreementError for one that this program cannot read, SealedError for one that retention has taken or somebody changed.
+    """
+    row = c.execute(select(signed).where(signed.c.digest == digest, signed.c.approved_at.is_not(None))).first()
+    return read_text(_text(c, keys, row), row.name) if row is not None else None
+
+
 def signature_of(c: Connection, name: str, digest: str) -> Signature | None:
     """Who signed the text that stood under this digest; None where nobody approved it here, or its row is not kept any more."""
     row = c.execute(

@@ -1,7 +1,8 @@
 """The ledger as FHIR AuditEvents, for a site's own audit store: a page of them after a position, each with the id of its entry.
 
-A store that takes the same page twice has the same events. Only what is under the signed head is in it. This module opens nothing that is
-sealed: an event says no more than its entry does.
+A store that takes the same page twice has the same events, whatever changed here meanwhile: who received and for which purpose is what held when
+the entry was made, and what is not known of then is left out. Only what is under the signed head is in it. This module MUST NOT open anything that
+is sealed about anybody: an event says no more than its entry does, and the text of the agreement that it names.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,10 +11,13 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
+from consent.agreement_file import AgreementError
 from fhir_profiles import audit_event
 from fhir_profiles.audit_event import MINOR, PERMITTED, SERIOUS, Happening, Observer
 from fhir_profiles.shapes import Json
 from gateway import evidence
+from gateway.activation import agreement_of_digest
+from gateway.keys import SealedError
 from gateway.ledger import head_of
 from gateway.ledger.entry import decode
 from gateway.moves import SUBJECT
@@ -29,7 +33,9 @@ TAKEN = "audit-events"
 """What an export of this feed is called in the ledger."""
 MOST = 10_000
 """Events in a page at most."""
-_OF_CHAIN = ("recipient", "letter", "decision", "agreement", SUBJECT)
+Purpose = tuple[tuple[str, str], ...]
+"""(system, code) of each."""
+_OF_CHAIN = ("recipient", "ods", "letter", "decision", "agreement", SUBJECT)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,9 +62,11 @@ def read_page(parts: Parts, *, after: int, count: int) -> Page:
         ).all()
         entries = [(int(row.position), decode(row.body)) for row in rows]
         known = _chains(signed.c, {str(entry["chain"]) for _, entry in entries})
+        agreed = {str(facts["agreement"]) for steps in known.values() for _, facts in steps if facts.get("agreement")}
+        purposes = {digest: _purpose(signed.c, parts, digest) for digest in agreed}
     last = entries[-1][0] if entries else after
     observer = Observer(origin=signed.origin, endpoint=parts.settings.sender.endpoint)
-    events = tuple(_event(parts, position, entry, known, observer) for position, entry in entries)
+    events = tuple(_event(position, entry, known, purposes, observer) for position, entry in entries)
     only_taking = all(entry["event"] == "exported" and entry["facts"].get("what") == TAKEN for _, entry in entries)
     return Page(events=events, last=last, more=last + 1 < size, only_taking=only_taking)
 
@@ -86,10 +94,10 @@ def _chains(c: Connection, chains: set[str]) -> Mapping[str, Sequence[tuple[int,
 
 
 def _event(
-    parts: Parts,
     position: int,
     entry: dict[str, Any],
     known: Mapping[str, Sequence[tuple[int, dict[str, Any]]]],
+    purposes: Mapping[str, Purpose],
     observer: Observer,
 ) -> Json:
     event, facts = str(entry["event"]), entry["facts"]
@@ -106,7 +114,7 @@ def _event(
         chain=str(entry["chain"]),
         outcome=_outcome(event, facts, starts=starts),
         outcome_text=str(facts.get("reason", "")),
-        **_more(parts, of_chain),
+        **_more(of_chain, purposes),
     )
     if event in _LEFT and what.subject:
         return audit_event.disclosure(what, observer)
@@ -123,14 +131,21 @@ def _outcome(event: str, facts: Mapping[str, Any], *, starts: bool) -> str:
     return SERIOUS if event in _DENIED else PERMITTED
 
 
-def _more(parts: Parts, of_chain: Mapping[str, str]) -> dict[str, Any]:
-    recipient = parts.recipients.get(of_chain.get("recipient", ""))
-    purposes = [each.purpose for each in parts.agreements.values() if each.digest == of_chain.get("agreement")]
+def _purpose(c: Connection, parts: Parts, digest: str) -> Purpose:
+    """What the agreement of this digest is for; nothing where its text is not kept, or cannot be read here."""
+    try:
+        agreement = agreement_of_digest(c, parts.keys, digest)
+    except (AgreementError, SealedError):
+        return ()
+    return tuple((each.system, each.code) for each in agreement.purpose) if agreement is not None else ()
+
+
+def _more(of_chain: Mapping[str, str], purposes: Mapping[str, Purpose]) -> dict[str, Any]:
     return {
         "subject": of_chain.get(SUBJECT, ""),
         "recipient": of_chain.get("recipient", ""),
-        "recipient_ods": (recipient.ods or "") if recipient else "",
+        "recipient_ods": of_chain.get("ods", ""),
         "decision": of_chain.get("decision", ""),
         "letter": of_chain.get("letter", ""),
-        "purpose": tuple((each.system, each.code) for purpose in purposes[:1] for each in purpose),
+        "purpose": purposes.get(of_chain.get("agreement", ""), ()),
     }

@@ -555,6 +555,7 @@ def _facts(parts: Parts, made: Draft) -> dict[str, str | int | bool]:
     }
     if made.recipient is not None:
         facts["recipient"] = made.recipient.id
+        facts["ods"] = made.recipient.ods or ""  # whose it was then: a file can name another organisation since
     if made.sealed is not None:
         facts["mark"] = mark(parts, made.sealed.digest)
     return facts

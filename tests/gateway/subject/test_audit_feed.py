@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from typer.testing import CliRunner
 from fhir_profiles.audit_event import DECISION, DISCLOSURE, SUBJECT, faults
 from fhir_profiles.shapes import Severity
 from fhir_profiles.validate import validate
-from gateway import audit_feed
+from gateway import activation, audit_feed
 from gateway.__main__ import app
 from gateway.api import create_app
 from gateway.clients import add_client, issue_token
@@ -75,6 +76,39 @@ async def test_a_feed_is_the_ledger_by_the_patterns(tmp_path: Path) -> None:
     assert json.loads(done.output) == {"file": "events.ndjson", "events": 5, "last": 4, "more": True}
     with out.open("rb") as lines:
         assert [json.loads(each)["id"] for each in lines] == [each["id"] for each in events[:5]]
+
+
+async def test_an_event_says_what_held_then_whatever_the_register_says_today(tmp_path: Path) -> None:
+    """INVARIANT: another organisation in a recipient's place, and an agreement that has ended, change no event that was."""
+    async with running(tmp_path) as line:
+        await line.play(adt_a01(WHOSE), adt_a03(WHOSE))
+        sign(line.gateway)
+        before = all_events(line.gateway)
+        (left,) = of_profile(before, DISCLOSURE)
+        assert left["agent"][1]["who"]["identifier"]["value"] == "ZZC01"
+        assert left["purposeOfEvent"][0]["coding"][0]["code"] == "TREAT"
+        other = {name: replace(each, ods="ZZX99") for name, each in line.gateway.recipients.items()}
+        line.gateway.recipients = other
+        for sign_text, person in ((activation.propose, "Ada Example"), (activation.approve, "Ben Example")):
+            sign_text(line.gateway, {"handover": None}, by=person, reason="for a test")
+        assert activation.take_up(line.gateway)
+        assert all_events(line.gateway)[: len(before)] == before
+        # What no entry says is left out: neither is taken from what holds today.
+        known = {
+            left["entity"][1]["what"]["identifier"]["value"]: [(1, {"recipient": "northfell", "letter": "handover"})]
+        }
+        entry = {
+            "id": "E",
+            "event": "delivered",
+            "at": left["recorded"],
+            "chain": next(iter(known)),
+            "step": 2,
+            "facts": {},
+        }
+        observer = audit_feed.Observer(origin="ledger.test/demo", endpoint="https://throughgate.example/fhir")
+        old = audit_feed._event(1, entry, known, {}, observer)
+        assert "ZZ" not in json.dumps(old)
+        assert "purposeOfEvent" not in old
 
 
 SPOILED = {
