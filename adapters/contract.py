@@ -10,7 +10,7 @@ An adapter moves bytes. It MUST NOT read content, keep anything, or import anoth
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 
 class AdapterError(Exception):
@@ -95,6 +95,10 @@ class Letter(Outgoing):
 @dataclass(frozen=True, kw_only=True)
 class OwedAnswer(Outgoing):
     """What a sender asked to be told later, as a message of its own. `recipient` is the channel that it asked on; no content is in it."""
+
+
+DUPLICATE: Final = "duplicate"
+"""The code of a receipt whose recipient says that it has a letter of this id already."""
 
 
 @dataclass(frozen=True, kw_only=True)

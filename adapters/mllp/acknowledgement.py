@@ -3,6 +3,7 @@
     AA, CA                             delivered
     AE, CE                             Transient, unless its error code says that the same bytes will never be taken: Permanent
     AR, CR                             Permanent, unless its error code says that the receiver was busy (206, 207): Transient
+    any of these four with 205         ambiguous, `duplicate`: it says that it has this id; whether by an attempt of ours, the gateway knows
     another message's, or no readable  ambiguous: the letter may have had its effect
 
 Error codes are those of HL7 table 0357 (HL7 v2.5.1 chapter 2, section 2.15.5).
@@ -10,13 +11,14 @@ Error codes are those of HL7 table 0357 (HL7 v2.5.1 chapter 2, section 2.15.5).
 
 from typing import Final
 
-from adapters.contract import Outcome, Permanent, Receipt, Transient
+from adapters.contract import DUPLICATE, Outcome, Permanent, Receipt, Transient
 
 _TAKEN: Final = frozenset({"AA", "CA"})
 _ERRORS: Final = frozenset({"AE", "CE"})
 _REFUSALS: Final = frozenset({"AR", "CR"})
 _BUSY: Final = frozenset({"206", "207"})
-_NEVER: Final = frozenset({"100", "101", "102", "103", "104", "200", "201", "202", "203", "204", "205"})
+_NEVER: Final = frozenset({"100", "101", "102", "103", "104", "200", "201", "202", "203", "204"})
+_HAS_IT_ALREADY: Final = "205"
 _MAX_SEGMENTS: Final = 100
 
 
@@ -32,6 +34,8 @@ def judged(answer: bytes, delivery_id: str) -> Receipt:
     error = _error(segments, sign, component)
     if said in _TAKEN:
         return Receipt(outcome=Outcome.DELIVERED, code=said.lower())
+    if said in _ERRORS | _REFUSALS and error == _HAS_IT_ALREADY:
+        return Receipt(outcome=Outcome.AMBIGUOUS, code=DUPLICATE)
     if said in _ERRORS | _REFUSALS:
         if error in _NEVER or (said in _REFUSALS and error not in _BUSY):
             raise Permanent(said.lower(), "the recipient refused the letter")

@@ -15,7 +15,7 @@ from typing import Final
 
 from sqlalchemy import Connection, bindparam, select, update
 
-from adapters.contract import Letter
+from adapters.contract import DUPLICATE, Letter
 from consent.shapes import Outcome
 from fhir_profiles.letters import HANDING_OVER
 from fhir_profiles.shapes import Task
@@ -33,7 +33,7 @@ from gateway.steps.standing import DeliveryRow, behind, delivery_row, is_behind,
 from gateway.steps.unconfirmed import look_again_at
 from gateway.store.in_one import write_in_one
 from gateway.store.locks import held, hold_delivery, hold_person
-from gateway.store.schema import attempt, delivery
+from gateway.store.schema import attempt, decision, delivery
 from gateway.store.statement import Statement
 
 D = DeliveryState
@@ -65,6 +65,22 @@ class Result(StrEnum):
     AMBIGUOUS = "ambiguous"
     TRANSIENT = "transient"
     REFUSED = "refused"
+
+
+_MAY_HAVE_BROUGHT_IT: Final = Statement(
+    select(attempt.c.number)
+    .join(delivery, delivery.c.id == attempt.c.delivery_id)
+    .join(decision, decision.c.id == delivery.c.decision_id)
+    .where(
+        attempt.c.delivery_id == bindparam("delivery_id"),
+        attempt.c.number < bindparam("number"),
+        attempt.c.outcome.is_(None) | (attempt.c.outcome == Result.AMBIGUOUS.value),
+        attempt.c.code.is_distinct_from(DUPLICATE),
+        attempt.c.intent_at >= decision.c.decided_at,
+    )
+    .limit(1)
+)
+"""An attempt of which nobody knows the outcome, made since the letter was decided as it is now."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -229,6 +245,7 @@ def write_receipts(parts: Parts, ended: Sequence[Ended]) -> list[tuple[str, ...]
 def _receipts(c: Connection, ended: Sequence[Ended], *, parts: Parts) -> list[tuple[str, ...]]:
     for each in ended:
         hold_delivery(c, each.delivery_id)
+    ended = [_in_the_light_of_earlier(c, each) for each in ended]
     _end_attempts(c, parts, ended)
     arrived: list[Arrived] = []
     for each in ended:
@@ -237,6 +254,20 @@ def _receipts(c: Connection, ended: Sequence[Ended], *, parts: Parts) -> list[tu
             arrived.append(Arrived(row=row, number=each.number, sent=each.sent))
     _deliver(c, parts, arrived)
     return [behind(c, each.delivery_id) for each in ended]
+
+
+def _in_the_light_of_earlier(c: Connection, ended: Ended) -> Ended:
+    """That a recipient has this id already is an arrival where an earlier attempt of ours, with these very bytes, may have brought it.
+
+    INVARIANT: else it stays ambiguous, and a person asks: another letter, or another sender's, may have the id there.
+    """
+    if ended.sent.code != DUPLICATE or ended.sent.result is not Result.AMBIGUOUS:
+        return ended
+    earlier = _MAY_HAVE_BROUGHT_IT.first(c, delivery_id=ended.delivery_id, number=ended.number)
+    if earlier is None:
+        return ended
+    sent = Sent(result=Result.DELIVERED, code=DUPLICATE)
+    return Ended(delivery_id=ended.delivery_id, number=ended.number, sent=sent)
 
 
 def _take_receipt(c: Connection, parts: Parts, row: DeliveryRow, ended: Ended) -> bool:

@@ -2,13 +2,15 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection, update
 
+from adapters.contract import DUPLICATE
 from gateway import desk
 from gateway.failpoints import hooked
-from gateway.steps.deliver import Opened, Shut, open_at_doors
+from gateway.steps.deliver import Ended, Opened, Result, Sent, Shut, open_at_doors, write_receipts
 from gateway.store.schema import person, sealed
 from tests.builders import (
     DIAZEPAM,
@@ -284,3 +286,34 @@ async def test_no_copy_of_what_is_given_in_custody(tmp_path: Path, order_type: s
             [] if order_type == "I" else [("prescription-copy", "no-recipient")]
         )
         check_world(line)
+
+
+async def test_a_receiver_that_says_it_has_it_already_counts_only_where_we_may_have_brought_it(tmp_path: Path) -> None:
+    """HL7 error 205 to a resend: delivered after an attempt of which nobody knew; to a first one, or after certain failures, a person asks."""
+    async with running(tmp_path) as line:
+        line.neighbours["northfell"].up = False
+        await line.play(adt_a03(), adt_a03(synthetic_person(3), message_id="OUT-3"))
+        one, other = line.deliveries(letter="handover")
+        assert (one.state, one.attempts, other.attempts) == ("queued", 1, 1)
+
+        def attempted(row: Any, result: Result, code: str) -> str:
+            line.clock.advance(hours=2)
+            (opened,) = open_at_doors(line.gateway, [row.id])
+            assert isinstance(opened, Opened), opened
+            write_receipts(
+                line.gateway,
+                [Ended(delivery_id=row.id, number=opened.number, sent=Sent(result=result, code=code))],
+            )
+            (now,) = line.deliveries(id=row.id)
+            return str(now.state)
+
+        assert attempted(one, Result.AMBIGUOUS, DUPLICATE) == "ambiguous", "it failed before for certain: not by us"
+        assert attempted(one, Result.AMBIGUOUS, DUPLICATE) == "ambiguous", (
+            "its own word is no attempt that may have arrived"
+        )
+        assert [each.ended_at for each in line.tasks(code="delivery-ambiguous", delivery_id=one.id)] == [None]
+        assert attempted(other, Result.AMBIGUOUS, "timeout") == "ambiguous"
+        assert attempted(other, Result.AMBIGUOUS, DUPLICATE) == "delivered"
+        assert [each.ended_at is None for each in line.tasks(code="delivery-ambiguous", delivery_id=other.id)] == [
+            False
+        ]
