@@ -211,12 +211,17 @@ def agreement_of_then(c: Connection, parts: Parts, name: str, digest: str) -> Ag
 
 
 def agreement_of_digest(c: Connection, keys: Keys, digest: str) -> Agreement | None:
-    """The text that two people put in force under this digest, whatever it was called and whether it has ended; None where it is not kept here.
+    """The text that two people put in force under this digest, whatever it was called and whether it has ended.
 
-    Raises AgreementError for one that this program cannot read, SealedError for one that retention has taken or somebody changed.
+    None where it is not kept here, was changed, or cannot be read by this program.
     """
     row = c.execute(select(signed).where(signed.c.digest == digest, signed.c.approved_at.is_not(None))).first()
-    return read_text(_text(c, keys, row), row.name) if row is not None else None
+    if row is None:
+        return None
+    try:
+        return read_text(_text(c, keys, row), row.name)
+    except (AgreementError, SealedError):
+        return None
 
 
 def signature_of(c: Connection, name: str, digest: str) -> Signature | None:

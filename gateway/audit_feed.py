@@ -11,13 +11,11 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from consent.agreement_file import AgreementError
 from fhir_profiles import audit_event
 from fhir_profiles.audit_event import MINOR, PERMITTED, SERIOUS, Happening, Observer
 from fhir_profiles.shapes import Json
 from gateway import evidence
 from gateway.activation import agreement_of_digest
-from gateway.keys import SealedError
 from gateway.ledger import head_of
 from gateway.ledger.entry import decode
 from gateway.moves import SUBJECT
@@ -133,10 +131,7 @@ def _outcome(event: str, facts: Mapping[str, Any], *, starts: bool) -> str:
 
 def _purpose(c: Connection, parts: Parts, digest: str) -> Purpose:
     """What the agreement of this digest is for; nothing where its text is not kept, or cannot be read here."""
-    try:
-        agreement = agreement_of_digest(c, parts.keys, digest)
-    except (AgreementError, SealedError):
-        return ()
+    agreement = agreement_of_digest(c, parts.keys, digest)
     return tuple((each.system, each.code) for each in agreement.purpose) if agreement is not None else ()
 
 
