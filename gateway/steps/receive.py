@@ -215,7 +215,7 @@ def _again(c: Connection, parts: Parts, looked: _Looked, before: Row[Any] | None
         return _reject(c, parts, looked, _verdict(Fault.ID_REUSED, _key_path(looked.channel, looked.seen)))
     # INVARIANT: the same message again gets the stored acknowledgement, byte for byte, and has no second effect.
     stored = stored_answers(parts.keys.unseal(c, before.answer_id))
-    if stored[1] is not None and _asks_later(looked):
+    if stored[1] is not None and _asks_later(parts, looked):
         owe(c, parts, answer_id=looked.names.application_id, message_id=before.id)
     return Received(answer=stored[0], processed=stored[1], message_id=before.id, accepted=True, duplicate=True)
 
@@ -330,14 +330,15 @@ def _accept(c: Connection, parts: Parts, looked: _Looked, seen: Envelope, establ
         body_id=body_id,
         answer_id=answer_id,
     )
-    if processed is not None and _asks_later(looked):
+    if processed is not None and _asks_later(parts, looked):
         owe(c, parts, answer_id=names.application_id, message_id=names.message_id)
     return Received(answer=answer, processed=processed, message_id=names.message_id, accepted=True)
 
 
-def _asks_later(looked: _Looked) -> bool:
+def _asks_later(parts: Parts, looked: _Looked) -> bool:
     """Does the sender want its answer as a message of its own, and has it registered where to? An HL7 message that has one asked for it."""
-    return looked.channel.answers is not None and (looked.channel.format == "hl7v2" or looked.arrival.answer_later)
+    asks = looked.channel.format == "hl7v2" or looked.arrival.answer_later
+    return asks and looked.channel.answers is not None and not parts.dry_run
 
 
 def _reject(c: Connection, parts: Parts, looked: _Looked, verdict: _Verdict) -> Received:

@@ -8,7 +8,8 @@ import pytest
 from sqlalchemy import func, insert, select, update
 
 from gateway import desk
-from gateway.states import DELIVERY_OPEN, DeliveryState, MessageState
+from gateway.states import ANSWER_OPEN, DELIVERY_OPEN, AnswerState, DeliveryState, MessageState
+from gateway.steps.owed import owe
 from gateway.steps.retain import retain
 from gateway.store import row_retention
 from gateway.store.row_retention import RowSweep
@@ -20,6 +21,7 @@ from gateway.store.schema import (
     delivery,
     ledger_entry,
     message,
+    owed_answer,
     report_key,
     resource,
     task,
@@ -31,7 +33,7 @@ from tests.world import ledger_verifies
 
 JUNK = b"MSH|^~\\&|X|Y|||20260115||ADT^A03|R-1|P|2.4\r"
 LONG = 2922
-ALL = (message, delivery, decision, attempt, task, resource, consent, contribution, report_key)
+ALL = (message, delivery, decision, attempt, task, resource, consent, contribution, report_key, owed_answer)
 
 
 def count(line: Line, *tables: Any) -> dict[str, int]:
@@ -139,6 +141,25 @@ async def test_an_open_message_stays(tmp_path: Path) -> None:
             line.gateway.store.write(lambda c, state=state: c.execute(update(message).values(state=state.value)))  # type: ignore[misc]  # used at once
             swept(line)
             assert len(line.messages()) == 1, state
+
+
+async def test_an_answer_that_is_owed_keeps_its_message(tmp_path: Path) -> None:
+    async with running(tmp_path) as line:
+        await line.play(adt_a01())
+        (one,) = line.messages()
+        owed_id = line.gateway.ids.delivery()
+        line.gateway.store.write(lambda c: owe(c, line.gateway, answer_id=owed_id, message_id=one.id))
+        line.clock.advance(days=2 * LONG)
+        for state in AnswerState:
+            if state in ANSWER_OPEN:
+                line.gateway.store.write(
+                    lambda c, state=state: c.execute(update(owed_answer).values(state=state.value))
+                )  # type: ignore[misc]  # used at once
+                swept(line)
+                assert len(line.messages()) == 1, state
+        line.gateway.store.write(lambda c: c.execute(update(owed_answer).values(state=AnswerState.PARKED.value)))
+        swept(line)
+        assert (line.messages(), line.rows(owed_answer)) == ([], [])
 
 
 async def test_an_open_task_keeps_its_letter_and_never_ends_of_age(tmp_path: Path) -> None:

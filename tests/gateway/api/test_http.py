@@ -8,6 +8,7 @@ import re
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from fhir_profiles.shapes import Severity
 from fhir_profiles.validate import validate
@@ -17,8 +18,10 @@ from gateway.api.reading import invalid
 from gateway.api.routes import ROUTES
 from gateway.errors import Fault, RequestError
 from gateway.scopes import requested
+from gateway.settings import Answers, ChannelSettings
 from gateway.states import MessageState
 from gateway.store import StoreUnavailable
+from gateway.store.schema import owed_answer
 from tests.builders import adt_a01, fhir_message
 from tests.gateway.api.conftest import LETTER, Http
 from tests.gateway.receive.line import rows, segments
@@ -118,6 +121,38 @@ async def test_unknown_and_dangerous_parameters_are_refused(http: Http, query: s
     assert issue(body)["code"] == "invalid"
     assert "attacker" not in body.decode()
     assert http.line.arrivals == []
+
+
+REGISTERED = "https://ehr.example/answers"
+
+
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [
+        (f"?async=true&response-url={REGISTERED}", 202),
+        (f"?async=true&response-url={REGISTERED}/", 400),
+        ("?async=true&response-url=https%3A%2F%2Fattacker.example%2F", 400),
+        ("?async=true&response-url=", 400),
+        ("?async=true", 202),
+    ],
+)
+async def test_a_response_url_is_the_registered_address_or_refused(http: Http, query: str, status: int) -> None:
+    channel = ChannelSettings(
+        name="answered",
+        adapter="http",
+        client="zfg-ehr",
+        format="fhir",
+        answers=Answers(adapter="fhir_http", adapter_settings={"url": REGISTERED}),
+    )
+    settings = http.line.settings
+    http.line.settings = settings.model_copy(update={"channels": (*settings.channels, channel)})
+    http.line.parts.settings = http.line.settings
+    said, _, body = await post_fhir(http, fhir_message(), query)
+    assert said == status
+    assert b"attacker" not in body
+    assert [one.answer_later for one in http.line.arrivals] == [True] * (status == 202)
+    with http.line.store.read() as c:
+        assert len(c.execute(select(owed_answer)).all()) == (status == 202)
 
 
 async def test_what_is_no_message_is_an_outcome_with_a_place(http: Http) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from fhir_profiles.shapes import AcknowledgementMode, Envelope, Issue, RefusalCode, Severity
 from gateway.errors import RULES, SEND_AGAIN, TABLE_0357, Fault, fault_of, hl7_acknowledgement, operation_outcome
-from gateway.steps.acknowledge import Names, acknowledgement_codes, fhir_response, hl7_answer
+from gateway.steps.acknowledge import Names, acknowledgement_codes, fhir_response, hl7_answer, hl7_later
 from tests.gateway.receive.line import segments
 
 NAMES = Names(accept_id="ACCEPT", application_id="APPLICATION", time="2026-01-15T12:00:00.000000Z", message_id="OURS")
@@ -102,6 +102,33 @@ def test_enhanced_mode(accept: str, application: str, outcome: Fault | None, bot
         if ack["MSA"][1].startswith("A"):
             assert ack["MSH"][15:17] == ["NE", "NE"]
     assert len({ack["MSH"][10] for ack in acks}) == len(acks)
+
+
+@pytest.mark.parametrize("outcome", OUTCOMES, ids=lambda fault: fault.value if fault else "taken")
+@pytest.mark.parametrize(("accept", "application"), list(itertools.product(WHEN, WHEN)))
+def test_where_later_answers_are_registered(accept: str, application: str, outcome: Fault | None) -> None:
+    """What is said at once, and what is owed: AA of what was taken, where MSH-16 asks; a refusal is said at once, whoever asks."""
+    original, accept_code, _ = OUTCOMES[outcome]
+    failed, enhanced = outcome is not None, bool(accept or application)
+    at_once = original if not enhanced else None
+    if enhanced and ACCEPT_SENT_WHEN[accept][failed]:
+        at_once = accept_code
+    elif enhanced and failed and APPLICATION_ASKED_WHEN[application][failed]:
+        at_once = original
+    answer = hl7_answer(envelope(accept, application), NAMES, fault=outcome, apart=True)
+    assert answer.then == ()
+    assert (segments(answer.body)["MSA"][1] if answer.body else None) == at_once
+    assert answer.status == (200 if at_once else 204) or failed
+    if failed:
+        return
+    later = hl7_later(envelope(accept, application), NAMES)
+    owed = enhanced and APPLICATION_ASKED_WHEN[application][False]
+    assert (later is not None) == owed
+    if later is not None:
+        ack = segments(later.body)
+        assert set(ack) == {"MSH", "MSA"}
+        assert (ack["MSA"][1:3], ack["MSH"][10]) == (["AA", "MSG-7"], "APPLICATION")
+        assert ack["MSH"][15:17] == ["AL", "NE"]
 
 
 def test_the_application_acknowledgement_is_a_message_of_its_own() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from gateway import failpoints
 from gateway.clients import end_client
@@ -16,7 +16,7 @@ from gateway.parts import Parts
 from gateway.states import MessageState
 from gateway.steps.receive import Received, receive
 from gateway.store import MemoryStore, StoreUnavailable, open_store
-from gateway.store.schema import message
+from gateway.store.schema import message, owed_answer
 from tests.builders import adt_a01, fhir_message, oru_r01, rde_o11, synthetic_person
 from tests.gateway.receive.line import FHIR_CHANNEL, arrival, count, entries, make_parts, rows, segments
 
@@ -96,6 +96,44 @@ async def test_an_owed_application_acknowledgement_is_replayed_too() -> None:
     first = await receive(parts, arrival(enhanced(adt_a01(), "AL", "AL")))
     assert len(first.answer.then) == 1
     assert (await receive(parts, arrival(enhanced(adt_a01(), "AL", "AL")))).answer == first.answer
+
+
+ANSWERS = {"answers": {"adapter": "mllp", "adapter_settings": {"host": "127.0.0.1", "port": 2576}}}
+
+
+@pytest.mark.parametrize("refusal", [with_field(adt_a01(), 9, b"ADT^A99"), with_field(adt_a01(), 11, b"T")])
+async def test_one_answer_is_owed_however_often_a_message_comes(refusal: bytes) -> None:
+    """Owed with custody, in its transaction; not for a refusal, not in a dry run, not by a sender who asked for none."""
+    parts = make_parts(**ANSWERS)
+    asked = enhanced(adt_a01(), "AL", "AL")
+    first = await receive(parts, arrival(asked))
+    assert (await receive(parts, arrival(asked))).answer == first.answer
+    assert owed(parts) == [(first.message_id, "queued")]
+    await receive(parts, arrival(enhanced(refusal, "NE", "AL")))
+    await receive(parts, arrival(with_field(adt_a01(), 10, b"OTHER")))
+    assert owed(parts) == [(first.message_id, "queued")]
+    dry = make_parts(dry_run=True, **ANSWERS)
+    assert (await receive(dry, arrival(asked))).accepted
+    assert owed(dry) == []
+
+
+async def test_what_is_not_kept_is_owed_nothing(tmp_path: Path) -> None:
+    """The owing and the keeping are one commit: a store that fails before it has neither."""
+    parts = make_parts(open_store(f"sqlite:///{tmp_path / 'g.db'}"), **ANSWERS)
+
+    def fail(name: str) -> None:
+        if name == "store.before-commit":
+            raise StoreUnavailable("lost")
+
+    with failpoints.hooked(fail):
+        assert not (await receive(parts, arrival(enhanced(adt_a01(), "AL", "AL")))).accepted
+    assert (rows(parts), owed(parts)) == ([], [])
+    parts.store.close()
+
+
+def owed(parts: Parts) -> list[tuple[str, str]]:
+    with parts.store.read() as c:
+        return [(row.message_id, row.state) for row in c.execute(select(owed_answer))]
 
 
 REFUSED: list[tuple[str, bytes, dict[str, Any], str, Fault, str]] = [

@@ -22,6 +22,7 @@ from gateway.settings import (
     read_settings,
 )
 from gateway.shipped import settings_template
+from gateway.wiring import make_answering
 
 MINIMAL = """
 [gateway]
@@ -105,6 +106,14 @@ def test_paths_are_beside_the_file(tmp_path: Path) -> None:
         (MINIMAL + '[tls]\ncertificate = "a"\nkey = "b"\nhttp_mutual = true\n', "tls", "client_ca"),
         (MINIMAL + CHANNEL + "processing_ids = []\n", "channels.0.processing_ids", "at least 1"),
         (MINIMAL + CHANNEL + '[channels.dispositions]\nXX = "vanished"\n', "channels.0", "unknown disposition"),
+        (
+            MINIMAL
+            + CHANNEL
+            + 'application_acknowledgement = "same-connection"\n[channels.answers]\nadapter = "mllp"\n',
+            "channels.0",
+            "goes one way",
+        ),
+        (MINIMAL + CHANNEL + "[channels.answers]\n", "channels.0.answers.adapter", "required"),
         (MINIMAL + CHANNEL + CHANNEL, "", "channels.name"),
         (MINIMAL + CHANNEL + CHANNEL.replace('"ehr"', '"two"'), "", "channels.port"),
         (MINIMAL + CHANNEL.replace('"ehr"', '"http-fhir"'), "", "channels.name"),
@@ -190,3 +199,35 @@ def test_a_channel_fits_the_settings_of_its_listener() -> None:
     settings = parse_settings(MINIMAL + CHANNEL, "t.toml")
     made = InboundSettings(**settings.listener(settings.channels[0]))
     assert (made.channel, made.client, made.port, made.max_frame_bytes) == ("ehr", "zfg-ehr", 2575, 5_242_880)
+
+
+@pytest.mark.parametrize(
+    ("answers", "key", "says"),
+    [
+        ('adapter = "fhir_http"', "channels.0.answers.adapter", "file_drop, hl7v2_http, mllp"),
+        ('adapter = "mailbox"', "channels.0.answers.adapter", "file_drop, hl7v2_http, mllp"),
+        ('adapter = "mllp"', "channels.0.answers.adapter_settings.host", "required"),
+        (
+            'adapter = "mllp"\nadapter_settings = {host = "ehr.example", port = 2576}',
+            "channels.0.answers.adapter_settings",
+            "TLS",
+        ),
+        (
+            'adapter = "hl7v2_http"\nadapter_settings = {url = "http://ehr.example/"}',
+            "channels.0.answers.adapter_settings.url",
+            "https",
+        ),
+    ],
+)
+def test_an_address_for_answers_that_does_not_fit_is_named(answers: str, key: str, says: str) -> None:
+    """Before anything is opened: an adapter that cannot carry the format, an address that is missing, or one that is not safe."""
+    with pytest.raises(SettingsError) as raised:
+        make_answering(parse_settings(MINIMAL + CHANNEL + f"[channels.answers]\n{answers}\n", "t.toml"))
+    assert raised.value.key == key
+    assert says in str(raised.value)
+
+
+def test_a_channel_has_one_sender_for_its_answers() -> None:
+    answers = '[channels.answers]\nadapter = "mllp"\nadapter_settings = {host = "127.0.0.1", port = 2576}\n'
+    assert set(make_answering(parse_settings(MINIMAL + CHANNEL + answers, "t.toml"))) == {"ehr"}
+    assert make_answering(parse_settings(MINIMAL + CHANNEL, "t.toml")) == {}
