@@ -11,7 +11,7 @@ from typing import Final
 
 from sqlalchemy import ColumnElement, Connection, and_, or_, select
 
-from adapters.contract import Answer, OwedAnswer
+from adapters.contract import DUPLICATE, Answer, OwedAnswer
 from gateway.clients import find
 from gateway.failpoints import around
 from gateway.instants import to_text
@@ -110,7 +110,9 @@ def _outcome(c: Connection, parts: Parts, answer_id: str, sent: Sent) -> None:
     late = owed.state in (A.AMBIGUOUS, A.PARKED)  # the outcome came after we had given up waiting for it
     if owed.state is not A.SENDING and not (late and sent.result is Result.DELIVERED):
         return
-    match sent.result:
+    # an id of ours never has other bytes: who says that it is there already, and was sent it before, has it
+    there_already = sent.code == DUPLICATE and owed.attempts > 1
+    match Result.DELIVERED if there_already else sent.result:
         case Result.DELIVERED:
             move_owed(c, parts, owed, A.DELIVERED, code=sent.code)
             end_code(c, parts, ANSWER_NOT_TAKEN, message_id=owed.message_id)

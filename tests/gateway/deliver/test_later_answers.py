@@ -34,15 +34,15 @@ class Ehr:
         self.got: list[dict[str, list[str]]] = []
         self.bodies: list[bytes] = []
         self.says: list[str] = []
-        """MSA-1 of the next answers, then CA; empty: hangs up unanswered."""
+        """MSA-1 of the next answers, with ERR-3 behind it where there is an error; then CA."""
 
     async def accept(self, arrival: Arrival) -> Answer:
         ack = segments(arrival.body)
         self.got.append(ack)
         self.bodies.append(arrival.body)
-        said = self.says.pop(0) if self.says else "CA"
+        said, _, error = (self.says.pop(0) if self.says else "CA").partition(" ")
         answer = f"MSH|^~\\&|EHR|ZFG|TG|GATE|20260115120000||ACK|R-{len(self.got)}|P|2.5\rMSA|{said}|{ack['MSH'][10]}\r"
-        return Answer(body=answer.encode() if said else b"", content_type="x")
+        return Answer(body=(answer + f"ERR|||{error}\r" * bool(error)).encode(), content_type="x")
 
     def said(self) -> list[tuple[str, str]]:
         """MSA-1 and MSA-2 of what came, in order."""
@@ -207,6 +207,26 @@ async def test_an_answer_is_sent_again_until_a_person_is_asked(tmp_path: Path) -
         assert states(line) == ["delivered", "refused", "delivered"]
         assert len(line.tasks(ended_at=None)) == 1
         check_world(line)
+
+
+async def test_who_has_an_answer_already_is_sent_it_no_more(tmp_path: Path) -> None:
+    """A listener that knows the id is believed from the second attempt on; at the first nobody can have brought it."""
+    async with answered(tmp_path) as (line, ehr, _):
+        body = enhanced(adt_a01(message_id="D-1"), "AL", "AL")
+        ehr.says = ["CE 207", "CR 205"]
+        await line.send(body)
+        for expected in ("queued", "delivered"):
+            await line.settle()
+            assert states(line) == [expected]
+            line.clock.advance(**MINUTE)
+        ehr.says = ["CR 205"]
+        await line.send(body)
+        await line.settle()
+        assert (states(line), len(ehr.got)) == (["delivered"], 3)
+        ehr.says = ["CR 205"]
+        await line.send(enhanced(adt_a01(message_id="D-2"), "AL", "AL"))
+        await line.settle()
+        assert states(line) == ["delivered", "ambiguous"]
 
 
 async def test_an_answer_goes_only_where_it_is_registered_now(tmp_path: Path) -> None:
