@@ -10,6 +10,7 @@ from typing import Final
 
 from fhir_profiles.elements import as_objects, as_text, kind
 from fhir_profiles.shapes import Json
+from fhir_profiles.wires.one_line import one_line
 from fhir_profiles.wires.readable import section_lines
 from fhir_profiles.wires.sentences import Found
 
@@ -24,7 +25,7 @@ def escaped(text: str) -> str:
 
 def _div(section: Json, found: Found) -> str:
     title = as_text(section.get("title"))
-    heading = f"<p><b>{escaped(title)}</b></p>" if title else ""
+    heading = f"<p><b>{escaped(one_line(title))}</b></p>" if title else ""
     listed = "".join(f"<li>{escaped(line)}</li>" for line in section_lines(section, found))
     return f'<div xmlns="{XHTML}">{heading}<ul>{listed}</ul></div>'
 

@@ -13,6 +13,7 @@ from fhir_profiles.elements import as_object, as_objects, as_text, codings, kind
 from fhir_profiles.profiles.notice import LETTER_CODES
 from fhir_profiles.profiles.prescription_copy import MARK
 from fhir_profiles.shapes import Heading, Json
+from fhir_profiles.wires.one_line import one_line
 from fhir_profiles.wires.sentences import Found, address_line, person_name, sentence
 
 BLANK: Final = "Nothing is left under this heading in this letter."
@@ -88,19 +89,25 @@ def readable(entries: tuple[Json, ...], heading: Heading, *, redacted: bool) -> 
     title = as_text(as_object(composition).get("title")) or words_of(as_object(notice).get("category")) or "Letter"
     # INVARIANT: whatever holds something prescribed says on every page that it is no prescription: paper is shown to a pharmacy.
     prescribed = any(kind(each) == "MedicationRequest" for each in resources)
+    parts = (
+        *_about(resources, found),
+        *(() if _holds(body, notice, found) else _notice(notice)),
+        *body,
+        # INVARIANT: whoever reads nothing but the text knows that a list is not whole. A document says so in a section of its own.
+        *((WITHHELD,) if redacted and composition is None else ()),
+        _sent(heading),
+    )
     return Readable(
         name=as_text(letter.get("code")) or NOT_NAMED,
-        title=title,
+        title=one_line(title),
         mark=MARK if prescribed else "",
-        parts=(
-            *_about(resources, found),
-            *(() if _holds(body, notice, found) else _notice(notice)),
-            *body,
-            # INVARIANT: whoever reads nothing but the text knows that a list is not whole. A document says so in a section of its own.
-            *((WITHHELD,) if redacted and composition is None else ()),
-            _sent(heading),
-        ),
+        parts=tuple(_in_lines(each) for each in parts),
     )
+
+
+def _in_lines(part: Part) -> Part:
+    """INVARIANT: a line of a part is one line, and its heading is one, whatever stood in the values."""
+    return Part(code=part.code, heading=one_line(part.heading), lines=tuple(map(one_line, part.lines)))
 
 
 def section_lines(section: Json, found: Found) -> tuple[str, ...]:
@@ -110,7 +117,7 @@ def section_lines(section: Json, found: Found) -> tuple[str, ...]:
     reason = as_text(as_object(section.get("emptyReason")).get("text"))
     subtitles = [as_text(inner.get("title")) for inner in as_objects(section.get("section"))]
     lines = items or ([reason] if reason else subtitles) or [BLANK]
-    return tuple(line for line in lines if line) or (BLANK,)
+    return tuple(one_line(line) for line in lines if line) or (BLANK,)
 
 
 def _letter(concepts: object) -> Json:
@@ -141,7 +148,7 @@ def _by_type(resources: tuple[Json, ...], notice: Json | None, found: Found) -> 
 
 def _holds(parts: tuple[Part, ...], notice: Json | None, found: Found) -> bool:
     """Say whether a section says what the notice says."""
-    return notice is not None and any(sentence(notice, found) in part.lines for part in parts)
+    return notice is not None and any(one_line(sentence(notice, found)) in map(one_line, part.lines) for part in parts)
 
 
 def _notice(notice: Json | None) -> Iterator[Part]:
