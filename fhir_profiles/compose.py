@@ -8,11 +8,12 @@ from collections.abc import Iterable, Sequence
 
 from fhir_profiles.label import label_bundle
 from fhir_profiles.letters import LETTERS
+from fhir_profiles.letters.indicators import write_indicators
 from fhir_profiles.letters.parts.closing import closed
 from fhir_profiles.letters.parts.not_stated import with_what_is_not_stated
 from fhir_profiles.letters.parts.picture import picture_of
 from fhir_profiles.letters.report import missing_groups, write_report
-from fhir_profiles.shapes import Composed, Json, LetterContext, ReportFigures
+from fhir_profiles.shapes import Composed, IndicatorFigures, Json, LetterContext, ReportFigures
 
 __all__ = ["LETTERS", "compose", "compose_report"]
 
@@ -25,7 +26,7 @@ def _bundle(resources: Iterable[Json]) -> Json:
 def compose(letter: str, resources: Sequence[Json], context: LetterContext, as_of: str) -> Composed:
     """Write a letter about one person from the current file.
 
-    `letter` is a name of `LETTERS` (but `report`), `as_of` an instant with offset. Raises ValueError for another name; never on data.
+    `letter` is a name of `LETTERS` (but `report` and `indicators`), `as_of` an instant with offset. Raises ValueError for another name; never on data.
     """
     spec = LETTERS.get(letter)
     if spec is None:
@@ -39,6 +40,8 @@ def compose(letter: str, resources: Sequence[Json], context: LetterContext, as_o
     )
 
 
-def compose_report(report: ReportFigures) -> Composed:
-    """Write the security report from closed figures. Raises ValueError when the period is not a calendar month."""
+def compose_report(report: ReportFigures | IndicatorFigures) -> Composed:
+    """Write the security report, or indicators, from closed figures. Raises ValueError when the period is not a month, or a quarter."""
+    if isinstance(report, IndicatorFigures):
+        return Composed(bundle=_bundle(write_indicators(report)))
     return Composed(bundle=_bundle(write_report(report)), missing=missing_groups(report))

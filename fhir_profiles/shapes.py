@@ -155,7 +155,15 @@ class Event(StrEnum):
     ENGAGEMENT = "engagement"  # a provider outside says whether somebody who was released came
     COMMUNITY_RECORD = "community-record"  # what a provider outside has of somebody in custody
     EVALUATION = "evaluation-approved"  # no message says it: two people approve an extract (gateway/extracts/)
+    QUARTER_OVER = "indicator-quarter"  # no message says it: the calendar closes a quarter (gateway/steps/close.py)
     RECORD = "record"  # anything else that joins the person's file
+
+
+class Calendar(StrEnum):
+    """How often a report about nobody is closed."""
+
+    MONTH = "month"
+    QUARTER = "quarter"
 
 
 class Fate(StrEnum):
@@ -295,6 +303,18 @@ class ReportFigures:
     establishment_name: str
     period: str
     cells: tuple[ReportCell, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class IndicatorFigures:
+    """One establishment's figures of one quarter (`period` is `YYYY-Qn`): what is printed in each column, as it was closed. Nobody is in it."""
+
+    establishment: str
+    establishment_name: str
+    period: str
+    months: tuple[str, str]
+    """The first and the last month of the quarter, `YYYY-MM`."""
+    shown: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,19 +8,16 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import func, select
 
 from gateway.errors import ThroughgateError
 from gateway.failpoints import around
 from gateway.ledger import NotProvable, export_lines, prove_delivery, prove_entry, record
 from gateway.opaque import is_opaque
 from gateway.parts import Parts
-from gateway.store.locks import hold
 from gateway.store.schema import ledger_entry
-
-QUARTERS: Final = 4
 
 
 class NotWritten(ThroughgateError):
@@ -84,29 +81,6 @@ def enter_export(parts: Parts, what: str, *, about: str = "") -> None:
                 facts=facts,
             )
         )
-
-
-def aggregate_chains(parts: Parts) -> tuple[tuple[str, str], ...]:
-    """(quarter, the chain of its tables for commissioners) of the last three years, the newest first."""
-    today = parts.clock()
-    last = today.year * QUARTERS + (today.month - 1) // 3
-    found = [f"{number // QUARTERS}-Q{number % QUARTERS + 1}" for number in range(last, last - 3 * QUARTERS, -1)]
-    return tuple((quarter, f"aggregate:{quarter}") for quarter in found)
-
-
-def enter_aggregate(parts: Parts, quarter: str, *, small: int, base: int) -> None:
-    """INVARIANT: that a table of a quarter was printed, and by which rules, is entered before it is: two can be subtracted."""
-    chain = f"aggregate:{quarter}"
-    facts: dict[str, str | int] = {"what": "aggregate", "quarter": quarter, "small": small, "base": base}
-
-    def work(c: Connection) -> None:
-        hold(c, chain)
-        last = c.execute(select(func.max(ledger_entry.c.step)).where(ledger_entry.c.chain == chain)).scalar() or 0
-        entry = parts.ids.entry()
-        record(c, entry_id=entry, chain=chain, step=last + 1, event="exported", at=parts.now(), facts=facts)
-
-    with around("aggregate-entry"):
-        parts.store.write(work)
 
 
 def _new(file: Path) -> Any:

@@ -311,9 +311,13 @@ class Overrides(Strict):
 
 
 class Reports(Strict):
-    """Calendar reports: the day of the next month on which a month is closed."""
+    """Calendar reports: the day of the next month on which a month, or a quarter, is closed; of a quarter's figures the largest that is hidden,
+    and what every other one is rounded to.
+    """
 
     close_day: int = Field(default=8, ge=1, le=28)
+    small: int = Field(default=7, ge=7, le=50)
+    base: int = Field(default=5, ge=5, le=100)
 
 
 class OpenIdConnect(Strict):

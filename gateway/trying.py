@@ -27,6 +27,7 @@ from gateway.pipeline import Gateway
 from gateway.settings import ChannelSettings, read_settings
 from gateway.states import DeliveryState, MessageState
 from gateway.steps import close, deliver
+from gateway.steps.contributions import counting
 from gateway.steps.identify import identify
 from gateway.steps.kept import Kept, read_kept
 from gateway.steps.letters import release_message
@@ -86,7 +87,7 @@ def try_close(bodies: Iterable[bytes], *, as_of: str | None = None, config: Path
         else:
             due = [
                 (agreement, place, period)
-                for agreement in close.reports_of(gate)
+                for agreement in counting(gate)
                 for place, period in close.counted_months(gate, agreement.name)
             ]
         reports = [close.close_period(gate, *each) for each in due]
@@ -364,4 +365,5 @@ def _report(made: close.Report) -> Json:
         "risk_percent": asdict(made.risk),
         "carried": list(made.carried),
         "dropped": list(made.dropped),
+        **({"figures": dict(made.figures)} if made.figures else {}),
     }

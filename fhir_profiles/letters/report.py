@@ -14,7 +14,7 @@ from fhir_profiles.letters.parts.notice import ESTABLISHMENT
 from fhir_profiles.letters.parts.picture import Picture
 from fhir_profiles.letters.parts.spec import LetterKind, Missing, RequiredFact
 from fhir_profiles.profiles import security_report
-from fhir_profiles.shapes import Event, Json, ReportFigures
+from fhir_profiles.shapes import Calendar, Event, Json, ReportFigures
 from fhir_profiles.terminology import SUBSTANCE_GROUPS
 
 TITLE: Final = "Unexpected drug test results in treatment"
@@ -51,6 +51,7 @@ LETTER: Final = LetterKind(
     wires=("fhir-collection",),
     whole_picture=False,
     about_a_person=False,
+    calendar=Calendar.MONTH,
     required=(
         RequiredFact(
             name="every-group",

@@ -1,4 +1,4 @@
-"""`throughgate aggregate QUARTER`: a table for commissioners and boards, in which nobody can be counted out. Nothing is sent; that it was made is entered."""
+"""`throughgate aggregate QUARTER`: a table for commissioners and boards, in which nobody can be counted out. Nothing is sent; it is entered as it was made."""
 
 from typing import Annotated
 
@@ -11,28 +11,27 @@ from gateway.commands.outcome import DEFAULT_CONFIG, AsJson, Config, Exit, refus
 def aggregate(
     quarter: Annotated[str, typer.Argument(metavar="QUARTER", help="A quarter that is over, as 2026-Q1.")],
     small: Annotated[
-        int, typer.Option("--small", min=7, help="The largest number that is hidden; never less than 7.")
-    ] = 7,
+        int | None, typer.Option("--small", min=7, help="The largest number that is hidden. As set: `reports.small`.")
+    ] = None,
     base: Annotated[
-        int, typer.Option("--base", min=5, help="What everything else is rounded to; never less than 5.")
-    ] = 5,
+        int | None, typer.Option("--base", min=5, help="What everything else is rounded to. As set: `reports.base`.")
+    ] = None,
     config: Config = DEFAULT_CONFIG,
     as_json: AsJson = False,
 ) -> None:
     """How many people's handovers were confirmed, delivered and neither, by establishment. `*` is a small number, or hides one.
 
-    Give it to others once: a table of the same quarter made later, or by other rules, can be subtracted from it.
+    A quarter has one table, whoever gets a part of it: what was printed first is printed again, and by other rules it is refused.
     """
     from consent.aggregates import Rules
-    from gateway.evidence import enter_aggregate
-    from gateway.indicators import QuarterError, handovers
+    from gateway.steps.indicators import QuarterError, printed
 
     with opened(config) as gateway:
+        reports = gateway.settings.reports
         try:
-            table = handovers(gateway, quarter, Rules(small=small, base=base))
+            table = printed(gateway, quarter, Rules(small=small or reports.small, base=base or reports.base))
         except QuarterError as error:
             raise refuse(str(error), Exit.ARGUMENTS) from None
-        enter_aggregate(gateway, quarter, small=small, base=base)
     lines = [(row, *(table.shown[row, column] for column in table.columns)) for row in table.rows]
     if as_json:
         say_json(

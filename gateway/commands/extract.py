@@ -30,7 +30,7 @@ def ask(
 ) -> None:
     """Ask for the extract of a quarter. A second person approves."""
     from gateway.extracts import approval
-    from gateway.indicators import QuarterError
+    from gateway.steps.indicators import QuarterError
 
     with opened(config) as gateway:
         try:

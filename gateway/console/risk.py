@@ -12,12 +12,17 @@ from sqlalchemy import Connection, Row, select
 
 from consent.disclosure_control import BELONGS_AT_MOST, NOT_SHOWN, POSITIVE_AT_MOST
 from consent.document import Table
+from fhir_profiles.shapes import Calendar
 from gateway import whole_way
 from gateway.console.asking import Ask, Page
-from gateway.evidence import aggregate_chains
+from gateway.periods import period_of
+from gateway.steps.indicators import chain_of
 from gateway.store.schema import delivery, ledger_entry
 
 LISTED: Final = 60
+REPORT: Final = "report"
+"""The letter that security gets."""
+QUARTERS: Final = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,15 +51,12 @@ class Reported:
 
 @dataclass(frozen=True, kw_only=True)
 class Printed:
-    """Tables of one quarter: when each was made, and by which rules (the largest hidden number, what is rounded to)."""
+    """The table of one quarter: when it was closed, and by which rules (the largest hidden number, what is rounded to)."""
 
     quarter: str
-    made: tuple[tuple[str, int, int], ...]
-
-    @property
-    def can_be_subtracted(self) -> bool:
-        """Were there several, so that whoever has two of them can subtract?"""
-        return len(self.made) > 1
+    at: str
+    small: int
+    base: int
 
 
 def risk(ask: Ask) -> Page:
@@ -62,7 +64,7 @@ def risk(ask: Ask) -> Page:
     with ask.gateway.store.read() as c:
         rows = c.execute(
             select(delivery)
-            .where(delivery.c.message_id.is_(None))
+            .where(delivery.c.message_id.is_(None), delivery.c.letter == REPORT)
             .order_by(delivery.c.sequence.desc())
             .limit(ask.most(LISTED))
         ).all()
@@ -103,9 +105,8 @@ def _table(reported: list[Reported], printed: list[Printed]) -> Table:
         for each in reported
     ]
     rows += [
-        ("aggregate", f"hidden up to {small}, rounded to {base}", each.quarter, "", at, "", "", "", "")
+        ("aggregate", f"hidden up to {each.small}, rounded to {each.base}", each.quarter, "", each.at, "", "", "", "")
         for each in printed
-        for at, small, base in each.made
     ]
     return Table(caption="What security and commissioners have received", columns=heads, rows=tuple(rows))
 
@@ -152,11 +153,14 @@ def _cells(c: Connection, ask: Ask, decision_id: str) -> list[str] | None:
 
 
 def _printed(c: Connection, ask: Ask) -> Iterator[Printed]:
-    for quarter, chain in aggregate_chains(ask.gateway):
-        bodies = c.execute(
-            select(ledger_entry.c.body).where(ledger_entry.c.chain == chain).order_by(ledger_entry.c.step)
-        ).scalars()
-        entries = [json.loads(body) for body in bodies]
-        if entries:
-            made = [(each["at"], int(each["facts"]["small"]), int(each["facts"]["base"])) for each in entries]
-            yield Printed(quarter=quarter, made=tuple(made))
+    """The quarters of the last three years, the newest first."""
+    quarter = period_of(ask.gateway.clock().date(), Calendar.QUARTER)
+    number = int(quarter[:4]) * QUARTERS + int(quarter[-1]) - 1
+    for each in range(number, number - 3 * QUARTERS, -1):
+        quarter = f"{each // QUARTERS}-Q{each % QUARTERS + 1}"
+        entered = select(ledger_entry.c.body).where(ledger_entry.c.chain == chain_of(quarter))
+        body = c.execute(entered.order_by(ledger_entry.c.step).limit(1)).scalar()
+        if body is not None:
+            entry = json.loads(body)
+            facts = entry["facts"]
+            yield Printed(quarter=quarter, at=entry["at"], small=int(facts["small"]), base=int(facts["base"]))

@@ -13,11 +13,11 @@ from consent.extracts import LETTER
 from consent.shapes import Agreement
 from gateway import names
 from gateway.failpoints import around
-from gateway.indicators import bounds
 from gateway.instants import from_text
 from gateway.keys import SealedError
 from gateway.ledger.entry import decode
 from gateway.parts import Parts
+from gateway.steps.indicators import bounds
 from gateway.steps.reasons import seal_reason
 from gateway.store.schema import ledger_entry
 from gateway.subject.acts import APPROVED_DAYS, ActError, by_of, enter, named

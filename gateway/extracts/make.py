@@ -22,7 +22,6 @@ from gateway.consents.register import read_consents
 from gateway.console.spreadsheet import csv_of
 from gateway.extracts.approval import Approval, approved
 from gateway.failpoints import around
-from gateway.indicators import bounds
 from gateway.instants import LONDON, from_text
 from gateway.ledger import record
 from gateway.ledger.entry import decode
@@ -30,6 +29,7 @@ from gateway.opt_outs import without_opt_out
 from gateway.parts import Parts
 from gateway.recipients import Recipient
 from gateway.states import DeliveryState
+from gateway.steps.indicators import bounds
 from gateway.steps.release import DIRECTORY, Question, decide_letter, pseudonymised
 from gateway.store.locks import hold
 from gateway.store.schema import delivery, ledger_entry, message, resource

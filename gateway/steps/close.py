@@ -1,29 +1,34 @@
 """CLOSE: a calendar report is a release over many messages that the clock starts; it goes through the same gate as a letter.
 
-A cell of too few people joins the next month's, by person; what was printed, or is too old, loses its keys, and with them the way back
-to anybody. This module MUST NOT compute what is shown (consent/disclosure_control.py does) nor make a row for a person.
+Of a month (security's) a cell of too few people joins the next month's, by person; what was printed, or is too old, loses its keys, and with them the
+way back to anybody. Of a quarter (indicators) each establishment's letter is its part of the one table that is printed. This module MUST NOT
+compute what is shown (consent/disclosure_control.py and consent/aggregates.py do) nor make a row for a person.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from itertools import takewhile
 
 from sqlalchemy import Connection, Integer, cast, delete, func, insert, select
 
+from consent.aggregates import HIDDEN
 from consent.disclosure_control import CellCount, Risk, ShownCell, close_cells, risk_of
 from consent.shapes import Agreement
 from fhir_profiles.compose import compose_report
 from fhir_profiles.facts import SUBSTANCE_GROUPS
-from fhir_profiles.shapes import Composed, LetterContext, ReportCell, ReportFigures
+from fhir_profiles.letters import LETTERS
+from fhir_profiles.shapes import Calendar, Composed, IndicatorFigures, LetterContext, ReportCell, ReportFigures
 from gateway.failpoints import around, pass_point
 from gateway.instants import LONDON
 from gateway.journeys.tasks import add_tasks, task_of
 from gateway.ledger.entry import decode
 from gateway.moves import move_delivery, note_delivery
 from gateway.parts import Parts
+from gateway.periods import first_day, following, is_due, months_between, months_of, period_of, periods_from
 from gateway.recipients import Recipient, choose
 from gateway.states import DELIVERY_RECALLABLE, DeliveryState
+from gateway.steps.indicators import printed
 from gateway.steps.kept import read_kept
 from gateway.steps.release import NOBODY, Draft, Question, draft_composed, write_draft
 from gateway.steps.standing import DeliveryRow, delivery_row, moved_since
@@ -41,7 +46,7 @@ class PeriodMoved(Exception):
 @dataclass(frozen=True, kw_only=True)
 class Report:
     """One closed report: the cells as shown and what they tell at most, the delivery that carries it, the groups that join the
-    next month and those that do not.
+    next month and those that do not. Of a quarter it is `figures` instead, by column.
     """
 
     report: str
@@ -52,48 +57,34 @@ class Report:
     carried: tuple[str, ...]
     dropped: tuple[str, ...]
     delivery_id: str
+    figures: tuple[tuple[str, str], ...] = ()
 
 
 def due_periods(parts: Parts) -> Iterator[tuple[Agreement, str, str]]:
     """(agreement, establishment, period) of every report that should be closed by now, oldest first."""
     today = parts.clock().astimezone(LONDON).date()
-    for agreement in reports_of(parts):
-        for establishment in parts.establishments:
+    for agreement in parts.agreements.values():
+        calendar = _calendar(agreement)
+        for establishment in parts.establishments if calendar is not None else ():
             served = _recipient(parts, agreement, establishment) is not None
             with parts.store.read() as c:
-                first = _first_open(c, agreement.name, establishment, today, served=served)
+                first = _first_open(c, agreement, establishment, today, served=served)
             if first is None:
                 continue
-            for period in _months_from(first):
+            for period in periods_from(first):
                 if not is_due(period, today, parts.settings.reports.close_day):
                     break
                 yield agreement, establishment, period
 
 
-def reports_of(parts: Parts) -> tuple[Agreement, ...]:
-    """The agreements whose letter is a calendar report."""
-    return tuple(each for each in parts.agreements.values() if each.regime == "anonymous")
-
-
-def is_due(period: str, today: date, close_day: int) -> bool:
-    """Is the close day of the month after `period` here?"""
-    following = datetime.strptime(next_month(period), "%Y-%m").date()  # noqa: DTZ007  a month of the calendar has no zone
-    return today >= following.replace(day=close_day)
-
-
-def next_month(period: str) -> str:
-    """The month after `YYYY-MM`."""
-    year, month = int(period[:4]), int(period[5:])
-    return f"{year + month // 12:04d}-{month % 12 + 1:02d}"
-
-
-def months_between(first: str, last: str) -> int:
-    """How many months `last` is after `first`."""
-    return (int(last[:4]) - int(first[:4])) * 12 + int(last[5:]) - int(first[5:])
+def _calendar(agreement: Agreement) -> Calendar | None:
+    return LETTERS[agreement.letter].calendar if agreement.letter in LETTERS else None
 
 
 def close_period(parts: Parts, agreement: Agreement, establishment: str, period: str) -> Report | None:
     """Make, decide and queue one report, once. None when it was closed before."""
+    if _calendar(agreement) is Calendar.QUARTER:
+        return _close_quarter(parts, agreement, establishment, period)
     while True:
         with parts.store.read() as c:
             if _is_closed(c, agreement.name, establishment, period):
@@ -152,16 +143,65 @@ def count_cells(c: Connection, report: str, establishment: str, period: str) -> 
     )
 
 
+def _close_quarter(parts: Parts, agreement: Agreement, establishment: str, quarter: str) -> Report | None:
+    """INVARIANT: its figures are a part of the one table of the quarter: whoever puts several letters together has that table at most."""
+    with parts.store.read() as c:
+        if _is_closed(c, agreement.name, establishment, quarter):
+            return None
+    table = printed(parts, quarter)
+    # A place that was none of this installation's when the quarter was printed is in no row of it.
+    figures = tuple((column, table.shown.get((establishment, column), HIDDEN)) for column in table.columns)
+    made = _drafted(
+        parts,
+        agreement,
+        establishment,
+        quarter,
+        compose_report(
+            IndicatorFigures(
+                establishment=establishment,
+                establishment_name=parts.establishments.get(establishment, establishment),
+                period=quarter,
+                months=months_of(quarter),
+                shown=figures,
+            )
+        ),
+    )
+
+    def commit(c: Connection) -> Report | None:
+        hold(c, "report", agreement.name, establishment)
+        if _is_closed(c, agreement.name, establishment, quarter):
+            return None
+        _enter_closed(c, parts, made, establishment, quarter, {})
+        return Report(
+            report=agreement.name,
+            establishment=establishment,
+            period=quarter,
+            cells=(),
+            risk=risk_of(()),
+            carried=(),
+            dropped=(),
+            delivery_id=made.delivery_id,
+            figures=figures,
+        )
+
+    with around("close"):
+        return parts.store.write(commit)
+
+
 def _draft(parts: Parts, agreement: Agreement, establishment: str, period: str, cells: Sequence[ShownCell]) -> Draft:
-    name = parts.establishments.get(establishment, establishment)
     composed = compose_report(
         ReportFigures(
             establishment=establishment,
-            establishment_name=name,
+            establishment_name=parts.establishments.get(establishment, establishment),
             period=period,
             cells=tuple(ReportCell(group=each.group, tested=each.tested, shown=each.shown) for each in cells),
         )
     )
+    return _drafted(parts, agreement, establishment, period, composed)
+
+
+def _drafted(parts: Parts, agreement: Agreement, establishment: str, period: str, composed: Composed) -> Draft:
+    name = parts.establishments.get(establishment, establishment)
     question = Question(
         agreement=agreement,
         recipient=_recipient(parts, agreement, establishment),
@@ -241,13 +281,8 @@ def _commit(
         return None
     if count_cells(c, report, establishment, period) != tuple(counts):
         raise PeriodMoved
-    c.execute(
-        insert(report_period).values(report=report, establishment=establishment, period=period, closed_at=parts.now())
-    )
-    write_draft(c, parts, made, NOBODY)
     risk = risk_of(cells)
-    facts: dict[str, str | int] = {"report": report, "establishment": establishment, "period": period, **asdict(risk)}
-    note_delivery(c, parts, made.delivery_id, "closed", facts)
+    _enter_closed(c, parts, made, establishment, period, asdict(risk))
     for cell in cells:
         _destroy(c, report, establishment, cell, period)
     someone = {count.group for count in counts if count.tested}
@@ -271,6 +306,18 @@ def _commit(
         dropped=tuple(group for group in unprinted if group not in left),
         delivery_id=made.delivery_id,
     )
+
+
+def _enter_closed(
+    c: Connection, parts: Parts, made: Draft, establishment: str, period: str, risk: Mapping[str, int]
+) -> None:
+    report = made.agreement.name
+    c.execute(
+        insert(report_period).values(report=report, establishment=establishment, period=period, closed_at=parts.now())
+    )
+    write_draft(c, parts, made, NOBODY)
+    facts: dict[str, str | int] = {"report": report, "establishment": establishment, "period": period, **risk}
+    note_delivery(c, parts, made.delivery_id, "closed", facts)
 
 
 def _destroy(c: Connection, report: str, establishment: str, cell: ShownCell, period: str) -> None:
@@ -305,36 +352,33 @@ def _is_closed(c: Connection, report: str, establishment: str, period: str) -> b
     return c.execute(select(report_period.c.closed_at).where(*same)).first() is not None
 
 
-def _first_open(c: Connection, report: str, establishment: str, today: date, *, served: bool) -> str | None:
-    """The month after the last closed one. Before any: the first that anything was counted in, and where somebody gets reports last month, if
-    this installation was at work then.
+def _first_open(c: Connection, agreement: Agreement, establishment: str, today: date, *, served: bool) -> str | None:
+    """The period after the last closed one. Before any: the first that anything was counted in, and where somebody gets reports the one that
+    was over last, if this installation was at work then.
 
     INVARIANT: a report is sent when nothing was counted too, or that it comes would say that somebody was tested.
     """
+    calendar = LETTERS[agreement.letter].calendar
+    assert calendar is not None
     last = c.execute(
         select(func.max(report_period.c.period)).where(
-            report_period.c.report == report, report_period.c.establishment == establishment
+            report_period.c.report == agreement.name, report_period.c.establishment == establishment
         )
     ).scalar()
     if last is not None:
-        return next_month(last)
+        return following(last)
     counted = c.execute(
         select(func.min(contribution.c.period)).where(
-            contribution.c.report == report, contribution.c.establishment == establishment
+            contribution.c.report == agreement.name, contribution.c.establishment == establishment
         )
     ).scalar()
     begun = c.execute(select(ledger_entry.c.body).order_by(ledger_entry.c.sequence).limit(1)).scalar()
-    months = [counted] if counted is not None else []
+    periods = [counted] if counted is not None else []
     if served and begun is not None:
-        last_month = (today.replace(day=1) - timedelta(days=1)).strftime("%Y-%m")
-        months.append(max(decode(begun)["at"][:7], last_month))
-    return min(months, default=None)
-
-
-def _months_from(first: str) -> Iterator[str]:
-    while True:
-        yield first
-        first = next_month(first)
+        over = period_of(first_day(period_of(today, calendar)) - timedelta(days=1), calendar)
+        at_work = period_of(date.fromisoformat(decode(begun)["at"][:10]), calendar)
+        periods.append(max(at_work, over))
+    return min(periods, default=None)
 
 
 def counted_months(parts: Parts, report: str) -> Sequence[tuple[str, str]]:
@@ -352,6 +396,6 @@ def counted_months(parts: Parts, report: str) -> Sequence[tuple[str, str]]:
     found = [
         (period, row.establishment)
         for row in rows
-        for period in takewhile(lambda month: month <= row.last, _months_from(row.first))  # noqa: B023  used at once
+        for period in takewhile(lambda month: month <= row.last, periods_from(row.first))  # noqa: B023  used at once
     ]
     return [(establishment, period) for period, establishment in sorted(found)]

@@ -10,7 +10,10 @@ from typing import Final
 
 from sqlalchemy import Connection, bindparam, delete, func, select
 
+from consent.shapes import Agreement
 from fhir_profiles.facts import Purpose, Test
+from fhir_profiles.letters import LETTERS
+from fhir_profiles.shapes import Calendar
 from gateway.parts import Parts
 from gateway.steps.kept import Counted
 from gateway.store.locks import hold
@@ -51,6 +54,15 @@ _FORGET: Final = Statement(
 
 Cell = tuple[str, str, str]
 """(establishment, substance group, month)."""
+
+
+def counting(parts: Parts) -> tuple[Agreement, ...]:
+    """The agreements under which results are counted: those of a report that is closed by the month."""
+    return tuple(
+        each
+        for each in parts.agreements.values()
+        if each.letter in LETTERS and LETTERS[each.letter].calendar is Calendar.MONTH
+    )
 
 
 def countable(test: Test) -> bool:

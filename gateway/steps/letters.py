@@ -68,7 +68,7 @@ from gateway.people.named import count_waiting
 from gateway.recipients import Recipient, choose
 from gateway.states import DeliveryState, MessageState
 from gateway.steps.alerts import mostly_positive, mostly_positive_tasks, new_hazards
-from gateway.steps.contributions import CHANGES_RESULTS, counted_of, read_closed, recount
+from gateway.steps.contributions import CHANGES_RESULTS, counted_of, counting, read_closed, recount
 from gateway.steps.identify import give_person, hold_message, translation_of
 from gateway.steps.kept import Counted, marks_of
 from gateway.steps.release import (
@@ -325,9 +325,7 @@ def see_message(c: Connection, parts: Parts, row: Any) -> Seen:
         handovers=handovers_of(c, row.person_id, handover_letters(parts)),
         not_contained=count_waiting(c, row.person_id, row.sequence),
         closed={
-            name: dict(read_closed(c, name, parts.establishments))
-            for name, agreement in parts.agreements.items()
-            if agreement.regime == "anonymous"
+            agreement.name: dict(read_closed(c, agreement.name, parts.establishments)) for agreement in counting(parts)
         },
     )
 
@@ -470,8 +468,8 @@ def _counting(
     """What the message's own results are counted in. A calendar report is never made here (gateway/steps/close.py)."""
     events = {event.value for event in translation.events}
     found = []
-    for agreement in parts.agreements.values():
-        if agreement.regime != "anonymous" or not events & set(agreement.events):
+    for agreement in counting(parts):
+        if not events & set(agreement.events):
             continue
         counted = counted_of(agreement.name, tests, own, seen.closed[agreement.name])
         establishment = translation.establishment or ""

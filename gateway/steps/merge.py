@@ -21,7 +21,7 @@ from gateway.keys import SealedGone
 from gateway.parts import Parts
 from gateway.people.find import move_identifiers
 from gateway.steps.alerts import mostly_positive, mostly_positive_tasks
-from gateway.steps.contributions import read_closed, recount
+from gateway.steps.contributions import counting, read_closed, recount
 from gateway.store.locks import hold, hold_person
 from gateway.store.schema import (
     consent,
@@ -99,7 +99,7 @@ def _keep_journal(c: Connection, parts: Parts, absorbed: str, journal: Mapping[s
 def hold_both(c: Connection, parts: Parts, *people: str) -> None:
     """Nobody else counts, files, decides or sends for either until this is committed. The order of locks: gateway/store/locks.py."""
     counted = c.execute(select(report_key.c.report, report_key.c.establishment).distinct()).all()
-    reports = [each.name for each in parts.agreements.values() if each.regime == "anonymous"]
+    reports = [each.name for each in counting(parts)]
     places = {(row.report, row.establishment) for row in counted} | set(product(reports, parts.establishments))
     for report, establishment in sorted(places):
         hold(c, "report", report, establishment)
@@ -220,7 +220,7 @@ def _move_counts(c: Connection, parts: Parts, survivor: str, absorbed: str) -> t
     """
     resources = read_file(c, parts, survivor).resources
     tests, places = facts.tests(resources), facts.establishments(resources)
-    reports = [agreement.name for agreement in parts.agreements.values() if agreement.regime == "anonymous"]
+    reports = [each.name for each in counting(parts)]
     closed = {report: read_closed(c, report, parts.establishments) for report in reports}
     before = {report: mostly_positive(c, report, tests, closed[report]) for report in reports}
     for row in c.execute(select(report_key)).all():

@@ -22,7 +22,7 @@ from gateway.keys import SealedGone
 from gateway.parts import Parts
 from gateway.people.find import owners_of
 from gateway.states import MessageState
-from gateway.steps.contributions import recount
+from gateway.steps.contributions import counting, recount
 from gateway.steps.identify import hold_message, translation_of
 from gateway.steps.merge import hold_both, move_versions
 from gateway.store.schema import (
@@ -243,9 +243,8 @@ def _count_again(c: Connection, parts: Parts, person_id: str) -> None:
     """Both are counted by their own tests in every month that is open; what a closed month carries on stays as it is."""
     resources = read_file(c, parts, person_id).resources
     tests, places = facts.tests(resources), facts.establishments(resources)
-    for agreement in parts.agreements.values():
-        if agreement.regime == "anonymous":
-            recount(c, parts, agreement.name, person_id, tests, {*places, *parts.establishments})
+    for agreement in counting(parts):
+        recount(c, parts, agreement.name, person_id, tests, {*places, *parts.establishments})
 
 
 def _keep_apart(c: Connection, parts: Parts, one: str, other: str) -> None:

@@ -392,6 +392,23 @@ MEASURE = _labelled(
     "N",
 )
 
+QUARTERLY = _labelled(
+    {
+        **{key: value for key, value in MEASURE.items() if key != "meta"},
+        "measure": "https://throughgate.example/Measure/handovers-of-a-quarter",
+        "period": {"start": "2026-01", "end": "2026-03"},
+        "group": [
+            {
+                "code": {"coding": [{"system": f"{CODE}indicator", "code": "handed-over"}], "text": "handed over"},
+                "stratifier": [
+                    {"code": [{"text": "confirmed"}], "stratum": [{"value": {"text": "25"}}]},
+                    {"code": [{"text": "total"}], "stratum": [{"value": {"text": "*"}}]},
+                ],
+            }
+        ],
+    },
+    "N",
+)
 STATEMENT = _labelled(
     {
         "resourceType": "MedicationStatement",
@@ -481,6 +498,7 @@ TEAM = _labelled(
     "SUD",
 )
 
+ABOUT_NOBODY = frozenset({"report", "indicators", "board-indicators"})
 LETTERS: dict[str, tuple[Json, ...]] = {
     "handover": (
         COMPOSITION,
@@ -594,6 +612,8 @@ LETTERS: dict[str, tuple[Json, ...]] = {
     "pharmacy-reception-notice": (COMMUNICATION, PATIENT, STAY, STATEMENT, ESTABLISHMENT, PRESCRIBER),
     "harm-disclosure": (COMMUNICATION, PATIENT, TEST, ESTABLISHMENT),
     "report": (MEASURE, ESTABLISHMENT),
+    "indicators": (QUARTERLY, ESTABLISHMENT),
+    "board-indicators": (QUARTERLY, ESTABLISHMENT),
 }
 
 

@@ -11,7 +11,7 @@ import pytest
 from consent.decide import decide
 from consent.minimise import NothingLeaves
 from consent.shapes import Facts, Outcome
-from tests.consent.letters import LETTERS, TEST, bundle, letter, resources_of, send
+from tests.consent.letters import ABOUT_NOBODY, LETTERS, TEST, bundle, letter, resources_of, send
 from tests.consent.made import (
     ASKS_FIRST,
     LABELS,
@@ -149,7 +149,7 @@ def test_7_nothing_passes_beside_the_decision() -> None:
     """No type or element is exempt: without a permit nothing leaves, not even what frames a letter."""
     for name, resources in LETTERS.items():
         # a report asks no consent of its people; a duty to tell, and two people's harm test, ask none either
-        if name == "report" or agreement(name).without_consent in ("duty", "harm-test"):
+        if name in ABOUT_NOBODY or agreement(name).without_consent in ("duty", "harm-test"):
             continue
         with pytest.raises(NothingLeaves):
             send(bundle(*copy.deepcopy(resources)), name, fhir_consent(status="rejected"))

@@ -3,7 +3,7 @@
 import json
 
 from consent.disclosure_control import BELONGS_AT_MOST, POSITIVE_AT_MOST
-from gateway.evidence import aggregate_chains, enter_aggregate
+from gateway.steps.indicators import chain_of, printed
 from gateway.store.schema import delivery, ledger_entry
 from tests.console.site import Site
 
@@ -30,17 +30,12 @@ def test_each_report_stands_there_with_its_measures_and_margins(site: Site) -> N
     assert all(row.id in taken for row in reports)
 
 
-def test_a_table_that_was_printed_twice_is_named(site: Site) -> None:
+def test_a_table_that_was_printed_is_listed_once(site: Site) -> None:
     gateway = site.line.gateway
-    (newest, chain), (older, _) = aggregate_chains(gateway)[1:3]
-    assert chain == f"aggregate:{newest}"
-    enter_aggregate(gateway, newest, small=7, base=5)
+    for _ in range(2):
+        assert set(printed(gateway, "2025-Q3").shown.values()) == {"0"}
     text = site.as_("aron", "GET", "/console/risk").text
-    assert newest in text
-    assert older not in text
-    assert "they can be subtracted" not in text
-    enter_aggregate(gateway, newest, small=10, base=5)
-    text = site.as_("aron", "GET", "/console/risk").text
-    assert "made 2 times: they can be subtracted" in text
-    steps = [json.loads(row.body)["step"] for row in site.rows(ledger_entry, chain=chain)]
-    assert steps == [1, 2]
+    assert text.count("2025-Q3") == 1
+    assert "2025-Q2" not in text
+    rows = site.rows(ledger_entry, chain=chain_of("2025-Q3"))
+    assert [json.loads(row.body)["step"] for row in rows] == list(range(1, len(gateway.establishments) + 2))

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from consent.aggregates import Rules
 from gateway.__main__ import app
-from gateway.indicators import QuarterError, handovers
+from gateway.steps.indicators import QuarterError, handovers
 from gateway.store.schema import message
 from tests.builders import adt_a03, synthetic_person
 from tests.line import running

@@ -34,6 +34,7 @@ LETTERS: dict[str, tuple[Agreement, tuple[str, ...]]] = {
     "notice of withdrawal": (agreement("notice-of-withdrawal"), ("Communication",)),
     "harm disclosure": (agreement("harm-disclosure"), ("Observation",)),
     "security": (agreement("report"), ("Observation",)),
+    "commissioner and boards": (agreement("indicators"), ("CarePlan",)),
     "family, with consent only": (ASKS_FIRST, ("CarePlan", "MedicationRequest")),
 }
 OUTCOMES = {"leaves": "release", "reduced": "reduce", "withheld": "withhold", "held": "hold", "counted": "counted"}

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from fhir_profiles.letters.parts.picture import Picture
-from fhir_profiles.shapes import Event, Json
+from fhir_profiles.shapes import Calendar, Event, Json
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +29,7 @@ class LetterKind:
 
     `whole_picture`: it passes earlier letters that wait (DESIGN rule 10). `wires`: the FHIR wires that can carry it; the first is the default.
     `carries`: of what a message newly brought (and the file before it), what causes this letter; None where the letter has a rule of its own.
+    `calendar`: it is closed by the calendar, of what was counted, and is about nobody.
     `hands_over`: its recipient takes over the care, so that a refusal, and a confirmation that does not come, are told to the clinical lead.
     """
 
@@ -42,6 +43,7 @@ class LetterKind:
     carries: Callable[[Sequence[Json], Sequence[Json]], tuple[Json, ...]] | None = None
     hands_over: bool = False
     about_a_person: bool = True
+    calendar: Calendar | None = None
 
     def __post_init__(self) -> None:
         if not self.required or not self.events or not self.wires:

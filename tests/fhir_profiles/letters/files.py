@@ -7,7 +7,7 @@ from typing import Any
 from fhir_profiles import systems
 from fhir_profiles.ids import PATIENT_REFERENCE
 from fhir_profiles.label import label_resource
-from fhir_profiles.shapes import Heading, Json, LetterContext, ReportCell, ReportFigures
+from fhir_profiles.shapes import Heading, IndicatorFigures, Json, LetterContext, ReportCell, ReportFigures
 from fhir_profiles.terminology import SUBSTANCE_GROUPS
 
 AS_OF = "2026-01-15T12:00:00+00:00"
@@ -310,6 +310,17 @@ FIGURES = ReportFigures(
         for number, group in enumerate(SUBSTANCE_GROUPS)
     ),
 )
+
+
+INDICATORS = IndicatorFigures(
+    establishment="LEI",
+    establishment_name="HMP Fellgate",
+    period="2026-Q1",
+    months=("2026-01", "2026-03"),
+    shown=(("confirmed", "25"), ("delivered", "*"), ("not delivered", "*"), ("total", "40")),
+)
+REPORTS: dict[str, ReportFigures | IndicatorFigures] = {"report": FIGURES, "indicators": INDICATORS}
+"""The letters about nobody, and the closed figures that they are made of."""
 
 
 def contacts() -> list[Json]:

@@ -7,7 +7,7 @@ import pytest
 from fhir_profiles.compose import compose
 from fhir_profiles.letters import LETTERS
 from fhir_profiles.shapes import Json
-from tests.fhir_profiles.letters.files import AS_OF, CONTEXT, named, patient, prescription
+from tests.fhir_profiles.letters.files import AS_OF, CONTEXT, REPORTS, named, patient, prescription
 
 HOME = {"use": "home", "line": ["1 Example Street"], "postalCode": "LS1 1ZZ"}
 OTHER_HOME = {"use": "home", "line": ["2 Example Street"], "postalCode": "LS2 2ZZ"}
@@ -55,7 +55,7 @@ def test_an_odd_address_gives_a_letter_without_it(odd: Any) -> None:
     assert whole.get("address", []) == ([odd] if isinstance(odd, dict) else [])
 
 
-@pytest.mark.parametrize("letter", sorted(set(LETTERS) - {*ADDRESSED, "report"}))
+@pytest.mark.parametrize("letter", sorted(set(LETTERS) - {*ADDRESSED, *REPORTS}))
 def test_a_letter_that_says_only_who_it_is_names_no_address(letter: str) -> None:
     """Whatever is not on the list above."""
     assert told(letter, HOME, UNSAID) == []

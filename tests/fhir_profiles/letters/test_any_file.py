@@ -14,9 +14,18 @@ from fhir_profiles.fhir_json import decode
 from fhir_profiles.letters import LETTERS as EVERY_LETTER
 from fhir_profiles.render import render
 from fhir_profiles.shapes import Json
-from tests.fhir_profiles.letters.files import AS_OF, CONTEXT, HEADING, dose, drug_test, prescription, whole_file
+from tests.fhir_profiles.letters.files import (
+    AS_OF,
+    CONTEXT,
+    HEADING,
+    REPORTS,
+    dose,
+    drug_test,
+    prescription,
+    whole_file,
+)
 
-LETTERS = tuple(name for name in EVERY_LETTER if name not in ("report", "mandatory-test-referral"))
+LETTERS = tuple(name for name in EVERY_LETTER if name not in (*REPORTS, "mandatory-test-referral"))
 """But the one of nobody, and the one that is made of a mandatory test."""
 DOCUMENTS = ("handover", "transfer", "gp-copy")
 DATES = st.sampled_from(

@@ -11,13 +11,13 @@ from fhir_profiles.compose import LETTERS, compose, compose_report
 from fhir_profiles.fhir_json import decode
 from fhir_profiles.profiles import PROFILES
 from fhir_profiles.render import render
-from tests.fhir_profiles.letters.files import AS_OF, FIGURES, HEADING, case
+from tests.fhir_profiles.letters.files import AS_OF, HEADING, REPORTS, case
 
 FOLDER = Path(__file__).parent / "golden"
 
 
 def body_of(name: str) -> bytes:
-    bundle = compose_report(FIGURES).bundle if name == "report" else compose(name, *case(name), AS_OF).bundle
+    bundle = compose_report(REPORTS[name]).bundle if name in REPORTS else compose(name, *case(name), AS_OF).bundle
     return render(bundle, LETTERS[name].default_wire, HEADING).body + b"\n"
 
 

@@ -15,6 +15,7 @@ from tests.fhir_profiles.letters.files import (
     AS_OF,
     CONTEXT,
     FIGURES,
+    INDICATORS,
     METHADONE,
     dose,
     drug_test,
@@ -175,6 +176,20 @@ def test_a_report_without_every_group_says_which() -> None:
 def test_a_finer_or_other_period_is_refused(period: str) -> None:
     with pytest.raises(ValueError, match="calendar month"):
         compose_report(replace(FIGURES, period=period))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"period": "2026-01"}, {"period": "2026-Q5"}, {"shown": (("total", "*"),)}, {"shown": INDICATORS.shown[::-1]}],
+)
+def test_indicators_of_another_period_or_form_are_refused(wrong: Any) -> None:
+    with pytest.raises(ValueError, match="indicators"):
+        compose_report(replace(INDICATORS, **wrong))
+
+
+def test_indicators_are_never_written_from_a_file() -> None:
+    with pytest.raises(ValueError, match="never made from one person's file"):
+        compose("indicators", whole_file(), CONTEXT, AS_OF)
 
 
 def test_the_report_is_never_written_from_a_file() -> None:

@@ -48,6 +48,7 @@ def test_every_letter_is_found_and_states_its_facts_events_and_wires() -> None:
         "mandatory-test-referral",
         "referral",
         "probation-summary",
+        "indicators",
     }
     for letter in LETTERS.values():
         assert letter.required
@@ -78,6 +79,7 @@ def test_the_agreed_events_wires_and_order() -> None:
             False,
         ),
         "report": ((Event.TEST_RESULT,), "fhir-collection", False),
+        "indicators": ((Event.QUARTER_OVER,), "fhir-collection", False),
         "harm-disclosure": ((Event.HARM_TEST,), "fhir-message", False),
         "notice-of-withdrawal": ((Event.WITHDRAWAL,), "fhir-message", True),
     }

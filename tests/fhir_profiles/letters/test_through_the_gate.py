@@ -22,8 +22,8 @@ from tests.consent.made import fhir_consent, provision, registered
 from tests.fhir_profiles.letters.files import (
     AS_OF,
     CONTEXT,
-    FIGURES,
     HEADING,
+    REPORTS,
     case,
     patient,
     prescription,
@@ -49,7 +49,7 @@ def through(name: str, file: Sequence[Json], context: LetterContext = CONTEXT, *
 def minimised(name: str, file: Sequence[Json], context: LetterContext = CONTEXT, *, marked: bool = False) -> Json:
     """What the shipped agreement lets out of a letter, before a wire writes it."""
     agreement = read_agreement((AGREEMENTS / f"{name}.toml").read_text("utf-8"), name)
-    bundle = compose_report(FIGURES).bundle if name == "report" else compose(name, file, context, AS_OF).bundle
+    bundle = compose_report(REPORTS[name]).bundle if name in REPORTS else compose(name, file, context, AS_OF).bundle
     request = Request(
         recipient=Party(identifiers=(), recipient_class=agreement.recipient_class),
         purpose=agreement.purpose,
@@ -167,6 +167,7 @@ NEEDED = {
         "9990000026", "Example-As-Told", "1985-05-05",
     ),
     "report": ("HMP Fellgate", '"code":"synthetic-cannabinoids"', '"text":"seen"', "not shown", '"start":"2026-01"'),
+    "indicators": ("HMP Fellgate", '"code":"handed-over"', '"text":"25"', '"text":"*"', '"text":"40"', '"start":"2026-01"', '"end":"2026-03"'),
 }  # fmt: skip
 """The values that each recipient must find in its letter (adjudicated from specification A 5.8 to 5.13)."""
 KEPT_BACK = {
@@ -215,6 +216,7 @@ KEPT_BACK = {
     ),
     "correction": ("Z0001AA", "ethadone", "opiates", "self-harm", "LS1 1ZZ", "Y99001"),
     "report": ("9990000026", "Z0001AA", "Patient", "Example", "2026-01-"),
+    "indicators": ("9990000026", "Z0001AA", "Patient", "Example", "2026-01-", "ethadone", '"date"', '"count"', '"security"'),
 }  # fmt: skip
 
 
@@ -227,7 +229,7 @@ def test_what_the_recipient_must_have_is_in_its_letter(name: str, value: str) ->
 def test_what_it_must_not_have_is_not(name: str, value: str) -> None:
     text = (
         re.sub("Exampleton Recovery", "", encode(released(name)).decode())
-        if name == "report"
+        if name in REPORTS
         else encode(released(name)).decode()
     )
     assert value not in text

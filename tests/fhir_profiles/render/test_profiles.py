@@ -11,7 +11,7 @@ from fhir_profiles.fhir_json import decode
 from fhir_profiles.profiles import PROFILES
 from fhir_profiles.render import render
 from fhir_profiles.shapes import Json
-from tests.fhir_profiles.letters.files import AS_OF, CONTEXT, FIGURES, HEADING, case, whole_file
+from tests.fhir_profiles.letters.files import AS_OF, CONTEXT, FIGURES, HEADING, INDICATORS, case, whole_file
 
 BY_NAME = {profile.name: profile for profile in PROFILES.values()}
 
@@ -47,6 +47,10 @@ def _report() -> Json:
     return decode(render(compose_report(FIGURES).bundle, "fhir-collection", HEADING).body)
 
 
+def _indicators() -> Json:
+    return decode(render(compose_report(INDICATORS).bundle, "fhir-collection", HEADING).body)
+
+
 def _first(bundle: Json, resource_type: str) -> Json:
     return next(e["resource"] for e in bundle["entry"] if e["resource"]["resourceType"] == resource_type)
 
@@ -67,6 +71,7 @@ GOOD: dict[str, Callable[[], Json]] = {
     "notice": lambda: _first(_message(), "Communication"),
     "letter-header": lambda: _first(_message(), "MessageHeader"),
     "security-report": lambda: _first(_report(), "MeasureReport"),
+    "indicators": lambda: _first(_indicators(), "MeasureReport"),
 }
 
 
@@ -152,6 +157,16 @@ SABOTAGE: list[tuple[str, str, Callable[[Json], None]]] = [
     ("harm-disclosure", "another letter", _set("correction", "category", 0, "coding", 0, "code")),
     ("letter-header", "an event of electronic prescribing", _set("https://fhir.nhs.uk/CodeSystem/message-event", "eventCoding", "system")),
     ("letter-header", "no destination", _drop("destination")),
+    ("indicators", "an exact number", _set({"text": "about 12"}, "group", 0, "stratifier", 0, "stratum", 0, "value")),
+    ("indicators", "a column is missing", lambda r: r["group"][0]["stratifier"].pop()),
+    ("indicators", "another order", lambda r: r["group"][0]["stratifier"].reverse()),
+    ("indicators", "another indicator", _set("started", "group", 0, "code", "coding", 0, "code")),
+    ("indicators", "a count", _set([{"count": 3}], "group", 0, "population")),
+    ("indicators", "a person", _set({"reference": "Patient/patient"}, "subject")),
+    ("indicators", "a date", _set("2026-04-08", "date")),
+    ("indicators", "no quarter", _set({"start": "2026-02", "end": "2026-04"}, "period")),
+    ("indicators", "a month", _set({"start": "2026-01", "end": "2026-01"}, "period")),
+    ("indicators", "two years", _set({"start": "2026-01", "end": "2027-03"}, "period")),
     ("security-report", "a group is missing", lambda r: r["group"].pop()),
     ("security-report", "another order", lambda r: r["group"].reverse()),
     ("security-report", "a count", _set([{"count": 3}], "group", 0, "population")),

@@ -12,7 +12,7 @@ from fhir_profiles.profiles.checking.differential import breaches, elements_in
 from fhir_profiles.render import render
 from fhir_profiles.shapes import Json, Severity
 from fhir_profiles.validate import validate
-from tests.fhir_profiles.letters.files import AS_OF, CONTEXT, FIGURES, HEADING, patient, whole_file
+from tests.fhir_profiles.letters.files import AS_OF, CONTEXT, HEADING, REPORTS, patient, whole_file
 from tests.samples import samples_folder
 
 LETTERS = [
@@ -21,13 +21,14 @@ LETTERS = [
     ("prescription-copy", "fhir-message"),
     ("correction", "fhir-message"),
     ("report", "fhir-collection"),
+    ("indicators", "fhir-collection"),
 ]
 FILES = {"whole file": whole_file, "Patient only": lambda: [patient()], "nothing": list}
 
 
 @cache
 def body(name: str, wire: str, file: str) -> bytes:
-    bundle = compose_report(FIGURES).bundle if name == "report" else compose(name, FILES[file](), CONTEXT, AS_OF).bundle
+    bundle = compose_report(REPORTS[name]).bundle if name in REPORTS else compose(name, FILES[file](), CONTEXT, AS_OF).bundle
     return render(bundle, wire, HEADING).body
 
 

@@ -17,7 +17,7 @@ from fhir_profiles.translate import translate
 from gateway.errors import Fault
 from gateway.steps.acknowledge import Names, fhir_custody, fhir_response
 from tests.fhir_profiles.fhir_message import golden_pairs as fhir_pairs
-from tests.fhir_profiles.letters.files import HEADING, case, patient
+from tests.fhir_profiles.letters.files import HEADING, REPORTS, case, patient
 from tests.fhir_profiles.letters.test_through_the_gate import minimised
 from tests.fhir_profiles.mappings import golden_pairs as hl7v2_pairs
 from tests.fhir_profiles.validators.running import Judged
@@ -60,7 +60,7 @@ FILES: dict[str, Callable[[str], tuple[list[Json], LetterContext]]] = {
 def minimised_letters() -> Iterator[tuple[str, str, Json]]:
     """What the shipped agreements let out of every letter of every file: (letter, file, bundle)."""
     for letter in LETTERS:
-        for file, made in FILES.items() if letter != "report" else [("whole file", case)]:
+        for file, made in FILES.items() if letter not in REPORTS else [("whole file", case)]:
             with suppress(NothingLeaves):
                 yield letter, file, minimised(letter, *made(letter))
 
