@@ -23,7 +23,7 @@ from gateway.journeys.tasks import TASKS
 from gateway.ledger.note import NoteError
 from gateway.pressure import OPEN_DELIVERIES, OPEN_MESSAGES, unfinished
 from gateway.settings import Settings
-from gateway.states import DeliveryState, MessageState
+from gateway.states import AnswerState, DeliveryState, MessageState
 from gateway.steps.deliver import Result
 from gateway.steps.unconfirmed import BY_PERSON
 from gateway.store import Store
@@ -36,6 +36,7 @@ from gateway.store.schema import (
     ledger_head,
     ledger_position,
     message,
+    owed_answer,
     task,
 )
 from gateway.store.size import stored_bytes
@@ -90,6 +91,7 @@ class Metric:
 
 MESSAGE_STATES: Final = tuple(each.value for each in MessageState)
 DELIVERY_STATES: Final = tuple(each.value for each in DeliveryState)
+ANSWER_STATES: Final = tuple(each.value for each in AnswerState)
 OUTCOMES: Final = tuple(each.value for each in Outcome)
 RESULTS: Final = (*(each.value for each in Result), "unknown")
 ROLES: Final = tuple(sorted({kind.role for kind in TASKS.values()}))
@@ -99,7 +101,7 @@ LIMITS: Final = ("unfinished_messages", "unfinished_deliveries", "store_bytes")
 def closed_values(settings: Settings) -> Mapping[str, frozenset[str]]:
     """Every value that a label may have."""
     return {
-        "state": frozenset(MESSAGE_STATES) | frozenset(DELIVERY_STATES),
+        "state": frozenset(MESSAGE_STATES) | frozenset(DELIVERY_STATES) | frozenset(ANSWER_STATES),
         "outcome": frozenset(OUTCOMES) | frozenset(RESULTS),
         "letter": frozenset(LETTERS),
         "role": frozenset(ROLES),
@@ -225,6 +227,11 @@ METRICS: Final[Mapping[str, Metric]] = {
         text="Letters, by state.",
         labels=("state",),
         read=lambda seen: _by(seen, delivery.c.state, DELIVERY_STATES),
+    ),
+    "throughgate_answers": Metric(
+        text="Answers that senders asked to be told later, by state.",
+        labels=("state",),
+        read=lambda seen: _by(seen, owed_answer.c.state, ANSWER_STATES),
     ),
     "throughgate_decisions": Metric(
         text="Decisions, by outcome.", labels=("outcome",), read=lambda seen: _by(seen, decision.c.outcome, OUTCOMES)

@@ -424,6 +424,15 @@ class Settings(Strict):
         )
         return (*mllp, *files)
 
+    def ways_back(self) -> tuple[str, ...]:
+        """One line for each channel that registers where its later answers go, for people to read."""
+        return tuple(
+            f"channel {each.name}, client {each.client}: {each.answers.adapter} "
+            + ", ".join(f"{key} {value}" for key, value in each.answers.adapter_settings.items())
+            for each in self.channels
+            if each.answers is not None
+        )
+
     def establishment_names(self) -> dict[str, str]:
         """Agency id -> name."""
         return {one.id: one.name for one in self.establishments}

@@ -13,7 +13,7 @@ from gateway.parts import Parts
 from gateway.states import DeliveryState
 from gateway.steps.kept import Kept, read_kept
 from gateway.steps.receive import asked_as
-from gateway.store.schema import attempt, decision, delivery, message, task
+from gateway.store.schema import attempt, decision, delivery, message, owed_answer, task
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +66,18 @@ class DecisionWay:
 
 
 @dataclass(frozen=True, kw_only=True)
+class AnswerWay:
+    """What the sender asked to be told later, as a message of its own. `code` is what the last attempt came to."""
+
+    id: str
+    state: str
+    code: str | None
+    attempts: int
+    created_at: str
+    ended_at: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class TaskWay:
     role: str
     code: str
@@ -89,6 +101,7 @@ class MessageWay:
     decisions: tuple[DecisionWay, ...]
     deliveries: tuple[DeliveryWay, ...]
     tasks: tuple[TaskWay, ...]
+    answer: AnswerWay | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,11 +118,12 @@ class KeptDecision:
 
 
 def find_message(c: Connection, some_id: str) -> str | None:
-    """The message of a message's, a delivery's or a decision's id."""
+    """The message of a message's, a delivery's, a decision's or an owed answer's id."""
     for table, column in (
         (message, message.c.id),
         (delivery, delivery.c.message_id),
         (decision, decision.c.message_id),
+        (owed_answer, owed_answer.c.message_id),
     ):
         found = c.execute(select(column).where(table.c.id == some_id)).scalar()
         if found is not None:
@@ -178,6 +192,21 @@ def message_way(c: Connection, parts: Parts, message_id: str) -> MessageWay | No
         decisions=tuple(decision_way(c, parts, each) for each in decisions),
         deliveries=tuple(delivery_way(c, each) for each in deliveries),
         tasks=_tasks(c, message_id, [each.id for each in deliveries]),
+        answer=_answer(c, message_id),
+    )
+
+
+def _answer(c: Connection, message_id: str) -> AnswerWay | None:
+    row = c.execute(select(owed_answer).where(owed_answer.c.message_id == message_id)).first()
+    if row is None:
+        return None
+    return AnswerWay(
+        id=row.id,
+        state=row.state,
+        code=row.code,
+        attempts=row.attempts,
+        created_at=row.created_at,
+        ended_at=row.ended_at,
     )
 
 

@@ -26,6 +26,8 @@ def check(*, config: Config = DEFAULT_CONFIG, as_json: AsJson = False) -> None:
     else:
         for way in settings.ways_in():
             typer.echo(f"in   {way}")
+        for back in settings.ways_back():
+            typer.echo(f"back {back}")
         typer.echo(f"in   {settings.http_scheme():<5}  {settings.gateway.http_host}:{settings.gateway.http_port}")
         typer.echo()
         if table:

@@ -65,6 +65,9 @@ def say_way(way: "MessageWay") -> None:
             typer.echo(
                 f"    attempt {attempt.number}  {attempt.intent_at}  {outcome}{f' ({attempt.code})' if attempt.code else ''}"
             )
+    if way.answer is not None:
+        code = f" ({way.answer.code})" if way.answer.code else ""
+        typer.echo(f"  answer {way.answer.id} to {way.client}, asked for later: {way.answer.state}{code}")
     for task in way.tasks:
         told = f"told {task.told_at}" if task.told_at else "not told"
         typer.echo(f"  task for {task.role}: {task.code}, {told}, {'done' if task.ended_at else 'open'}")

@@ -13,7 +13,7 @@ from adapters.mllp.inbound import MllpInbound
 from adapters.mllp.settings import InboundSettings
 from fhir_profiles.shapes import Severity
 from fhir_profiles.validate import validate
-from gateway import desk
+from gateway import desk, whole_way
 from gateway.clients import end_client
 from gateway.failpoints import hooked
 from gateway.steps import answering
@@ -142,6 +142,12 @@ async def test_an_application_acknowledgement_comes_as_a_message_of_its_own(tmp_
         await line.settle()
         assert ehr.bodies[2] == next(body for body in ehr.bodies[:2] if b"|D-1" in body)
         assert len(line.rows(owed_answer)) == 2
+        with line.gateway.store.read() as c:
+            assert whole_way.find_message(c, owed[0].id) == owed[0].message_id
+            way = whole_way.message_way(c, line.gateway, owed[0].message_id)
+        assert way is not None
+        assert way.answer is not None
+        assert (way.answer.id, way.answer.state) == (owed[0].id, "delivered")
         chain = line.rows(ledger_entry, chain=next(row.id for row in owed if row.attempts == 1 and row.step == 3))
         assert [json.loads(one.body)["facts"]["state"] for one in chain][:3] == ["queued", "sending", "delivered"]
         check_world(line)

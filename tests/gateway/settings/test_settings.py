@@ -229,5 +229,7 @@ def test_an_address_for_answers_that_does_not_fit_is_named(answers: str, key: st
 
 def test_a_channel_has_one_sender_for_its_answers() -> None:
     answers = '[channels.answers]\nadapter = "mllp"\nadapter_settings = {host = "127.0.0.1", port = 2576}\n'
-    assert set(make_answering(parse_settings(MINIMAL + CHANNEL + answers, "t.toml"))) == {"ehr"}
+    settings = parse_settings(MINIMAL + CHANNEL + answers, "t.toml")
+    assert set(make_answering(settings)) == {"ehr"}
+    assert settings.ways_back() == ("channel ehr, client zfg-ehr: mllp host 127.0.0.1, port 2576",)
     assert make_answering(parse_settings(MINIMAL + CHANNEL, "t.toml")) == {}
