@@ -23,6 +23,8 @@ from gateway.store.schema import ledger_entry
 from gateway.subject.acts import APPROVED_DAYS, ActError, by_of, enter, named
 
 ASKED: Final = "extract-asked"
+EXTRACT: Final = "extract"
+"""The chains of what was made, by agreement and quarter."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,10 +42,11 @@ class Approval:
 def ask(parts: Parts, agreement: str, quarter: str, *, reason: str, by: str) -> str:
     """Ask for the extract of a quarter that is over under an agreement in force. The id of the act, for who approves."""
     bounds(parts, quarter)
-    digest = agreed(parts, agreement).digest
-    act = parts.ids.entry()
+    asked = agreed(parts, agreement)
+    digest, act = asked.digest, parts.ids.entry()
 
     def work(c: Connection) -> None:
+        refuse_another(c, agreement, asked.text["evaluator"], quarter)
         note = seal_reason(c, parts, None, reason=reason, by=named(by))
         facts: dict[str, str | int | bool] = {"agreement": agreement, "agreement_digest": digest, "quarter": quarter}
         enter(c, parts, act, ASKED, {**facts, "note": note})
@@ -91,6 +94,15 @@ def agreed(parts: Parts, name: str) -> Agreement:
     if found is None or found.letter != LETTER:
         raise ActError(f"no agreement in force of this name is for `{LETTER}`")
     return found
+
+
+def refuse_another(c: Connection, agreement: str, body: str, quarter: str) -> None:
+    """INVARIANT: one body has one extract of a quarter: of two, under whatever agreements, what is in one alone could be subtracted. ActError."""
+    made = select(ledger_entry.c.body).where(ledger_entry.c.chain.like(f"{EXTRACT}:%:{quarter}"))
+    for entry in c.execute(made).scalars():
+        facts = decode(entry)["facts"]
+        if facts["agreement"] != agreement and facts["recipient"] == body:
+            raise ActError("this body has an extract of this quarter under another agreement: they could be subtracted")
 
 
 def _read(c: Connection, parts: Parts, act_id: str) -> Approval:

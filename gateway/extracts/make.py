@@ -20,7 +20,7 @@ from fhir_profiles.letters import HANDING_OVER
 from fhir_profiles.shapes import Event, LetterContext
 from gateway.consents.register import read_consents
 from gateway.console.spreadsheet import csv_of
-from gateway.extracts.approval import Approval, approved
+from gateway.extracts.approval import EXTRACT, Approval, approved, refuse_another
 from gateway.failpoints import around
 from gateway.instants import LONDON, from_text
 from gateway.ledger import record
@@ -207,7 +207,7 @@ def _month(at: str) -> str:
 
 def _enter(parts: Parts, act: Approval, made: Made, k: int) -> None:
     """INVARIANT: it is entered before it is written, and once: two of one quarter can be subtracted, so the same may be made again and no other."""
-    chain = f"extract:{act.agreement}:{act.quarter}"
+    chain = f"{EXTRACT}:{act.agreement}:{act.quarter}"
     facts: dict[str, str | int | bool] = {
         "what": WHAT,
         "act": act.id,
@@ -225,7 +225,8 @@ def _enter(parts: Parts, act: Approval, made: Made, k: int) -> None:
     }
 
     def work(c: Connection) -> None:
-        hold(c, chain)
+        hold(c, EXTRACT, act.quarter)
+        refuse_another(c, act.agreement, made.evaluator, act.quarter)
         earlier = c.execute(select(ledger_entry.c.body).where(ledger_entry.c.chain == chain)).scalars().all()
         if any(decode(body)["facts"]["sha256"] != made.sha256 for body in earlier):
             raise ActError(
