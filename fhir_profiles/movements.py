@@ -65,18 +65,25 @@ def can_be_reversed(resources: Sequence[Json]) -> bool:
 def was_taken_back(resources: Sequence[Json], brought: Sequence[Json], occurred: str | None) -> bool:
     """Say whether a release that can be reversed, of the stay among `brought` at `occurred`, is known to have been: its reversal came first.
 
-    Somebody who came back on the same booking, to the same establishment, within the window after it, is in custody.
+    Somebody who came back on the same booking, to the same establishment, within the window after it, is in custody. At the very same instant
+    too: nobody is readmitted and released at once, while a reversal that is entered together with what it reverses has its time. INVARIANT:
+    absent never decides: a day without a time says of neither which came first, and whoever leaves is handed over.
     """
-    left = instant_of(occurred)
+    left = _timed(occurred)
     places = {place_of(each) for each in _stays(brought) if _is_reversible(each)}
     if left is None:
         return False
     returns = (
-        instant_of(as_object(each.get("period")).get("start"))
+        _timed(as_object(each.get("period")).get("start"))
         for each in _stays(resources)
         if as_text(each.get("status")) == "in-progress" and place_of(each) in places and _is_tagged(each, READMITTED)
     )
     return any(back is not None and left <= back < left + REVERSAL_WINDOW for back in returns)
+
+
+def _timed(text: object) -> datetime | None:
+    """Give an instant that was told with its time of day."""
+    return instant_of(text) if isinstance(text, str) and len(text) > len("2026-01-15") else None
 
 
 def same_movement(one: datetime | None, other: str | None) -> bool | None:

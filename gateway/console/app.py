@@ -23,12 +23,12 @@ from gateway.console.oidc import MINUTES, NotProven, Provider, known_as
 from gateway.console.paper import pdf_of
 from gateway.console.rendering import STYLE, STYLE_PATH, render
 from gateway.console.routes import EXPORTS, FORM, MENU, ROUTES, Route
-from gateway.console.spreadsheet import csv_of
 from gateway.console.staff import Member
 from gateway.errors import RULES, Fault, RequestError, ThroughgateError
 from gateway.ledger import record
 from gateway.log import Code, log
 from gateway.pipeline import Gateway
+from gateway.spreadsheet import csv_of
 
 P = ParamSpec("P")
 T = TypeVar("T")

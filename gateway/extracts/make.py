@@ -19,7 +19,6 @@ from fhir_profiles.evaluation_row import TYPES, InContact, cells_of, compose_row
 from fhir_profiles.letters import HANDING_OVER
 from fhir_profiles.shapes import Event, LetterContext
 from gateway.consents.register import read_consents
-from gateway.console.spreadsheet import csv_of
 from gateway.extracts.approval import EXTRACT, Approval, approved, refuse_another
 from gateway.failpoints import around
 from gateway.instants import LONDON, from_text
@@ -28,6 +27,7 @@ from gateway.ledger.entry import decode
 from gateway.opt_outs import without_opt_out
 from gateway.parts import Parts
 from gateway.recipients import Recipient
+from gateway.spreadsheet import csv_of
 from gateway.states import DeliveryState
 from gateway.steps.indicators import bounds
 from gateway.steps.release import DIRECTORY, Question, decide_letter, pseudonymised

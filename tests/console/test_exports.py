@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from consent.document import Table
 from gateway.console.paper import MOST, pdf_of
 from gateway.console.routes import EXPORTED, EXPORTS, ROUTES
-from gateway.console.spreadsheet import csv_of
+from gateway.spreadsheet import csv_of
 from gateway.store.schema import consent, delivery, ledger_entry, message
 from tests.console.site import ALEX, Answer, Site
 

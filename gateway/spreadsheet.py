@@ -1,4 +1,4 @@
-"""A table of a page as CSV, for whoever takes it away. A cell is text, whatever program opens it: it MUST NOT be taken for a formula.
+"""A table as CSV, for whoever takes it away. A cell is text, whatever program opens it: it MUST NOT be taken for a formula.
 
 The form is RFC 4180 with every cell quoted, in UTF-8 with a mark, so that spreadsheets read names as they are written.
 """
