@@ -77,5 +77,8 @@ async def test_probation_hears_by_an_explicit_yes_when_what_it_may_know_changed(
         await line.play(says("PLAN-3", {**PLAN, "status": "completed"}))
         assert len(told(line)) == 2
         assert line.deliveries(letter="probation-summary")[-1].state == "withheld"
+        assert line.told_codes() == ["notice-of-withdrawal"], (
+            "no rule tells probation that a yes was taken back: a person does"
+        )
         assert all(not line.neighbours[name].got for name in ("northfell", "security"))
         check_world(line)
