@@ -47,8 +47,10 @@ _SEGMENT_NAME: Final = re.compile(r"[A-Z][A-Z0-9]{2}")
 _PATH: Final = re.compile(
     r"([A-Z][A-Z0-9]{2})(?:\[([1-9]\d*)\])?-([1-9]\d*)(?:\[([1-9]\d*)\])?(?:\.([1-9]\d*)(?:\.([1-9]\d*))?)?"
 )
-_KEPT_BYTES: Final = 65_536
-"""A larger message is parsed anew each time: the few that were read last must not fill memory."""
+KEPT_BYTES: Final = 16_384
+"""A larger message is read anew each time: those that were read last must not fill memory."""
+KEPT_MESSAGES: Final = 64
+"""Read last: what comes at once is peeked at when it comes and translated in the turn after, and is read once for both."""
 _MAX_BLANKS: Final = 64
 """Blank lines or blanks that one formatting escape may ask for (`\\.sp60\\`)."""
 
@@ -254,10 +256,10 @@ def parse(body: bytes) -> Message:
 
     A message is read only, so that the peek and the mapping of the same bytes share one.
     """
-    return _lately_parsed(body) if len(body) <= _KEPT_BYTES else _parse(body)
+    return _lately_parsed(body) if len(body) <= KEPT_BYTES else _parse(body)
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=KEPT_MESSAGES)
 def _lately_parsed(body: bytes) -> Message:
     return _parse(body)
 

@@ -6,9 +6,10 @@ HL7 v2.5.1 require and this line cannot do without; what can be held for a perso
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Final
 
-from fhir_profiles.hl7v2 import Hl7Error, Message, Segment, parse, path_of, standard
+from fhir_profiles.hl7v2 import KEPT_BYTES, KEPT_MESSAGES, Hl7Error, Message, Segment, parse, path_of, standard
 from fhir_profiles.limits import MAX_BODY_BYTES
 from fhir_profiles.shapes import (
     AcknowledgementMode,
@@ -104,6 +105,15 @@ def peek_hl7v2(channel: Channel, body: bytes) -> Envelope | Refusal:
     `channel` decides nothing here; it stands in the signature because every peek has it.
     """
     del channel
+    return _lately_peeked(body) if len(body) <= KEPT_BYTES else _peek(body)
+
+
+@lru_cache(maxsize=KEPT_MESSAGES)
+def _lately_peeked(body: bytes) -> Envelope | Refusal:
+    return _peek(body)
+
+
+def _peek(body: bytes) -> Envelope | Refusal:
     if len(body) > MAX_BODY_BYTES:
         return _refusal(
             _header_alone(body), RefusalCode.TOO_LARGE, "MSH", f"the message is larger than {MAX_BODY_BYTES} bytes"

@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fhir_profiles import systems
+from fhir_profiles.hl7v2 import KEPT_BYTES
 from fhir_profiles.limits import MAX_BODY_BYTES
 from fhir_profiles.peek_hl7v2 import KINDS, peek_hl7v2
 from fhir_profiles.shapes import AcknowledgementMode, Channel, Envelope, Refusal, RefusalCode
@@ -189,6 +190,15 @@ def test_old_senders_leave_the_event_to_the_segments() -> None:
     assert accepted(header("ADT"), "EVN|A03", PID, "PV1|1").kind == "ADT^A03"
     assert accepted(header("ORU"), PID, "OBR|1|||x").kind == "ORU^R01"
     assert accepted(header("RDE"), PID, "ORC|NW", "RXE||x").kind == "RDE^O01"
+
+
+def test_what_was_read_lately_is_read_once_and_what_is_large_each_time() -> None:
+    """The peek at the door and the translation after it share one; the memory of it is small."""
+    small = adt_a01()
+    large = small + b"NTE|1||" + b"x" * KEPT_BYTES + b"\r"
+    assert peek_hl7v2(CHANNEL, small) is peek_hl7v2(CHANNEL, bytes(bytearray(small)))
+    assert peek_hl7v2(CHANNEL, large) is not peek_hl7v2(CHANNEL, large)
+    assert peek_hl7v2(CHANNEL, large) == peek_hl7v2(CHANNEL, small)
 
 
 def test_too_large() -> None:
