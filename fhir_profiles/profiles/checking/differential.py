@@ -11,14 +11,13 @@ from fhir_profiles.shapes import Issue, Json, Severity
 
 def members(parent: Json, name: str) -> Sequence[Any]:
     """Give the values of one element: a list has many, `value[x]` has whatever type it was given."""
-    if name[-1] == "]":
-        stem = name[:-3]
-        keys = [key for key in parent if key.startswith(stem) and key[len(stem) : len(stem) + 1].isupper()]
-        return tuple(parent[key] for key in keys)
     value = parent.get(name)
-    if value is None:
+    if value is not None:
+        return value if isinstance(value, list) else (value,)
+    if name[-1] != "]":
         return ()
-    return value if isinstance(value, list) else (value,)
+    stem = name[:-3]
+    return [parent[key] for key in parent if key.startswith(stem) and key[len(stem) : len(stem) + 1].isupper()]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +54,12 @@ def _at(resource: Json, path: tuple[str, ...], known: dict[tuple[str, ...], list
 def holds_pattern(value: Any, pattern: Any) -> bool:
     """Say whether a value has everything that a pattern has (ElementDefinition.pattern[x])."""
     if isinstance(pattern, dict):
-        return isinstance(value, dict) and all(holds_pattern(value.get(key), item) for key, item in pattern.items())
+        if not isinstance(value, dict):
+            return False
+        for key, item in pattern.items():  # noqa: SIM110  a generator costs more than what it asks: every letter's profiles are asked
+            if not holds_pattern(value.get(key), item):
+                return False
+        return True
     if isinstance(pattern, list):
         return isinstance(value, list) and all(any(holds_pattern(v, item) for v in value) for item in pattern)
     return bool(value == pattern)
@@ -82,7 +86,7 @@ def elements_in(stated: Any) -> tuple[Element, ...]:
     return tuple(found)
 
 
-def _faults(element: Element, values: Sequence[Any]) -> Iterator[str]:
+def _wrong(element: Element, values: Sequence[Any]) -> Iterator[str]:
     for wanted in element.fixed:
         if any(value != wanted for value in values):
             yield "not the value that the profile fixes"
@@ -95,16 +99,27 @@ def _faults(element: Element, values: Sequence[Any]) -> Iterator[str]:
         yield "the profile allows fewer"
 
 
-def breaches(resource: Json, elements: tuple[Element, ...]) -> Iterator[Issue]:
-    """Give what in a resource breaks the elements of a differential or snapshot, in their order."""
+def faults(resource: Json, elements: tuple[Element, ...]) -> Iterator[tuple[str, str]]:
+    """Give what in a resource breaks the elements of a differential or snapshot, in their order: (place, sentence)."""
     known: dict[tuple[str, ...], list[_Place]] = {}
     for element in elements:
+        asks = element.fixed or element.patterns
         for place, parent in _at(resource, element.parents, known):
             values = members(parent, element.name)
-            if not element.fixed and not element.patterns and element.least <= len(values) <= element.most:
+            if not asks and element.least <= len(values) <= element.most:
                 continue  # the usual case
-            for fault in _faults(element, values):
-                yield Issue(severity=Severity.ERROR, code="invariant", path=f"{place}.{element.name}", text=fault)
+            for sentence in _wrong(element, values):
+                yield f"{place}.{element.name}", sentence
+
+
+def breaches(resource: Json, elements: tuple[Element, ...]) -> Iterator[Issue]:
+    """Give the same as issues."""
+    for place, sentence in faults(resource, elements):
+        yield issue_of(place, sentence)
+
+
+def issue_of(place: str, sentence: str) -> Issue:
+    return Issue(severity=Severity.ERROR, code="invariant", path=place, text=sentence)
 
 
 def elements_of(definition: Json) -> tuple[Element, ...]:
