@@ -16,6 +16,7 @@ def serve(config: Config = DEFAULT_CONFIG) -> None:
 
 async def _serve(config: Path) -> None:
     from gateway import wiring
+    from gateway.collecting import collect_seldom
     from gateway.serving import Serving
     from gateway.settings import read_settings
 
@@ -23,6 +24,7 @@ async def _serve(config: Path) -> None:
     gateway = wiring.build(settings)
     say_unsigned(gateway)
     async with Serving(gateway, settings) as serving:
+        collect_seldom()
         for door in serving.addresses():
             typer.echo(door)
         typer.echo("pages  /console/ at the http door; an account: throughgate staff add NAME --role ig-officer")

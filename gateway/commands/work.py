@@ -16,6 +16,7 @@ def work(config: Config = DEFAULT_CONFIG) -> None:
 
 async def _work(config: Path) -> None:
     from gateway import wiring
+    from gateway.collecting import collect_seldom
     from gateway.serving import until_told
     from gateway.settings import read_settings
 
@@ -30,6 +31,7 @@ async def _work(config: Path) -> None:
     say_unsigned(gateway)
     await gateway.start()
     try:
+        collect_seldom()
         typer.echo("working; stop with Ctrl-C or SIGTERM")
         await until_told(asyncio.Event())
         typer.echo("stopping: finishing what is in flight")
