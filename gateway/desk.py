@@ -7,8 +7,9 @@ itself: a person's word resolves what is not known, it never overrides a dissent
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
+from typing import Final
 
-from sqlalchemy import Connection, Select, func, select, update
+from sqlalchemy import Connection, Select, bindparam, func, select, update
 
 from consent.shapes import Outcome
 from gateway.errors import ThroughgateError
@@ -29,6 +30,7 @@ from gateway.steps.unconfirmed import BY_PERSON, CODES, NEVER
 from gateway.store.locks import held as row_lock
 from gateway.store.locks import hold_delivery, hold_message
 from gateway.store.schema import delivery, ledger_entry, message, task
+from gateway.store.statement import Statement
 
 D = DeliveryState
 M = MessageState
@@ -36,6 +38,16 @@ WAITING_DELIVERIES = (D.HELD.value, D.PARKED.value, D.AMBIGUOUS.value)
 WAITING_MESSAGES = (M.HELD.value, M.PARKED.value)
 TELL_AGAIN_SECONDS = 15.0
 """A person who could not be told is told again within a minute, however often it failed."""
+
+_LAST_STEP: Final = Statement(
+    select(func.max(ledger_entry.c.step).label("last")).where(ledger_entry.c.chain == bindparam("chain"))
+)
+_TOLD: Final = Statement(
+    update(task)
+    .where(task.c.id == bindparam("task_id"), task.c.told_at.is_(None))
+    .values(told_at=bindparam("told_at"))
+    .returning(task.c.id)
+)
 
 
 class DeskError(ThroughgateError):
@@ -340,7 +352,7 @@ def _about(c: Connection, row: DeliveryRow) -> DeliveryRow | None:
 
 def _enter(c: Connection, parts: Parts, task_id: str, event: str, facts: dict[str, str | int | bool]) -> None:
     """An entry in a task's own chain. The task's row is held by who calls."""
-    last = c.execute(select(func.max(ledger_entry.c.step)).where(ledger_entry.c.chain == task_id)).scalar() or 0
+    last = _LAST_STEP.value(c, chain=task_id) or 0
     record(c, entry_id=parts.ids.entry(), chain=task_id, step=last + 1, event=event, at=parts.now(), facts=facts)
 
 
@@ -381,6 +393,5 @@ def _tell_later(c: Connection, *, task_id: str, again: str) -> None:
 
 
 def _mark_told(c: Connection, *, parts: Parts, task_id: str) -> None:
-    changed = c.execute(update(task).where(task.c.id == task_id, task.c.told_at.is_(None)).values(told_at=parts.now()))
-    if changed.rowcount:
+    if _TOLD.first(c, task_id=task_id, told_at=parts.now()) is not None:
         _enter(c, parts, task_id, "told", {})
