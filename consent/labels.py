@@ -41,6 +41,14 @@ def is_restricted(resource: Json) -> bool:
     return any(item.system == CONFIDENTIALITY and item.code in ("R", "V") for item in resource_labels(resource))
 
 
+def levels_apart(permitted: Coding, denied: Coding) -> bool:
+    """Is the whole of a permit's level (and below) under a denial's (and above)? Of levels that are not known nobody can say so."""
+    if {permitted.system, denied.system} != {CONFIDENTIALITY}:
+        return False
+    below, above = _ORDER.get(permitted.code), _ORDER.get(denied.code)
+    return below is not None and above is not None and below < above
+
+
 def match(stated: Sequence[Coding], labels: Sequence[Coding], subsumes: codes.Subsumes, side: Side) -> Match:
     if not labels:
         return Match.NO if side is Side.PERMIT else Match.YES

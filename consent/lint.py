@@ -2,14 +2,15 @@
 
 from collections.abc import Iterator, Sequence
 
-from consent import purposes
+from consent.codes import Subsumes
+from consent.nesting import Nesting, provisions_within
 from consent.parties import Directory
 from consent.provisions import DATA_ELEMENTS, SCOPE_ELEMENTS, Base, dialect
-from consent.reading import coding, holds_key, obj, objects, text
+from consent.reading import holds_key, obj, objects, text
 from consent.shapes import Json, Reason
-from consent.ternary import Match
 from consent.when import bounds
 
+_NO_CODES: Subsumes = {}
 _KNOWN = frozenset({"id", "type", "provision", *SCOPE_ELEMENTS, *DATA_ELEMENTS})
 
 TEXTS = {
@@ -19,7 +20,7 @@ TEXTS = {
     "type-missing": "a nested provision without a type: it can deny, not permit",
     "same-type": "a provision has the type of the one above it: it changes nothing, or something was meant that is not said",
     "too-deep": "IHE PCF has one level of nested provisions; deeper ones are read by their stated type",
-    "unreachable": "a provision lies outside what the one above it covers, so it never applies",
+    "unreachable": "a provision lies outside what the one above it covers: it never applies, but to what happens to be both",
     "contradiction": "two provisions beside each other say opposite things of the same; the denial stands",
     "dangling-actor": "an actor that resolves to nobody: for a denial that is unknown and holds letters of direct care",
     "ends": "the period has an end; after it the agreement's default holds",
@@ -37,34 +38,27 @@ def widens(consent: Json) -> bool:
     base = dialect(consent).base
     if base is Base.PERMIT:
         return True
-    return any(node.get("type") != "deny" for node, _, depth in _provisions(consent) if depth > 0) or not _readable(
-        consent
-    )
+    return any(
+        node.get("type") != "deny" for node, _, depth in provisions_within(consent) if depth > 0
+    ) or not _readable(consent)
 
 
 def _readable(consent: Json) -> bool:
     if "provision" in consent and not isinstance(consent["provision"], dict):
         return False
-    return all("provision" not in node or objects(node, "provision")[1] for node, _, _ in _provisions(consent))
+    return all("provision" not in node or objects(node, "provision")[1] for node, _, _ in provisions_within(consent))
 
 
-def _provisions(consent: Json) -> Iterator[tuple[Json, Json, int]]:
-    """Every provision with the one above it and its depth; the root is at 0."""
-    root = obj(consent, "provision")
-    waiting: list[tuple[Json, Json, int]] = [(root, {}, 0)] if root else []
-    while waiting:
-        node, above, depth = waiting.pop()
-        yield node, above, depth
-        waiting.extend((child, node, depth + 1) for child in objects(node, "provision")[0])
-
-
-def lint(consent: Json, directory: Sequence[Json] = ()) -> tuple[Reason, ...]:
-    """Remarks on one Consent, each rule once, sorted."""
+def lint(consent: Json, directory: Sequence[Json] = (), subsumes: Subsumes = _NO_CODES) -> tuple[Reason, ...]:
+    """Remarks on one Consent, each rule once, sorted. `subsumes` answers `consent.nesting.pairs_nested` of it."""
     found = set(_on_the_whole(consent))
     known = Directory.of((*directory, *objects(consent, "contained")[0]))
+    nesting = Nesting(consent=consent, directory=known, subsumes=subsumes)
     pcf = dialect(consent).pcf
-    for node, above, depth in _provisions(consent):
+    for node, above, depth in provisions_within(consent):
         found |= set(_on_a_provision(node, above, depth, pcf=pcf))
+        if depth and nesting.is_outside(node, above, depth):
+            found.add("unreachable")
         if any(_dangles(actor, consent, known) for actor in objects(node, "actor")[0]):
             found.add("dangling-actor")
         if _contradicts(objects(node, "provision")[0]):
@@ -101,24 +95,6 @@ def _on_a_provision(node: Json, above: Json, depth: int, *, pcf: bool) -> Iterat
             yield "never"
         elif "end" in period:
             yield "denial-ends" if depth and kind == "deny" else "ends"
-    if depth and _outside(node, above):
-        yield "unreachable"
-
-
-def _outside(node: Json, above: Json) -> bool:
-    if "period" in node and "period" in above:
-        inner, outer = bounds(obj(node, "period")), bounds(obj(above, "period"))
-        if inner.end <= outer.start or outer.end <= inner.start:
-            return True
-    stated, held = objects(above, "purpose")[0], objects(node, "purpose")[0]
-    if stated and held:
-        return all(
-            purposes.covers(coding(one), coding(other)) is Match.NO
-            and purposes.covers(coding(other), coding(one)) is Match.NO
-            for one in stated
-            for other in held
-        )
-    return False
 
 
 def _contradicts(siblings: Sequence[Json]) -> bool:

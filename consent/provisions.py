@@ -25,7 +25,7 @@ ANY = PERMIT | DENY | NONE
 ACT_CODE = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
 ACTION_SYSTEM = "http://terminology.hl7.org/CodeSystem/consentaction"
 _ACTIONS = frozenset({"collect", "access", "use", "disclose", "correct"})
-_TYPE_SYSTEM = "http://hl7.org/fhir/resource-types"
+TYPE_SYSTEM = "http://hl7.org/fhir/resource-types"
 _URI_SYSTEM = "urn:ietf:rfc:3986"
 SCOPE_ELEMENTS = ("actor", "action", "purpose", "period")
 DATA_ELEMENTS = ("securityLabel", "class", "code", "data", "dataPeriod")
@@ -342,7 +342,7 @@ class Reading:
             _some(
                 node,
                 "action",
-                lambda item: any_of(_same_action(held, ask.request.action) for held in concept_codings(item)),
+                lambda item: any_of(same_action(held, ask.request.action) for held in concept_codings(item)),
             )
         )
         if "purpose" in node:
@@ -390,7 +390,7 @@ class Reading:
 
     def _is_class(self, stated: Coding, resource: Json) -> Match:
         """A resource type, a profile, or the type of the document it is in."""
-        if stated.system == _TYPE_SYSTEM:
+        if stated.system == TYPE_SYSTEM:
             same = stated.code in (resource.get("resourceType"), "Resource", "DomainResource")
             return Match.YES if same else Match.NO
         if stated.system == _URI_SYSTEM:
@@ -415,7 +415,7 @@ def _has_profile(canonical: str, resource: Json) -> Match:
     return Match.YES if not version or version in versions else Match.UNKNOWN
 
 
-def _same_action(stated: Coding, asked: Coding) -> Match:
+def same_action(stated: Coding, asked: Coding) -> Match:
     if not stated.system or not stated.code:
         return Match.UNKNOWN
     if stated == asked:

@@ -13,6 +13,7 @@ from consent.codes import pairs_asked, provisions
 from consent.decide import RULES
 from consent.fhir_consent import IMPLIED, NOTHING, Judge
 from consent.lint import lint
+from consent.nesting import pairs_nested
 from consent.outcomes import PathOutcome, voted_paths
 from consent.reading import coding, holds_key, identifiers, text
 from consent.shapes import Coding, Facts, Party, RegisteredConsent, Request, ResourceVote, Vote
@@ -70,7 +71,7 @@ def decide_question(body: bytes, *, bounded: bool = False) -> Json:
         "lint": [
             {"consent": text(consent, "id"), "code": remark.rule, "text": remark.text}
             for consent in consents
-            for remark in lint(consent, (*directory, *resources))
+            for remark in lint(consent, (*directory, *resources), subsumes(pairs_nested(consent)))
         ],
     }
 

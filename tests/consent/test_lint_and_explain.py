@@ -14,18 +14,26 @@ from consent.outcomes import path_outcomes
 from consent.shapes import Outcome, Reason, Withheld
 from tests.consent.letters import letter
 from tests.consent.made import (
+    ACTION,
     DIRECTORY,
     LABELS,
     NAMING,
     REASON,
+    SNOMED,
+    THEM,
+    TYPES,
+    US,
     actor,
     ask,
+    code,
     fhir_consent,
     label,
+    organization,
     patient,
     provision,
     purpose,
     resource,
+    subsumes,
 )
 
 Json = dict[str, Any]
@@ -97,6 +105,88 @@ def test_could_it_permit_anything(consent: Json, *, answer: bool) -> None:
 def test_lint(consent: Json, rule: str) -> None:
     found = {remark.rule: remark.text for remark in lint(consent, DIRECTORY)}
     assert found[rule] == TEXTS[rule]
+
+
+TABLE = subsumes(SUD=["OPIOIDUD"], HIV=[])
+CODES = {(f"{SNOMED}|{one}", f"{SNOMED}|{other}"): False for one, other in (("1", "2"), ("2", "1"))}
+ACTIONS = [{"coding": [{"system": ACTION, "code": each}]} for each in ("collect", "disclose")]
+CLASS = "https://throughgate.example/code/recipient-class"
+DEPARTMENT = organization("department", "RXA01-1", partOf={"reference": "Organization/us"})
+TEAM = {"resourceType": "CareTeam", "id": "team", "participant": [{"member": {"reference": "Organization/us"}}]}
+
+
+def of(name: str) -> Json:
+    return {"reference": {"reference": name}}
+
+
+def of_class(name: str) -> Json:
+    return {"role": {"coding": [{"system": CLASS, "code": name}]}}
+
+
+def inside(outer: str, inner: str, **elements: tuple[Any, Any]) -> Json:
+    """Core R4: one provision in another; each element as the outer and the inner one has it."""
+    held = provision(inner, **{name.rstrip("_"): [pair[1]] for name, pair in elements.items()})
+    return fhir_consent(
+        provision(
+            provision=[
+                provision(outer, provision=[held], **{name.rstrip("_"): [pair[0]] for name, pair in elements.items()})
+            ]
+        ),
+        rule="OPTIN",
+    )
+
+
+def kind(name: str) -> Json:
+    return {"system": TYPES, "code": name}
+
+
+@pytest.mark.parametrize(
+    ("consent", "apart"),
+    [
+        (inside("permit", "deny", actor=(actor(US), actor(THEM))), True),
+        (inside("permit", "deny", actor=(actor(US), actor(US))), False),
+        (inside("permit", "deny", actor=(of("Organization/us"), of("Organization/them"))), True),
+        (inside("permit", "deny", actor=(of("Organization/us"), of("Organization/department"))), False),
+        (inside("permit", "deny", actor=(of("Organization/department"), of("Organization/us"))), False),
+        (inside("permit", "deny", actor=(of("CareTeam/team"), of("Organization/them"))), False),
+        (inside("permit", "deny", actor=(of("Organization/us"), of("Organization/gone"))), False),
+        (inside("permit", "deny", actor=(of_class("gp"), of_class("pharmacy"))), True),
+        (inside("permit", "deny", actor=(of_class("gp"), actor(US))), False),
+        (inside("permit", "deny", class_=(kind("Observation"), kind("MedicationRequest"))), True),
+        (inside("permit", "deny", class_=(kind("Resource"), kind("MedicationRequest"))), False),
+        (inside("permit", "deny", class_=(kind("Observation"), {"system": "urn:x", "code": "Observation"})), False),
+        (inside("permit", "deny", action=(ACTIONS[0], ACTIONS[1])), True),
+        (inside("permit", "deny", action=(ACTIONS[0], ACTIONS[0])), False),
+        (inside("permit", "deny", code=(code("1"), code("2"))), True),
+        (inside("permit", "deny", code=(code("1"), code("3"))), False),
+        (inside("permit", "permit", securityLabel=(label("SUD"), label("HIV"))), True),
+        (inside("permit", "permit", securityLabel=(label("SUD"), label("OPIOIDUD"))), False),
+        (inside("permit", "deny", securityLabel=(label("SUD"), label("HIV"))), False),
+        (inside("deny", "permit", securityLabel=(label("R"), label("N"))), True),
+        (inside("deny", "permit", securityLabel=(label("N"), label("R"))), False),
+        (inside("permit", "permit", securityLabel=(label("R"), label("N"))), False),
+        (
+            fhir_consent(
+                provision(
+                    "permit", class_=[kind("Observation")], provision=[provision("deny", class_=[kind("Patient")])]
+                )
+            ),
+            False,
+        ),
+        (
+            fhir_consent(
+                provision(
+                    "deny", class_=[kind("Observation")], provision=[provision("permit", class_=[kind("Patient")])]
+                )
+            ),
+            True,
+        ),
+    ],
+)
+def test_what_lies_outside_the_provision_above_it(consent: Json, *, apart: bool) -> None:
+    """In whatever element it lies outside; said only where it is sure."""
+    found = {remark.rule for remark in lint(consent, (*DIRECTORY, DEPARTMENT, TEAM), {**TABLE, **CODES})}
+    assert ("unreachable" in found) is apart
 
 
 def test_a_plain_consent_has_no_remark() -> None:
