@@ -1,6 +1,7 @@
-"""What security and commissioners have received, and how much it can tell about a person at most: two measures, and how far below their bounds.
+"""What security, commissioners and evaluators have received, and how much it can tell about a person at most, against its bounds.
 
-It reads what was entered when a report was closed or a table was printed. It MUST NOT show a count that was not printed.
+It reads what was entered when a report was closed, a table was printed or an extract made. It MUST NOT show a count that was not printed: how many
+were left out of an extract is for who makes it.
 """
 
 import json
@@ -23,6 +24,8 @@ LISTED: Final = 60
 REPORT: Final = "report"
 """The letter that security gets."""
 QUARTERS: Final = 4
+_EXTRACTS: Final = "extract:%"
+"""The chains of extracts, by agreement and quarter (gateway/extracts/)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +62,23 @@ class Printed:
     base: int
 
 
+@dataclass(frozen=True, kw_only=True)
+class Extracted:
+    """One extract: for whom, of which quarter, its rows, and how many of them look alike at least."""
+
+    agreement: str
+    evaluator: str
+    quarter: str
+    at: str
+    rows: int
+    alike: int
+
+    @property
+    def named(self) -> str:
+        """The chance to name the right row of somebody who is in it, at most, in per cent."""
+        return f"{100 / self.alike:.1f}"
+
+
 def risk(ask: Ask) -> Page:
     """GET /console/risk."""
     with ask.gateway.store.read() as c:
@@ -70,20 +90,22 @@ def risk(ask: Ask) -> Page:
         ).all()
         reported = [_reported(c, ask, row) for row in rows]
         printed = list(_printed(c, ask))
+        extracted = list(_extracted(c, ask.most(LISTED)))
     return Page(
         template="risk.html",
         values={
             "reported": reported,
             "printed": printed,
+            "extracted": extracted,
             "belongs_at_most": BELONGS_AT_MOST,
             "positive_at_most": POSITIVE_AT_MOST,
             "listed": LISTED,
         },
-        table=_table(reported, printed),
+        table=_table(reported, printed, extracted),
     )
 
 
-def _table(reported: list[Reported], printed: list[Printed]) -> Table:
+def _table(reported: list[Reported], printed: list[Printed], extracted: list[Extracted]) -> Table:
     heads = (
         "What",
         "Establishment or rules",
@@ -108,7 +130,14 @@ def _table(reported: list[Reported], printed: list[Printed]) -> Table:
         ("aggregate", f"hidden up to {each.small}, rounded to {each.base}", each.quarter, "", each.at, "", "", "", "")
         for each in printed
     ]
-    return Table(caption="What security and commissioners have received", columns=heads, rows=tuple(rows))
+    rows += [
+        (
+            *(each.agreement, f"{each.alike} look alike at least", each.quarter, each.evaluator, each.at),
+            *(f"{each.rows} rows", each.named, "", ""),
+        )
+        for each in extracted
+    ]
+    return Table(caption="What security, commissioners and evaluators have received", columns=heads, rows=tuple(rows))
 
 
 def _reported(c: Connection, ask: Ask, row: Row[Any]) -> Reported:
@@ -164,3 +193,19 @@ def _printed(c: Connection, ask: Ask) -> Iterator[Printed]:
             entry = json.loads(body)
             facts = entry["facts"]
             yield Printed(quarter=quarter, at=entry["at"], small=int(facts["small"]), base=int(facts["base"]))
+
+
+def _extracted(c: Connection, most: int) -> Iterator[Extracted]:
+    """The extracts, the newest first; one that was made again is the same file."""
+    entered = select(ledger_entry.c.body).where(ledger_entry.c.chain.like(_EXTRACTS), ledger_entry.c.step == 1)
+    for body in c.execute(entered.order_by(ledger_entry.c.sequence.desc()).limit(most)).scalars():
+        entry = json.loads(body)
+        facts = entry["facts"]
+        yield Extracted(
+            agreement=str(facts["agreement"]),
+            evaluator=str(facts["recipient"]),
+            quarter=str(facts["quarter"]),
+            at=entry["at"],
+            rows=int(facts["rows"]),
+            alike=int(facts["k"]),
+        )

@@ -107,6 +107,8 @@ PAGES: Final = (
     _post("work/{id}", WORKERS, "Work", "settle-item", work.settle, work.item),
     _get("tasks/{id}", EVERYBODY, "Work", work.task),
     _post("tasks/{id}", WORKERS, "Work", "end-task", work.end_task, work.task),
+    _get("overrides", DISCLOSURES, "Work", emergencies.new_override, ("about",)),
+    _post("overrides", DISCLOSURES, "Work", "give-or-ask", emergencies.give_or_ask, emergencies.new_override),
     _get("overrides/{id}", DECISIONS, "Work", emergencies.one_override),
     _post(
         "overrides/{id}",

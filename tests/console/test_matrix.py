@@ -35,6 +35,8 @@ MATRIX: dict[tuple[str, str], set[Role]] = {
     ("GET", "/console/messages/{id}"): ALL,
     ("GET", "/console/decisions/{id}"): {IG, SAFETY, GUARDIAN, AUDITOR},
     ("GET", "/console/decisions/{id}/again"): {IG, SAFETY, GUARDIAN, AUDITOR},
+    ("GET", "/console/overrides"): {IG, SAFETY, GUARDIAN},
+    ("POST", "/console/overrides"): {IG, SAFETY, GUARDIAN},
     ("GET", "/console/overrides/{id}"): {IG, SAFETY, GUARDIAN, AUDITOR},
     ("POST", "/console/overrides/{id}"): {IG, SAFETY, GUARDIAN},
     ("GET", "/console/agreements"): ALL,

@@ -2,7 +2,10 @@
 
 import json
 
+from sqlalchemy import Connection
+
 from consent.disclosure_control import BELONGS_AT_MOST, POSITIVE_AT_MOST
+from gateway.ledger import record
 from gateway.steps.indicators import chain_of, printed
 from gateway.store.schema import delivery, ledger_entry
 from tests.console.site import Site
@@ -39,3 +42,24 @@ def test_a_table_that_was_printed_is_listed_once(site: Site) -> None:
     assert "2025-Q2" not in text
     rows = site.rows(ledger_entry, chain=chain_of("2025-Q3"))
     assert [json.loads(row.body)["step"] for row in rows] == list(range(1, len(gateway.establishments) + 2))
+
+
+def test_an_extract_is_listed_once_and_whoever_was_left_out_of_it_is_not(site: Site) -> None:
+    gateway = site.line.gateway
+    facts: dict[str, str | int | bool] = {
+        "what": "evaluation-extract", "agreement": "evaluation-extract", "recipient": "ZZE07", "quarter": "2025-Q4", "sha256": "0" * 64,
+        "k": 10, "rows": 4321, "suppressed": 5432, "opted_out": 6543, "not_agreed": 7654, "sensitive": 8765,
+    }  # fmt: skip
+
+    def work(c: Connection) -> None:
+        for step in (1, 2):
+            made = {"entry_id": gateway.ids.entry(), "chain": "extract:evaluation-extract:2025-Q4", "step": step}
+            record(c, **made, event="exported", at=gateway.now(), facts=facts)
+
+    assert "Extracts for evaluators" in site.as_("aron", "GET", "/console/risk").text
+    gateway.store.write(work)
+    for path in ("risk", "export/risk"):
+        text = site.as_("aron", "GET", f"/console/{path}").text
+        assert text.count("ZZE07") == 1, "made again it is the same file"
+        assert all(said in text for said in ("2025-Q4", "4321", "10.0"))
+        assert not [each for each in ("5432", "6543", "7654", "8765") if each in text], path

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import Connection
@@ -12,7 +13,7 @@ from gateway.overrides import Actor, Limb, give
 from gateway.overrides import Role as ActsAs
 from gateway.steps.unconfirmed import escalate_unconfirmed
 from gateway.store.retention import set_end, sweep_ended
-from gateway.store.schema import consent, decision, delivery, ledger_entry, message, sealed, task
+from gateway.store.schema import consent, decision, delivery, ledger_entry, message, override, sealed, task
 from tests.console.site import ALEX, Site
 
 REASON = "spoke to the duty worker"
@@ -140,6 +141,59 @@ def test_an_override_is_confirmed_and_reviewed_by_others_than_who_gave_it(site: 
         text = site.as_("aron", "GET", f"/console/acts?event={act}").text
         assert f"<td>{name}</td>" in text, act
     assert path in site.as_("aron", "GET", f"/console/letters/{withheld}").text
+
+
+def test_an_override_is_given_and_asked_for_on_a_form(site: Site) -> None:
+    """Vital interest by a clinician alone; a harm test by any of three roles; each field is said, and the ledger has who said it."""
+    (withheld,) = [row.id for row in site.rows(delivery, state="withheld") if row.letter == "handover"]
+    tested = next(row.id for row in site.rows(message) if row.kind == "ORU^R01")
+    site.cookies |= {name: site.log_in(name) for name in ("cleo", "gwen", "ines", "aron")}
+    before = site.rows(override)
+    page = f"/console/overrides?about={withheld}"
+    assert page in site.as_("ines", "GET", f"/console/letters/{withheld}").text
+    assert page not in site.as_("aron", "GET", f"/console/letters/{withheld}").text
+    assert f"?about={tested}" in site.as_("ines", "GET", f"/console/messages/{tested}").text
+    assert 'value="northfell"' in site.as_("cleo", "GET", page).text
+    form = {
+        "about": withheld, "kind": "vital-interest", "limb": "harm-to-the-person", "recipient": "northfell", "tell": "tell",
+        "reason": "found unconscious",
+    }  # fmt: skip
+    for name, changed, said in (
+        ("cleo", {"reason": " "}, "say why"),
+        ("cleo", {"kind": "whim"}, "what is at stake"),
+        ("cleo", {"limb": ""}, "what is at stake"),
+        ("cleo", {"tell": ""}, "safe to tell"),
+        ("cleo", {"recipient": "security"}, "who is to have it"),
+        ("ines", {}, "only a clinician"),
+        ("cleo", {"kind": "harm-test"}, "gives no care"),
+    ):
+        answer = site.as_(name, "POST", "/console/overrides", form | changed)
+        assert (answer.status, said in answer.text.lower()) == (422, True), (name, changed)
+        assert form["reason"] in answer.text or "reason" in changed, "what was typed stands there again"
+    assert site.rows(override) == before
+    assert site.as_("cleo", "POST", "/console/overrides", form | {"about": "7" * 20}).status == 422
+    assert "Begin at the page" in site.as_("cleo", "GET", "/console/overrides").text
+    given = site.as_("cleo", "POST", "/console/overrides", form)
+    assert given.status == 303
+    (row,) = (each for each in site.rows(override) if each not in before)
+    assert given.headers["location"] == f"/console/overrides/{row.id}"
+    assert (row.given_by, row.given_role, row.kind, row.tell_person) == (
+        "cleo",
+        "clinical-lead",
+        "vital-interest",
+        True,
+    )
+    assert chain(site, row.id) == ["overridden"]
+    # the tests of a message: nobody here takes such a letter, and the page says so
+    assert "No recipient takes such a letter" in site.as_("gwen", "GET", f"/console/overrides?about={tested}").text
+    asked = form | {"about": tested, "kind": "harm-test"}
+    assert site.as_("gwen", "POST", "/console/overrides", asked).status == 422
+    line = site.line
+    northfell = line.gateway.recipients["northfell"]
+    taking = replace(northfell, letters={**northfell.letters, "harm-disclosure": "fhir-message"})
+    line.gateway.recipients = {**line.gateway.recipients, "northfell": taking}
+    refused = site.as_("gwen", "POST", "/console/overrides", asked)
+    assert (refused.status, "no agreement for it is in force" in refused.text) == (422, True)
 
 
 def test_a_decision_is_made_again_and_said_to_be_the_same(site: Site) -> None:
