@@ -36,6 +36,7 @@ from fhir_profiles.subsumption import subsumes
 from gateway.journeys.tasks import CORRECT_BY_HAND, add_tasks, task_of
 from gateway.keys import Keys, Thing
 from gateway.moves import LedgerFacts, Start, move_delivery, note_delivery, note_message, start_deliveries
+from gateway.opaque import is_opaque
 from gateway.parts import Parts
 from gateway.recipients import Recipient
 from gateway.states import DeliveryState
@@ -555,7 +556,9 @@ def _facts(parts: Parts, made: Draft) -> dict[str, str | int | bool]:
     }
     if made.recipient is not None:
         facts["recipient"] = made.recipient.id
-        facts["ods"] = made.recipient.ods or ""  # whose it was then: a file can name another organisation since
+        ods = made.recipient.ods or ""
+        # whose it was then: a file can name another organisation since. A code that has the form of a prison number keeps no letter here
+        facts["ods"] = ods if is_opaque(ods) else ""
     if made.sealed is not None:
         facts["mark"] = mark(parts, made.sealed.digest)
     return facts

@@ -87,6 +87,14 @@ async def test_an_event_says_what_held_then_whatever_the_register_says_today(tmp
         (left,) = of_profile(before, DISCLOSURE)
         assert left["agent"][1]["who"]["identifier"]["value"] == "ZZC01"
         assert left["purposeOfEvent"][0]["coding"][0]["code"] == "TREAT"
+        # An organisation whose code looks like a prison number is left out of the ledger, and gets its letters like every other.
+        odd = {name: replace(each, ods="A1234BC") for name, each in line.gateway.recipients.items()}
+        line.gateway.recipients = odd
+        await line.play(adt_a03(synthetic_person(2), message_id="ODD"))
+        assert [row.state for row in line.deliveries(letter="handover")] == ["delivered", "delivered"]
+        sign(line.gateway)
+        before = all_events(line.gateway)
+        assert "A1234BC" not in json.dumps(before)
         other = {name: replace(each, ods="ZZX99") for name, each in line.gateway.recipients.items()}
         line.gateway.recipients = other
         for sign_text, person in ((activation.propose, "Ada Example"), (activation.approve, "Ben Example")):
