@@ -74,6 +74,7 @@ RULES = {
     "subject-denied": "the person themselves may not be named, so nothing leaves",
     "nothing-left": "nothing but the frame of the letter may leave",
     "nothing-asked": "the letter holds no resource",
+    "leak-scan": "the finished letter names what was not decided for this recipient",
     "conflict": "consents of different origin disagree; the denial stands",
     "entered-in-error": "a consent was entered in error; somebody should confirm what holds",
     "error": "an error while deciding; nothing is released",

@@ -47,6 +47,7 @@ _ABOUT_THE_WHOLE = (
     "nothing-asked",
     "subject-denied",
     "nothing-left",
+    "leak-scan",
     "sensitive-person",
     "no-recipient",
 )

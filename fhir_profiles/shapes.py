@@ -335,3 +335,5 @@ class Heading:
 class Rendered:
     content_type: str
     body: bytes
+    text: bytes
+    """What its reader sees, in UTF-8: the body itself, but for a wire whose body no eye can read."""

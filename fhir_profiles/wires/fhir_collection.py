@@ -22,4 +22,5 @@ def collection(bundle: Json, heading: Heading) -> Json:
 def render(bundle: Json, heading: Heading) -> Rendered:
     # INVARIANT: whoever sees how much is sent, and not what, sees the same every month.
     body = encode(collection(bundle, heading))
-    return Rendered(content_type=CONTENT_TYPE, body=body.ljust(-len(body) // LENGTH * -LENGTH))
+    body = body.ljust(-len(body) // LENGTH * -LENGTH)
+    return Rendered(content_type=CONTENT_TYPE, body=body, text=body)

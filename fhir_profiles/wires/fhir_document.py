@@ -27,4 +27,5 @@ def document(bundle: Json, heading: Heading) -> Json:
 
 
 def render(bundle: Json, heading: Heading) -> Rendered:
-    return Rendered(content_type=CONTENT_TYPE, body=encode(document(bundle, heading)))
+    body = encode(document(bundle, heading))
+    return Rendered(content_type=CONTENT_TYPE, body=body, text=body)

@@ -54,4 +54,5 @@ def message(bundle: Json, heading: Heading) -> Json:
 
 
 def render(bundle: Json, heading: Heading) -> Rendered:
-    return Rendered(content_type=CONTENT_TYPE, body=encode(message(bundle, heading)))
+    body = encode(message(bundle, heading))
+    return Rendered(content_type=CONTENT_TYPE, body=body, text=body)

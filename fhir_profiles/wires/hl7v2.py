@@ -67,8 +67,9 @@ def _read(bundle: Json, heading: Heading) -> tuple[Found, Json, Readable]:
     return found, patient or {}, letter
 
 
-def _rendered(body: tuple[str, ...]) -> Rendered:
-    return Rendered(content_type=CONTENT_TYPE, body="".join(f"{each}\r" for each in body).encode())
+def _rendered(segments: tuple[str, ...]) -> Rendered:
+    body = "".join(f"{each}\r" for each in segments).encode()
+    return Rendered(content_type=CONTENT_TYPE, body=body, text=body)
 
 
 def _msh(heading: Heading, kind_of_message: str) -> str:

@@ -33,7 +33,14 @@ def render(bundle: Json, heading: Heading) -> Rendered:
         points=POINTS,
         parts=tuple(Part(heading=part.heading, lines=part.lines) for part in letter.parts),
     )
-    return Rendered(content_type=CONTENT_TYPE, body=printed(sheet))
+    lines = (
+        sheet.title,
+        sheet.author,
+        sheet.mark,
+        sheet.foot,
+        *(line for part in sheet.parts for line in (part.heading, *part.lines)),
+    )
+    return Rendered(content_type=CONTENT_TYPE, body=printed(sheet), text="\n".join(lines).encode("utf-8", "replace"))
 
 
 def _whose(letter: Readable) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from fhir_profiles.wires.er7 import components, leaf, repeated, segment, timesta
 from fhir_profiles.wires.sentences import Found
 from fhir_profiles.wires.v2_types import concept, subcomponents
 
-_AUTHORITIES: Final = {systems.NHS_NUMBER: ("NHS", "NH"), systems.PRISON_NUMBER: ("NOMIS", "PI")}
+AUTHORITIES: Final = {systems.NHS_NUMBER: ("NHS", "NH"), systems.PRISON_NUMBER: ("NOMIS", "PI")}
 _GENDERS: Final = {"male": "M", "female": "F", "other": "O", "unknown": "U"}
 _NAME_USES: Final = {"official": "L", "usual": "D", "maiden": "M", "nickname": "N", "old": "BAD", "temp": "TEMP"}
 _ADDRESS_USES: Final = {"home": "H", "work": "B", "temp": "C", "old": "BA", "billing": "BI"}
@@ -51,7 +51,7 @@ def _identifier(identifier: Json) -> str:
     value, system = as_text(identifier.get("value")), as_text(identifier.get("system"))
     if not value:
         return ""
-    authority, kind = _AUTHORITIES.get(system, (system.removeprefix(systems.LOCAL_ID), ""))
+    authority, kind = AUTHORITIES.get(system, (system.removeprefix(systems.LOCAL_ID), ""))
     kind = kind or next((as_text(each.get("code")) for each in codings(identifier.get("type"))), "")
     return components(value, "", "", authority, kind)
 

@@ -50,6 +50,7 @@ _BY_RULE: Final[Mapping[str, tuple[str, ...]]] = {
     "subject-denied": ("6", "8"),
     "nothing-left": ("2",),
     "nothing-asked": ("2",),
+    "leak-scan": ("3", "4"),
     "conflict": ("6",),
     "entered-in-error": ("6",),
     "error": ("6",),

@@ -210,6 +210,18 @@ TASKS: Final[Mapping[str, TaskKind]] = {
         tell=True,
         text="a letter of care waits: what the person said cannot be decided; read it, then release or reject the letter",
     ),
+    "leak-scan": TaskKind(
+        role=IG_OFFICER,
+        tell=True,
+        text="a finished letter names an identifier, a place or another person that its recipient may not be told: it did not leave; read it, "
+        "and see where in the message, the agreement or this program that comes from",
+    ),
+    "letter-leaks": TaskKind(
+        role=CLINICAL_LEAD,
+        tell=True,
+        text="a letter of care waits: it names an identifier, a place or another person that its recipient may not be told; hand over by hand "
+        "today; once somebody has read it and takes it to be right it can be released",
+    ),
     "notice-held": TaskKind(
         role=IG_OFFICER,
         tell=True,

@@ -5,14 +5,14 @@ message asks for is `letters.py`'s; this module MUST NOT let bytes out that were
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 from sqlalchemy import Connection, bindparam, update
 
 from consent.codes import pairs_asked
-from consent.decide import decide
+from consent.decide import RULES, decide
 from consent.minimise import NothingLeaves, Released, minimise
 from consent.outcomes import path_outcomes
 from consent.shapes import (
@@ -30,6 +30,7 @@ from consent.shapes import (
 )
 from fhir_profiles import systems
 from fhir_profiles.compose import LETTERS, compose
+from fhir_profiles.leak_scan import Leak, Unsaid, leak_in, unsaid
 from fhir_profiles.render import render
 from fhir_profiles.shapes import Composed, Heading, Json, LetterContext, Task
 from fhir_profiles.subsumption import subsumes
@@ -46,6 +47,12 @@ from gateway.store.schema import delivery
 from gateway.store.statement import Statement
 
 LEAVES = frozenset({Outcome.RELEASE, Outcome.REDUCE})
+LEAKS: Final[Mapping[Leak, str]] = {
+    Leak.IDENTIFIER: "an identifier of the person that this recipient may not have",
+    Leak.SYSTEM: "a system of identifiers that the agreement does not name",
+    Leak.ANOTHER_PERSON: "another person's NHS number",
+    Leak.PLACE: "where in the establishment the person lives",
+}
 SAID_BY_THE_PERSON = frozenset({"dissent", "consent-deny"})
 DIRECTORY = frozenset({"Organization", "Practitioner", "PractitionerRole", "RelatedPerson", "Group", "CareTeam"})
 
@@ -125,12 +132,25 @@ class Question:
     delivery_id: str | None = None
 
 
-def seal(keys: Keys, released: Released, heading: Heading, stamp: Stamp) -> Sealed:
-    """Render what was released and seal it. TypeError for anything that `minimise` did not make."""
+class LeakFound(Exception):
+    """The finished bytes of a letter name what was not let go. It says of which kind, and never what."""
+
+    def __init__(self, leak: Leak) -> None:
+        self.leak = leak
+        super().__init__(leak.value)
+
+
+def seal(keys: Keys, released: Released, heading: Heading, stamp: Stamp, held: Unsaid | None) -> Sealed:
+    """Render what was released, look at its bytes, and seal it. TypeError for anything that `minimise` did not make, LeakFound for what names
+    anything of `held`; None where a person has looked at this letter and let it go.
+    """
     # INVARIANT: only what went through minimise can be sealed, and only what is sealed can be queued.
     if type(released) is not Released:
         raise TypeError("only what consent.minimise released can be sealed")
     rendered = render(released.bundle, stamp.wire, heading)
+    # INVARIANT: the last look is at the bytes that leave, not at what they were made from (consent.md section 3.3).
+    if held is not None and (leak := leak_in(rendered, held)) is not None:
+        raise LeakFound(leak)
     digest = hashlib.sha256(rendered.body).hexdigest()
     return Sealed(
         stamp=stamp,
@@ -179,14 +199,18 @@ def draft_composed(parts: Parts, question: Question, composed: Composed, drawn: 
         except NothingLeaves:
             decision = _nothing_leaves(decision, agreement)
         else:
-            withheld = released.withheld
             stamp = Stamp(
                 delivery_id=drawn.delivery_id,
                 recipient=recipient.id,
                 decision_id=drawn.decision_id,
                 wire=recipient.letters[agreement.letter],
             )
-            sealed = seal(parts.keys, released, drawn.heading, stamp)
+            held = None if _was_looked_at(question) else _unsaid(question, composed.bundle, decision)
+            try:
+                sealed = seal(parts.keys, released, drawn.heading, stamp, held)
+                withheld = released.withheld
+            except LeakFound as found:
+                decision = _leaks(decision, found.leak)
     decision, state, reason, tasks = _fate(decision, agreement, recipient)
     if state is DeliveryState.WITHHELD and question.context.replaces and question.context.taken_back:
         tasks = (*tasks, task_of(CORRECT_BY_HAND))
@@ -272,6 +296,24 @@ def _nothing_leaves(decision: Decision, agreement: Agreement) -> Decision:
     return replace(decision, outcome=outcome, permitted=(), reasons=(*decision.reasons, reason))
 
 
+def _unsaid(question: Question, composed: Json, decision: Decision) -> Unsaid:
+    """What the person's file and the letter hold and this decision does not let this recipient have."""
+    of_letter = (entry["resource"] for entry in composed.get("entry", []))
+    places = any(path.startswith(("Encounter.location", "Location")) for path in decision.permitted)
+    return unsaid((*question.resources, *of_letter), said_systems=decision.identifier_systems, said_places=places)
+
+
+def _was_looked_at(question: Question) -> bool:
+    """A letter of care, or one that has to be told, leaves at the word of a person with the right: somebody's own note can name a number."""
+    return question.person_released and question.agreement.without_consent in ("implied", "duty")
+
+
+def _leaks(decision: Decision, leak: Leak) -> Decision:
+    """INVARIANT: what would tell more than was decided leaves to nobody, and never vanishes: it is held, whatever the flow."""
+    reason = Reason(rule="leak-scan", text=f"{RULES['leak-scan']}: {LEAKS[leak]}")
+    return replace(decision, outcome=Outcome.HOLD, permitted=(), reasons=(*decision.reasons, reason))
+
+
 def decide_letter(question: Question, bundle: Json) -> Decision:
     """Ask `consent` about one composed letter."""
     resources = tuple(entry["resource"] for entry in bundle.get("entry", []))
@@ -327,7 +369,11 @@ def _fate(
         held = replace(decision, outcome=Outcome.HOLD, permitted=(), reasons=reasons)
         return held, DeliveryState.HELD, "no-recipient", (task_of("no-recipient"),)
     if decision.outcome is Outcome.HOLD:
-        ended = any(reason.rule == "agreement-ended" for reason in decision.reasons)
+        rules = {reason.rule for reason in decision.reasons}
+        if "leak-scan" in rules:
+            told = (task_of("leak-scan"), *([task_of("letter-leaks")] if care else []))
+            return decision, DeliveryState.HELD, "leak-scan", told
+        ended = "agreement-ended" in rules
         code = "notice-held" if duty else "agreement-ended" if ended else "undecidable"
         return decision, DeliveryState.HELD, code, (task_of(code),)
     state = DeliveryState.WAITING if recipient.adapter == "mailbox" else DeliveryState.QUEUED

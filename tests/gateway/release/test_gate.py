@@ -27,7 +27,7 @@ def test_a_plain_bundle_cannot_be_sealed() -> None:
     bundle: Any = {"resourceType": "Bundle", "type": "collection", "entry": []}
     heading: Any = None
     with pytest.raises(TypeError):
-        seal(Keys.in_memory(SeededIds(1)), bundle, heading, STAMP)
+        seal(Keys.in_memory(SeededIds(1)), bundle, heading, STAMP, None)
 
 
 def test_a_plain_bundle_does_not_type_check(tmp_path: Path) -> None:
@@ -37,7 +37,7 @@ def test_a_plain_bundle_does_not_type_check(tmp_path: Path) -> None:
         "from gateway.keys import Keys\n"
         "from gateway.steps.release import Sealed, Stamp, seal\n\n\n"
         "def leak(keys: Keys, bundle: Json, heading: Heading, stamp: Stamp) -> Sealed:\n"
-        "    return seal(keys, bundle, heading, stamp)\n"
+        "    return seal(keys, bundle, heading, stamp, None)\n"
     )
     command = [
         sys.executable,
