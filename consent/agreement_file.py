@@ -68,6 +68,7 @@ MUST_HOLD = frozenset(
     [
         "handover",
         "gp-copy",
+        "persons-handover",
         "transfer",
         "prescription-copy",
         "correction",

@@ -11,7 +11,7 @@ from typing import Final
 from fhir_profiles.elements import as_objects, as_text, kind
 from fhir_profiles.shapes import Json
 from fhir_profiles.wires.one_line import one_line
-from fhir_profiles.wires.readable import section_lines
+from fhir_profiles.wires.readable import Say, say_of, section_lines
 from fhir_profiles.wires.sentences import Found
 
 XHTML: Final = "http://www.w3.org/1999/xhtml"
@@ -23,23 +23,23 @@ def escaped(text: str) -> str:
     return escape(_NOT_XML.sub("\ufffd", text), quote=True)
 
 
-def _div(section: Json, found: Found) -> str:
+def _div(section: Json, found: Found, say: Say) -> str:
     title = as_text(section.get("title"))
     heading = f"<p><b>{escaped(one_line(title))}</b></p>" if title else ""
-    listed = "".join(f"<li>{escaped(line)}</li>" for line in section_lines(section, found))
+    listed = "".join(f"<li>{escaped(line)}</li>" for line in section_lines(section, found, say))
     return f'<div xmlns="{XHTML}">{heading}<ul>{listed}</ul></div>'
 
 
-def _with_text(section: Json, found: Found) -> Json:
+def _with_text(section: Json, found: Found, say: Say) -> Json:
     """Copy a section with its narrative after its code, where R4 has it, and so with its sub-sections."""
     copy = {key: value for key, value in section.items() if key not in {"text", "entry", "emptyReason", "section"}}
-    copy["text"] = {"status": "generated", "div": _div(section, found)}
+    copy["text"] = {"status": "generated", "div": _div(section, found, say)}
     for member in ("entry", "emptyReason"):
         if member in section:
             copy[member] = section[member]
     inner = as_objects(section.get("section"))
     if inner:
-        copy["section"] = [_with_text(item, found) for item in inner]
+        copy["section"] = [_with_text(item, found, say) for item in inner]
     return copy
 
 
@@ -47,7 +47,8 @@ def with_narrative(composition: Json, found: Found) -> Json:
     """Copy a Composition with the narrative of each section made from `found` (fullUrl -> resource of the same letter)."""
     copy = {key: value for key, value in composition.items() if key != "text"}
     if as_objects(composition.get("section")):
-        copy["section"] = [_with_text(section, found) for section in as_objects(composition.get("section"))]
+        say = say_of(composition)
+        copy["section"] = [_with_text(section, found, say) for section in as_objects(composition.get("section"))]
     return copy
 
 

@@ -14,6 +14,8 @@ from fhir_profiles.wires.readable import NOT_NAMED, Readable, is_redacted, reada
 
 CONTENT_TYPE: Final = "application/pdf"
 POINTS: Final = 12
+LARGE_PRINT: Final = 18
+"""Points. Large print is 16 or more (Accessible Information Standard, DCB1605)."""
 _WHOSE: Final = ("Name: ", "NHS number: ")
 _MOST: Final = 80
 """Signs of a name in the foot; the whole name stands under *The person*."""
@@ -30,7 +32,7 @@ def render(bundle: Json, heading: Heading) -> Rendered:
         mark=letter.mark,
         foot="  ".join((*_whose(letter), f"Letter {heading.delivery_id}")),
         time=heading.time,
-        points=POINTS,
+        points=LARGE_PRINT if letter.own else POINTS,
         parts=tuple(Part(heading=part.heading, lines=part.lines) for part in letter.parts),
     )
     lines = (

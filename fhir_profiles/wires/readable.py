@@ -4,7 +4,7 @@ INVARIANT: it is made from what is left of the letter after minimisation and fro
 out: what has no words of its own is named by its type.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,6 +14,7 @@ from fhir_profiles.profiles.notice import LETTER_CODES
 from fhir_profiles.profiles.prescription_copy import MARK
 from fhir_profiles.shapes import Heading, Json
 from fhir_profiles.wires.one_line import one_line
+from fhir_profiles.wires.plain import PERSONS_OWN, plain_sentence
 from fhir_profiles.wires.sentences import Found, address_line, person_name, sentence
 
 BLANK: Final = "Nothing is left under this heading in this letter."
@@ -43,6 +44,8 @@ _HEADINGS: Final[Mapping[str, str]] = {
     "Medication": "Medicines named in this letter",
 }
 """The heading of what a letter without sections holds, in the order in which a reader wants it; other types come after, under their own name."""
+Say = Callable[[Json, Found], str]
+"""One resource as one line."""
 _IDENTIFIERS: Final = {systems.NHS_NUMBER: "NHS number", systems.PRISON_NUMBER: "Prison number"}
 
 
@@ -65,12 +68,16 @@ WITHHELD: Final = Part(
 
 @dataclass(frozen=True, kw_only=True)
 class Readable:
-    """`mark` stands on every page and in front of every text; empty for a letter that holds nothing prescribed."""
+    """`mark` stands on every page and in front of every text; empty for a letter that holds nothing prescribed.
+
+    `own`: it is for the person's own hands.
+    """
 
     name: str
     title: str
     mark: str
     parts: tuple[Part, ...]
+    own: bool = False
 
 
 def is_redacted(bundle: Json) -> bool:
@@ -84,24 +91,27 @@ def readable(entries: tuple[Json, ...], heading: Heading, *, redacted: bool) -> 
     resources = tuple(found.values())
     composition = next((each for each in resources if kind(each) == "Composition"), None)
     notice = next((each for each in resources if _letter(each.get("category"))), None)
-    body = tuple(_sections(composition, found) if composition is not None else _by_type(resources, notice, found))
+    say = say_of(composition)
+    body = tuple(_sections(composition, found, say) if composition is not None else _by_type(resources, notice, found))
     letter = _letter(as_object(composition).get("type")) or _letter(as_object(notice).get("category"))
     title = as_text(as_object(composition).get("title")) or words_of(as_object(notice).get("category")) or "Letter"
     # INVARIANT: whatever holds something prescribed says on every page that it is no prescription: paper is shown to a pharmacy.
     prescribed = any(kind(each) == "MedicationRequest" for each in resources)
+    own = _is_own(composition)
     parts = (
-        *_about(resources, found),
-        *(() if _holds(body, notice, found) else _notice(notice)),
+        *_about(resources, found, "About you" if own else "The person"),
+        *(() if _holds(body, notice, found, say) else _notice(notice)),
         *body,
         # INVARIANT: whoever reads nothing but the text knows that a list is not whole. A document says so in a section of its own.
         *((WITHHELD,) if redacted and composition is None else ()),
-        _sent(heading),
+        _sent(heading, own=own),
     )
     return Readable(
         name=as_text(letter.get("code")) or NOT_NAMED,
         title=one_line(title),
         mark=MARK if prescribed else "",
         parts=tuple(_in_lines(each) for each in parts),
+        own=own,
     )
 
 
@@ -110,10 +120,19 @@ def _in_lines(part: Part) -> Part:
     return Part(code=part.code, heading=one_line(part.heading), lines=tuple(map(one_line, part.lines)))
 
 
-def section_lines(section: Json, found: Found) -> tuple[str, ...]:
+def say_of(composition: Json | None) -> Say:
+    """Give the words of a letter: plain English where it is the person's own."""
+    return plain_sentence if _is_own(composition) else sentence
+
+
+def _is_own(composition: Json | None) -> bool:
+    return _letter(as_object(composition).get("type")).get("code") in PERSONS_OWN
+
+
+def section_lines(section: Json, found: Found, say: Say) -> tuple[str, ...]:
     """Give the lines of one section of a Composition: what it holds, else why that is nothing, else what stands below it."""
     resources = [found.get(referenced(entry)) for entry in as_objects(section.get("entry"))]
-    items = [sentence(resource, found) for resource in resources if resource is not None]
+    items = [say(resource, found) for resource in resources if resource is not None]
     reason = as_text(as_object(section.get("emptyReason")).get("text"))
     subtitles = [as_text(inner.get("title")) for inner in as_objects(section.get("section"))]
     lines = items or ([reason] if reason else subtitles) or [BLANK]
@@ -126,15 +145,15 @@ def _letter(concepts: object) -> Json:
     return next(found, {})
 
 
-def _sections(composition: Json, found: Found) -> Iterator[Part]:
+def _sections(composition: Json, found: Found, say: Say) -> Iterator[Part]:
     for number, section in enumerate(as_objects(composition.get("section")), start=1):
         code = next((as_text(each.get("code")) for each in codings(section.get("code"))), f"section-{number}")
         yield Part(
             code=code or f"section-{number}",
             heading=as_text(section.get("title")) or words_of(section.get("code")) or "Section",
-            lines=section_lines(section, found),
+            lines=section_lines(section, found, say),
         )
-        yield from _sections(section, found)
+        yield from _sections(section, found, say)
 
 
 def _by_type(resources: tuple[Json, ...], notice: Json | None, found: Found) -> Iterator[Part]:
@@ -146,9 +165,9 @@ def _by_type(resources: tuple[Json, ...], notice: Json | None, found: Found) -> 
             yield Part(code=type_name.lower(), heading=_HEADINGS.get(type_name, type_name), lines=lines)
 
 
-def _holds(parts: tuple[Part, ...], notice: Json | None, found: Found) -> bool:
+def _holds(parts: tuple[Part, ...], notice: Json | None, found: Found, say: Say) -> bool:
     """Say whether a section says what the notice says."""
-    return notice is not None and any(one_line(sentence(notice, found)) in map(one_line, part.lines) for part in parts)
+    return notice is not None and any(one_line(say(notice, found)) in map(one_line, part.lines) for part in parts)
 
 
 def _notice(notice: Json | None) -> Iterator[Part]:
@@ -158,10 +177,10 @@ def _notice(notice: Json | None) -> Iterator[Part]:
         yield Part(code="notice", heading="What this letter says", lines=lines)
 
 
-def _about(resources: tuple[Json, ...], found: Found) -> Iterator[Part]:
+def _about(resources: tuple[Json, ...], found: Found, title: str) -> Iterator[Part]:
     for patient in resources:
         if kind(patient) == "Patient":
-            yield Part(code="person", heading="The person", lines=tuple(_person(patient, found)) or (BLANK,))
+            yield Part(code="person", heading=title, lines=tuple(_person(patient, found)) or (BLANK,))
 
 
 def _person(patient: Json, found: Found) -> Iterator[str]:
@@ -192,10 +211,11 @@ def _said(what: str, value: str) -> Iterator[str]:
         yield f"{what}: {value}"
 
 
-def _sent(heading: Heading) -> Part:
+def _sent(heading: Heading, *, own: bool) -> Part:
+    to = f"To: {heading.destination_name}{f', {heading.destination_ods}' if heading.destination_ods else ''}"
     lines = (
-        f"From: {heading.sender_name}, {heading.sender_ods}",
-        f"To: {heading.destination_name}{f', {heading.destination_ods}' if heading.destination_ods else ''}",
+        f"From: {heading.sender_name}{f', {heading.sender_ods}' if heading.sender_ods else ''}",
+        *(() if own else (to,)),  # who prints it is not who it is for
         f"Written: {_minute(heading.time)}",
         f"Letter number: {heading.delivery_id}",
     )

@@ -16,7 +16,8 @@ Found = Mapping[str, Json]
 """fullUrl -> resource of the same letter."""
 
 
-def _medicine(resource: Json, found: Found) -> str:
+def medicine_name(resource: Json, found: Found) -> str:
+    """Name a medicine, with the form and strength of its product."""
     reference = as_object(resource.get("medicationReference"))
     concepts = (resource.get("medicationCodeableConcept"), as_object(found.get(referenced(reference))).get("code"))
     words = (*map(words_of, concepts), as_text(reference.get("display")))
@@ -37,13 +38,13 @@ def _when(resource: Json) -> str:
 
 
 def _prescription(resource: Json, found: Found) -> Iterator[str]:
-    yield _medicine(resource, found)
+    yield medicine_name(resource, found)
     yield "NOT to be given" if resource.get("doNotPerform") is True else ""
     yield f"intent {_intent(resource)}" if _intent(resource) in _NOT_ORDERED else ""
     yield from dosages(as_objects(resource.get("dosageInstruction")) or as_objects(resource.get("dosage")))
     yield _supervision(resource, unknown="")
     yield from _supply(as_object(resource.get("dispenseRequest")))
-    yield f"prescriber {_named(resource.get('requester'), found)}" if _named(resource.get("requester"), found) else ""
+    yield f"prescriber {named(resource.get('requester'), found)}" if named(resource.get("requester"), found) else ""
     written = as_text(resource.get("authoredOn")) or _when(resource)
     yield f"prescribed {written}" if written else "date of prescription not recorded"
     yield f"status {as_text(resource.get('status')) or 'not recorded'}"
@@ -88,7 +89,7 @@ def _administration(resource: Json, found: Found) -> Iterator[str]:
     dosage = as_object(resource.get("dosage"))
     text = as_text(dosage.get("text"))
     status = as_text(resource.get("status"))
-    yield _medicine(resource, found)
+    yield medicine_name(resource, found)
     yield quantity(dosage.get("dose")) or ("" if text else "amount not recorded")
     yield speed_of(dosage)
     for member in ("route", "site", "method"):
@@ -218,7 +219,7 @@ def _appointment(resource: Json, found: Found) -> Iterator[str]:
     yield from dict.fromkeys(said)
     for participant in as_objects(resource.get("participant")):
         actor = participant.get("actor")
-        who = _named(actor, found) if kind(as_object(found.get(referenced(actor)))) != "Patient" else ""
+        who = named(actor, found) if kind(as_object(found.get(referenced(actor)))) != "Patient" else ""
         yield f"with {who}" if who else ""
     yield f"status {as_text(resource.get('status'))}" if as_text(resource.get("status")) else ""
     yield as_text(resource.get("comment"))
@@ -227,7 +228,7 @@ def _appointment(resource: Json, found: Found) -> Iterator[str]:
 
 
 def _dispense(resource: Json, found: Found) -> Iterator[str]:
-    yield _medicine(resource, found)
+    yield medicine_name(resource, found)
     yield quantity(resource.get("quantity"))
     yield from dosages(as_objects(resource.get("dosageInstruction")))
     handed = as_text(resource.get("whenHandedOver"))
@@ -242,7 +243,7 @@ def _team(resource: Json, found: Found) -> Iterator[str]:
     yield as_text(resource.get("name"))
     for participant in as_objects(resource.get("participant")):
         roles = ", ".join(words for role in as_objects(participant.get("role")) if (words := words_of(role)))
-        people = (_named(participant.get(member), found) for member in ("member", "onBehalfOf"))
+        people = (named(participant.get(member), found) for member in ("member", "onBehalfOf"))
         who = ", ".join(person for person in people if person)
         yield f"{roles or 'role not named'}: {who or 'not named'}"
     yield from _reached(resource)
@@ -259,7 +260,8 @@ def person_name(name: Json) -> str:
     return as_text(name.get("text")) or " ".join(part for part in parts if part)
 
 
-def _named(reference: Any, found: Found) -> str:
+def named(reference: Any, found: Found) -> str:
+    """Name whoever a reference means: by what the letter holds of them, else by its own words."""
     held = as_object(found.get(referenced(reference)))
     inner = as_object(held.get("practitioner"))
     person = held if not inner else as_object(found.get(referenced(inner)))
@@ -271,9 +273,9 @@ def _named(reference: Any, found: Found) -> str:
 
 
 def _role(resource: Json, found: Found) -> Iterator[str]:
-    yield _named(resource.get("practitioner"), found) or "not named"
+    yield named(resource.get("practitioner"), found) or "not named"
     yield ", ".join(words for code in as_objects(resource.get("code")) if (words := words_of(code)))
-    yield _named(resource.get("organization"), found)
+    yield named(resource.get("organization"), found)
     yield from _reached(resource)
 
 
@@ -347,9 +349,9 @@ def _referral(resource: Json, found: Found) -> Iterator[str]:
     for identifier in as_objects(resource.get("identifier")):
         yield f"number {as_text(identifier.get('value'))}" if as_text(identifier.get("value")) else ""
     yield f"written {as_text(resource.get('authoredOn'))}" if as_text(resource.get("authoredOn")) else ""
-    yield f"asked by {who}" if (who := _named(resource.get("requester"), found)) else ""
+    yield f"asked by {who}" if (who := named(resource.get("requester"), found)) else ""
     for performer in as_objects(resource.get("performer")):
-        yield f"asked of {who}" if (who := _named(performer, found)) else ""
+        yield f"asked of {who}" if (who := named(performer, found)) else ""
     yield f"status {as_text(resource.get('status'))}" if as_text(resource.get("status")) else ""
     yield from _notes(resource)
 

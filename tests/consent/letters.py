@@ -370,6 +370,22 @@ COMPOSITION = _labelled(
     "R",
     "SUD",
 )
+OWN_COMPOSITION = {
+    **COMPOSITION,
+    "section": [
+        {
+            "title": "Medication",
+            "code": concept("medicine", "Medicine", "medicine"),
+            "entry": [{"reference": "MedicationRequest/methadone"}, {"reference": "MedicationAdministration/dose"}],
+        },
+        {
+            "title": "Pharmacy",
+            "code": concept("pharmacy", "Pharmacy", "pharmacy"),
+            "emptyReason": {"coding": [{"system": "urn:x", "code": "unavailable"}], "text": "Not in the file."},
+        },
+    ],
+}
+"""Of the person's own copy, which names no risk and no test."""
 MEASURE = _labelled(
     {
         "resourceType": "MeasureReport",
@@ -565,6 +581,19 @@ LETTERS: dict[str, tuple[Json, ...]] = {
         PRESCRIBER,
     ),
     "acct-contribution": (COMMUNICATION, PATIENT, FLAG, APPOINTMENT, ESTABLISHMENT),
+    "persons-handover": (
+        OWN_COMPOSITION,
+        COMMUNICATION,
+        PATIENT,
+        METHADONE,
+        DOSE,
+        STATEMENT,
+        APPOINTMENT,
+        TEAM,
+        ESTABLISHMENT,
+        PRESCRIBER,
+    ),
+    "persons-correction": (COMMUNICATION, PATIENT, ESTABLISHMENT),
     "probation-summary": (COMMUNICATION, PATIENT, PLAN, APPOINTMENT, ESTABLISHMENT),
     "mandatory-test-referral": (COMMUNICATION, PATIENT, ASKED, TEST, ESTABLISHMENT),
     "referral": (

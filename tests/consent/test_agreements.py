@@ -28,6 +28,8 @@ NAMES = (
     "indicators",
     "mandatory-test-referral",
     "notice-of-withdrawal",
+    "persons-correction",
+    "persons-handover",
     "pharmacy-notice-of-withdrawal",
     "pharmacy-reception-notice",
     "prescription-copy",

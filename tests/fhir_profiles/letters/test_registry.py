@@ -32,6 +32,7 @@ def test_every_letter_is_found_and_states_its_facts_events_and_wires() -> None:
     assert set(LETTERS) == {
         "handover",
         "gp-copy",
+        "persons-handover",
         "prescription-copy",
         "correction",
         "write-back",
@@ -61,6 +62,7 @@ def test_the_agreed_events_wires_and_order() -> None:
     assert table == {
         "handover": ((Event.RELEASE, Event.RELEASE_UNCLEAR), "fhir-document", True),
         "gp-copy": ((Event.RELEASE, Event.RELEASE_UNCLEAR), "fhir-document", True),
+        "persons-handover": ((Event.RELEASE, Event.RELEASE_UNCLEAR), "fhir-document", True),
         "prescription-copy": ((Event.PRESCRIPTION,), "fhir-message", False),
         "correction": ((Event.RELEASE_CANCELLED,), "fhir-message", False),
         "write-back": ((Event.CONTACT,), "fhir-message", False),

@@ -103,6 +103,15 @@ NEEDED = {
         "Z0001AA", "Example", "1985-05-05", "Anniversary on Friday is a trigger", "2026-01-15T11:00:00+00:00", "Risk of self-harm: ACCT open",
         "2026-01-16T10:00:00+00:00", "HMP Fellgate",
     ),
+    "persons-handover": (
+        "9990000026", "Example", "1985-05-05", "Methadone 1mg/ml oral solution", "How to take it: 40 ml once a day, supervised.",
+        "from Friday 16 January 2026, 35 ml once a day", "How much: 40.00 ml (forty). When: Thursday 15 January 2026 at 08:05.", "FX001",
+        "Friday 16 January 2026 at 10:00. Exampleton Recovery, first appointment.", "Exampleton Recovery. Call 0113 496 0002.", "Example Surgery",
+        "Your nurse: Nia Nurse.", "Your recovery worker: Sam Recovery.", "Ask first: Fellgate substance misuse desk, 0113 496 0001.",
+        "Naloxone 1.8mg nasal spray. How to take it: Two sprays to take home.", "Supplied, training given", "Sertraline 50mg tablets",
+        "HMP Fellgate. Call 0113 496 0000.", "Two doses on one day can kill.", "If you missed a dose, ask before you take more.",
+        "This paper is yours.",
+    ),
     "probation-summary": (
         "Z0001AA", "Example", "1985-05-05", "HMP Fellgate", "0113 496 0000", '"resourceType":"CarePlan"', "Exampleton Recovery", "0113 496 0002",
         "2026-01-17T09:30:00+00:00", "because the person agreed", "says nothing against the person", "not for enforcement",
@@ -179,6 +188,10 @@ KEPT_BACK = {
     "acct-contribution": (
         "9990000026", "ethadone", "opiates", "cocaine", "AUDIT", "Opioid dependence", "Penicillin", "Maintain", "LS1 1ZZ", "B wing",
         "Exampleton Recovery, first",
+    ),
+    "persons-handover": (
+        "Z0001AA", "self-harm", "ACCT", "Ended risk", "opiates", "cocaine", "positive", "AUDIT", "Urine", "Opioid dependence", "Penicillin", "Maintain",
+        "An old plan", "Hepatitis", "Smoker", "Sodium", "LS1 1ZZ", "B wing", "Former Nurse", '"Flag"', '"Condition"', '"note"', '"comment"', "REDACTED",
     ),
     "probation-summary": (
         "9990000026", "Hepatitis", "ethadone", "opiates", "cocaine", "self-harm", "Maintain", "Opioid", "Penicillin", "LS1 1ZZ", "B wing", "AUDIT",

@@ -24,6 +24,11 @@ def _gp_copy() -> Json:
     return decode(render(compose("gp-copy", whole_file(), CONTEXT, AS_OF).bundle, "fhir-document", HEADING).body)
 
 
+def _persons_handover() -> Json:
+    written = compose("persons-handover", whole_file(), CONTEXT, AS_OF)
+    return decode(render(written.bundle, "fhir-document", HEADING).body)
+
+
 def _transfer() -> Json:
     return decode(render(compose("transfer", whole_file(), CONTEXT, AS_OF).bundle, "fhir-document", HEADING).body)
 
@@ -59,6 +64,7 @@ GOOD: dict[str, Callable[[], Json]] = {
     "handover-document": _document,
     "handover-composition": lambda: _first(_document(), "Composition"),
     "gp-copy-composition": lambda: _first(_gp_copy(), "Composition"),
+    "persons-handover-composition": lambda: _first(_persons_handover(), "Composition"),
     "transfer-composition": lambda: _first(_transfer(), "Composition"),
     "prescription-copy": lambda: _first(_message(), "MedicationRequest"),
     "correction": lambda: _notice("correction"),
@@ -127,6 +133,8 @@ SABOTAGE: list[tuple[str, str, Callable[[Json], None]]] = [
     ("handover-composition", "no subject", _drop("subject")),
     ("handover-composition", "another letter", _set("correction", "type", "coding", 0, "code")),
     ("handover-composition", "a section with nothing", _drop("section", 1, "entry")),
+    ("persons-handover-composition", "no last dose", lambda r: r["section"].pop(2)),
+    ("persons-handover-composition", "a risk in the person's hands", _set("risk-information", "section", 0, "code", "coding", 0, "code")),
     ("gp-copy-composition", "no risk", lambda r: r["section"].pop(1)),
     ("gp-copy-composition", "the provider's own results", lambda r: r["section"][0]["code"]["coding"][0].update(code="test-result")),
     ("transfer-composition", "no allergies", lambda r: r["section"].pop(10)),
