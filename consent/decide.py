@@ -21,6 +21,7 @@ from consent.graph import references
 from consent.reading import holds_key, label_of, text
 from consent.shapes import (
     Agreement,
+    Conflict,
     Decision,
     Facts,
     Json,
@@ -108,11 +109,12 @@ def _decide(request: Request, facts: Facts, agreement: Agreement) -> Decision:
         return _decision(request, agreement, outcome, ["several-people"], ())
     votes = tuple(_vote(resource, judge, request, agreement) for resource in facts.resources)
     outcome, rules = _whole(votes, facts.resources, request, agreement)
-    rules += ["conflict"] if judge.conflicts() else []
+    conflicts = judge.conflicts()
+    rules += ["conflict"] if conflicts else []
     if any(text(item.consent, "status") == "entered-in-error" for item in facts.consents):
         rules.append("entered-in-error")
     sensitive = _is_sensitive_person(facts.resources)
-    return _decision(request, agreement, outcome, rules, votes, sensitive=sensitive)
+    return _decision(request, agreement, outcome, rules, votes, sensitive=sensitive, conflicts=conflicts)
 
 
 def _anonymous(request: Request, facts: Facts, agreement: Agreement) -> Decision:
@@ -246,6 +248,7 @@ def _decision(
     votes: tuple[ResourceVote, ...],
     *,
     sensitive: bool = False,
+    conflicts: tuple[Conflict, ...] = (),
 ) -> Decision:
     leaves = outcome in (Outcome.RELEASE, Outcome.REDUCE)
     paths = agreement.paths if leaves else ()
@@ -263,4 +266,5 @@ def _decision(
         permitted=paths,
         identifier_systems=agreement.identifier_systems if leaves else (),
         withheld_marker=agreement.withheld_marker and outcome is Outcome.REDUCE,
+        conflicts=conflicts,
     )

@@ -14,7 +14,7 @@ from consent.decide import FRAME, RULES
 from consent.outcomes import PathGroup, PathOutcome
 from consent.paths import compile_paths
 from consent.reading import label_of
-from consent.shapes import Agreement, Decision, Json, Outcome, ResourceVote, Vote
+from consent.shapes import Agreement, Conflict, Decision, Json, Outcome, ResourceVote, Said, Vote
 
 
 class View(StrEnum):
@@ -81,6 +81,7 @@ def for_officer(decision: Decision, groups: Iterable[PathGroup]) -> tuple[str, .
     sentences = [_WHOLE[decision.outcome].format(**names)]
     sentences += [f"Because: {reason.text}." for reason in decision.reasons]
     sentences += list(_votes(decision.votes))
+    sentences += list(_conflicts(decision.conflicts))
     for group in groups:
         # Which of two results it is, is for the record and not for a sentence: an id is whatever its sender made it of.
         about = group.paths or group.resources or ("the whole letter",)
@@ -110,7 +111,13 @@ def _votes(votes: Iterable[ResourceVote]) -> Iterable[str]:
         yield f"{kind} ({number}) {text}."
 
 
-def _origin(by: ResourceVote | PathGroup) -> str:
+def _conflicts(conflicts: Iterable[Conflict]) -> Iterable[str]:
+    counted = Counter((_path(each.resource), each.permits, each.denies) for each in conflicts)
+    for (kind, yes, no), number in counted.items():
+        yield f"{kind} ({number}): one consent permits it{_origin(yes)}, another denies it{_origin(no)}; the denial stands."
+
+
+def _origin(by: ResourceVote | PathGroup | Said) -> str:
     if not by.consent:
         return ""
     version = f" version {by.version}" if by.version else ""

@@ -27,7 +27,7 @@ from consent.provisions import (
 )
 from consent.purposes import ACT_REASON, LOCAL_PURPOSE, covers
 from consent.reading import concept_codings, identifiers, label_of, obj, objects, text
-from consent.shapes import Coding, Facts, Json, Request, ResourceVote, Vote
+from consent.shapes import Coding, Conflict, Facts, Json, Request, ResourceVote, Said, Vote
 from consent.ternary import Match, any_of
 
 SCOPE_SYSTEM = "http://terminology.hl7.org/CodeSystem/consentscope"
@@ -104,17 +104,19 @@ class Judge:
             result = join(result, lineage.finding(resource))
         return result
 
-    def conflicts(self) -> tuple[str, ...]:
-        """Resources on which one lineage permits and another denies, by name: the denial stood."""
-        found: list[str] = []
+    def conflicts(self) -> tuple[Conflict, ...]:
+        """Where one lineage permits and another denies: the denial stood."""
         if self._each:
-            return tuple(sorted({name for judge in self._each for name in judge.conflicts()}))
+            return tuple(dict.fromkeys(found for judge in self._each for found in judge.conflicts()))
         if len(self._lineages) < 2:
             return ()
+        found: dict[Conflict, None] = {}
         for resource in self._facts.resources:
-            known = {lineage.finding(resource).known for lineage in self._lineages}
-            if {PERMIT, DENY} <= known:
-                found.append(label_of(resource))
+            said = [lineage.finding(resource) for lineage in self._lineages]
+            permits = [_said(each.permit) for each in said if each.known == PERMIT]
+            denies = [_said(each.deny) for each in said if each.known == DENY]
+            name = label_of(resource)
+            found |= {Conflict(resource=name, permits=yes, denies=no): None for yes in permits for no in denies}
         return tuple(found)
 
     def _standing(self, consent: Json, resource: Json) -> Match:
@@ -202,6 +204,10 @@ def _voted(name: str, vote: Vote, found: Finding, known: int, default: str) -> R
     source = found.permit if known == PERMIT else found.deny
     rule = "consent-permit" if known == PERMIT else "dissent" if source and source.rule == "dissent" else "consent-deny"
     return ResourceVote(resource=name, vote=vote, rule=rule, **_named(source))
+
+
+def _said(source: Source | None) -> Said:
+    return Said(**{"consent": "", "version": "", "provision": "", **_named(source)})
 
 
 def _origin(found: Finding) -> dict[str, str]:

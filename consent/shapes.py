@@ -179,6 +179,24 @@ class ResourceVote:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Said:
+    """Which consent, in which version, said something, and where in it (`provision.provision[1]`)."""
+
+    consent: str
+    version: str
+    provision: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conflict:
+    """A resource (`Type/id`) on which two consents of different origin disagree: the denial stood."""
+
+    resource: str
+    permits: Said
+    denies: Said
+
+
+@dataclass(frozen=True, kw_only=True)
 class Decision:
     """A value that can be kept: the same inputs give the same decision, byte for byte."""
 
@@ -194,6 +212,8 @@ class Decision:
     """Paths that may leave; empty unless the outcome is release or reduce."""
     identifier_systems: tuple[str, ...]
     withheld_marker: bool
+    conflicts: tuple[Conflict, ...]
+    """One for each resource and pair of consents that disagree, in the order of the resources."""
 
 
 @dataclass(frozen=True, kw_only=True)

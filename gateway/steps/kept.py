@@ -10,6 +10,7 @@ from typing import Any
 
 from consent.outcomes import PathGroup, PathOutcome, kept_back
 from consent.shapes import (
+    Conflict,
     Decision,
     Outcome,
     Override,
@@ -17,6 +18,7 @@ from consent.shapes import (
     Reason,
     RegisteredConsent,
     ResourceVote,
+    Said,
     Vote,
 )
 from fhir_profiles import fhir_json
@@ -221,4 +223,9 @@ def _decision(kept: Mapping[str, Any]) -> Decision:
         permitted=tuple(kept["permitted"]),
         identifier_systems=tuple(kept["identifier_systems"]),
         withheld_marker=kept["withheld_marker"],
+        conflicts=tuple(_conflict(each) for each in kept.get("conflicts", ())),  # none in decisions of earlier versions
     )
+
+
+def _conflict(kept: Mapping[str, Any]) -> Conflict:
+    return Conflict(resource=kept["resource"], permits=Said(**kept["permits"]), denies=Said(**kept["denies"]))

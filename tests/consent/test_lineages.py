@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from consent.explain import for_officer
 from consent.shapes import RegisteredConsent
 from tests.consent.made import (
     ASKS_FIRST,
@@ -149,6 +150,14 @@ def test_between_lineages_a_denial_overrides_and_is_listed() -> None:
     )
     assert vote(decision) == D
     assert any(reason.rule == "conflict" for reason in decision.reasons)
+    assert {(each.permits.consent, each.denies.consent) for each in decision.conflicts} == {("a", "b")}
+    assert all(each.resource and each.denies.provision for each in decision.conflicts)
+    told = [sentence for sentence in for_officer(decision, ()) if "another denies it" in sentence]
+    assert told
+    assert all("(consent a" in sentence and "(consent b" in sentence for sentence in told)
+    alone = ask(fhir_consent(NO, name="b", lineage="B", issued="2025-01-01"))
+    assert alone.conflicts == ()
+    assert not any("another denies it" in sentence for sentence in for_officer(alone, ()))
 
 
 def test_a_shared_policy_does_not_make_a_lineage() -> None:
