@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from consent import labels, purposes
+from consent import labels, purposes, sensitive
 from consent.fhir_consent import Judge
 from consent.graph import references
 from consent.reading import holds_key, label_of, text
@@ -31,6 +31,7 @@ from consent.shapes import (
     Reason,
     Request,
     ResourceVote,
+    Unplaced,
     Vote,
 )
 from consent.ternary import Match
@@ -43,14 +44,6 @@ WHOLE = frozenset({"Patient", "Composition"})
 """Without these there is no letter."""
 AGGREGATES = frozenset({"MeasureReport", "Organization"})
 """The only types a report about nobody is made of."""
-SENSITIVE_PERSON_PATHS = (
-    "Patient.address",
-    "Patient.telecom",
-    "Patient.generalPractitioner",
-    "Patient.managingOrganization",
-    "Patient.contact",
-)
-"""What never leaves about a person whose record PDS flags as sensitive."""
 
 RULES = {
     "implied": "direct care: no consent on record speaks against it",
@@ -96,25 +89,25 @@ def _decide(request: Request, facts: Facts, agreement: Agreement) -> Decision:
     as_of = instant(request.as_of)
     if as_of is None:
         raise ValueError("as_of is not an instant")
+    hidden = sensitive.unplaced(facts.resources, facts.places, request.recipient)
     if not _fits(request, agreement):
-        return _decision(request, agreement, Outcome.WITHHOLD, ["agreement-mismatch"], ())
+        return _decision(request, agreement, Outcome.WITHHOLD, ["agreement-mismatch"], (), hidden)
     if _has_ended(agreement, as_of) and not (_waits(agreement) and request.person_released):
         outcome = Outcome.HOLD if _waits(agreement) else Outcome.WITHHOLD
-        return _decision(request, agreement, outcome, ["agreement-ended"], ())
+        return _decision(request, agreement, outcome, ["agreement-ended"], (), hidden)
     if agreement.regime == "anonymous":
         return _anonymous(request, facts, agreement)
     judge = Judge(request, facts, as_of)
     if len(judge.people) > 1:
         outcome = Outcome.HOLD if agreement.undecidable == "hold" else Outcome.WITHHOLD
-        return _decision(request, agreement, outcome, ["several-people"], ())
+        return _decision(request, agreement, outcome, ["several-people"], (), hidden)
     votes = tuple(_vote(resource, judge, request, agreement) for resource in facts.resources)
     outcome, rules = _whole(votes, facts.resources, request, agreement)
     conflicts = judge.conflicts()
     rules += ["conflict"] if conflicts else []
     if any(text(item.consent, "status") == "entered-in-error" for item in facts.consents):
         rules.append("entered-in-error")
-    sensitive = _is_sensitive_person(facts.resources)
-    return _decision(request, agreement, outcome, rules, votes, sensitive=sensitive, conflicts=conflicts)
+    return _decision(request, agreement, outcome, rules, votes, hidden, conflicts)
 
 
 def _anonymous(request: Request, facts: Facts, agreement: Agreement) -> Decision:
@@ -204,10 +197,6 @@ def _asked(resource: Json, judge: Judge, agreement: Agreement) -> ResourceVote:
             return judge.vote(resource, agreement.without_consent, hold=agreement.undecidable == "hold")
 
 
-def _is_sensitive_person(resources: Iterable[Json]) -> bool:
-    return any(item.get("resourceType") == "Patient" and labels.is_restricted(item) for item in resources)
-
-
 def _whole(
     votes: Sequence[ResourceVote], resources: Sequence[Json], request: Request, agreement: Agreement
 ) -> tuple[Outcome, list[str]]:
@@ -225,8 +214,9 @@ def _whole(
         return (Outcome.HOLD if held else Outcome.WITHHOLD), [*rules, "nothing-left"]
     if any(vote.vote is Vote.HOLD for vote in votes):
         return Outcome.HOLD, rules
-    named = request.person_released or (_direct_care(agreement) and overriding(request, agreement) is not None)
-    if _is_sensitive_person(resources) and not named:
+    # INVARIANT: of a person flagged sensitive nothing leaves but to whom a person has named; that it was let go names nobody.
+    named = request.recipient_named or (_direct_care(agreement) and overriding(request, agreement) is not None)
+    if sensitive.is_sensitive(resources) and not named:
         outcome = Outcome.HOLD if _waits(agreement) else Outcome.WITHHOLD
         return outcome, [*rules, "sensitive-person"]
     return (Outcome.REDUCE if denied else Outcome.RELEASE), rules
@@ -246,14 +236,13 @@ def _decision(
     outcome: Outcome,
     rules: Iterable[str],
     votes: tuple[ResourceVote, ...],
-    *,
-    sensitive: bool = False,
+    hidden: Unplaced | None = None,
     conflicts: tuple[Conflict, ...] = (),
 ) -> Decision:
     leaves = outcome in (Outcome.RELEASE, Outcome.REDUCE)
     paths = agreement.paths if leaves else ()
-    if sensitive:
-        paths = tuple(path for path in paths if not path.startswith(SENSITIVE_PERSON_PATHS))
+    if hidden is not None:
+        paths = tuple(path for path in paths if not sensitive.is_where(path))
     return Decision(
         outcome=outcome,
         recipient_class=agreement.recipient_class,
@@ -265,6 +254,7 @@ def _decision(
         votes=votes,
         permitted=paths,
         identifier_systems=agreement.identifier_systems if leaves else (),
-        withheld_marker=agreement.withheld_marker and outcome is Outcome.REDUCE,
+        withheld_marker=agreement.withheld_marker and leaves and (outcome is Outcome.REDUCE or hidden is not None),
+        unplaced=hidden,
         conflicts=conflicts,
     )

@@ -44,6 +44,7 @@ _MINIMISED: Final = {
     "not-in-agreement": "the agreement does not name it",
     "identifier-system": "the agreement does not name this system of identifiers",
     "narrative": "narrative is made again from what leaves",
+    "sensitive-place": "the person's record is flagged sensitive, and it names somebody or some place near them",
     "not-in-letter": "what it refers to does not leave",
     "nothing-left": "nothing in it may leave",
     "duplicate": "it is in the letter already",

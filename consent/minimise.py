@@ -14,6 +14,7 @@ from typing import Any
 
 from consent.paths import Node, compile_paths, is_reserved
 from consent.reading import label_of, obj, objects, text
+from consent.sensitive import NAMELESS, NOT_NAMED, is_where, may_name, nameless, without_words
 from consent.shapes import Decision, Json, Naming, Outcome, Vote, Withheld
 
 PSEUDONYM = "pseudonym:"
@@ -22,6 +23,8 @@ PSEUDONYM_SYSTEM = "https://throughgate.example/id/pseudonym"
 WITHHELD_TEXT = "Items excluded due to confidentiality and/or patient preferences."
 """The generic marker (GP Connect's wording); it never says what, how much or why."""
 _SUBJECTS = frozenset({"subject", "patient", "individual", "beneficiary", "link", "other"})
+_OURS = frozenset({"about"})
+"""References that name a letter of ours by its delivery id."""
 _PERSON_IDENTIFIERS = frozenset({"Patient.identifier", "RelatedPerson.identifier"})
 _REFERENCE = frozenset({"reference", "type", "identifier", "display", "id", "extension"})
 _MINIMUM_KEY_BYTES = 16
@@ -138,6 +141,12 @@ class _Projection:
         kind = text(resource, "resourceType")
         node = permitted.child(kind) or Node()
         made: Json = {"resourceType": kind, "id": self.ids[label_of(resource)]}
+        hidden = self.decision.unplaced
+        if hidden is not None and kind in NAMELESS and label_of(resource) not in hidden.own:
+            # INVARIANT: of who is near a person flagged sensitive it leaves that there is somebody, and nothing else.
+            for key in resource.keys() - made.keys():
+                self._withhold(f"{kind}.{key}", "sensitive-place")
+            return {**made, **nameless(kind)}
         made.update(self._members(resource, node, node.whole, kind, kind))
         if kind == "Composition" and "section" in made:
             made["section"] = self._sections(made["section"])
@@ -157,13 +166,16 @@ class _Projection:
                     made[key] = extensions
                 continue
             child = node.child(key)
+            if self.decision.unplaced is not None and is_where(f"{path}.{key}"):
+                self._withhold(f"{path}.{key}", "sensitive-person")
+                continue
             if child is None and (not whole or is_reserved(key)):
                 self._withhold(f"{path}.{key}", "not-in-agreement")
                 continue
             below = whole or (child is not None and child.whole)
             if type(value) is str:  # most of what there is
                 if below:
-                    made[key] = value
+                    made[key] = value if self.decision.unplaced is None else self._said(value, key, f"{path}.{key}")
                 continue
             kept = self._value(value, child or _EMPTY, below, f"{path}.{key}", key)
             if kept is not None:
@@ -175,7 +187,8 @@ class _Projection:
             made = [kept for item in value if (kept := self._value(item, node, whole, path, key)) is not None]
             return made or None
         if not isinstance(value, dict):
-            return value if whole and value is not None else None
+            said = self._said(value, key, path) if type(value) is str else value
+            return said if whole and said is not None else None
         if key == "text" and ("div" in value or "status" in value):
             self._withhold(path, "narrative")
             return None
@@ -184,6 +197,16 @@ class _Projection:
         if _is_reference(value):
             return self._reference(value, node, whole, path, key)
         return self._members(value, node, whole, path, "") or None
+
+    def _said(self, value: str, key: str, path: str) -> str:
+        """Text as it stands; of a person flagged sensitive without the words for places."""
+        hidden = self.decision.unplaced
+        if hidden is None or path.startswith("Patient."):
+            return value
+        left = without_words(key, value, hidden.words)
+        if left != value:
+            self._withhold(path, "sensitive-place")
+        return left
 
     def _reference(self, value: Json, node: Node, whole: bool, path: str, key: str) -> Json | None:
         made: Json = {}
@@ -194,9 +217,15 @@ class _Projection:
                 self._withhold(path, "not-in-letter")
             else:
                 made["reference"] = new
+        hidden = self.decision.unplaced
         for name in ("identifier", "display"):
             child = node.child(name)
             if name not in value:
+                continue
+            if hidden is not None and key not in _SUBJECTS | _OURS and not may_name(value, key, hidden.own):
+                self._withhold(f"{path}.{name}", "sensitive-place")
+                if name == "display" and child is not None:
+                    made[name] = NOT_NAMED  # that there is somebody leaves, as of a resource
                 continue
             if child is None:
                 self._withhold(f"{path}.{name}", "not-in-agreement")

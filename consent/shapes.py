@@ -74,6 +74,8 @@ class Request:
     as_of: str
     person_released: bool = False
     """True when a person with the right looked at a hold and released it, with a reason; it resolves unknowns, it never overrides a dissent."""
+    recipient_named: bool = False
+    """True when that person named this very recipient: nothing less lets a letter about a record that is flagged sensitive go."""
     override: Override | None = None
     """What a person has taken on in an emergency for this recipient; None is the rule."""
 
@@ -95,6 +97,8 @@ class Facts:
     resources: tuple[Json, ...]
     consents: tuple[RegisteredConsent, ...]
     directory: tuple[Json, ...] = ()
+    places: tuple[Json, ...] = ()
+    """What the person's file, and the sender, know of places beside the letter: of a person flagged sensitive no text holds their words."""
     subsumes: Mapping[tuple[str, str], bool] = field(default_factory=dict)
     """(`system|general`, `system|specific`) -> does the first subsume the second; a missing pair is unknown."""
 
@@ -179,6 +183,16 @@ class ResourceVote:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Unplaced:
+    """How a letter says nowhere where a person is, whose record is flagged sensitive: `own` are the resources (`Type/id`), identifiers
+    (`system|value`) and names of the recipient itself, which stay; `words` for places stand in no text.
+    """
+
+    own: tuple[str, ...]
+    words: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Said:
     """Which consent, in which version, said something, and where in it (`provision.provision[1]`)."""
 
@@ -212,6 +226,8 @@ class Decision:
     """Paths that may leave; empty unless the outcome is release or reduce."""
     identifier_systems: tuple[str, ...]
     withheld_marker: bool
+    unplaced: Unplaced | None
+    """None where the person's record is not flagged sensitive."""
     conflicts: tuple[Conflict, ...]
     """One for each resource and pair of consents that disagree, in the order of the resources."""
 

@@ -11,7 +11,7 @@ from fhir_profiles.letters import LETTERS
 from fhir_profiles.letters.indicators import write_indicators
 from fhir_profiles.letters.parts.closing import closed
 from fhir_profiles.letters.parts.not_stated import with_what_is_not_stated
-from fhir_profiles.letters.parts.picture import picture_of
+from fhir_profiles.letters.parts.picture import picture_of, unplaced
 from fhir_profiles.letters.report import missing_groups, write_report
 from fhir_profiles.shapes import Composed, IndicatorFigures, Json, LetterContext, ReportFigures
 
@@ -31,7 +31,7 @@ def compose(letter: str, resources: Sequence[Json], context: LetterContext, as_o
     spec = LETTERS.get(letter)
     if spec is None:
         raise ValueError(f"there is no letter named {letter}")
-    picture = picture_of(resources, context, as_of)
+    picture = unplaced(picture_of(resources, context, as_of))
     missing = tuple(fact for fact in spec.required if not fact.present(picture))
     written = spec.write(picture, missing)
     return Composed(

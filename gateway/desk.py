@@ -22,9 +22,10 @@ from gateway.moves import move_delivery, move_message, note_delivery, note_messa
 from gateway.parts import Parts, Told
 from gateway.recipients import Recipient
 from gateway.states import DeliveryState, MessageState
+from gateway.steps.kept import read_kept
 from gateway.steps.letters import Done, release_message
 from gateway.steps.reasons import seal_reason
-from gateway.steps.reconsider import reconsider
+from gateway.steps.reconsider import reconsider, sealed_of
 from gateway.steps.standing import DeliveryRow, delivery_row
 from gateway.steps.unconfirmed import BY_PERSON, CODES, NEVER
 from gateway.store.locks import held as row_lock
@@ -153,7 +154,7 @@ def _age(parts: Parts, since: str) -> int:
 
 
 def release_held(parts: Parts, some_id: str, *, reason: str, by: str, recipient: str | None = None) -> str:
-    """Let a held or parked message or letter go on; the state that it has then. `recipient`: whom a person names where nobody was found.
+    """Let a held or parked message or letter go on; the state that it has then. `recipient`: whom a person names, `has_to_be_named`.
 
     Raises DeskError when there is nothing to release, or still nobody to send it to.
     """
@@ -206,15 +207,32 @@ def _end_tasks_of_letter(c: Connection, parts: Parts, delivery_id: str) -> None:
 
 
 def _named(parts: Parts, row: DeliveryRow, recipient: str | None) -> Recipient | None:
-    """Whom a person names for a letter that found nobody; None where the letter has its recipient."""
+    """Whom a person names for a letter that found nobody, or that is about somebody flagged sensitive; else None."""
     if recipient is None:
         if row.recipient is None:
             raise DeskError("nobody was found for this letter: name the recipient with --recipient, or reject it")
+        # INVARIANT: a flagged record goes to nobody whom the person who lets it go has not named themselves.
+        if has_to_be_named(parts, row.id):
+            raise DeskError(
+                "the person's record is flagged sensitive: name the recipient with --recipient, or reject it"
+            )
         return None
     named = parts.recipients.get(recipient)
     if named is None or named.recipient_class != row.recipient_class or row.letter not in named.letters:
         raise DeskError("this recipient does not take this letter: `throughgate check` prints who takes what")
+    if row.letter == NOTICE and row.recipient != named.id:
+        raise DeskError("a notice of withdrawal goes to who had the letters, and to nobody else")
     return named
+
+
+def has_to_be_named(parts: Parts, delivery_id: str) -> bool:
+    """Has whoever lets this held letter go to name its recipient: nobody was found, or the person's record is flagged sensitive?"""
+    with parts.store.read() as c:
+        row = delivery_row(c, delivery_id)
+        if row is None or row.state != D.HELD:
+            return False
+        kept = read_kept(parts.keys.unseal(c, sealed_of(c, row.decision_id)))
+    return row.recipient is None or kept.decision.unplaced is not None
 
 
 def reject_held(parts: Parts, some_id: str, *, reason: str, by: str) -> str:

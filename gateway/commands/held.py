@@ -50,7 +50,10 @@ def release(
     *,
     reason: Because,
     by: By = "operator",
-    recipient: Annotated[str | None, typer.Option(help="Whom a person names, where no recipient was found.")] = None,
+    recipient: Annotated[
+        str | None,
+        typer.Option(help="Whom a person names: where no recipient was found, or the record is flagged sensitive."),
+    ] = None,
     config: Config = DEFAULT_CONFIG,
     as_json: AsJson = False,
 ) -> None:

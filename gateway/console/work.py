@@ -224,8 +224,8 @@ def _reason(ask: Ask) -> str:
 
 
 def _takers(ask: Ask, found: HeldItem) -> list[str]:
-    """Whom a person can name for a letter that found nobody."""
-    if found.reason != "no-recipient":
+    """Whom a person can name, where they have to."""
+    if found.kind != "delivery" or not desk.has_to_be_named(ask.gateway, found.id):
         return []
     return sorted(
         each.id

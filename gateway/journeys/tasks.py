@@ -205,6 +205,12 @@ TASKS: Final[Mapping[str, TaskKind]] = {
         tell=True,
         text="an earlier letter told something that was corrected or taken back since, and no letter says so: tell its recipient by hand today",
     ),
+    "sensitive-person": TaskKind(
+        role=CLINICAL_LEAD,
+        tell=True,
+        text="a letter of care waits: the person's record is flagged sensitive; speak with the recipient, then release the letter and name them: it "
+        "says neither where the person is nor whom to call",
+    ),
     "undecidable": TaskKind(
         role=CLINICAL_LEAD,
         tell=True,

@@ -19,6 +19,7 @@ from consent.shapes import (
     RegisteredConsent,
     ResourceVote,
     Said,
+    Unplaced,
     Vote,
 )
 from fhir_profiles import fhir_json
@@ -69,6 +70,7 @@ class Kept:
     context: LetterContext
     corrects: str | None
     person_released: bool
+    recipient_named: bool
     override: Override | None
     id_key: bytes
     heading: Heading | None
@@ -144,6 +146,7 @@ def write_kept(  # noqa: PLR0913  everything that a decision was made from, each
     context: LetterContext,
     corrects: str | None = None,
     person_released: bool = False,
+    recipient_named: bool = False,
     override: Override | None = None,
     composed: Json | None = None,
     missing: tuple[str, ...] = (),
@@ -161,6 +164,7 @@ def write_kept(  # noqa: PLR0913  everything that a decision was made from, each
             "context": context,
             "corrects": corrects,
             "person_released": person_released,
+            "recipient_named": recipient_named,
             "override": override,
             "decision": decision,
             "composed": composed,
@@ -189,6 +193,7 @@ def read_kept(text: bytes) -> Kept:
         context=LetterContext(**{name: value for name, value in context.items() if name in known}),
         corrects=kept["corrects"],
         person_released=kept["person_released"],
+        recipient_named=kept.get("recipient_named", False),
         override=_override(kept["override"]),
         id_key=bytes.fromhex(kept["id_key"]),
         heading=Heading(**kept["heading"]) if kept["heading"] else None,
@@ -210,6 +215,10 @@ def _group(kept: Mapping[str, Any]) -> PathGroup:
     return PathGroup(**{**kept, **lists, "outcome": PathOutcome(kept["outcome"])})
 
 
+def _unplaced(kept: Mapping[str, Any] | None) -> Unplaced | None:
+    return Unplaced(own=tuple(kept["own"]), words=tuple(kept["words"])) if kept is not None else None
+
+
 def _decision(kept: Mapping[str, Any]) -> Decision:
     return Decision(
         outcome=Outcome(kept["outcome"]),
@@ -223,6 +232,7 @@ def _decision(kept: Mapping[str, Any]) -> Decision:
         permitted=tuple(kept["permitted"]),
         identifier_systems=tuple(kept["identifier_systems"]),
         withheld_marker=kept["withheld_marker"],
+        unplaced=_unplaced(kept.get("unplaced")),
         conflicts=tuple(_conflict(each) for each in kept.get("conflicts", ())),  # none in decisions of earlier versions
     )
 

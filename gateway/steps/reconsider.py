@@ -101,9 +101,10 @@ def _again(
     if agreement is None:
         return Again(row=row, moved=moved, kept=kept, made=None)
     resources = read_file(c, parts, row.person_id).resources
+    recipient = named or _recipient(parts, kept, agreement)
     question = Question(
         agreement=agreement,
-        recipient=named or _recipient(parts, kept, agreement),
+        recipient=recipient,
         context=kept.context,
         resources=resources,
         file=marks_of(resources),
@@ -111,6 +112,7 @@ def _again(
         at=parts.now(),
         corrects=kept.corrects,
         person_released=kept.person_released or by_person,
+        recipient_named=named is not None or (kept.recipient_named and recipient is not None),
         override=_override(parts, kept, named),
         delivery_id=row.id if DeliveryState(row.state) is D.HELD else None,
     )

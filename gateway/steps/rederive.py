@@ -168,6 +168,7 @@ def question_of(found: Found, agreement: Agreement) -> Question:
         file=kept.file,
         corrects=kept.corrects,
         person_released=kept.person_released,
+        recipient_named=kept.recipient_named,
         override=kept.override,
     )
 

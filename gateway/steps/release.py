@@ -53,8 +53,14 @@ LEAKS: Final[Mapping[Leak, str]] = {
     Leak.ANOTHER_PERSON: "another person's NHS number",
     Leak.PLACE: "where in the establishment the person lives",
 }
+_HELD_FOR: Final = ("agreement-ended", "sensitive-person")
+"""Rules that have a task of their own where a letter waits for a person because of them."""
 SAID_BY_THE_PERSON = frozenset({"dissent", "consent-deny"})
 DIRECTORY = frozenset({"Organization", "Practitioner", "PractitionerRole", "RelatedPerson", "Group", "CareTeam"})
+PLACES = DIRECTORY | {"Patient", "Location", "HealthcareService", "Encounter"}
+"""Kinds of resource whose words for places no letter about a person flagged sensitive holds."""
+UNNAMED_SENDER: Final = "A prison health service in England"
+"""Who sends where the person's record is flagged sensitive: the heading of a letter names no place either."""
 
 _INSERT_DECISION: Final = Statement.insert(decision_table)
 _DECIDED_AGAIN: Final = Statement(
@@ -128,6 +134,8 @@ class Question:
     file: tuple[str, ...] = ()
     corrects: str | None = None
     person_released: bool = False
+    recipient_named: bool = False
+    """True where whoever released it named this recipient."""
     override: Override | None = None
     delivery_id: str | None = None
 
@@ -190,7 +198,7 @@ def draft_composed(parts: Parts, question: Question, composed: Composed, drawn: 
     """The letter that was composed. `drawn` only to make one again that was made before; else it is drawn here."""
     agreement, recipient = question.agreement, question.recipient
     decision = decide_letter(question, composed.bundle)
-    drawn = drawn or _draw(parts, question)
+    drawn = drawn or _draw(parts, question, named=decision.unplaced is None)
     sealed: Sealed | None = None
     withheld: tuple[Withheld, ...] = ()
     if decision.outcome in LEAVES and recipient is not None:
@@ -220,6 +228,7 @@ def draft_composed(parts: Parts, question: Question, composed: Composed, drawn: 
         context=question.context,
         corrects=question.corrects,
         person_released=question.person_released,
+        recipient_named=question.recipient_named,
         override=question.override,
         composed=composed.bundle,
         missing=composed.missing,
@@ -266,13 +275,13 @@ def _left(composed: Json, decision: Decision, naming: Naming) -> Json | None:
         return None
 
 
-def _draw(parts: Parts, question: Question) -> Drawn:
+def _draw(parts: Parts, question: Question, *, named: bool) -> Drawn:
     delivery_id = question.delivery_id or parts.ids.delivery()
     return Drawn(
         delivery_id=delivery_id,
         decision_id=parts.ids.entry(),
         id_key=parts.ids.key(),
-        heading=_heading(parts, question.recipient, delivery_id, question.at),
+        heading=_heading(parts, question.recipient, delivery_id, question.at, named=named),
     )
 
 
@@ -323,6 +332,7 @@ def decide_letter(question: Question, bundle: Json) -> Decision:
             resources=resources,
             consents=tuple(question.consents),
             directory=tuple(each for each in question.resources if each["resourceType"] in DIRECTORY),
+            places=places_of(question.resources, question.context),
             subsumes=subsumes(pairs_asked(question.consents, resources)),
         ),
         question.agreement,
@@ -338,8 +348,20 @@ def request_of(question: Question) -> Request:
         letter=question.agreement.letter,
         as_of=question.at,
         person_released=question.person_released,
+        recipient_named=question.recipient_named,
         override=question.override,
     )
+
+
+def places_of(resources: Sequence[Json], context: LetterContext) -> tuple[Json, ...]:
+    """What the file knows of places, and what the sending establishment, and who recorded what is told, are called."""
+    names = (context.establishment_name, context.establishment, context.recorded_by)
+    sender = {
+        "resourceType": "Organization",
+        "alias": list(names),
+        "telecom": [{"value": context.establishment_telephone}],
+    }
+    return (*(each for each in resources if each["resourceType"] in PLACES), sender)
 
 
 def party_of(agreement: Agreement, recipient: Recipient | None) -> Party:
@@ -373,20 +395,20 @@ def _fate(
         if "leak-scan" in rules:
             told = (task_of("leak-scan"), *([task_of("letter-leaks")] if care else []))
             return decision, DeliveryState.HELD, "leak-scan", told
-        ended = "agreement-ended" in rules
-        code = "notice-held" if duty else "agreement-ended" if ended else "undecidable"
+        code = "notice-held" if duty else next((each for each in _HELD_FOR if each in rules), "undecidable")
         return decision, DeliveryState.HELD, code, (task_of(code),)
     state = DeliveryState.WAITING if recipient.adapter == "mailbox" else DeliveryState.QUEUED
     return decision, state, None, ()
 
 
-def _heading(parts: Parts, recipient: Recipient | None, delivery_id: str, at: str) -> Heading:
+def _heading(parts: Parts, recipient: Recipient | None, delivery_id: str, at: str, *, named: bool) -> Heading:
+    """`named`: may the letter say who sends it?"""
     sender = parts.settings.sender
     return Heading(
         delivery_id=delivery_id,
-        sender_ods=sender.ods,
-        sender_name=sender.name,
-        sender_endpoint=sender.endpoint,
+        sender_ods=sender.ods if named else "",
+        sender_name=sender.name if named else UNNAMED_SENDER,
+        sender_endpoint=sender.endpoint if named else "",
         destination_name=recipient.name if recipient else "",
         destination_ods=(recipient.ods or "") if recipient else "",
         destination_endpoint=str(recipient.adapter_settings.get("url", "")) if recipient else "",

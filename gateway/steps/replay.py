@@ -338,7 +338,9 @@ def _letter(
     kept = _kept(c, parts, before)
     arrived = before is not None and may_have_arrived(c, before)
     if kept is not None:
-        question = replace(question, person_released=kept.person_released, context=_of_last(question, kept))
+        named = kept.recipient_named and question.recipient is not None and question.recipient.id == kept.recipient
+        context = _of_last(question, kept)
+        question = replace(question, person_released=kept.person_released, recipient_named=named, context=context)
     change = _compared(question, kept, before, then)
     same = change.was == change.now and not (change.released or change.withheld or change.changed)
     if same and not run.act.resend:

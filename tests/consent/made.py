@@ -144,7 +144,13 @@ LABELS = subsumes(HIV=[], SUD=["OPIOIDUD", "ETHUD"], PSY=[])
 
 
 def request(
-    agreed: Agreement, *, to: str = US, as_of: str = AS_OF, released: bool = False, roles: tuple[str, ...] = ()
+    agreed: Agreement,
+    *,
+    to: str = US,
+    as_of: str = AS_OF,
+    released: bool = False,
+    named: bool = False,
+    roles: tuple[str, ...] = (),
 ) -> Request:
     return Request(
         recipient=Party(identifiers=((ODS, to),), recipient_class=agreed.recipient_class, roles=roles),
@@ -153,6 +159,7 @@ def request(
         letter=agreed.letter,
         as_of=as_of,
         person_released=released,
+        recipient_named=named,
     )
 
 
@@ -165,6 +172,7 @@ def ask(
     to: str = US,
     as_of: str = AS_OF,
     released: bool = False,
+    named: bool = False,
     roles: tuple[str, ...] = (),
 ) -> Decision:
     agreed = agreement(under) if isinstance(under, str) else under
@@ -173,7 +181,7 @@ def ask(
         given = registered(fhir_consent(provision("permit")))  # by its name: as it leaves, which is by consent alone
     found = tuple(resources) if resources is not None else (patient(), resource())
     facts = Facts(resources=found, consents=given, directory=tuple(directory), subsumes=table)
-    asked = request(agreed, to=to, as_of=as_of, released=released, roles=roles)
+    asked = request(agreed, to=to, as_of=as_of, released=released, named=named, roles=roles)
     if (
         under == "harm-disclosure"
     ):  # by its name it is asked for as two people let it go: else nothing of it ever leaves

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from consent.agreement_file import read_agreement
-from consent.decide import SENSITIVE_PERSON_PATHS
 from consent.fhir_consent import votes
 from consent.minimise import WITHHELD_TEXT, minimise
 from consent.outcomes import PathOutcome, outcome_of, path_outcomes
+from consent.sensitive import unplaced, without_words
 from consent.shapes import Decision, Facts, Outcome, PermittedPath, ResourceVote, Vote, Withheld
 from tests.consent import made
 from tests.consent.letters import bundle
@@ -51,18 +51,54 @@ def test_an_agreement_that_ended_is_what_the_decision_names() -> None:
 
 def test_every_place_of_a_sensitive_person_stays_however_much_the_agreement_names() -> None:
     handover = made.agreement("handover")
-    more = tuple(PermittedPath(path=path, why="a test") for path in SENSITIVE_PERSON_PATHS)
+    of_patient = ("address", "telecom", "generalPractitioner", "managingOrganization", "contact")
+    deeper = (
+        "Encounter.location",
+        "Encounter.serviceProvider",
+        "EpisodeOfCare.managingOrganization.identifier",
+        "CareTeam.name",
+    )
+    named = (*(f"Patient.{each}" for each in of_patient), *deeper)
+    more = tuple(
+        PermittedPath(path=path, why="a test")
+        for path in (*named, "Encounter.hospitalization", "MedicationDispense.performer")
+    )
     restricted = {**made.patient(), "meta": {"security": [made.label("R")]}}
-    assert {path.rpartition(".")[2] for path in SENSITIVE_PERSON_PATHS} == {
-        "address",
-        "telecom",
-        "generalPractitioner",
-        "managingOrganization",
-        "contact",
-    }
     under = replace(handover, fields=(*handover.fields, *more))
-    left = made.ask(resources=(restricted, made.resource()), released=True, under=under).permitted
-    assert not [path for path in left if path.startswith(SENSITIVE_PERSON_PATHS)]
+    stay = made.resource(
+        "Encounter",
+        "stay",
+        hospitalization={"origin": {"display": "Qvx"}, "dischargeDisposition": {"coding": [{"code": "release"}]}},
+    )
+    decision = made.ask(resources=(restricted, made.resource(), stay), released=True, named=True, under=under)
+    assert not [path for path in decision.permitted if path.startswith(named)]
+    # a path that names more than a place is cut below what it names
+    left = minimise(bundle(restricted, made.resource(), stay), decision, made.NAMING)
+    (visit,) = (entry["resource"] for entry in left.bundle["entry"] if entry["resource"]["resourceType"] == "Encounter")
+    assert visit["hospitalization"] == {"dischargeDisposition": {"coding": [{"code": "release"}]}}
+    assert Withheld(path="Encounter.hospitalization.origin", rule="sensitive-person") in left.withheld
+
+
+@pytest.mark.parametrize(
+    ("said", "left"),
+    [
+        ("Call 0113 4960000 at HMP Example", "Call not named in this letter at not named in this letter"),
+        ("Examples of 40 ml at 08:05, BMI 23", "Examples of 40 ml at 08:05, BMI 23"),
+        ("from EXAMPLE, ls999zz", "from not named in this letter, not named in this letter"),
+    ],
+)
+def test_words_for_places_are_taken_out_of_text_whole_and_nothing_beside_them(said: str, left: str) -> None:
+    prison = {
+        **made.organization("prison", "LEI"),
+        "name": "HMP Example (HMP)",
+        "telecom": [{"value": "0113 496 0000"}],
+        "address": [{"line": ["40"], "postalCode": "LS99 9ZZ"}],
+    }
+    restricted = {**made.patient(), "meta": {"security": [made.label("R")]}}
+    hidden = unplaced((restricted,), (prison,), made.request(made.agreement("handover")).recipient)
+    assert hidden is not None
+    assert without_words("text", said, hidden.words) == left
+    assert without_words("code", said, hidden.words) == said
 
 
 def test_the_marker_is_the_code_of_the_standard() -> None:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
 from sqlalchemy import update
 
 from consent.shapes import OverrideKind
@@ -191,7 +192,11 @@ async def test_of_a_person_flagged_sensitive_a_person_lets_the_notice_go(tmp_pat
         assert (row.recipient, row.state, row.reason) == ("northfell", "held", "notice-held")
         assert [each.role for each in line.tasks(code="notice-held")] == ["ig-officer"]
         assert "notice-held" in line.told_codes()
-        desk.release_held(line.gateway, row.id, reason="they know the person", by="officer")
+        with pytest.raises(desk.DeskError, match="flagged sensitive: name the recipient"):
+            desk.release_held(line.gateway, row.id, reason="they know the person", by="officer")
+        with pytest.raises(desk.DeskError):
+            desk.release_held(line.gateway, row.id, reason="they know the person", by="officer", recipient="southfell")
+        desk.release_held(line.gateway, row.id, reason="they know the person", by="officer", recipient="northfell")
         await line.settle()
         assert notices(line) == [("northfell", "delivered")]
         assert "Keep the record" in said_in(line, "northfell")

@@ -56,5 +56,7 @@ CONTACT: Final = RequiredFact(
     name="contact",
     heading="Contact telephone",
     text="No telephone number of the establishment is set.",
-    present=lambda picture: bool(picture.context.establishment_telephone),
+    present=lambda picture: (
+        bool(picture.context.establishment_telephone) or picture.is_sensitive
+    ),  # the notice says whom to ask
 )

@@ -13,6 +13,11 @@ from fhir_profiles.shapes import Json
 ESTABLISHMENT: Final = "Organization/establishment"
 
 
+NOT_TOLD: Final = (
+    "Addresses, telephone numbers, places and the names of who gives care are not in this letter: do not take that for none. "
+    "Whoever let this letter go to you knows how they are to be reached: ask them, also before you give a dose that you are not sure of."
+)
+"""What a letter says where the person's record is flagged sensitive: whom to ask, with no number in it."""
 REPLACES: Final = "It takes the place of letter {}: act on this one, and never on both."
 
 
@@ -20,6 +25,8 @@ def notice(picture: Picture, *, letter: Json, priority: str, sentences: tuple[st
     """Write the Communication `notice` of a letter with these labels."""
     if picture.context.replaces is not None:
         sentences = (*sentences, REPLACES.format(picture.context.replaces))
+    if picture.is_sensitive:
+        sentences = (*sentences, NOT_TOLD)
     timed = len(picture.as_of) > 10 and instant_of(picture.as_of) is not None
     written = profile.build(
         letter=letter,

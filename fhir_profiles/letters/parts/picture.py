@@ -4,14 +4,15 @@ It must never change a resource; a letter copies before it adds.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, TypeVar
 
 from fhir_profiles.drug_tests import is_drug_test, is_mandatory, reports_by_observation
-from fhir_profiles.elements import File, as_objects, in_error, name_of, of_type, referenced, well_formed
+from fhir_profiles.elements import File, as_object, as_objects, in_error, name_of, of_type, referenced, well_formed
 from fhir_profiles.ids import PATIENT_ID
 from fhir_profiles.shapes import Json, LetterContext
+from fhir_profiles.systems import CONFIDENTIALITY
 
 Answer = TypeVar("Answer")
 
@@ -35,6 +36,14 @@ class Picture:
         """The Patient, or one that says nothing when the file has none: a letter invents nobody."""
         empty: Json = {"resourceType": "Patient", "id": PATIENT_ID}
         return next(iter(of_type(self.file, "Patient")), empty)
+
+    @cached_property
+    def is_sensitive(self) -> bool:
+        """Is the person's record flagged sensitive (confidentiality R or V on the Patient, as PDS says it)?"""
+        return any(
+            each.get("system") == CONFIDENTIALITY and each.get("code") in ("R", "V")
+            for each in as_objects(as_object(self.patient.get("meta")).get("security"))
+        )
 
     @cached_property
     def drug_tests(self) -> tuple[Json, ...]:
@@ -65,6 +74,19 @@ def picture_of(resources: Sequence[Any], context: LetterContext, as_of: str) -> 
     file = File(resource for resource in everything if not in_error(resource))
     kept, prison_tests = _mandatory_tests_apart(file)
     return Picture(file=kept, prison_tests=prison_tests, sent_in_error=errors, context=context, as_of=as_of)
+
+
+def unplaced(picture: Picture) -> Picture:
+    """The picture for a person flagged sensitive: no letter has a word for the sending place, so none can say it; else the same picture.
+
+    INVARIANT: what a letter says in its own words is written without the place; what stands in resources, `consent` takes out.
+    """
+    if not picture.is_sensitive:
+        return picture
+    nowhere = replace(
+        picture.context, establishment="", establishment_name="", establishment_telephone="", recorded_by=""
+    )
+    return replace(picture, context=nowhere)
 
 
 def _mandatory_tests_apart(file: File) -> tuple[File, tuple[Json, ...]]:
