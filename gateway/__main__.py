@@ -25,6 +25,7 @@ from gateway.commands import (
     client_key_add,
     decide,
     demo,
+    disclosures,
     erase,
     explain,
     extract,
@@ -86,6 +87,7 @@ app.add_typer(held.app, name="held")
 app.add_typer(override.app, name="override")
 app.add_typer(task.app, name="task")
 app.add_typer(person.app, name="person")
+app.add_typer(disclosures.app, name="disclosures")
 app.add_typer(subject_access.app, name="subject-access")
 app.add_typer(erase.app, name="erase")
 app.add_typer(extract.app, name="extract")

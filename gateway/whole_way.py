@@ -159,12 +159,9 @@ def digests(c: Connection) -> dict[str, str]:
     return {str(row.id): str(row.digest) for row in rows}
 
 
-def same_person(c: Connection, message_id: str) -> tuple[str, ...]:
-    """The messages of the same person, in the order of acceptance; only this one where it has no person."""
-    person = c.execute(select(message.c.person_id).where(message.c.id == message_id)).scalar()
-    if person is None:
-        return (message_id,)
-    found = c.execute(select(message.c.id).where(message.c.person_id == person).order_by(message.c.sequence))
+def messages_of(c: Connection, person_id: str) -> tuple[str, ...]:
+    """The messages about a person, in the order of acceptance."""
+    found = c.execute(select(message.c.id).where(message.c.person_id == person_id).order_by(message.c.sequence))
     return tuple(str(row.id) for row in found)
 
 

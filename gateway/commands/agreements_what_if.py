@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gateway.commands.looking import Looker, looker
 from gateway.commands.opened import opened
 from gateway.commands.outcome import DEFAULT_CONFIG, AsJson, Config, refuse, say_json, say_table
 
@@ -28,10 +29,12 @@ def agreements_what_if(
         typer.Option("--instead-of", help="The agreement that was in force; by default the one of the file's name."),
     ] = None,
     since: Annotated[str, typer.Option("--since", help="Only what was decided from this day on: 2026-01-31.")] = "",
+    by: Looker = "",
     config: Config = DEFAULT_CONFIG,
     as_json: AsJson = False,
 ) -> None:
     """Ask past decisions again under a changed agreement: counts by recipient and outcome, and the decisions that would be others."""
+    from gateway import looks
     from gateway.commands.agreements_read import read_file
     from gateway.steps.what_if import what_if
 
@@ -40,6 +43,7 @@ def agreements_what_if(
         raise refuse(file.error)
     with opened(config) as gateway:
         found = what_if(gateway, file.agreement, instead_of=instead_of or new.stem, since=since)
+        looks.enter_look(gateway, "what-if", by=looker(by))
     if as_json:
         say_json(asdict(found))
     else:

@@ -35,7 +35,7 @@ def demo(
             typer.echo("NOT every invariant held: see NO above, and NOT AS THE STORY SAYS")
         if keep is not None and not as_json:
             typer.echo(
-                f"kept in {keep}: look with  throughgate journey ID --episode --config {keep / 'throughgate.toml'}"
+                f"kept in {keep}: look with  throughgate journey ID --reason 'the demo' --config {keep / 'throughgate.toml'}"
             )
     if not performance.held:
         raise typer.Exit(int(Exit.FAULT))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from consent.explain import View, for_officer, for_person, for_recipient, what_leaves
+from gateway.commands.looking import Looker, Purpose, looker
 from gateway.commands.opened import opened
 from gateway.commands.outcome import DEFAULT_CONFIG, AsJson, Config, Exit, refuse, say_json
 
@@ -21,18 +22,22 @@ DecisionId = Annotated[
 def explain(
     decision_id: DecisionId,
     *,
+    reason: Purpose,
+    by: Looker = "",
     view: Annotated[View, typer.Option("--view", help="Who reads it.")] = View.OFFICER,
     config: Config = DEFAULT_CONFIG,
     as_json: AsJson = False,
 ) -> None:
     """Say which rule, which consent and which agreement decided, what left, and what stayed back and why."""
-    from gateway import whole_way
+    from gateway import looks, whole_way
 
-    with opened(config) as gateway, gateway.store.read() as c:
-        found = whole_way.kept_decision(c, gateway, decision_id)
+    with opened(config) as gateway:
+        with gateway.store.read() as c:
+            found = whole_way.kept_decision(c, gateway, decision_id)
         if found is None:
             raise refuse("no decision has this id: `throughgate journey` lists a message's decisions", Exit.ARGUMENTS)
         sentences = _sentences(gateway, found, view)
+        looks.enter_look(gateway, "explain", by=looker(by), reason=reason, about=decision_id)
     if as_json:
         paths = [asdict(group) for group in found.kept.paths] if view is View.OFFICER else []
         say_json({"decision": decision_id, "view": view.value, "sentences": sentences, "paths": paths})

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from gateway.commands.looking import Looker, looker
 from gateway.commands.opened import opened
 from gateway.commands.outcome import CONFIG_VARIABLE, DEFAULT_CONFIG, AsJson, Config, Exit, refuse, say_json
 
@@ -24,16 +25,17 @@ By = Annotated[str, typer.Option("--by", help="Who decides: a role or a staff id
 
 
 @app.callback(invoke_without_command=True)
-def held(context: typer.Context, *, config: AnyPath = DEFAULT_CONFIG, as_json: AsJson = False) -> None:
+def held(context: typer.Context, *, by: Looker = "", config: AnyPath = DEFAULT_CONFIG, as_json: AsJson = False) -> None:
     """List what waits: age, reason, what to do."""
     if context.invoked_subcommand is not None:
         return
     if not config.is_file():
         raise refuse(f"{config} does not exist: give --config", Exit.ARGUMENTS)
-    from gateway import desk
+    from gateway import desk, looks
 
     with opened(config) as gateway:
         items = desk.held(gateway)
+        looks.enter_look(gateway, "held", by=looker(by))
     if as_json:
         say_json({"held": [asdict(item) for item in items]})
         return

@@ -1,43 +1,53 @@
-"""`throughgate journey ID`: the whole way of a message, or of everything about the same person. Ids and closed words, no content."""
+"""`throughgate journey ID`: the whole way of one message; of everything about its person: `disclosures`. Ids and closed words, no content."""
 
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gateway.commands.looking import Looker, Purpose, looker
 from gateway.commands.opened import opened
 from gateway.commands.outcome import DEFAULT_CONFIG, AsJson, Config, Exit, refuse, say_json
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from gateway.whole_way import MessageWay
 
 
 def journey(
     some_id: Annotated[str, typer.Argument(metavar="ID", help="The id of a message, a delivery or a decision.")],
     *,
-    episode: Annotated[bool, typer.Option("--episode", help="Every message about the same person, in order.")] = False,
+    reason: Purpose,
+    by: Looker = "",
     config: Config = DEFAULT_CONFIG,
     as_json: AsJson = False,
 ) -> None:
     """Print what a message meant for whom, what was withheld by which rule, and what became of each letter."""
-    from gateway import whole_way
+    from gateway import looks, whole_way
 
-    with opened(config) as parts, parts.store.read() as c:
-        found = whole_way.find_message(c, some_id)
-        if found is None:
+    with opened(config) as parts:
+        with parts.store.read() as c:
+            found = whole_way.find_message(c, some_id)
+            way = whole_way.message_way(c, parts, found) if found is not None else None
+        if way is None:
             raise refuse(
                 "no message, delivery or decision has this id: `throughgate held` lists what waits", Exit.ARGUMENTS
             )
-        ids = whole_way.same_person(c, found) if episode else (found,)
-        ways = [way for each in ids if (way := whole_way.message_way(c, parts, each)) is not None]
+        looks.enter_look(parts, "journey", by=looker(by), reason=reason, about=way.id)
+    say_ways((way,), as_json=as_json)
+
+
+def say_ways(ways: "Sequence[MessageWay]", *, as_json: bool) -> None:
+    """Messages as one JSON document, or as an indented account each."""
     if as_json:
         say_json({"messages": [asdict(way) for way in ways]})
-    else:
-        for way in ways:
-            say_way(way)
+        return
+    for way in ways:
+        _say_way(way)
 
 
-def say_way(way: "MessageWay") -> None:
+def _say_way(way: "MessageWay") -> None:
     """One message as an indented account."""
     reason = f" ({way.reason})" if way.reason else ""
     typer.echo(f"message {way.id}  {way.kind} from {way.client}  {way.received_at}  {way.state}{reason}")

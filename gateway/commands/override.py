@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 from consent.shapes import OverrideKind
+from gateway.commands.looking import Looker, looker
 from gateway.commands.opened import opened
 from gateway.commands.outcome import CONFIG_VARIABLE, DEFAULT_CONFIG, AsJson, Config, Exit, refuse, say_json
 
@@ -33,16 +34,19 @@ AnyPath = Annotated[Path, typer.Option("--config", envvar=CONFIG_VARIABLE, help=
 
 
 @app.callback(invoke_without_command=True)
-def override(context: typer.Context, *, config: AnyPath = DEFAULT_CONFIG, as_json: AsJson = False) -> None:
+def override(
+    context: typer.Context, *, by: Looker = "", config: AnyPath = DEFAULT_CONFIG, as_json: AsJson = False
+) -> None:
     """List every override: who gave it, who said so too, when it ends, whether it was reviewed."""
     if context.invoked_subcommand is not None:
         return
     if not config.is_file():
         raise refuse(f"{config} does not exist: give --config", Exit.ARGUMENTS)
-    from gateway import overrides
+    from gateway import looks, overrides
 
     with opened(config) as gateway:
         found = overrides.listed(gateway)
+        looks.enter_look(gateway, "override", by=looker(by))
     if as_json:
         say_json({"overrides": [asdict(each) for each in found]})
         return

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gateway.commands.looking import Looker, looker
 from gateway.commands.opened import opened
 from gateway.commands.outcome import DEFAULT_CONFIG, AsJson, Config, Exit, refuse, say_json
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from gateway.reconciliation import Reconciled
 
 
-def reconcile(
+def reconcile(  # noqa: PLR0913  each is one option of the command line
     *,
     recipient: Annotated[str | None, typer.Option("--recipient", help="Compare with what this recipient has.")] = None,
     client: Annotated[str | None, typer.Option("--client", help="Compare with what this source sent.")] = None,
@@ -32,6 +33,7 @@ def reconcile(
     ] = None,
     since: Annotated[str, typer.Option("--since", help="Only what is ours from this instant on (ISO 8601).")] = "",
     until: Annotated[str, typer.Option("--until", help="Only what is ours before this instant.")] = "",
+    by: Looker = "",
     config: Config = DEFAULT_CONFIG,
     as_json: AsJson = False,
 ) -> None:
@@ -39,7 +41,7 @@ def reconcile(
 
     Exit code 1 when something is known at one side only.
     """
-    from gateway import reconciliation
+    from gateway import looks, reconciliation
 
     if (recipient is None) == (client is None) or (client is not None and ids is None):
         raise refuse("give --recipient, with --ids unless it is a mailbox, or --client with --ids", Exit.ARGUMENTS)
@@ -52,6 +54,7 @@ def reconcile(
             assert client is not None
             assert listed is not None
             found = reconciliation.with_source(gateway, client, listed, window, tuple(sender or ()))
+        looks.enter_look(gateway, "reconcile", by=looker(by))
     _say(found, as_json=as_json)
     if found.differences:
         raise typer.Exit(int(Exit.FAULT))

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from gateway.commands.held import AnyPath, Because, By
+from gateway.commands.looking import Looker, looker
 from gateway.commands.opened import opened
 from gateway.commands.outcome import DEFAULT_CONFIG, AsJson, Config, Exit, refuse, say_json
 
@@ -20,6 +21,7 @@ def task(
     context: typer.Context,
     *,
     role: Annotated[str | None, typer.Option("--role", help="Only the tasks of this role.")] = None,
+    by: Looker = "",
     config: AnyPath = DEFAULT_CONFIG,
     as_json: AsJson = False,
 ) -> None:
@@ -28,10 +30,11 @@ def task(
         return
     if not config.is_file():
         raise refuse(f"{config} does not exist: give --config", Exit.ARGUMENTS)
-    from gateway import desk
+    from gateway import desk, looks
 
     with opened(config) as gateway:
         items = [item for item in desk.tasks(gateway) if role is None or item.role == role]
+        looks.enter_look(gateway, "task", by=looker(by))
     if as_json:
         say_json({"tasks": [asdict(item) for item in items]})
         return

@@ -26,6 +26,8 @@ from gateway.store.schema import ledger_entry, message, sealed
 
 APPROVED_DAYS: Final = 92
 """An approval holds for the month that the law gives, and the two by which it may be extended."""
+OPEN_HOURS: Final = 8
+"""That of disclosures: as in the console."""
 
 
 class ActError(ThroughgateError):
@@ -37,6 +39,7 @@ class What(StrEnum):
 
     REPORT = "report"
     ERASURE = "erasure"
+    DISCLOSURES = "disclosures"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,9 +95,14 @@ def approved(c: Connection, parts: Parts, act_id: str, what: What) -> Act:
         raise ActError(f"this act is for {act.what.value}")
     if act.approved_at is None:
         raise ActError("a second person has to approve this first")
-    if parts.clock() - from_text(act.approved_at) > timedelta(days=APPROVED_DAYS):
-        raise ActError(f"this was approved more than {APPROVED_DAYS} days ago: ask again")
+    holds = timedelta(hours=OPEN_HOURS) if what is What.DISCLOSURES else timedelta(days=APPROVED_DAYS)
+    if parts.clock() - from_text(act.approved_at) > holds:
+        raise ActError(f"this was approved more than {_in_words(holds)} ago: ask again")
     return act
+
+
+def _in_words(holds: timedelta) -> str:
+    return f"{holds.days} days" if holds.days else f"{OPEN_HOURS} hours"
 
 
 def read(c: Connection, parts: Parts, act_id: str) -> Act:

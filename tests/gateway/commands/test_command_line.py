@@ -221,7 +221,7 @@ def test_nothing_waits_in_a_new_installation(installation: Path) -> None:
 
 
 def test_an_id_that_nobody_has(installation: Path) -> None:
-    assert run("journey", "NOSUCHID", "--config", str(installation)).exit_code == 2
+    assert run("journey", "NOSUCHID", "--reason", "why", "--config", str(installation)).exit_code == 2
     done = subprocess.run(
         [
             sys.executable,

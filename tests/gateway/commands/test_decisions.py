@@ -12,6 +12,8 @@ from gateway.demo.invariants import marks
 from tests.builders import PERSON, adt_a01, adt_a03, oru_r01, rde_o11
 from tests.line import running, sign_agreements
 
+WHY = ("--reason", "a question by letter", "--by", "Ada Example")
+
 
 def run(*arguments: str) -> Result:
     return CliRunner().invoke(app, list(arguments))
@@ -29,30 +31,30 @@ async def test_a_decision_is_explained_to_three_readers(tmp_path: Path) -> None:
     decided, config = await a_handover(tmp_path)
     said: dict[str, Any] = {}
     for view in ("officer", "person", "recipient"):
-        done = run("explain", decided, "--view", view, "--json", "--config", str(config))
+        done = run("explain", decided, *WHY, "--view", view, "--json", "--config", str(config))
         assert done.exit_code == 0, done.output
         said[view] = json.loads(done.output)["sentences"]
-        assert run("explain", decided, "--view", view, "--config", str(config)).output.splitlines() == said[view]
+        assert run("explain", decided, *WHY, "--view", view, "--config", str(config)).output.splitlines() == said[view]
         assert not [mark for mark in marks(PERSON) if mark in done.output]
     assert "Asked: no consent was on record." in said["officer"]
     assert any(line.startswith("Leaves in part: Patient.identifier") for line in said["officer"])
     assert "They have it now." in said["person"]
     assert not any("Stays back" in line for line in (*said["person"], *said["recipient"]))
-    assert run("explain", "NOBODY", "--config", str(config)).exit_code == 2
+    assert run("explain", "NOBODY", *WHY, "--config", str(config)).exit_code == 2
 
 
 async def test_a_decision_is_made_again(tmp_path: Path) -> None:
     decided, config = await a_handover(tmp_path)
-    same = run("rederive", decided, "--json", "--config", str(config))
+    same = run("rederive", decided, *WHY, "--json", "--config", str(config))
     assert (same.exit_code, json.loads(same.output)["same"]) == (0, True)
     agreement = config.parent / "agreements" / "handover.toml"
     agreement.write_text(agreement.read_text("utf-8") + "\n# another word\n", "utf-8")
     sign_agreements(config)
-    assert run("rederive", decided, "--config", str(config)).exit_code == 0, "made again under the text of then"
-    other = run("rederive", f"{decided}X", "--json", "--config", str(config))
+    assert run("rederive", decided, *WHY, "--config", str(config)).exit_code == 0, "made again under the text of then"
+    other = run("rederive", f"{decided}X", *WHY, "--json", "--config", str(config))
     assert other.exit_code == 1
 
 
 @pytest.mark.parametrize("command", ["explain", "rederive"])
 def test_a_decision_is_an_argument(command: str) -> None:
-    assert run(command).exit_code == 2
+    assert run(command, *WHY).exit_code == 2
