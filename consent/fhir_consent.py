@@ -154,6 +154,11 @@ class Judge:
         return Match.NO if about and (conflict or literal in people) else Match.UNKNOWN
 
 
+def is_about(consent: Json, purpose: Coding) -> Match:
+    """Is it about sharing, for this kind of purpose?"""
+    return min(_scope(consent), _category(consent, (purpose,)))
+
+
 def _people(resources: Sequence[Json]) -> dict[str, frozenset[tuple[str, str]]]:
     """Everyone these resources are about, by literal reference, with the identifiers that are known of them."""
     found: dict[str, frozenset[tuple[str, str]]] = {}

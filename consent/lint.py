@@ -30,6 +30,11 @@ TEXTS = {
     "unverified": "it asks to be verified and is not: it can deny, not permit",
 }
 
+NEVER_WIDENS = frozenset({"contradiction", "dangling-actor", "unsupported"})
+"""Somebody meant something else than what would be read: what such a Consent permits waits for a person; what it refuses does not."""
+ORDINARY = frozenset({"ends"})
+"""Worth a remark, and nobody's work."""
+
 
 def widens(consent: Json) -> bool:
     """Could anything in this Consent permit? From a source without authority such a Consent is held for a person; a mere refusal is not."""

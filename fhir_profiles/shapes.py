@@ -194,6 +194,8 @@ class HoldCode(StrEnum):
     MERGE_WAITS = "merge-waits"
     UNREADABLE_CONTENT = "unreadable-content"
     CONSENT_AUTHORITY = "consent-authority"
+    CONSENT_BENEFIT = "consent-benefits-its-sender"
+    CONSENT_UNCLEAR = "consent-unclear"
     REPLY_UNKNOWN = "reply-unknown"
 
 

@@ -199,7 +199,9 @@ class Carrier:
         kept = []
         for position, extension in enumerate(value):
             here = f"{source}[{position}]"
-            if object_of(extension).get("url") in KNOWN_EXTENSIONS:
+            # What a provision says beyond what we read may narrow it: lint has to see that it is there (consent/lint.py).
+            limits = self._keeps_everything and path.startswith("Consent.provision")
+            if object_of(extension).get("url") in KNOWN_EXTENSIONS or limits:
                 copy = self._known_extension(extension, here, f"{path}[{position}]")
                 if copy is not _LEAVE:
                     kept.append(copy)

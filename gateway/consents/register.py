@@ -1,7 +1,8 @@
 """The register of consents: each version a person's word at one moment, from a source that may, or may not, widen sharing by it.
 
 A recorded dissent always counts, whoever sent it. A consent that could widen counts only from a consent authority; from anybody else it
-is registered without authority (it can narrow at once) and its message is held for a person. This module MUST NOT decide a disclosure.
+is registered without authority (it can narrow at once) and its message is held for a person. So is one that would let its own sender have
+more, and one of which lint says that it may mean something else. This module MUST NOT decide a disclosure.
 """
 
 from collections.abc import Iterable, Sequence
@@ -10,10 +11,14 @@ from typing import Final
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
-from consent.lint import widens
-from consent.shapes import RegisteredConsent
+from consent.benefit import Benefit
+from consent.lint import NEVER_WIDENS, ORDINARY, lint, widens
+from consent.nesting import pairs_nested
+from consent.shapes import Coding, Party, RegisteredConsent
+from consent.when import instant
 from fhir_profiles import fhir_json
-from fhir_profiles.shapes import Json, Task
+from fhir_profiles.shapes import HoldCode, Json, Task
+from fhir_profiles.subsumption import subsumes
 from gateway.consents.withdrawal import is_withdrawn_by_person
 from gateway.journeys.tasks import task_of
 from gateway.moves import note_message
@@ -27,37 +32,110 @@ _REGISTERED: Final = Statement(
 _OF_MESSAGE: Final = Statement(select(consent.c.id).where(consent.c.message_id == bindparam("message_id")).limit(1))
 
 
+CONFIRMED: Final = frozenset({HoldCode.CONSENT_AUTHORITY, HoldCode.CONSENT_BENEFIT, HoldCode.CONSENT_UNCLEAR})
+"""Why a widening waits: a person who releases the message gives its consents their weight."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sender:
+    """Who sent a message. `party` is the recipient whose system it is, None where it is no recipient's.
+
+    `asks` are the purposes for which it may have something with a consent only; `implied` those for which no refusal must stand.
+    """
+
+    authority: bool
+    party: Party | None = None
+    asks: tuple[Coding, ...] = ()
+    implied: tuple[Coding, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Taken:
+    """One consent as it is registered, and the rules of lint that it broke."""
+
+    registered: RegisteredConsent
+    remarks: tuple[str, ...]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Registration:
-    """What a message's consents would register. `widening`: something in them could widen and the source may not do that."""
+    """What a message's consents would register. `hold`: why a widening in them waits for a person."""
 
-    consents: tuple[RegisteredConsent, ...]
-    widening: bool
+    taken: tuple[Taken, ...]
+    hold: HoldCode | None
     tasks: tuple[Task, ...]
 
+    @property
+    def consents(self) -> tuple[RegisteredConsent, ...]:
+        return tuple(each.registered for each in self.taken)
 
-NOTHING = Registration(consents=(), widening=False, tasks=())
+
+@dataclass(frozen=True, kw_only=True)
+class Standing:
+    """What there is when a consent comes in at the instant `at`; `directory` is what actors refer to."""
+
+    consents: Sequence[RegisteredConsent]
+    directory: Sequence[Json]
+    at: str
 
 
-def prepare(
-    resources: Iterable[Json], *, authority: bool, registered: str, standing: Sequence[RegisteredConsent]
-) -> Registration:
-    """Read the Consents among a message's resources. `registered` is the instant of registration; `standing` was registered before."""
+NOTHING = Registration(taken=(), hold=None, tasks=())
+
+
+def prepare(resources: Iterable[Json], sender: Sender, now: Standing) -> Registration:
+    """Read the Consents among a message's resources, and lint each."""
     said = tuple(each for each in resources if each["resourceType"] == "Consent")
     if not said:
         return NOTHING
+    taken, holds = [], []
+    for each in said:
+        remarks = _remarks(each, now.directory)
+        holds.append(_hold(each, sender, remarks, now))
+        one = RegisteredConsent(
+            consent=each,
+            authority=sender.authority and holds[-1] is None,
+            registered=now.at,
+            withdrawn_by_person=is_withdrawn_by_person(each),
+        )
+        taken.append(Taken(registered=one, remarks=remarks))
+    tasks = [task_of("consent-error")] if any(each.get("status") == "entered-in-error" for each in said) else []
+    if any(set(each.remarks) - ORDINARY for each in taken):
+        tasks.append(task_of("consent-remarks"))
     return Registration(
-        consents=tuple(
-            RegisteredConsent(
-                consent=each,
-                authority=authority,
-                registered=registered,
-                withdrawn_by_person=is_withdrawn_by_person(each),
-            )
-            for each in said
-        ),
-        widening=not authority and any(widens(each) or _takes_back(each, standing) for each in said),
-        tasks=tuple({task_of("consent-error") for each in said if each.get("status") == "entered-in-error"}),
+        taken=tuple(taken), hold=next((each for each in HoldCode if each in holds), None), tasks=tuple(tasks)
+    )
+
+
+def _remarks(said: Json, directory: Sequence[Json]) -> tuple[str, ...]:
+    """Of what never was a consent nothing is odd."""
+    if said.get("status") == "entered-in-error":
+        return ()
+    return tuple(each.rule for each in lint(said, directory, subsumes(pairs_nested(said))))
+
+
+def _hold(said: Json, sender: Sender, remarks: Sequence[str], now: Standing) -> HoldCode | None:
+    """INVARIANT: nothing widens by the word of who may not say so, or has the good of it, or by words that may mean something else."""
+    back = _takes_back(said, now.consents)
+    if not back and not widens(said):
+        return None
+    if not sender.authority:
+        return HoldCode.CONSENT_AUTHORITY
+    if _benefits(said, sender, now):
+        return HoldCode.CONSENT_BENEFIT
+    return HoldCode.CONSENT_UNCLEAR if NEVER_WIDENS & set(remarks) else None
+
+
+def _benefits(said: Json, sender: Sender, now: Standing) -> bool:
+    """Could its sender have more by it: by what it permits, or because what it takes the place of refused the sender something?"""
+    if sender.party is None:
+        return False
+    as_of = instant(now.at)
+    if as_of is None:
+        return True
+    benefit = Benefit(party=sender.party, directory=now.directory, as_of=as_of)
+    before = [each.consent for each in now.consents if _takes_the_place(said, each.consent)]
+    return benefit.is_permitted(said, sender.asks) or any(
+        benefit.is_refused(each, (*sender.asks, *sender.implied)) for each in before
     )
 
 
@@ -65,12 +143,15 @@ def _takes_back(said: Json, standing: Sequence[RegisteredConsent]) -> bool:
     """Would this end or change a refusal that stands? To take a refusal back widens as much as to permit."""
     if said.get("status") == "rejected" or is_withdrawn_by_person(said):
         return False
-    return any(
-        each.consent.get("status") in {"active", "rejected"}
-        and not widens(each.consent)
-        and bool(_names(said) & _names(each.consent))
-        and any(said.get(key) != each.consent.get(key) for key in _SAYS)
-        for each in standing
+    return any(not widens(each.consent) and _takes_the_place(said, each.consent) for each in standing)
+
+
+def _takes_the_place(said: Json, standing: Json) -> bool:
+    """Is it another word about the same?"""
+    return (
+        standing.get("status") in {"active", "rejected"}
+        and bool(_names(said) & _names(standing))
+        and any(said.get(key) != standing.get(key) for key in _SAYS)
     )
 
 
@@ -99,14 +180,13 @@ def read_consents(c: Connection, parts: Parts, person_id: str) -> tuple[Register
     )
 
 
-def write_consents(
-    c: Connection, parts: Parts, person_id: str, message_id: str, consents: Sequence[RegisteredConsent]
-) -> None:
+def write_consents(c: Connection, parts: Parts, person_id: str, message_id: str, taken: Sequence[Taken]) -> None:
     """Register them under the person's next consent version. Every letter of the person is looked at again after that."""
-    if not consents:
+    if not taken:
         return
     version = _next_version(c, person_id)
-    for each in consents:
+    for one in taken:
+        each = one.registered
         consent_id = parts.ids.entry()
         c.execute(
             insert(consent).values(
@@ -125,6 +205,7 @@ def write_consents(
                     ends_at=parts.after(days=parts.settings.retention.days("consent")),
                 ),
                 registered_at=each.registered,
+                remarks=" ".join(one.remarks),
             )
         )
         facts: dict[str, str | int | bool] = {"consent": consent_id, "version": version, "authority": each.authority}

@@ -7,6 +7,7 @@ from typing import Any, Final
 from sqlalchemy import select
 
 from consent.document import Table
+from consent.lint import TEXTS
 from consent.shapes import Agreement
 from gateway.console.asking import Ask, NotThere, Page
 from gateway.store.schema import consent
@@ -69,6 +70,7 @@ def consents(ask: Ask) -> Page:
                 consent.c.withdrawn_by_person,
                 consent.c.message_id,
                 consent.c.registered_at,
+                consent.c.remarks,
             )
             .order_by(consent.c.registered_at.desc(), consent.c.id)
             .limit(ask.most(LISTED))
@@ -81,17 +83,18 @@ def consents(ask: Ask) -> Page:
             "Source may widen",
             "Withdrawn by the person",
             "The person's version",
+            "Remarks",
             "Message",
         ),
         rows=tuple(
             (
                 *(row.registered_at, row.id, _yes(row.authority), _yes(row.withdrawn_by_person)),
-                *(str(row.version), row.message_id),
+                *(str(row.version), row.remarks, row.message_id),
             )
             for row in rows
         ),
     )
-    return Page(template="consents.html", values={"rows": rows, "listed": LISTED}, table=table)
+    return Page(template="consents.html", values={"rows": rows, "listed": LISTED, "odd": TEXTS}, table=table)
 
 
 def _yes(said: bool) -> str:

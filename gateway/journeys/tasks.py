@@ -308,6 +308,11 @@ TASKS: Final[Mapping[str, TaskKind]] = {
     "consent-error": TaskKind(
         role=IG_OFFICER, tell=True, text="a consent was entered in error: confirm what the person said before"
     ),
+    "consent-remarks": TaskKind(
+        role=IG_OFFICER,
+        tell=True,
+        text="a consent that was taken in is odd: the console says in what, under consents; ask its source what the person meant",
+    ),
     HoldCode.NO_PERSON.value: TaskKind(
         role=OPERATOR, tell=True, text="a message names nobody who can be identified: find out who it is about"
     ),
@@ -338,6 +343,17 @@ TASKS: Final[Mapping[str, TaskKind]] = {
         role=IG_OFFICER,
         tell=True,
         text="a consent that could widen sharing came from a system that may not register one: confirm it or reject it",
+    ),
+    HoldCode.CONSENT_BENEFIT.value: TaskKind(
+        role=IG_OFFICER,
+        tell=True,
+        text="a consent would let its own sender have more: what it refuses counts at once; see the signed form, then confirm it or reject it",
+    ),
+    HoldCode.CONSENT_UNCLEAR.value: TaskKind(
+        role=IG_OFFICER,
+        tell=True,
+        text="a consent that could widen sharing contradicts itself, names nobody, or says more than we read: what it refuses counts at once; "
+        "ask what the person said, then confirm it or reject it",
     ),
 }
 

@@ -17,10 +17,13 @@ from consent.shapes import Agreement, Decision, Facts, Outcome, Reason, Register
 from fhir_profiles import facts
 from fhir_profiles.letters import LETTERS
 from fhir_profiles.movements import stays_that_go_on
-from fhir_profiles.shapes import Composed, Event, HoldCode, Json, LetterContext, Task, Translation
+from fhir_profiles.shapes import Composed, Event, Json, LetterContext, Task, Translation
 from gateway.consents.register import (
+    CONFIRMED,
     NOTHING,
     Registration,
+    Sender,
+    Standing,
     give_authority,
     is_registered_by,
     prepare,
@@ -336,11 +339,8 @@ def _work(parts: Parts, seen: Seen, translation: Translation, *, by_person: bool
     arrived = tuple(entry["resource"] for entry in translation.bundle.get("entry", []))
     filing = join_file(seen.file.resources, arrived)
     at = parts.now()
-    registration = (
-        NOTHING
-        if seen.registered
-        else prepare(arrived, authority=seen.authority, registered=at, standing=seen.consents)
-    )
+    standing = Standing(consents=seen.consents, directory=filing.resources, at=at)
+    registration = NOTHING if seen.registered else prepare(arrived, _sender(parts, seen), standing)
     consents = (*seen.consents, *registration.consents)
     asked = NOTHING_ASKED
     drafts: tuple[Draft, ...] = ()
@@ -374,6 +374,22 @@ def _work(parts: Parts, seen: Seen, translation: Translation, *, by_person: bool
         untold=asked.untold,
         tests=tests if changes else None,
         tasks=tasks if not (by_person and seen.decided) else (),
+    )
+
+
+def _sender(parts: Parts, seen: Seen) -> Sender:
+    """Who sent the message, and what may go to its recipient with a consent, or without one."""
+    recipient = parts.recipients.get(seen.source or "")
+    held = [
+        each for each in parts.agreements.values() if recipient and each.recipient_class == recipient.recipient_class
+    ]
+    if not held:
+        return Sender(authority=seen.authority)
+    return Sender(
+        authority=seen.authority,
+        party=party_of(held[0], recipient),
+        asks=tuple(purpose for each in held if each.without_consent == "nothing" for purpose in each.purpose),
+        implied=tuple(purpose for each in held if each.without_consent == "implied" for purpose in each.purpose),
     )
 
 
@@ -539,8 +555,8 @@ def _commit(c: Connection, *, parts: Parts, work: Work, by_person: bool) -> Done
     if seen.file.resources or seen.consents:
         keep_longer(c, parts, person_id)
     write_filing(c, parts, person_id, seen.message_id, work.filing)
-    write_consents(c, parts, person_id, seen.message_id, work.registration.consents)
-    confirms = by_person and seen.registered and seen.reason == HoldCode.CONSENT_AUTHORITY
+    write_consents(c, parts, person_id, seen.message_id, work.registration.taken)
+    confirms = by_person and seen.registered and seen.reason in CONFIRMED
     if confirms:
         give_authority(c, parts, person_id, seen.message_id)
     told = _count(c, parts, work)
@@ -553,7 +569,7 @@ def _commit(c: Connection, *, parts: Parts, work: Work, by_person: bool) -> Done
         end_tasks(c, parts, delivery_id=delivery_id)
     for delivery_id in work.untold:
         add_tasks(c, parts, (task_of(CORRECT_BY_HAND),), delivery_id=delivery_id)
-    registers = confirms or work.registration.consents
+    registers = confirms or work.registration.taken
     after = read_versions(c, person_id) if registers else seen.file.versions
     owner = Owner(
         message_id=seen.message_id, person_id=person_id, consent_version=after.consent, link_version=after.link
@@ -589,15 +605,16 @@ def _count(c: Connection, parts: Parts, work: Work) -> tuple[Task, ...]:
 
 
 def _end(c: Connection, parts: Parts, work: Work, after: Versions) -> Done:
-    """The message's own state: released, or held for the widening that its source may not register."""
+    """The message's own state: released, or held for a widening that a person has to confirm."""
     seen = work.seen
     stale = after.consent != seen.file.versions.consent
-    if work.registration.widening:
-        hold_message(c, parts, seen.message_id, HoldCode.CONSENT_AUTHORITY)
+    hold = work.registration.hold
+    if hold is not None:
+        hold_message(c, parts, seen.message_id, hold)
     else:
         move_message(c, parts, seen.message_id, MessageState.RELEASED)
     return Done(
-        fate=Fate.HELD if work.registration.widening else Fate.RELEASED,
+        fate=Fate.HELD if hold is not None else Fate.RELEASED,
         person_id=seen.file.person_id,
         stale=stale,
         queued=tuple(made.delivery_id for made in work.drafts if made.state is DeliveryState.QUEUED),

@@ -255,6 +255,7 @@ consent = Table(
     Column("message_id", Text, ForeignKey("message.id"), nullable=False),
     Column("sealed_id", Text, ForeignKey("sealed.id"), nullable=False),
     Column("registered_at", Text, nullable=False),
+    Column("remarks", Text, nullable=False, server_default=""),  # rules of consent/lint.py, with a blank between
     Index("ix_consent_person_id", "person_id", "version"),
     Index("ix_consent_message_id", "message_id"),
     Index("ix_consent_sealed_id", "sealed_id"),
