@@ -12,6 +12,7 @@ from statistics import quantiles
 import pytest
 from sqlalchemy import Connection, Table, func, select
 
+from gateway.console.disclosures import MOST_A_DAY
 from gateway.store.schema import decision, delivery, message
 from tests.console.site import ALEX, BAILEY, CASEY, DREW, PEOPLE, Site, open_site
 from tests.console.test_disclosures import FORM
@@ -21,8 +22,8 @@ MESSAGES = number(3_000, 3_000_000)
 PEOPLE_COPIED = MESSAGES // 20
 TURNS_AT_ONCE = 2_000
 SPAN_DAYS = 20
-ASKED = 12
-"""Requests of each kind."""
+ASKED = number(12, 100)
+"""Requests of each kind; of a dozen the slowest alone would be nearly the p95."""
 SLOWEST_MS = 300.0
 OF_FINISHED = "message_id IN (SELECT id FROM base_message)"
 BASE = {"message": "state = 'released'", "decision": OF_FINISHED, "delivery": OF_FINISHED}
@@ -79,11 +80,16 @@ def fill(site: Site) -> int:
                 c.exec_driver_sql(copying(table), said)
 
         store.write(some)
-    site.line.clock.advance(days=SPAN_DAYS)
-    for name in PEOPLE:
-        site.cookies[name] = site.log_in(name)
+    later(site, days=SPAN_DAYS)
     with store.read() as c:
         return int(c.execute(select(func.count()).select_from(message)).scalar_one())
+
+
+def later(site: Site, *, days: int) -> None:
+    """Everybody's sessions ended meanwhile: they log in again."""
+    site.line.clock.advance(days=days)
+    for name in PEOPLE:
+        site.cookies[name] = site.log_in(name)
 
 
 @pytest.fixture(scope="module")
@@ -92,10 +98,12 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Site, int
         yield site, fill(site)
 
 
-def p95(ask: Callable[[int], None]) -> float:
-    """Milliseconds within which 19 of 20 were answered."""
+def p95(site: Site, ask: Callable[[int], None]) -> float:
+    """Milliseconds within which 19 of 20 were answered; as many in a day as one officer may ask."""
     took = []
     for turn in range(ASKED):
+        if turn and turn % MOST_A_DAY == 0:
+            later(site, days=1)
         started = time.monotonic()
         ask(turn)
         took.append((time.monotonic() - started) * 1_000)
@@ -131,7 +139,7 @@ def test_lookup_search_and_flows_answer_as_quickly_as_in_a_small_store(
         answer = site.as_("ines", "GET", "/console/flows")
         assert (answer.status, "<svg" in answer.text) == (200, True)
 
-    took = {ask.__name__: p95(ask) for ask in (look_up, search, flows)}
+    took = {ask.__name__: p95(site, ask) for ask in (look_up, search, flows)}
     said = ", ".join(f"{name} {ms:.0f} ms" for name, ms in took.items())
     done = 3 * ASKED
     made = Account(
