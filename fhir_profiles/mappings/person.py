@@ -60,6 +60,8 @@ _VERIFICATION: Final = {
 }
 _UNNAMED: Final = {18: "booking-number"}
 """PID-18 is the account: the number of one booking in a prison, which changes with every custody."""
+_RESTRICTED: Final = frozenset({"Y", "R", "V", "VIP", "RESTRICTED"})
+"""Values of PV1-16 that mark a record as one to protect. Table 0099 has none of its own; another one is a courtesy, and is left out."""
 PROFILE: Final = systems.UK_CORE + "UKCore-Patient"
 _NATIONALITY: Final = "http://hl7.org/fhir/StructureDefinition/patient-nationality"
 
@@ -118,10 +120,29 @@ def add_patient(reading: Reading) -> None:
     if segments:
         _read_pid(reading, segments[0], patient)
     pd1 = reading.first("PD1")
+    if _is_protected(reading, pd1):
+        patient["meta"]["security"] = [{"system": systems.CONFIDENTIALITY, "code": "R"}]
     if pd1 is not None:
         practitioners = _general_practitioners(pd1)
         if practitioners:
             patient["generalPractitioner"] = practitioners
+
+
+def _is_protected(reading: Reading, pd1: Row | None) -> bool:
+    """Say whether PD1-12 (protection indicator, table 0136) or PV1-16 (a table of each site) asks that who has no need learns nothing.
+
+    Nothing lifts the mark: a message without it says nothing of it, and `N` is what a sender says who never heard of it.
+    """
+    to = "Patient.meta.security"
+    said = pd1.text(12, to=to).upper() if pd1 is not None else ""
+    if pd1 is not None and said not in {"", "Y", "N"}:
+        pd1.unsupported(12, reason="not Y or N")
+        reading.warn("PD1-12", "not Y or N: say whether the person's record is sensitive", code="code-invalid")
+    stay = reading.first("PV1")
+    restricted = stay is not None and stay.peek(16).upper() in _RESTRICTED
+    if stay is not None and restricted:
+        stay.text(16, to=to)
+    return said == "Y" or restricted
 
 
 def _read_pid(reading: Reading, row: Row, patient: Json) -> None:

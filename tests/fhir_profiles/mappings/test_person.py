@@ -113,6 +113,38 @@ def test_general_practice(pd1: str, kind: str, system: str, value: str) -> None:
     assert [(each["type"], each["identifier"]) for each in reference] == [(kind, {"system": system, "value": value})]
 
 
+@pytest.mark.parametrize(
+    ("pd1", "vip", "flagged"),
+    [
+        ("Y", "", True),
+        ("y", "N", True),
+        ("N", "", False),
+        ("", "R", True),
+        ("", "vip", True),
+        ("N", "V", True),
+        ("", "", False),
+        ("maybe", "", False),
+        ("", "chaplain", False),
+    ],
+)
+def test_a_record_to_protect_is_flagged_sensitive(pd1: str, vip: str, flagged: bool) -> None:
+    """PD1-12 and PV1-16: what asks for protection raises the mark; no value lifts it, and one that nobody knows is said."""
+    lines = [
+        "MSH|^~\\&|LAB|LEI|||20260301||ADT^A01|1|P|2.5",
+        "EVN|A01|20260301",
+        f"PID|1||{NHS}",
+        f"PD1{'|' * 12}{pd1}",
+        f"PV1||I{'|' * 14}{vip}",
+    ]
+    translation = translate("\r".join(lines).encode())
+    (person,) = (
+        each["resource"] for each in translation.bundle["entry"] if each["resource"]["resourceType"] == "Patient"
+    )
+    codes = [each["code"] for each in person["meta"].get("security", ()) if each["system"] == systems.CONFIDENTIALITY]
+    assert ("R" in codes) is flagged
+    assert any(each.path == "PD1-12" for each in translation.issues) is (pd1 == "maybe")
+
+
 @pytest.mark.parametrize(("written", "code"), [("A^White - British", "A"), ("z", "Z"), ("2106-3^White^HL70005", None)])
 def test_ethnic_category_only_where_coded_as_the_nhs_does(written: str, code: str | None) -> None:
     extensions = patient(f"PID|1||{NHS}|{'|' * 18}{written}").get("extension", [])
