@@ -18,6 +18,7 @@ from consent.shapes import Agreement
 from fhir_profiles.letters import WIRES
 from gateway import activation, shipped
 from gateway.bus import Bus, InProcessBus
+from gateway.engine import made_by
 from gateway.errors import SettingsError
 from gateway.instants import Clock, from_text
 from gateway.keys import Keys
@@ -154,6 +155,7 @@ def build(settings: Settings, *, clock: Clock | None = None, ids: Ids | None = N
         store.close()
         raise
     ticking = clock or read_clock
+    made_by()  # read now, not in the first message
     return Gateway(
         settings=settings,
         store=store,

@@ -28,7 +28,7 @@ def rederive(
     if as_json:
         say_json(asdict(found))
     elif found.same:
-        typer.echo(f"{decision_id}: the same, byte for byte ({', '.join(found.checked)})")
+        typer.echo(f"{decision_id}: {found.text} ({', '.join(found.checked)})")
     else:
         typer.echo(f"{decision_id}: differs at {found.first}: {found.text}")
     if not found.same:

@@ -24,6 +24,7 @@ from consent.shapes import (
 )
 from fhir_profiles import fhir_json
 from fhir_profiles.shapes import Heading, Json, LetterContext
+from gateway.engine import MadeBy
 from gateway.recipients import Recipient
 
 
@@ -83,6 +84,8 @@ class Kept:
     consents: tuple[ConsentMark, ...]
     file: tuple[str, ...]
     """Marks of the versions of the person's file that the letter was composed from, in their order."""
+    made_by: MadeBy | None
+    """Which program decided, and by which terminology; None in what was decided before that was kept."""
 
     @property
     def recipient(self) -> str | None:
@@ -156,6 +159,7 @@ def write_kept(  # noqa: PLR0913  everything that a decision was made from, each
     counted: tuple[Counted, ...] = (),
     consents: Iterable[RegisteredConsent] = (),
     file: tuple[str, ...] = (),
+    made_by: MadeBy | None,
 ) -> bytes:
     """The bytes to seal. `consents` are the registered versions that were asked, `file` what `marks_of` says of the file."""
     return fhir_json.encode(
@@ -175,6 +179,7 @@ def write_kept(  # noqa: PLR0913  everything that a decision was made from, each
             "counted": counted,
             "consents": [consent_mark(each) for each in consents],
             "file": file,
+            **({"made_by": made_by} if made_by is not None else {}),
         }
     )
 
@@ -203,6 +208,7 @@ def read_kept(text: bytes) -> Kept:
         composed=kept["composed"],
         consents=tuple(ConsentMark(**each) for each in kept["consents"]),
         file=tuple(kept["file"]),
+        made_by=MadeBy(**kept["made_by"]) if "made_by" in kept else None,
     )
 
 

@@ -5,7 +5,7 @@ What a result was counted in cannot be counted again (the keys are destroyed): o
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from sqlalchemy import Connection, Row, select
@@ -15,6 +15,7 @@ from consent.shapes import Agreement, Decision, RegisteredConsent
 from fhir_profiles import fhir_json
 from fhir_profiles.shapes import Composed, Json
 from gateway.activation import agreement_of_then
+from gateway.engine import MadeBy, made_by
 from gateway.errors import ThroughgateError
 from gateway.keys import SealedGone
 from gateway.parts import Parts
@@ -37,6 +38,8 @@ class Rederived:
     first: str | None
     text: str
     checked: tuple[str, ...]
+    another: tuple[str, ...] = ()
+    """What of the program is another now: `engine`, `terminology`; a difference then is no sign that somebody changed anything."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,9 +57,31 @@ class Found:
 
 def rederive(parts: Parts, decision_id: str) -> Rederived:
     """Make a decision again. RederiveError when nobody knows it, or retention has taken what it was made from."""
+    result, made = _rederive(parts, decision_id)
+    another = _another(made)
+    if not another:
+        return result
+    since = " and ".join(another)
+    text = f"{result.text}: it was made by another {since}"
+    return replace(
+        result, another=another, text=text if result.same else f"{text}, which is no sign that anything was changed"
+    )
+
+
+def _another(made: MadeBy | None) -> tuple[str, ...]:
+    """Which parts of the program are not those of then. What was decided before that was kept counts as made by another."""
+    now, then = asdict(made_by()), asdict(made) if made is not None else {}
+    return tuple(name for name in now if now[name] != then.get(name))
+
+
+def _rederive(parts: Parts, decision_id: str) -> tuple[Rederived, MadeBy | None]:
     with parts.store.read() as c:
         found = find(c, parts, decision_id)
         agreement = agreement_of_then(c, parts, found.row.agreement, found.row.agreement_digest)
+    return _asked_again(parts, decision_id, found, agreement), found.kept.made_by
+
+
+def _asked_again(parts: Parts, decision_id: str, found: Found, agreement: Agreement | None) -> Rederived:
     gone = _gone(found, agreement)
     if gone is not None:
         return _differs(decision_id, *gone, checked=())
@@ -186,6 +211,7 @@ def _made_again(parts: Parts, found: Found, agreement: Agreement) -> Draft:
         decision_id=str(found.row.id),
         id_key=kept.id_key,
         heading=kept.heading,
+        made_by=kept.made_by,
     )
     return draft_composed(parts, question, composed, drawn)
 
@@ -199,7 +225,14 @@ def decide_counting_again(kept: Kept, agreement: Agreement) -> Decision:
 def _counted_again(kept: Kept, agreement: Agreement) -> bytes:
     decided = decide_counting_again(kept, agreement)
     paths = path_outcomes(None, decided, ())
-    return write_kept(decision=decided, asked=kept.asked, context=kept.context, counted=kept.counted, paths=paths)
+    return write_kept(
+        decision=decided,
+        asked=kept.asked,
+        context=kept.context,
+        counted=kept.counted,
+        paths=paths,
+        made_by=kept.made_by,
+    )
 
 
 def _checked(found: Found) -> tuple[str, ...]:

@@ -34,6 +34,7 @@ from fhir_profiles.leak_scan import Leak, Unsaid, leak_in, unsaid
 from fhir_profiles.render import render
 from fhir_profiles.shapes import Composed, Heading, Json, LetterContext, Task
 from fhir_profiles.subsumption import subsumes
+from gateway.engine import MadeBy, made_by
 from gateway.journeys.tasks import CORRECT_BY_HAND, add_tasks, task_of
 from gateway.keys import Keys, Thing
 from gateway.moves import LedgerFacts, Start, move_delivery, note_delivery, note_message, start_deliveries
@@ -176,12 +177,13 @@ def seal_mac(keys: Keys, delivery_id: str, recipient: str, decision_id: str, dig
 
 @dataclass(frozen=True, kw_only=True)
 class Drawn:
-    """What is drawn for one letter and for no other. With the same of these the same question has the same bytes."""
+    """What is drawn for one letter and for no other, and by which program. With the same of these the same question has the same bytes."""
 
     delivery_id: str
     decision_id: str
     id_key: bytes
     heading: Heading
+    made_by: MadeBy | None
 
 
 def draft(parts: Parts, question: Question) -> Draft:
@@ -237,6 +239,7 @@ def draft_composed(parts: Parts, question: Question, composed: Composed, drawn: 
         paths=path_outcomes(composed.bundle, decision, withheld),
         consents=question.consents,
         file=question.file,
+        made_by=drawn.made_by,
     )
     return Draft(
         delivery_id=drawn.delivery_id,
@@ -282,6 +285,7 @@ def _draw(parts: Parts, question: Question, *, named: bool) -> Drawn:
         decision_id=parts.ids.entry(),
         id_key=parts.ids.key(),
         heading=_heading(parts, question.recipient, delivery_id, question.at, named=named),
+        made_by=made_by(),
     )
 
 
@@ -556,7 +560,7 @@ def write_counted(
     decision_id = parts.ids.entry()
     asked = asked_of(recipient, agreement.letter)
     paths = path_outcomes(None, decision, ())
-    kept = write_kept(decision=decision, asked=asked, context=context, counted=counted, paths=paths)
+    kept = write_kept(decision=decision, asked=asked, context=context, counted=counted, paths=paths, made_by=made_by())
     facts = {"decision": decision_id, "outcome": decision.outcome.value, "agreement": agreement.digest}
     sealed_id = parts.keys.seal(
         c,

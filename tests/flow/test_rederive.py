@@ -1,14 +1,16 @@
 """Every decision can be made again from what is kept, byte for byte, and what is another now is named by its path."""
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import delete, select, update
 
+from fhir_profiles import fhir_json
 from gateway import desk
+from gateway.engine import made_by
 from gateway.steps.kept import read_kept
 from gateway.steps.link import link
 from gateway.steps.rederive import RederiveError, first_difference, rederive
@@ -123,10 +125,56 @@ async def test_what_is_another_now_is_named(tmp_path: Path) -> None:
         gateway.store.write(
             lambda c: c.execute(update(delivery).where(delivery.c.id == handover.id).values(digest=handover.digest))
         )
+        _made_by_another(line, decided)
         with gateway.store.read() as c:
             plan = c.execute(select(resource.c.sealed_id).where(resource.c.type == "CarePlan")).scalar_one()
         gateway.store.write(lambda c: c.execute(delete(resource).where(resource.c.sealed_id == plan)))
         assert str(rederive(gateway, decided).first).startswith("file[")
+
+
+def _made_by_another(line: Line, decided: str) -> None:
+    """An upgrade between: what comes out the same is the same, and a difference says that the program is another."""
+    gateway = line.gateway
+    assert rederive(gateway, decided).another == ()
+    with gateway.store.read() as c:
+        row = c.execute(select(decision).where(decision.c.id == decided)).one()
+        stored = json.loads(gateway.keys.unseal(c, row.sealed_id))
+    assert stored["made_by"] == asdict(made_by())
+
+    def put(kept: Any) -> None:
+        def write(c: Any) -> None:
+            now = gateway.now()
+            thing = {
+                "category": "decision",
+                "person_id": row.person_id,
+                "now": now,
+                "ends_at": "2099-01-01T00:00:00.000000Z",
+            }
+            place = (
+                gateway.keys.seal(c, plaintext=fhir_json.encode(kept), **thing) if kept is not None else row.sealed_id
+            )
+            c.execute(update(decision).where(decision.c.id == decided).values(sealed_id=place))
+
+        gateway.store.write(write)
+
+    put({**stored, "made_by": {**stored["made_by"], "engine": "0" * 64}})
+    again = rederive(gateway, decided)
+    assert (again.same, again.another, again.text) == (
+        True,
+        ("engine",),
+        "the same, byte for byte: it was made by another engine",
+    )
+    put({**stored, "made_by": {**stored["made_by"], "terminology": "0" * 64}, "missing": ["another word"]})
+    again = rederive(gateway, decided)
+    assert (again.same, again.first, again.another) == (False, "missing[0]", ("terminology",))
+    assert again.text.endswith("made by another terminology, which is no sign that anything was changed")
+    put({**{name: each for name, each in stored.items() if name != "made_by"}, "missing": ["another word"]})
+    assert rederive(gateway, decided).another == ("engine", "terminology"), "decided before that was kept"
+    put({**stored, "missing": ["another word"]})
+    again = rederive(gateway, decided)
+    assert (again.same, again.another, again.text) == (False, (), "what comes out differs")
+    put(None)
+    assert rederive(gateway, decided).same
 
 
 async def test_a_consent_that_is_gone_and_a_decision_that_is_gone(tmp_path: Path) -> None:
