@@ -5,18 +5,21 @@ edited or deleted afterwards changes nothing: neither does it widen what is shar
 agreement is an act of two people too. This module MUST NOT decide what an agreement allows.
 """
 
+import contextlib
 import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
 from consent.agreement_file import AgreementError, digest_of, read_agreement
+from consent.agreement_lint import lint
 from consent.extracts import LETTER as EXTRACT
-from consent.shapes import Agreement
+from consent.shapes import Agreement, Reason
 from consent.when import instant, span
 from fhir_profiles.letters import LETTERS
 from fhir_profiles.shapes import Event
@@ -243,6 +246,26 @@ def text_signed(c: Connection, keys: Keys, signature: Signature) -> str | None:
 def is_proposer(signature: Signature, by: str) -> bool:
     """Is this the person who proposed it, however their name is written?"""
     return names.is_same(signature.proposed_by, by)
+
+
+def texts_of(folder: Path) -> dict[str, str | None]:
+    """Name -> text of every file of a folder of agreements; None for one that nobody can read."""
+    found: dict[str, str | None] = {}
+    for path in sorted(folder.glob("*.toml")):
+        try:
+            found[path.stem] = path.read_text("utf-8")
+        except (OSError, UnicodeDecodeError):
+            found[path.stem] = None
+    return found
+
+
+def remarks(parts: Parts, agreement: Agreement) -> tuple[Reason, ...]:
+    """What is odd about a text, beside what is in force and what the folder has: said to both people who sign, and stops nothing."""
+    beside = dict(parts.agreements)
+    for name, text in texts_of(parts.settings.gateway.agreements_dir).items():
+        with contextlib.suppress(AgreementError):  # whoever signs that one is told what is wrong with it
+            beside |= {name: read_text(text, name)} if text is not None else {}
+    return lint(agreement, [each for each in beside.values() if not each.draft])
 
 
 def propose(parts: Parts, texts: Texts, *, by: str, reason: str) -> tuple[Signature, ...]:

@@ -45,11 +45,23 @@ def agreements_activate(
         texts = {name: None if end else _text(folder, name) for name in chosen}
         sign = activation.approve if approve else activation.propose
         made = sign(gateway, texts, by=by, reason=reason)
+        # Said to both people; what may never be said is an error, and was refused.
+        odd = {
+            name: activation.remarks(gateway, activation.read_text(text, name))
+            for name, text in texts.items()
+            if text is not None
+        }
     if as_json:
-        say_json({"act": "approved" if approve else "proposed", "agreements": [asdict(each) for each in made]})
+        signed = [
+            {**asdict(each), "remarks": [{"code": one.rule, "text": one.text} for one in odd.get(each.name, ())]}
+            for each in made
+        ]
+        say_json({"act": "approved" if approve else "proposed", "agreements": signed})
         return
     for each in made:
         typer.echo(_said(each))
+        for one in odd.get(each.name, ()):
+            typer.echo(f"  remark {one.rule}: {one.text}")
     if not approve:
         again = f"throughgate agreements activate {' '.join(chosen)}{' --end' if end else ''} --approve --by NAME --reason R"
         typer.echo(f"nothing has changed yet: another person reads the same text and approves it:\n  {again}")

@@ -1,6 +1,7 @@
 """`throughgate agreements activate` on the command line; `check` and `serve` say what is not in force."""
 
 import json
+import re
 from pathlib import Path
 
 from click.testing import Result
@@ -39,16 +40,20 @@ def test_from_an_edited_file_to_an_agreement_in_force(tmp_path: Path) -> None:
     file.write_bytes(b"\xff\xfe")
     assert f"{file}: is not UTF-8 text" in activate("--all", *ada).output
 
-    file.write_text(good.replace('"Patient.name", ', "", 1), "utf-8")
+    ends = next(line.removeprefix("ends") for line in good.splitlines() if line.startswith("ends"))
+    late = re.sub(r"(?m)^review .*$", f"review{ends}", good)
+    file.write_text(late.replace('"Patient.name", ', "", 1), "utf-8")
     faults = json.loads(run("check", "--config", str(config), "--json").output)["faults"]
     (fault,) = [each for each in faults if "handover" in each["place"]]
     assert fault["text"].startswith("another text is in force")
     proposed = activate("--all", *ada)
     assert proposed.exit_code == 0, proposed.output
     assert "throughgate agreements activate handover --approve" in proposed.output
+    assert "remark review-after-end: its review is not before its end" in proposed.output
     assert activate("handover", "--approve", *ada).exit_code == 1
     approved = json.loads(activate("handover", "--approve", "--json", *ben).output)
     (made,) = approved["agreements"]
+    assert [each["code"] for each in made["remarks"]] == ["review-after-end"], "both people are told"
     assert (approved["act"], made["proposed_by"], made["approved_by"]) == ("approved", "Ada Example", "Ben Example")
     assert not [
         each
