@@ -1,4 +1,6 @@
-"""Every resource that leaves: each letter of several files, through its shipped agreement, on each FHIR wire; and what the gateway itself answers."""
+"""Every resource that leaves: each letter of several files, through its shipped agreement, on each FHIR wire; what the gateway itself answers;
+and each kind of AuditEvent of its feed.
+"""
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -6,6 +8,8 @@ from dataclasses import replace
 from functools import cache
 
 from consent.minimise import NothingLeaves
+from fhir_profiles import audit_event
+from fhir_profiles.audit_event import MINOR, PERMITTED, SERIOUS, Happening, Observer
 from fhir_profiles.compose import LETTERS
 from fhir_profiles.elements import name_of
 from fhir_profiles.fhir_json import decode
@@ -85,5 +89,40 @@ def answers() -> Iterator[Judged]:
     yield Judged(name="answer: response", resource=decode(response.body))
 
 
+HAPPENED = Happening(
+    entry="01KF0000000000000000000001",
+    position=7,
+    event="delivered",
+    at="2026-01-15T12:00:00.000000Z",
+    chain="4123456789ABCDEFGHJK",
+    outcome=PERMITTED,
+    outcome_text="http-400",
+    subject="ab" * 32,
+    recipient="northfell",
+    recipient_ods="ZZC01",
+    decision="01KF0000000000000000000002",
+    letter="handover",
+    purpose=(("http://terminology.hl7.org/CodeSystem/v3-ActReason", "TREAT"),),
+)
+"""With everything that can be known of an entry."""
+BARE = replace(HAPPENED, outcome_text="", recipient_ods="", recipient="", purpose=())
+OBSERVER = Observer(origin="ledger.example/demo", endpoint="https://gateway.example/fhir")
+
+
+def audit_events() -> Iterator[Judged]:
+    """Disclosures and decisions with each outcome, with all that can be known and with little; an act of each kind, of a person and of nobody."""
+    for made in (audit_event.disclosure, audit_event.decision):
+        for what in (HAPPENED, BARE):
+            for outcome in (PERMITTED, MINOR, SERIOUS):
+                said = "full" if what is HAPPENED else "bare"
+                event = made(replace(what, outcome=outcome), OBSERVER)
+                yield Judged(name=f"{made.__name__}, {said}, {outcome}", resource=event)
+    acts = {kind: event for event, kind in audit_event.KINDS.items()}  # one event of each kind
+    for event in (*acts.values(), "told"):
+        for subject in (HAPPENED.subject, ""):
+            act = audit_event.act(replace(BARE, event=event, subject=subject), OBSERVER)
+            yield Judged(name=f"act: {event} of {'a person' if subject else 'nobody'}", resource=act)
+
+
 def leaving() -> list[Judged]:
-    return [*letters(), *answers()]
+    return [*letters(), *answers(), *audit_events()]
