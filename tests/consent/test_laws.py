@@ -1,5 +1,6 @@
 """Laws of consent.md 3.6 over generated consents: taking consent away never releases more, an unknown never releases more than the known."""
 
+import copy
 import random
 from dataclasses import replace
 from typing import Any
@@ -279,3 +280,88 @@ def test_the_laws_can_fail() -> None:
     assert not released(decided([denial, permit], ASKS_FIRST))
     with pytest.raises(AssertionError):
         assert newest_wins([denial, permit]) <= released(decided([denial, permit], ASKS_FIRST))
+
+
+NARROWER = st.one_of(
+    st.tuples(st.just("actor"), st.sampled_from([[actor(US)], [actor(THEM)], [NOBODY]])),
+    st.tuples(st.just("purpose"), st.sampled_from([[purpose("TREAT")], [purpose("HRESCH")], [purpose("odd")]])),
+    st.tuples(st.just("period"), st.sampled_from([{"start": "2026-02"}, {"end": "2025"}, {"start": "odd"}])),
+)
+
+
+def plain_permits(node: Json, rule: str) -> list[Json]:
+    """The provisions of a tree that permit and hold nothing else: what is nested in one could be a denial that goes with it."""
+    nested = node.get("provision", [])
+    permits = node.get("type", "permit" if rule == "OPTIN" else "") == "permit"
+    inner = [found for item in nested for found in plain_permits(item, "")]
+    return [*([node] if permits and not nested else []), *inner]
+
+
+def narrowed(item: RegisteredConsent, place: int, element: str, value: Any) -> RegisteredConsent:
+    """One plain permit narrowed in one element: a list to a part of it, what is absent to something."""
+    changed = copy.deepcopy(item.consent)
+    chosen = permits_of(changed)[place]
+    held = chosen.get(element)
+    if held is None:
+        chosen[element] = value
+    elif isinstance(held, list):
+        chosen[element] = held[:1]
+    return replace(item, consent=changed)
+
+
+def permits_of(consent: Json) -> list[Json]:
+    rule = next((each["code"] for each in consent.get("policyRule", {}).get("coding", [])), "")
+    return plain_permits(consent["provision"], rule)
+
+
+@laws
+@given(several, agreements, NARROWER, st.data())
+def test_narrowing_whom_what_for_or_when_never_adds(
+    given_consents: list[RegisteredConsent], agreed: Agreement, narrower: tuple[str, Any], data: st.DataObject
+) -> None:
+    """A permit for fewer recipients, purposes or days, in consents that stand: a refusal of a narrower thing refuses less, and is no permit."""
+    standing = [replace(item, consent={**item.consent, "status": "active"}) for item in given_consents]
+    places = [(at, place) for at, item in enumerate(standing) for place in range(len(permits_of(item.consent)))]
+    if not places:
+        return
+    at, place = data.draw(st.sampled_from(places))
+    after = [narrowed(item, place, *narrower) if index == at else item for index, item in enumerate(standing)]
+    assert released(decided(after, agreed)) <= released(decided(standing, agreed))
+
+
+@laws
+@given(several, agreements, st.sampled_from(["HRESCH", "ETREAT", "odd"]))
+def test_a_request_for_more_purposes_never_adds(
+    given_consents: list[RegisteredConsent], agreed: Agreement, other: str
+) -> None:
+    """What is asked for two purposes has to be permitted for both."""
+    wide = replace(agreed, purpose=(*agreed.purpose, replace(agreed.purpose[0], code=other)))
+    assert released(decided(given_consents, wide)) <= released(decided(given_consents, agreed))
+
+
+@laws
+@given(several, agreements, st.data())
+def test_a_narrower_agreement_never_adds(
+    given_consents: list[RegisteredConsent], agreed: Agreement, data: st.DataObject
+) -> None:
+    fields = tuple(data.draw(st.lists(st.sampled_from(agreed.fields), unique_by=lambda item: item.path)))
+    before = decided(given_consents, agreed)
+    for after in (
+        replace(agreed, fields=fields),
+        replace(agreed, purpose=()),
+        replace(agreed, text={**agreed.text, "ends": "2026-01-14"}),
+    ):
+        now = decided(given_consents, after)
+        assert set(now.permitted) <= set(before.permitted)
+        assert released(now) <= released(before)
+
+
+def test_narrowing_is_felt() -> None:
+    """Sabotage: a permit that is narrowed away from us takes all with it; a denial that is narrowed gives back: the law is about permits."""
+    permit = registered(fhir_consent(provision("permit")))[0]
+    every = released(decided([permit], ASKS_FIRST))
+    for element, value in (("actor", [actor(THEM)]), ("purpose", [purpose("HRESCH")]), ("period", {"end": "2025"})):
+        assert released(decided([narrowed(permit, 0, element, value)], ASKS_FIRST)) < every, element
+    ours, theirs = (registered(fhir_consent(provision("deny", actor=[actor(whom)]))) for whom in (US, THEM))
+    care = agreement("handover")
+    assert released(decided([*ours], care)) < released(decided([*theirs], care))
