@@ -7,8 +7,10 @@ import json
 import pypdf
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import update
 
 from consent.document import Table
+from consent.lint import TEXTS
 from gateway.console.paper import MOST, pdf_of
 from gateway.console.routes import EXPORTED, EXPORTS, ROUTES
 from gateway.spreadsheet import csv_of
@@ -100,6 +102,15 @@ def test_each_table_is_taken_away_whole_with_its_entry(site: Site) -> None:
     assert {each["page"] for each in made} == {f"export-{name}" for name in EXPORTED}
     assert [each["about"] for each in made if "about" in each] == [handle]
     assert len({each["staff"] for each in made}) == 1
+
+
+def test_what_is_odd_about_a_consent_stands_beside_it(site: Site) -> None:
+    odd = update(consent).where(consent.c.id == site.ids(consent)[0]).values(remarks="dangling-actor ends")
+    assert TEXTS["dangling-actor"] not in site.as_("ines", "GET", "/console/consents").text
+    site.line.gateway.store.write(lambda c: c.execute(odd))
+    page = site.as_("ines", "GET", "/console/consents").text
+    assert f"{TEXTS['dangling-actor']}; {TEXTS['ends']}".replace("'", "&#39;") in page
+    assert "dangling-actor ends" in take(site, "ines", "consents").text
 
 
 def test_a_table_goes_on_paper_with_its_entry(site: Site) -> None:
