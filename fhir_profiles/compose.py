@@ -5,7 +5,10 @@ lacks is named in the letter and in `Composed.missing`. It must never invent, co
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Final
 
+from fhir_profiles.elements import name_of
 from fhir_profiles.label import label_bundle
 from fhir_profiles.letters import LETTERS
 from fhir_profiles.letters.indicators import write_indicators
@@ -15,7 +18,9 @@ from fhir_profiles.letters.parts.picture import picture_of, unplaced
 from fhir_profiles.letters.report import missing_groups, write_report
 from fhir_profiles.shapes import Composed, IndicatorFigures, Json, LetterContext, ReportFigures
 
-__all__ = ["LETTERS", "compose", "compose_report"]
+__all__ = ["LETTERS", "compose", "compose_report", "with_caveats"]
+NOTICE: Final = "Communication/notice"
+CAVEATS: Final = "What you must know: "
 
 
 def _bundle(resources: Iterable[Json]) -> Json:
@@ -38,6 +43,21 @@ def compose(letter: str, resources: Sequence[Json], context: LetterContext, as_o
         bundle=_bundle(map(with_what_is_not_stated, closed(written, picture.file))),
         missing=tuple(fact.name for fact in missing),
     )
+
+
+def with_caveats(composed: Composed, caveats: str) -> Composed:
+    """Say in the notice what the recipient must know, in the words of the agreement that the letter goes under.
+
+    A letter is composed once, whoever gets it; what differs by agreement is this one sentence. What has no notice (counts) is not changed.
+    """
+    entries = composed.bundle.get("entry", [])
+    place = next((n for n, each in enumerate(entries) if name_of(each["resource"]) == NOTICE), None)
+    if not caveats or place is None:
+        return composed
+    note = entries[place]["resource"]
+    told = {**note, "payload": [*note["payload"], {"contentString": f"{CAVEATS}{caveats}"}]}
+    changed = [*entries[:place], {**entries[place], "resource": told}, *entries[place + 1 :]]
+    return replace(composed, bundle={**composed.bundle, "entry": changed})
 
 
 def compose_report(report: ReportFigures | IndicatorFigures) -> Composed:

@@ -46,6 +46,11 @@ def form_of(request: Json) -> str:
     return next(iter(codes(request.get("category"), FORM)), "").upper()
 
 
+def serial_of(request: Json) -> str:
+    """The serial number of the paper form; empty where nobody says."""
+    return identifier_value(request.get("identifier"), SERIAL)
+
+
 def instalments_of(request: Json) -> Instalments | None:
     """Read an instalment prescription; None where nothing says that it is one."""
     supply = as_object(request.get("dispenseRequest"))
@@ -61,7 +66,7 @@ def instalments_of(request: Json) -> Instalments | None:
         count=repeats + 1 if isinstance(repeats, int) and not isinstance(repeats, bool) else None,
         days=days_in(supply.get("expectedSupplyDuration")),
         form=form_of(request),
-        serial=identifier_value(request.get("identifier"), SERIAL),
+        serial=serial_of(request),
         wordings=wordings_of(request),
     )
 

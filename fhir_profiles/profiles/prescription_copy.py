@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Final
 
 from fhir_profiles.elements import as_object, as_objects, as_text, codings
-from fhir_profiles.instalments import COURSE, INSTALMENTS, Instalments, instalments_of
+from fhir_profiles.instalments import COURSE, INSTALMENTS, Instalments, form_of, instalments_of, serial_of
 from fhir_profiles.number_words import in_words
 from fhir_profiles.profiles.checking.spec import Fault, Profile
 from fhir_profiles.shapes import Json
@@ -34,16 +34,21 @@ def build(request: Json) -> Json:
     """
     copy = {key: value for key, value in request.items() if key not in _LEFT_OUT}
     said = instalments_of(request)
-    copy["note"] = [
-        {"text": MARK},
-        *([{"text": in_words_and_figures(said)}] if said else []),
-        *as_objects(request.get("note")),
-    ]
+    told = in_words_and_figures(said) if said is not None else form_and_serial(request)
+    copy["note"] = [{"text": MARK}, *([{"text": told}] if told else []), *as_objects(request.get("note"))]
     if said is not None:
         copy["intent"] = _INTENTS.get(as_text(request.get("intent")), request.get("intent"))
         copy["courseOfTherapyType"] = _course(as_object(request.get("courseOfTherapyType")))
     copy.setdefault("substitution", {"allowedBoolean": False})
     return copy
+
+
+def form_and_serial(request: Json) -> str:
+    """Say on which form it is written and under which number, where that is known: by these a pharmacist finds the paper."""
+    form, serial = form_of(request), serial_of(request)
+    said = (f"form {form}" if form else "", f"serial number {serial}" if serial else "")
+    told = ", ".join(each for each in said if each)
+    return f"{told[:1].upper()}{told[1:]}." if told else ""
 
 
 def in_words_and_figures(said: Instalments) -> str:

@@ -78,9 +78,10 @@ from gateway.steps.release import (
     Draft,
     Owner,
     Question,
-    compose_letter,
+    compose_for_all,
     draft_composed,
     party_of,
+    under_agreement,
     write_counted,
     write_drafts,
 )
@@ -468,8 +469,8 @@ def _drafts(
         # One letter is the same before anybody has decided who may know, whoever gets it.
         name = (each.agreement.letter, each.context)
         if name not in composed:
-            composed[name] = compose_letter(question)
-        made.append(draft_composed(parts, question, composed[name]))
+            composed[name] = compose_for_all(question)
+        made.append(draft_composed(parts, question, under_agreement(question, composed[name])))
     return tuple(made)
 
 

@@ -29,7 +29,7 @@ from consent.shapes import (
     Withheld,
 )
 from fhir_profiles import systems
-from fhir_profiles.compose import LETTERS, compose
+from fhir_profiles.compose import LETTERS, compose, with_caveats
 from fhir_profiles.leak_scan import Leak, Unsaid, leak_in, unsaid
 from fhir_profiles.render import render
 from fhir_profiles.shapes import Composed, Heading, Json, LetterContext, Task
@@ -193,7 +193,17 @@ def draft(parts: Parts, question: Question) -> Draft:
 
 def compose_letter(question: Question) -> Composed:
     """The letter before anybody has decided who may know."""
+    return under_agreement(question, compose_for_all(question))
+
+
+def compose_for_all(question: Question) -> Composed:
+    """The letter as it is for everybody who gets it, under whichever agreement."""
     return compose(question.agreement.letter, question.resources, question.context, question.at)
+
+
+def under_agreement(question: Question, composed: Composed) -> Composed:
+    """The letter with what its recipient must know, in the words that two people signed."""
+    return with_caveats(composed, question.agreement.text.get("caveats", ""))
 
 
 def draft_composed(parts: Parts, question: Question, composed: Composed, drawn: Drawn | None = None) -> Draft:

@@ -280,3 +280,29 @@ def test_advice_stands_beside_the_message_and_holds_nothing() -> None:
     assert found["bad"].hold is None
     told = {task.code for task in found["bad"].tasks} - {task.code for task in found["good"].tasks}
     assert told == {"instalments-incomplete", "controlled-quantity-missing"}
+
+
+@pytest.mark.parametrize(
+    ("form", "serial", "said"),
+    [
+        ("FP10", "7012345678", ["Form FP10, serial number 7012345678."]),
+        ("fp10", None, ["Form FP10."]),
+        (None, "7012345678", ["Serial number 7012345678."]),
+        (None, None, []),
+    ],
+)
+def test_an_ordinary_prescription_says_its_form_and_serial_number_where_they_are_known(
+    form: str | None, serial: str | None, said: list[str]
+) -> None:
+    """By these a pharmacist finds the paper; nothing is said of what nobody recorded, and nothing of instalments."""
+    request = instalments(
+        category=[{"coding": [{"system": FORM, "code": form}]}] if form else [],
+        identifier=[{"system": SERIAL, "value": serial}] if serial else [],
+        dispenseRequest={"quantity": SUPPLY["quantity"]},
+        note=[{"text": "Take with food"}],
+    )
+    assert instalments_of(request) is None
+    copy = next(
+        each["resource"] for each in copied(request)["entry"] if each["resource"]["resourceType"] == "MedicationRequest"
+    )
+    assert [note["text"] for note in copy["note"]] == [MARK, *said, "Take with food"]
