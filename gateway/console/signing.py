@@ -75,14 +75,7 @@ def _differs(each: Proposed) -> bool:
 
 
 def _files(ask: Ask) -> dict[str, str | None]:
-    """Name -> text of every file of the folder; None for one that nobody can read."""
-    found: dict[str, str | None] = {}
-    for path in sorted(ask.gateway.settings.gateway.agreements_dir.glob("*.toml")):
-        try:
-            found[path.stem] = path.read_text("utf-8")
-        except (OSError, UnicodeDecodeError):
-            found[path.stem] = None
-    return found
+    return activation.texts_of(ask.gateway.settings.gateway.agreements_dir)
 
 
 def _proposed(name: str, files: Mapping[str, str | None], standing: Standing) -> Proposed:
@@ -114,6 +107,7 @@ def proposal(ask: Ask) -> Page:
             "digest": ENDS if ends or after is None else digest_of(after),
             "lines": list(_difference(before, after or "")),
             "faults": faults,
+            "odd": activation.remarks(ask.gateway, agreement) if agreement is not None else (),
             "what_if": _what_if(ask, one.name, agreement) if one.waiting is None or not ends else None,
             "asked_again": ASKED_AGAIN,
             "may_propose": ask.member.role is Role.IG_OFFICER,

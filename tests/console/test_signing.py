@@ -104,6 +104,18 @@ def test_what_past_decisions_would_have_been_stands_before_whoever_signs(site: S
     file.write_text(before, "utf-8")
 
 
+def test_both_people_see_what_check_calls_odd_and_it_stops_nothing(site: Site) -> None:
+    """A second file for the same letter, recipients and events: nobody can say which of both holds."""
+    file = site.line.gateway.settings.gateway.agreements_dir / "handover.toml"
+    assert "(twice)" not in site.as_("gwen", "GET", PATH).text
+    (twin := file.with_name("twin.toml")).write_text(file.read_text("utf-8"), "utf-8")
+    for name in ("ines", "gwen"):
+        page = site.as_(name, "GET", PATH).text
+        assert "nobody can say which holds (twice)." in page
+        assert "cannot be signed" not in page
+    twin.unlink()
+
+
 def test_what_cannot_be_signed_is_said_and_not_signed(site: Site) -> None:
     file = site.line.gateway.settings.gateway.agreements_dir / "handover.toml"
     before = file.read_text("utf-8")
