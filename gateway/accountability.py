@@ -1,5 +1,5 @@
-"""Two documents that a controller has to have, written from what is in force here: the record of processing activities (UK GDPR article 30)
-and the evidence for a data protection impact assessment (article 35(7)).
+"""Documents that a controller has to have, written from what is in force here: the record of processing activities (UK GDPR article 30), the
+evidence for a data protection impact assessment (article 35(7)), and the sharing agreements in plain words.
 
 They are made from agreements, settings, the register and counts, and from nothing else, so that they cannot say what the gateway does not do;
 what only a person can say is left open and named as open. They MUST NOT hold anything about anybody who is cared for.
@@ -13,7 +13,7 @@ from sqlalchemy import Connection, func, select
 
 from consent.agreement_file import check_examples
 from consent.document import Block, Heading, Paragraph, Table, markdown, page
-from consent.ig_document import PURPOSES, REGIMES, UNDECIDABLE, WITHOUT_CONSENT, WORDS
+from consent.ig_document import PURPOSES, REGIMES, UNDECIDABLE, WITHOUT_CONSENT, WORDS, ig_document
 from consent.kinds import KINDS, HowMuch, how_much
 from consent.shapes import Agreement
 from gateway import activation
@@ -125,9 +125,18 @@ def dpia_evidence(parts: Parts) -> tuple[Block, ...]:
     )
 
 
+def sharing_agreements(parts: Parts) -> tuple[Block, ...]:
+    """The document that IG officers sign, of what is in force: `agreements render` makes that of the files."""
+    with parts.store.read() as c:
+        standing = activation.standing(c)
+    agreements = _in_force(parts)
+    return ig_document(agreements, {each.name: standing.of(each.name, each.digest) for each in agreements})
+
+
 DOCUMENTS: Final[Mapping[str, tuple[str, Callable[[Parts], tuple[Block, ...]]]]] = {
     "article-30": ("Record of processing activities", record_of_processing),
     "dpia-evidence": ("Evidence for a data protection impact assessment", dpia_evidence),
+    "sharing-agreements": ("Sharing agreements in force", sharing_agreements),
 }
 """Name -> title and maker."""
 

@@ -1,4 +1,4 @@
-"""`throughgate accountability`: the record of processing activities (article 30) and the evidence for a DPIA, from what is in force."""
+"""`throughgate accountability`: the record of processing activities (article 30), the evidence for a DPIA and the agreements, from what is in force."""
 
 from pathlib import Path
 from typing import Annotated
@@ -11,13 +11,11 @@ from gateway.commands.outcome import DEFAULT_CONFIG, AsJson, Config, say_json
 
 def accountability(
     *,
-    to: Annotated[
-        Path, typer.Option("--to", file_okay=False, help="The folder to write both documents into.")
-    ] = Path(),
+    to: Annotated[Path, typer.Option("--to", file_okay=False, help="The folder to write the documents into.")] = Path(),
     config: Config = DEFAULT_CONFIG,
     as_json: AsJson = False,
 ) -> None:
-    """Write both documents, as HTML and Markdown. Each is an entry of the ledger."""
+    """Write each document, as HTML and Markdown. Each is an entry of the ledger."""
     from gateway.accountability import DOCUMENTS, files
     from gateway.evidence import enter_export
 

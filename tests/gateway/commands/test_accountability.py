@@ -1,4 +1,4 @@
-"""`accountability`: both documents, as HTML and Markdown, each entered before it is made."""
+"""`accountability`: each document, as HTML and Markdown, each entered before it is made."""
 
 import json
 from collections import defaultdict
@@ -14,7 +14,7 @@ from gateway.wiring import open_parts, read_settings
 from tests.line import make_installation
 
 
-def test_the_command_writes_both_documents_and_enters_them(tmp_path: Path) -> None:
+def test_the_command_writes_each_document_and_enters_it(tmp_path: Path) -> None:
     config, to = make_installation(tmp_path, defaultdict(lambda: 9)), tmp_path / "out"
     done = CliRunner().invoke(app, ["accountability", "--to", str(to), "--config", str(config), "--json"])
     assert done.exit_code == 0, done.output
