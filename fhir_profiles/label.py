@@ -139,6 +139,13 @@ def _with_labels(resource: Json, security: list[Json]) -> Json:
     }
 
 
+def is_sensitive(patient: Json) -> bool:
+    """Say whether a person's record is flagged sensitive: confidentiality R or V on the Patient, as PDS says it."""
+    return any(
+        each.get("system") == systems.CONFIDENTIALITY and each.get("code") in ("R", "V") for each in _security(patient)
+    )
+
+
 def keep_labels(before: Json, after: Json) -> Json:
     """Give a later version of a resource the labels of the one before that are higher or that it lacks (DESIGN section 2 rule 8).
 

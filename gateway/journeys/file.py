@@ -12,7 +12,7 @@ from sqlalchemy import Connection, bindparam, func, select, update
 from fhir_profiles import fhir_json
 from fhir_profiles.elements import well_formed
 from fhir_profiles.hl7_times import is_before
-from fhir_profiles.label import keep_labels
+from fhir_profiles.label import is_sensitive, keep_labels
 from fhir_profiles.late_words import is_late
 from fhir_profiles.shapes import Json
 from gateway.keys import Thing
@@ -46,6 +46,9 @@ _INSERT: Final = Statement.insert(resource)
 _MOVE_FILE: Final = Statement(
     update(person).where(person.c.id == bindparam("person_id")).values(file_version=person.c.file_version + 1)
 )
+_MOVE_CONSENT: Final = Statement(
+    update(person).where(person.c.id == bindparam("person_id")).values(consent_version=person.c.consent_version + 1)
+)
 _KEEP_LONGER: Final = Statement(
     update(sealed)
     .where(
@@ -77,10 +80,14 @@ class PersonFile:
 
 @dataclass(frozen=True, kw_only=True)
 class Filing:
-    """A message's resources joined to a file: `added` are the new versions to write, `resources` is the file afterwards."""
+    """A message's resources joined to a file: `added` are the new versions to write, `resources` is the file afterwards.
+
+    `flags`: the person's record is flagged sensitive by it, and was not before.
+    """
 
     added: tuple[Json, ...]
     resources: tuple[Json, ...]
+    flags: bool = False
 
 
 def read_versions(c: Connection, person_id: str) -> Versions:
@@ -119,7 +126,8 @@ def join_file(held: Sequence[Json], arrived: Sequence[Json]) -> Filing:
             continue
         current[name] = after
         added[name] = after
-    return Filing(added=tuple(added.values()), resources=well_formed(current.values()))
+    flags = any(map(_is_flagged, added.values())) and not any(map(_is_flagged, held))
+    return Filing(added=tuple(added.values()), resources=well_formed(current.values()), flags=flags)
 
 
 def write_filing(c: Connection, parts: Parts, person_id: str, message_id: str, filing: Filing) -> None:
@@ -141,6 +149,9 @@ def write_filing(c: Connection, parts: Parts, person_id: str, message_id: str, f
         rows.append({**same, **new, "sealed_id": sealed_id})
     _INSERT.many(c, rows)
     _MOVE_FILE.run(c, person_id=person_id)
+    if filing.flags:
+        # INVARIANT: what was decided before the record was flagged is decided again before it leaves.
+        _MOVE_CONSENT.run(c, person_id=person_id)
 
 
 def keep_longer(c: Connection, parts: Parts, person_id: str) -> None:
@@ -157,6 +168,10 @@ def keep_longer(c: Connection, parts: Parts, person_id: str) -> None:
             before=parts.after(days=days - RENEWED_AFTER_DAYS),
             ends_at=parts.after(days=days),
         )
+
+
+def _is_flagged(each: Json) -> bool:
+    return each["resourceType"] == "Patient" and is_sensitive(each)
 
 
 def _name(each: Json) -> str:

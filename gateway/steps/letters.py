@@ -570,8 +570,8 @@ def _commit(c: Connection, *, parts: Parts, work: Work, by_person: bool) -> Done
         end_tasks(c, parts, delivery_id=delivery_id)
     for delivery_id in work.untold:
         add_tasks(c, parts, (task_of(CORRECT_BY_HAND),), delivery_id=delivery_id)
-    registers = confirms or work.registration.taken
-    after = read_versions(c, person_id) if registers else seen.file.versions
+    moves = confirms or work.registration.taken or work.filing.flags
+    after = read_versions(c, person_id) if moves else seen.file.versions
     owner = Owner(
         message_id=seen.message_id, person_id=person_id, consent_version=after.consent, link_version=after.link
     )

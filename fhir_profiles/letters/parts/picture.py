@@ -9,10 +9,10 @@ from functools import cached_property
 from typing import Any, TypeVar
 
 from fhir_profiles.drug_tests import is_drug_test, is_mandatory, reports_by_observation
-from fhir_profiles.elements import File, as_object, as_objects, in_error, name_of, of_type, referenced, well_formed
+from fhir_profiles.elements import File, as_objects, in_error, name_of, of_type, referenced, well_formed
 from fhir_profiles.ids import PATIENT_ID
+from fhir_profiles.label import is_sensitive
 from fhir_profiles.shapes import Json, LetterContext
-from fhir_profiles.systems import CONFIDENTIALITY
 
 Answer = TypeVar("Answer")
 
@@ -40,10 +40,7 @@ class Picture:
     @cached_property
     def is_sensitive(self) -> bool:
         """Is the person's record flagged sensitive (confidentiality R or V on the Patient, as PDS says it)?"""
-        return any(
-            each.get("system") == CONFIDENTIALITY and each.get("code") in ("R", "V")
-            for each in as_objects(as_object(self.patient.get("meta")).get("security"))
-        )
+        return is_sensitive(self.patient)
 
     @cached_property
     def drug_tests(self) -> tuple[Json, ...]:
