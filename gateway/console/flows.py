@@ -1,38 +1,50 @@
-"""Who sends to whom: the newest letters, counted by sender, letter and recipient. A picture and its table; names of systems, never of people."""
+"""Who sends to whom: the newest letters, counted by sender and recipient, and by letter, purpose or kind of data. A picture and its table;
+names of systems, never of people.
+"""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
 
 from consent.document import Table
+from consent.shapes import Agreement, Outcome
 from gateway.console.asking import Ask, NotThere, Page
 from gateway.console.sankey import picture
+from gateway.console.through import NO_AGREEMENT, Pair, Through, through
 from gateway.states import DeliveryState
-from gateway.store.schema import delivery, message
+from gateway.store.schema import decision, delivery, message
 
 WINDOW: Final = 10_000
 """The newest letters that are counted: a bound on the work, however much is in the store."""
 LISTED: Final = 100
 REPORTS: Final = "the calendar"
 """Who sends what no message made: a report on a period."""
+BY: Final[Mapping[Through, str]] = {
+    Through.LETTER: "Letter",
+    Through.PURPOSE: "Purpose",
+    Through.DATA: "Kind of data",
+}
 D = DeliveryState
 NOT_FOUND: Final = "nobody was found"
+LETTERS_BY: Final = ("sender", "recipient", "state", *Through)
+"""By what the list of letters can be asked."""
 _BACK: Final = frozenset({D.WITHHELD.value, D.RECALLED.value})
 _ARRIVED: Final = frozenset({D.DELIVERED.value, D.CONFIRMED.value})
 
 
 @dataclass(frozen=True, kw_only=True)
 class Flow:
-    """One row of the table."""
+    """One row of the table. `middle` is a letter, a purpose or a kind of data; `part`: letters without what a consent keeps back."""
 
     source: str
-    letter: str
+    middle: str
     recipient: str
     recipient_class: str
     letters: int
     arrived: int
+    part: int
     back: int
 
     @property
@@ -42,19 +54,56 @@ class Flow:
 
 
 def flows(ask: Ask) -> Page:
-    """GET /console/flows."""
+    """GET /console/flows: `by` is what stands in the middle."""
+    wanted = ask.query.get("by", Through.LETTER.value)
+    if wanted not in set(Through):
+        raise NotThere("there is no such picture")
+    by, agreements = Through(wanted), tuple(ask.gateway.agreements.values())
     with ask.gateway.store.read() as c:
-        found = _flows(c)
-    values = {"flows": found, "picture": picture(_columns(found)), "window": WINDOW, "total": _total(found)}
-    return Page(template="flows.html", values=values, table=_table(found))
+        letters = _flows(c)
+    found = _by(letters, by, agreements)
+    values = {
+        "flows": found,
+        "picture": picture(_columns(found)),
+        "window": WINDOW,
+        "total": _total(letters),
+        "by": by.value,
+        "middle": BY[by],
+        "views": [(each.value, name) for each, name in BY.items()],
+    }
+    return Page(template="flows.html", values=values, table=_table(found, BY[by]))
 
 
-def _table(found: Iterable[Flow]) -> Table:
-    columns = ("Sender", "Letter", "Recipient", "Class", "Letters", "Arrived", "Withheld or recalled")
+def _by(letters: Iterable[Flow], by: Through, agreements: Iterable[Agreement]) -> tuple[Flow, ...]:
+    """The same flows with another middle; a letter of several kinds of data is counted with each."""
+    found: dict[tuple[str, str, str, str], Flow] = {}
+    named: dict[Pair, tuple[str, ...]] = {}
+    for each in letters:
+        pair = (each.middle, each.recipient_class)
+        named[pair] = names = named.get(pair) or through(agreements, by, pair)
+        for name in names:
+            key = (each.source, name, each.recipient, each.recipient_class)
+            one = replace(each, middle=name)
+            found[key] = _sum(found[key], one) if key in found else one
+    return tuple(flow for _, flow in sorted(found.items()))
+
+
+def _sum(one: Flow, other: Flow) -> Flow:
+    return replace(
+        one,
+        letters=one.letters + other.letters,
+        arrived=one.arrived + other.arrived,
+        part=one.part + other.part,
+        back=one.back + other.back,
+    )
+
+
+def _table(found: Iterable[Flow], middle: str) -> Table:
+    columns = ("Sender", middle, "Recipient", "Class", "Letters", "Arrived", "In part", "Withheld or recalled")
     rows = [
         (
-            *(each.source, each.letter, each.recipient, each.recipient_class),
-            *(str(number) for number in (each.letters, each.arrived, each.back)),
+            *(each.source, each.middle, each.recipient, each.recipient_class),
+            *(str(number) for number in (each.letters, each.arrived, each.part, each.back)),
         )
         for each in found
     ]
@@ -68,29 +117,36 @@ def _newest(c: Connection) -> int:
 
 
 def _flows(c: Connection) -> tuple[Flow, ...]:
-    keys = (message.c.client, delivery.c.letter, delivery.c.recipient, delivery.c.recipient_class, delivery.c.state)
+    keys = (message.c.client, delivery.c.letter, delivery.c.recipient, delivery.c.recipient_class)
+    became = (delivery.c.state, decision.c.outcome)
     rows = c.execute(
-        select(*keys, func.count().label("letters"))
-        .select_from(delivery.outerjoin(message, message.c.id == delivery.c.message_id))
+        select(*keys, *became, func.count().label("letters"))
+        .select_from(
+            delivery.outerjoin(message, message.c.id == delivery.c.message_id).outerjoin(
+                decision, decision.c.id == delivery.c.decision_id
+            )
+        )
         .where(delivery.c.sequence > _newest(c))
-        .group_by(*keys)
+        .group_by(*keys, *became)
     )
     counted: dict[tuple[str, str, str, str], list[int]] = {}
     for row in rows:
         key = (row.client or REPORTS, row.letter, row.recipient or NOT_FOUND, row.recipient_class)
-        numbers = counted.setdefault(key, [0, 0, 0])
+        numbers = counted.setdefault(key, [0, 0, 0, 0])
         numbers[0] += row.letters
         numbers[1] += row.letters if row.state in _ARRIVED else 0
-        numbers[2] += row.letters if row.state in _BACK else 0
+        numbers[2] += row.letters if row.outcome == Outcome.REDUCE and row.state not in _BACK else 0
+        numbers[3] += row.letters if row.state in _BACK else 0
     return tuple(
         Flow(
             source=source,
-            letter=letter,
+            middle=letter,
             recipient=recipient,
             recipient_class=recipient_class,
             letters=numbers[0],
             arrived=numbers[1],
-            back=numbers[2],
+            part=numbers[2],
+            back=numbers[3],
         )
         for (source, letter, recipient, recipient_class), numbers in sorted(counted.items())
     )
@@ -100,7 +156,7 @@ def _columns(found: Iterable[Flow]) -> list[dict[tuple[str, str], tuple[int, int
     first: dict[tuple[str, str], tuple[int, int]] = {}
     second: dict[tuple[str, str], tuple[int, int]] = {}
     for each in found:
-        for links, link in ((first, (each.source, each.letter)), (second, (each.letter, each.recipient))):
+        for links, link in ((first, (each.source, each.middle)), (second, (each.middle, each.recipient))):
             amount, back = links.get(link, (0, 0))
             links[link] = (amount + each.letters, back + each.back)
     return [first, second]
@@ -108,16 +164,16 @@ def _columns(found: Iterable[Flow]) -> list[dict[tuple[str, str], tuple[int, int
 
 def _total(found: Iterable[Flow]) -> dict[str, int]:
     rows = list(found)
-    return {name: sum(getattr(each, name) for each in rows) for name in ("letters", "arrived", "back")}
+    return {name: sum(getattr(each, name) for each in rows) for name in ("letters", "arrived", "part", "back")}
 
 
 def letters(ask: Ask) -> Page:
-    """GET /console/letters: the newest letters, of one letter, recipient or state where that is asked."""
-    wanted = {name: ask.query[name] for name in ("letter", "recipient", "state") if ask.query.get(name)}
+    """GET /console/letters: the newest letters, of one sender, recipient, state, letter, purpose or kind of data where that is asked."""
+    wanted = {name: ask.query[name] for name in LETTERS_BY if ask.query.get(name)}
     if "state" in wanted and wanted["state"] not in set(D):
         raise NotThere("there is no such state")
     with ask.gateway.store.read() as c:
-        rows = _letters(c, wanted, ask.most(LISTED))
+        rows = _letters(c, wanted, ask.most(LISTED), tuple(ask.gateway.agreements.values()))
     columns = ("created_at", "id", "letter", "recipient", "recipient_class", "state", "reason", "ended_at")
     heads = ("Queued", "Letter's id", "Letter", "Recipient", "Class", "State", "Reason", "Ended")
     return Page(
@@ -131,16 +187,44 @@ def letters(ask: Ask) -> Page:
     )
 
 
-def _letters(c: Connection, wanted: dict[str, str], most: int) -> list[dict[str, Any]]:
+def _letters(
+    c: Connection, wanted: Mapping[str, str], most: int, agreements: tuple[Agreement, ...]
+) -> list[dict[str, Any]]:
     columns = delivery.c
-    named = {name: value for name, value in wanted.items() if value != NOT_FOUND}
     query = (
         select(columns.id, columns.letter, columns.recipient, columns.recipient_class, columns.state, columns.reason)
         .add_columns(columns.created_at, columns.ended_at, columns.decision_id)
-        .where(columns.sequence > _newest(c), *(columns[name] == value for name, value in named.items()))
+        .select_from(delivery.outerjoin(message, message.c.id == columns.message_id))
+        .where(columns.sequence > _newest(c), *_where(wanted, agreements))
         .order_by(columns.sequence.desc())
         .limit(most)
     )
-    if len(named) < len(wanted):
-        query = query.where(columns.recipient.is_(None))
     return [dict(row) for row in c.execute(query).mappings()]
+
+
+def _where(wanted: Mapping[str, str], agreements: tuple[Agreement, ...]) -> Iterator[ColumnElement[bool]]:
+    """What each thing that is asked for means in the tables."""
+    columns = delivery.c
+    for name, value in wanted.items():
+        if (name, value) == ("recipient", NOT_FOUND):
+            yield columns.recipient.is_(None)
+        elif (name, value) == ("sender", REPORTS):
+            yield columns.message_id.is_(None)
+        elif name == "sender":
+            yield message.c.client == value
+        elif name in (Through.PURPOSE, Through.DATA):
+            yield _for(Through(name), value, agreements)
+        else:
+            yield columns[name] == value
+
+
+def _for(by: Through, value: str, agreements: tuple[Agreement, ...]) -> ColumnElement[bool]:
+    """Letters whose agreement in force has this purpose, or lets this kind of data leave."""
+    pairs = {(each.letter, each.recipient_class) for each in agreements}
+    if value == NO_AGREEMENT:
+        return and_(True, *(~_is(pair) for pair in pairs))
+    return or_(False, *(_is(pair) for pair in pairs if value in through(agreements, by, pair)))
+
+
+def _is(pair: Pair) -> ColumnElement[bool]:
+    return and_(delivery.c.letter == pair[0], delivery.c.recipient_class == pair[1])

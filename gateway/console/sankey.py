@@ -29,8 +29,9 @@ class Bar:
 
 @dataclass(frozen=True, kw_only=True)
 class Band:
-    """What flows from one bar to the next column's, as a path. `back` is the part of it that was held back, 0 to 1."""
+    """What flows from one bar of a column to the next column's, as a path. `back` is the part of it that was held back, 0 to 1."""
 
+    column: int
     source: str
     target: str
     amount: int
@@ -104,6 +105,7 @@ def _bands(
             share = back / amount if amount else 0.0
             bands.append(
                 Band(
+                    column=number,
                     source=source,
                     target=target,
                     amount=amount,
