@@ -101,7 +101,18 @@ def leak_in(letter: Rendered, held: Unsaid) -> Leak | None:
     for word, leak in held.words:
         if word in text and any(_stands_alone(text, place, len(word)) for place in _everywhere(text, word)):
             return leak
-    return Leak.ANOTHER_PERSON if _names_another(text, held.own) else None
+    return Leak.ANOTHER_PERSON if next(_of_others(text, held.own), None) else None
+
+
+def words_in(letter: Rendered, held: Unsaid) -> tuple[str, ...]:
+    """Give every word of its texts that the finished letter must not hold, in small letters; a mark where identifiers stand is none."""
+    text = letter.text.lower()
+    found = {
+        word
+        for word, _ in held.words
+        if any(_stands_alone(text, place, len(word)) for place in _everywhere(text, word))
+    }
+    return tuple(sorted(each.decode() for each in found.union(_of_others(text, held.own))))
 
 
 def _identifiers(resource: Json) -> Iterator[tuple[str, str]]:
@@ -150,14 +161,14 @@ def _stands_alone(text: bytes, place: int, length: int) -> bool:
     return begins and not text[place + length : place + length + 1].isalnum()
 
 
-def _names_another(text: bytes, own: frozenset[bytes]) -> bool:
-    """Does a text hold an NHS number, by its form and check digit, that is not the person's?"""
+def _of_others(text: bytes, own: frozenset[bytes]) -> Iterator[bytes]:
+    """NHS numbers, by form and check digit, that are not the person's: each as it is written."""
     shape = text.translate(_SHAPES)
-    return any(
-        _is_a_number(text, place, len(form)) and not own.issuperset(_number(text[place : place + len(form)]))
-        for form in _SHAPED
-        for place in _everywhere(shape, form)
-    )
+    for form in _SHAPED:
+        for place in _everywhere(shape, form):
+            written = text[place : place + len(form)]
+            if _is_a_number(text, place, len(form)) and not own.issuperset(_number(written)):
+                yield written
 
 
 def _number(written: bytes) -> Sequence[bytes]:

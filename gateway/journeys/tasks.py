@@ -32,6 +32,7 @@ OPERATOR = "operator"
 IG_OFFICER = "ig-officer"
 
 NOT_ENGAGED: Final = "not-engaged"
+WORDS_LEFT_OUT: Final = "words-left-out"
 CORRECT_BY_HAND: Final = "correct-by-hand"
 NOTICE: Final = notice_of_withdrawal.LETTER
 ANSWER_NOT_TAKEN: Final = "answer-not-taken"
@@ -222,6 +223,12 @@ TASKS: Final[Mapping[str, TaskKind]] = {
         text="a finished letter names an identifier, a place or another person that its recipient may not be told: it did not leave; read it, "
         "and see where in the message, the agreement or this program that comes from",
     ),
+    WORDS_LEFT_OUT: TaskKind(
+        role=IG_OFFICER,
+        tell=True,
+        text="a letter of care left without a number that somebody wrote into its words: an identifier, a place or another person that its recipient "
+        "may not be told; see where it was written, and whether the recipient has to hear it by another way",
+    ),
     "letter-leaks": TaskKind(
         role=CLINICAL_LEAD,
         tell=True,
@@ -370,7 +377,7 @@ _OPEN: Final = {
     for column in _OWNERS
 }
 _ITS_OWN: Final = or_(
-    ~one_of(task.c.code, (NOTICE, OVERDUE, NOT_ENGAGED)),
+    ~one_of(task.c.code, (NOTICE, OVERDUE, NOT_ENGAGED, WORDS_LEFT_OUT)),
     exists().where(delivery.c.id == task.c.delivery_id, delivery.c.letter == NOTICE),
 )
 """INVARIANT: that an earlier letter arrived, or was confirmed, tells nobody that no other will come, nor that the person came: that work ends by

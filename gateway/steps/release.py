@@ -13,7 +13,7 @@ from sqlalchemy import Connection, bindparam, update
 
 from consent.codes import pairs_asked
 from consent.decide import RULES, decide
-from consent.minimise import NothingLeaves, Released, minimise
+from consent.minimise import NothingLeaves, Released, minimise, without
 from consent.outcomes import path_outcomes
 from consent.shapes import (
     Agreement,
@@ -30,12 +30,12 @@ from consent.shapes import (
 )
 from fhir_profiles import systems
 from fhir_profiles.compose import LETTERS, compose, with_caveats
-from fhir_profiles.leak_scan import Leak, Unsaid, leak_in, unsaid
+from fhir_profiles.leak_scan import Leak, Unsaid, leak_in, unsaid, words_in
 from fhir_profiles.render import render
 from fhir_profiles.shapes import Composed, Heading, Json, LetterContext, Task
 from fhir_profiles.subsumption import subsumes
 from gateway.engine import MadeBy, made_by
-from gateway.journeys.tasks import CORRECT_BY_HAND, add_tasks, task_of
+from gateway.journeys.tasks import CORRECT_BY_HAND, WORDS_LEFT_OUT, add_tasks, task_of
 from gateway.keys import Keys, Thing
 from gateway.moves import LedgerFacts, Start, move_delivery, note_delivery, note_message, start_deliveries
 from gateway.opaque import is_opaque
@@ -211,27 +211,10 @@ def draft_composed(parts: Parts, question: Question, composed: Composed, drawn: 
     agreement, recipient = question.agreement, question.recipient
     decision = decide_letter(question, composed.bundle)
     drawn = drawn or _draw(parts, question, named=decision.unplaced is None)
-    sealed: Sealed | None = None
-    withheld: tuple[Withheld, ...] = ()
-    if decision.outcome in LEAVES and recipient is not None:
-        try:
-            released = minimise(composed.bundle, decision, Naming(id_key=drawn.id_key))
-        except NothingLeaves:
-            decision = _nothing_leaves(decision, agreement)
-        else:
-            stamp = Stamp(
-                delivery_id=drawn.delivery_id,
-                recipient=recipient.id,
-                decision_id=drawn.decision_id,
-                wire=recipient.letters[agreement.letter],
-            )
-            held = None if _was_looked_at(question) else _unsaid(question, composed.bundle, decision)
-            try:
-                sealed = seal(parts.keys, released, drawn.heading, stamp, held)
-                withheld = released.withheld
-            except LeakFound as found:
-                decision = _leaks(decision, found.leak)
+    decision, sealed, withheld = _finished(parts, question, composed.bundle, decision, drawn)
     decision, state, reason, tasks = _fate(decision, agreement, recipient)
+    if any(each.rule == "leak-scan" for each in withheld):
+        tasks = (*tasks, task_of(WORDS_LEFT_OUT))
     if state is DeliveryState.WITHHELD and question.context.replaces and question.context.taken_back:
         tasks = (*tasks, task_of(CORRECT_BY_HAND))
     kept = write_kept(
@@ -266,6 +249,30 @@ def draft_composed(parts: Parts, question: Question, composed: Composed, drawn: 
         leaves_by=question.override.until if question.override is not None else None,
         tasks=tasks,
     )
+
+
+def _finished(
+    parts: Parts, question: Question, composed: Json, decision: Decision, drawn: Drawn
+) -> tuple[Decision, Sealed | None, tuple[Withheld, ...]]:
+    """Minimise and seal what may leave; the decision as it is then, and what was withheld. Nothing is sealed where nothing may leave."""
+    agreement, recipient = question.agreement, question.recipient
+    if decision.outcome not in LEAVES or recipient is None:
+        return decision, None, ()
+    try:
+        released = minimise(composed, decision, Naming(id_key=drawn.id_key))
+    except NothingLeaves:
+        return _nothing_leaves(decision, agreement), None, ()
+    stamp = Stamp(
+        delivery_id=drawn.delivery_id,
+        recipient=recipient.id,
+        decision_id=drawn.decision_id,
+        wire=recipient.letters[agreement.letter],
+    )
+    held = None if _was_looked_at(question) else _unsaid(question, composed, decision)
+    try:
+        return decision, *_sealed(parts, question, released, drawn.heading, stamp, held)
+    except LeakFound as found:
+        return _leaks(decision, found.leak), None, ()
 
 
 def what_would_leave(composed: Json, decision: Decision, id_key: bytes) -> Json | None:
@@ -329,6 +336,23 @@ def _unsaid(question: Question, composed: Json, decision: Decision) -> Unsaid:
 def _was_looked_at(question: Question) -> bool:
     """A letter of care, or one that has to be told, leaves at the word of a person with the right: somebody's own note can name a number."""
     return question.person_released and question.agreement.without_consent in ("implied", "duty")
+
+
+def _sealed(
+    parts: Parts, question: Question, released: Released, heading: Heading, stamp: Stamp, held: Unsaid | None
+) -> tuple[Sealed, tuple[Withheld, ...]]:
+    """The letter sealed, and what was withheld. LeakFound for a letter that names anything of `held`.
+
+    A letter of care does not wait because somebody wrote a number into a note: it leaves without the number. What that does not mend (an
+    identifier where identifiers stand, a fault of ours) is found again, and held.
+    """
+    try:
+        return seal(parts.keys, released, heading, stamp, held), released.withheld
+    except LeakFound:
+        if held is None or question.agreement.without_consent != "implied":
+            raise
+    left = without(released, words_in(render(released.bundle, stamp.wire, heading), held))
+    return seal(parts.keys, left, heading, stamp, held), left.withheld
 
 
 def _leaks(decision: Decision, leak: Leak) -> Decision:

@@ -28,7 +28,9 @@ FILES = {"whole file": whole_file, "Patient only": lambda: [patient()], "nothing
 
 @cache
 def body(name: str, wire: str, file: str) -> bytes:
-    bundle = compose_report(REPORTS[name]).bundle if name in REPORTS else compose(name, FILES[file](), CONTEXT, AS_OF).bundle
+    bundle = (
+        compose_report(REPORTS[name]).bundle if name in REPORTS else compose(name, FILES[file](), CONTEXT, AS_OF).bundle
+    )
     return render(bundle, wire, HEADING).body
 
 
