@@ -36,6 +36,9 @@ WITHOUT_CODE = frozenset(
 )
 """Types that have no code of their own: a provision about codes is not about them."""
 
+MOST_ASKED = 50_000
+"""Pairs of codes that one decision may ask about: everybody's letters wait for the answers."""
+
 
 def key(item: Coding) -> str:
     return f"{item.system}|{item.code}"
@@ -96,18 +99,23 @@ def any_covers(stated: Iterable[Coding], found: Iterable[Coding], subsumes: Subs
 
 
 def pairs_asked(consents: Iterable[RegisteredConsent], resources: Iterable[Json]) -> tuple[tuple[str, str], ...]:
-    """Every (general, specific) pair of `system|code` that a decision over these may look up, sorted: what a `subsumes` table must answer."""
-    stated: set[str] = set()
-    for registered in consents:
-        for node in provisions(registered.consent):
-            stated |= {key(item) for concept in objects(node, "code")[0] for item in concept_codings(concept)}
-            stated |= {key(coding(item)) for name in ("securityLabel", "class") for item in objects(node, name)[0]}
-    if not stated:
+    """Every (general, specific) pair of `system|code` that a decision over these may look up, sorted: what a `subsumes` table must answer.
+
+    No more than `MOST_ASKED`, the consents with the fewest codes first. INVARIANT: what is not asked is unknown: it permits nothing, and a
+    denial by it holds what it may be about.
+    """
+    said = sorted((_stated(registered.consent) for registered in consents), key=len)
+    if not any(said):
         return ()
     held: set[str] = set()
     for resource in resources:
         held |= {key(item) for item in resource_codings(resource, {}, wide=True)}
         held |= {key(coding(item)) for item in objects(obj(resource, "meta"), "security")[0]}
+    stated: set[str] = set()
+    for each in said:
+        if len(stated | each) * len(held) > MOST_ASKED:
+            break
+        stated |= each
     return tuple(
         sorted(
             (general, specific)
@@ -116,6 +124,14 @@ def pairs_asked(consents: Iterable[RegisteredConsent], resources: Iterable[Json]
             if general != specific and "|" not in (general, specific)
         )
     )
+
+
+def _stated(consent: Json) -> set[str]:
+    found: set[str] = set()
+    for node in provisions(consent):
+        found |= {key(item) for concept in objects(node, "code")[0] for item in concept_codings(concept)}
+        found |= {key(coding(item)) for name in ("securityLabel", "class") for item in objects(node, name)[0]}
+    return found
 
 
 def provisions(consent: Json) -> Iterator[Json]:

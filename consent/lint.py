@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from consent.codes import Subsumes
-from consent.nesting import Nesting, provisions_within
+from consent.nesting import Nesting, is_too_wide, provisions_within
 from consent.parties import Directory
 from consent.provisions import DATA_ELEMENTS, SCOPE_ELEMENTS, Base, dialect
 from consent.reading import holds_key, obj, objects, text
@@ -20,6 +20,7 @@ TEXTS = {
     "type-missing": "a nested provision without a type: it can deny, not permit",
     "same-type": "a provision has the type of the one above it: it changes nothing, or something was meant that is not said",
     "too-deep": "IHE PCF has one level of nested provisions; deeper ones are read by their stated type",
+    "too-wide": "more provisions, actors or codes than are compared with each other: what else is odd in it nobody knows",
     "unreachable": "a provision lies outside what the one above it covers: it never applies, but to what happens to be both",
     "contradiction": "two provisions beside each other say opposite things of the same; the denial stands",
     "dangling-actor": "an actor that resolves to nobody: for a denial that is unknown and holds letters of direct care",
@@ -30,7 +31,7 @@ TEXTS = {
     "unverified": "it asks to be verified and is not: it can deny, not permit",
 }
 
-NEVER_WIDENS = frozenset({"contradiction", "dangling-actor", "unsupported"})
+NEVER_WIDENS = frozenset({"contradiction", "dangling-actor", "too-wide", "unsupported"})
 """Somebody meant something else than what would be read: what such a Consent permits waits for a person; what it refuses does not."""
 ORDINARY = frozenset({"ends"})
 """Worth a remark, and nobody's work."""
@@ -57,18 +58,24 @@ def _readable(consent: Json) -> bool:
 def lint(consent: Json, directory: Sequence[Json] = (), subsumes: Subsumes = _NO_CODES) -> tuple[Reason, ...]:
     """Remarks on one Consent, each rule once, sorted. `subsumes` answers `consent.nesting.pairs_nested` of it."""
     found = set(_on_the_whole(consent))
-    known = Directory.of((*directory, *objects(consent, "contained")[0]))
-    nesting = Nesting(consent=consent, directory=known, subsumes=subsumes)
     pcf = dialect(consent).pcf
     for node, above, depth in provisions_within(consent):
         found |= set(_on_a_provision(node, above, depth, pcf=pcf))
-        if depth and nesting.is_outside(node, above, depth):
-            found.add("unreachable")
-        if any(_dangles(actor, consent, known) for actor in objects(node, "actor")[0]):
-            found.add("dangling-actor")
-        if _contradicts(objects(node, "provision")[0]):
-            found.add("contradiction")
+    # INVARIANT: no Consent is so wide that others wait for it: one that is, is compared with nothing, and widens by nobody's word but a person's.
+    found |= {"too-wide"} if is_too_wide(consent) else set(_compared(consent, directory, subsumes))
     return tuple(Reason(rule=rule, text=TEXTS[rule]) for rule in sorted(found))
+
+
+def _compared(consent: Json, directory: Sequence[Json], subsumes: Subsumes) -> Iterator[str]:
+    known = Directory.of((*directory, *objects(consent, "contained")[0]))
+    nesting = Nesting(consent=consent, directory=known, subsumes=subsumes)
+    for node, above, depth in provisions_within(consent):
+        if depth and nesting.is_outside(node, above, depth):
+            yield "unreachable"
+        if any(_dangles(actor, consent, known) for actor in objects(node, "actor")[0]):
+            yield "dangling-actor"
+        if _contradicts(objects(node, "provision")[0]):
+            yield "contradiction"
 
 
 def _on_the_whole(consent: Json) -> Iterator[str]:

@@ -21,6 +21,10 @@ _CHANGES = frozenset({"Group", "CareTeam"})
 """Who is in one of these is another tomorrow."""
 _ANY_TYPE = frozenset({"Resource", "DomainResource"})
 
+_COMPARED = ("actor", "action", "purpose")
+MOST_COMPARED = 1_000
+"""Comparisons that one Consent is worth before it takes effect: everybody's letters wait for them. No form of a person's words comes near."""
+
 Cover = Callable[[Coding, Coding], Match]
 
 
@@ -34,8 +38,28 @@ def provisions_within(consent: Json) -> Iterator[tuple[Json, Json, int]]:
         waiting.extend((child, node, depth + 1) for child in objects(node, "provision")[0])
 
 
+def is_too_wide(consent: Json) -> bool:
+    """Would comparing its provisions with each other cost more than `MOST_COMPARED`? Then nobody compares them."""
+    contained = len(objects(consent, "contained")[0])
+    compared = 0
+    for node, above, _ in provisions_within(consent):
+        compared += len(objects(node, "provision")[0]) ** 2 // 2 + len(objects(node, "actor")[0]) * contained
+        compared += sum(len(_codings(above, name)) * len(_codings(node, name)) for name in _CODED)
+        compared += sum(_width(above, name) * _width(node, name) for name in _COMPARED)
+        if compared > MOST_COMPARED:
+            return True
+    return False
+
+
+def _width(node: Json, name: str) -> int:
+    held = objects(node, name)[0]
+    return sum(max(1, len(concept_codings(one))) for one in held) if name == "action" else len(held)
+
+
 def pairs_nested(consent: Json) -> tuple[tuple[str, str], ...]:
-    """Every pair of `system|code` that `Nesting` may look up, sorted: what its `subsumes` table must answer."""
+    """Every pair of `system|code` that `Nesting` may look up, sorted: what its `subsumes` table must answer. None where it is too wide."""
+    if is_too_wide(consent):
+        return ()
     found: set[tuple[str, str]] = set()
     for node, above, depth in provisions_within(consent):
         for name in _CODED if depth else ():

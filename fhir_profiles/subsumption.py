@@ -7,7 +7,7 @@ and the decision treats it as unknown. It must never say no to a pair of which i
 
 from collections.abc import Iterable
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 from fhir_profiles import systems
 from fhir_profiles.terminology import assay, lookup, product
@@ -55,37 +55,48 @@ def subsumes(pairs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], bool]:
     """Answer (`system|general`, `system|specific`) pairs: does the first include the second? What is not known is left out."""
     found: dict[tuple[str, str], bool] = {}
     for general, specific in pairs:
-        answer = _answer(general, specific)
+        answer = _answer(_read(general), _read(specific))
         if answer is not None:
             found[general, specific] = answer
     return found
 
 
+class _Code(NamedTuple):
+    """A code, and what our lists know of it."""
+
+    system: str
+    value: str
+    flat: bool
+    drug: str | None
+    """The current id of the product that it is; None for what is no product that we know."""
+    kind: tuple[str, str] | None
+
+
 @lru_cache(maxsize=32_768)
-def _answer(general: str, specific: str) -> bool | None:
-    """The lists do not change while the program runs, so a pair is asked once."""
-    return _includes(_read(general), _read(specific))
+def _read(text: str) -> _Code:
+    """The lists do not change while the program runs, so a code is looked up once, however many it is compared with."""
+    system, _, value = text.rpartition("|")
+    known = product({"system": system, "code": value}) if system in _DRUGS else None
+    return _Code(
+        system=system,
+        value=value,
+        flat=_is_flat(system),
+        drug=known.code if known is not None else None,
+        kind=_kind(system, value, is_product=known is not None),
+    )
 
 
-Code = tuple[str, str]
-
-
-def _read(text: str) -> Code:
-    system, _, code = text.rpartition("|")
-    return system, code
-
-
-def _includes(general: Code, specific: Code) -> bool | None:
-    if general == specific:
+def _answer(general: _Code, specific: _Code) -> bool | None:
+    if general[:2] == specific[:2]:
         return True
-    if general[0] == specific[0] == systems.ACT_CODE:
-        return _label_includes(general[1], specific[1])
-    if _is_flat(general[0]) or _is_flat(specific[0]):
+    if general.system == specific.system == systems.ACT_CODE:
+        return _label_includes(general.value, specific.value)
+    if general.flat or specific.flat:
         return False
-    drug = _drug_includes(general, specific)
-    if drug is not None:
-        return drug
-    one, other = _kind(general), _kind(specific)
+    # Two ids of one product (an earlier or brand id) are one; two products of the formulary do not include each other.
+    if general.drug is not None and specific.drug is not None:
+        return general.drug == specific.drug
+    one, other = general.kind, specific.kind
     if one is None or other is None:
         return None
     # The same substance group (or none) by two codes may be the same test by another method: not for a list to say.
@@ -105,27 +116,16 @@ def _is_flat(system: str) -> bool:
     return local or (system != systems.ACT_CODE and system.startswith(_ENUMERATIONS))
 
 
-def _drug_includes(general: Code, specific: Code) -> bool | None:
-    """Two ids of one product (an earlier or brand id) are one; two products of the formulary do not include each other."""
-    if general[0] not in _DRUGS or specific[0] not in _DRUGS:
-        return None
-    one = product({"system": general[0], "code": general[1]})
-    other = product({"system": specific[0], "code": specific[1]})
-    return one.code == other.code if one is not None and other is not None else None
-
-
-def _kind(code: Code) -> tuple[str, str] | None:
+def _kind(system: str, value: str, *, is_product: bool) -> tuple[str, str] | None:
     """What our lists know a code as; None when they do not know it."""
-    system, value = code
-    concept = {"system": system, "code": value}
     if system == systems.SUBSTANCE_GROUP:
         return "assay", value
-    read = assay(concept)
+    read = assay({"system": system, "code": value})
     if read.group is not None or read.panel:
         return "assay", "" if read.panel else read.group or ""
-    if system in _DRUGS and product(concept) is not None:
+    if is_product:
         return "product", value
     for name in ("care_plans", "consent_codes"):
-        if any((row["system"], row["code"]) == code for row in lookup(name).rows):
+        if any((row["system"], row["code"]) == (system, value) for row in lookup(name).rows):
             return name, value
     return None

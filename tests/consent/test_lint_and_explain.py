@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 
+from consent.codes import MOST_ASKED, pairs_asked
 from consent.decide import RULES
 from consent.explain import NOTHING_SENT, for_officer, for_person, for_recipient, what_leaves
-from consent.lint import TEXTS, lint, widens
+from consent.lint import NEVER_WIDENS, TEXTS, lint, widens
 from consent.minimise import minimise
+from consent.nesting import pairs_nested
 from consent.outcomes import path_outcomes
 from consent.shapes import Outcome, Reason, Withheld
 from tests.consent.letters import letter
@@ -32,6 +34,7 @@ from tests.consent.made import (
     patient,
     provision,
     purpose,
+    registered,
     resource,
     subsumes,
 )
@@ -105,6 +108,51 @@ def test_could_it_permit_anything(consent: Json, *, answer: bool) -> None:
 def test_lint(consent: Json, rule: str) -> None:
     found = {remark.rule: remark.text for remark in lint(consent, DIRECTORY)}
     assert found[rule] == TEXTS[rule]
+
+
+def coded(first: int, count: int) -> list[Json]:
+    return [code(str(first + each)) for each in range(count)]
+
+
+def actors(name: str, count: int) -> list[Json]:
+    return [{"reference": {"reference": f"Organization/{name}-{each}"}} for each in range(count)]
+
+
+@pytest.mark.parametrize(
+    "consent",
+    [
+        fhir_consent(
+            provision("deny", code=coded(1, 9_000), provision=[provision("permit", code=coded(90_000, 9_000))])
+        ),
+        fhir_consent(
+            provision("deny", actor=actors("a", 900), provision=[provision("permit", actor=actors("b", 900))])
+        ),
+        fhir_consent(provision("deny", provision=[provision("permit", id=str(each)) for each in range(9_000)])),
+    ],
+)
+def test_what_is_too_wide_is_compared_with_nothing(consent: Json) -> None:
+    """Compared, each of them would keep everybody waiting for minutes: this test would not end."""
+    assert pairs_nested(consent) == ()
+    assert "too-wide" in {remark.rule for remark in lint(consent)} & NEVER_WIDENS
+
+
+def test_an_ordinary_list_of_codes_is_compared() -> None:
+    consent = fhir_consent(
+        provision("deny", code=coded(1, 30), provision=[provision("permit", code=coded(90_000, 30))])
+    )
+    assert len(pairs_nested(consent)) == 2 * 30 * 30
+    assert "too-wide" not in {remark.rule for remark in lint(consent)}
+
+
+def test_a_decision_asks_no_more_pairs_than_it_may_and_the_narrow_consent_first() -> None:
+    """What it does not ask is unknown; the same code is the same without being asked."""
+    wide = fhir_consent(provision("deny", code=coded(1, MOST_ASKED)))
+    narrow = fhir_consent(provision("deny", code=[code("7")]))
+    letter_of_two = [resource("Observation", name, None, code=code(name)) for name in ("88", "99")]
+    of_narrow = pairs_asked(registered(narrow), letter_of_two)
+    assert of_narrow
+    assert pairs_asked(registered(wide, narrow), letter_of_two) == of_narrow
+    assert len(pairs_asked(registered(fhir_consent(provision("deny", code=coded(1, 100)))), letter_of_two)) > 100
 
 
 TABLE = subsumes(SUD=["OPIOIDUD"], HIV=[])

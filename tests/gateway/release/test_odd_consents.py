@@ -1,13 +1,15 @@
 """What is looked at before a consent takes effect: what lint finds, and whether its own sender would have more by it."""
 
+import time
 from pathlib import Path
 from typing import Any
 
+from fhir_profiles.systems import SNOMED
 from gateway import desk
 from gateway.clients import add_client
 from gateway.store.schema import consent as registered
 from tests.builders import adt_a03, consent, fhir_message, synthetic_person
-from tests.line import CLINICAL, Line, running
+from tests.line import CLINICAL, STRANGER, Line, running
 from tests.world import check_world
 
 SECURITY = "security-desk"
@@ -77,6 +79,23 @@ async def test_what_lint_finds_is_kept_and_told_and_widens_nothing(tmp_path: Pat
         desk.release_held(line.gateway, line.messages()[-1].id, reason="asked the person", by="ig-2")
         assert (last(line), kept(line)[-1][0]) == (("released", None), True)
         check_world(line)
+
+
+async def test_nobody_waits_for_a_wide_consent(tmp_path: Path) -> None:
+    """60 kB from who may say nothing for anybody, and somebody else's handover behind it. What it refuses counts at once."""
+    outer, inner = (
+        [{"coding": [{"system": SNOMED, "code": f"{place}{each}"} for each in range(300)]}] for place in "19"
+    )
+    wide = root("deny", {"type": "permit", "code": inner}, code=outer)
+    async with running(tmp_path) as line:
+        begun = time.monotonic()
+        await line.send(said(ONE, 1, wide), client=STRANGER)
+        await line.send(adt_a03(TWO))
+        await line.settle()
+        took = time.monotonic() - begun
+        assert [row.state for row in line.deliveries()] == ["delivered"]
+        assert took < 5, "it would be half a minute"
+        assert (last(line), kept(line)) == (("released", None), [(False, "too-wide")])
 
 
 async def test_a_consent_that_would_let_its_sender_have_more_waits_for_a_person(tmp_path: Path) -> None:
