@@ -112,7 +112,7 @@ def _again(
         at=parts.now(),
         corrects=kept.corrects,
         person_released=kept.person_released or by_person,
-        recipient_named=named is not None or (kept.recipient_named and recipient is not None),
+        recipient_named=named is not None or (kept.recipient_named and _is_whom_they_named(kept, recipient)),
         override=_override(parts, kept, named),
         delivery_id=row.id if DeliveryState(row.state) is D.HELD else None,
     )
@@ -125,6 +125,15 @@ def _override(parts: Parts, kept: Kept, named: Recipient | None) -> Override | N
     if given is None or parts.now() >= given.until or (named is not None and named.id != kept.recipient):
         return None
     return given
+
+
+def _is_whom_they_named(kept: Kept, recipient: Recipient | None) -> bool:
+    """INVARIANT: a name that a person gave is of an organisation: whoever has its place in our files since was named by nobody."""
+    asked = kept.asked
+    if recipient is None or asked is None:
+        return False
+    was = (asked.recipient, asked.recipient_class, asked.ods)
+    return was == (recipient.id, recipient.recipient_class, recipient.ods)
 
 
 def sealed_of(c: Connection, decision_id: str) -> str:

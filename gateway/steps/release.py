@@ -215,7 +215,7 @@ def draft_composed(parts: Parts, question: Question, composed: Composed, drawn: 
     decision, state, reason, tasks = _fate(decision, agreement, recipient)
     if any(each.rule == "leak-scan" for each in withheld):
         tasks = (*tasks, task_of(WORDS_LEFT_OUT))
-    if state is DeliveryState.WITHHELD and question.context.replaces and question.context.taken_back:
+    if state is DeliveryState.WITHHELD and question.context.was_wrong:
         tasks = (*tasks, task_of(CORRECT_BY_HAND))
     kept = write_kept(
         decision=decision,
@@ -330,7 +330,12 @@ def _unsaid(question: Question, composed: Json, decision: Decision) -> Unsaid:
     """What the person's file and the letter hold and this decision does not let this recipient have."""
     of_letter = (entry["resource"] for entry in composed.get("entry", []))
     places = any(path.startswith(("Encounter.location", "Location")) for path in decision.permitted)
-    return unsaid((*question.resources, *of_letter), said_systems=decision.identifier_systems, said_places=places)
+    return unsaid(
+        (*question.resources, *of_letter),
+        said_systems=decision.identifier_systems,
+        said_places=places,
+        letter=(entry["resource"] for entry in released.bundle["entry"]),
+    )
 
 
 def _was_looked_at(question: Question) -> bool:
@@ -507,6 +512,8 @@ def refill(c: Connection, parts: Parts, made: Draft, owner: "Owner") -> None:
     )
     if made.state is DeliveryState.HELD:
         note_delivery(c, parts, made.delivery_id, "decided", facts)
+        if made.reason != before:  # what it waits for now nobody has heard of
+            add_tasks(c, parts, made.tasks, delivery_id=made.delivery_id)
         return
     move_delivery(c, parts, made.delivery_id, made.state, reason=made.reason, facts=facts)
     add_tasks(c, parts, made.tasks, delivery_id=made.delivery_id)
