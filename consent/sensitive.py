@@ -49,6 +49,8 @@ _BRACKETS: Final = re.compile(r"\s*\([^)]*\)\s*$")
 _PRISON: Final = re.compile(r"^(?:HM\s+Prison|HMP/YOI|HMP|HMYOI|YOI|IRC)\s+", re.IGNORECASE)
 _LEAST_WORD: Final = 3
 _LEAST_DIGITS: Final = 6
+_GAP: Final = r"[\s().\u00ad\u2010-\u2015\u2212-]{0,8}"
+"""What can stand between the signs of a number: blanks of every kind, hyphens, dots."""
 
 
 def is_sensitive(resources: Iterable[Json]) -> bool:
@@ -153,7 +155,9 @@ def _pattern(words: tuple[str, ...]) -> re.Pattern[str]:
 
 
 def _written(word: str) -> str:
-    """However it is spaced: a number with or without its gaps, a postcode in one piece."""
+    """However it is spaced: a number with or without its gaps, as an identifier of letters and digits, a postcode in one piece."""
     if not any(map(str.isalpha, word)):
-        return r"[\s()-]*".join(filter(str.isdigit, word))
+        return _GAP.join(filter(str.isdigit, word))
+    if len(word) >= _LEAST_DIGITS and word.isalnum() and any(map(str.isdigit, word)):
+        return _GAP.join(word)
     return r"\s*".join(map(re.escape, word.split()))

@@ -4,7 +4,8 @@ It reads bytes and not the object that they were written from, so that a fault o
 What may be named is said to it. It MUST NEVER change a letter, decide who may know, or say what it found: only of which kind it is.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -23,13 +24,23 @@ SHORTEST_NUMBER: Final = 9
 _PEOPLE: Final = frozenset({"Patient", "RelatedPerson"})
 _INSIDE: Final = frozenset({"wi", "lvl", "ro", "bd"})
 """Location.physicalType of a wing, a landing, a cell, a bed (http://terminology.hl7.org/CodeSystem/location-physical-type)."""
+_STAY: Final = frozenset({"", "IMP"})
+"""Encounter.class of a stay in custody; one that does not say what it is may be one."""
+_NUMBERS: Final = ("identifier", "requisition", "groupIdentifier")
+_GAPS: Final = frozenset(" -.~\n\r\t\u00a0\u00ad\u2007\u2009\u2010\u2011\u2012\u2013\u2014\u2015\u202f\u2212".encode())
+"""What can stand between the signs of a number, as bytes: blanks, hyphens, dots, ends of lines (of HL7 v2 also `~`)."""
 _SHAPES: Final = bytes(
-    ord("0") if chr(sign) in "0123456789" else ord(" ") if chr(sign) in " -" else ord("x") for sign in range(256)
+    ord("0") if chr(sign) in "0123456789" else ord(" ") if sign in _GAPS else ord("x") for sign in range(256)
 )
-"""Every digit as 0, a hyphen as a blank: a number is found by its shape, as fast as a word is."""
-_SHAPED: Final = (b"0000000000", b"000 000 0000")
-_ENDS_OF_LINES: Final = (b"\\n", b"\\r", b"\\t")
-"""As JSON writes them: the letter in it is no part of the word that follows."""
+"""Every digit as 0, every gap as blanks: a number is found by its shape, as fast as a word is."""
+_IN_ONE: Final = b"0000000000"
+_IN_THREE: Final = re.compile(rb"000 {1,8}000 {1,8}0000")
+_ALL_GAPS: Final = bytes(sorted(_GAPS))
+_GAP: Final = rb"[%s]{0,8}" % re.escape(_ALL_GAPS)
+_NO_DIGIT: Final = bytes(sign for sign in range(256) if chr(sign) not in "0123456789")
+_JSON_LINE: Final = re.compile(rb"\\[nrt]")
+_V2_LINE: Final = re.compile(rb"\\\.br\\")
+"""Ends of lines as they are written there: the letter in one is no part of the word that follows."""
 _ISSUED: Final = frozenset(b"4679")
 """How NHS numbers of England begin (Personal Demographics Service; 999 is for tests): a code of SNOMED CT with ten digits begins with 1."""
 _CODED: Final = (b'"code":"', b'"value":"', b"|", b"^", b"~")
@@ -51,36 +62,59 @@ class Leak(StrEnum):
 class Unsaid:
     """What must not stand in a letter, all in small letters: words that stand by themselves, and marks of a wire that are looked for in it whole.
 
-    `own` are the person's NHS numbers: any other one is another person's.
+    `own` are the person's NHS numbers, and the numbers of things: any other one is another person's.
     """
 
     words: tuple[tuple[bytes, Leak], ...]
+    runs: tuple[bytes, ...]
+    """Identifiers in letters and digits alone, that are found however they are spaced."""
     json_marks: tuple[tuple[bytes, Leak], ...]
     v2_marks: tuple[tuple[bytes, Leak], ...]
     own: frozenset[bytes]
 
 
-def unsaid(resources: Iterable[Json], *, said_systems: Collection[str], said_places: bool) -> Unsaid:
+def unsaid(
+    resources: Iterable[Json], *, said_systems: Collection[str], said_places: bool, letter: Iterable[Json] = ()
+) -> Unsaid:
     """What a letter about the person of these resources must not name.
 
-    `said_systems` are the identifier systems that may leave; `said_places` says that where inside an establishment somebody lives may.
+    `said_systems` are the identifier systems that may leave; `said_places` says that where inside an establishment somebody lives may. Where an
+    appointment, an organisation or a place of the `letter` as it leaves is, is not where the person lives.
     """
     identifiers: dict[tuple[str, str], None] = {}
     places: dict[str, None] = {}
+    inside: dict[str, None] = {}
+    own: set[str] = set()
     for resource in resources:
         name = kind(resource)
         if name in _PEOPLE:
-            identifiers |= dict.fromkeys(_identifiers(resource))
-        elif not said_places and name == "Encounter":
-            places |= dict.fromkeys(_places(resource))
-        elif not said_places and name == "Location" and _is_inside(resource):
-            places |= dict.fromkeys([as_text(resource.get("name")), *(value for _, value in _identifiers(resource))])
+            found = dict.fromkeys(_identifiers(resource))
+            identifiers |= found
+            if name == "Patient":
+                own.update(value for system, value in found if system == systems.NHS_NUMBER)
+            continue
+        own.update(
+            value for system, value in _identifiers(resource) if len(value) >= 10 and system != systems.NHS_NUMBER
+        )
+        if said_places:
+            continue
+        if name == "Encounter":
+            for at in as_objects(resource.get("location")):
+                if _is_inside(at):
+                    inside |= dict.fromkeys(_named(at))
+                elif as_text(as_object(resource.get("class")).get("code")) in _STAY:
+                    places |= dict.fromkeys(_named(at))
+        elif name == "Location" and _is_inside(resource):
+            inside |= dict.fromkeys([as_text(resource.get("name")), *(value for _, value in _identifiers(resource))])
+    if places:
+        inside |= dict.fromkeys(places.keys() - {each for resource in letter for each in _elsewhere(resource)})
     said = {value.lower() for system, value in identifiers if system in said_systems}
     kept = [
         (system, value) for system, value in identifiers if system not in said_systems and value.lower() not in said
     ]
     words = {each: Leak.IDENTIFIER for _, value in kept for each in _written(value)}
-    words |= {each: Leak.PLACE for place in places for each in _written(place)}
+    words |= {each: Leak.PLACE for place in inside for each in _written(place)}
+    runs = {run for _, value in kept if (run := _run(value))}
     # an authority's system that may not leave is a mark by itself; of any other the value is looked for where identifiers stand
     others = [(system, leaf(value)) for system, value in kept if system not in AUTHORITIES]
     barred = {system: written for system, written in AUTHORITIES.items() if system not in said_systems}
@@ -88,44 +122,61 @@ def unsaid(resources: Iterable[Json], *, said_systems: Collection[str], said_pla
     json_marks |= {f'"system":"{system}","value":"{value}"': Leak.IDENTIFIER for system, value in others}
     v2_marks = {f"^^^{authority}^{code}": Leak.SYSTEM for authority, code in barred.values()}
     v2_marks |= {f"{before}{value}^^^": Leak.IDENTIFIER for _, value in others for before in "|~"}
-    own = frozenset(normal_nhs_number(value).encode() for system, value in identifiers if system == systems.NHS_NUMBER)
-    return Unsaid(words=tuple(words.items()), json_marks=_small(json_marks), v2_marks=_small(v2_marks), own=own)
+    return Unsaid(
+        words=tuple(words.items()),
+        runs=tuple(sorted(runs)),
+        json_marks=_small(json_marks),
+        v2_marks=_small(v2_marks),
+        own=frozenset(normal_nhs_number(value).encode() for value in own),
+    )
 
 
 def leak_in(letter: Rendered, held: Unsaid) -> Leak | None:
     """The first thing that the finished letter names and must not. It takes microseconds: only places that look like one are read twice."""
-    text = letter.text.lower()
+    text = _small_text(letter, held)
     for mark, leak in held.json_marks if text.startswith(b"{") else held.v2_marks:
         if mark in text:
             return leak
     for word, leak in held.words:
         if word in text and any(_stands_alone(text, place, len(word)) for place in _everywhere(text, word)):
             return leak
+    if next(_runs(text, held.runs), None):
+        return Leak.IDENTIFIER
     return Leak.ANOTHER_PERSON if next(_of_others(text, held.own), None) else None
 
 
 def words_in(letter: Rendered, held: Unsaid) -> tuple[str, ...]:
     """Give every word of its texts that the finished letter must not hold, in small letters; a mark where identifiers stand is none."""
-    text = letter.text.lower()
+    text = _small_text(letter, held)
     found = {
         word
         for word, _ in held.words
         if any(_stands_alone(text, place, len(word)) for place in _everywhere(text, word))
     }
-    return tuple(sorted(each.decode() for each in found.union(_of_others(text, held.own))))
+    return tuple(sorted(each.decode() for each in found.union(_runs(text, held.runs), _of_others(text, held.own))))
 
 
 def _identifiers(resource: Json) -> Iterator[tuple[str, str]]:
-    for each in as_objects(resource.get("identifier")):
-        if value := as_text(each.get("value")).strip():
-            yield as_text(each.get("system")), value
+    for name in _NUMBERS:
+        if name in resource:
+            for each in as_objects(resource[name]):
+                if value := as_text(each.get("value")):
+                    yield as_text(each.get("system")), value
 
 
-def _places(encounter: Json) -> Iterator[str]:
-    for each in as_objects(encounter.get("location")):
-        place = as_object(each.get("location"))
-        yield as_text(place.get("display"))
-        yield as_text(as_object(place.get("identifier")).get("value"))
+def _named(at: Json) -> tuple[str, str]:
+    place = as_object(at.get("location"))
+    return as_text(place.get("display")), as_text(as_object(place.get("identifier")).get("value"))
+
+
+def _elsewhere(resource: Json) -> Iterator[str]:
+    """How a letter calls a place that it may tell."""
+    name = kind(resource)
+    if name == "Appointment":
+        for each in as_objects(resource.get("participant")):
+            yield as_text(as_object(each.get("actor")).get("display"))
+    elif name in ("Organization", "Location"):
+        yield as_text(resource.get("name"))
 
 
 def _is_inside(location: Json) -> bool:
@@ -144,6 +195,33 @@ def _written(value: str) -> Iterator[bytes]:
     yield from (way.lower().encode() for way in sorted(ways))
 
 
+def _run(value: str) -> bytes:
+    """The letters and digits of an identifier that is one word with a digit in it; nothing where it is none, or too short."""
+    bare = "".join(sign for sign in value if sign.isalnum())
+    least = SHORTEST_NUMBER if bare.isdigit() else SHORTEST
+    long_enough = len(bare) >= least and bare.isascii() and any(map(str.isdigit, bare))
+    return bare.lower().encode() if long_enough and (bare.isdigit() or len(value.split()) == 1) else b""
+
+
+def _small_text(letter: Rendered, held: Unsaid) -> bytes:
+    """The text in small letters, blanks for every end of a line: as long as it was. Letters beyond ASCII only where one is looked for."""
+    plain = all(word.isascii() for word, _ in held.words)
+    text = letter.text.lower() if plain else letter.text.decode("utf-8", "replace").lower().encode()
+    line = _JSON_LINE if text.startswith(b"{") else _V2_LINE
+    return line.sub(lambda found: b"\n".rjust(len(found[0])), text) if b"\\" in text else text
+
+
+def _runs(text: bytes, runs: tuple[bytes, ...]) -> Iterator[bytes]:
+    if not runs:
+        return
+    closed = text.translate(None, _ALL_GAPS)
+    for run in runs:
+        if run in closed and re.search(
+            rb"(?<![a-z0-9])" + _GAP.join(bytes([each]) for each in run) + rb"(?![a-z0-9])", text
+        ):
+            yield run
+
+
 def _small(marks: Mapping[str, Leak]) -> tuple[tuple[bytes, Leak], ...]:
     return tuple((mark.lower().encode(), leak) for mark, leak in marks.items())
 
@@ -156,24 +234,20 @@ def _everywhere(text: bytes, word: bytes) -> Iterator[int]:
 
 
 def _stands_alone(text: bytes, place: int, length: int) -> bool:
-    before = text[max(place - 2, 0) : place]
-    begins = before.endswith(_ENDS_OF_LINES) or not before[-1:].isalnum()
-    return begins and not text[place + length : place + length + 1].isalnum()
+    return not (text[max(place - 1, 0) : place].isalnum() or text[place + length : place + length + 1].isalnum())
 
 
 def _of_others(text: bytes, own: frozenset[bytes]) -> Iterator[bytes]:
-    """NHS numbers, by form and check digit, that are not the person's: each as it is written."""
+    """NHS numbers, by form and check digit, that are not the person's: the digits of each."""
     shape = text.translate(_SHAPES)
-    for form in _SHAPED:
-        for place in _everywhere(shape, form):
-            written = text[place : place + len(form)]
-            if _is_a_number(text, place, len(form)) and not own.issuperset(_number(written)):
-                yield written
-
-
-def _number(written: bytes) -> Sequence[bytes]:
-    bare = written.replace(b" ", b"").replace(b"-", b"")
-    return (bare,) if nhs_number_is_valid(bare.decode()) else ()
+    found = [(place, len(_IN_ONE)) for place in _everywhere(shape, _IN_ONE)]
+    found += [(each.start(), len(each[0])) for each in _IN_THREE.finditer(shape)]
+    for place, length in found:
+        # three rows of figures are a table: one number goes over one end of a line at most
+        if _is_a_number(text, place, length) and text.count(b"\n", place, place + length) < 2:
+            number = text[place : place + length].translate(None, _NO_DIGIT)
+            if number not in own and nhs_number_is_valid(number.decode()):
+                yield number
 
 
 def _is_a_number(text: bytes, place: int, length: int) -> bool:

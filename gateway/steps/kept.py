@@ -72,6 +72,7 @@ class Kept:
     corrects: str | None
     person_released: bool
     recipient_named: bool
+    leak_read: bool
     override: Override | None
     id_key: bytes
     heading: Heading | None
@@ -150,6 +151,7 @@ def write_kept(  # noqa: PLR0913  everything that a decision was made from, each
     corrects: str | None = None,
     person_released: bool = False,
     recipient_named: bool = False,
+    leak_read: bool = False,
     override: Override | None = None,
     composed: Json | None = None,
     missing: tuple[str, ...] = (),
@@ -179,6 +181,7 @@ def write_kept(  # noqa: PLR0913  everything that a decision was made from, each
             "counted": counted,
             "consents": [consent_mark(each) for each in consents],
             "file": file,
+            **({"leak_read": True} if leak_read else {}),
             **({"made_by": made_by} if made_by is not None else {}),
         }
     )
@@ -199,6 +202,7 @@ def read_kept(text: bytes) -> Kept:
         corrects=kept["corrects"],
         person_released=kept["person_released"],
         recipient_named=kept.get("recipient_named", False),
+        leak_read=kept.get("leak_read", False),
         override=_override(kept["override"]),
         id_key=bytes.fromhex(kept["id_key"]),
         heading=Heading(**kept["heading"]) if kept["heading"] else None,

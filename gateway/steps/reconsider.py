@@ -101,22 +101,30 @@ def _again(
     if agreement is None:
         return Again(row=row, moved=moved, kept=kept, made=None)
     resources = read_file(c, parts, row.person_id).resources
+    file = marks_of(resources)
     recipient = named or _recipient(parts, kept, agreement)
     question = Question(
         agreement=agreement,
         recipient=recipient,
         context=kept.context,
         resources=resources,
-        file=marks_of(resources),
+        file=file,
         consents=read_consents(c, parts, row.person_id),
         at=parts.now(),
         corrects=kept.corrects,
         person_released=kept.person_released or by_person,
         recipient_named=named is not None or (kept.recipient_named and _is_whom_they_named(kept, recipient)),
+        # INVARIANT: what was read is this content: with anything new in the file it is looked at again.
+        leak_read=(kept.leak_read or (by_person and _leaks(kept))) and frozenset(kept.file) == frozenset(file),
         override=_override(parts, kept, named),
         delivery_id=row.id if DeliveryState(row.state) is D.HELD else None,
     )
     return Again(row=row, moved=moved, kept=kept, made=draft(parts, question))
+
+
+def _leaks(kept: Kept) -> bool:
+    """Was it held by the last look at its bytes, and by nothing else?"""
+    return any(reason.rule == "leak-scan" for reason in kept.decision.reasons)
 
 
 def _override(parts: Parts, kept: Kept, named: Recipient | None) -> Override | None:

@@ -194,6 +194,7 @@ def question_of(found: Found, agreement: Agreement) -> Question:
         corrects=kept.corrects,
         person_released=kept.person_released,
         recipient_named=kept.recipient_named,
+        leak_read=kept.leak_read,
         override=kept.override,
     )
 

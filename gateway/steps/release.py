@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from sqlalchemy import Connection, bindparam, update
+from sqlalchemy import Connection, bindparam, select, update
 
 from consent.codes import pairs_asked
 from consent.decide import RULES, decide
@@ -137,6 +137,8 @@ class Question:
     person_released: bool = False
     recipient_named: bool = False
     """True where whoever released it named this recipient."""
+    leak_read: bool = False
+    """True where a person has read this very letter with what the last look found in it, and let it go."""
     override: Override | None = None
     delivery_id: str | None = None
 
@@ -151,7 +153,7 @@ class LeakFound(Exception):
 
 def seal(keys: Keys, released: Released, heading: Heading, stamp: Stamp, held: Unsaid | None) -> Sealed:
     """Render what was released, look at its bytes, and seal it. TypeError for anything that `minimise` did not make, LeakFound for what names
-    anything of `held`; None where a person has looked at this letter and let it go.
+    anything of `held`; None where a person has read it with that and let it go.
     """
     # INVARIANT: only what went through minimise can be sealed, and only what is sealed can be queued.
     if type(released) is not Released:
@@ -224,6 +226,7 @@ def draft_composed(parts: Parts, question: Question, composed: Composed, drawn: 
         corrects=question.corrects,
         person_released=question.person_released,
         recipient_named=question.recipient_named,
+        leak_read=question.leak_read,
         override=question.override,
         composed=composed.bundle,
         missing=composed.missing,
@@ -268,7 +271,7 @@ def _finished(
         decision_id=drawn.decision_id,
         wire=recipient.letters[agreement.letter],
     )
-    held = None if _was_looked_at(question) else _unsaid(question, composed, decision)
+    held = None if _was_read(question) else _unsaid(question, composed, decision, released)
     try:
         return decision, *_sealed(parts, question, released, drawn.heading, stamp, held)
     except LeakFound as found:
@@ -326,7 +329,7 @@ def _nothing_leaves(decision: Decision, agreement: Agreement) -> Decision:
     return replace(decision, outcome=outcome, permitted=(), reasons=(*decision.reasons, reason))
 
 
-def _unsaid(question: Question, composed: Json, decision: Decision) -> Unsaid:
+def _unsaid(question: Question, composed: Json, decision: Decision, released: Released) -> Unsaid:
     """What the person's file and the letter hold and this decision does not let this recipient have."""
     of_letter = (entry["resource"] for entry in composed.get("entry", []))
     places = any(path.startswith(("Encounter.location", "Location")) for path in decision.permitted)
@@ -338,9 +341,12 @@ def _unsaid(question: Question, composed: Json, decision: Decision) -> Unsaid:
     )
 
 
-def _was_looked_at(question: Question) -> bool:
-    """A letter of care, or one that has to be told, leaves at the word of a person with the right: somebody's own note can name a number."""
-    return question.person_released and question.agreement.without_consent in ("implied", "duty")
+def _was_read(question: Question) -> bool:
+    """A letter of care, or one that has to be told, leaves as it is at the word of a person who was told what was found: a note can name somebody.
+
+    INVARIANT: who lets a letter go for another reason has not heard of a leak, so the last look is at that letter too.
+    """
+    return question.leak_read and question.agreement.without_consent in ("implied", "duty")
 
 
 def _sealed(
@@ -501,7 +507,8 @@ def write_drafts(
 
 
 def refill(c: Connection, parts: Parts, made: Draft, owner: "Owner") -> None:
-    """Give a held delivery the letter of a new decision: it keeps its id. A decision that is `hold` again only moves the versions."""
+    """Give a held delivery the letter of a new decision: it keeps its id. A decision that is `hold` again for the same only moves the versions."""
+    before = c.execute(select(delivery.c.reason).where(delivery.c.id == made.delivery_id)).scalar_one()
     facts = _facts(parts, made)
     (places,) = _seal_drafts(c, parts, (made,), owner)
     write_decisions(c, parts, [(made, facts, places)], owner)

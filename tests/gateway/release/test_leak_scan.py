@@ -1,5 +1,6 @@
 """A finished letter that names what was not decided: of care it leaves without those words; what that does not mend is held, and told at once."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from tests.builders import (
     fhir_message,
     synthetic_person,
 )
+from tests.flow.test_notice_of_withdrawal import relabelled
 from tests.line import Line, running
 from tests.world import check_world
 
@@ -65,6 +67,68 @@ async def test_a_handover_leaves_without_a_number_that_somebody_wrote_into_its_w
         check_world(line)
 
 
+def named(line: Line, delivery_id: str) -> None:
+    """A person who heard of something else lets the letter go."""
+    assert (
+        desk.release_held(line.gateway, delivery_id, reason="serves them", by="nurse-7", recipient="northfell")
+        == "queued"
+    )
+
+
+async def test_a_letter_that_was_let_go_for_something_else_is_looked_at_all_the_same(tmp_path: Path) -> None:
+    """Held since the person is flagged, or since nobody serves the address; and made again after it was let go, with words that came since."""
+    early, late = synthetic_person(3, postcode="ZX1 1AA"), synthetic_person(4, postcode="ZX1 1AA")
+    plan = care_plan(start="2026-01-02", description=f"Asks to be apart from {OTHER}")
+    async with running(tmp_path) as line:
+        neighbour = line.neighbours["northfell"]
+        await line.play(adt_a01(), relabelled(fhir_message(resources=[plan]), "R"), adt_a03())
+        await line.play(
+            adt_a01(early, message_id="A01-3"),
+            fhir_message(early, resources=[plan], message_id="FHIR-3"),
+            adt_a03(early, message_id="A03-3"),
+        )
+        rows = sorted(line.deliveries(letter="handover"), key=lambda row: row.created_at)
+        assert [row.reason for row in rows] == ["sensitive-person", "no-recipient"]
+        for row in rows:
+            named(line, row.id)
+        await line.settle()
+        assert len(neighbour.effects) == 2
+        await line.play(adt_a01(late, message_id="A01-4"), adt_a03(late, message_id="A03-4"))
+        neighbour.up = False
+        named(line, max(line.deliveries(letter="handover"), key=lambda row: row.created_at).id)
+        await line.settle()
+        await line.play(fhir_message(late, resources=[plan], message_id="FHIR-4"))
+        moved = replace(line.gateway.recipients["northfell"], version="another")
+        line.gateway.recipients = {**line.gateway.recipients, "northfell": moved}
+        neighbour.up = True
+        line.clock.advance(hours=1)
+        await line.gateway.sweep()
+        await line.settle()
+        told = [got.body.decode() for got in neighbour.effects]
+        assert [OTHER in each for each in told] == [False] * 3
+        assert ["not named in this letter" in each for each in told] == [True] * 3
+        assert line.told_codes().count("words-left-out") == 3
+        check_world(line)
+
+
+async def test_who_let_it_go_for_something_else_hears_of_what_is_found_then(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(release, "without", lambda released, words: released)
+    away = synthetic_person(3, postcode="ZX1 1AA")
+    plan = care_plan(start="2026-01-02", description=f"Asks to be apart from {OTHER}")
+    async with running(tmp_path) as line:
+        await line.play(adt_a01(away), fhir_message(away, resources=[plan]), adt_a03(away))
+        (row,) = line.deliveries(letter="handover")
+        let_go = {"reason": "serves them", "by": "nurse-7", "recipient": "northfell"}
+        assert desk.release_held(line.gateway, row.id, **let_go) == "held"
+        await line.settle()
+        assert [each.reason for each in line.deliveries()] == ["leak-scan"]
+        assert {"leak-scan", "letter-leaks"} <= set(line.told_codes())
+        assert line.neighbours["northfell"].got == []
+        assert desk.release_held(line.gateway, row.id, reason="read", by="nurse-7") == "queued"
+
+
 async def test_what_leaving_out_words_does_not_mend_is_held_and_told_until_somebody_has_read_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -91,9 +155,14 @@ async def test_what_leaving_out_words_does_not_mend_is_held_and_told_until_someb
         assert texts[1][1].endswith("an identifier of the person that this recipient may not have")
         assert {item.harm for item in desk.held(line.gateway)} == {0}
         assert rederive(line.gateway, first.decision_id).same
-        assert desk.release_held(line.gateway, first.id, reason="read: the person's own wish", by="nurse-7") == "queued"
+        more = care_plan(start="2026-01-03", description=f"Still asks to be apart from {OTHER}")
+        await line.play(fhir_message(resources=[more], message_id="FHIR-more"))
+        word = {"reason": "read: the person's own wish", "by": "nurse-7"}
+        assert desk.release_held(line.gateway, first.id, **word) == "held", "what came since nobody has read"
+        assert desk.release_held(line.gateway, first.id, **word) == "queued"
         await line.settle()
         after = next(row for row in line.deliveries() if row.id == first.id)
         assert after.state == "delivered"
+        assert OTHER in line.neighbours["northfell"].effects[-1].body.decode()
         assert rederive(line.gateway, after.decision_id).same
         check_world(line)
