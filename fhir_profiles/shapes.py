@@ -278,6 +278,8 @@ class LetterContext:
     """The delivery id of an earlier letter that this one takes the place of: its recipient may have both."""
     taken_back: int = 0
     """A carried letter alone: how much of what its recipient was told does not stand any more; of a referral, that it asks this one no more."""
+    was_wrong: bool = False
+    """What its recipient was told before does not stand, or was wrong: where this letter does not leave, a person has to say so."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -39,6 +39,7 @@ class Code(StrEnum):
     ANSWER_NOT_TAKEN = "answer-not-taken"
     HANDOVER_UNCONFIRMED = "handover-unconfirmed"
     DOOR_REFUSED = "door-refused"
+    DECISION_NOT_READ = "decision-not-read"
     TELL_FAILED = "tell-failed"
     REPORT_CLOSED = "report-closed"
     REPORT_FAILED = "report-failed"
@@ -82,6 +83,10 @@ _SENTENCES: dict[Code, tuple[Level, str]] = {
     Code.DELIVERY_RECALLED: ("warning", "a delivery was recalled before it left"),
     Code.ANSWER_NOT_TAKEN: ("error", "an answer that a sender asked for later was not taken at its address"),
     Code.DOOR_REFUSED: ("error", "a letter did not pass the door: its bytes, seal or decision do not fit"),
+    Code.DECISION_NOT_READ: (
+        "error",
+        "what was kept with an earlier decision cannot be read; a person is asked what it told",
+    ),
     Code.TELL_FAILED: ("error", "a person could not be told and is told again"),
     Code.REPORT_CLOSED: ("info", "a period of a calendar report was closed"),
     Code.REPORT_FAILED: ("error", "a period of a calendar report could not be closed"),

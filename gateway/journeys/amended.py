@@ -56,6 +56,11 @@ class Amended:
         """How much of that letter does not stand."""
         return len(self.gone) + (self.told.context.taken_back if self.told.unsent else 0)
 
+    @property
+    def was_wrong(self) -> bool:
+        """Whether what its recipient has was wrong: by this message, or by the one that the letter would have told."""
+        return self.wrong or (self.told.unsent and self.told.context.was_wrong)
+
 
 def amended(told: Iterable[Told], before: Sequence[Json], now: Sequence[Json]) -> tuple[Amended, ...]:
     """Of these letters, those of which a message changed something. `before` and `now` are the file without and with the message."""

@@ -205,19 +205,19 @@ def _referred(
         asked = before if is_taken_back(request) else asked
         context = replace(context, told_before=asked == before)
     context = replace(context, focus=(name_of(request),))
+    over, told = is_taken_back(request), last_told_of(met.carried, name_of(request))
+    had = any(not each.unsent for each in told if asked is None or each.recipient == asked.id)
     letter = Wanted(
-        agreement=agreement, recipient=asked, context=replace(context, taken_back=int(is_taken_back(request)))
+        agreement=agreement, recipient=asked, context=replace(context, taken_back=int(over), was_wrong=over and had)
     )
     if asked is None and not asked_of(request, resources):
         return [letter]  # nobody knows whom it asks: that it is not the one who was told is no more known
-    others = (
-        each for each in last_told_of(met.carried, name_of(request)) if asked is None or each.recipient != asked.id
-    )
+    others = (each for each in told if asked is None or each.recipient != asked.id)
     ends = (
         Wanted(
             agreement=agreement,
             recipient=taker,
-            context=replace(context, told_before=True, taken_back=1),
+            context=replace(context, told_before=True, taken_back=1, was_wrong=True),
         )
         for each in others
         if not each.unsent and (taker := _who_had(neighbourhood, agreement, each)) is not None
@@ -266,7 +266,14 @@ def _correction(
     focus = tuple(dict.fromkeys((*of.standing, *(context.focus if own is not None else ()))))
     if of.replaces is None and not focus:
         return None
-    told = replace(context, focus=focus, replaces=of.replaces, taken_back=of.taken_back if of.replaces else 0)
+    had = of.replaces is not None
+    told = replace(
+        context,
+        focus=focus,
+        replaces=of.replaces,
+        taken_back=of.taken_back if had else 0,
+        was_wrong=had and of.was_wrong,
+    )
     return Wanted(agreement=agreement, recipient=recipient, context=told)
 
 

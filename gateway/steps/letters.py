@@ -31,7 +31,6 @@ from gateway.consents.register import (
     write_consents,
 )
 from gateway.failpoints import around, pass_point
-from gateway.journeys.amended import Told
 from gateway.journeys.cancelled import (
     Handover,
     arrived_of,
@@ -65,6 +64,7 @@ from gateway.journeys.plan import (
     untold,
 )
 from gateway.journeys.tasks import CORRECT_BY_HAND, add_tasks, end_tasks, task_of
+from gateway.log import Code, log
 from gateway.moves import move_delivery, move_message
 from gateway.parts import Parts
 from gateway.people.named import count_waiting
@@ -85,7 +85,7 @@ from gateway.steps.release import (
     write_counted,
     write_drafts,
 )
-from gateway.steps.told import may_correct
+from gateway.steps.told import NONE_BEFORE, Before, may_correct
 from gateway.steps.told import told_before as carried_before
 from gateway.store.locks import hold_person
 from gateway.store.schema import client, decision, message
@@ -170,7 +170,7 @@ class Seen:
     handovers: tuple[Handover, ...]
     not_contained: int
     closed: dict[str, dict[str, str]]
-    carried: tuple[Told, ...] = ()
+    carried: Before = NONE_BEFORE
     """The earlier letters of which the message may correct or take back something; read only where it can."""
 
     @property
@@ -439,7 +439,7 @@ def _circumstances(parts: Parts, seen: Seen, translation: Translation, before: S
         told=bool(again),
         waits_for_prison=bool(waits_for_prison(last)),
         sure=any(not each.provisional for each in again),
-        carried=seen.carried,
+        carried=seen.carried.told,
         known_to={each.recipient for each in arrived_of(last) if not each.onward},
         already_here=Event.RECEPTION in translation.events and _was_here(parts, seen),
     )
@@ -547,7 +547,7 @@ def _commit(c: Connection, *, parts: Parts, work: Work, by_person: bool) -> Done
     ):
         raise Moved
     # INVARIANT: what is called unsent has not left meanwhile.
-    if seen.carried and carried_before(c, parts, person_id, seen.sequence) != seen.carried:
+    if seen.carried != NONE_BEFORE and carried_before(c, parts, person_id, seen.sequence) != seen.carried:
         raise Moved
     if not by_person and _waits(c, person_id, seen.sequence):
         return Done(fate=Fate.WAITS, person_id=person_id)
@@ -568,8 +568,7 @@ def _commit(c: Connection, *, parts: Parts, work: Work, by_person: bool) -> Done
     for delivery_id in work.overtaken:
         move_delivery(c, parts, delivery_id, DeliveryState.RECALLED, reason="corrected")
         end_tasks(c, parts, delivery_id=delivery_id)
-    for delivery_id in work.untold:
-        add_tasks(c, parts, (task_of(CORRECT_BY_HAND),), delivery_id=delivery_id)
+    _ask_by_hand(c, parts, work)
     moves = confirms or work.registration.taken or work.filing.flags
     after = read_versions(c, person_id) if moves else seen.file.versions
     owner = Owner(
@@ -589,6 +588,14 @@ def _commit(c: Connection, *, parts: Parts, work: Work, by_person: bool) -> Done
         )
     add_tasks(c, parts, (*work.tasks, *told), message_id=seen.message_id)
     return _end(c, parts, work, after)
+
+
+def _ask_by_hand(c: Connection, parts: Parts, work: Work) -> None:
+    """Of what no letter can correct, and of what nobody can read any more, a person tells whoever had it."""
+    for delivery_id in work.seen.carried.unread:
+        log(Code.DECISION_NOT_READ, delivery=delivery_id)
+    for delivery_id in (*work.untold, *work.seen.carried.unread):
+        add_tasks(c, parts, (task_of(CORRECT_BY_HAND),), delivery_id=delivery_id)
 
 
 def _count(c: Connection, parts: Parts, work: Work) -> tuple[Task, ...]:

@@ -361,7 +361,8 @@ def _of_last(question: Question, kept: Kept) -> LetterContext:
     if LETTERS[question.agreement.letter].carries is None:
         return question.context
     focus = tuple(dict.fromkeys((*kept.context.focus, *question.context.focus)))
-    return replace(question.context, focus=focus, taken_back=kept.context.taken_back)
+    last = kept.context
+    return replace(question.context, focus=focus, taken_back=last.taken_back, was_wrong=last.was_wrong)
 
 
 def _kept(c: Connection, parts: Parts, before: DeliveryRow | None) -> Kept | None:

@@ -4,6 +4,7 @@ Questions only. It MUST NOT change anything, nor decide who is told (gateway/jou
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from sqlalchemy import Connection, bindparam, exists, select
@@ -13,7 +14,7 @@ from fhir_profiles.letters import LETTERS
 from fhir_profiles.shapes import Json, Translation
 from gateway.journeys.amended import Told
 from gateway.journeys.cancelled import may_have_arrived
-from gateway.keys import SealedGone
+from gateway.keys import SealedError, SealedGone
 from gateway.parts import Parts
 from gateway.states import DELIVERY_RECALLABLE, DeliveryState
 from gateway.steps.kept import read_kept
@@ -22,6 +23,8 @@ from gateway.store.schema import decision, delivery, message
 from gateway.store.statement import Statement, one_of
 
 _CARRYING: Final = sorted(name for name, letter in LETTERS.items() if letter.carries is not None)
+UNREAD: Final = (SealedError, ValueError, LookupError, TypeError, AttributeError)
+"""What it raises to read a decision whose bytes were changed, or that another program wrote."""
 _NOTHING_LEFT: Final = sorted({DeliveryState.WITHHELD.value, DeliveryState.RECALLED.value})
 _EARLIER: Final = Statement(
     DELIVERIES.add_columns(decision.c.sealed_id.label("kept_id"))
@@ -46,12 +49,24 @@ def may_correct(translation: Translation, before: Sequence[Json]) -> bool:
     return any(held.get(name_of(each), each) != each for each in brought if each["resourceType"] != "Patient")
 
 
-def told_before(c: Connection, parts: Parts, person_id: str, sequence: int) -> tuple[Told, ...]:
+@dataclass(frozen=True, kw_only=True)
+class Before:
+    """The earlier letters that were read; and those whose decision cannot be read, by delivery id: what they told a person has to find out."""
+
+    told: tuple[Told, ...] = ()
+    unread: tuple[str, ...] = ()
+
+
+NONE_BEFORE: Final = Before()
+
+
+def told_before(c: Connection, parts: Parts, person_id: str, sequence: int) -> Before:
     """The carried letters of the messages before `sequence`, each of which stands last: whatever took the place of one stands for it.
 
     One whose sealed decision retention has taken is left out: nobody knows any more what it told.
     """
     found: list[Told] = []
+    unread: list[str] = []
     for row in _EARLIER.all(c, person_id=person_id, sequence=sequence):
         arrived = may_have_arrived(c, row)
         if not arrived and DeliveryState(row.state) not in DELIVERY_RECALLABLE:
@@ -59,6 +74,10 @@ def told_before(c: Connection, parts: Parts, person_id: str, sequence: int) -> t
         try:
             kept = read_kept(parts.keys.unseal(c, row.kept_id))
         except SealedGone:
+            continue
+        except UNREAD:
+            # INVARIANT: one old decision that cannot be read keeps no letter of its person back.
+            unread.append(row.id)
             continue
         found.append(
             Told(
@@ -72,4 +91,4 @@ def told_before(c: Connection, parts: Parts, person_id: str, sequence: int) -> t
             )
         )
     replaced = {each.context.replaces for each in found}
-    return tuple(each for each in found if each.delivery_id not in replaced)
+    return Before(told=tuple(each for each in found if each.delivery_id not in replaced), unread=tuple(unread))

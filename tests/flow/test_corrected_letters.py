@@ -5,16 +5,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import Connection, select, update
 
 from fhir_profiles.ids import PATIENT_REFERENCE
 from fhir_profiles.systems import OBSERVATION_CATEGORY
 from gateway.clients import add_client
 from gateway.steps.replay import replay
+from gateway.store.schema import decision, sealed
 from tests.builders import (
     OPIATES,
     Assay,
     SyntheticPerson,
     adt_a01,
+    adt_a03,
     oru_r01,
     synthetic_person,
 )
@@ -156,3 +159,36 @@ async def test_a_replay_of_a_referrals_end_brings_it_to_whoever_was_not_told(lin
     assert states(line, "referral") == [("northfell", "delivered"), ("northfell", "delivered")]
     assert "is taken back" in sent(line, "referral", "northfell")[1]
     check_world(line)
+
+
+async def test_a_decision_that_cannot_be_read_keeps_no_handover_back(line: Line) -> None:
+    """Nobody knows what an earlier letter told: a person finds out, and the person's release goes on."""
+    person = synthetic_person(1)
+    await line.play(adt_a01(person), says(person, "S1", score("a", 7)))
+    (row,) = line.deliveries(letter="assessment")
+
+    def damage(c: Connection) -> None:
+        kept = c.execute(select(decision.c.sealed_id).where(decision.c.id == row.decision_id)).scalar_one()
+        c.execute(update(sealed).where(sealed.c.id == kept).values(ciphertext=b"not what was written"))
+
+    line.gateway.store.write(damage)
+    await line.play(adt_a03(person))
+    assert [state for _, state in states(line, "handover")] == ["delivered"]
+    assert [each.delivery_id for each in line.tasks(code="correct-by-hand")] == [row.id]
+
+
+async def test_what_may_not_be_told_any_more_is_told_by_a_person(line: Line) -> None:
+    """A result that was corrected, and a referral that is over, after a no: nobody is left with what is wrong."""
+    one, other = synthetic_person(1), synthetic_person(2)
+    await line.play(adt_a01(one), adt_a01(other, message_id="A01-2"), says(one, "S1", score("a", 7)))
+    await line.play(says(other, "R1", referral(hour="09:00")))
+    line.clock.advance(hours=1)
+    await line.play(word("deny", person=one), says(one, "S2", score("a", 27, "corrected")))
+    over = {**referral(hour="10:00"), "status": "revoked"}
+    await line.play(word("deny", message_id="FHIR-no", person=other), says(other, "R2", over))
+    withheld = []
+    for letter in ("assessment", "referral"):
+        told, last = line.deliveries(letter=letter)
+        assert (told.state, last.state) == ("delivered", "withheld")
+        withheld.append(last.id)
+    assert [each.delivery_id for each in line.tasks(code="correct-by-hand")] == withheld
