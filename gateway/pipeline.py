@@ -107,10 +107,10 @@ class Gateway(Parts):
     async def on_answer(self, answer_id: str) -> None:
         """What a sender asked to be told later: intent, send, outcome. No letter waits for it, and it shares no connection with one."""
         with _at_work(self):
-            owed = await asyncio.to_thread(answering.open_answer, self, answer_id)
-            if owed is not None:
-                sent = await self._attempt(self.answering[owed.recipient], owed, _answered)
-                await asyncio.to_thread(answering.write_outcome, self, answer_id, sent)
+            made = await asyncio.to_thread(answering.open_answer, self, answer_id)
+            if made is not None:
+                sent = await self._attempt(self.answering[made.answer.recipient], made.answer, _answered)
+                await asyncio.to_thread(answering.write_outcome, self, answer_id, made.number, sent)
 
     async def on_close(self) -> None:
         """CLOSE: every calendar report that is due."""

@@ -38,13 +38,13 @@ CONFIRMED: Final = frozenset({HoldCode.CONSENT_AUTHORITY, HoldCode.CONSENT_BENEF
 
 @dataclass(frozen=True, kw_only=True)
 class Sender:
-    """Who sent a message. `party` is the recipient whose system it is, None where it is no recipient's.
+    """Who sent a message. `parties` are all that its organisation is as a recipient; none where it is no recipient's system.
 
     `asks` are the purposes for which it may have something with a consent only; `implied` those for which no refusal must stand.
     """
 
     authority: bool
-    party: Party | None = None
+    parties: tuple[Party, ...] = ()
     asks: tuple[Coding, ...] = ()
     implied: tuple[Coding, ...] = ()
 
@@ -127,15 +127,16 @@ def _hold(said: Json, sender: Sender, remarks: Sequence[str], now: Standing) -> 
 
 def _benefits(said: Json, sender: Sender, now: Standing) -> bool:
     """Could its sender have more by it: by what it permits, or because what it takes the place of refused the sender something?"""
-    if sender.party is None:
+    if not sender.parties:
         return False
     as_of = instant(now.at)
     if as_of is None:
         return True
-    benefit = Benefit(party=sender.party, directory=now.directory, as_of=as_of)
     before = [each.consent for each in now.consents if _takes_the_place(said, each.consent)]
-    return benefit.is_permitted(said, sender.asks) or any(
-        benefit.is_refused(each, (*sender.asks, *sender.implied)) for each in before
+    held = (*sender.asks, *sender.implied)
+    return any(
+        benefit.is_permitted(said, sender.asks) or any(benefit.is_refused(each, held) for each in before)
+        for benefit in (Benefit(party=each, directory=now.directory, as_of=as_of) for each in sender.parties)
     )
 
 

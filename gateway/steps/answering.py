@@ -6,6 +6,7 @@ An attempt is committed before it is made, its outcome after it; a crash between
 module MUST NOT take an address from anything but the settings.
 """
 
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
@@ -54,13 +55,21 @@ def _come_to() -> ColumnElement[bool]:
     return or_(ended, and_(message.c.format == "hl7v2", message.c.state != M.RECEIVED.value))
 
 
-def open_answer(parts: Parts, answer_id: str) -> OwedAnswer | None:
+@dataclass(frozen=True, kw_only=True)
+class Attempt:
+    """One attempt that is committed: its number, and what is sent."""
+
+    number: int
+    answer: OwedAnswer
+
+
+def open_answer(parts: Parts, answer_id: str) -> Attempt | None:
     """An answer whose attempt is committed, to be sent now; None when there is nothing to send, or nobody to send it to."""
     with around("answer-intent"):
         return parts.store.write(lambda c: _commit_intent(c, parts, answer_id))
 
 
-def _commit_intent(c: Connection, parts: Parts, answer_id: str) -> OwedAnswer | None:
+def _commit_intent(c: Connection, parts: Parts, answer_id: str) -> Attempt | None:
     owed = hold_owed(c, answer_id)
     if owed is None or owed.state not in _SENDABLE or owed.due_at > parts.now():
         return None
@@ -68,8 +77,8 @@ def _commit_intent(c: Connection, parts: Parts, answer_id: str) -> OwedAnswer | 
     row = c.execute(found.where(message.c.id == owed.message_id, _come_to())).first()
     if row is None:
         return None
-    # INVARIANT: an answer goes to the address that its channel registers now, for a client that is registered now, and nowhere else.
-    if row.channel not in parts.answering or find(c, row.client) is None:
+    # INVARIANT: an answer goes to the address that its client's own channel registers now, and nowhere else: a channel can change hands.
+    if not _registers(parts, row.channel, row.client) or find(c, row.client) is None:
         _park(c, parts, owed, NOT_REGISTERED)
         return None
     answer = _kept(c, parts, row.answer_id)
@@ -79,13 +88,18 @@ def _commit_intent(c: Connection, parts: Parts, answer_id: str) -> OwedAnswer | 
     if row.format == "fhir" and row.state == M.REJECTED:
         answer = fhir_rejected(answer)
     move_owed(c, parts, owed, A.SENDING)
-    return OwedAnswer(
+    sent = OwedAnswer(
         delivery_id=owed.id,
         recipient=row.channel,
         wire="hl7v2" if row.format == "hl7v2" else "fhir-message",
         content_type=answer.content_type,
         body=answer.body,
     )
+    return Attempt(number=owed.attempts + 1, answer=sent)
+
+
+def _registers(parts: Parts, channel: str, client: str) -> bool:
+    return channel in parts.answering and parts.settings.channel(channel).client == client
 
 
 def _kept(c: Connection, parts: Parts, answer_id: str | None) -> Answer | None:
@@ -97,21 +111,23 @@ def _kept(c: Connection, parts: Parts, answer_id: str | None) -> Answer | None:
         return None
 
 
-def write_outcome(parts: Parts, answer_id: str, sent: Sent) -> None:
-    """Commit what the attempt came to, and when the next one is."""
+def write_outcome(parts: Parts, answer_id: str, number: int, sent: Sent) -> None:
+    """Commit what the attempt of this number came to, and when the next one is."""
     with around("answer-outcome"):
-        parts.store.write(lambda c: _outcome(c, parts, answer_id, sent))
+        parts.store.write(lambda c: _outcome(c, parts, answer_id, number, sent))
 
 
-def _outcome(c: Connection, parts: Parts, answer_id: str, sent: Sent) -> None:
+def _outcome(c: Connection, parts: Parts, answer_id: str, number: int, sent: Sent) -> None:
     owed = hold_owed(c, answer_id)
     if owed is None:
         return
     late = owed.state in (A.AMBIGUOUS, A.PARKED)  # the outcome came after we had given up waiting for it
-    if owed.state is not A.SENDING and not (late and sent.result is Result.DELIVERED):
+    # INVARIANT: what an attempt came to is no other attempt's outcome: the one that is under way has its own.
+    under_way = owed.state is A.SENDING and owed.attempts == number
+    if not under_way and not (late and sent.result is Result.DELIVERED):
         return
     # an id of ours never has other bytes: who says that it is there already, and was sent it before, has it
-    there_already = sent.code == DUPLICATE and owed.attempts > 1
+    there_already = sent.code == DUPLICATE and number > 1
     match Result.DELIVERED if there_already else sent.result:
         case Result.DELIVERED:
             move_owed(c, parts, owed, A.DELIVERED, code=sent.code)
@@ -148,8 +164,10 @@ def time_out_answers(parts: Parts) -> None:
     """An attempt that a crash left without an outcome is `ambiguous`, and made again."""
     settings = parts.settings.delivery
     late = to_text(parts.clock() - timedelta(seconds=settings.send_timeout_seconds + LATE_SECONDS))
-    left = select(owed_answer.c.id).where(owed_answer.c.state == A.SENDING.value, owed_answer.c.intent_at <= late)
+    left = select(owed_answer.c.id, owed_answer.c.attempts).where(
+        owed_answer.c.state == A.SENDING.value, owed_answer.c.intent_at <= late
+    )
     with parts.store.read() as c:
-        found = tuple(c.execute(left).scalars())
-    for answer_id in found:
-        write_outcome(parts, answer_id, Sent(result=Result.AMBIGUOUS, code="no-receipt"))
+        found = tuple(c.execute(left))
+    for row in found:
+        write_outcome(parts, row.id, row.attempts, Sent(result=Result.AMBIGUOUS, code="no-receipt"))

@@ -379,16 +379,21 @@ def _work(parts: Parts, seen: Seen, translation: Translation, *, by_person: bool
 
 
 def _sender(parts: Parts, seen: Seen) -> Sender:
-    """Who sent the message, and what may go to its recipient with a consent, or without one."""
+    """Who sent the message, and what may go to its recipient with a consent, or without one.
+
+    INVARIANT: nobody consents to its other half: an organisation is every recipient of its ODS code, whatever file its system is of.
+    """
     recipient = parts.recipients.get(seen.source or "")
-    held = [
-        each for each in parts.agreements.values() if recipient and each.recipient_class == recipient.recipient_class
-    ]
+    if recipient is None:
+        return Sender(authority=seen.authority)
+    own = [each for each in parts.recipients.values() if each is recipient or (each.ods and each.ods == recipient.ods)]
+    classes = {each.recipient_class for each in own}
+    held = [each for each in parts.agreements.values() if each.recipient_class in classes]
     if not held:
         return Sender(authority=seen.authority)
     return Sender(
         authority=seen.authority,
-        party=party_of(held[0], recipient),
+        parties=tuple(party_of(held[0], each) for each in own),
         asks=tuple(purpose for each in held if each.without_consent == "nothing" for purpose in each.purpose),
         implied=tuple(purpose for each in held if each.without_consent == "implied" for purpose in each.purpose),
     )

@@ -17,10 +17,11 @@ from gateway import desk, whole_way
 from gateway.clients import end_client
 from gateway.failpoints import hooked
 from gateway.steps import answering
+from gateway.steps.deliver import Result, Sent
 from gateway.store.schema import ledger_entry, owed_answer
 from tests.builders import PERSON, adt_a01, adt_a03, care_plan, fhir_message, synthetic_person
 from tests.gateway.receive.line import segments
-from tests.line import CLINICAL, Line, Neighbour, neighbours, running
+from tests.line import CLINICAL, STRANGER, Line, Neighbour, neighbours, running
 from tests.world import check_world
 
 FHIR_CHANNEL = "clinical-messages"
@@ -258,6 +259,44 @@ async def test_an_answer_goes_only_where_it_is_registered_now(tmp_path: Path) ->
         answer = await line.send(enhanced(adt_a01(synthetic_person(2), message_id="D-2"), "AL", "AL"))
         assert segments(answer.body)["MSA"][1] == "CA"
         assert len(line.rows(owed_answer)) == 2
+
+
+async def test_an_answer_is_not_brought_to_who_has_the_channel_now(tmp_path: Path) -> None:
+    """The channel was given to another client, with that one's address, before the next attempt."""
+    async with answered(tmp_path) as (line, _, sender):
+        sender.answers = [503]
+        await ask(line, plan("M-1"))
+        await line.settle()
+        assert states(line) == ["queued"]
+        text, of_client = (
+            line.config.read_text(),
+            f'name = "{FHIR_CHANNEL}"\nadapter = "http"\nformat = "fhir"\nclient = ',
+        )
+        assert f'{of_client}"{CLINICAL}"' in text
+        line.config.write_text(text.replace(f'{of_client}"{CLINICAL}"', f'{of_client}"{STRANGER}"'))
+        await line.restart()
+        line.clock.advance(**MINUTE)
+        await line.settle()
+        assert [(row.state, row.code) for row in line.rows(owed_answer)] == [("parked", "not-registered")]
+        assert len(sender.got) == 1
+
+
+async def test_the_late_outcome_of_an_attempt_is_not_the_next_ones(tmp_path: Path) -> None:
+    """Attempt 1 was given up; its refusal comes while attempt 2 is under way, which arrives."""
+    async with answered(tmp_path) as (line, _, sender):
+        sender.answers = [0]
+        await ask(line, plan("M-1"))
+        await line.settle()
+        (row,) = line.rows(owed_answer)
+        assert (row.state, row.attempts) == ("ambiguous", 1)
+        line.clock.advance(**MINUTE)
+        made = answering.open_answer(line.gateway, row.id)
+        assert made is not None
+        assert made.number == 2
+        answering.write_outcome(line.gateway, row.id, 1, Sent(result=Result.REFUSED, code="late"))
+        assert states(line) == ["sending"]
+        answering.write_outcome(line.gateway, row.id, 2, Sent(result=Result.DELIVERED, code="200"))
+        assert states(line) == ["delivered"]
 
 
 async def test_a_listener_that_hangs_holds_up_no_letter(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from fhir_profiles.ids import PATIENT_REFERENCE
 from fhir_profiles.systems import LOCAL_CODE
+from gateway.clients import add_client
 from tests.builders import adt_a01, care_plan, consent, fhir_message, synthetic_person
 from tests.line import RECIPIENTS, Line, RecipientOfTests, running
 from tests.world import check_world
@@ -82,3 +83,25 @@ async def test_probation_hears_by_an_explicit_yes_when_what_it_may_know_changed(
         )
         assert all(not line.neighbours[name].got for name in ("northfell", "security"))
         check_world(line)
+
+
+async def test_an_organisation_does_not_consent_to_its_other_half(tmp_path: Path) -> None:
+    """One organisation with two recipient files: its system is registered for the one, and says yes for the other."""
+    halves: dict[str, RecipientOfTests] = {
+        **ALL,
+        "probation-health": ("care-team", "ZZT09", 'establishments = ["ZFG"]', {"assessment": "fhir-message"}),
+    }
+    resettlement = {"system": LOCAL_CODE + "purpose", "code": "resettlement"}
+    async with running(tmp_path, recipients=halves) as line:
+        add_client(
+            line.gateway,
+            name="their-system",
+            kinds=("fhir-message",),
+            establishments=("ZFG",),
+            consent_authority=True,
+            recipient="probation-health",
+        )
+        await line.play(adt_a01(PERSON), says("PLAN", PLAN))
+        await line.play(word("yes", "permit", resettlement, minute=2), client="their-system")
+        assert told(line) == []
+        assert line.messages()[-1].reason == "consent-benefits-its-sender"
