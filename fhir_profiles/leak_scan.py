@@ -34,6 +34,7 @@ _SHAPES: Final = bytes(
 )
 """Every digit as 0, every gap as blanks: a number is found by its shape, as fast as a word is."""
 _IN_ONE: Final = b"0000000000"
+_MIDDLE: Final = b" 000 "
 _IN_THREE: Final = re.compile(rb"000 {1,8}000 {1,8}0000")
 _ALL_GAPS: Final = bytes(sorted(_GAPS))
 _GAP: Final = rb"[%s]{0,8}" % re.escape(_ALL_GAPS)
@@ -67,7 +68,7 @@ class Unsaid:
 
     words: tuple[tuple[bytes, Leak], ...]
     runs: tuple[bytes, ...]
-    """Identifiers in letters and digits alone, that are found however they are spaced."""
+    """Identifiers of letters and digits, one word, that are found however they are spaced."""
     json_marks: tuple[tuple[bytes, Leak], ...]
     v2_marks: tuple[tuple[bytes, Leak], ...]
     own: frozenset[bytes]
@@ -112,7 +113,7 @@ def unsaid(
     kept = [
         (system, value) for system, value in identifiers if system not in said_systems and value.lower() not in said
     ]
-    words = {each: Leak.IDENTIFIER for _, value in kept for each in _written(value)}
+    words = {each: Leak.IDENTIFIER for _, value in kept if not _run(value) for each in _written(value)}
     words |= {each: Leak.PLACE for place in inside for each in _written(place)}
     runs = {run for _, value in kept if (run := _run(value))}
     # an authority's system that may not leave is a mark by itself; of any other the value is looked for where identifiers stand
@@ -199,8 +200,9 @@ def _run(value: str) -> bytes:
     """The letters and digits of an identifier that is one word with a digit in it; nothing where it is none, or too short."""
     bare = "".join(sign for sign in value if sign.isalnum())
     least = SHORTEST_NUMBER if bare.isdigit() else SHORTEST
-    long_enough = len(bare) >= least and bare.isascii() and any(map(str.isdigit, bare))
-    return bare.lower().encode() if long_enough and (bare.isdigit() or len(value.split()) == 1) else b""
+    known = len(bare) >= least and value.isascii() and any(map(str.isdigit, bare))
+    plain = (set(value) - set(bare)).issubset(" -." if bare.isdigit() else "-.")
+    return bare.lower().encode() if known and plain else b""
 
 
 def _small_text(letter: Rendered, held: Unsaid) -> bytes:
@@ -230,7 +232,7 @@ def _everywhere(text: bytes, word: bytes) -> Iterator[int]:
     place = text.find(word)
     while place >= 0:
         yield place
-        place = text.find(word, place + len(word))
+        place = text.find(word, place + 1)
 
 
 def _stands_alone(text: bytes, place: int, length: int) -> bool:
@@ -241,7 +243,11 @@ def _of_others(text: bytes, own: frozenset[bytes]) -> Iterator[bytes]:
     """NHS numbers, by form and check digit, that are not the person's: the digits of each."""
     shape = text.translate(_SHAPES)
     found = [(place, len(_IN_ONE)) for place in _everywhere(shape, _IN_ONE)]
-    found += [(each.start(), len(each[0])) for each in _IN_THREE.finditer(shape)]
+    found += [
+        (three.start(), len(three[0]))
+        for middle in _everywhere(shape, _MIDDLE)  # a find is ten times as fast as the expression
+        if (three := _IN_THREE.search(shape, max(middle - 10, 0), middle + 16))
+    ]
     for place, length in found:
         # three rows of figures are a table: one number goes over one end of a line at most
         if _is_a_number(text, place, length) and text.count(b"\n", place, place + length) < 2:
