@@ -33,11 +33,11 @@ _KEPT: Final = {
     "MedicationAdministration": (*_HEAD, "effectiveDateTime", "effectivePeriod", "dosage"),
     "MedicationDispense": (*_HEAD, "quantity", "whenHandedOver", "dosageInstruction"),
     "Observation": (*_HEAD, "code", "effectiveDateTime", "valueCodeableConcept", "valueString"),
-    "Appointment": (*_HEAD, "start", "end", "description", "patientInstruction", "participant"),
+    "Appointment": (*_HEAD, "start", "end", "participant"),
     "CareTeam": (*_HEAD, "participant", "telecom"),
     "Organization": ("resourceType", "id", "meta", "identifier", "name", "telecom", "address"),
 }
-"""What of a resource is told; notes, reasons and whoever wrote it are not."""
+"""What of a resource is told; notes, reasons, free words about an appointment (a clinic says what it treats) and whoever wrote it are not."""
 _TO_ASK: Final = frozenset(
     {
         release_plan.SPOC,

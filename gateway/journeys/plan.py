@@ -12,7 +12,7 @@ from consent.shapes import Agreement
 from fhir_profiles import facts, movements, systems
 from fhir_profiles.content_events import events_of
 from fhir_profiles.elements import kind, name_of
-from fhir_profiles.letters import LETTERS
+from fhir_profiles.letters import LETTERS, persons_handover
 from fhir_profiles.letters.write_back import CONTACTS
 from fhir_profiles.referrals import asked_of, is_taken_back
 from fhir_profiles.shapes import Event, Json, LetterContext, Task, Translation
@@ -377,6 +377,8 @@ def _letters(
         ]
     if agreement.recipient_class == "gp" and not facts.names_a_practice(resources):
         return []  # a copy for a practice that nobody has: the handover names it as missing
+    if agreement.letter == persons_handover.LETTER.name and not _is_printed(neighbourhood, agreement, context):
+        return []  # a prison where nobody prints: another one's desk changes nothing there (decision 0034)
     if event is Event.PRESCRIPTION:
         supplies = _supplies(translation, resources)
         if agreement.recipient_class != "pharmacy" and supplies:  # who supplies nothing gets one copy of them all
@@ -394,6 +396,19 @@ def _letters(
     if event in LEAVES_CUSTODY:
         context = _told_again(agreement, recipient, context, arrived)
     return [Wanted(agreement=agreement, recipient=recipient, context=context)]
+
+
+def _is_printed(neighbourhood: Neighbourhood, agreement: Agreement, context: LetterContext) -> bool:
+    """Is there a desk that prints for this prison, or, where no message says which prison, any? Several are for a person to choose from."""
+    return any(
+        each.recipient_class == agreement.recipient_class
+        and agreement.letter in each.letters
+        and (
+            not context.establishment
+            or context.establishment in (each.serves_establishments or (context.establishment,))
+        )
+        for each in neighbourhood.recipients.values()
+    )
 
 
 def _told_again(

@@ -3,6 +3,7 @@
 import io
 import tomllib
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pypdf
@@ -88,4 +89,14 @@ async def test_a_release_has_a_paper_for_the_person_and_each_letter_says_what_it
     )
     assert [row.state for row in line.deliveries(letter="handover")] == ["delivered", "withheld"]
     assert [row.state for row in line.deliveries(letter="persons-handover")] == ["delivered", "delivered"]
+    check_world(line)
+
+
+async def test_a_prison_where_nobody_prints_has_no_letter_that_waits_for_a_desk(line: Line) -> None:
+    """Another prison of the same installation has one, or has none any more."""
+    desk = line.gateway.recipients["desk"]
+    line.gateway.recipients = {**line.gateway.recipients, "desk": replace(desk, serves_establishments=("ZZZ",))}
+    await line.play(adt_a01(), adt_a03())
+    assert line.deliveries(letter="persons-handover") == []
+    assert [row.state for row in line.deliveries(letter="handover")] == ["delivered"]
     check_world(line)

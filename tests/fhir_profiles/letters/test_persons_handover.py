@@ -106,6 +106,8 @@ def test_nothing_that_is_not_for_the_persons_hands_is_on_the_paper() -> None:
             status="booked",
             start="2026-07-16T09:30:00Z",
             comment="Secretol: he does not know",
+            description="Secretol clinic",
+            patientInstruction="Bring your Secretol",
             participant=[{"actor": {"reference": PATIENT_REFERENCE}, "status": "accepted"}, {"actor": relative, "status": "accepted"}],
         ),
     ]  # fmt: skip
