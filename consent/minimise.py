@@ -14,7 +14,15 @@ from typing import Any
 
 from consent.paths import Node, compile_paths, is_reserved
 from consent.reading import label_of, obj, objects, text
-from consent.sensitive import NAMELESS, NOT_NAMED, is_where, may_name, nameless, without_words
+from consent.sensitive import (
+    NAMELESS,
+    NOT_NAMED,
+    is_of_a_code_or_a_medicine,
+    is_where,
+    may_name,
+    nameless,
+    without_words,
+)
 from consent.shapes import Decision, Json, Naming, Outcome, Vote, Withheld
 
 PSEUDONYM = "pseudonym:"
@@ -229,7 +237,7 @@ class _Projection:
     def _said(self, value: str, key: str, path: str) -> str:
         """Text as it stands; of a person flagged sensitive without the words for places."""
         hidden = self.decision.unplaced
-        if hidden is None or path.startswith("Patient."):
+        if hidden is None or path.startswith("Patient.") or is_of_a_code_or_a_medicine(path):
             return value
         left = without_words(key, value, hidden.words)
         if left != value:

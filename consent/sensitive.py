@@ -42,9 +42,24 @@ _CLINICAL: Final = frozenset(_CLINICAL_KINDS.split())
 """Kinds whose name in a reference (`display`) says what, and not where."""
 _TEXTS: Final = "text display title comment note description patientInstruction instruction conclusion name reason"
 _WORDS: Final = frozenset(_TEXTS.split())
-_NO_PLACE: Final = frozenset({"use", "type", "period", "system", "rank", "country", "id", "extension"})
+_NO_PLACE: Final = frozenset(
+    {"use", "type", "period", "system", "rank", "country", "id", "extension", "purpose", "relationship", "coding"}
+)
 _NOT_A_PLACE: Final = frozenset({"name", "relationship", "gender"})
 """What of a contact is about who it is."""
+_EVERYDAY_WORDS: Final = (
+    "january february march april may june july august september october november december "
+    "monday tuesday wednesday thursday friday saturday sunday morning noon evening night day week "
+    "reading deal send sale bath battle bury ash wells rugby hope stone street ford hook nelson beer street end rest ware wing settle "
+    "diss eye hove hull lea lee looe moreton over read rye sandwich sheet ball barking barrow bow castle church clinic chapel "
+    "barnes bude burn cheddar cross crook dale dose epsom flint hale ham hay hill home hospital house husk ide ince kid lake leigh "
+    "low mill mold mumbles newport north south east west nutts park pill pharmacy pool poole port prison row ryde "
+    "sharp shell shop ship sleep slough stay stroke surgery swan tablet team tongue town ward wash water well wick wing wool yell york "
+    "methadone buprenorphine subutex espranor buvidal naloxone naltrexone lofexidine diazepam chlordiazepoxide thiamine acamprosate disulfiram "
+    "pregabalin gabapentin codeine morphine tramadol heroin cocaine cannabis alcohol sertraline mirtazapine olanzapine quetiapine insulin"
+)
+_EVERYDAY: Final = frozenset(_EVERYDAY_WORDS.split())
+"""Words of everyday English, dates and medicines that are a place too: taken out, they would take a date or a dose with them."""
 _BRACKETS: Final = re.compile(r"\s*\([^)]*\)\s*$")
 _PRISON: Final = re.compile(r"^(?:HM\s+Prison|HMP/YOI|HMP|HMYOI|YOI|IRC)\s+", re.IGNORECASE)
 _LEAST_WORD: Final = 3
@@ -91,6 +106,11 @@ def may_name(reference: Json, key: str, own: Sequence[str]) -> bool:
 def nameless(kind: str) -> Json:
     """What is left of an organisation, a place or somebody who gives care."""
     return {"name": [{"text": NOT_NAMED}] if kind in _NAMED_BY_TEXT else NOT_NAMED}
+
+
+def is_of_a_code_or_a_medicine(path: str) -> bool:
+    """Is it the name of a code or of a medicine? INVARIANT: no place takes anything from those."""
+    return path.startswith("Medication.") or path.endswith(".coding.display") or ".medicationCodeableConcept." in path
 
 
 def without_words(key: str, said: str, words: tuple[str, ...]) -> str:
@@ -145,13 +165,22 @@ def _forms(name: str) -> Iterator[str]:
 def _tells(word: str) -> bool:
     """Is it a word for a place at all? A house number or two signs would take a dose from a sentence."""
     letters, digits = sum(map(str.isalpha, word)), sum(map(str.isdigit, word))
+    if word.strip().lower() in _EVERYDAY:
+        return False  # whoever lets the letter go reads for it (decision 0036)
     return len(word.strip()) >= _LEAST_WORD and letters > 1 if letters else digits >= _LEAST_DIGITS
 
 
 @lru_cache(maxsize=64)
 def _pattern(words: tuple[str, ...]) -> re.Pattern[str]:
     longest_first = sorted(words, key=len, reverse=True)
-    return re.compile(rf"(?<!\w)(?:{'|'.join(map(_written, longest_first))})(?!\w)", re.IGNORECASE)
+    return re.compile(rf"(?<!\w)(?:{'|'.join(map(_in_its_case, longest_first))})(?!\w)", re.IGNORECASE)
+
+
+def _in_its_case(word: str) -> str:
+    """A name of one word with a capital is found with a capital, or in capitals: without it is a word like any other."""
+    if word.isalpha() and word[0].isupper():
+        return f"(?-i:{word[0]}){_written(word[1:])}"
+    return _written(word)
 
 
 def _written(word: str) -> str:

@@ -210,7 +210,7 @@ TASKS: Final[Mapping[str, TaskKind]] = {
         role=CLINICAL_LEAD,
         tell=True,
         text="a letter of care waits: the person's record is flagged sensitive; speak with the recipient, then release the letter and name them: it "
-        "says neither where the person is nor whom to call",
+        "says neither where the person is nor whom to call; read it first for a place in somebody's own words",
     ),
     "undecidable": TaskKind(
         role=CLINICAL_LEAD,

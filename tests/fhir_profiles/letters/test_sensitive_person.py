@@ -17,6 +17,7 @@ from pypdf import PdfReader
 from consent.agreement_file import read_agreement
 from consent.decide import decide
 from consent.minimise import minimise
+from consent.sensitive import NOT_NAMED, unplaced, without_words
 from consent.shapes import Decision, Facts, Outcome, Override, OverrideKind, Party, Request
 from fhir_profiles import systems
 from fhir_profiles.compose import LETTERS, compose
@@ -259,3 +260,31 @@ def test_nothing_leaves_where_a_person_has_let_it_go_and_named_nobody(code: str)
         assert decision.outcome in (Outcome.HOLD, Outcome.WITHHOLD), name
         assert "sensitive-person" in {reason.rule for reason in decision.reasons}, name
     assert CONTEXT.establishment_name not in CANARIES.values()
+
+
+def test_a_place_that_is_a_word_takes_no_date_no_dose_and_no_advice() -> None:
+    """Nor what an organisation's contact is for; the same names where they can only be places go (sabotage: Fellgate does)."""
+    flagged = {
+        "resourceType": "Patient",
+        "id": "p",
+        "meta": {"security": [{"system": systems.CONFIDENTIALITY, "code": "R"}]},
+        "address": [{"city": "March"}, {"city": "Reading"}, {"city": "Deal"}, {"city": "Fellgate"}],
+    }
+    prison = {
+        "resourceType": "Organization",
+        "id": "o",
+        "alias": ["HMP Send"],
+        "contact": [{"purpose": {"text": "Methadone"}}],
+    }
+    hidden = unplaced([flagged], (prison,), Party(identifiers=(), recipient_class="community-provider"))
+    assert hidden is not None
+    for kept in (
+        "Last dose 14 March 2026, 40 ml",
+        "Blood pressure reading 150/95",
+        "Deal with withdrawal first",
+        "Methadone 40 ml once a day",
+        "Send to A&E at once if drowsy",
+    ):
+        assert without_words("text", kept, hidden.words) == kept
+    for place_told in ("seen at HMP Send", "back to Fellgate", "back to FELLGATE"):
+        assert without_words("text", place_told, hidden.words).endswith(NOT_NAMED.lower())
