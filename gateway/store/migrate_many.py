@@ -9,6 +9,9 @@ from gateway.store.guard import mend
 from gateway.store.locks import lock_key
 from gateway.store.migrate import HEAD, MIGRATIONS
 
+OTHERS_MILLISECONDS = 120_000
+"""How long one process waits for another one's migrations before it gives up its start."""
+
 
 def revision(c: Connection) -> str | None:
     """The revision that the tables are at; None for an empty database."""
@@ -30,7 +33,12 @@ def migrate_many(c: Connection, say: Callable[[str], None]) -> None:
     config.attributes["connection"] = c
     say("BEGIN")
     try:
+        # Whoever is behind another process waits for the whole of its work, not for one row of it.
+        say(f"SET LOCAL lock_timeout = {OTHERS_MILLISECONDS}")
+        say(f"SET LOCAL statement_timeout = {OTHERS_MILLISECONDS}")
         say(f"SELECT pg_advisory_xact_lock({lock_key('migrations')})")
+        say("SET LOCAL lock_timeout TO DEFAULT")
+        say("SET LOCAL statement_timeout TO DEFAULT")
         if not _is_done(c):  # another process may have been faster: it is asked again behind the lock
             if not c.in_transaction():
                 c.begin()  # bookkeeping only: alembic sees that the transaction is somebody else's and leaves it alone

@@ -1,5 +1,6 @@
 """The engine of many writers: durable or refused, one schema, works that meet are run again, a duty belongs to one process."""
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -8,13 +9,14 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import asyncpg  # type: ignore[import-untyped]  # the driver has no types
 import pytest
 from sqlalchemy import Connection, insert, select, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from gateway.errors import SettingsError, StoreUnavailable
-from gateway.store import StoreError, open_store
-from gateway.store.locks import hold, late_rows
+from gateway.store import StoreError, open_store, postgres
+from gateway.store.locks import hold, late_rows, lock_key
 from gateway.store.migrate import HEAD
 from gateway.store.postgres import PostgresStore
 from gateway.store.schema import APPEND_ONLY, installation, metadata, token
@@ -52,6 +54,25 @@ def test_migrations_make_what_the_schema_describes(shared_store: PostgresStore) 
     other.close()
     assert migrated == made
     assert len(made) > 150
+
+
+async def test_whoever_starts_waits_for_another_ones_migrations(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Longer than for a row: the tables of a new database take seconds to make on a slow machine."""
+    monkeypatch.setitem(postgres.SESSION, "lock_timeout", "100")
+    url = database().fresh()
+    first = await asyncpg.connect(url)
+    await first.execute(f"SELECT pg_advisory_lock({lock_key('migrations')})")
+    opening = asyncio.create_task(asyncio.to_thread(open_store, url))
+    while not await first.fetchval("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"):
+        assert not opening.done()
+        await asyncio.sleep(0.05)
+    await asyncio.sleep(0.5)
+    assert not opening.done()
+    await first.close()
+    store = await opening
+    with store.read() as c:
+        assert c.exec_driver_sql("SHOW lock_timeout").scalar() == "100ms"
+    store.close()
 
 
 def test_several_processes_may_migrate_at_once() -> None:
