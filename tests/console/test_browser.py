@@ -3,11 +3,12 @@
 One browser and one gateway for all of it. What a page does is watched from outside it: requests, scripts, reports of the content policy.
 """
 
+import json
 import os
 import re
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,29 @@ from axe_playwright_python.base import AXE_FILE_PATH
 from playwright.sync_api import Browser, BrowserContext, Page, Request, sync_playwright
 
 from consent.shapes import OverrideKind
-from gateway.console.routes import PAGES
+from gateway.accountability import DOCUMENTS
+from gateway.console.routes import PAGES, ROUTES
 from gateway.console.staff import Role
 from gateway.overrides import Actor, Limb, give
 from gateway.overrides import Role as ActsAs
-from gateway.store.schema import consent, decision, delivery, lookup, message, opening, override, staff, task
+from gateway.store.schema import (
+    agreement,
+    attempt,
+    client,
+    consent,
+    decision,
+    delivery,
+    lookup,
+    message,
+    opening,
+    override,
+    staff,
+    task,
+)
 from tests.builders import care_plan, fhir_message
 from tests.console.site import ALEX, PASSWORD, PEOPLE, Site
+from tests.console.test_matrix import MATRIX, ONE_OF_EACH
+from tests.faults.account import SOAKING
 
 WITHOUT_BROWSER = "Chromium is not installed: make install-engines"
 PROGRAM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -35,7 +52,7 @@ document.addEventListener("securitypolicyviolation", event => window.reports.pus
 """
 HOSTILE = "\"><script>window.scripts++</script><img src=x onerror=window.scripts++><svg/onload=window.scripts++>{{7*7}}'`javascript:alert(1)"
 
-pytestmark = [pytest.mark.slow(seconds=40), pytest.mark.skipif(PROGRAM is None, reason=WITHOUT_BROWSER)]
+pytestmark = [pytest.mark.slow(seconds=60), pytest.mark.skipif(PROGRAM is None, reason=WITHOUT_BROWSER)]
 
 
 @pytest.fixture(scope="module")
@@ -90,11 +107,11 @@ def opened(site: Site) -> str:
     return path
 
 
-def open_content(site: Site, about: str) -> str:
-    """The address of what a message or a letter says, which a second person has opened for ines."""
+def open_content(site: Site, about: str, name: str = "ines") -> str:
+    """The address of what a message or a letter says, which a second person has opened for somebody."""
     form = {"about": about, "purpose": "complaint", "reason": "complaint of 3 January"}
-    path = site.as_("ines", "POST", "/console/opened", form).headers["location"]
-    assert site.as_("cleo", "POST", path, {"answer": "yes"}).status == 303
+    path = site.as_(name, "POST", "/console/opened", form).headers["location"]
+    assert site.as_("ivor", "POST", path, {"answer": "yes"}).status == 303
     return f"{path}/content"
 
 
@@ -122,6 +139,38 @@ def pages(site: Site, opened: str) -> dict[str, str]:
     }
 
 
+def pages_of(site: Site, opened: str, role: Role) -> dict[str, str]:
+    """One address for each page that a role may have by the matrix; where the matrix has a page for who asked alone, it is asked for."""
+    name, where = ONE_OF_EACH[role], pages(site, opened)
+    if (
+        role is not Role.IG_OFFICER
+    ):  # who else may see a search, or that somebody asks to open something, sees the question
+        form = {"number": ALEX.nhs_number, "purpose": "audit", "reason": "x", "about": site.ids(message)[0]}
+        where["disclosure"] = site.as_("ivor", "POST", "/console/disclosures", form).headers["location"]
+        asked = {**form, "purpose": "safety"}
+        where["one-opening"] = site.as_("ivor", "POST", "/console/opened", asked).headers["location"]
+    if role in MATRIX["GET", "/console/opened/{id}/content"]:
+        where["content"] = open_content(site, site.ids(message)[0], name)
+    return {
+        route.name: where[route.name]
+        for route in PAGES
+        if route.method == "GET" and route.name in where and role in MATRIX["GET", route.path]
+    }
+
+
+SHAPE = """
+tag => document.querySelector(tag).outerHTML.replace(/>[^<]*</g, "><").replace(/ (href|value|id|for|name|d|x|y|width|height|action)="[^"]*"/g, "")
+"""
+
+
+def is_judged(page: Page, judged: set[str]) -> bool:
+    """Another page with the same markup in head and body, text and addresses aside, went before it. In a soak nothing is spared."""
+    shapes = {page.evaluate(SHAPE, tag) for tag in ("header", "main")}
+    known = shapes <= judged
+    judged |= shapes
+    return known and not SOAKING
+
+
 def findings(page: Page) -> list[str]:
     """What axe finds serious: WCAG 2.2 AA and its best practices."""
     if page.evaluate("typeof window.axe") == "undefined":
@@ -135,32 +184,24 @@ def findings(page: Page) -> list[str]:
     ]
 
 
-def test_axe_finds_nothing_serious_on_any_page_and_would(browser: Browser, site: Site, opened: str) -> None:
-    ines = logged_in(browser, site, "ines")
-    found, seen = [], set()
-    for name, path in pages(site, opened).items():
-        ines.see(path)
-        found += findings(ines.page)
-        seen.add(name)
-    assert seen == {route.name for route in PAGES if route.method == "GET"} - {"document"}
-    owen = logged_in(browser, site, "owen")
-    held = site.ids(delivery, state="held")[0]
-    owen.see(f"/console/work/{held}")  # with its form
-    found += findings(owen.page)
-    asked = site.as_(
-        "ivor",
-        "POST",
-        "/console/opened",
-        {"about": site.ids(message)[0], "purpose": "safety", "reason": "x"},
-    )
-    waiting = site.as_(
-        "ivor", "POST", "/console/disclosures", {"number": ALEX.nhs_number, "purpose": "audit", "reason": "x"}
-    )
-    cleo = logged_in(browser, site, "cleo")
-    cleo.see(waiting.headers["location"])  # the second person's question
-    found += findings(cleo.page)
-    cleo.see(asked.headers["location"])
-    found += findings(cleo.page)
+def test_axe_finds_nothing_serious_on_any_page_of_any_role_and_would(browser: Browser, site: Site, opened: str) -> None:
+    found: list[str] = []
+    seen: set[tuple[str, Role]] = set()
+    judged: set[str] = set()
+    for role, name in ONE_OF_EACH.items():
+        somebody = logged_in(browser, site, name)
+        for route, path in pages_of(site, opened, role).items():
+            somebody.see(path)
+            if not is_judged(somebody.page, judged):
+                found += findings(somebody.page)
+            seen.add((route, role))
+        somebody.page.context.close()
+    assert seen == {
+        (route.name, role)
+        for route in PAGES
+        if route.method == "GET" and route.name != "document"
+        for role in MATRIX[route.method, route.path]
+    }
     nobody = watched(browser.new_context(base_url=site.base))
     for path in ("/console/log-in", site.link("axel", Role.AUDITOR)):
         nobody.see(path)
@@ -168,6 +209,65 @@ def test_axe_finds_nothing_serious_on_any_page_and_would(browser: Browser, site:
     assert not found
     nobody.page.evaluate("document.querySelector('label').remove(); document.documentElement.removeAttribute('lang')")
     assert findings(nobody.page), "sabotage: a field without its label is found"
+
+
+STOPS = """
+() => {
+  const visible = e => e.checkVisibility({visibilityProperty: true}) && !e.disabled;
+  const all = [...document.querySelectorAll("a[href], button, input:not([type=hidden]), select, textarea, summary")].filter(visible);
+  const first = e => e.type !== "radio" || all.find(other => other.name === e.name && other.form === e.form) === e;
+  window.stops = all.filter(first);  // one of a group of radio buttons: the arrows lead to the others
+  window.walk = [];
+  document.addEventListener("focusin", event => window.walk.push(window.stops.indexOf(event.target)));
+  return window.stops.length;
+}
+"""
+WALKED = "() => window.walk.filter(at => at >= 0)"
+
+
+def out_of_reach(page: Page) -> list[str]:
+    """What Tab alone does not reach in the order of the page, and where the focus stays and does not come to the first again."""
+    closed = page.locator("details:not([open]) > summary")
+    while closed.count():
+        closed.first.press("Enter")
+    page.evaluate("(e => { e.tabIndex = -1; e.focus(); e.removeAttribute('tabindex') })(document.body)")
+    stops, walked = page.evaluate(STOPS), []
+    for pressed in range(3 * stops + 20):  # a date is three stops in one field
+        page.keyboard.press("Tab")
+        walked = page.evaluate(WALKED) if pressed >= stops else []
+        if walked.count(0) > 1:
+            break
+    came = list(dict.fromkeys(walked))
+    wrong = [] if walked.count(0) > 1 else ["the focus is trapped"]
+    if came != list(range(stops)):
+        named = page.evaluate("at => at.map(each => window.stops[each].outerHTML.slice(0, 120))", list(range(stops)))
+        wrong += [f"{page.url}: {html}" for at, html in enumerate(named) if at not in came] or [f"{page.url}: {came}"]
+    return wrong
+
+
+def test_tab_reaches_everything_on_every_page_in_its_order(browser: Browser, site: Site, opened: str) -> None:
+    """Each link, button and field of each page, by Tab alone and in the order of reading; nothing keeps the focus. And the pages of no session."""
+    missing: list[str] = []
+    seen: set[str] = set()
+    for role, name in ONE_OF_EACH.items():
+        somebody = logged_in(browser, site, name)
+        for route, path in pages_of(site, opened, role).items():
+            if route not in seen or route in ("item", "task"):  # only who may act has their forms
+                somebody.see(path)
+                missing += out_of_reach(somebody.page)
+                seen.add(route)
+        somebody.page.context.close()
+    assert seen == {route.name for route in PAGES if route.method == "GET"} - {"document"}
+    nobody = watched(browser.new_context(base_url=site.base))
+    for path in ("/console/log-in", site.link("kit", Role.AUDITOR)):
+        nobody.see(path)
+        missing += out_of_reach(nobody.page)
+    assert missing == []
+    nobody.page.evaluate("document.querySelector('button').tabIndex = -1")
+    assert "<button" in out_of_reach(nobody.page)[0], "sabotage: a button that Tab passes by is found"
+    nobody.see("/console/log-in")
+    nobody.page.evaluate("document.querySelector('#name').addEventListener('keydown', event => event.preventDefault())")
+    assert "the focus is trapped" in out_of_reach(nobody.page), "sabotage: a field that keeps the focus is found"
 
 
 def test_the_first_load_is_small_and_nothing_comes_from_elsewhere(browser: Browser, site: Site) -> None:
@@ -329,6 +429,55 @@ def test_the_pictures_of_the_guide(browser: Browser, site: Site, opened: str, tm
         assert (PICTURES / f"{name}.png").is_file()
 
 
+def spoil_what_files_say(site: Site) -> None:
+    """Names of recipients and channels, and every word of every agreement in force."""
+    gateway = site.line.gateway
+    gateway.recipients = {key: replace(each, id=HOSTILE, name=HOSTILE) for key, each in gateway.recipients.items()}
+    gateway.agreements = {
+        key: replace(
+            each,
+            title=HOSTILE,
+            flow=HOSTILE,
+            fields=tuple(replace(field, why=HOSTILE) for field in each.fields),
+            text=dict.fromkeys(each.text, HOSTILE),
+        )
+        for key, each in gateway.agreements.items()
+    }
+    channels = tuple(each.model_copy(update={"name": HOSTILE}) for each in gateway.settings.channels)
+    gateway.settings = gateway.settings.model_copy(update={"channels": channels})
+
+
+def taken_away(site: Site) -> Iterator[tuple[str, str]]:
+    """Every table and document that an officer takes away, as text: (address, text)."""
+    for route in (each for each in ROUTES if each.takes and "{id}" not in each.path):
+        answer = site.as_("ines", "GET", f"{route.path}?form=csv")
+        assert answer.status == 200, route.path
+        assert answer.headers["content-disposition"].startswith("attachment"), route.path
+        yield route.path, answer.text
+    for name in DOCUMENTS:
+        for ending in (".html", ".md"):
+            answer = site.as_("ines", "GET", f"/console/documents/{name}{ending}")
+            assert answer.status == 200, (name, answer.text)
+            assert answer.headers["content-disposition"].startswith("attachment"), name
+            yield f"{name}{ending}", answer.text
+
+
+def ran_as_files(browser: Browser, site: Site) -> int:
+    """Scripts that ran when what was taken away is opened from a folder, where no policy is sent with it."""
+    page = watched(browser.new_context()).page
+    ran = told = 0
+    for name, text in taken_away(site):
+        told += "window.scripts++" in text
+        if name.endswith(".html"):
+            page.set_content(text)
+            page.wait_for_timeout(100)
+            ran += page.evaluate("window.scripts")
+        elif name.endswith(".md"):
+            assert re.search(r"(?<!\\)<(script|img|svg)", text) is None, name
+    assert told > len(DOCUMENTS), "the text is in what was taken"
+    return ran
+
+
 def test_hostile_text_in_every_field_runs_nowhere(browser: Browser, site: Site, opened: str) -> None:
     """The last: it spoils every row that a page shows. 0 scripts, 0 reports of the policy, and the text is there to be read."""
     said = fhir_message(ALEX, resources=[care_plan(start="2026-01-02", description=HOSTILE)], message_id="FHIR-hostile")
@@ -343,16 +492,27 @@ def test_hostile_text_in_every_field_runs_nowhere(browser: Browser, site: Site, 
         override: ("given_by", "recipient"),
         opening: ("purpose",),
         staff: ("name",),
+        attempt: ("outcome", "code"),
+        consent: ("remarks",),
+        client: ("kinds", "establishments"),
+        agreement: ("proposed_by", "approved_by"),
     }
+
+    in_json = json.dumps([HOSTILE])
 
     def spoil(c: Any) -> None:
         for table, columns in spoilt.items():
             for column in columns:
-                text = HOSTILE if table is not staff else table.c.name.concat(HOSTILE)
+                text = table.c.name.concat(HOSTILE) if table is staff else in_json if table is client else HOSTILE
                 c.execute(table.update().values({column: text}))
 
+        c.execute(consent.update().values(id=consent.c.id.concat(HOSTILE)))
+        c.execute(client.update().values(name=client.c.name.concat(HOSTILE)))
+
     site.line.gateway.store.write(spoil)
+    spoil_what_files_say(site)
     assert site.rows(consent)
+    assert site.rows(attempt)
     ran = shown = 0
     for name in ("ines", "owen"):
         somebody = logged_in(browser, site, name)
@@ -368,7 +528,7 @@ def test_hostile_text_in_every_field_runs_nowhere(browser: Browser, site: Site, 
             assert somebody.page.evaluate("window.reports") == [], route
             shown += "<script>window.scripts++</script>" in somebody.page.inner_text("body")
         assert {request.resource_type for request in somebody.asked} <= {"document", "stylesheet", "other"}
-    assert ran == 0
+    assert ran + ran_as_files(browser, site) == 0
     assert shown > len(where), "the text is shown as text"
     sabotage = watched(browser.new_context())
     sabotage.page.set_content(HOSTILE)
