@@ -376,8 +376,20 @@ _OPEN: Final = {
     )
     for column in _OWNERS
 }
+_OUTLIVES: Final = (
+    *(NOTICE, OVERDUE, NOT_ENGAGED, WORDS_LEFT_OUT, CORRECT_BY_HAND),
+    *(
+        "override-given",
+        "override-to-confirm",
+        "override-to-review",
+        "override-unconfirmed",
+        "override-unreviewed",
+        "tell-the-person",
+    ),
+)
+"""Work about a letter that its arrival does not do: an override is confirmed, reviewed and told to the person because the letter arrived."""
 _ITS_OWN: Final = or_(
-    ~one_of(task.c.code, (NOTICE, OVERDUE, NOT_ENGAGED, WORDS_LEFT_OUT)),
+    ~one_of(task.c.code, _OUTLIVES),
     exists().where(delivery.c.id == task.c.delivery_id, delivery.c.letter == NOTICE),
 )
 """INVARIANT: that an earlier letter arrived, or was confirmed, tells nobody that no other will come, nor that the person came: that work ends by
