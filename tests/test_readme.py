@@ -62,7 +62,7 @@ def test_the_commands_of_the_readme_work(tmp_path: Path) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=280,
     )
     assert done.returncode == 0, done.stdout + done.stderr + (tmp_path / "served.txt").read_text("utf-8")
     said = done.stdout
