@@ -377,15 +377,17 @@ _OPEN: Final = {
     for column in _OWNERS
 }
 _OUTLIVES: Final = (
-    *(NOTICE, OVERDUE, NOT_ENGAGED, WORDS_LEFT_OUT, CORRECT_BY_HAND),
-    *(
-        "override-given",
-        "override-to-confirm",
-        "override-to-review",
-        "override-unconfirmed",
-        "override-unreviewed",
-        "tell-the-person",
-    ),
+    NOTICE,
+    OVERDUE,
+    NOT_ENGAGED,
+    WORDS_LEFT_OUT,
+    CORRECT_BY_HAND,
+    "override-given",
+    "override-to-confirm",
+    "override-to-review",
+    "override-unconfirmed",
+    "override-unreviewed",
+    "tell-the-person",
 )
 """Work about a letter that its arrival does not do: an override is confirmed, reviewed and told to the person because the letter arrived."""
 _ITS_OWN: Final = or_(
