@@ -1,4 +1,4 @@
-"""Who looked at what at the terminal, entered before it is shown; a page of the console is entered by the console itself.
+"""Who looked at what at the terminal, or with a reason in the console, entered before it is shown; other pages are entered by the console itself.
 
 It knows ids and closed words; who looked and why is sealed. It MUST NOT decide who may look: whoever may run the command can.
 """
@@ -22,8 +22,9 @@ class LookError(ThroughgateError):
     """Nobody says who looks."""
 
 
-def enter_look(parts: Parts, page: str, *, by: str, reason: str = LIST, about: str = "") -> None:
-    """Commit who looked at the page of this name. `about` is the id of the message or decision that it shows, empty for a list.
+def enter_look(parts: Parts, page: str, *, by: str, reason: str = LIST, about: str = "", staff_id: str = "") -> None:
+    """Commit who looked at the page of this name. `about` is the id of the message or decision that it shows, empty for a list; `staff_id` is the
+    account that is logged in, empty at the terminal.
 
     LookError without a name, ReasonMissing without a reason.
     """
@@ -33,7 +34,11 @@ def enter_look(parts: Parts, page: str, *, by: str, reason: str = LIST, about: s
     def work(c: Connection) -> None:
         person_id = _person_of(c, about) if about else None
         note = seal_reason(c, parts, person_id, reason=reason, by=names.as_written(by))
-        facts = {"page": page, "note": note, **({"about": about} if about else {})}
+        facts = {
+            "page": page,
+            "note": note,
+            **{name: value for name, value in (("about", about), ("staff", staff_id)) if value},
+        }
         # INVARIANT: whose data were looked at says the entry, so that their own report has it
         enter(c, parts, parts.ids.entry(), 1, "viewed", facts, person_id=person_id)
 

@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from gateway import looks
 from gateway.api.access import is_local
 from gateway.api.documents import base_address
 from gateway.api.reading import read_body
@@ -237,7 +238,11 @@ def _answered(route: Route, ask: Ask, cookie: str) -> Response:
     frame = {**_frame(ask.member, route.menu), "export": _export_of(route, ask, answer)}
     page = render(answer.template, {**frame, "token": staff.forgery_token(cookie), "refused": refused, **answer.values})
     # INVARIANT: what was looked at is in the ledger before it leaves.
-    _enter(ask.gateway, ask.member, answer.event, route.name, answer.about)
+    if answer.reason:
+        who = {"by": ask.member.name, "staff_id": ask.member.id}
+        looks.enter_look(ask.gateway, route.name, reason=answer.reason, about=answer.about, **who)
+    else:
+        _enter(ask.gateway, ask.member, answer.event, route.name, answer.about)
     return _html(page, 422 if refused else 200)
 
 

@@ -43,13 +43,16 @@ class Ask:
 
 @dataclass(frozen=True, kw_only=True)
 class Page:
-    """A template and what it shows. `about` is the id that the ledger entry of this view names; `table` is what can be taken away of it."""
+    """A template and what it shows. `about` is the id that the ledger entry of this view names; `table` is what can be taken away of it;
+    `reason` is why somebody looks, where a page asks for it: it is sealed with that entry.
+    """
 
     template: str
     values: Mapping[str, Any]
     about: str = ""
     table: Table | None = None
     event: str = "viewed"
+    reason: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

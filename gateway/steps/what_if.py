@@ -95,7 +95,7 @@ def what_if(
         )
     compared, gone = [], []
     for row in rows:
-        found = _compare(parts, row.id, agreement)
+        found = compare(parts, row.id, agreement)
         if found is None:
             gone.append(row.id)
         else:
@@ -115,8 +115,8 @@ def what_if(
     )
 
 
-def _compare(parts: Parts, decision_id: str, agreement: Agreement) -> Compared | None:
-    """None where too much of it has been deleted."""
+def compare(parts: Parts, decision_id: str, agreement: Agreement) -> Compared | None:
+    """One decision, asked again under the text, which is about the same letter. None where too much of it has been deleted."""
     try:
         with parts.store.read() as c:
             found = find(c, parts, decision_id)

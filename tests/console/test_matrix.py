@@ -35,6 +35,7 @@ MATRIX: dict[tuple[str, str], set[Role]] = {
     ("GET", "/console/messages/{id}"): ALL,
     ("GET", "/console/decisions/{id}"): {IG, SAFETY, GUARDIAN, AUDITOR},
     ("GET", "/console/decisions/{id}/again"): {IG, SAFETY, GUARDIAN, AUDITOR},
+    ("POST", "/console/decisions/{id}/what-if"): {IG, SAFETY, GUARDIAN, AUDITOR},
     ("GET", "/console/overrides"): {IG, SAFETY, GUARDIAN},
     ("POST", "/console/overrides"): {IG, SAFETY, GUARDIAN},
     ("GET", "/console/overrides/{id}"): {IG, SAFETY, GUARDIAN, AUDITOR},
@@ -98,6 +99,7 @@ def address(site: Site, path: str) -> str:
         "/console/messages/{id}": site.ids(message)[0],
         "/console/decisions/{id}": site.ids(decision)[0],
         "/console/decisions/{id}/again": site.ids(decision)[0],
+        "/console/decisions/{id}/what-if": site.ids(decision)[0],
     }
     name = "article-30.md" if "/documents/" in path else "handover"
     return path.replace("{name}", name).replace("{id}", ids.get(path, "7" * 26))

@@ -7,7 +7,7 @@ import pytest
 
 from gateway.activation import ActivationError, propose, take_up
 from gateway.store.schema import agreement, decision, ledger_entry
-from tests.console.site import Site
+from tests.console.site import ALEX, Site
 
 REASON = "agreed in the meeting of 5 January"
 PATH = "/console/proposals/handover"
@@ -101,7 +101,33 @@ def test_what_past_decisions_would_have_been_stands_before_whoever_signs(site: S
     changed = [row.id for row in made if f"/console/decisions/{row.id}" in page]
     assert changed
     assert "/console/decisions/" not in site.as_("owen", "GET", PATH).text, "the operator has no such page"
+    look_at_one(site, next(row.id for row in made if row.id in changed and row.outcome != "withhold"), lost[1])
     file.write_text(before, "utf-8")
+
+
+def look_at_one(site: Site, decision_id: str, lost: str) -> None:
+    """The same of one decision: the text in force would decide it the same, the file that waits would keep `lost` back."""
+    gateway, path = site.line.gateway, f"/console/decisions/{decision_id}/what-if"
+    refused = site.as_("aron", "POST", path, {"reason": " "})
+    assert (refused.status, "Say why" in refused.text, "<details" in refused.text) == (422, True, True)
+    seen = len(site.rows(ledger_entry))
+    page = site.as_("aron", "POST", path, {"reason": REASON})
+    assert page.status == 200
+    now, waits = [part for part in page.text.split("<h2")[1:] if "It would have been" in part]
+    assert ("in force since" in now, "(the same)" in now, f"<dd>{lost}" in now) == (True, True, False)
+    assert ("another text is in force" in waits, "(the same)" in waits) == (True, False)
+    left, kept = waits.split("Would not leave")
+    assert (lost in left, lost in kept) == (False, True)
+    assert ALEX.family not in page.text
+    rows = sorted(site.rows(ledger_entry), key=lambda row: row.sequence)[seen:]
+    entries = [json.loads(row.body) for row in rows]
+    (entry,) = [each for each in entries if each["event"] == "viewed" and each["facts"]["page"] != "home"]
+    facts = entry["facts"]
+    assert (facts["page"], facts["about"]) == ("decision-what-if", decision_id)
+    assert {"staff", "note", "subject"} <= facts.keys(), "who, why, and whose data"
+    with gateway.store.read() as c:
+        assert json.loads(gateway.keys.unseal(c, facts["note"])) == {"by": "aron", "reason": REASON}
+    assert site.as_("aron", "POST", f"/console/decisions/{'7' * 26}/what-if", {"reason": REASON}).status == 404
 
 
 def test_both_people_see_what_check_calls_odd_and_it_stops_nothing(site: Site) -> None:
