@@ -22,7 +22,7 @@ from gateway.moves import move_delivery, move_message, note_delivery, note_messa
 from gateway.parts import Parts, Told
 from gateway.recipients import Recipient
 from gateway.states import DeliveryState, MessageState
-from gateway.steps.kept import read_kept
+from gateway.steps.kept import KeptUnread, open_kept
 from gateway.steps.letters import Done, release_message
 from gateway.steps.reasons import seal_reason
 from gateway.steps.reconsider import reconsider, sealed_of
@@ -184,6 +184,7 @@ def _release_letter(parts: Parts, row: DeliveryRow, *, reason: str, by: str, rec
         with around("unparked"):
             parts.store.write(lambda c: _send_again(c, parts, row.id, reason=reason, by=by))
     elif row.state == D.HELD:
+        _require_read(parts, row)
         named = _named(parts, row, recipient)
         with around("held-released"):
             parts.store.write(lambda c: _note(c, parts, row, "held-released", reason=reason, by=by))
@@ -225,13 +226,25 @@ def _named(parts: Parts, row: DeliveryRow, recipient: str | None) -> Recipient |
     return named
 
 
+def _require_read(parts: Parts, row: DeliveryRow) -> None:
+    """A held letter is decided again from what was kept with it. Raises DeskError where that cannot be read."""
+    with parts.store.read() as c:
+        try:
+            open_kept(c, parts.keys, sealed_of(c, row.decision_id))
+        except KeptUnread as error:
+            raise DeskError(f"{error}; `throughgate replay` of its message makes another, or reject it") from None
+
+
 def has_to_be_named(parts: Parts, delivery_id: str) -> bool:
     """Has whoever lets this held letter go to name its recipient: nobody was found, or the person's record is flagged sensitive?"""
     with parts.store.read() as c:
         row = delivery_row(c, delivery_id)
         if row is None or row.state != D.HELD:
             return False
-        kept = read_kept(parts.keys.unseal(c, sealed_of(c, row.decision_id)))
+        try:
+            kept = open_kept(c, parts.keys, sealed_of(c, row.decision_id))
+        except KeptUnread:
+            return True  # nobody knows whether the record was flagged: it cannot be let go (`_require_read`)
     return row.recipient is None or kept.decision.unplaced is not None
 
 

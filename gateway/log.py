@@ -85,7 +85,7 @@ _SENTENCES: dict[Code, tuple[Level, str]] = {
     Code.DOOR_REFUSED: ("error", "a letter did not pass the door: its bytes, seal or decision do not fit"),
     Code.DECISION_NOT_READ: (
         "error",
-        "what was kept with an earlier decision cannot be read; a person is asked what it told",
+        "what was kept with an earlier decision cannot be read; a person is asked about its letter",
     ),
     Code.TELL_FAILED: ("error", "a person could not be told and is told again"),
     Code.REPORT_CLOSED: ("info", "a period of a calendar report was closed"),

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, or_, select
 from gateway.keys import SealedGone
 from gateway.parts import Parts
 from gateway.states import DeliveryState
-from gateway.steps.kept import Kept, read_kept
+from gateway.steps.kept import Kept, KeptUnread, open_kept
 from gateway.steps.receive import asked_as
 from gateway.store.schema import attempt, decision, delivery, message, owed_answer, task
 
@@ -47,7 +47,7 @@ class DeliveryWay:
 class DecisionWay:
     """One decision. `reasons` and `withheld` are (rule, text) and (path, rule); `counted` are (report, period, cell).
 
-    `gone`: retention has taken what it was made from, so that only its outcome is known.
+    `gone`: retention has taken what it was made from, so that only its outcome is known; `unread`: it is there and cannot be read.
     """
 
     id: str
@@ -63,6 +63,7 @@ class DecisionWay:
     counted: tuple[tuple[str, str, str], ...]
     missing: tuple[str, ...]
     gone: bool = False
+    unread: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -217,10 +218,13 @@ def _asked_as(c: Connection, parts: Parts, answer_id: str | None) -> Mapping[str
 
 def decision_way(c: Connection, parts: Parts, row: Row[tuple[object, ...]]) -> DecisionWay:
     """One decision's row, with what was sealed beside it."""
+    kept, is_unread = None, False
     try:
-        kept = read_kept(parts.keys.unseal(c, row.sealed_id))
+        kept = open_kept(c, parts.keys, row.sealed_id)
     except SealedGone:
-        kept = None
+        pass
+    except KeptUnread:
+        is_unread = True
     return DecisionWay(
         id=row.id,
         recipient=row.recipient,
@@ -234,17 +238,21 @@ def decision_way(c: Connection, parts: Parts, row: Row[tuple[object, ...]]) -> D
         withheld=kept.withheld if kept else (),
         counted=tuple((each.report, each.period, each.cell) for each in kept.counted) if kept else (),
         missing=kept.missing if kept else (),
-        gone=kept is None,
+        gone=kept is None and not is_unread,
+        unread=is_unread,
     )
 
 
 def kept_decision(c: Connection, parts: Parts, decision_id: str) -> KeptDecision | None:
-    """A decision with what was sealed beside it; None when there is none of this id, or retention has taken what it was made from."""
+    """A decision with what was sealed beside it; None when there is none of this id, or retention has taken what it was made from.
+
+    Raises KeptUnread.
+    """
     row = c.execute(select(decision.c.sealed_id).where(decision.c.id == decision_id)).one_or_none()
     if row is None:
         return None
     try:
-        kept = read_kept(parts.keys.unseal(c, row.sealed_id))
+        kept = open_kept(c, parts.keys, row.sealed_id)
     except SealedGone:
         return None
     letters = c.execute(

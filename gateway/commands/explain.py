@@ -30,10 +30,14 @@ def explain(
 ) -> None:
     """Say which rule, which consent and which agreement decided, what left, and what stayed back and why."""
     from gateway import looks, whole_way
+    from gateway.steps.kept import KeptUnread
 
     with opened(config) as gateway:
-        with gateway.store.read() as c:
-            found = whole_way.kept_decision(c, gateway, decision_id)
+        try:
+            with gateway.store.read() as c:
+                found = whole_way.kept_decision(c, gateway, decision_id)
+        except KeptUnread as error:
+            raise refuse(str(error), Exit.FAULT) from None
         if found is None:
             raise refuse("no decision has this id: `throughgate journey` lists a message's decisions", Exit.ARGUMENTS)
         sentences = _sentences(gateway, found, view)

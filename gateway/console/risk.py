@@ -18,6 +18,7 @@ from gateway import whole_way
 from gateway.console.asking import Ask, Page
 from gateway.periods import period_of
 from gateway.steps.indicators import chain_of
+from gateway.steps.kept import KeptUnread
 from gateway.store.schema import delivery, ledger_entry
 
 LISTED: Final = 60
@@ -172,8 +173,11 @@ def _closed(c: Connection, row: Row[Any]) -> Mapping[str, Any]:
 
 
 def _cells(c: Connection, ask: Ask, decision_id: str) -> list[str] | None:
-    """What the form says of each cell; None once retention has taken it."""
-    kept = whole_way.kept_decision(c, ask.gateway, decision_id)
+    """What the form says of each cell; None once retention has taken it, or where it cannot be read."""
+    try:
+        kept = whole_way.kept_decision(c, ask.gateway, decision_id)
+    except KeptUnread:
+        kept = None
     if kept is None or kept.kept.composed is None:
         return None
     resources = [entry["resource"] for entry in kept.kept.composed.get("entry", ())]

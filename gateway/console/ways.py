@@ -15,6 +15,7 @@ from gateway.console.asking import Ask, NotThere, Page
 from gateway.console.beside import Asked, asked_of, fields_of
 from gateway.openings import PURPOSES
 from gateway.parts import Parts
+from gateway.steps.kept import KeptUnread
 from gateway.steps.rederive import RederiveError, find, rederive
 from gateway.store.schema import decision, delivery
 from gateway.whole_way import KeptDecision
@@ -187,7 +188,10 @@ def shown_decision(c: Connection, parts: Parts, decision_id: str) -> Shown:
     row = c.execute(select(decision).where(decision.c.id == decision_id)).one_or_none()
     if row is None:
         raise NotThere("no decision has this id")
-    kept = whole_way.kept_decision(c, parts, decision_id)
+    try:
+        kept = whole_way.kept_decision(c, parts, decision_id)
+    except KeptUnread:
+        kept = None  # INVARIANT: it keeps nothing else about its person from being shown
     if kept is None:
         return Shown(row=dict(row._mapping), kept=None, withheld=(), left={})  # noqa: SLF001 - SQLAlchemy's public name for a row as a mapping
     counted: dict[tuple[str, str], int] = {}

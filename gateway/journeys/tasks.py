@@ -38,6 +38,7 @@ NOTICE: Final = notice_of_withdrawal.LETTER
 ANSWER_NOT_TAKEN: Final = "answer-not-taken"
 OVERDUE: Final = "notice-of-withdrawal-overdue"
 """`NOTICE` of an earlier letter, or of a notice: somebody tells its recipient by hand; that nobody did in time is `OVERDUE`."""
+NOTICE_UNREAD: Final = "notice-not-decided"
 
 LISTED_ONLY: Final = frozenset({"purpose-unknown"})
 """Work that a message's meaning makes and that nobody is told at once: silence is the worse mistake for all the others."""
@@ -195,6 +196,12 @@ TASKS: Final[Mapping[str, TaskKind]] = {
         tell=True,
         text="a recipient had letters under what the person has taken back: tell it that nothing further will come under this agreement, that "
         "it keeps its record and changes no treatment because of this, and whom to ask; then `throughgate task done`",
+    ),
+    NOTICE_UNREAD: TaskKind(
+        role=IG_OFFICER,
+        tell=True,
+        text="what was kept with an earlier letter cannot be read, and the person has said something since: see what they said, and whether the "
+        "letter's recipient has to hear by hand that nothing further will come; then `throughgate task done`",
     ),
     OVERDUE: TaskKind(
         role=CALDICOTT_GUARDIAN,
@@ -378,6 +385,7 @@ _OPEN: Final = {
 }
 _OUTLIVES: Final = (
     NOTICE,
+    NOTICE_UNREAD,
     OVERDUE,
     NOT_ENGAGED,
     WORDS_LEFT_OUT,

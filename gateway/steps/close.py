@@ -23,13 +23,14 @@ from gateway.failpoints import around, pass_point
 from gateway.instants import LONDON
 from gateway.journeys.tasks import add_tasks, task_of
 from gateway.ledger.entry import decode
+from gateway.log import Code, log
 from gateway.moves import move_delivery, note_delivery
 from gateway.parts import Parts
 from gateway.periods import first_day, following, is_due, months_between, months_of, period_of, periods_from
 from gateway.recipients import Recipient, choose
 from gateway.states import DELIVERY_RECALLABLE, DeliveryState
 from gateway.steps.indicators import printed
-from gateway.steps.kept import read_kept
+from gateway.steps.kept import KeptUnread, open_kept
 from gateway.steps.release import NOBODY, Draft, Question, draft_composed, write_draft
 from gateway.steps.standing import DeliveryRow, delivery_row, moved_since
 from gateway.store.locks import hold
@@ -220,10 +221,14 @@ def remake(parts: Parts, delivery_id: str) -> bool:
         if row is None or moved_since(c, parts, row) is None:
             return False
         sealed_id = c.execute(select(decision.c.sealed_id).where(decision.c.id == row.decision_id)).scalar_one()
-        kept = read_kept(parts.keys.unseal(c, sealed_id))
+        try:
+            kept = open_kept(c, parts.keys, sealed_id)
+        except KeptUnread:
+            log(Code.DECISION_NOT_READ, delivery=row.id)
+            kept = None  # its figures are not known any more: it does not leave, and is told
     agreement = parts.agreements.get(row.agreement)
     made: Draft | None = None
-    if agreement is not None and kept.composed is not None:
+    if agreement is not None and kept is not None and kept.composed is not None:
         question = Question(
             agreement=agreement,
             recipient=_recipient(parts, agreement, kept.context.establishment),
@@ -234,10 +239,10 @@ def remake(parts: Parts, delivery_id: str) -> bool:
         )
         made = draft_composed(parts, question, Composed(bundle=kept.composed, missing=kept.missing))
     with around("remake"):
-        return parts.store.write(lambda c: _replace(c, parts, row, made))
+        return parts.store.write(lambda c: _replace(c, parts, row, made, is_unread=kept is None))
 
 
-def _replace(c: Connection, parts: Parts, seen: DeliveryRow, made: Draft | None) -> bool:
+def _replace(c: Connection, parts: Parts, seen: DeliveryRow, made: Draft | None, *, is_unread: bool) -> bool:
     row = delivery_row(c, seen.id)
     if row is None or row.step != seen.step:
         return False
@@ -249,6 +254,8 @@ def _replace(c: Connection, parts: Parts, seen: DeliveryRow, made: Draft | None)
     if state not in DELIVERY_RECALLABLE:
         return False
     move_delivery(c, parts, row.id, DeliveryState.RECALLED, reason="agreement-moved")
+    if is_unread:
+        add_tasks(c, parts, (task_of("seal-broken"),), delivery_id=row.id)
     if made is not None:
         write_draft(c, parts, made, NOBODY, supersedes=row.id)
     return True

@@ -6,7 +6,9 @@ Plain FHIR JSON and plain values in one JSON object. This module MUST NOT decide
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, Final
+
+from sqlalchemy import Connection
 
 from consent.outcomes import PathGroup, PathOutcome, kept_back
 from consent.shapes import (
@@ -25,7 +27,19 @@ from consent.shapes import (
 from fhir_profiles import fhir_json
 from fhir_profiles.shapes import Heading, Json, LetterContext
 from gateway.engine import MadeBy
+from gateway.errors import ThroughgateError
+from gateway.keys import Keys, SealedBroken
 from gateway.recipients import Recipient
+
+_NOT_OURS: Final = (ValueError, LookupError, TypeError, AttributeError)
+"""What it raises to read a decision that another program wrote."""
+
+
+class KeptUnread(ThroughgateError):
+    """What was kept with a decision is there, and cannot be read. INVARIANT: whoever looks at several looks at the others all the same."""
+
+    def __init__(self) -> None:
+        super().__init__("what was kept with this decision cannot be read: it was changed, or another program wrote it")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,8 +201,24 @@ def write_kept(  # noqa: PLR0913  everything that a decision was made from, each
     )
 
 
+def open_kept(c: Connection, keys: Keys, sealed_id: str) -> Kept:
+    """What was sealed with a decision. SealedGone where retention has taken it, KeptUnread where it cannot be read."""
+    try:
+        stored = keys.unseal(c, sealed_id)
+    except SealedBroken:
+        raise KeptUnread from None
+    return read_kept(stored)
+
+
 def read_kept(text: bytes) -> Kept:
-    """Read what `write_kept` wrote."""
+    """Read what `write_kept` wrote. Raises KeptUnread for anything else."""
+    try:
+        return _read(text)
+    except _NOT_OURS:
+        raise KeptUnread from None
+
+
+def _read(text: bytes) -> Kept:
     kept: Mapping[str, Any] = fhir_json.decode(text)
     context = dict(kept["context"])
     for name in ("focus", "withdrawn"):

@@ -9,6 +9,7 @@ the consents of now.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from enum import Enum
 from functools import partial
 from typing import Any, Final
 
@@ -24,7 +25,7 @@ from gateway.failpoints import around
 from gateway.instants import to_text
 from gateway.journeys.cancelled import HAS_ARRIVED, may_have_arrived
 from gateway.journeys.file import Versions, read_file, read_versions
-from gateway.journeys.tasks import NOTICE, OVERDUE, add_tasks, end_tasks, task_of
+from gateway.journeys.tasks import NOTICE, NOTICE_UNREAD, OVERDUE, add_tasks, end_tasks, task_of
 from gateway.keys import SealedError, SealedGone
 from gateway.ledger import LedgerEvent
 from gateway.ledger.entry import decode
@@ -32,7 +33,7 @@ from gateway.log import Code, log
 from gateway.moves import move_delivery
 from gateway.parts import Parts
 from gateway.states import DELIVERY_RECALLABLE, DeliveryState
-from gateway.steps.kept import Kept, marks_of, read_kept, recipient_of
+from gateway.steps.kept import Kept, KeptUnread, marks_of, open_kept, recipient_of
 from gateway.steps.letters import RESTARTS, Moved
 from gateway.steps.reconsider import sealed_of
 from gateway.steps.release import (
@@ -75,6 +76,12 @@ _NOTICES: Final = Statement(
         delivery.c.state != DeliveryState.RECALLED.value,
     ).order_by(delivery.c.sequence)
 )
+
+
+class Unread(Enum):
+    """Nobody can say: of no letter of a group can the decision be read."""
+
+    YES = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,6 +131,8 @@ class Found:
 
     letters: tuple[Notice, ...]
     by_hand: tuple[str, ...]
+    unread: tuple[str, ...]
+    """Letters of which nobody can say any more whether they came under what was taken back: a person finds out."""
     recalled: tuple[DeliveryRow, ...]
     settled: tuple[str, ...]
     on_its_way: bool
@@ -180,10 +189,13 @@ def _look(c: Connection, parts: Parts, person_id: str) -> Found:
         grouped.setdefault((row.recipient, row.agreement), []).append(row)
     withdrawn: list[Had] = []
     standing: set[str] = set()
+    unread: list[str] = []
     for rows in grouped.values():
         had = Had(rows=tuple(rows))
-        is_withdrawn = _is_withdrawn(c, parts, rows[-1])
-        if is_withdrawn:
+        is_withdrawn = _of_newest(c, parts, rows)
+        if is_withdrawn is Unread.YES:
+            unread.append(rows[-1].id)
+        elif is_withdrawn:
             withdrawn.append(had)
         elif is_withdrawn is False:
             standing |= had.ids
@@ -205,10 +217,24 @@ def _look(c: Connection, parts: Parts, person_id: str) -> Found:
     return Found(
         letters=tuple(letters),
         by_hand=tuple(by_hand),
+        unread=tuple(unread),
         recalled=tuple(stopped),
         settled=(*sorted(standing), *(each.row.id for each in untrue)),
         on_its_way=any(_is_on_its_way(parts, each.row) for each in untrue),
     )
+
+
+def _of_newest(c: Connection, parts: Parts, rows: Sequence[DeliveryRow]) -> bool | Unread | None:
+    """`_is_withdrawn` of the newest letter whose decision can be read. INVARIANT: one that cannot keeps nobody else from hearing."""
+    answer: bool | None = None
+    for number, row in enumerate(reversed(rows)):
+        try:
+            answer = _is_withdrawn(c, parts, row)
+        except KeptUnread:
+            log(Code.DECISION_NOT_READ, delivery=row.id)
+            continue
+        return Unread.YES if answer is None and number else answer
+    return Unread.YES
 
 
 def _is_withdrawn(c: Connection, parts: Parts, row: DeliveryRow) -> bool | None:
@@ -216,9 +242,9 @@ def _is_withdrawn(c: Connection, parts: Parts, row: DeliveryRow) -> bool | None:
     hearing one: who had letters under it has them still. It is asked as if it ran on.
 
     INVARIANT: None where that cannot be asked any more (the text of the agreement, or what was decided, is not kept): it is no new yes, and what
-    was asked for or written under the person's last clear word stays.
+    was asked for or written under the person's last clear word stays. Raises KeptUnread.
     """
-    agreement, kept = _agreement_of(c, parts, row), _kept(c, parts, row)
+    agreement, kept = _agreement_of(c, parts, row), _opened(c, parts, row)
     if agreement is None or kept is None or kept.decision.outcome not in LEAVES:
         return None
     recipient = parts.recipients.get(row.recipient) or recipient_of(kept.asked, row.letter)
@@ -260,11 +286,20 @@ def _question(
     )
 
 
-def _kept(c: Connection, parts: Parts, row: DeliveryRow) -> Kept | None:
+def _opened(c: Connection, parts: Parts, row: DeliveryRow) -> Kept | None:
+    """Raises KeptUnread."""
     try:
-        return read_kept(parts.keys.unseal(c, sealed_of(c, row.decision_id)))
+        return open_kept(c, parts.keys, sealed_of(c, row.decision_id))
     except SealedGone:
         return None  # retention has taken the letter too: there is nothing left to be told about
+
+
+def _kept(c: Connection, parts: Parts, row: DeliveryRow) -> Kept | None:
+    """None also where it cannot be read: then no letter is made of it, and a person is asked."""
+    try:
+        return _opened(c, parts, row)
+    except KeptUnread:
+        return None
 
 
 def _said(c: Connection, parts: Parts, row: DeliveryRow) -> Said:
@@ -389,6 +424,8 @@ def _commit(c: Connection, *, parts: Parts, person_id: str, versions: Versions, 
         write_draft(c, parts, each.made, owner)
     for delivery_id in found.by_hand:
         add_tasks(c, parts, (task_of(NOTICE),), delivery_id=delivery_id)
+    for delivery_id in found.unread:
+        add_tasks(c, parts, (task_of(NOTICE_UNREAD),), delivery_id=delivery_id)
     again = (task.c.delivery_id.in_(found.settled), task.c.code.in_((NOTICE, OVERDUE)), task.c.ended_at.is_(None))
     c.execute(update(task).where(*again).values(ended_at=parts.now()))  # the person has said yes again
     # INVARIANT: an attempt that fails does not leave a notice behind that is not so any more: it is looked at again before the next one.

@@ -20,7 +20,7 @@ from gateway.keys import SealedGone
 from gateway.parts import Parts
 from gateway.recipients import Recipient
 from gateway.states import DeliveryState
-from gateway.steps.kept import Kept, marks_of, read_kept
+from gateway.steps.kept import Kept, KeptUnread, marks_of, open_kept
 from gateway.steps.letters import RESTARTS, Contended, Moved
 from gateway.steps.reconsider import sealed_of
 from gateway.steps.release import Draft, Owner, Question, draft, request_of, write_draft
@@ -96,7 +96,9 @@ def _question(c: Connection, parts: Parts, row: DeliveryRow, recipient: Recipien
 
 def _kept(c: Connection, parts: Parts, row: DeliveryRow) -> Kept:
     try:
-        return read_kept(parts.keys.unseal(c, sealed_of(c, row.decision_id)))
+        return open_kept(c, parts.keys, sealed_of(c, row.decision_id))
+    except KeptUnread as error:
+        raise NotOverridden(CANNOT + f"{error}; `throughgate replay` of its message makes another") from None
     except SealedGone:
         raise NotOverridden(CANNOT + "retention has taken what it was made from") from None
 

@@ -20,7 +20,7 @@ from gateway.moves import move_delivery
 from gateway.parts import Parts
 from gateway.recipients import Recipient
 from gateway.states import DeliveryState
-from gateway.steps.kept import Kept, marks_of, read_kept
+from gateway.steps.kept import Kept, KeptUnread, marks_of, open_kept
 from gateway.steps.letters import RESTARTS, Contended, Moved
 from gateway.steps.release import LEAVES, Draft, Owner, Question, draft, refill, restamp, write_draft
 from gateway.steps.standing import DELIVERIES, DeliveryRow, delivery_row, moved_since
@@ -39,11 +39,11 @@ _KEPT: Final = Statement(select(decision.c.sealed_id).where(decision.c.id == bin
 
 @dataclass(frozen=True, kw_only=True)
 class Again:
-    """One delivery looked at again. `made` is None when its agreement is not in force any more."""
+    """One delivery looked at again. `made` is None when its agreement is not in force any more, or `kept` cannot be read (None)."""
 
     row: DeliveryRow
     moved: str
-    kept: Kept
+    kept: Kept | None
     made: Draft | None
 
 
@@ -96,7 +96,12 @@ def is_a_persons(c: Connection, row: DeliveryRow) -> bool:
 def _again(
     c: Connection, parts: Parts, row: DeliveryRow, moved: str, *, by_person: bool, named: Recipient | None
 ) -> Again:
-    kept = read_kept(parts.keys.unseal(c, sealed_of(c, row.decision_id)))
+    try:
+        kept = open_kept(c, parts.keys, sealed_of(c, row.decision_id))
+    except KeptUnread:
+        # INVARIANT: what nobody can decide again does not leave, is told, and keeps none of the person's other letters back.
+        log(Code.DECISION_NOT_READ, delivery=row.id)
+        return Again(row=row, moved=moved, kept=None, made=None)
     agreement = parts.agreements.get(row.agreement)
     if agreement is None:
         return Again(row=row, moved=moved, kept=kept, made=None)
@@ -179,7 +184,7 @@ def _write(c: Connection, parts: Parts, each: Again, owner: Owner) -> None:
     if state is D.HELD and made is not None:
         refill(c, parts, made, owner)
         return
-    if made is not None and _is_same(each, made):
+    if made is not None and each.kept is not None and _is_same(each.moved, each.kept.decision, made.decision):
         restamp(c, parts, made, owner, delivery_id=row.id, decision_id=row.decision_id)
         return
     # INVARIANT: what may have arrived is never called recalled, also where a person let it go again since.
@@ -189,18 +194,19 @@ def _write(c: Connection, parts: Parts, each: Again, owner: Owner) -> None:
     else:
         log(Code.DELIVERY_RECALLED, delivery=row.id, recipient=row.recipient or "")
         move_delivery(c, parts, row.id, D.RECALLED, reason=f"{each.moved}-moved")
+    if each.kept is None:
+        add_tasks(c, parts, (task_of("seal-broken"),), delivery_id=row.id)
     if made is not None:
         write_draft(c, parts, made, owner, supersedes=row.id)
-    elif each.kept.decision.outcome is not Outcome.WITHHOLD:
+    elif each.kept is None or each.kept.decision.outcome is not Outcome.WITHHOLD:
         # A letter that nobody sends any more is told: silence is what kills.
         add_tasks(c, parts, (task_of("withheld-by-rule"),), delivery_id=row.id)
 
 
-def _is_same(each: Again, made: Draft) -> bool:
+def _is_same(moved: str, before: Decision, now: Decision) -> bool:
     """Is exactly the same allowed to the same recipient, so that the bytes may stay?"""
-    before, now = each.kept.decision, made.decision
     return (
-        each.moved == "consent"
+        moved == "consent"
         and now.outcome in LEAVES
         and now.outcome is before.outcome
         and _said(now) == _said(before)

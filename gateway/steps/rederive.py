@@ -17,9 +17,18 @@ from fhir_profiles.shapes import Composed, Json
 from gateway.activation import agreement_of_then
 from gateway.engine import MadeBy, made_by
 from gateway.errors import ThroughgateError
-from gateway.keys import SealedGone
+from gateway.keys import SealedBroken, SealedGone
 from gateway.parts import Parts
-from gateway.steps.kept import ConsentMark, Kept, consent_mark, mark_of, read_kept, recipient_of, write_kept
+from gateway.steps.kept import (
+    ConsentMark,
+    Kept,
+    KeptUnread,
+    consent_mark,
+    mark_of,
+    read_kept,
+    recipient_of,
+    write_kept,
+)
 from gateway.steps.letters import NOT_COUNTED, decide_counting
 from gateway.steps.release import Draft, Drawn, Question, compose_letter, draft_composed
 from gateway.store.schema import consent, decision, delivery, resource
@@ -107,9 +116,11 @@ def find(c: Connection, parts: Parts, decision_id: str) -> Found:
         raise RederiveError("no decision has this id: `throughgate journey` lists a message's decisions")
     try:
         stored = parts.keys.unseal(c, row.sealed_id)
+        kept = read_kept(stored)
     except SealedGone:
         raise RederiveError("retention has deleted what this decision was made from") from None
-    kept = read_kept(stored)
+    except (SealedBroken, KeptUnread):
+        raise RederiveError(str(KeptUnread())) from None
     letter = c.execute(
         select(delivery.c.digest, delivery.c.sealed_id).where(delivery.c.decision_id == decision_id)
     ).one_or_none()

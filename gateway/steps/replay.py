@@ -25,12 +25,13 @@ from gateway.journeys.file import Filing, read_versions, write_filing
 from gateway.journeys.plan import Wanted
 from gateway.journeys.tasks import end_tasks
 from gateway.keys import SealedGone
+from gateway.log import Code, log
 from gateway.moves import move_delivery, note_message
 from gateway.parts import Parts
 from gateway.states import DELIVERY_OPEN, DELIVERY_RECALLABLE, DeliveryState, MessageState
 from gateway.steps.contributions import CHANGES_RESULTS, recount
 from gateway.steps.identify import translation_of
-from gateway.steps.kept import Kept, marks_of, read_kept
+from gateway.steps.kept import Kept, KeptUnread, marks_of, open_kept
 from gateway.steps.letters import RESTARTS, Contended, Moved, Seen, see_message, wanted_letters
 from gateway.steps.read_again import Reading, read_again
 from gateway.steps.reasons import require_reason, seal_reason
@@ -369,8 +370,12 @@ def _kept(c: Connection, parts: Parts, before: DeliveryRow | None) -> Kept | Non
     if before is None:
         return None
     try:
-        return read_kept(parts.keys.unseal(c, before.kept_id))
+        return open_kept(c, parts.keys, before.kept_id)
     except SealedGone:
+        return None
+    except KeptUnread:
+        # INVARIANT: the message's other letters are looked at all the same, and this one is made from the message.
+        log(Code.DECISION_NOT_READ, delivery=before.id)
         return None
 
 

@@ -14,17 +14,15 @@ from fhir_profiles.letters import LETTERS
 from fhir_profiles.shapes import Json, Translation
 from gateway.journeys.amended import Told
 from gateway.journeys.cancelled import may_have_arrived
-from gateway.keys import SealedError, SealedGone
+from gateway.keys import SealedGone
 from gateway.parts import Parts
 from gateway.states import DELIVERY_RECALLABLE, DeliveryState
-from gateway.steps.kept import read_kept
+from gateway.steps.kept import KeptUnread, open_kept
 from gateway.steps.standing import DELIVERIES
 from gateway.store.schema import decision, delivery, message
 from gateway.store.statement import Statement, one_of
 
 _CARRYING: Final = sorted(name for name, letter in LETTERS.items() if letter.carries is not None)
-UNREAD: Final = (SealedError, ValueError, LookupError, TypeError, AttributeError)
-"""What it raises to read a decision whose bytes were changed, or that another program wrote."""
 _NOTHING_LEFT: Final = sorted({DeliveryState.WITHHELD.value, DeliveryState.RECALLED.value})
 _EARLIER: Final = Statement(
     DELIVERIES.add_columns(decision.c.sealed_id.label("kept_id"))
@@ -72,10 +70,10 @@ def told_before(c: Connection, parts: Parts, person_id: str, sequence: int) -> B
         if not arrived and DeliveryState(row.state) not in DELIVERY_RECALLABLE:
             continue
         try:
-            kept = read_kept(parts.keys.unseal(c, row.kept_id))
+            kept = open_kept(c, parts.keys, row.kept_id)
         except SealedGone:
             continue
-        except UNREAD:
+        except KeptUnread:
             # INVARIANT: one old decision that cannot be read keeps no letter of its person back.
             unread.append(row.id)
             continue

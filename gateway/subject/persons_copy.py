@@ -19,6 +19,7 @@ from gateway.failpoints import around
 from gateway.instants import from_text
 from gateway.parts import Parts
 from gateway.states import MESSAGE_START
+from gateway.steps.kept import KeptUnread
 from gateway.steps.reasons import seal_reason
 from gateway.store.schema import delivery, ledger_entry, person
 from gateway.subject import scan
@@ -227,7 +228,10 @@ def _of_extracts(c: Connection, person_id: str) -> Iterator[Line]:
 def _of_decision(c: Connection, parts: Parts, entry: Entry) -> tuple[str, ...]:
     """Plain words from what was kept with the decision; what the ledger alone knows, where that has gone."""
     decision_id = str(entry.facts["decision"])
-    kept = kept_decision(c, parts, decision_id)
+    try:
+        kept = kept_decision(c, parts, decision_id)
+    except KeptUnread:
+        kept = None
     if kept is None:
         sent = c.execute(select(delivery.c.id).where(delivery.c.decision_id == decision_id)).first() is not None
         return (

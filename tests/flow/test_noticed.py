@@ -11,7 +11,7 @@ from gateway.journeys.tasks import NOTICE, OVERDUE
 from gateway.steps.identify import identify
 from gateway.steps.letters import release_message
 from gateway.steps.noticed import notice_withdrawals
-from gateway.store.schema import decision, person, sealed
+from gateway.store.schema import person, resource, sealed
 from tests.builders import adt_a03, care_plan, consent, fhir_message, rde_o11, synthetic_person
 from tests.flow.test_change_of_mind import word
 from tests.flow.test_merges import OTHER, STAYS, dissent_without_nhs, merge
@@ -178,7 +178,7 @@ async def test_one_person_of_whom_nothing_opens_keeps_no_other_from_being_notice
     async with running(tmp_path) as line:
         await line.play(adt_a03(STAYS), adt_a03(OTHER, message_id="A03-2"))
         first = line.messages()[0].person_id
-        own = select(decision.c.sealed_id).where(decision.c.person_id == first)
+        own = select(resource.c.sealed_id).where(resource.c.person_id == first)
         broken = update(sealed).where(sealed.c.id.in_(own)).values(ciphertext=b"something else, longer than a tag")
         line.gateway.store.write(
             lambda c: (c.execute(broken), c.execute(update(person).values(to_notice=True))),
