@@ -28,7 +28,7 @@ ON_ITS_WAY = frozenset({D.QUEUED, D.WAITING, D.SENDING})
 """It goes out again under its own id, or its receipt is being written: no difference."""
 
 TEXTS: Mapping[str, str] = {
-    "missing-there": "here it is delivered and the recipient does not list it: ask the recipient, then `replay --resend`",
+    "missing-there": "here it is delivered and the recipient does not list it: ask the recipient, then `replay` it with `--resend`",
     "arrived": "here nobody knew, and the recipient has it: `held delivered`",
     "not-arrived": "here nobody knew, and the recipient has it not: `held release`",
     "never-left": "the recipient lists a letter that here has ended without arriving: tell the IG officer",

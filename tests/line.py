@@ -8,7 +8,7 @@ import json
 import shutil
 import tempfile
 import tomllib
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -23,9 +23,10 @@ from adapters.contract import Answer, Arrival
 from gateway import shipped, wiring
 from gateway.bus import Bus
 from gateway.clients import add_client, find
-from gateway.parts import Told
+from gateway.parts import Parts, Told
 from gateway.pipeline import Gateway
 from gateway.settings import parse_settings, read_settings
+from gateway.steps import replay
 from gateway.store.schema import delivery, message, task
 from tests.engines import broker, database
 
@@ -330,6 +331,15 @@ def sign_agreements(config: Path) -> None:
     wiring.sign_folder(
         read_settings(config), by=("Ada Example", "Ben Example"), reason="for a test", clock=MovableClock()
     )
+
+
+def replayed(
+    parts: Parts, ids: Iterable[str], *, reason: str, by: str, resend: bool = False
+) -> tuple[replay.Replayed, ...]:
+    """A replay by somebody who looks first and does what was shown."""
+    asked = list(ids)
+    shown = replay.look(parts, asked, resend=resend).digest
+    return replay.replay(parts, asked, shown=shown, reason=reason, by=by, resend=resend)
 
 
 def register_clients(gateway: Gateway) -> None:

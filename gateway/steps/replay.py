@@ -2,12 +2,15 @@
 
 Nothing is done twice at a recipient: an unchanged letter is not sent again, a changed one is a new delivery that says which letter it takes
 the place of, and one that may or may not have arrived is settled first. The register of consents and the identity of people are not
-touched: what a person said, and who is who, is as it is now. This module MUST NOT let an older word stand for a newer one.
+touched: what a person said, and who is who, is as it is now. `look` shows it and does nothing; `replay` does what was shown, and nothing
+where that is another by now (decision 0043). This module MUST NOT let an older word stand for a newer one.
 """
 
+import hashlib
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Final
 
@@ -51,6 +54,8 @@ from gateway.store.locks import hold_message, hold_person
 from gateway.store.schema import decision, delivery, message
 
 D = DeliveryState
+DIGEST_CHARACTERS: Final = 16
+LEAVES: Final = frozenset({Outcome.RELEASE.value, Outcome.REDUCE.value})
 MOVES_THE_PERSON: Final = frozenset(
     {
         Event.RECEPTION,
@@ -73,10 +78,21 @@ class ReplayError(ThroughgateError):
     """What was asked for cannot be replayed at all: the text says why."""
 
 
+class NotAsShown(ReplayError):
+    """It would do another thing now than was shown: nothing was done. `looked` is what it would do now."""
+
+    def __init__(self, looked: "Looked") -> None:
+        super().__init__(
+            "what it would do is not what was shown: nothing was done; read the difference of now, then apply that"
+        )
+        self.looked = looked
+
+
 class Fate(StrEnum):
     """What becomes of one letter of a replayed message."""
 
     NEW = "new"
+    AGAIN = "again"
     UNCHANGED = "unchanged"
     OVERTAKEN = "overtaken"
     UNSETTLED = "unsettled"
@@ -90,10 +106,14 @@ class Stop(StrEnum):
     BYTES_GONE = "bytes-gone"
     HELD_NOW = "held-now"
     REPLY = "reply"
+    CHANGED = "changed"
 
+
+LEFT_TO_A_PERSON: Final = frozenset({Fate.OVERTAKEN, Fate.UNSETTLED})
 
 TEXTS: Final[Mapping[str, str]] = {
     Fate.NEW: "a new letter, under the consents of now",
+    Fate.AGAIN: "nothing in it is another: it goes again because an earlier one to the same recipient does, which must not stand as the last word",
     Fate.UNCHANGED: "nothing in it is another: it is not sent again unless you ask for it",
     Fate.OVERTAKEN: "something later stands for it: replay from there, or the later ones with it",
     Fate.UNSETTLED: "nobody knows whether the last one arrived: settle that first, with `throughgate held`",
@@ -102,6 +122,7 @@ TEXTS: Final[Mapping[str, str]] = {
     Stop.BYTES_GONE: "retention has deleted its bytes",
     Stop.HELD_NOW: "today's mapping would hold it: see why with `throughgate try`; nothing was done",
     Stop.REPLY: "a recipient's reply has no letters",
+    Stop.CHANGED: "it would do another thing by now than was shown: nothing was done with it; look again",
 }
 
 
@@ -109,7 +130,8 @@ TEXTS: Final[Mapping[str, str]] = {
 class Change:
     """One letter: what was decided last and what would be now, and the paths that leave now and did not, no longer leave, or say another thing.
 
-    `before` is the delivery that stands last, `delivery` the new one; None where there is none.
+    `before` is the delivery that stands last, `delivery` the new one; None where there is none. `leaves`: a letter goes to the recipient;
+    `corrects`: it says that it takes the place of `before`, which may have arrived; `recalls`: `before` has not left and is taken back.
     """
 
     letter: str
@@ -123,6 +145,9 @@ class Change:
     fate: Fate
     before: str | None
     delivery: str | None
+    leaves: bool = False
+    corrects: bool = False
+    recalls: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,13 +161,35 @@ class Replayed:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Looked:
+    """What a replay would do. `digest` names exactly this, and is what a person gives back to have it done."""
+
+    digest: str
+    messages: tuple[Replayed, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ForRecipient:
+    """How many letters, over all messages, to one recipient (None: nobody was found): `leaving` to who had none of it, `correcting` one that may
+    have arrived, `recalled` before they left, `kept_back` by today's decision, `left_to_a_person` because a person settles something first.
+    """
+
+    recipient: str | None
+    recipient_class: str
+    leaving: int
+    correcting: int
+    recalled: int
+    kept_back: int
+    left_to_a_person: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Act:
-    """A person's word. `dry` looks and does nothing; `resend` sends again what is unchanged."""
+    """A person's word, and by message what that person was shown. `resend` sends again what is unchanged."""
 
     reason: str
     by: str
-    resend: bool
-    dry: bool
+    shown: Mapping[str, Replayed]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,6 +199,14 @@ class _Letter:
     change: Change
     before: DeliveryRow | None
     made: Draft | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Place:
+    """Among the letters of its kind to one recipient: `overtaken`, something later stands for it; `behind`, an earlier one of this run goes again."""
+
+    overtaken: bool
+    behind: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,26 +221,69 @@ class _Work:
 
 @dataclass(kw_only=True)
 class _Run:
-    """One replay of several messages: which they are, and for a look ahead what the earlier ones would have filed, by person and name."""
+    """One replay of several messages: which they are, and for a look what the earlier ones would have filed, by person and name.
 
-    act: Act
+    `act` is None while nobody does more than look.
+    """
+
+    act: Act | None
+    resend: bool
     asked: Mapping[str, AbstractSet[tuple[str, str | None]] | None]
     ahead: dict[str, dict[str, Json]] = field(default_factory=dict)
+    leaving: dict[tuple[str, str, str | None], str] = field(default_factory=dict)
+    """(person, letter, recipient) -> the last message, so far, a letter of which goes again."""
+
+
+def look(parts: Parts, ids: Sequence[str], *, resend: bool = False) -> Looked:
+    """What `replay` of messages, or of the one letter of a delivery, would do now: oldest first. Nothing is written.
+
+    Raises ReplayError for an unknown id or a calendar report.
+    """
+    with parts.store.read() as c:
+        asked = _asked(c, ids)
+    run = _Run(act=None, resend=resend, asked=asked)
+    found = tuple(_one(parts, run, message_id) for message_id in asked)
+    text = json.dumps([resend, *(asdict(one) for one in found)], sort_keys=True)
+    return Looked(digest=hashlib.sha256(text.encode()).hexdigest()[:DIGEST_CHARACTERS], messages=found)
 
 
 def replay(
-    parts: Parts, ids: Sequence[str], *, reason: str, by: str, resend: bool = False, dry_run: bool = False
+    parts: Parts, ids: Sequence[str], *, shown: str, reason: str, by: str, resend: bool = False
 ) -> tuple[Replayed, ...]:
-    """Messages, or the one letter of a delivery, once more: oldest first. `dry_run` answers the same and does nothing.
+    """Do what `look` showed for the same ids under the digest `shown`.
 
-    Raises ReplayError for an unknown id or a calendar report, ReasonMissing without a reason.
+    Raises NotAsShown where it would do another thing by now, ReplayError as `look`, ReasonMissing without a reason.
     """
-    if not dry_run:
-        require_reason(reason)
+    require_reason(reason)
+    looked = look(parts, ids, resend=resend)
+    # INVARIANT: nothing is done that nobody was shown: not where anything of it is another before the first act, and, of each message, not
+    # where its own part is another when it is its turn.
+    if looked.digest != shown:
+        raise NotAsShown(looked)
     with parts.store.read() as c:
         asked = _asked(c, ids)
-    run = _Run(act=Act(reason=reason, by=by, resend=resend, dry=dry_run), asked=asked)
+    act = Act(reason=reason, by=by, shown={one.message: one for one in looked.messages})
+    run = _Run(act=act, resend=resend, asked=asked)
     return tuple(_one(parts, run, message_id) for message_id in asked)
+
+
+def by_recipient(messages: Sequence[Replayed]) -> tuple[ForRecipient, ...]:
+    """What it comes to for each recipient of any of the letters, by its id."""
+    of: dict[tuple[str, str], list[Change]] = {}
+    for each in (change for one in messages for change in one.changes):
+        of.setdefault((each.recipient or "", each.recipient_class), []).append(each)
+    return tuple(
+        ForRecipient(
+            recipient=recipient or None,
+            recipient_class=recipient_class,
+            leaving=sum(each.leaves and not each.corrects for each in changes),
+            correcting=sum(each.corrects for each in changes),
+            recalled=sum(each.recalls for each in changes),
+            kept_back=sum(each.fate is Fate.NEW and not each.leaves for each in changes),
+            left_to_a_person=sum(each.fate in LEFT_TO_A_PERSON for each in changes),
+        )
+        for (recipient, recipient_class), changes in sorted(of.items())
+    )
 
 
 def _asked(c: Connection, ids: Sequence[str]) -> dict[str, AbstractSet[tuple[str, str | None]] | None]:
@@ -212,15 +310,26 @@ def _one(parts: Parts, run: _Run, message_id: str) -> Replayed:
         looked = _look(parts, run, message_id)
         if isinstance(looked, Stop):
             return Replayed(message=message_id, stopped=looked)
-        if not run.act.dry:
-            try:
-                with around("replay"):
-                    parts.store.write(lambda c: _commit(c, parts, run, looked))  # noqa: B023  used at once
-            except Moved:
-                continue
-        changes = tuple(each.change for each in looked.letters)
-        return Replayed(message=message_id, filed=len(looked.filing.added), changes=changes)
+        found = Replayed(
+            message=message_id, filed=len(looked.filing.added), changes=tuple(each.change for each in looked.letters)
+        )
+        act = run.act
+        if act is None:
+            return found
+        if _as_shown(found) != act.shown[message_id]:
+            return Replayed(message=message_id, stopped=Stop.CHANGED)
+        try:
+            with around("replay"):
+                parts.store.write(lambda c: _commit(c, parts, act, looked))  # noqa: B023  used at once
+        except Moved:
+            continue
+        return found
     raise Contended
+
+
+def _as_shown(found: Replayed) -> Replayed:
+    """Without the ids of new letters, which nobody could be shown."""
+    return replace(found, changes=tuple(replace(each, delivery=None) for each in found.changes))
 
 
 def _look(parts: Parts, run: _Run, message_id: str) -> _Work | Stop:
@@ -241,7 +350,7 @@ def _look(parts: Parts, run: _Run, message_id: str) -> _Work | Stop:
         seen = replace(seen, carried=told_before(c, parts, row.person_id, row.sequence))
         ahead = run.ahead.setdefault(seen.file.person_id, {})
         reading = read_again(c, parts, seen, translation, ahead)
-        if run.act.dry:
+        if run.act is None:
             ahead |= {name_of(each): each for each in reading.filing.added}
         letters = tuple(_letters(c, parts, run, seen, translation, reading))
     return _Work(seen=seen, step=row.step, filing=reading.filing, letters=letters)
@@ -274,7 +383,12 @@ def _letters(
             corrects=wanted.corrects,
         )
         overtaken = (moved and name[0] in handover_letters(parts)) or _is_overtaken(c, run, seen, wanted, before)
-        yield _letter(c, parts, run, question, before, reading.then, overtaken=overtaken)
+        behind = run.leaving.get((seen.file.person_id, *name), seen.message_id) != seen.message_id
+        place = _Place(overtaken=overtaken, behind=behind)
+        letter = _letter(c, parts, run, question, before, reading.then, place)
+        if letter.change.leaves:
+            run.leaving[seen.file.person_id, *name] = seen.message_id
+        yield letter
     for name, row in standing.items():
         if only is None or name in only:
             yield _Letter(change=_no_longer(row), before=row)
@@ -333,8 +447,7 @@ def _letter(
     question: Question,
     before: DeliveryRow | None,
     then: Sequence[Json],
-    *,
-    overtaken: bool,
+    place: _Place,
 ) -> _Letter:
     kept = _kept(c, parts, before)
     arrived = before is not None and may_have_arrived(c, before)
@@ -344,17 +457,27 @@ def _letter(
         question = replace(question, person_released=kept.person_released, recipient_named=named, context=context)
     change = _compared(question, kept, before, then)
     same = change.was == change.now and not (change.released or change.withheld or change.changed)
-    if same and not run.act.resend:
+    # INVARIANT: per person and recipient, order holds: behind an earlier letter that goes once more, a later one does too.
+    again = same and place.behind and change.now in LEAVES
+    if same and not (run.resend or again):
         return _Letter(change=replace(change, fate=Fate.UNCHANGED), before=before)
-    if overtaken:
+    if place.overtaken:
         return _Letter(change=replace(change, fate=Fate.OVERTAKEN), before=before)
     if before is not None and arrived and D(before.state) in DELIVERY_OPEN:
         return _Letter(change=replace(change, fate=Fate.UNSETTLED), before=before)
     if before is not None and arrived:
         question = replace(question, context=replace(question.context, replaces=before.id))
     made = draft(parts, question)
-    new = None if run.act.dry else made.delivery_id
-    return _Letter(change=replace(change, delivery=new), before=before, made=made)
+    leaves = change.now in LEAVES
+    change = replace(
+        change,
+        fate=Fate.AGAIN if again else Fate.NEW,
+        delivery=None if run.act is None else made.delivery_id,
+        leaves=leaves,
+        corrects=leaves and arrived,
+        recalls=before is not None and D(before.state) in DELIVERY_RECALLABLE,
+    )
+    return _Letter(change=change, before=before, made=made)
 
 
 def _of_last(question: Question, kept: Kept) -> LetterContext:
@@ -445,7 +568,7 @@ def said_in(bundle: Json | None) -> Mapping[str, frozenset[str]]:
     return {path: frozenset(values) for path, values in found.items()}
 
 
-def _commit(c: Connection, parts: Parts, run: _Run, work: _Work) -> None:
+def _commit(c: Connection, parts: Parts, act: Act, work: _Work) -> None:
     """Everything of one message in one transaction, or `Moved`."""
     seen, person_id = work.seen, work.seen.file.person_id
     hold_person(c, person_id)
@@ -468,7 +591,7 @@ def _commit(c: Connection, parts: Parts, run: _Run, work: _Work) -> None:
         link_version=seen.file.versions.link,
     )
     written = [each for each in work.letters if each.made is not None]
-    note = seal_reason(c, parts, person_id, reason=run.act.reason, by=run.act.by)
+    note = seal_reason(c, parts, person_id, reason=act.reason, by=act.by)
     facts_of: dict[str, str | int | bool] = {"note": note, "letters": len(written)}
     note_message(c, parts, seen.message_id, "replayed", facts_of)
     for each in written:

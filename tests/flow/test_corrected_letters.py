@@ -10,7 +10,6 @@ from sqlalchemy import Connection, select, update
 from fhir_profiles.ids import PATIENT_REFERENCE
 from fhir_profiles.systems import OBSERVATION_CATEGORY
 from gateway.clients import add_client
-from gateway.steps.replay import replay
 from gateway.store.schema import decision, sealed
 from tests.builders import (
     OPIATES,
@@ -23,7 +22,7 @@ from tests.builders import (
 )
 from tests.flow.test_carried_letters import ALL, OUTSIDE, SECURITY, WING, referral, says, sent, states
 from tests.flow.test_change_of_mind import word
-from tests.line import Line, running
+from tests.line import Line, replayed, running
 from tests.world import check_world
 
 NEGATIVE = (Assay(code=OPIATES[0], text=OPIATES[1], result="negative"),)
@@ -96,7 +95,7 @@ async def test_a_result_that_is_corrected_or_in_error_takes_the_place_of_what_wa
     assert f"takes the place of letter {names[2]}" in nothing
     # Once more by a person's word: nothing is told twice.
     messages = [row.id for row in line.messages()]
-    replay(line.gateway, messages, reason="looked again", by="Ada Example")
+    replayed(line.gateway, messages, reason="looked again", by="Ada Example")
     await line.settle()
     assert ids(line, "assessment") == names
     check_world(line)
@@ -153,7 +152,7 @@ async def test_a_replay_of_a_referrals_end_brings_it_to_whoever_was_not_told(lin
     assert states(line, "referral") == [("northfell", "delivered")]
     end = line.messages()[-1].id
     for _ in range(2):
-        replay(line.gateway, [end], reason="the agreement had lapsed", by="Ada Example")
+        replayed(line.gateway, [end], reason="the agreement had lapsed", by="Ada Example")
         await line.gateway.sweep()
         await line.settle()
     assert states(line, "referral") == [("northfell", "delivered"), ("northfell", "delivered")]

@@ -11,7 +11,7 @@ from gateway import overrides
 from gateway.overrides import Limb, OverrideError
 from gateway.steps.overridden import NotOverridden
 from gateway.steps.rederive import rederive
-from gateway.steps.replay import replay
+from gateway.steps.replay import look
 from gateway.store.schema import contribution
 from tests.builders import COCAINE, OPIATES, PERSON, Assay, care_plan, fhir_message, oru_r01
 from tests.flow.test_change_of_mind import word
@@ -92,7 +92,7 @@ async def test_two_people_tell_one_recipient_one_danger_and_a_consent_stands_for
             assert secret not in text, secret
         assert "tell-the-person" in {task.code for task in line.tasks()}
         assert rederive(line.gateway, sent.decision_id).same
-        (looked,) = replay(line.gateway, [line.messages()[-1].id], reason="", by="", dry_run=True)
+        (looked,) = look(line.gateway, [line.messages()[-1].id]).messages
         assert HARM not in {each.letter for each in looked.changes}, (
             "a replay neither asks for it again nor takes it back"
         )

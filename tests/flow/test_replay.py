@@ -16,7 +16,7 @@ from gateway.demo.invariants import marks
 from gateway.failpoints import hooked
 from gateway.steps.reasons import ReasonMissing
 from gateway.steps.rederive import rederive
-from gateway.steps.replay import Fate, Replayed, ReplayError, Stop, replay
+from gateway.steps.replay import Fate, NotAsShown, Replayed, ReplayError, Stop, by_recipient, look, replay
 from gateway.store.schema import agreement as signed
 from gateway.store.schema import ledger_entry, resource
 from tests.builders import (
@@ -34,7 +34,7 @@ from tests.builders import (
     synthetic_person,
 )
 from tests.flow.test_delivery import supply
-from tests.line import Line, running, sign_agreements
+from tests.line import Line, replayed, running, sign_agreements
 from tests.world import check_world
 
 WHY: Any = {"reason": "the mapping was mended", "by": "operator"}
@@ -80,7 +80,7 @@ async def test_what_is_the_same_is_not_sent_again(tmp_path: Path) -> None:
         line.clock.advance(days=3)
         await line.restart()
         before = line.deliveries()
-        found = replay(line.gateway, [row.id for row in line.messages()], **WHY)
+        found = replayed(line.gateway, [row.id for row in line.messages()], **WHY)
         await line.settle()
         assert [each.stopped for each in found] == [None] * 6
         changes = [change for one in found for change in one.changes]
@@ -104,13 +104,13 @@ async def test_a_changed_letter_is_a_new_one_that_says_which_it_replaces(tmp_pat
         (first,) = line.deliveries()
         (release,) = ids(line, "ADT^A03")
         narrow(line, "handover", "CarePlan.description")
-        looked = only(replay(line.gateway, [release], reason="", by="", dry_run=True))
+        looked = only(look(line.gateway, [release]).messages)
         assert (looked.was, looked.now, looked.fate) == ("release", "release", Fate.NEW)
         assert (looked.released, looked.withheld, looked.delivery) == ((), ("CarePlan.description",), None)
         await line.settle()
         assert len(line.deliveries()) == 1
 
-        done = only(replay(line.gateway, [release], **WHY))
+        done = only(replayed(line.gateway, [release], **WHY))
         await line.settle()
         assert done.withheld == looked.withheld
         _, second = line.deliveries()
@@ -120,10 +120,10 @@ async def test_a_changed_letter_is_a_new_one_that_says_which_it_replaces(tmp_pat
         assert [REPLACES.format(first.id) in body for body in got] == [False, True]
         assert rederive(line.gateway, second.decision_id).same
 
-        again = only(replay(line.gateway, [release], **WHY))
+        again = only(replayed(line.gateway, [release], **WHY))
         await line.settle()
         assert (again.fate, len(line.deliveries())) == (Fate.UNCHANGED, 2)
-        forced = only(replay(line.gateway, [second.id], resend=True, **WHY))
+        forced = only(replayed(line.gateway, [second.id], resend=True, **WHY))
         await line.settle()
         assert (forced.fate, [row.state for row in line.deliveries()]) == (Fate.NEW, ["delivered"] * 3)
         assert REPLACES.format(second.id) in line.neighbours["northfell"].effects[-1].body.decode()
@@ -145,15 +145,15 @@ async def test_a_replay_that_dies_is_done_once_when_it_is_asked_for_again(
         narrow(line, "prescription-copy", "Patient.address")
         every = [row.id for row in line.messages()]
         with hooked(dies), pytest.raises(KeyboardInterrupt):
-            replay(line.gateway, every, **WHY)
-        assert only(replay(line.gateway, every, **WHY)).fate is again
+            replayed(line.gateway, every, **WHY)
+        assert only(replayed(line.gateway, every, **WHY)).fate is again
         await line.settle()
         assert len(line.neighbours["pharmacy"].effects) == len(line.deliveries()) == 2
         check_world(line)
 
 
 async def test_two_replays_at_once_make_one_new_letter(tmp_path: Path) -> None:
-    """Another operator is faster by a moment: the slower one looks again and finds nothing to do."""
+    """Another operator is faster by a moment: the slower one was shown what is no longer so, and does nothing."""
     async with running(tmp_path) as line:
         await line.play(supply(1))
         narrow(line, "prescription-copy", "Patient.address")
@@ -163,13 +163,57 @@ async def test_two_replays_at_once_make_one_new_letter(tmp_path: Path) -> None:
         def overtake(name: str) -> None:
             if name == "replay.before-commit" and not faster:
                 faster.append(None)
-                faster[0] = only(replay(line.gateway, every, **WHY)).fate
+                faster[0] = only(replayed(line.gateway, every, **WHY)).fate
 
         with hooked(overtake):
-            slower = only(replay(line.gateway, every, **WHY)).fate
+            (slower,) = replayed(line.gateway, every, **WHY)
         await line.settle()
-        assert (faster, slower) == ([Fate.NEW], Fate.UNCHANGED)
+        assert (faster, slower.stopped, slower.changes) == ([Fate.NEW], Stop.CHANGED, ())
+        assert only(look(line.gateway, every).messages).fate is Fate.UNCHANGED
         assert len(line.neighbours["pharmacy"].effects) == 2
+        check_world(line)
+
+
+async def test_only_what_was_shown_is_done(tmp_path: Path) -> None:
+    """A look says for each recipient what would leave, be corrected and be recalled; when any of it is another, nothing of it is done."""
+    async with running(tmp_path) as line:
+        await line.play(supply(1, 1))
+        line.neighbours["pharmacy"].answers = [503]
+        await line.play(supply(2, 1))
+        arrived, waits = line.deliveries()
+        narrow(line, "prescription-copy", "Patient.address")
+        every = [row.id for row in line.messages()]
+        looked = look(line.gateway, every)
+        assert look(line.gateway, every) == looked, "time alone shows nothing else"
+        assert look(line.gateway, every, resend=True).digest != looked.digest
+        changes = [change for one in looked.messages for change in one.changes]
+        assert [(each.before, each.leaves, each.corrects, each.recalls) for each in changes] == [
+            (arrived.id, True, True, False),
+            (waits.id, True, False, True),
+        ]
+        (pharmacy,) = by_recipient(looked.messages)
+        assert (pharmacy.recipient, pharmacy.correcting, pharmacy.recalled, pharmacy.leaving) == ("pharmacy", 1, 1, 1)
+        assert (pharmacy.kept_back, pharmacy.left_to_a_person) == (0, 0)
+
+        line.clock.advance(hours=1)
+        await line.settle()
+        before = [(row.id, row.state, row.step) for row in line.deliveries()]
+        for ids_given in (every, every[:1], [*every[:1], waits.id]):
+            with pytest.raises(NotAsShown) as refused:
+                replay(line.gateway, ids_given, shown=looked.digest, **WHY)
+        assert [(row.id, row.state, row.step) for row in line.deliveries()] == before, "nothing at all was done"
+        with pytest.raises(NotAsShown) as refused:
+            replay(line.gateway, every, shown=looked.digest, **WHY)
+        now = refused.value.looked
+        # The second was decided again at the door: nothing in it is another. Behind the first it goes again, or an older word would be the last.
+        assert [(change.fate, change.corrects) for one in now.messages for change in one.changes] == [
+            (Fate.NEW, True),
+            (Fate.AGAIN, True),
+        ]
+        done = replay(line.gateway, every, shown=now.digest, **WHY)
+        await line.settle()
+        sent = [each.key for each in line.neighbours["pharmacy"].effects]
+        assert sent[2:] == [change.delivery for one in done for change in one.changes]
         check_world(line)
 
 
@@ -178,7 +222,7 @@ async def test_the_consent_of_now_holds(tmp_path: Path) -> None:
     async with running(tmp_path) as line:
         await line.play(adt_a01(), word("permit"), adt_a03())
         await line.play(word("deny", 2))
-        change = only(replay(line.gateway, [line.deliveries()[0].id], **WHY))
+        change = only(replayed(line.gateway, [line.deliveries()[0].id], **WHY))
         await line.settle()
         assert (change.was, change.now, change.fate) == ("release", "withhold", Fate.NEW)
         assert "Patient.birthDate" in change.withheld
@@ -194,7 +238,7 @@ async def test_what_was_withheld_and_is_permitted_now_leaves(tmp_path: Path) -> 
     async with running(tmp_path) as line:
         await line.play(adt_a01(), word("deny"), adt_a03())
         await line.play(word("permit", 2))
-        change = only(replay(line.gateway, ids(line, "ADT^A03"), **WHY))
+        change = only(replayed(line.gateway, ids(line, "ADT^A03"), **WHY))
         await line.settle()
         assert (change.was, change.now, change.fate) == ("withhold", "release", Fate.NEW)
         assert "Patient.birthDate" in change.released
@@ -213,16 +257,16 @@ async def test_todays_mapping_reads_what_was_not_read_and_never_over_a_later_wor
 
         line.gateway.store.write(lose)
         every = [row.id for row in line.messages()]
-        looked = replay(line.gateway, every, reason="", by="", dry_run=True)
+        looked = look(line.gateway, every).messages
         assert [one.filed for one in looked] == [0, 1, 0]
-        done = replay(line.gateway, reversed(every), **WHY)  # type: ignore[arg-type]  # any order of asking
+        done = replayed(line.gateway, reversed(every), **WHY)  # any order of asking
         assert [one.message for one in done] == every
         assert [one.filed for one in done] == [0, 1, 0]
         assert [one.changes[0].fate for one in done if one.changes] == [Fate.UNCHANGED]
 
         other = [care_plan(start="2026-01-02", description="Second word")]
         await line.play(fhir_message(resources=other, message_id="FHIR-plan-1b"))
-        found = replay(line.gateway, [every[1]], **WHY)
+        found = replayed(line.gateway, [every[1]], **WHY)
         assert [one.filed for one in found] == [0]
         check_world(line)
 
@@ -232,10 +276,10 @@ async def test_an_older_release_never_speaks_after_a_later_move(tmp_path: Path) 
     async with running(tmp_path) as line:
         await line.play(adt_a01(), adt_a03(), adt_a13())
         narrow(line, "handover", "Patient.address")
-        assert only(replay(line.gateway, ids(line, "ADT^A03"), resend=True, **WHY)).fate is Fate.OVERTAKEN
+        assert only(replayed(line.gateway, ids(line, "ADT^A03"), resend=True, **WHY)).fate is Fate.OVERTAKEN
         await line.settle()
         assert [row.letter for row in line.deliveries()] == ["handover", "correction"]
-        found = replay(line.gateway, ids(line, "ADT^A13"), **WHY)
+        found = replayed(line.gateway, ids(line, "ADT^A13"), **WHY)
         assert [one.changes for one in found] == [()]
         check_world(line)
 
@@ -246,8 +290,8 @@ async def test_order_holds_for_letters_that_change_something(tmp_path: Path) -> 
         await line.play(supply(1), supply(2))
         narrow(line, "prescription-copy", "Patient.address")
         older, newer = (row.id for row in line.messages())
-        assert only(replay(line.gateway, [older], **WHY)).fate is Fate.OVERTAKEN
-        found = replay(line.gateway, [newer, older], **WHY)
+        assert only(replayed(line.gateway, [older], **WHY)).fate is Fate.OVERTAKEN
+        found = replayed(line.gateway, [newer, older], **WHY)
         await line.settle()
         assert [one.message for one in found] == [older, newer]
         assert [change.fate for one in found for change in one.changes] == [Fate.NEW, Fate.NEW]
@@ -266,8 +310,8 @@ async def test_what_may_have_arrived_is_settled_first(tmp_path: Path) -> None:
         await line.play(supply(1, 3))
         lost, waits = line.deliveries()
         narrow(line, "prescription-copy", "Patient.address")
-        assert only(replay(line.gateway, [lost.id], **WHY)).fate is Fate.UNSETTLED
-        change = only(replay(line.gateway, [waits.id], **WHY))
+        assert only(replayed(line.gateway, [lost.id], **WHY)).fate is Fate.UNSETTLED
+        change = only(replayed(line.gateway, [waits.id], **WHY))
         assert change.fate is Fate.NEW
         assert [row.state for row in line.deliveries(id=waits.id)] == ["recalled"]
         desk.say_delivered(line.gateway, lost.id, reason="asked", by="operator")
@@ -285,7 +329,7 @@ async def test_a_letter_that_was_held_for_nobody_finds_its_recipient(tmp_path: P
         northfell = line.gateway.recipients["northfell"]
         widened = replace(northfell, serves_postcode_areas=("ZA", "ZZ"))
         line.gateway.recipients = {**line.gateway.recipients, "northfell": widened}
-        change = only(replay(line.gateway, [held.id], **WHY))
+        change = only(replayed(line.gateway, [held.id], **WHY))
         await line.settle()
         assert (change.fate, change.before) == (Fate.NEW, held.id)
         assert [(row.state, row.recipient) for row in line.deliveries()] == [
@@ -301,7 +345,7 @@ async def test_a_later_fact_brings_an_older_letter_to_nobody_new(tmp_path: Path)
     async with running(tmp_path) as line:
         await line.play(adt_a03(), adt_a01(synthetic_person(1, postcode="ZB1 1AA"), message_id="A01-9"))
         narrow(line, "handover", "Patient.gender")
-        found = replay(line.gateway, ids(line, "ADT^A03"), **WHY)
+        found = replayed(line.gateway, ids(line, "ADT^A03"), **WHY)
         await line.settle()
         assert [(change.recipient, change.fate) for change in found[0].changes] == [("northfell", Fate.OVERTAKEN)]
         assert [row.recipient for row in line.deliveries()] == ["northfell"]
@@ -312,17 +356,17 @@ async def test_what_cannot_be_replayed_says_why(tmp_path: Path) -> None:
     async with running(tmp_path) as line:
         await line.play(adt_a03(), fhir_message(resources=[], message_id="E"), client=None)
         await line.send(b"MSH|^~\\&|X|Y|||20260115||ADT^A03|R-1|P|2.4\r")
-        stopped = {row.state: replay(line.gateway, [row.id], **WHY)[0].stopped for row in line.messages()}
+        stopped = {row.state: replayed(line.gateway, [row.id], **WHY)[0].stopped for row in line.messages()}
         assert stopped["rejected"] is Stop.NOT_RELEASED
         assert stopped["released"] is None
         line.gateway.store.write(
             lambda c: c.exec_driver_sql("UPDATE message SET body_id = NULL WHERE kind = 'ADT^A03'")
         )
-        assert replay(line.gateway, ids(line, "ADT^A03")[:1], **WHY)[0].stopped is Stop.BYTES_GONE
+        assert replayed(line.gateway, ids(line, "ADT^A03")[:1], **WHY)[0].stopped is Stop.BYTES_GONE
         with pytest.raises(ReplayError, match="no message or delivery"):
-            replay(line.gateway, ["NOBODY"], **WHY)
+            replayed(line.gateway, ["NOBODY"], **WHY)
         with pytest.raises(ReasonMissing):
-            replay(line.gateway, ids(line, "ADT^A03"), reason=" ", by="operator")
+            replayed(line.gateway, ids(line, "ADT^A03"), reason=" ", by="operator")
 
 
 async def test_on_the_command_line_and_nothing_about_anybody(tmp_path: Path) -> None:
@@ -337,16 +381,31 @@ async def test_on_the_command_line_and_nothing_about_anybody(tmp_path: Path) -> 
     file.write_text(text.replace('"Patient.name", ', "", 1), "utf-8")
     assert file.read_text("utf-8") != text
     sign_agreements(tmp_path / "throughgate.toml")
-    looked = run("replay", release, "--dry-run", *config)
+    looked = run("replay", release, *config)
     assert looked.exit_code == 0, looked.output
     assert "withheld Patient.name" in looked.output
-    assert run("replay", release, *config).exit_code == 2
-    done = run("replay", release, "--reason", "agreement mended", "--json", *config)
-    (one,) = json.loads(done.output)["messages"]
-    assert (done.exit_code, one["changes"][0]["fate"]) == (0, "new")
-    for output in (looked.output, done.output):
+    assert (
+        "northfell: 0 leaving, 1 correcting an earlier letter, 0 recalled, 0 kept back, 0 left to a person"
+        in looked.output
+    )
+    shown = json.loads(run("replay", release, "--dry-run", "--reason", "not needed", "--json", *config).output)
+    assert shown["dry_run"]
+    assert f"--apply {shown['shown']}" in looked.output
+    assert shown["recipients"][0]["correcting"] == 1
+    apply = ("--apply", shown["shown"])
+    assert run("replay", release, *apply, *config).exit_code == 2, "no reason"
+    assert run("replay", release, *apply, "--dry-run", "--reason", "both", *config).exit_code == 2
+    other = run("replay", release, "--apply", "0" * 16, "--reason", "agreement mended", "--json", *config)
+    assert other.exit_code == 1
+    assert "is not what was shown: nothing was done" in other.stderr
+    assert json.loads(other.stdout) == shown
+    done = run("replay", release, *apply, "--reason", "agreement mended", "--json", *config)
+    said = json.loads(done.output)
+    (one,) = said["messages"]
+    assert (done.exit_code, said["dry_run"], said["shown"], one["changes"][0]["fate"]) == (0, False, None, "new")
+    for output in (looked.output, other.output, done.output):
         assert not [mark for mark in (*marks(PERSON), "40 mg", "Methadone") if mark in output]
-    assert run("replay", "NOBODY", "--dry-run", *config).exit_code == 1
+    assert run("replay", "NOBODY", *config).exit_code == 1
 
 
 def run(*arguments: str) -> Result:

@@ -16,12 +16,11 @@ from gateway.pipeline import Gateway
 from gateway.settings import read_settings
 from gateway.steps import deliver
 from gateway.steps.agreement_dates import tell_dates
-from gateway.steps.replay import replay
 from gateway.store.retention import sweep_ended
 from gateway.store.schema import agreement as signed
 from gateway.store.schema import decision, ledger_entry, sealed, task
 from tests.builders import adt_a01, adt_a03, rde_o11, synthetic_person
-from tests.line import RECIPIENTS, MovableClock, make_installation, running, sign_agreements
+from tests.line import RECIPIENTS, MovableClock, make_installation, replayed, running, sign_agreements
 from tests.world import check_world
 
 ADA, BEN = "Ada Example", "Ben Example"
@@ -272,7 +271,7 @@ async def test_a_text_that_cannot_be_read_at_a_start_keeps_nothing_else_from_run
         assert activation.take_up(line.gateway)
         assert line.gateway.unread == frozenset()
         (told,) = line.tasks(code="handover-not-made")
-        replay(line.gateway, [told.message_id], reason="it can be read now", by=ADA)
+        replayed(line.gateway, [told.message_id], reason="it can be read now", by=ADA)
         await line.gateway.sweep()
         await line.settle()
         assert [row.state for row in line.deliveries(letter="handover")] == ["recalled", "delivered"]
