@@ -6,6 +6,8 @@ from typing import Any
 
 from fhir_profiles.compose import LETTERS
 from fhir_profiles.definitions import DEFINITIONS
+from fhir_profiles.definitions.guide import profiles_of
+from fhir_profiles.examples import example
 from gateway.api.access import Access
 from gateway.api.routes import ROUTES
 
@@ -37,14 +39,15 @@ def _letters() -> Iterator[str]:
     wires = "A letter leaves on one of its wires, the first by default, and any letter about a person as text too (integration-guide.md)."
     yield f"{wires} As a message its event is of a local code system."
     yield ""
-    yield "| letter | title | wires | message | the header points to |"
-    yield "|---|---|---|---|---|"
+    yield "| letter | title | wires | message | the header points to | example at `/fhir/Bundle/` keeps the profiles |"
+    yield "|---|---|---|---|---|---|"
     for name, letter in LETTERS.items():
         message = DEFINITIONS["MessageDefinition"].get(name)
         wires = ", ".join(f"`{wire}`" for wire in letter.wires)
         event = f"`{message['eventCoding']['system']}#{message['eventCoding']['code']}`" if message else "none"
+        kept = f"`example-{name}`: {', '.join(profiles_of(example(f'example-{name}')))}"
         focus = [f"{each['code']} {each['min']}..{each['max']}" for each in message["focus"]] if message else []
-        yield f"| `{name}` | {letter.title} | {wires} | {event} | {', '.join(focus)} |"
+        yield f"| `{name}` | {letter.title} | {wires} | {event} | {', '.join(focus)} | {kept} |"
     response = DEFINITIONS["MessageDefinition"]["response"]
     yield ""
     yield f"`{response['eventUri']}`: {response['description']}"

@@ -1,6 +1,7 @@
-"""Everything that says in FHIR what this product speaks: profiles, extensions, messages, operations. Served read-only and rendered as docs/fhir.md.
+"""Everything that says in FHIR what this product speaks: profiles, extensions, messages, operations and their guide.
 
-The messages are made from the registered letters, so that no letter lacks its definition. It must never define what is not there.
+Served read-only and rendered as docs/fhir.md. The messages are made from the registered letters, so that no letter lacks its definition. It must
+never define what is not there.
 """
 
 import json
@@ -10,6 +11,7 @@ from types import MappingProxyType
 from typing import Final, cast
 
 from fhir_profiles.compose import LETTERS
+from fhir_profiles.definitions.guide import guide
 from fhir_profiles.definitions.messages import message_definition, response_definition
 from fhir_profiles.elements import kind
 from fhir_profiles.profiles import PROFILES
@@ -23,11 +25,16 @@ def _written() -> Iterator[Json]:
             yield cast("Json", json.loads(file.read_text("utf-8")))
 
 
-def _all() -> Iterator[Json]:
+def _listed() -> Iterator[Json]:
     yield from (profile.definition for profile in PROFILES.values())
     yield from _written()
     yield from (message_definition(letter) for letter in LETTERS.values() if "fhir-message" in letter.wires)
     yield response_definition()
+
+
+def _all() -> Iterator[Json]:
+    yield from _listed()
+    yield guide(_listed())
 
 
 def _by_type() -> Mapping[str, Mapping[str, Json]]:

@@ -13,6 +13,7 @@ from fhir_profiles.letters.parts.carried import at_place, carried, write_carried
 from fhir_profiles.letters.parts.identity import CONTACT
 from fhir_profiles.letters.parts.picture import Picture
 from fhir_profiles.letters.parts.spec import LetterKind, Missing, RequiredFact
+from fhir_profiles.profiles import acct_contribution as profile
 from fhir_profiles.profiles.notice import letter_concept
 from fhir_profiles.shapes import Event, Json
 
@@ -37,19 +38,17 @@ def write(picture: Picture, missing: Missing) -> tuple[Json, ...]:
     return write_carried(
         picture,
         missing,
-        letter=letter_concept("acct-contribution", TITLE),
+        letter=letter_concept(profile.LETTER, TITLE),
         priority="urgent",
-        said=(
-            f"From the health care of {at_place(picture)}, for the person's safety only.",
-            "What is not in it says nothing: medicines, diagnosis and test results are never in such a contribution.",
-        ),
+        said=(f"From the health care of {at_place(picture)}, for the person's safety only.",),
+        always=(profile.SILENCE,),
         about=tuple(map(_told, words(picture))),
         beside=(*selection.risk_flags(picture), *selection.appointments(picture)),
     )
 
 
 LETTER: Final = LetterKind(
-    name="acct-contribution",
+    name=profile.LETTER,
     title=TITLE,
     events=(Event.ACCT_REVIEW,),
     wires=("fhir-message", "fhir-collection"),

@@ -15,6 +15,7 @@ from fhir_profiles.letters.parts.document import marked
 from fhir_profiles.letters.parts.identity import CONTACT, WHO, spoken_with
 from fhir_profiles.letters.parts.picture import Picture
 from fhir_profiles.letters.parts.spec import LetterKind, Missing, RequiredFact
+from fhir_profiles.profiles import assessment as profile
 from fhir_profiles.profiles.notice import letter_concept
 from fhir_profiles.shapes import Event, Json
 
@@ -39,12 +40,10 @@ def write(picture: Picture, missing: Missing) -> tuple[Json, ...]:
     return write_carried(
         picture,
         missing,
-        letter=letter_concept("assessment", TITLE),
+        letter=letter_concept(profile.LETTER, TITLE),
         priority="routine",
-        said=(
-            f"Recorded at {at_place(picture)}. Forms: {forms}, results and scores: {tests}.",
-            "For care only: a clinical result is never used as a mandatory test, for adjudication or for discipline.",
-        ),
+        said=(f"Recorded at {at_place(picture)}. Forms: {forms}, results and scores: {tests}.",),
+        always=(profile.CARE_ONLY,),
         about=found,
         beside=selection.risk_flags(picture),
         patient=spoken_with(picture.patient),
@@ -57,7 +56,7 @@ def _dated(resource: Json) -> bool:
 
 
 LETTER: Final = LetterKind(
-    name="assessment",
+    name=profile.LETTER,
     title=TITLE,
     events=(Event.ASSESSMENT, Event.TEST_RESULT),
     wires=("fhir-message", "fhir-collection"),

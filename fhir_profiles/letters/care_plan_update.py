@@ -13,6 +13,7 @@ from fhir_profiles.letters.parts.carried import at_place, carried, write_carried
 from fhir_profiles.letters.parts.identity import CONTACT, WHO, spoken_with
 from fhir_profiles.letters.parts.picture import Picture
 from fhir_profiles.letters.parts.spec import LetterKind, Missing, RequiredFact
+from fhir_profiles.profiles import care_plan_update as profile
 from fhir_profiles.profiles.notice import letter_concept
 from fhir_profiles.shapes import Event, Json
 
@@ -40,7 +41,7 @@ def write(picture: Picture, missing: Missing) -> tuple[Json, ...]:
     return write_carried(
         picture,
         missing,
-        letter=letter_concept("care-plan-update", TITLE),
+        letter=letter_concept(profile.LETTER, TITLE),
         priority="routine",
         said=(
             f"The newest version of the person's one plan, from {at_place(picture)}. It takes the place of every earlier one.",
@@ -53,7 +54,7 @@ def write(picture: Picture, missing: Missing) -> tuple[Json, ...]:
 
 
 LETTER: Final = LetterKind(
-    name="care-plan-update",
+    name=profile.LETTER,
     title=TITLE,
     events=(Event.CARE_PLAN, Event.PRESCRIPTION),
     wires=("fhir-message", "fhir-collection"),

@@ -13,6 +13,7 @@ from fhir_profiles.letters.parts.carried import carried, write_carried
 from fhir_profiles.letters.parts.identity import WHO
 from fhir_profiles.letters.parts.picture import Picture
 from fhir_profiles.letters.parts.spec import LetterKind, Missing, RequiredFact
+from fhir_profiles.profiles import community_record as profile
 from fhir_profiles.profiles.notice import letter_concept
 from fhir_profiles.shapes import Event, Json
 
@@ -48,18 +49,16 @@ def write(picture: Picture, missing: Missing) -> tuple[Json, ...]:
     return write_carried(
         picture,
         missing,
-        letter=letter_concept("community-record", TITLE),
+        letter=letter_concept(profile.LETTER, TITLE),
         priority="urgent",
-        said=(
-            f"Told by {by}. {listed[:1].upper()}{listed[1:]}.",
-            "Words are as they were written. This is a record for whoever prescribes in the prison: it is no prescription and no authority to supply.",
-        ),
+        said=(f"Told by {by}. {listed[:1].upper()}{listed[1:]}.",),
+        always=(profile.NO_PRESCRIPTION,),
         about=found,
     )
 
 
 LETTER: Final = LetterKind(
-    name="community-record",
+    name=profile.LETTER,
     title=TITLE,
     events=(Event.COMMUNITY_RECORD,),
     wires=("fhir-message", "fhir-collection"),

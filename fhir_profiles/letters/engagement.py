@@ -13,6 +13,7 @@ from fhir_profiles.letters.parts.carried import carried, write_carried
 from fhir_profiles.letters.parts.identity import WHO
 from fhir_profiles.letters.parts.picture import Picture
 from fhir_profiles.letters.parts.spec import LetterKind, Missing, RequiredFact
+from fhir_profiles.profiles import engagement as profile
 from fhir_profiles.profiles.notice import letter_concept
 from fhir_profiles.shapes import Event, Json
 
@@ -59,20 +60,20 @@ def write(picture: Picture, missing: Missing) -> tuple[Json, ...]:
     return write_carried(
         picture,
         missing,
-        letter=letter_concept("engagement", TITLE),
+        letter=letter_concept(profile.LETTER, TITLE),
         priority="urgent" if absent else "routine",
         said=(
             f"Told by {by} of a person who was released. "
             + "; ".join(f"{words}: {counted[word]}" for word, words in _WORDS.items() if counted[word])
             + ".",
-            "For the person's care only: that somebody came or did not come is not for the prison, for probation or for the police.",
         ),
+        always=(profile.CARE_ONLY,),
         about=found,
     )
 
 
 LETTER: Final = LetterKind(
-    name="engagement",
+    name=profile.LETTER,
     title=TITLE,
     events=(Event.ENGAGEMENT,),
     wires=("fhir-message", "fhir-collection"),

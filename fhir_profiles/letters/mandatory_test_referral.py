@@ -17,6 +17,7 @@ from fhir_profiles.letters.parts.labels_of_ours import RESTRICTED
 from fhir_profiles.letters.parts.notice import ESTABLISHMENT
 from fhir_profiles.letters.parts.picture import Picture
 from fhir_profiles.letters.parts.spec import LetterKind, Missing, RequiredFact
+from fhir_profiles.profiles import mandatory_test_referral as profile
 from fhir_profiles.profiles import referral
 from fhir_profiles.profiles.notice import letter_concept
 from fhir_profiles.shapes import Event, Json
@@ -60,19 +61,16 @@ def write(picture: Picture, missing: Missing) -> tuple[Json, ...]:
     return write_carried(
         picture,
         missing,
-        letter=letter_concept("mandatory-test-referral", TITLE),
+        letter=letter_concept(profile.LETTER, TITLE),
         priority="routine",
-        said=(
-            f"Referral from {at_place(picture)}: a mandatory drug test was positive. Offer an assessment.",
-            "The result is the prison's own. It is no clinical result: do not enter it as one, and prescribe or change nothing on it alone.",
-            "Nothing goes back to security because of this: not whether the person came, nor what came of it.",
-        ),
+        said=(f"Referral from {at_place(picture)}: a mandatory drug test was positive. Offer an assessment.",),
+        always=(profile.NOT_CLINICAL, profile.NOTHING_BACK),
         about=({**request, "meta": RESTRICTED}, *found) if found else (),
     )
 
 
 LETTER: Final = LetterKind(
-    name="mandatory-test-referral",
+    name=profile.LETTER,
     title=TITLE,
     events=(Event.MANDATORY_POSITIVE,),
     wires=("fhir-message", "fhir-collection"),

@@ -128,9 +128,8 @@ def write(picture: Picture, missing: Missing) -> tuple[Json, ...]:
         priority="routine",
         said=(
             f"From the substance misuse service at {at_place(picture)}, because the person agreed that probation is told this.",
-            profile.USE,
-            profile.SILENCE,
         ),
+        always=(profile.USE, profile.SILENCE),
         about=about,
         beside=provider(picture),
     )

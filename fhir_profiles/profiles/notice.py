@@ -53,6 +53,19 @@ def records_alone(communication: Json) -> Iterator[Fault]:
         yield "Communication.about", "it is about something that is not in the letter"
 
 
+def around_records(letter: str, says: tuple[str, ...] = ()) -> Profile:
+    """Give the profile of the notice of one kind of letter around records of the same Bundle; `says` are the sentences that it never lacks."""
+
+    def rules(communication: Json) -> Iterator[Fault]:
+        yield from of_letter(communication, letter)
+        yield from records_alone(communication)
+        said = {as_text(each.get("contentString")) for each in as_objects(communication.get("payload"))}
+        if not said.issuperset(says):
+            yield "Communication.payload", "it lacks a sentence that every letter of this kind says"
+
+    return Profile(name=letter, resource_type="Communication", rules=rules)
+
+
 def _rules(communication: Json) -> Iterator[Fault]:
     kinds = [coding for coding in codings(communication.get("category")) if coding.get("system") == LETTER_CODES]
     if len(kinds) != 1 or not as_text(kinds[0].get("code")):

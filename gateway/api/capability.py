@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from fhir_profiles.definitions import DEFINITIONS
+from fhir_profiles.definitions.guide import GUIDE
 from fhir_profiles.profiles import PROFILES
 from gateway.settings import Settings
 
 _DATE: Final = "2026-01-15"
 _WHAT_IS_TAKEN: Final = (
     "Messages in; other Bundles (collection, transaction, document) and single resources at the base, answered 202 with custody. "
-    "Nothing about a person can be read or searched here; definitions can."
+    "Nothing about a person can be read or searched here; definitions and examples about nobody can."
 )
 _MINUTES_A_DAY: Final = 1_440
 SEARCHED_BY: Final = {"url": ("uri", "The canonical address of a definition, whole.")}
@@ -41,12 +42,12 @@ def _operation(interaction: Interaction) -> dict[str, Any]:
 def _resources(served: Sequence[Interaction]) -> Iterator[dict[str, Any]]:
     for name in sorted({one.type for one in served} - {""}):
         own = [one for one in served if one.type == name]
-        codes = sorted(one.code for one in own if one.code != "operation")
+        codes = sorted((one.code, one.documentation) for one in own if one.code != "operation")
         operations = [_operation(one) for one in own if one.code == "operation"]
         parameters = sorted(parameter for one in own if one.code == "search-type" for parameter in one.parameters)
         found: dict[str, Any] = {"type": name}
         if codes:
-            found["interaction"] = [{"code": code} for code in codes]
+            found["interaction"] = [{"code": code, **({"documentation": said} if said else {})} for code, said in codes]
         if parameters:
             found["searchParam"] = [
                 {"name": each, "type": SEARCHED_BY[each][0], "documentation": SEARCHED_BY[each][1]}
@@ -108,6 +109,7 @@ def capability_statement(settings: Settings, base: str, served: Sequence[Interac
         "software": {"name": "Throughgate"},
         "implementation": {"description": settings.sender.name, "url": f"{base}/fhir"},
         "fhirVersion": "4.0.1",
+        "implementationGuide": [GUIDE],
         "format": ["application/fhir+json"],
         "rest": [rest],
         "messaging": [_messaging(settings, base)],

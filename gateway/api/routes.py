@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from adapters.contract import Arrival
 from fhir_profiles.definitions import DEFINITIONS
+from fhir_profiles.examples import EXAMPLES, example
 from fhir_profiles.fhir_kinds import AS_MESSAGE, BY_ITSELF
 from fhir_profiles.hmpps import KIND as HMPPS_EVENT
 from gateway.api.access import Access, Caller
@@ -185,6 +186,15 @@ async def definition_search(gateway: Intake, request: Request, _caller: Caller) 
     return fhir_json({**found, "entry": entries} if entries else found)
 
 
+async def example_read(_gateway: Intake, request: Request, _caller: Caller) -> Response:
+    """GET /fhir/Bundle/{id}: the example of a letter, and no other Bundle: nothing that was ever received or sent is looked for."""
+    require_json_accepted(request)
+    name = str(request.path_params["id"])
+    if name not in EXAMPLES:
+        raise RequestError(Fault.NOT_FOUND)
+    return fhir_json(example(name))
+
+
 def _definition_type(request: Request) -> str:
     return request.url.path.split("/")[2]
 
@@ -339,6 +349,11 @@ _AUDIT_EVENTS: Final = Interaction(
     type="AuditEvent",
     documentation="The ledger in its order, by `_count` and the link `next`, which is always there. For a client registered for it.",
 )
+_EXAMPLE: Final = Interaction(
+    code="read",
+    type="Bundle",
+    documentation="The examples of the letters, about nobody, by the ids that the ImplementationGuide lists, and no other Bundle.",
+)
 
 ROUTES: Final = (
     _client_row("POST", "/hl7v2", "Binary.c", hl7v2),
@@ -359,6 +374,7 @@ ROUTES: Final = (
     _client_row("GET", "/fhir/AuditEvent", "AuditEvent.s", audit_events, ("_count", "page", "_format"), _AUDIT_EVENTS),
     _row("GET", "/fhir/metadata", metadata, ("_format",)),
     *(row for definition_type in DEFINITIONS for row in _definition_rows(definition_type)),
+    _row("GET", "/fhir/Bundle/{id}", example_read, {"_format"}, fhir=_EXAMPLE),
     _row("GET", "/fhir/.well-known/smart-configuration", smart_of_fhir),
     _row("GET", "/.well-known/smart-configuration", smart),
     _row("POST", "/oauth2/token", oauth_token),

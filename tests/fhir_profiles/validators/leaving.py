@@ -1,7 +1,8 @@
-"""Every resource that leaves: each letter of several files, through its shipped agreement, on each FHIR wire; what the gateway itself answers;
-and each kind of AuditEvent of its feed.
+"""Every resource that leaves: each letter of several files, through its shipped agreement, on each FHIR wire (the served examples among
+them); what the gateway itself answers; and each kind of AuditEvent of its feed.
 """
 
+import copy
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -12,6 +13,7 @@ from fhir_profiles import audit_event
 from fhir_profiles.audit_event import MINOR, PERMITTED, SERIOUS, Happening, Observer
 from fhir_profiles.compose import LETTERS
 from fhir_profiles.elements import name_of
+from fhir_profiles.examples import example
 from fhir_profiles.fhir_json import decode
 from fhir_profiles.ids import PATIENT_REFERENCE
 from fhir_profiles.peek_fhir import peek_fhir
@@ -74,9 +76,15 @@ def letters() -> Iterator[Judged]:
     for letter, file, bundle in minimised_letters():
         wires = LETTERS[letter].wires
         for wire in wires if file == "whole file" else wires[:1]:
+            name = f"{letter}, {wire}, {file}"
+            if file == "whole file" and wire == wires[0]:
+                yield Judged(
+                    name=name, resource=copy.deepcopy(example(f"example-{letter}"))
+                )  # the same, but for the id
+                continue
             written = render(bundle, wire, HEADING)
             if written.content_type == FHIR:
-                yield Judged(name=f"{letter}, {wire}, {file}", resource=decode(written.body))
+                yield Judged(name=name, resource=decode(written.body))
 
 
 def answers() -> Iterator[Judged]:

@@ -8,6 +8,8 @@ from urllib.parse import quote
 import pytest
 
 from fhir_profiles.definitions import DEFINITIONS
+from fhir_profiles.examples import EXAMPLES, example
+from fhir_profiles.fhir_json import encode
 from fhir_profiles.peek_fhir import peek_fhir
 from fhir_profiles.shapes import Channel, Envelope, Severity
 from fhir_profiles.validate import validate
@@ -17,7 +19,7 @@ from gateway.steps.acknowledge import Names, fhir_response
 from tests.builders import fhir_message
 from tests.gateway.api.conftest import Http
 
-OTHERS = ("Patient", "Bundle", "Observation", "CapabilityStatement", "MessageHeader", "CodeSystem", "OperationOutcome")
+OTHERS = ("Patient", "Observation", "CapabilityStatement", "MessageHeader", "CodeSystem", "OperationOutcome")
 NO_BODY = {"Content-Type": "application/fhir+json"}
 
 
@@ -55,8 +57,10 @@ async def test_it_is_valid_and_names_the_routes_that_there_are(http: Http) -> No
     reads = {route.path.split("/")[2] for route in ROUTES if re.fullmatch(r"/fhir/[A-Z]\w+/\{id\}", route.path)}
     searches = {route.path.split("/")[2] for route in ROUTES if re.fullmatch(r"/fhir/[A-Z]\w+", route.path)}
     assert searches - reads == {"AuditEvent"}
+    assert reads - searches == {"Bundle"}
     assert interactions(statement) == {name: {"read", "search-type"} for name in reads} | {
-        "AuditEvent": {"search-type"}
+        "AuditEvent": {"search-type"},
+        "Bundle": {"read"},
     }
     assert statement["messaging"][0]["reliableCache"] > 1
     assert statement["format"] == ["application/fhir+json"]
@@ -68,8 +72,8 @@ async def test_what_it_names_answers_and_nothing_else_does(http: Http) -> None:
         assert (await http.ask("POST", path, data=b"{}", headers=NO_BODY))[0] == 401, "it is there, and asks who calls"
     assert (await http.ask("GET", "/fhir/AuditEvent"))[0] == 401
     for name, codes in interactions(statement).items():
-        if name == "AuditEvent":
-            continue  # the feed, asked above: who asks has to be registered for it
+        if name in ("AuditEvent", "Bundle"):
+            continue  # the feed, asked above: who asks has to be registered for it; the examples have a test of their own
         assert codes == {"read", "search-type"}
         status, bundle = await found(http, f"/fhir/{name}")
         assert (status, bundle["total"]) == (200, len(DEFINITIONS[name]))
@@ -101,11 +105,34 @@ async def test_what_it_is_searched_by_is_searched_by_and_nothing_else_is(http: H
 async def test_every_definition_that_it_or_another_names_is_served(http: Http) -> None:
     statement = await stated(http)
     everything = json.dumps([statement, [dict(ids) for ids in DEFINITIONS.values()]])
-    ours = set(re.findall(r'"(https://throughgate\.example/(?:\w+Definition|extension)/[^"]+)"', everything))
+    ours = set(
+        re.findall(
+            r'"(https://throughgate\.example/(?:\w+Definition|ImplementationGuide|extension)/[^"]+)"', everything
+        )
+    )
     served = {definition["url"] for ids in DEFINITIONS.values() for definition in ids.values()}
     assert ours == served
     assert {one["definition"] for one in statement["messaging"][0]["supportedMessage"]} <= served
     assert {one["profile"] for one in statement["document"]} <= served
+
+
+async def test_every_example_that_the_guide_lists_is_served_and_no_other_bundle_is(http: Http) -> None:
+    _, guide = await found(http, "/fhir/ImplementationGuide/throughgate")
+    listed = [each["reference"]["reference"] for each in guide["definition"]["resource"]]
+    examples = [each for each in listed if each.startswith("Bundle/")]
+    assert len(examples) == len(EXAMPLES)
+    for each in listed:
+        assert (await http.ask("GET", f"/fhir/{each}"))[0] == 200
+    _, _, body = await http.ask("GET", "/fhir/Bundle/example-engagement")
+    assert body == encode(example("example-engagement"))
+    for path in (
+        "Bundle",
+        "Bundle/engagement",
+        "Bundle/b6f1d6ad-0c3a-8d6e-9c3b-1f1d5f5a2b11",
+        "Bundle?_id=example-engagement",
+    ):
+        assert (await http.ask("GET", f"/fhir/{path}"))[0] == 404
+    assert (await http.ask("PUT", "/fhir/Bundle/example-engagement", data=b"{}", headers=NO_BODY))[0] == 405
 
 
 async def test_definitions_are_json_only_and_say_nothing_of_what_was_asked(http: Http) -> None:
