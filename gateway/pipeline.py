@@ -181,6 +181,8 @@ class Gateway(Parts):
             for message_id, error in found.failed:
                 await self._failed(message_id, error)
             for message_id in found.held:
+                self.waiting_messages.pop(message_id, None)
+                self.translations.pop(message_id, None)
                 log(Code.MESSAGE_HELD, message=message_id)
             for message_id in found.merges:
                 await self._merged(message_id)
@@ -215,9 +217,11 @@ class Gateway(Parts):
                 raise  # no fault of this message: the sweep brings it when the store is back
             # A poisoned message is parked and never holds up another person.
             return await self._failed(message_id, error)
+        if done.person_id is None:
+            return None  # nobody's yet: held, or it failed at the question whose it is and waits its time
         self.waiting_messages.pop(message_id, None)
         self.translations.pop(message_id, None)
-        if done.person_id is None or done.fate in (Fate.WAITS, Fate.NOTHING):
+        if done.fate in (Fate.WAITS, Fate.NOTHING):
             return None
         if done.stale:
             await self._reconsider(done.person_id)

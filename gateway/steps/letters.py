@@ -268,7 +268,8 @@ def _look_at(parts: Parts, message_ids: Sequence[str], *, by_person: bool) -> di
 def _look(c: Connection, parts: Parts, message_id: str, *, by_person: bool) -> "Looked | Done":
     row = _MESSAGE.first(c, message_id=message_id)
     if row is None or row.person_id is None or not _may_go(row.state, by_person=by_person):
-        return Done(fate=Fate.NOTHING)  # or another worker was faster, and may have held it
+        # or another worker was faster, and may have held it
+        return Done(fate=Fate.NOTHING, person_id=None if row is None else row.person_id)
     if not by_person and _waits(c, row.person_id, row.sequence):
         return Done(fate=Fate.WAITS, person_id=row.person_id)
     translation = translation_of(c, parts, row)
@@ -291,7 +292,6 @@ def _identify_again(parts: Parts, message_id: str) -> Done | None:
         translation = translation_of(c, parts, row)
 
     def work(c: Connection) -> bool:
-        end_tasks(c, parts, message_id=message_id)
         return give_person(c, parts, message_id, translation) is not None
 
     with around("identify-again"):

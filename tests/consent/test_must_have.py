@@ -302,7 +302,7 @@ MUST_HAVE = {
         MedicationAdministration: status medicationCodeableConcept.coding.code medicationCodeableConcept.text subject.reference effectiveDateTime
           dosage.text dosage.route.text dosage.dose.value
         MedicationStatement: status medicationCodeableConcept.text subject.reference effectivePeriod.start dosage.text
-        Appointment: status description start end participant.actor.reference participant.status
+        Appointment: status start end participant.actor.reference participant.status
         Organization: identifier.system identifier.value name telecom.value
         CareTeam: status subject.reference participant.role.text participant.member.display
     """,

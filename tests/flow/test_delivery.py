@@ -1,6 +1,7 @@
 """Recipients that are down, slow, refuse or hang up; order; the mailbox; what is tried again and what a person hears."""
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 from sqlalchemy import Connection, update
 
 from adapters.contract import DUPLICATE
-from gateway import desk
+from gateway import desk, unfinished
 from gateway.failpoints import hooked
 from gateway.steps.deliver import Ended, Opened, Result, Sent, Shut, open_at_doors, write_receipts
 from gateway.store.schema import person, sealed
@@ -210,15 +211,20 @@ async def test_a_handover_passes_what_is_parked(tmp_path: Path) -> None:
         check_world(line)
 
 
-async def test_a_poisoned_message_holds_up_nobody_else(tmp_path: Path) -> None:
+def _fail_at(point: str) -> Callable[[str], None]:
+    def fail(name: str) -> None:
+        if name == point:
+            raise RuntimeError
+
+    return fail
+
+
+async def test_a_poisoned_message_holds_up_nobody_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """While one person's message fails and waits, another's is released."""
+    # the clock ticks at each look: a tenth of a second is a hundred looks
+    monkeypatch.setattr(unfinished, "RETRY_SECONDS", (30.0,))
     async with running(tmp_path) as line:
-
-        def fail(name: str) -> None:
-            if name == "release.before-commit":
-                raise RuntimeError
-
-        with hooked(fail):
+        with hooked(_fail_at("release.before-commit")):
             await line.send(adt_a01())
             await line.settle()
         await line.play(adt_a03(synthetic_person(5), message_id="A03-5"))
@@ -226,6 +232,24 @@ async def test_a_poisoned_message_holds_up_nobody_else(tmp_path: Path) -> None:
         line.clock.advance(minutes=1)
         await line.settle()
         assert [row.state for row in line.messages()] == ["released", "released"]
+        check_world(line)
+
+
+async def test_a_message_that_nobody_can_open_waits_between_its_attempts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It fails before it is anybody's: one attempt, and the next when its time has come, not at each sweep."""
+    monkeypatch.setattr(unfinished, "RETRY_SECONDS", (30.0,))
+    async with running(tmp_path) as line:
+        with hooked(_fail_at("identify.before-commit")):
+            await line.send(adt_a01())
+            await line.settle()
+            await line.settle()
+        assert [(row.state, row.attempts) for row in line.messages()] == [("received", 1)]
+        line.clock.advance(minutes=1)
+        await line.settle()
+        assert [row.state for row in line.messages()] == ["released"]
+        assert not line.gateway.waiting_messages
         check_world(line)
 
 

@@ -106,7 +106,7 @@ NEEDED = {
     "persons-handover": (
         "9990000026", "Example", "1985-05-05", "Methadone 1mg/ml oral solution", "How to take it: 40 ml once a day, supervised.",
         "from Friday 16 January 2026, 35 ml once a day", "How much: 40.00 ml (forty). When: Thursday 15 January 2026 at 08:05.", "FX001",
-        "Friday 16 January 2026 at 10:00. Exampleton Recovery, first appointment.", "Exampleton Recovery. Call 0113 496 0002.", "Example Surgery",
+        "Friday 16 January 2026 at 10:00.", "Exampleton Recovery. Call 0113 496 0002.", "Example Surgery",
         "Your nurse: Nia Nurse.", "Your recovery worker: Sam Recovery.", "Ask first: Fellgate substance misuse desk, 0113 496 0001.",
         "Naloxone 1.8mg nasal spray. How to take it: Two sprays to take home.", "Supplied, training given", "Sertraline 50mg tablets",
         "HMP Fellgate. Call 0113 496 0000.", "Two doses on one day can kill.", "If you missed a dose, ask before you take more.",
