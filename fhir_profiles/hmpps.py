@@ -62,6 +62,10 @@ class HmppsEvent:
             found.setdefault(number.value, number)
         return tuple(found.values())
 
+    def number_places(self) -> tuple[str, ...]:
+        """Give every place where a number of theirs stands, also one that only repeats another."""
+        return tuple(place for place, _ in self._numbers())
+
     def _numbers(self) -> Iterator[tuple[str, str]]:
         for name in ("nomsNumber", "movedToNomsNumber"):
             written = text_of(self.information.get(name))

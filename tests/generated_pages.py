@@ -172,17 +172,18 @@ def minimised_page() -> str:
     lines = [
         "# Minimised at intake",
         "",
-        "Made from `fhir_profiles/mappings/minimised.toml` by `python -m tests.generated_pages`; a test compares. What an HL7 v2 message says and",
-        "the product does not carry, by rule: UK GDPR article 5(1)(c), personal data limited to what is necessary. `throughgate try --json` names",
+        "Made from `fhir_profiles/mappings/minimised.toml` by `python -m tests.generated_pages`; a test compares. What a message says and the",
+        "product does not carry, by rule: UK GDPR article 5(1)(c), personal data limited to what is necessary. `throughgate try --json` names",
         "the rule with the field (`minimised`). Nothing is deleted: the sealed original bytes keep it as long as the message is kept. What no",
         "mapping reads and no rule names is `residual`, which is a gap and no decision.",
         "",
-        "| rule | what it leaves out | why | fields | and inside carried fields |",
-        "|---|---|---|---|---|",
+        "| rule | what it leaves out | why | fields of HL7 v2 | elements of FHIR and of HMPPS events | and inside what is carried |",
+        "|---|---|---|---|---|---|",
     ]
     for rule in minimised.rules().values():
         places = ", ".join(f"`{place}`" for place in rule.fields)
-        lines.append(f"| `{rule.name}` | {rule.because} | {rule.why} | {places} | {rule.parts} |")
+        elements = ", ".join(f"`{element}`" for element in rule.elements)
+        lines.append(f"| `{rule.name}` | {rule.because} | {rule.why} | {places} | {elements} | {rule.parts} |")
     return "\n".join([*lines, ""])
 
 

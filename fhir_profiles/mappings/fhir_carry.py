@@ -13,6 +13,7 @@ from fhir_profiles.fhir_message import object_of, text_of
 from fhir_profiles.identifiers import normal_nhs_number, normal_prison_number
 from fhir_profiles.ids import PATIENT_REFERENCE
 from fhir_profiles.mappings.fhir_naming import Lead, Naming, Part
+from fhir_profiles.mappings.minimised import rule_of, rules
 from fhir_profiles.shapes import Fate, Field, Json
 
 DATA_ABSENT_EXTENSION: Final = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
@@ -32,6 +33,7 @@ KNOWN_EXTENSIONS: Final = frozenset(
                 "OtherContactSystem", "NominatedPharmacy", "PreferredDispenserOrganization", "MedicationRepeatInformation",
                 "MedicationStatementLastIssueDate", "PharmacistVerifiedIndicator", "DischargeMethod", "AdmissionMethod", "OutcomeOfAttendance",
                 "LegalStatus", "CareSettingType", "SourceOfServiceRequest", "PriorityReason", "AllergyIntoleranceEnd", "Evidence",
+                "DeliveryChannel", "BookingOrganization",
             )
         ),
         *(
@@ -49,9 +51,9 @@ KNOWN_EXTENSIONS: Final = frozenset(
 prescriptions and dispenses, and our own. Inside one, all is known."""
 
 UNKNOWN_EXTENSION: Final = "an extension that is not known here"
-NARRATIVE: Final = "narrative: the data are carried, the words stay in the original message"
-_META_STAYS: Final = "labels are made here, profiles and tags are the sender's own; they stay in the original message"
-_IDENTITY: Final = "whom it is about is said by Patient/patient"
+NARRATIVE: Final = "narrative with words beyond the data: the data are carried, the words stay in the original message"
+_META_STAYS: Final = "labels are made here, tags are the sender's own; they stay in the original message"
+_NO_NUMBER: Final = "a reference by number without the number"
 _NOWHERE: Final = "a reference that leads to nothing in the message"
 _NOT_CARRIED: Final = "leads to a resource that this message does not bring, or that is not carried"
 _LEAVE: Final = object()
@@ -104,6 +106,10 @@ class Carrier:
         """Account for everything below `value` as not carried."""
         self.fields += [field(place, fate, "", reason) for place in leaves(value, source)]
 
+    def minimise(self, value: Any, source: str, rule: str) -> None:
+        """Account for everything below `value` as left out by a rule of `minimised.toml`. Raises KeyError for a rule that is not there."""
+        self.leave(value, source, Fate.MINIMISED, rules()[rule].reason)
+
     def carry(self, part: Part) -> Json:
         """Give the resource in its internal form. Raises `AnotherPersonError` when it refers to somebody else.
 
@@ -116,6 +122,8 @@ class Carrier:
             source, path = f"{part.path}.{key}", f"{part.kind}.{key}"
             if key in ("resourceType", "id"):
                 self._mapped(source, path)
+            elif key == "text" and value.get("status") == "generated":
+                self.minimise(value, source, "told-once")
             elif key == "text":
                 self.leave(value, source, Fate.RESIDUAL, NARRATIVE)
             elif key == "meta":
@@ -126,6 +134,11 @@ class Carrier:
                     resource[key] = copy
         _align(resource)
         return resource
+
+    def element(self, value: Json, source: str, path: str) -> Json | None:
+        """Give an element that stands in no resource of the message; `path` is where it goes. None where nothing is left of it."""
+        copy: Any = self._object(value, source, path)
+        return None if copy is _LEAVE else copy
 
     def _mapped(self, source: str, path: str) -> None:
         self.fields.append(field(source, Fate.MAPPED, path, ""))
@@ -150,6 +163,8 @@ class Carrier:
                     kept["security"] = labels
             elif key == "extension":
                 self._extensions(value, here, path)
+            elif key == "profile":
+                self.minimise(value, here, "bookkeeping")
             else:
                 self.leave(value, here, Fate.RESIDUAL, _META_STAYS)
         if kept:
@@ -205,6 +220,10 @@ class Carrier:
                 copy = self._known_extension(extension, here, f"{path}[{position}]")
                 if copy is not _LEAVE:
                     kept.append(copy)
+                continue
+            rule = rule_of(text_of(object_of(extension).get("url")))
+            if rule is not None:
+                self.minimise(extension, here, rule.name)
             else:
                 self.unknown_extensions.append(here)
                 self.leave(extension, here, Fate.UNSUPPORTED, UNKNOWN_EXTENSION)
@@ -238,8 +257,17 @@ class Carrier:
         number = _PERSON_NUMBERS[identifier["system"]](written)
         if written and number != self._numbers.get(identifier["system"]):
             raise AnotherPersonError(source)
-        self.leave(value, source, Fate.RESIDUAL, _IDENTITY)
-        return {"reference": PATIENT_REFERENCE} if written else _LEAVE
+        if not written:
+            self.leave(value, source, Fate.RESIDUAL, _NO_NUMBER)
+            return _LEAVE
+        for key, item in value.items():
+            if key == "identifier":
+                self.fields += [
+                    field(place, Fate.MAPPED, PATIENT_REFERENCE, "") for place in leaves(item, f"{source}.{key}")
+                ]
+            else:
+                self.minimise(item, f"{source}.{key}", "told-once")
+        return {"reference": PATIENT_REFERENCE}
 
     def _reference(self, value: Json, source: str, path: str) -> Any:
         if self._names_a_person(value):
@@ -249,12 +277,13 @@ class Carrier:
             raise AnotherPersonError(source)
         if target.lead is Lead.PERSON:
             self._mapped(f"{source}.reference", f"{path}.reference")
-            self.leave({k: v for k, v in value.items() if k != "reference"}, source, Fate.RESIDUAL, _IDENTITY)
+            self.minimise({k: v for k, v in value.items() if k != "reference"}, source, "told-once")
             return {"reference": target.text}
         rest = self._members({key: item for key, item in value.items() if key != "reference"}, source, path)
         copy: Json = {} if rest is _LEAVE else rest
         if target.lead is Lead.RESOURCE:
-            fate, reason = (Fate.MAPPED, "") if target.carried else (Fate.RESIDUAL, _NOT_CARRIED)
+            names = target.carried or target.lasting
+            fate, reason = (Fate.MAPPED, "") if names else (Fate.RESIDUAL, _NOT_CARRIED)
             self.fields.append(field(f"{source}.reference", fate, f"{path}.reference", reason))
             return {"reference": target.text, **copy}
         self.fields.append(field(f"{source}.reference", Fate.UNSUPPORTED, "", _NOWHERE))

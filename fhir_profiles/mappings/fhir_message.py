@@ -32,6 +32,7 @@ from fhir_profiles.mappings.fhir_drug_tests import is_laboratory, normalise_drug
 from fhir_profiles.mappings.fhir_medicines import normalise_medicines
 from fhir_profiles.mappings.fhir_naming import Lead, Naming, Part, parts_of
 from fhir_profiles.mappings.fhir_person import PLACE, named_person
+from fhir_profiles.mappings.minimised import rule_of
 from fhir_profiles.mappings.referrals import referral_tasks
 from fhir_profiles.shapes import (
     Channel,
@@ -66,13 +67,18 @@ _HEADER: Final = {
     "source": "Provenance.agent.who",
     "sender": "Translation.establishment",
 }
-_ENVELOPE: Final = "transport of the message: kept in its envelope"
+_ENVELOPE: Final = "in the envelope of the message, and nothing here reads it"
 _HELD: Final = "the message is held: nothing of it is carried"
 _KEPT_BACK: Final = "kept back: it has a modifier extension or rules that are not known here"
 _NOBODY: Final = "kept back: it does not say whom it is about"
+_OF_A_THING: Final = "kept back: it is about a place, an organisation or a thing, and not about the person"
+_THINGS: Final = frozenset({"Device", "HealthcareService", "Location", "Medication", "Organization", "Substance"})
+"""What a subject may be that is nobody: a warning about a place says nothing of the person, and is no second person either."""
 _UNSUPPORTED: Final = "a type of resource that does not join a person's file here"
 _CONTAINED: Final = "contained: it explains a resource that is not carried, or would be more than it is when lifted out"
-_SAME_PERSON: Final = "repeats the person of the message"
+_TOLD_ONCE: Final = "told-once"
+_EXPLAINED: Final = frozenset({"MedicationDispense", "MedicationAdministration"})
+"""What contains the prescription that it is of: the prescription comes, or came, as itself."""
 _HEADS: Final = "heads the document: what it refers to is carried, itself stays in the original message"
 
 
@@ -149,6 +155,8 @@ class _Message:
         self.parts = parts_of(entries if self.header is None else entries[1:])
         self.issues = list(issues)
         self.tasks: list[Task] = []
+        self.reason: Json | None = None
+        self.of_things: frozenset[str] = frozenset()
 
     def translation(self) -> Translation:
         patients = [part for part in self.parts if part.kind == "Patient" and not part.holder]
@@ -187,6 +195,7 @@ class _Message:
             hold=hold,
             tasks=tuple(self.tasks),
             establishment=self.establishment,
+            reason=self.reason,
             occurred=text_of(self.bundle.get("timestamp"))
             or text_of(object_of(self.content.get("meta")).get("lastUpdated"))
             or None,
@@ -225,13 +234,16 @@ class _Message:
         made = person.path == PLACE
         numbers = {identifier.system: identifier.value for identifier in persons if identifier.valid or made}
         aliases = frozenset(self._same_person(numbers))
-        carried: frozenset[str] = frozenset()
-        for part in self.parts:  # what contains comes before what is contained
-            if self._is_carried(part, aliases, carried):
-                carried |= {part.path}
-        naming = Naming(self.sender, [person, *self.parts] if made else self.parts, person, aliases, carried)
+        named = [person, *self.parts] if made else self.parts
+        carried = self._carried_paths(aliases)
+        naming = Naming(self.sender, named, person, aliases, carried)
         checked = ACCEPTED | MAY_SAY.keys() | SUBJECTS.keys()
-        self._check_subjects(naming, [part for part in self.parts if part.kind in checked and part.path not in aliases])
+        self.of_things = self._check_subjects(
+            naming, [part for part in self.parts if part.kind in checked and part.path not in aliases]
+        )
+        if self.of_things & carried:
+            carried = self._carried_paths(aliases)
+            naming = Naming(self.sender, named, person, aliases, carried)
         carrier = Carrier(naming, numbers)
         self._envelope_fields(carrier)
         places: dict[str, tuple[Part, range]] = {}
@@ -272,6 +284,13 @@ class _Message:
         rules = "implicitRules" in resource or "_implicitRules" in resource
         return rules or (self.may_modify and _has_modifier(resource))
 
+    def _carried_paths(self, aliases: frozenset[str]) -> frozenset[str]:
+        carried: frozenset[str] = frozenset()
+        for part in self.parts:  # what contains comes before what is contained
+            if part.path not in self.of_things and self._is_carried(part, aliases, carried):
+                carried |= {part.path}
+        return carried
+
     def _is_carried(self, part: Part, aliases: frozenset[str], carried: frozenset[str]) -> bool:
         accepted = part.kind in ACCEPTED or is_coded_consent(part.resource)
         if not accepted or part.path in aliases:
@@ -282,8 +301,9 @@ class _Message:
             return False
         return part.kind == "Consent" or not self._is_kept_back(part.resource)
 
-    def _check_subjects(self, naming: Naming, parts: list[Part]) -> None:
-        """Every resource about a person is about the person of the message."""
+    def _check_subjects(self, naming: Naming, parts: list[Part]) -> frozenset[str]:
+        """Every resource about a person is about the person of the message. Gives the places of those that are about a thing."""
+        of_things: set[str] = set()
         for part in parts:
             name = SUBJECTS.get(part.kind) or MAY_SAY.get(part.kind)
             if name is None:
@@ -300,10 +320,14 @@ class _Message:
                 raise _held(HoldCode.TWO_PEOPLE, place, "a resource is about another person")
             if part.kind == "QuestionnaireResponse" and target.carried and target.text.partition("/")[0] in SUBJECTS:
                 continue  # about a thing that itself says whose it is
+            if target.text.partition("/")[0] in _THINGS:
+                of_things.add(part.path)
+                continue
             if target.lead is not Lead.PERSON:
                 raise _held(
                     HoldCode.NO_PERSON, place, "a resource does not say that it is about the person of the message"
                 )
+        return frozenset(of_things)
 
     def _envelope_fields(self, carrier: Carrier) -> None:
         """Account for the Bundle around the resources, and for the MessageHeader."""
@@ -311,37 +335,54 @@ class _Message:
             if key == "entry":
                 for position, entry in enumerate(value):
                     around = {name: item for name, item in entry.items() if name != "resource"}
-                    carrier.leave(around, f"Bundle.entry[{position}]", Fate.RESIDUAL, _ENVELOPE)
+                    _leave_envelope(carrier, around, f"Bundle.entry[{position}]")
             elif key == "timestamp":
                 carrier.fields.append(field("Bundle.timestamp", Fate.MAPPED, "Provenance.recorded", ""))
             else:
-                carrier.leave(value, f"Bundle.{key}", Fate.RESIDUAL, _ENVELOPE)
+                _leave_envelope(carrier, value, f"Bundle.{key}")
         for key, value in self.header.resource.items() if self.header is not None else ():
             assert self.header is not None
-            for place in leaves(value, f"{self.header.path}.{key}"):
-                mapped = _HEADER.get(key)
-                if mapped is not None:
-                    carrier.fields.append(field(place, Fate.MAPPED, mapped, ""))
-                else:
-                    carrier.fields.append(field(place, Fate.RESIDUAL, "", _ENVELOPE))
+            mapped = _HEADER.get(key)
+            if key == "reason":
+                self.reason = carrier.element(value, f"{self.header.path}.{key}", "Provenance.reason")
+            elif mapped is not None:
+                places = leaves(value, f"{self.header.path}.{key}")
+                carrier.fields += [field(place, Fate.MAPPED, mapped, "") for place in places]
+            else:
+                _leave_envelope(carrier, value, f"{self.header.path}.{key}", f"MessageHeader.{key}")
 
     def _leave(self, part: Part, carrier: Carrier, aliases: frozenset[str]) -> None:
         own = {key: value for key, value in part.resource.items() if key != "contained"}
         if part.path in aliases:
-            carrier.leave(own, part.path, Fate.RESIDUAL, _SAME_PERSON)
+            carrier.minimise(own, part.path, _TOLD_ONCE)
         elif part.kind == "Composition" and not part.holder and self.bundle.get("type") == "document":
             carrier.leave(own, part.path, Fate.RESIDUAL, _HEADS)
+        elif self._is_explained(part):
+            carrier.minimise(own, part.path, _TOLD_ONCE)
         elif part.holder and not self._is_kept_back(part.resource):
             carrier.leave(own, part.path, Fate.UNSUPPORTED, _CONTAINED if part.kind in ACCEPTED else _UNSUPPORTED)
         elif part.kind in ACCEPTED:
-            reason = _KEPT_BACK if self._is_kept_back(part.resource) else _NOBODY
+            reason = _OF_A_THING if part.path in self.of_things else _NOBODY
+            reason = _KEPT_BACK if self._is_kept_back(part.resource) else reason
             carrier.leave(own, part.path, Fate.UNSUPPORTED, reason)
             self._note(Severity.WARNING, "not-supported", part.path, reason)
             if TASKS["kept-back"] not in self.tasks:
                 self.tasks.append(TASKS["kept-back"])
+        elif (rule := rule_of(part.kind)) is not None:
+            carrier.minimise(own, part.path, rule.name)
         else:
             carrier.leave(own, part.path, Fate.UNSUPPORTED, _UNSUPPORTED)
             self._note(Severity.INFORMATION, "not-supported", part.path, _UNSUPPORTED)
+
+    def _is_explained(self, part: Part) -> bool:
+        """Say whether it is the prescription that the dispense, or the dose, around it is of."""
+        holder = next((each for each in self.parts if each.path == part.holder), None)
+        return (
+            holder is not None
+            and holder.kind in _EXPLAINED
+            and part.kind == "MedicationRequest"
+            and not self._is_kept_back(part.resource)
+        )
 
     def _mention_extensions(self, places: list[str]) -> None:
         if places:
@@ -350,6 +391,14 @@ class _Message:
 
     def _note(self, severity: Severity, code: str, path: str, text: str) -> None:
         self.issues.append(Issue(severity=severity, code=code, path=path, text=text))
+
+
+def _leave_envelope(carrier: Carrier, value: Any, source: str, name: str = "") -> None:
+    """Account for what stands around the resources; `name` is the element where `source` does not say it."""
+    for place in leaves(value, source):
+        rule = rule_of(place.replace(source, name, 1) if name else place)
+        fate, reason = (Fate.MINIMISED, rule.reason) if rule is not None else (Fate.RESIDUAL, _ENVELOPE)
+        carrier.fields.append(field(place, fate, "", reason))
 
 
 def _held(code: HoldCode, path: str, text: str) -> _HeldError:

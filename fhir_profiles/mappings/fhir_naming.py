@@ -37,11 +37,14 @@ class Lead(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """The end of a reference: `text` is our own reference, empty where there is none; `carried` says that this message brings the resource."""
+    """The end of a reference: `text` is our own reference, empty where there is none; `carried` says that this message brings the resource,
+    `lasting` that everybody names it by the same number, whoever brings it.
+    """
 
     lead: Lead
     text: str = ""
     carried: bool = False
+    lasting: bool = False
 
 
 _NOWHERE: Final = Target(lead=Lead.NOWHERE)
@@ -148,7 +151,12 @@ class Naming:
             return _PERSON
         if part.kind == "Patient":
             return _ANOTHER
-        return Target(lead=Lead.RESOURCE, text=self.name_of(part), carried=part.path in self._carried)
+        return Target(
+            lead=Lead.RESOURCE,
+            text=self.name_of(part),
+            carried=part.path in self._carried,
+            lasting=bool(everybodys_number(part.resource)),
+        )
 
 
 def everybodys_number(resource: Json) -> str:

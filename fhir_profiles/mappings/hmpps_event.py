@@ -16,7 +16,7 @@ from fhir_profiles.fhir_message import text_of
 from fhir_profiles.hmpps import SENDER, HmppsEvent, event_of, leaves, prison_number
 from fhir_profiles.ids import PATIENT_ID, PATIENT_REFERENCE, stable_id
 from fhir_profiles.mappings.adt_a03 import EVENTS as EVENT_OF_DISPOSITION
-from fhir_profiles.mappings.minimised import rules
+from fhir_profiles.mappings.minimised import rule_of, rules
 from fhir_profiles.mappings.reading import collection
 from fhir_profiles.shapes import (
     Channel,
@@ -62,6 +62,7 @@ _ALERT_STATUS: Final = {
     "person.alert.deleted": "entered-in-error",
 }
 _TRANSPORT: Final = "transport"
+_CUSTODY: Final = "custody"
 _NOT_MAPPED: Final = "no mapping for this element; it stays in the original message"
 
 
@@ -72,6 +73,7 @@ class _Reading:
         self.channel = channel
         self.event = event
         self.carried: dict[str, str] = {"eventType": "Translation.events"}
+        self.left: dict[str, str] = {}
         self.issues: list[Issue] = []
         self.persons = event.persons()
         self.absorbed: tuple[PersonIdentifier, ...] = ()
@@ -80,8 +82,10 @@ class _Reading:
         known = [each for each in self.persons if each.valid]
         if known and self.hold is None:
             patient["identifier"] = [{"system": systems.PRISON_NUMBER, "value": known[0].value}]
-        for each in self.persons:
-            self.carried[each.path] = "Patient.identifier.value"
+        for place in event.number_places():
+            self.carried[place] = "Patient.identifier.value"
+            if place.startswith("personReference"):
+                self.carried[place.replace(".value", ".type")] = "Patient.identifier.system"
         self.resources: list[Json] = [patient]
         self.occurred = self._moment()
 
@@ -91,6 +95,10 @@ class _Reading:
         if value:
             self.carried[f"additionalInformation.{name}"] = to
         return value
+
+    def leave(self, name: str, *, rule: str) -> None:
+        """Say by which rule of `minimised.toml` a member of additionalInformation is not carried."""
+        self.left[f"additionalInformation.{name}"] = rules()[rule].reason
 
     def warn(self, path: str, text: str) -> None:
         self.issues.append(Issue(severity=Severity.WARNING, code="value", path=path, text=text))
@@ -114,9 +122,14 @@ class _Reading:
         around = {name: value for name, value in self.event.envelope.items() if name != "Message"}
         found = []
         for path in leaves(self.event.content):
-            to = self.carried.get(path)
-            fate = Fate.MAPPED if to is not None else Fate.RESIDUAL
-            found.append(Field(source=path, fate=fate, path=to or "", reason="" if to is not None else _NOT_MAPPED))
+            to, rule = self.carried.get(path), rule_of(f"HmppsEvent.{path}")
+            why = self.left.get(path) or (rule.reason if rule is not None else "")
+            if to is not None:
+                found.append(Field(source=path, fate=Fate.MAPPED, path=to))
+            elif why:
+                found.append(Field(source=path, fate=Fate.MINIMISED, reason=why))
+            else:
+                found.append(Field(source=path, fate=Fate.RESIDUAL, reason=_NOT_MAPPED))
         reason = rules()[_TRANSPORT].reason
         found += [Field(source=f"SNS.{path}", fate=Fate.MINIMISED, reason=reason) for path in leaves(around)]
         return tuple(found)
@@ -161,7 +174,7 @@ def _identity(persons: tuple[PersonIdentifier, ...]) -> Hold | None:
 def _released(reading: _Reading) -> tuple[Event, ...]:
     # INVARIANT: death, escape, merge, court, absence and transfer are no release (messaging finding 5, domain section 6).
     reason = reading.said("reason", to="Translation.events").upper()
-    code = reading.said("nomisMovementReasonCode", to="Encounter.hospitalization.dischargeDisposition")
+    code = reading.said("nomisMovementReasonCode", to="Translation.events")
     away = _ABSENT.get(reason)
     meaning = disposition(code, reading.channel.dispositions)
     event = away or EVENT_OF_DISPOSITION[meaning]
@@ -176,6 +189,7 @@ def _released(reading: _Reading) -> tuple[Event, ...]:
         if code:
             source = {"system": systems.LOCAL_CODE + "nomis-movement-reason", "code": " ".join(code.split())}
             display = disposition_display(code)
+            reading.said("nomisMovementReasonCode", to="Encounter.hospitalization.dischargeDisposition")
             concept = {"coding": [source | ({"display": display} if display else {})], "text": display or code}
             stay["hospitalization"] = {"dischargeDisposition": concept}
     if event is Event.RELEASE_UNCLEAR:
@@ -186,6 +200,7 @@ def _released(reading: _Reading) -> tuple[Event, ...]:
 
 def _received(reading: _Reading) -> tuple[Event, ...]:
     reason = reading.said("reason", to="Translation.events").upper()
+    reading.leave("nomisMovementReasonCode", rule=_CUSTODY)
     begins = reason in _ARRIVED
     if not begins and reason not in _BACK:
         reading.warn("additionalInformation.reason", "no reason that is known: nothing is begun by it")
@@ -218,6 +233,7 @@ def _stay(reading: _Reading, status: str) -> Json | None:
 
 
 def _merged(reading: _Reading) -> tuple[Event, ...]:
+    reading.said("reason", to="Translation.events")
     given_up = reading.said("removedNomsNumber", to="Translation.absorbed")
     number = prison_number(given_up, "additionalInformation.removedNomsNumber")
     if number.valid:
@@ -244,6 +260,9 @@ def _alert(reading: _Reading) -> tuple[Event, ...]:
     code = text_of(reading.event.information.get("alertCode")).upper()
     number = text_of(reading.event.information.get("alertUuid"))
     status = _ALERT_STATUS.get(reading.event.name)
+    if code and code not in _ALERTS:
+        reading.leave("alertCode", rule=_CUSTODY)
+        reading.leave("alertUuid", rule=_CUSTODY)
     if code in _ALERTS and number and status is not None:
         reading.said("alertCode", to="Flag.code")
         reading.said("alertUuid", to="Flag.identifier")
