@@ -12,7 +12,7 @@ from typing import Any, Final, Protocol
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector, CollectorRegistry
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, case, func, or_, select
 
 from adapters.contract import Inbound
 from adapters.discover import discover
@@ -45,6 +45,8 @@ from gateway.witnessing import last_witnessed
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 LAG_SEEN: Final = 5_000
 """The ledger's lag is counted among its newest entries, no further than this."""
+FIELDS_SEEN: Final = 10_000
+"""The newest letters whose fields are counted."""
 UNCONFIRMED_AFTER: Final = timedelta(hours=24)
 UNCONFIRMED_FOR: Final = timedelta(days=7)
 
@@ -147,6 +149,28 @@ def _unconfirmed(seen: _Seen) -> Samples:
         delivery.c.reason.is_distinct_from(BY_PERSON),
     )
     return [((), seen.c.execute(some).scalar_one())]
+
+
+def _fields_withheld(seen: _Seen) -> Samples:
+    """Of what was composed for letters that were decided; of one that waits for a person nobody can say yet."""
+    newest = (seen.c.execute(select(func.max(delivery.c.sequence))).scalar() or 0) - FIELDS_SEEN
+    stayed = delivery.c.state.in_((DeliveryState.WITHHELD.value, DeliveryState.RECALLED.value))
+    rows = seen.c.execute(
+        select(
+            delivery.c.letter,
+            func.sum(decision.c.fields_composed),
+            func.sum(case((stayed, 0), else_=decision.c.fields_left)),
+        )
+        .join(decision, decision.c.id == delivery.c.decision_id)
+        .where(
+            delivery.c.sequence > newest,
+            or_(decision.c.outcome != Outcome.HOLD.value, stayed),
+            decision.c.fields_composed > 0,
+        )
+        .group_by(delivery.c.letter)
+    )
+    found = {letter: 1 - left / composed for letter, composed, left in rows}
+    return [((letter,), found.get(letter, 0.0)) for letter in LETTERS]
 
 
 def _silence(seen: _Seen) -> Iterator[tuple[tuple[str, ...], float]]:
@@ -255,6 +279,11 @@ METRICS: Final[Mapping[str, Metric]] = {
         text="Handovers delivered 1 to 7 days ago that the recipient has not confirmed.",
         labels=(),
         read=_unconfirmed,
+    ),
+    "throughgate_fields_withheld_ratio": Metric(
+        text="Share of the fields composed for the newest 10000 letters that did not leave, by letter; 0 where there is none.",
+        labels=("letter",),
+        read=_fields_withheld,
     ),
     "throughgate_channel_silence_seconds": Metric(
         text="Seconds since the last message that was taken, by channel.", labels=("channel",), read=_silence

@@ -3,12 +3,12 @@
 Codes, paths and numbers of values: MUST NOT show a value of a letter, nor whom a consent names.
 """
 
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from consent.shapes import Json, RegisteredConsent, ResourceVote
+from gateway.steps.fields import elements_of
 from gateway.steps.kept import Kept
 from gateway.steps.release import what_would_leave
 
@@ -104,8 +104,8 @@ def fields_of(kept: Kept) -> tuple[Field, ...]:
     """What was composed beside what left, by element. Nothing where nothing was composed."""
     if kept.composed is None:
         return ()
-    before = _elements(kept.composed)
-    after = _elements(what_would_leave(kept.composed, kept.decision, kept.id_key))
+    before = elements_of(kept.composed)
+    after = elements_of(what_would_leave(kept.composed, kept.decision, kept.id_key))
     rules: dict[str, dict[str, None]] = {}
     for group in kept.paths:
         if group.outcome.value == "leaves":
@@ -113,18 +113,8 @@ def fields_of(kept: Kept) -> tuple[Field, ...]:
         for path in group.paths or tuple(name.split("/", 1)[0] for name in group.resources) or ("",):
             rules.setdefault(".".join(path.split(".")[:2]), {})[group.rule] = None
     found = []
-    for path in sorted({*before, *after}):
-        kind = path.partition(".")[0]
-        why = {**rules.get(path, {}), **rules.get(kind, {}), **rules.get("", {})} if after[path] < before[path] else {}
-        found.append(Field(path=path, composed=before[path], left=after[path], rules=tuple(why)))
+    for element in sorted({*before, *after}):
+        kind, path, stayed = element[0], ".".join(element), after[element] < before[element]
+        why = {**rules.get(path, {}), **rules.get(kind, {}), **rules.get("", {})} if stayed else {}
+        found.append(Field(path=path, composed=before[element], left=after[element], rules=tuple(why)))
     return tuple(found)
-
-
-def _elements(bundle: Json | None) -> Counter[str]:
-    found: Counter[str] = Counter()
-    for entry in (bundle or {}).get("entry", ()):
-        resource: Mapping[str, Any] = entry["resource"]
-        for name, value in resource.items():
-            if name not in ("resourceType", "id", "meta"):
-                found[f"{resource['resourceType']}.{name}"] += len(_many(value))
-    return found

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
 from consent.document import Table
 from consent.shapes import Agreement, Outcome
 from gateway.console.asking import Ask, NotThere, Page
-from gateway.console.sankey import picture
+from gateway.console.sankey import Flows, Link, picture
 from gateway.console.through import NO_AGREEMENT, Pair, Through, through
 from gateway.states import DeliveryState
 from gateway.store.schema import decision, delivery, message
@@ -26,6 +26,10 @@ BY: Final[Mapping[Through, str]] = {
     Through.PURPOSE: "Purpose",
     Through.DATA: "Kind of data",
 }
+_FIELDS: Final = (
+    func.sum(decision.c.fields_composed).label("composed"),
+    func.sum(decision.c.fields_left).label("left"),
+)
 D = DeliveryState
 NOT_FOUND: Final = "nobody was found"
 LETTERS_BY: Final = ("sender", "recipient", "state", *Through)
@@ -36,7 +40,10 @@ _ARRIVED: Final = frozenset({D.DELIVERED.value, D.CONFIRMED.value})
 
 @dataclass(frozen=True, kw_only=True)
 class Flow:
-    """One row of the table. `middle` is a letter, a purpose or a kind of data; `part`: letters without what a consent keeps back."""
+    """One row of the table. `middle` is a letter, a purpose or a kind of data; `part`: letters without what a consent keeps back.
+
+    `fields` are those of the letters that were decided, `stayed` those of them that did not leave.
+    """
 
     source: str
     middle: str
@@ -46,11 +53,23 @@ class Flow:
     arrived: int
     part: int
     back: int
+    fields: int
+    stayed: int
 
     @property
     def share(self) -> int:
         """Per cent that was withheld or recalled."""
         return round(100 * self.back / self.letters)
+
+    @property
+    def withheld(self) -> str:
+        """Per cent of the fields that stayed; a dash where there were none, or nobody counted them."""
+        return f"{share_of(self.stayed, self.fields)} %" if self.fields else "-"
+
+
+def share_of(some: int, whole: int) -> int:
+    """Per cent."""
+    return round(100 * some / whole)
 
 
 def flows(ask: Ask) -> Page:
@@ -66,7 +85,8 @@ def flows(ask: Ask) -> Page:
         "flows": found,
         "picture": picture(_columns(found)),
         "window": WINDOW,
-        "total": _total(letters),
+        "total": (total := _total(letters)),
+        "share": share_of(total["stayed"], total["fields"]) if total["fields"] else 0,
         "by": by.value,
         "middle": BY[by],
         "views": [(each.value, name) for each, name in BY.items()],
@@ -95,15 +115,18 @@ def _sum(one: Flow, other: Flow) -> Flow:
         arrived=one.arrived + other.arrived,
         part=one.part + other.part,
         back=one.back + other.back,
+        fields=one.fields + other.fields,
+        stayed=one.stayed + other.stayed,
     )
 
 
 def _table(found: Iterable[Flow], middle: str) -> Table:
-    columns = ("Sender", middle, "Recipient", "Class", "Letters", "Arrived", "In part", "Withheld or recalled")
+    numbers = ("Letters", "Arrived", "In part", "Withheld or recalled", "Fields", "Fields withheld")
+    columns = ("Sender", middle, "Recipient", "Class", *numbers)
     rows = [
         (
             *(each.source, each.middle, each.recipient, each.recipient_class),
-            *(str(number) for number in (each.letters, each.arrived, each.part, each.back)),
+            *(str(number) for number in (each.letters, each.arrived, each.part, each.back, each.fields, each.stayed)),
         )
         for each in found
     ]
@@ -120,7 +143,7 @@ def _flows(c: Connection) -> tuple[Flow, ...]:
     keys = (message.c.client, delivery.c.letter, delivery.c.recipient, delivery.c.recipient_class)
     became = (delivery.c.state, decision.c.outcome)
     rows = c.execute(
-        select(*keys, *became, func.count().label("letters"))
+        select(*keys, *became, func.count().label("letters"), *_FIELDS)
         .select_from(
             delivery.outerjoin(message, message.c.id == delivery.c.message_id).outerjoin(
                 decision, decision.c.id == delivery.c.decision_id
@@ -132,11 +155,14 @@ def _flows(c: Connection) -> tuple[Flow, ...]:
     counted: dict[tuple[str, str, str, str], list[int]] = {}
     for row in rows:
         key = (row.client or REPORTS, row.letter, row.recipient or NOT_FOUND, row.recipient_class)
-        numbers = counted.setdefault(key, [0, 0, 0, 0])
+        numbers = counted.setdefault(key, [0, 0, 0, 0, 0, 0])
         numbers[0] += row.letters
         numbers[1] += row.letters if row.state in _ARRIVED else 0
         numbers[2] += row.letters if row.outcome == Outcome.REDUCE and row.state not in _BACK else 0
         numbers[3] += row.letters if row.state in _BACK else 0
+        if row.outcome != Outcome.HOLD or row.state in _BACK:  # of what waits for a person nobody can say yet
+            numbers[4] += row.composed or 0
+            numbers[5] += (row.composed or 0) - (0 if row.state in _BACK else row.left or 0)
     return tuple(
         Flow(
             source=source,
@@ -147,24 +173,33 @@ def _flows(c: Connection) -> tuple[Flow, ...]:
             arrived=numbers[1],
             part=numbers[2],
             back=numbers[3],
+            fields=numbers[4],
+            stayed=numbers[5],
         )
         for (source, letter, recipient, recipient_class), numbers in sorted(counted.items())
     )
 
 
-def _columns(found: Iterable[Flow]) -> list[dict[tuple[str, str], tuple[int, int]]]:
-    first: dict[tuple[str, str], tuple[int, int]] = {}
-    second: dict[tuple[str, str], tuple[int, int]] = {}
+def _columns(found: Iterable[Flow]) -> list[dict[Link, Flows]]:
+    first: dict[Link, Flows] = {}
+    second: dict[Link, Flows] = {}
     for each in found:
         for links, link in ((first, (each.source, each.middle)), (second, (each.middle, each.recipient))):
-            amount, back = links.get(link, (0, 0))
-            links[link] = (amount + each.letters, back + each.back)
+            so_far = links.get(link, Flows(amount=0, fields=0, stayed=0))
+            links[link] = Flows(
+                amount=so_far.amount + each.letters,
+                fields=so_far.fields + each.fields,
+                stayed=so_far.stayed + each.stayed,
+            )
     return [first, second]
 
 
 def _total(found: Iterable[Flow]) -> dict[str, int]:
     rows = list(found)
-    return {name: sum(getattr(each, name) for each in rows) for name in ("letters", "arrived", "part", "back")}
+    return {
+        name: sum(getattr(each, name) for each in rows)
+        for name in ("letters", "arrived", "part", "back", "fields", "stayed")
+    }
 
 
 def letters(ask: Ask) -> Page:

@@ -29,14 +29,17 @@ class Bar:
 
 @dataclass(frozen=True, kw_only=True)
 class Band:
-    """What flows from one bar of a column to the next column's, as a path. `back` is the part of it that was held back, 0 to 1."""
+    """What flows from one bar of a column to the next column's, as a path. `back` is the path of the part of it whose fields stayed, at its
+    lower edge; `withheld` is that part in per cent, None where no field was counted.
+    """
 
     column: int
     source: str
     target: str
     amount: int
-    back: float
+    withheld: int | None
     path: str
+    back: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,8 +52,17 @@ class Picture:
 Link = tuple[str, str]
 
 
-def picture(columns: Sequence[Mapping[Link, tuple[int, int]]]) -> Picture:
-    """Columns of links: (source, target) -> (amount, of which held back); targets of one are sources of the next."""
+@dataclass(frozen=True, kw_only=True)
+class Flows:
+    """What flows along one link: letters, their fields, and the fields that stayed."""
+
+    amount: int
+    fields: int
+    stayed: int
+
+
+def picture(columns: Sequence[Mapping[Link, Flows]]) -> Picture:
+    """Columns of links, source and target; targets of one are sources of the next."""
     amounts = _amounts(columns)
     if not amounts:
         return Picture(bars=(), bands=(), height=0)
@@ -60,12 +72,13 @@ def picture(columns: Sequence[Mapping[Link, tuple[int, int]]]) -> Picture:
     return Picture(bars=tuple(bars.values()), bands=tuple(_bands(columns, bars, scale)), height=height)
 
 
-def _amounts(columns: Sequence[Mapping[Link, tuple[int, int]]]) -> list[dict[str, int]]:
+def _amounts(columns: Sequence[Mapping[Link, Flows]]) -> list[dict[str, int]]:
     if not any(columns):
         return []
     found: list[dict[str, int]] = [{} for _ in range(len(columns) + 1)]
     for number, links in enumerate(columns):
-        for (source, target), (amount, _) in sorted(links.items()):
+        for source, target in sorted(links):
+            amount = links[source, target].amount
             if number == 0:
                 found[0][source] = found[0].get(source, 0) + amount
             found[number + 1][target] = found[number + 1].get(target, 0) + amount
@@ -88,29 +101,30 @@ def _bars(amounts: Sequence[Mapping[str, int]], scale: float) -> tuple[dict[tupl
     return bars, round(tallest, 1)
 
 
-def _bands(
-    columns: Sequence[Mapping[Link, tuple[int, int]]], bars: Mapping[tuple[int, str], Bar], scale: float
-) -> list[Band]:
+def _bands(columns: Sequence[Mapping[Link, Flows]], bars: Mapping[tuple[int, str], Bar], scale: float) -> list[Band]:
     out: dict[tuple[int, str], float] = {}
     into: dict[tuple[int, str], float] = {}
     bands = []
     for number, links in enumerate(columns):
-        for (source, target), (amount, back) in sorted(links.items()):
+        for source, target in sorted(links):
+            flows = links[source, target]
             start, end = bars[(number, source)], bars[(number + 1, target)]
-            high = max(LEAST, amount * scale)
+            high = max(LEAST, flows.amount * scale)
             left = start.y + out.get((number, source), 0.0)
             right = end.y + into.get((number + 1, target), 0.0)
             out[(number, source)] = out.get((number, source), 0.0) + high
             into[(number + 1, target)] = into.get((number + 1, target), 0.0) + high
-            share = back / amount if amount else 0.0
+            low = high * flows.stayed / flows.fields if flows.fields else 0.0
+            top = high - low
             bands.append(
                 Band(
                     column=number,
                     source=source,
                     target=target,
-                    amount=amount,
-                    back=share,
+                    amount=flows.amount,
+                    withheld=round(100 * flows.stayed / flows.fields) if flows.fields else None,
                     path=_path(start.x + BAR, left, end.x, right, high),
+                    back=_path(start.x + BAR, left + top, end.x, right + top, low) if low else "",
                 )
             )
     return bands

@@ -42,6 +42,7 @@ from gateway.opaque import is_opaque
 from gateway.parts import Parts
 from gateway.recipients import Recipient
 from gateway.states import DeliveryState
+from gateway.steps.fields import Fields, fields_of
 from gateway.steps.kept import Asked, Counted, write_kept
 from gateway.store.schema import decision as decision_table
 from gateway.store.schema import delivery
@@ -117,6 +118,7 @@ class Draft:
     reason: str | None
     sealed: Sealed | None
     kept: bytes
+    fields: Fields
     leaves_by: str | None
     """The instant at which its override ends; None where nobody had to override anything."""
     tasks: tuple[Task, ...]
@@ -213,7 +215,7 @@ def draft_composed(parts: Parts, question: Question, composed: Composed, drawn: 
     agreement, recipient = question.agreement, question.recipient
     decision = decide_letter(question, composed.bundle)
     drawn = drawn or _draw(parts, question, named=decision.unplaced is None)
-    decision, sealed, withheld = _finished(parts, question, composed.bundle, decision, drawn)
+    decision, sealed, withheld, left = _finished(parts, question, composed.bundle, decision, drawn)
     decision, state, reason, tasks = _fate(decision, agreement, recipient)
     if any(each.rule == "leak-scan" for each in withheld):
         tasks = (*tasks, task_of(WORDS_LEFT_OUT))
@@ -249,6 +251,7 @@ def draft_composed(parts: Parts, question: Question, composed: Composed, drawn: 
         reason=reason,
         sealed=sealed,
         kept=kept,
+        fields=fields_of(composed.bundle, left),
         leaves_by=question.override.until if question.override is not None else None,
         tasks=tasks,
     )
@@ -256,15 +259,15 @@ def draft_composed(parts: Parts, question: Question, composed: Composed, drawn: 
 
 def _finished(
     parts: Parts, question: Question, composed: Json, decision: Decision, drawn: Drawn
-) -> tuple[Decision, Sealed | None, tuple[Withheld, ...]]:
-    """Minimise and seal what may leave; the decision as it is then, and what was withheld. Nothing is sealed where nothing may leave."""
+) -> tuple[Decision, Sealed | None, tuple[Withheld, ...], Json | None]:
+    """Minimise and seal what may leave; the decision as it is then, what was withheld, and what leaves. Nothing is sealed where nothing may."""
     agreement, recipient = question.agreement, question.recipient
     if decision.outcome not in LEAVES or recipient is None:
-        return decision, None, ()
+        return decision, None, (), None
     try:
         released = minimise(composed, decision, Naming(id_key=drawn.id_key))
     except NothingLeaves:
-        return _nothing_leaves(decision, agreement), None, ()
+        return _nothing_leaves(decision, agreement), None, (), None
     stamp = Stamp(
         delivery_id=drawn.delivery_id,
         recipient=recipient.id,
@@ -273,9 +276,9 @@ def _finished(
     )
     held = None if _was_read(question) else _unsaid(question, composed, decision, released)
     try:
-        return decision, *_sealed(parts, question, released, drawn.heading, stamp, held)
+        return decision, *_sealed(parts, question, released, drawn.heading, stamp, held), released.bundle
     except LeakFound as found:
-        return _leaks(decision, found.leak), None, ()
+        return _leaks(decision, found.leak), None, (), None
 
 
 def what_would_leave(composed: Json, decision: Decision, id_key: bytes) -> Json | None:
@@ -587,6 +590,7 @@ def write_decisions(
             recipient=each.recipient.id if each.recipient else None,
             sealed_id=places.decision,
             outcome=each.decision.outcome,
+            fields=each.fields,
         )
         for each, _, places in made
     ]
@@ -625,6 +629,7 @@ def write_counted(
         recipient=recipient.id if recipient else None,
         sealed_id=sealed_id,
         outcome=decision.outcome,
+        fields=Fields(composed=0, left=0),
     )
     _insert_decisions(c, parts, owner, [row], [facts])
 
@@ -637,6 +642,7 @@ def _decision_row(
     recipient: str | None,
     sealed_id: str,
     outcome: Outcome,
+    fields: Fields,
 ) -> dict[str, object]:
     return {
         "id": decision_id,
@@ -648,6 +654,8 @@ def _decision_row(
         "agreement": agreement.name,
         "agreement_digest": agreement.digest,
         "outcome": outcome.value,
+        "fields_composed": fields.composed,
+        "fields_left": fields.left,
         "sealed_id": sealed_id,
     }
 

@@ -277,6 +277,10 @@ decision = Table(
         "sealed_id", Text, ForeignKey("sealed.id")
     ),  # request, facts, composed bundle, naming, heading; NULL once retention took it
     Column("decided_at", Text, nullable=False),
+    Column(
+        "fields_composed", Integer
+    ),  # values of elements before anything was taken out, and of those what left; NULL in older decisions
+    Column("fields_left", Integer),
     Index("ix_decision_message_id", "message_id"),
     Index("ix_decision_agreement", "agreement", "decided_at"),  # what another text would have done to the newest
     Index("ix_decision_sealed_id", "sealed_id"),

@@ -43,6 +43,29 @@ def test_each_view_counts_what_is_there_and_its_bands_lead_to_their_letters(site
     assert site.as_("ines", "GET", "/console/flows?by=person").status == 404
 
 
+FIELD = re.compile(r'numeric">(\d+)</td><td class="nhsuk-table__cell--numeric">(\d+)</td><td>')
+
+
+def test_the_fields_of_letters_are_those_that_a_decision_lists(site: Site) -> None:
+    """Counted when it was decided: what waits for a person is left out, and of what did not leave everything stayed."""
+    decided = {row.id: row for row in site.rows(decision)}
+    composed = stayed = 0
+    for row in site.rows(delivery):
+        own = decided[row.decision_id]
+        page = site.as_("aron", "GET", f"/console/decisions/{own.id}").text
+        fields = [(int(before), int(left)) for before, left in FIELD.findall(page[page.index('id="fields"') :])]
+        assert (own.fields_composed, own.fields_left) == tuple(map(sum, zip(*fields, strict=True))), own.letter
+        if own.outcome != "hold":
+            composed += own.fields_composed
+            stayed += own.fields_composed - own.fields_left
+    assert 0 < stayed < composed
+    rows = read(take(site, "ines", "flows").text)[1:]
+    assert (sum(int(row[8]) for row in rows), sum(int(row[9]) for row in rows)) == (composed, stayed)
+    page = site.as_("ines", "GET", "/console/flows").text
+    assert f"{stayed} ({round(100 * stayed / composed)} %) did not leave" in page
+    assert "tg-band--back" in page
+
+
 def test_without_an_agreement_nothing_is_said_of_purpose_and_data(site: Site) -> None:
     agreements = tuple(site.line.gateway.agreements.values())
     report = next(each for each in agreements if each.regime == "anonymous")
@@ -70,3 +93,12 @@ def test_letters_without_what_a_consent_keeps_back_are_counted(site: Site) -> No
 
     site.line.gateway.store.write(reduce)
     assert sum(in_part()) == len([row for row in site.rows(delivery) if row.decision_id == left.decision_id])
+
+    def stayed() -> int:
+        return sum(int(row[9]) for row in read(take(site, "ines", "flows").text)[1:])
+
+    before, own = stayed(), site.rows(decision, id=left.decision_id)[0]
+    site.line.gateway.store.write(
+        lambda c: c.execute(delivery.update().where(delivery.c.id == left.id).values(state="recalled"))
+    )
+    assert stayed() - before == own.fields_left > 0, "of what was recalled everything stayed"

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from adapters.mllp.inbound import MllpInbound
 from adapters.mllp.settings import InboundSettings
@@ -14,7 +14,7 @@ from gateway.metrics import METRICS, closed_values, exposition
 from gateway.parts import Parts
 from gateway.steps.receive import receive
 from gateway.store.schema import decision, ledger_entry, message
-from tests.builders import adt_a01
+from tests.builders import adt_a01, adt_a03
 from tests.gateway.receive.line import HL7_CHANNEL, arrival, make_parts
 from tests.line import running
 
@@ -112,6 +112,13 @@ async def test_after_a_real_story_the_numbers_are_the_stores(tmp_path: Path) -> 
         with line.gateway.store.read() as c:
             decided = len(c.execute(decision.select()).all())
         assert sum(number for name, _, number in seen if name == "throughgate_decisions") == decided
+        await line.play(adt_a03())
+        (row,) = [each for each in line.deliveries() if each.letter == "handover"]
+        with line.gateway.store.read() as c:
+            told = c.execute(select(decision).where(decision.c.id == row.decision_id)).one()
+        assert 0 < told.fields_left < told.fields_composed
+        share = value(line.gateway, "throughgate_fields_withheld_ratio", letter="handover")
+        assert share == pytest.approx(1 - told.fields_left / told.fields_composed)
         assert_closed(line.gateway)
         text = exposition(line.gateway).decode()
         assert not re.search(r"[A-Z][0-9]{4}[A-Z]{2}|\b999[0-9]{7}\b", text)

@@ -1,0 +1,42 @@
+"""How many fields a letter had before anything was taken out of it, and how many it left with: the numbers that flows show without opening it.
+
+A field is one value of one element of a resource, `Patient.name` twice where two names stand. It MUST NOT know what a field says.
+"""
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any, Final
+
+from fhir_profiles.shapes import Json
+
+Element = tuple[str, str]
+"""Type of a resource and name of an element."""
+_NOT_COUNTED: Final = frozenset({"resourceType", "id", "meta"})
+"""What every resource has made anew."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fields:
+    """`left` are those of `composed` that leave: a letter that nothing left of has none."""
+
+    composed: int
+    left: int
+
+
+def elements_of(bundle: Json | None) -> Counter[Element]:
+    """How often each element stands in a letter. Nothing stands in none."""
+    found: Counter[Element] = Counter()
+    for entry in (bundle or {}).get("entry", ()):
+        resource: dict[str, Any] = entry["resource"]
+        kind = resource["resourceType"]
+        for name, value in resource.items():
+            if name not in _NOT_COUNTED:
+                found[kind, name] += len(value) if isinstance(value, list) else 1
+    return found
+
+
+def fields_of(composed: Json, left: Json | None) -> Fields:
+    """The numbers of one letter; `left` is what leaves of it."""
+    before = elements_of(composed)
+    # what a letter gets in the place of what it lost is no field that left
+    return Fields(composed=before.total(), left=(before & elements_of(left)).total())
