@@ -52,6 +52,7 @@ RULES = {
     "consent-deny": "a recorded consent denies it",
     "dissent": "the person has refused or withdrawn it",
     "undecidable": "something that is not known could deny it",
+    "too-much-to-compare": "the consents on record, with what the letter holds, are more than one letter is compared with: a person looks",
     "person-released": "a person with the right to looked at what is not known and released it",
     "override-vital-interest": "a clinician let it go because a life or health is at stake; it is no consent",
     "override-harm-test": "two people let it go because serious harm is likely otherwise; it is no consent",

@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
 
+from consent.extent import is_too_much
 from consent.graph import Graph
 from consent.lineages import Lineage, lineages
 from consent.parties import Directory, Recipient
@@ -62,7 +63,11 @@ class Judge:
         self._facts = facts
         self._as_of = as_of
         self.people = _people(facts.resources)
-        grouped = lineages(facts.consents, as_of)
+        self.is_too_much = is_too_much(
+            facts.consents, len(facts.resources), len(request.purpose), by_person=request.person_released
+        )
+        """Is there more to compare than one letter may cost? Then no consent is asked at all."""
+        grouped = [] if self.is_too_much else lineages(facts.consents, as_of)
         self._lineages = [Lineage(versions, self._question, self._standing) for versions in grouped]
         apart = request.purpose if len(request.purpose) > 1 else ()
         self._each = [Judge(replace(request, purpose=(one,)), facts, as_of) for one in apart]
@@ -82,6 +87,10 @@ class Judge:
         return Question(self._request, self._as_of, recipient, graph, self._facts.subsumes)
 
     def vote(self, resource: Json, default: str, *, hold: bool) -> ResourceVote:
+        if self.is_too_much:
+            # INVARIANT: neither a permit nor a denial is read out of a part of what the person said.
+            vote = Vote.HOLD if hold else Vote.DENY
+            return ResourceVote(resource=label_of(resource), vote=vote, rule="too-much-to-compare")
         if self._each:  # a permit must cover every purpose, for a deny one is enough
             said = {held.vote: held for held in (judge.vote(resource, default, hold=hold) for judge in self._each)}
             return next(said[one] for one in (Vote.DENY, Vote.HOLD, Vote.PERMIT) if one in said)

@@ -55,14 +55,19 @@ def _readable(consent: Json) -> bool:
     return all("provision" not in node or objects(node, "provision")[1] for node, _, _ in provisions_within(consent))
 
 
-def lint(consent: Json, directory: Sequence[Json] = (), subsumes: Subsumes = _NO_CODES) -> tuple[Reason, ...]:
-    """Remarks on one Consent, each rule once, sorted. `subsumes` answers `consent.nesting.pairs_nested` of it."""
+def lint(
+    consent: Json, directory: Sequence[Json] = (), subsumes: Subsumes = _NO_CODES, *, is_one_too_many: bool = False
+) -> tuple[Reason, ...]:
+    """Remarks on one Consent, each rule once, sorted. `subsumes` answers `consent.nesting.pairs_nested` of it.
+
+    `is_one_too_many`: those that came with it have used up what is compared of one message.
+    """
     found = set(_on_the_whole(consent))
     pcf = dialect(consent).pcf
     for node, above, depth in provisions_within(consent):
         found |= set(_on_a_provision(node, above, depth, pcf=pcf))
     # INVARIANT: no Consent is so wide that others wait for it: one that is, is compared with nothing, and widens by nobody's word but a person's.
-    found |= {"too-wide"} if is_too_wide(consent) else set(_compared(consent, directory, subsumes))
+    found |= {"too-wide"} if is_one_too_many or is_too_wide(consent) else set(_compared(consent, directory, subsumes))
     return tuple(Reason(rule=rule, text=TEXTS[rule]) for rule in sorted(found))
 
 

@@ -40,15 +40,20 @@ def provisions_within(consent: Json) -> Iterator[tuple[Json, Json, int]]:
 
 def is_too_wide(consent: Json) -> bool:
     """Would comparing its provisions with each other cost more than `MOST_COMPARED`? Then nobody compares them."""
+    return compared(consent) > MOST_COMPARED
+
+
+def compared(consent: Json) -> int:
+    """Comparisons that it asks for; of one that is too wide, some number above `MOST_COMPARED`."""
     contained = len(objects(consent, "contained")[0])
-    compared = 0
+    count = 0
     for node, above, _ in provisions_within(consent):
-        compared += len(objects(node, "provision")[0]) ** 2 // 2 + len(objects(node, "actor")[0]) * contained
-        compared += sum(len(_codings(above, name)) * len(_codings(node, name)) for name in _CODED)
-        compared += sum(_width(above, name) * _width(node, name) for name in _COMPARED)
-        if compared > MOST_COMPARED:
-            return True
-    return False
+        count += len(objects(node, "provision")[0]) ** 2 // 2 + len(objects(node, "actor")[0]) * contained
+        count += sum(len(_codings(above, name)) * len(_codings(node, name)) for name in _CODED)
+        count += sum(_width(above, name) * _width(node, name) for name in _COMPARED)
+        if count > MOST_COMPARED:
+            break
+    return count
 
 
 def _width(node: Json, name: str) -> int:

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, bindparam, insert, select, update
 
 from consent.benefit import Benefit
 from consent.lint import NEVER_WIDENS, ORDINARY, lint, widens
-from consent.nesting import pairs_nested
+from consent.nesting import compared, pairs_nested
 from consent.shapes import Coding, Party, RegisteredConsent
 from consent.when import instant
 from fhir_profiles import fhir_json
@@ -32,6 +32,8 @@ _REGISTERED: Final = Statement(
 _OF_MESSAGE: Final = Statement(select(consent.c.id).where(consent.c.message_id == bindparam("message_id")).limit(1))
 
 
+MOST_OF_MESSAGE: Final = 20_000
+"""Comparisons that the Consents of one message are worth together: with themselves, who they name, and what the person said before."""
 CONFIRMED: Final = frozenset({HoldCode.CONSENT_AUTHORITY, HoldCode.CONSENT_BENEFIT, HoldCode.CONSENT_UNCLEAR})
 """Why a widening waits: a person who releases the message gives its consents their weight."""
 
@@ -88,9 +90,13 @@ def prepare(resources: Iterable[Json], sender: Sender, now: Standing) -> Registr
     if not said:
         return NOTHING
     taken, holds = [], []
+    spent = 0
     for each in said:
-        remarks = _remarks(each, now.directory)
-        holds.append(_hold(each, sender, remarks, now))
+        spent += compared(each) + len(now.directory) // 5 + 2 * len(now.consents)
+        # INVARIANT: no message brings so many Consents that others wait for it: one too many is compared with nothing.
+        is_one_too_many = spent > MOST_OF_MESSAGE
+        remarks = _remarks(each, now.directory, is_one_too_many=is_one_too_many)
+        holds.append(_hold(each, sender, remarks, now, is_one_too_many=is_one_too_many))
         one = RegisteredConsent(
             consent=each,
             authority=sender.authority and holds[-1] is None,
@@ -106,20 +112,25 @@ def prepare(resources: Iterable[Json], sender: Sender, now: Standing) -> Registr
     )
 
 
-def _remarks(said: Json, directory: Sequence[Json]) -> tuple[str, ...]:
+def _remarks(said: Json, directory: Sequence[Json], *, is_one_too_many: bool) -> tuple[str, ...]:
     """Of what never was a consent nothing is odd."""
     if said.get("status") == "entered-in-error":
         return ()
-    return tuple(each.rule for each in lint(said, directory, subsumes(pairs_nested(said))))
+    known = {} if is_one_too_many else subsumes(pairs_nested(said))
+    return tuple(each.rule for each in lint(said, directory, known, is_one_too_many=is_one_too_many))
 
 
-def _hold(said: Json, sender: Sender, remarks: Sequence[str], now: Standing) -> HoldCode | None:
+def _hold(
+    said: Json, sender: Sender, remarks: Sequence[str], now: Standing, *, is_one_too_many: bool
+) -> HoldCode | None:
     """INVARIANT: nothing widens by the word of who may not say so, or has the good of it, or by words that may mean something else."""
-    back = _takes_back(said, now.consents)
+    back = bool(now.consents) if is_one_too_many else _takes_back(said, now.consents)
     if not back and not widens(said):
         return None
     if not sender.authority:
         return HoldCode.CONSENT_AUTHORITY
+    if is_one_too_many:
+        return HoldCode.CONSENT_UNCLEAR
     if _benefits(said, sender, now):
         return HoldCode.CONSENT_BENEFIT
     return HoldCode.CONSENT_UNCLEAR if NEVER_WIDENS & set(remarks) else None
