@@ -11,7 +11,6 @@ from typing import Final
 
 from sqlalchemy import Connection, Select, bindparam, func, select, update
 
-from consent.shapes import Outcome
 from gateway.errors import ThroughgateError
 from gateway.failpoints import around
 from gateway.instants import from_text, to_text
@@ -25,7 +24,7 @@ from gateway.states import DeliveryState, MessageState
 from gateway.steps.kept import KeptUnread, open_kept
 from gateway.steps.letters import Done, release_message
 from gateway.steps.reasons import seal_reason
-from gateway.steps.reconsider import reconsider, sealed_of
+from gateway.steps.reconsider import LetGo, reconsider, sealed_of
 from gateway.steps.standing import DeliveryRow, delivery_row
 from gateway.steps.unconfirmed import BY_PERSON, CODES, NEVER
 from gateway.store.locks import held as row_lock
@@ -185,26 +184,15 @@ def _release_letter(parts: Parts, row: DeliveryRow, *, reason: str, by: str, rec
             parts.store.write(lambda c: _send_again(c, parts, row.id, reason=reason, by=by))
     elif row.state == D.HELD:
         _require_read(parts, row)
-        named = _named(parts, row, recipient)
-        with around("held-released"):
-            parts.store.write(lambda c: _note(c, parts, row, "held-released", reason=reason, by=by))
         assert row.person_id is not None
-        reconsider(parts, row.person_id, released_by_person=row.id, recipient=named)
-        with around("held-ended"):
-            parts.store.write(lambda c: _end_tasks_of_letter(c, parts, row.id))
+        word = LetGo(delivery_id=row.id, recipient=_named(parts, row, recipient), reason=reason, by=by)
+        reconsider(parts, row.person_id, word)
     else:
         raise DeskError("this letter is neither held nor parked nor ambiguous: `throughgate journey` shows where it is")
     with parts.store.read() as c:
         after = delivery_row(c, row.id)
         assert after is not None
         return str(after.state)
-
-
-def _end_tasks_of_letter(c: Connection, parts: Parts, delivery_id: str) -> None:
-    """The tasks of the hold end with it; what a person's word did not resolve keeps them."""
-    row = delivery_row(c, delivery_id)
-    if row is not None and row.state != D.HELD and Outcome(row.outcome) is not Outcome.WITHHOLD:
-        end_tasks(c, parts, delivery_id=delivery_id)
 
 
 def _named(parts: Parts, row: DeliveryRow, recipient: str | None) -> Recipient | None:

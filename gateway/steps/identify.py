@@ -14,7 +14,7 @@ from fhir_profiles.fhir_kinds import RESPONSE
 from fhir_profiles.shapes import Event, Hold, HoldCode, Translation
 from fhir_profiles.translate import translate
 from gateway.failpoints import around
-from gateway.journeys.tasks import add_tasks, task_of
+from gateway.journeys.tasks import add_tasks, end_tasks, task_of
 from gateway.moves import move_message, note_message
 from gateway.parts import Parts
 from gateway.people.find import Found, Joined, NotFound, join, resolve
@@ -172,6 +172,8 @@ def give_person(c: Connection, parts: Parts, message_id: str, translation: Trans
             kept = [each for each in (row.body_id, row.answer_id) if each is not None]
             parts.keys.wrap_all_for_person(c, kept, found.person_id)
             return None
+    # INVARIANT: the work of an earlier hold ends in the commit that holds it for another reason, or (letters.py) in the one that ends the hold.
+    end_tasks(c, parts, message_id=message_id)
     hold_message(c, parts, message_id, hold.code)
     note_whom(c, parts, message_id, translation)
     add_tasks(c, parts, translation.tasks, message_id=message_id)

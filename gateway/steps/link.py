@@ -164,7 +164,6 @@ def run_held_again(parts: Parts) -> tuple[str, ...]:
             select(message)
             .where(
                 message.c.state == MessageState.HELD.value,
-                message.c.person_id.is_(None),
                 message.c.reason.in_(SETTLED_BY_A_LINK),
             )
             .order_by(message.c.sequence)

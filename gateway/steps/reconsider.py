@@ -14,14 +14,15 @@ from gateway.consents.register import read_consents
 from gateway.failpoints import pass_point
 from gateway.journeys.cancelled import may_have_arrived
 from gateway.journeys.file import Versions, read_file, read_versions
-from gateway.journeys.tasks import add_tasks, task_of
+from gateway.journeys.tasks import add_tasks, end_tasks, task_of
 from gateway.log import Code, log
-from gateway.moves import move_delivery
+from gateway.moves import move_delivery, note_delivery
 from gateway.parts import Parts
 from gateway.recipients import Recipient
 from gateway.states import DeliveryState
 from gateway.steps.kept import Kept, KeptUnread, marks_of, open_kept
 from gateway.steps.letters import RESTARTS, Contended, Moved
+from gateway.steps.reasons import seal_reason
 from gateway.steps.release import LEAVES, Draft, Owner, Question, draft, refill, restamp, write_draft
 from gateway.steps.standing import DELIVERIES, DeliveryRow, delivery_row, moved_since
 from gateway.store.locks import hold_person
@@ -38,6 +39,16 @@ _KEPT: Final = Statement(select(decision.c.sealed_id).where(decision.c.id == bin
 
 
 @dataclass(frozen=True, kw_only=True)
+class LetGo:
+    """A person's word that a held delivery goes, and why; to `recipient`, where one was named."""
+
+    delivery_id: str
+    recipient: Recipient | None
+    reason: str
+    by: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Again:
     """One delivery looked at again. `made` is None when its agreement is not in force any more, or `kept` cannot be read (None)."""
 
@@ -47,22 +58,20 @@ class Again:
     made: Draft | None
 
 
-def reconsider(
-    parts: Parts, person_id: str, *, released_by_person: str | None = None, recipient: Recipient | None = None
-) -> bool:
+def reconsider(parts: Parts, person_id: str, let_go: LetGo | None = None) -> bool:
     """Look at every open letter of the person that was decided under other versions. True when anything was written.
 
-    `released_by_person` is a held delivery that a person lets go (to `recipient`, where one was named): it is decided again whatever moved.
+    What a person lets go is decided again whatever moved.
     """
     for _ in range(RESTARTS):
         with parts.store.read() as c:
             versions = read_versions(c, person_id)
-            again = tuple(_look(c, parts, person_id, released_by_person, recipient))
+            again = tuple(_look(c, parts, person_id, let_go))
         if not again:
             return False
         pass_point("reconsider.before-commit")
         try:
-            parts.store.write(lambda c: _commit(c, parts, person_id, versions, again))  # noqa: B023  used at once
+            parts.store.write(lambda c: _commit(c, parts, person_id, versions, again, let_go))  # noqa: B023  used at once
         except Moved:
             continue
         pass_point("reconsider.after-commit")
@@ -70,9 +79,7 @@ def reconsider(
     raise Contended
 
 
-def _look(
-    c: Connection, parts: Parts, person_id: str, released_by_person: str | None, named: Recipient | None
-) -> list[Again]:
+def _look(c: Connection, parts: Parts, person_id: str, let_go: LetGo | None) -> list[Again]:
     boxes = {each.id for each in parts.recipients.values() if each.adapter == "mailbox"}
     found = []
     for row in _OF_PERSON.all(c, person_id=person_id):
@@ -81,10 +88,10 @@ def _look(
             continue
         if is_a_persons(c, row):
             continue
-        by_person = row.id == released_by_person
-        moved = "person" if by_person else moved_since(c, parts, row)
+        word = let_go if let_go is not None and let_go.delivery_id == row.id else None
+        moved = "person" if word is not None else moved_since(c, parts, row)
         if moved is not None:
-            found.append(_again(c, parts, row, moved, by_person=by_person, named=named if by_person else None))
+            found.append(_again(c, parts, row, moved, word))
     return found
 
 
@@ -93,9 +100,9 @@ def is_a_persons(c: Connection, row: DeliveryRow) -> bool:
     return DeliveryState(row.state) is D.PARKED and may_have_arrived(c, row)
 
 
-def _again(
-    c: Connection, parts: Parts, row: DeliveryRow, moved: str, *, by_person: bool, named: Recipient | None
-) -> Again:
+def _again(c: Connection, parts: Parts, row: DeliveryRow, moved: str, word: LetGo | None) -> Again:
+    """`word`: a person's, that this one goes."""
+    by_person, named = word is not None, word.recipient if word is not None else None
     try:
         kept = open_kept(c, parts.keys, sealed_of(c, row.decision_id))
     except KeptUnread:
@@ -105,14 +112,14 @@ def _again(
     agreement = parts.agreements.get(row.agreement)
     if agreement is None:
         return Again(row=row, moved=moved, kept=kept, made=None)
-    resources = read_file(c, parts, row.person_id).resources
-    file = marks_of(resources)
+    held = read_file(c, parts, row.person_id)
+    file = marks_of(held.resources)
     recipient = named or _recipient(parts, kept, agreement)
     question = Question(
         agreement=agreement,
         recipient=recipient,
         context=kept.context,
-        resources=resources,
+        resources=held.in_letters(held.resources),
         file=file,
         consents=read_consents(c, parts, row.person_id),
         at=parts.now(),
@@ -166,7 +173,9 @@ def _recipient(parts: Parts, kept: Kept, agreement: Agreement) -> Recipient | No
     return found if fits else None
 
 
-def _commit(c: Connection, parts: Parts, person_id: str, versions: Versions, again: tuple[Again, ...]) -> None:
+def _commit(
+    c: Connection, parts: Parts, person_id: str, versions: Versions, again: tuple[Again, ...], let_go: LetGo | None
+) -> None:
     hold_person(c, person_id)
     if read_versions(c, person_id) != versions:
         raise Moved
@@ -176,7 +185,20 @@ def _commit(c: Connection, parts: Parts, person_id: str, versions: Versions, aga
         if now is None or now.step != each.row.step:
             raise Moved
         owner = Owner(message_id=each.row.message_id, person_id=person_id, **owner_versions)
+        word = let_go if let_go is not None and let_go.delivery_id == each.row.id else None
+        if word is not None:
+            note = seal_reason(c, parts, person_id, reason=word.reason, by=word.by)
+            note_delivery(c, parts, each.row.id, "held-released", {"note": note})
         _write(c, parts, each, owner)
+        if word is not None:
+            _end_hold(c, parts, each.row.id)
+
+
+def _end_hold(c: Connection, parts: Parts, delivery_id: str) -> None:
+    """INVARIANT: the work of a hold ends in the commit that ends the hold; what a person's word did not resolve keeps it."""
+    row = delivery_row(c, delivery_id)
+    if row is not None and row.state != D.HELD and Outcome(row.outcome) is not Outcome.WITHHOLD:
+        end_tasks(c, parts, delivery_id=delivery_id)
 
 
 def _write(c: Connection, parts: Parts, each: Again, owner: Owner) -> None:

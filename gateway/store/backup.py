@@ -4,12 +4,14 @@ SQLite makes its own copy (`VACUUM INTO`: one snapshot, without what was deleted
 copy holds ciphertext and no key. This module MUST NOT write over a store that is there.
 """
 
+import fcntl
 import hashlib
 import os
 import shutil
 import sqlite3
 import subprocess
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -39,23 +41,46 @@ def copy_out(url: str, folder: Path) -> Path:
 
 
 def copy_in(url: str, file: Path) -> None:
-    """Put a copy back, all of it or nothing. Raises BackupError where a store is there already, or the copy is of the other engine."""
+    """Put a copy back, all of it or nothing: what a restore that died left half written is written anew.
+
+    Raises BackupError where a store is there already, another restore runs, or the copy is of the other engine.
+    """
     if file.name != (SQLITE_FILE if _is_sqlite(url) else POSTGRES_FILE):
         raise BackupError("this backup is of another engine: set gateway.store_url to the one it was made from")
     if _is_sqlite(url):
         database = _database(url)
-        if any(Path(f"{database}{ending}").exists() for ending in ("", "-wal", "-shm")):
-            raise BackupError("there is a database: move it and its -wal and -shm files away first, and keep them")
-        beside = _made(database.with_name(database.name + ".restoring"))
-        shutil.copyfile(file, beside)
-        _synced(beside)
-        with around("restore"):
-            beside.rename(database)
-            _sync_folder(database.parent)
+        with _alone_in(database.parent):
+            _put(file, database)
     else:
         if _run("psql", "-XAtqc", "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'", url).strip() != "0":
             raise BackupError("the database has tables: create an empty one first, and keep the old one")
         _run("pg_restore", *_RESTORE, f"--dbname={url}", str(file))
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """INVARIANT: one restore at a time in a folder; whoever died holds nothing. Raises BackupError beside another one."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise BackupError("another restore into this folder runs now: wait for what it says") from None
+    else:
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _put(file: Path, database: Path) -> None:
+    if any(Path(f"{database}{ending}").exists() for ending in ("", "-wal", "-shm")):
+        raise BackupError("there is a database: move it and its -wal and -shm files away first, and keep them")
+    beside = database.with_name(database.name + ".restoring")
+    beside.unlink(missing_ok=True)
+    shutil.copyfile(file, _made(beside))
+    _synced(beside)
+    with around("restore"):
+        beside.rename(database)
+        _sync_folder(database.parent)
 
 
 def digest_of(file: Path) -> str:

@@ -11,6 +11,7 @@ from typer.testing import CliRunner, Result
 from gateway import desk
 from gateway.__main__ import app
 from gateway.desk import DeskError
+from gateway.failpoints import hooked
 from gateway.metrics import METRICS, exposition
 from gateway.steps.reasons import ReasonMissing
 from gateway.store.schema import ledger_entry
@@ -79,6 +80,34 @@ async def test_the_recipient_has_it_not(tmp_path: Path, lost: int, state: str) -
         assert [row.state for row in line.deliveries()] == ["delivered"]
         assert [each.key for each in line.neighbours["pharmacy"].got] == [letter.id] * (lost + 1)
         assert "held-released" in [event for event, _ in entries(line, letter.id)]
+        check_world(line)
+
+
+@pytest.mark.parametrize("point", ["reconsider.before-commit", "reconsider.after-commit"])
+async def test_the_word_the_letter_and_the_end_of_its_work_are_one_commit(tmp_path: Path, point: str) -> None:
+    """Killed before it, everything is as it was; killed after it, everything is done, and no work stands open for what is."""
+
+    def dies(name: str) -> None:
+        if name == point:
+            raise KeyboardInterrupt
+
+    async with running(tmp_path) as line:
+        await line.play(adt_a03(synthetic_person(1, postcode="ZZ9 9ZZ")))
+        (letter,) = line.deliveries()
+        with hooked(dies), pytest.raises(KeyboardInterrupt):
+            desk.release_held(line.gateway, letter.id, recipient="northfell", **CALLED)
+        done = point == "reconsider.after-commit"
+        (now,) = line.deliveries()
+        assert (now.state != "held") is done
+        assert ("held-released" in [event for event, _ in entries(line, letter.id)]) is done
+        of_the_hold = [row.ended_at is None for row in line.tasks(delivery_id=letter.id, code=letter.reason)]
+        assert of_the_hold == [not done]
+        if not done:
+            assert desk.release_held(line.gateway, letter.id, recipient="northfell", **CALLED) == "queued"
+        await line.settle()
+        assert [row.state for row in line.deliveries()] == ["delivered"]
+        assert [each.key for each in line.neighbours["northfell"].got] == [letter.id]
+        assert not [row for row in line.tasks(code=letter.reason) if row.ended_at is None]
         check_world(line)
 
 

@@ -137,8 +137,11 @@ async def test_what_is_not_on_record_any_more_is_not_taken_apart(line: Line) -> 
     check_world(line)
 
 
-async def test_what_waited_for_a_merge_goes_on_though_the_process_died_right_after_it(line: Line) -> None:
-    """The merge is committed; the process dies before it comes to the message that was held for want of it."""
+@pytest.mark.parametrize("point", ["held-again.before", "identify-again.after-commit"])
+async def test_what_waited_for_a_merge_goes_on_though_the_process_died_right_after_it(line: Line, point: str) -> None:
+    """The merge is committed; the process dies before it comes to the message that was held for want of it, or half way through that: its
+    work stands open until it is done.
+    """
     without_nhs_number = adt_a01(OTHER, message_id="IN-2").replace(f"{OTHER.nhs_number}^^^NHS^NH~".encode(), b"")
     await line.play(adt_a01(ONE, message_id="IN-1"), without_nhs_number)
     waiting = replace(ONE, prison_number=OTHER.prison_number)
@@ -148,21 +151,27 @@ async def test_what_waited_for_a_merge_goes_on_though_the_process_died_right_aft
     class Died(Exception):
         """The process is gone."""
 
+    reached: list[str] = []
+
     def die(name: str) -> None:
-        if name == "held-again.before":
+        if name == point or reached:  # and stays dead
+            reached.append(name)
             raise Died
 
     with hooked(die):
         await line.send(adt_a40(ONE, prior_prison_number=OTHER.prison_number, message_id="A40-1"))
         for _ in range(40):
-            if len({row.person_id for row in line.messages() if row.person_id}) == 1:
+            if reached:
                 break
             await line.gateway.sweep()
-        assert line.messages()[2].state == "held"
+        held = line.messages()[2]
+        assert (held.state, held.person_id is None) == ("held", point == "held-again.before")
+        assert [row.code for row in line.tasks(message_id=held.id) if row.ended_at is None] == [held.reason]
         await line.gateway.abandon()
     await line.restart()
     await line.settle()
     assert [row.state for row in line.messages()] == ["released"] * 4
+    assert not [row for row in line.tasks(message_id=held.id) if row.ended_at is None]
     check_world(line)
 
 
