@@ -7,6 +7,7 @@ An adapter moves bytes. It MUST NOT read content, keep anything, or import anoth
     `-- Permanent    trying again cannot help: a person must look
 """
 
+import base64
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -76,15 +77,27 @@ class Answer:
     then: tuple[bytes, ...] = ()
 
 
+CHECKPOINT: Final = "Ledger-Checkpoint"
+"""The header that a recipient may keep as a receipt: the ledger's last signed head (a C2SP signed note), in base64."""
+
+
+def in_header(checkpoint: str) -> str:
+    """A signed note as the value of `CHECKPOINT`."""
+    return base64.b64encode(checkpoint.encode()).decode()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Outgoing:
-    """Bytes on their way out. `delivery_id` is the idempotency key, the same at every attempt."""
+    """Bytes on their way out. `delivery_id` is the idempotency key, the same at every attempt; `checkpoint` is the ledger's last signed head,
+    for wires that have a place for it, and empty where there is none.
+    """
 
     delivery_id: str
     recipient: str
     wire: str
     content_type: str
     body: bytes
+    checkpoint: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,6 +4,7 @@ Everything goes through the doors that the product has: bytes in through `accept
 """
 
 import atexit
+import base64
 import json
 import shutil
 import tempfile
@@ -19,7 +20,7 @@ from typing import Any
 from aiohttp import web
 from sqlalchemy import select
 
-from adapters.contract import Answer, Arrival
+from adapters.contract import CHECKPOINT, Answer, Arrival
 from gateway import shipped, wiring
 from gateway.bus import Bus
 from gateway.clients import add_client, find
@@ -130,7 +131,8 @@ class Got:
     answered: int
     effect: bool
     head: bytes = b""
-    """Method, path with its query, and every header, as they came."""
+    """Method, path with its query, and every header, as they came; of the ledger's checkpoint whose it is, without its random characters."""
+    checkpoint: str = ""
 
 
 @dataclass
@@ -153,6 +155,8 @@ class Neighbour:
         if not self.up:
             status = 503
         key = request.headers["Idempotency-Key"]
+        checkpoint = base64.b64decode(request.headers.get(CHECKPOINT, "")).decode()
+        rest = [each for each in request.raw_headers if each[0].decode() != CHECKPOINT]
         took = status < 300
         effect = took and not any(each.key == key and each.effect for each in self.got)
         self.got.append(
@@ -162,7 +166,8 @@ class Neighbour:
                 content_type=request.headers["Content-Type"],
                 answered=status,
                 effect=effect,
-                head=f"{request.method} {request.raw_path} {request.raw_headers}".encode(),
+                head=f"{request.method} {request.raw_path} {rest} {checkpoint.partition(chr(10))[0]}".encode(),
+                checkpoint=checkpoint,
             )
         )
         if self.before_answer is not None:

@@ -16,7 +16,7 @@ from typing import Final
 
 import aiohttp
 
-from adapters.contract import AdapterError, Outcome, Outgoing, Permanent, Receipt, Transient
+from adapters.contract import CHECKPOINT, AdapterError, Outcome, Outgoing, Permanent, Receipt, Transient, in_header
 from adapters.fhir_http.settings import OutboundSettings
 
 _NAMESPACE: Final = uuid.UUID("7d0b5f0e-6f0f-5d1e-9c58-3a0f5f8f3c11")
@@ -72,6 +72,7 @@ class FhirHttpOutbound:
             "Idempotency-Key": letter.delivery_id,
             "X-Request-ID": request,
             "X-Correlation-ID": request,
+            **({CHECKPOINT: in_header(letter.checkpoint)} if letter.checkpoint else {}),
         }
         async with self._open().post(
             self.settings.url,

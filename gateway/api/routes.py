@@ -1,7 +1,6 @@
 """Every route, who may call it, and what it does. A route that is not a row of `ROUTES` does not exist."""
 
 import asyncio
-import base64
 import re
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from typing import Final, Literal
 from starlette.requests import Request
 from starlette.responses import Response
 
-from adapters.contract import Arrival
+from adapters.contract import CHECKPOINT, Arrival, in_header
 from fhir_profiles.definitions import DEFINITIONS
 from fhir_profiles.examples import EXAMPLES, example
 from fhir_profiles.fhir_kinds import AS_MESSAGE, BY_ITSELF
@@ -44,8 +43,6 @@ from gateway.steps.receive import Received
 
 Serve = Callable[[Intake, Request, Caller], Awaitable[Response]]
 MAX_QUESTION_BYTES: Final = 256 * 1024
-CHECKPOINT: Final = "Ledger-Checkpoint"
-"""The ledger's signed head, a note in base64: who keeps it can show later that the ledger was another one then."""
 _DELIVERY_ID: Final = re.compile(r"[0-9A-HJKMNP-TV-Z]{20}")
 
 
@@ -227,8 +224,7 @@ async def mailbox_acknowledge(gateway: Intake, request: Request, caller: Caller)
     """PUT /mailbox/{id}/acknowledged: stored by the recipient. 204, and 204 again; with the ledger's signed head, for who keeps receipts."""
     if not await gateway.mailbox_acknowledge(_client(caller), _delivery_id(request)):
         raise RequestError(Fault.NOT_FOUND)
-    head = base64.b64encode((await gateway.signed_head()).encode()).decode()
-    return Response(status_code=204, headers={CHECKPOINT: head})
+    return Response(status_code=204, headers={CHECKPOINT: in_header(await gateway.signed_head())})
 
 
 def _delivery_id(request: Request) -> str:

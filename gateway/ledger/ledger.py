@@ -226,10 +226,10 @@ class Ledger:
             return verify(signed, elsewhere)
 
     def latest(self) -> str:
-        """The last signed head, a signed note: what a receipt carries to whoever keeps it. Empty where the file is missing."""
+        """The last signed head, a signed note: what a receipt carries to whoever keeps it. Empty where it cannot be read: no letter waits for it."""
         try:
             return self._head.read()  # replaced by a rename: it is whole at every moment
-        except HeadMissing:
+        except (HeadMissing, OSError):
             return ""
 
     @contextmanager

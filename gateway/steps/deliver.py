@@ -140,6 +140,7 @@ def open_at_doors(
     for each in [one for one, what in found.items() if what is Shut.BROKEN]:
         with around("park-broken"):
             parts.store.write(partial(_park_broken, parts=parts, delivery_id=each))
+    checkpoint = parts.ledger.latest()
     pass_point("door.before-commit")
     rows = [row for row, _ in genuine]
     shuts = write_in_one(parts.store, partial(_commit_intents, parts=parts, collected=collected), rows)
@@ -148,7 +149,12 @@ def open_at_doors(
             found[row.id] = shut
             continue
         letter = Letter(
-            delivery_id=row.id, recipient=row.recipient, wire=row.wire, content_type=row.content_type, body=body
+            delivery_id=row.id,
+            recipient=row.recipient,
+            wire=row.wire,
+            content_type=row.content_type,
+            body=body,
+            checkpoint=checkpoint,
         )
         found[row.id] = Opened(letter=letter, number=row.attempts + 1)
     pass_point("door.after-commit")

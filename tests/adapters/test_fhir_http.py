@@ -7,13 +7,14 @@ import socket
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from aiohttp import web
 from pydantic import ValidationError
 
-from adapters.contract import Letter, Outcome, Permanent, Receipt, Transient
+from adapters.contract import CHECKPOINT, Letter, Outcome, Permanent, Receipt, Transient
 from adapters.fhir_http.outbound import FhirHttpOutbound, request_id
 from adapters.fhir_http.settings import OutboundSettings
 
@@ -137,6 +138,8 @@ async def test_what_is_sent_is_the_letter_and_the_same_ids_at_every_attempt() ->
         with pytest.raises(Transient):
             await outbound.send(LETTER)
         await outbound.send(LETTER)
+        await outbound.send(replace(LETTER, checkpoint="origin\n1\nroot\n"))
+    assert [headers.get(CHECKPOINT) for _, headers, _ in seen] == [None, None, "b3JpZ2luCjEKcm9vdAo="]
     for method, headers, body in seen:
         assert (method, body) == ("POST", LETTER.body)
         assert headers["Content-Type"] == "application/fhir+json"

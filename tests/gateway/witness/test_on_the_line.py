@@ -103,11 +103,15 @@ async def test_a_running_gateway_is_witnessed_and_says_up_to_where(tmp_path: Pat
 async def test_a_receipt_carries_the_head_and_shows_a_ledger_that_was_another_one(tmp_path: Path) -> None:
     """A recipient that keeps its receipts is a witness for nothing."""
     async with running(tmp_path) as line:
+        line.gateway.ledger.sequence()
+        line.gateway.ledger.sign_head()
         await line.play(adt_a01(), rde_o11(), adt_a03())
+        (pushed,) = line.neighbours["northfell"].effects
         line.gateway.ledger.sequence()
         line.gateway.ledger.sign_head()
         receipt = await line.gateway.signed_head()
-        assert line.gateway.ledger.verify([receipt]).verified
+        assert line.gateway.ledger.verify([pushed.checkpoint, receipt]).verified
+        assert receipt != pushed.checkpoint
         other = sign(Head(origin="throughgate.example/test", size=7, root=b"x" * 32), line.gateway.keys.ledger_signer())
         assert not line.gateway.ledger.verify([other]).verified
 
