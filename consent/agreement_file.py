@@ -62,7 +62,20 @@ WORDS = frozenset(
 MORE_WORDS = frozenset({"approval", "article_10", "evaluator", "motivated_intruder", "unsure"})
 FIELD_KEYS = frozenset({"paths", "with", "why"})
 EXAMPLE_KEYS = frozenset(
-    {"name", "expect", "given", "has", "consents", "resources", "authority", "harm_test", "as_of", "leaves", "stays"}
+    {
+        "name",
+        "expect",
+        "given",
+        "has",
+        "consents",
+        "resources",
+        "authority",
+        "harm_test",
+        "notice",
+        "as_of",
+        "leaves",
+        "stays",
+    }
 )
 MUST_HOLD = frozenset(
     [
@@ -251,6 +264,7 @@ def _example(file: _File) -> Example:
         consents=(*consents, *_json(file, "consents")),
         resources=(*resources, *_json(file, "resources")),
         harm_test=file.flag("harm_test") if "harm_test" in file.data else False,
+        notice=file.flag("notice") if "notice" in file.data else True,
         authority=file.flag("authority") if "authority" in file.data else True,
         leaves=file.texts("leaves", empty=True),
         stays=file.texts("stays", empty=True),

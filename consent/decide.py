@@ -4,7 +4,8 @@
 2. regime: what is anonymous is counted, and consent is not asked (nothing about a person leaves)
 3. the agreement itself: in force until `ends`
 4. each resource: what we do not understand stays back; unlabelled goes to direct care only
-5. consent, for each resource; where none speaks, `without_consent`. A duty to tell asks no consent, and what only a harm test lets go neither
+5. consent, for each resource; where none speaks, `without_consent`. A duty to tell asks no consent, and what only a harm test lets go neither;
+   what needs a consent needs a privacy notice too (docs/decisions/0038)
 6. an override, which lets go what 5 did not, and nothing that 1 to 4 keep: never more than the agreement's paths, never as a consent
 7. the whole: hold over deny over permit; a letter without its person or without content does not leave
 
@@ -15,7 +16,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from consent import labels, purposes, sensitive
+from consent import labels, privacy_notice, purposes, sensitive
 from consent.fhir_consent import Judge
 from consent.graph import references
 from consent.reading import holds_key, label_of, text
@@ -45,9 +46,11 @@ WHOLE = frozenset({"Patient", "Composition"})
 AGGREGATES = frozenset({"MeasureReport", "Organization"})
 """The only types a report about nobody is made of."""
 
+NO_NOTICE = "no-privacy-notice"
 RULES = {
     "implied": "direct care: no consent on record speaks against it",
     "no-consent": "no consent on record permits it, and this flow needs one",
+    "no-privacy-notice": "the person was given no privacy notice that is on record, and nothing but care goes on without one",
     "consent-permit": "a recorded consent permits it",
     "consent-deny": "a recorded consent denies it",
     "dissent": "the person has refused or withdrawn it",
@@ -102,11 +105,13 @@ def _decide(request: Request, facts: Facts, agreement: Agreement) -> Decision:
     if len(judge.people) > 1:
         outcome = Outcome.HOLD if agreement.undecidable == "hold" else Outcome.WITHHOLD
         return _decision(request, agreement, outcome, ["several-people"], (), hidden)
-    votes = tuple(_vote(resource, judge, request, agreement) for resource in facts.resources)
+    unnoticed = asks_for_notice(agreement) and privacy_notice.is_missing(facts.consents, judge.about_person, as_of)
+    votes = tuple(_vote(resource, judge, request, agreement, unnoticed=unnoticed) for resource in facts.resources)
     outcome, rules = _whole(votes, facts.resources, request, agreement)
     conflicts = judge.conflicts()
     rules += ["conflict"] if conflicts else []
-    if any(text(item.consent, "status") == "entered-in-error" for item in facts.consents):
+    said = (item.consent for item in facts.consents if not privacy_notice.is_notice(item.consent))
+    if any(text(item, "status") == "entered-in-error" for item in said):
         rules.append("entered-in-error")
     return _decision(request, agreement, outcome, rules, votes, hidden, conflicts)
 
@@ -149,6 +154,14 @@ def _waits(agreement: Agreement) -> bool:
     return agreement.without_consent in ("implied", "duty")
 
 
+def asks_for_notice(agreement: Agreement) -> bool:
+    """Does what leaves under this agreement want a privacy notice first? Everything that about a person leaves by their consent alone.
+
+    INVARIANT: never care, what the law has told, or what two people let go because of serious harm: none of these asks what the person was told.
+    """
+    return agreement.without_consent == "nothing" and agreement.regime != "anonymous"
+
+
 def overriding(request: Request, agreement: Agreement) -> Override | None:
     """The override of a request, where it is one of the kind that this agreement knows and its time is not over.
 
@@ -169,10 +182,12 @@ def _has_ended(agreement: Agreement, as_of: datetime) -> bool:
     return last is not None and as_of >= last.end
 
 
-def _vote(resource: Json, judge: Judge, request: Request, agreement: Agreement) -> ResourceVote:
+def _vote(resource: Json, judge: Judge, request: Request, agreement: Agreement, *, unnoticed: bool) -> ResourceVote:
     name = label_of(resource)
     hold = agreement.undecidable == "hold"
     voted = _asked(resource, judge, agreement)
+    if unnoticed and voted.vote is not Vote.DENY:
+        voted = ResourceVote(resource=name, vote=Vote.DENY, rule=NO_NOTICE)
     if voted.vote is not Vote.PERMIT and (given := overriding(request, agreement)) is not None:
         voted = replace(voted, vote=Vote.PERMIT, rule=f"override-{given.kind}")
     if voted.vote is Vote.DENY:

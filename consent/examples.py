@@ -12,6 +12,7 @@ from consent.decide import decide
 from consent.labels import CONFIDENTIALITY
 from consent.lineages import WITHDRAWN_CODES
 from consent.paths import compile_paths, permits
+from consent.privacy_notice import NOTICE
 from consent.provisions import ACT_CODE
 from consent.purposes import ACT_REASON, LOCAL_PURPOSE
 from consent.shapes import (
@@ -41,6 +42,17 @@ DIRECTORY: tuple[Json, ...] = (
 GIVEN_KEYS = frozenset({"status", "says", "to", "for", "labels", "types", "from", "until", "issued", "lineage"})
 STATUSES = frozenset({"active", "rejected", "withdrawn", "inactive", "entered-in-error", "proposed"})
 _BY_TWO = Override(kind=OverrideKind.HARM_TEST, until="9999-12-31T00:00:00+00:00")
+_NOTICE_GIVEN = RegisteredConsent(
+    consent={
+        "resourceType": "Consent",
+        "id": "example-notice",
+        "status": "active",
+        "category": [{"coding": [{"system": NOTICE.system, "code": NOTICE.code}]}],
+        "patient": {"reference": "Patient/patient"},
+    },
+    authority=True,
+    registered="2000-01-01T00:00:00+00:00",
+)
 _NARROWER = {"SUD": {"OPIOIDUD", "ETHUD"}, "ETH": {"OPIOIDUD", "ETHUD"}}
 
 
@@ -119,6 +131,7 @@ def run(agreement: Agreement, example: Example) -> Decision:
         RegisteredConsent(consent=consent, authority=example.authority, registered=example.as_of)
         for consent in example.consents
     )
+    consents += (_NOTICE_GIVEN,) if example.notice else ()
     resources = example.resources
     pairs = codes.pairs_asked(consents, resources)
     return decide(

@@ -141,6 +141,10 @@ class Judge:
             subject = self._subjects[(id(consent), who)] = self._same_person(consent, who)
         return min(sharing, subject)
 
+    def about_person(self, consent: Json) -> Match:
+        """Is this about the person of the letter?"""
+        return self._same_person(consent, "")
+
     def _same_person(self, consent: Json, who: str) -> Match:
         """INVARIANT: one person's consent never decides about another's record (consent.md 1.3, group 2)."""
         patient = obj(consent, "patient")

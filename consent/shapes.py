@@ -123,6 +123,8 @@ class Example:
     as_of: str = "2026-01-15T12:00:00+00:00"
     harm_test: bool = False
     """True: two people of different roles have let it go, and their time is not over."""
+    notice: bool = True
+    """False: this person was given no privacy notice."""
     authority: bool = True
     """False: the consents of this example come from a source that may only narrow."""
     leaves: tuple[str, ...] = ()

@@ -146,6 +146,14 @@ def is_sensitive(patient: Json) -> bool:
     )
 
 
+def flagged(patient: Json) -> Json:
+    """Give a Patient as a record that is flagged sensitive; the same where it is one already."""
+    if is_sensitive(patient):
+        return patient
+    others = [each for each in _security(patient) if each.get("system") != systems.CONFIDENTIALITY]
+    return _with_labels(patient, [{"system": systems.CONFIDENTIALITY, "code": "R"}, *others])
+
+
 def keep_labels(before: Json, after: Json) -> Json:
     """Give a later version of a resource the labels of the one before that are higher or that it lacks (DESIGN section 2 rule 8).
 

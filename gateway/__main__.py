@@ -44,6 +44,7 @@ from gateway.commands import (
     rederive,
     replay,
     restore,
+    sensitive,
     serve,
     staff,
     subject_access,
@@ -90,6 +91,7 @@ app.add_typer(person.app, name="person")
 app.add_typer(disclosures.app, name="disclosures")
 app.add_typer(subject_access.app, name="subject-access")
 app.add_typer(erase.app, name="erase")
+app.add_typer(sensitive.app, name="sensitive")
 app.add_typer(extract.app, name="extract")
 app.add_typer(opt_out.app, name="opt-out")
 app.add_typer(witness.app, name="witness")

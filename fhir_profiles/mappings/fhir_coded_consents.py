@@ -1,7 +1,8 @@
 """Consent as coded entries of a record (given, declined, withdrawn, unable): each becomes the FHIR Consent that it means, or is left as it is.
 
 A yes is a permit only where the entry is settled and says nothing against it; a no counts whatever its state; "unable to consent" is never a
-permit, and a clinician is asked. What a code is about (its topic) stays apart: a refusal of notification to NDTMS is no dissent to care.
+permit, and a clinician is asked. What a code is about (its topic) stays apart: a refusal of notification to NDTMS is no dissent to care. That the
+person was given a privacy notice is a Consent of category `npp`, which is the person's word about nothing.
 This module must never decide a disclosure, nor guess whom an unnamed third party is.
 """
 
@@ -21,6 +22,8 @@ KINDS: Final = frozenset({"Observation", "Procedure", "Condition"})
 WITHDRAWN_EXTENSION: Final = "https://throughgate.example/extension/withdrawn-by-person"
 LINEAGE: Final = systems.LOCAL_ID + "coded-consent"
 """Entries of one sender about the same thing and the same third party are one lineage: the newest word counts."""
+PRIVACY_NOTICE: Final = "privacy-notice"
+POLICY: Final = systems.LOCAL_ID + "privacy-notice"
 _PARTICIPATION: Final = "http://terminology.hl7.org/CodeSystem/v3-ParticipationType"
 _PURPOSES: Final = {"v3": systems.ACT_REASON, "local": systems.LOCAL_CODE + "purpose"}
 _STATUS: Final = {"given": "active", "declined": "rejected", "withdrawn": "inactive"}
@@ -153,11 +156,18 @@ def _consent(resource: Json, code: ConsentCode, state: str, sender: str) -> Json
         made["meta"] = resource["meta"]
     if state == "withdrawn":
         made["extension"] = [{"url": WITHDRAWN_EXTENSION, "valueBoolean": True}]
+    about = [{"coding": [{"system": systems.ACT_CODE, "code": "INFA"}]}, resource["code"]]
+    if code.topic == PRIVACY_NOTICE:
+        codings = [
+            {"system": systems.CONSENT_CATEGORY, "code": "npp"},
+            *objects_of(resource["code"].get("coding") or []),
+        ]
+        about = [{**resource["code"], "coding": codings}]
     made |= {
         "identifier": [*objects_of(resource.get("identifier") or []), {"system": LINEAGE, "value": lineage}],
         "status": _STATUS.get(state, "entered-in-error"),
         "scope": {"coding": [{"system": systems.CONSENT_SCOPE, "code": "patient-privacy"}]},
-        "category": [{"coding": [{"system": systems.ACT_CODE, "code": "INFA"}]}, resource["code"]],
+        "category": about,
         "patient": {"reference": PATIENT_REFERENCE},
     }
     said = next(_times(resource), "")
@@ -166,6 +176,9 @@ def _consent(resource: Json, code: ConsentCode, state: str, sender: str) -> Json
     performers = [one for one in objects_of(resource.get("performer") or []) if _leads(one, _PERFORMERS)]
     if performers and resource["resourceType"] == "Observation":
         made["performer"] = performers
+    if code.topic == PRIVACY_NOTICE:
+        made["policy"] = [{"uri": POLICY}]  # ppc-1: a Consent names its policy or its rule, and this one has no rule
+        return made
     made["policyRule"] = {"coding": [{"system": systems.ACT_CODE, "code": "OPTOUT" if refused else "OPTIN"}]}
     made["provision"] = provision
     return made

@@ -94,6 +94,7 @@ def _say(made: "Made", out: Path, *, as_json: bool) -> None:
                 "opted_out": left.opted_out,
                 "not_agreed": left.not_agreed,
                 "sensitive": left.sensitive,
+                "not_noticed": left.not_noticed,
                 "smallest_group": risk.smallest,
                 "groups": risk.groups,
                 "highest_risk": round(risk.highest_risk, 4),
@@ -105,7 +106,7 @@ def _say(made: "Made", out: Path, *, as_json: bool) -> None:
     typer.echo(f"wrote {out} for {made.evaluator}, {made.quarter}: {risk.rows} rows; SHA-256 {made.sha256}")
     typer.echo(
         f"left out: {extract.suppressed} for want of others who look like them, {left.opted_out} opted out or not checked, "
-        f"{left.not_agreed} did not agree, {left.sensitive} flagged sensitive"
+        f"{left.not_agreed} did not agree, {left.sensitive} flagged sensitive, {left.not_noticed} without a privacy notice"
     )
     typer.echo(
         f"risk: at least {risk.smallest} look alike, so whoever knows that a person is in it names the right row at most 1 in {risk.smallest} times "

@@ -2,7 +2,8 @@
 
 A recorded dissent always counts, whoever sent it. A consent that could widen counts only from a consent authority; from anybody else it
 is registered without authority (it can narrow at once) and its message is held for a person. So is one that would let its own sender have
-more, and one of which lint says that it may mean something else. This module MUST NOT decide a disclosure.
+more, and one of which lint says that it may mean something else. That a privacy notice was given counts from an authority too, and holds nothing
+up: it is no consent (docs/decisions/0038). This module MUST NOT decide a disclosure.
 """
 
 from collections.abc import Iterable, Sequence
@@ -14,6 +15,7 @@ from sqlalchemy import Connection, bindparam, insert, select, update
 from consent.benefit import Benefit
 from consent.lint import NEVER_WIDENS, ORDINARY, lint, widens
 from consent.nesting import compared, pairs_nested
+from consent.privacy_notice import is_notice
 from consent.shapes import Coding, Party, RegisteredConsent
 from consent.when import instant
 from fhir_profiles import fhir_json
@@ -21,6 +23,7 @@ from fhir_profiles.shapes import HoldCode, Json, Task
 from fhir_profiles.subsumption import subsumes
 from gateway.consents.withdrawal import is_withdrawn_by_person
 from gateway.journeys.tasks import task_of
+from gateway.journeys.unnoticed import notice_given
 from gateway.moves import note_message
 from gateway.parts import Parts
 from gateway.store.schema import consent, person
@@ -96,7 +99,7 @@ def prepare(resources: Iterable[Json], sender: Sender, now: Standing) -> Registr
         # INVARIANT: no message brings so many Consents that others wait for it: one too many is compared with nothing.
         is_one_too_many = spent > MOST_OF_MESSAGE
         remarks = _remarks(each, now.directory, is_one_too_many=is_one_too_many)
-        holds.append(_hold(each, sender, remarks, now, is_one_too_many=is_one_too_many))
+        holds.append(None if is_notice(each) else _hold(each, sender, remarks, now, is_one_too_many=is_one_too_many))
         one = RegisteredConsent(
             consent=each,
             authority=sender.authority and holds[-1] is None,
@@ -104,7 +107,8 @@ def prepare(resources: Iterable[Json], sender: Sender, now: Standing) -> Registr
             withdrawn_by_person=is_withdrawn_by_person(each),
         )
         taken.append(Taken(registered=one, remarks=remarks))
-    tasks = [task_of("consent-error")] if any(each.get("status") == "entered-in-error" for each in said) else []
+    consents = [each for each in said if not is_notice(each)]
+    tasks = [task_of("consent-error")] if any(each.get("status") == "entered-in-error" for each in consents) else []
     if any(set(each.remarks) - ORDINARY for each in taken):
         tasks.append(task_of("consent-remarks"))
     return Registration(
@@ -114,7 +118,7 @@ def prepare(resources: Iterable[Json], sender: Sender, now: Standing) -> Registr
 
 def _remarks(said: Json, directory: Sequence[Json], *, is_one_too_many: bool) -> tuple[str, ...]:
     """Of what never was a consent nothing is odd."""
-    if said.get("status") == "entered-in-error":
+    if said.get("status") == "entered-in-error" or is_notice(said):
         return ()
     known = {} if is_one_too_many else subsumes(pairs_nested(said))
     return tuple(each.rule for each in lint(said, directory, known, is_one_too_many=is_one_too_many))
@@ -222,6 +226,8 @@ def write_consents(c: Connection, parts: Parts, person_id: str, message_id: str,
         )
         facts: dict[str, str | int | bool] = {"consent": consent_id, "version": version, "authority": each.authority}
         note_message(c, parts, message_id, "registered", facts)
+        if is_notice(each.consent) and each.authority and each.consent.get("status") == "active":
+            notice_given(c, parts, person_id)
 
 
 def _next_version(c: Connection, person_id: str) -> int:

@@ -32,6 +32,7 @@ PRINCIPLES: Final[Mapping[str, str]] = {
 """The Caldicott Principles (National Data Guardian, December 2020) that a decision of this program can rest on."""
 _BY_RULE: Final[Mapping[str, tuple[str, ...]]] = {
     "implied": ("7", "3"),
+    "no-privacy-notice": ("8", "6"),
     "consent-permit": ("1", "3"),
     "no-consent": ("1", "2"),
     "consent-deny": ("6", "8"),

@@ -22,6 +22,7 @@ from gateway.consents.register import read_consents
 from gateway.extracts.approval import EXTRACT, Approval, approved, refuse_another
 from gateway.failpoints import around
 from gateway.instants import LONDON, from_text
+from gateway.journeys.file import flagged_by_hand, is_flagged_by_hand
 from gateway.ledger import record
 from gateway.ledger.entry import decode
 from gateway.opt_outs import without_opt_out
@@ -36,6 +37,7 @@ from gateway.store.schema import delivery, ledger_entry, message, resource
 from gateway.subject.acts import ActError
 
 WHAT: Final = "evaluation-extract"
+_COUNTED_APART: Final = (("sensitive-person", "sensitive"), ("no-privacy-notice", "not_noticed"))
 HANDED_OVER: Final = ("in-time", "late", "unconfirmed", "none")
 """The best that became of a person's handovers in the quarter, the best first."""
 
@@ -49,6 +51,8 @@ class LeftOut:
     not_agreed: int
     """Said nothing, refused, or agreed to something else; or the file has no NHS number of theirs."""
     sensitive: int
+    not_noticed: int
+    """Agreed, and no privacy notice is on record."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +94,7 @@ def _table(extract: Extract) -> Table:
 
 
 def _rows(c: Connection, parts: Parts, agreement: Agreement, quarter: str) -> tuple[list[Row], LeftOut]:
-    counts = {"opted_out": 0, "not_agreed": 0, "sensitive": 0}
+    counts = {"opted_out": 0, "not_agreed": 0, "sensitive": 0, "not_noticed": 0}
     rows: list[Row] = []
     cleared = without_opt_out(c, parts)
     at = parts.now()
@@ -119,6 +123,7 @@ def _cells(
         .order_by(resource.c.created_at, resource.c.type, resource.c.fhir_id)
     ).scalars()
     file = tuple(fhir_json.decode(parts.keys.unseal(c, each)) for each in sealed_ids)
+    file = flagged_by_hand(file) if is_flagged_by_hand(c, person_id) else file
     composed = compose_row(file, contact)
     if composed is None:
         return "not_agreed"
@@ -135,7 +140,8 @@ def _cells(
     )
     decision = decide_letter(question, composed)
     if decision.outcome in (Outcome.WITHHOLD, Outcome.HOLD):
-        return "sensitive" if any(each.rule == "sensitive-person" for each in decision.reasons) else "not_agreed"
+        rules = {each.rule for each in decision.reasons}
+        return next((count for rule, count in _COUNTED_APART if rule in rules), "not_agreed")
     # INVARIANT: one evaluator, one agreement, one quarter: between any two of them nobody can be linked.
     cells = cells_of(pseudonymised(parts, composed, decision, f"{evaluator}|{agreement.name}|{quarter}"))
     return cells if cells.get("pseudonym") else "not_agreed"
@@ -222,6 +228,7 @@ def _enter(parts: Parts, act: Approval, made: Made, k: int) -> None:
         "opted_out": made.left_out.opted_out,
         "not_agreed": made.left_out.not_agreed,
         "sensitive": made.left_out.sensitive,
+        "not_noticed": made.left_out.not_noticed,
     }
 
     def work(c: Connection) -> None:

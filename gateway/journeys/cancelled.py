@@ -30,6 +30,8 @@ from gateway.store.statement import Statement, one_of
 HAS_ARRIVED = frozenset(
     {DeliveryState.DELIVERED, DeliveryState.CONFIRMED, DeliveryState.SENDING, DeliveryState.AMBIGUOUS}
 )
+MAY_HAVE_LEFT: Final = sorted(each.value for each in (*HAS_ARRIVED, DeliveryState.PARKED, DeliveryState.REFUSED))
+"""INVARIANT: what was refused can have arrived before, by an attempt whose outcome nobody knows: a receiver refuses a repeat."""
 NOT_ARRIVED = ("transient", "refused")
 """`attempt.outcome` values that are certain; no outcome, `ambiguous` and `delivered` may have arrived."""
 

@@ -3,7 +3,7 @@
 Joining is pure; reading and writing are one function each. This module MUST NOT decide what leaves.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,7 +12,7 @@ from sqlalchemy import Connection, bindparam, func, select, update
 from fhir_profiles import fhir_json
 from fhir_profiles.elements import well_formed
 from fhir_profiles.hl7_times import is_before
-from fhir_profiles.label import is_sensitive, keep_labels
+from fhir_profiles.label import flagged, is_sensitive, keep_labels
 from fhir_profiles.late_words import is_late
 from fhir_profiles.shapes import Json
 from gateway.keys import Thing
@@ -49,6 +49,10 @@ _MOVE_FILE: Final = Statement(
 _MOVE_CONSENT: Final = Statement(
     update(person).where(person.c.id == bindparam("person_id")).values(consent_version=person.c.consent_version + 1)
 )
+_FLAGGED: Final = Statement(select(person.c.flagged_by_hand).where(person.c.id == bindparam("person_id")))
+_FLAG: Final = Statement(
+    update(person).where(person.c.id == bindparam("person_id")).values(flagged_by_hand=bindparam("flagged"))
+)
 _KEEP_LONGER: Final = Statement(
     update(sealed)
     .where(
@@ -71,11 +75,22 @@ class Versions:
 
 @dataclass(frozen=True, kw_only=True)
 class PersonFile:
-    """A person's file at one moment. `resources` are labelled FHIR with internal ids."""
+    """A person's file at one moment. `resources` are labelled FHIR with internal ids, as they are kept.
+
+    `flagged_by_hand`: somebody marked the record sensitive. That is no word of any source, and is not kept in what they said.
+    """
 
     person_id: str
     versions: Versions
     resources: tuple[Json, ...]
+    flagged_by_hand: bool
+
+    def in_letters(self, resources: Iterable[Json]) -> tuple[Json, ...]:
+        """These resources of the file, as whoever makes a letter or decides about one has them.
+
+        INVARIANT: a mark by hand weighs what the same mark of a source weighs, in every letter.
+        """
+        return flagged_by_hand(resources) if self.flagged_by_hand else tuple(resources)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,6 +105,22 @@ class Filing:
     flags: bool = False
 
 
+def flagged_by_hand(resources: Iterable[Json]) -> tuple[Json, ...]:
+    """The same resources, of a person whose record is flagged sensitive."""
+    return tuple(flagged(each) if each["resourceType"] == "Patient" else each for each in resources)
+
+
+def is_flagged_by_hand(c: Connection, person_id: str) -> bool:
+    """Did somebody mark this person's record sensitive?"""
+    return bool(_FLAGGED.value(c, person_id=person_id))
+
+
+def flag_by_hand(c: Connection, person_id: str, *, to: bool) -> None:
+    """Set or take back the mark. INVARIANT: what was decided before is decided again before it leaves."""
+    _FLAG.run(c, person_id=person_id, flagged=to or None)
+    _MOVE_CONSENT.run(c, person_id=person_id)
+
+
 def read_versions(c: Connection, person_id: str) -> Versions:
     """The versions in force."""
     row = _VERSIONS.one(c, person_id=person_id)
@@ -101,7 +132,12 @@ def read_file(c: Connection, parts: Parts, person_id: str) -> PersonFile:
     found = tuple(
         fhir_json.decode(parts.keys.unseal(c, sealed_id)) for sealed_id in _CURRENT.column(c, person_id=person_id)
     )
-    return PersonFile(person_id=person_id, versions=read_versions(c, person_id), resources=found)
+    return PersonFile(
+        person_id=person_id,
+        versions=read_versions(c, person_id),
+        resources=found,
+        flagged_by_hand=is_flagged_by_hand(c, person_id),
+    )
 
 
 def join_file(held: Sequence[Json], arrived: Sequence[Json]) -> Filing:

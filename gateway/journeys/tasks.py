@@ -35,10 +35,12 @@ NOT_ENGAGED: Final = "not-engaged"
 WORDS_LEFT_OUT: Final = "words-left-out"
 CORRECT_BY_HAND: Final = "correct-by-hand"
 NOTICE: Final = notice_of_withdrawal.LETTER
+PRIVACY_NOTICE: Final = "privacy-notice-missing"
 ANSWER_NOT_TAKEN: Final = "answer-not-taken"
 OVERDUE: Final = "notice-of-withdrawal-overdue"
 """`NOTICE` of an earlier letter, or of a notice: somebody tells its recipient by hand; that nobody did in time is `OVERDUE`."""
 NOTICE_UNREAD: Final = "notice-not-decided"
+TOLD_OPENLY: Final = "told-openly"
 
 LISTED_ONLY: Final = frozenset({"purpose-unknown"})
 """Work that a message's meaning makes and that nobody is told at once: silence is the worse mistake for all the others."""
@@ -52,6 +54,12 @@ TASKS: Final[Mapping[str, TaskKind]] = {
         role=CLINICAL_LEAD,
         tell=True,
         text="transferred to another prison, and no agreement starts a handover of it: hand over by hand today",
+    ),
+    PRIVACY_NOTICE: TaskKind(
+        role=CLINICAL_LEAD,
+        tell=True,
+        text="no privacy notice is on record for this person: nothing leaves by their consent until they were given one and that is recorded; "
+        "care goes on",
     ),
     Event.COURT.value: TaskKind(
         role=CLINICAL_LEAD, tell=False, text="out to court: no letter is made; release from court is possible"
@@ -218,6 +226,12 @@ TASKS: Final[Mapping[str, TaskKind]] = {
         tell=True,
         text="a letter of care waits: the person's record is flagged sensitive; speak with the recipient, then release the letter and name them: it "
         "says neither where the person is nor whom to call; read it first for a place in somebody's own words",
+    ),
+    TOLD_OPENLY: TaskKind(
+        role=IG_OFFICER,
+        tell=True,
+        text="the person's record is flagged sensitive now, and this recipient had a letter before that says where they are or who near them gives "
+        "care: tell it to pass none of that on, and who may see what it has; then `throughgate task done`",
     ),
     "undecidable": TaskKind(
         role=CLINICAL_LEAD,
@@ -386,6 +400,7 @@ _OPEN: Final = {
 _OUTLIVES: Final = (
     NOTICE,
     NOTICE_UNREAD,
+    TOLD_OPENLY,
     OVERDUE,
     NOT_ENGAGED,
     WORDS_LEFT_OUT,

@@ -86,7 +86,7 @@ def _question(
         raise NotOverridden(CANNOT + "retention has taken the message") from None
     agency = translation.establishment or row.establishment or ""
     brought = (entry["resource"] for entry in translation.bundle.get("entry", ()))
-    resources = read_file(c, parts, row.person_id).resources
+    file = read_file(c, parts, row.person_id)
     return Question(
         agreement=agreement,
         recipient=recipient,
@@ -99,8 +99,8 @@ def _question(
             limb=limb,
             unsafe_to_tell=unsafe_to_tell,
         ),
-        resources=resources,
-        file=marks_of(resources),
+        resources=file.in_letters(file.resources),
+        file=marks_of(file.resources),
         consents=read_consents(c, parts, row.person_id),
         at=parts.now(),
     )

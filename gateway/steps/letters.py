@@ -74,6 +74,7 @@ from gateway.steps.alerts import mostly_positive, mostly_positive_tasks, new_haz
 from gateway.steps.contributions import CHANGES_RESULTS, counted_of, counting, read_closed, recount
 from gateway.steps.identify import give_person, hold_message, translation_of
 from gateway.steps.kept import Counted, marks_of
+from gateway.steps.openly import tell_openly
 from gateway.steps.release import (
     Draft,
     Owner,
@@ -351,7 +352,7 @@ def _work(parts: Parts, seen: Seen, translation: Translation, *, by_person: bool
     own = frozenset(f"Observation/{each['id']}" for each in arrived if each["resourceType"] == "Observation")
     if not seen.decided:
         asked = wanted_letters(parts, seen, translation, filing.resources, seen.file.resources)
-        drafts = _drafts(parts, asked.letters, filing, consents, at)
+        drafts = _drafts(parts, asked.letters, seen, filing, consents, at)
         counting = _counting(parts, seen, translation, tests, own, at)
     unstated = any(test.purpose is facts.Purpose.UNKNOWN for test in tests if test.observation in own)
     purpose = (task_of("purpose-unknown"),) if unstated else ()
@@ -453,11 +454,13 @@ def _circumstances(parts: Parts, seen: Seen, translation: Translation, before: S
 def _drafts(
     parts: Parts,
     wanted: Sequence[Wanted],
+    seen: Seen,
     filing: Filing,
     consents: Sequence[RegisteredConsent],
     at: str,
 ) -> tuple[Draft, ...]:
     file = marks_of(filing.resources) if wanted else ()
+    resources = seen.file.in_letters(filing.resources)
     composed: dict[tuple[str, LetterContext], Composed] = {}
     made = []
     for each in wanted:
@@ -465,7 +468,7 @@ def _drafts(
             agreement=each.agreement,
             recipient=each.recipient,
             context=each.context,
-            resources=filing.resources,
+            resources=resources,
             consents=consents,
             at=at,
             file=file,
@@ -574,6 +577,8 @@ def _commit(c: Connection, *, parts: Parts, work: Work, by_person: bool) -> Done
         move_delivery(c, parts, delivery_id, DeliveryState.RECALLED, reason="corrected")
         end_tasks(c, parts, delivery_id=delivery_id)
     _ask_by_hand(c, parts, work)
+    if work.filing.flags and not seen.file.flagged_by_hand:
+        tell_openly(c, parts, person_id)
     moves = confirms or work.registration.taken or work.filing.flags
     after = read_versions(c, person_id) if moves else seen.file.versions
     owner = Owner(

@@ -15,13 +15,23 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 
 from fhir_profiles import facts, fhir_json, systems
 from fhir_profiles.ids import stable_id
+from fhir_profiles.label import is_sensitive
 from fhir_profiles.shapes import Json, Task
-from gateway.journeys.file import Filing, join_file, read_file, read_versions, write_filing
+from gateway.journeys.file import (
+    Filing,
+    flag_by_hand,
+    is_flagged_by_hand,
+    join_file,
+    read_file,
+    read_versions,
+    write_filing,
+)
 from gateway.keys import SealedGone
 from gateway.parts import Parts
 from gateway.people.find import move_identifiers
 from gateway.steps.alerts import mostly_positive, mostly_positive_tasks
 from gateway.steps.contributions import counting, read_closed, recount
+from gateway.steps.openly import tell_openly
 from gateway.store.locks import hold, hold_person
 from gateway.store.schema import (
     consent,
@@ -53,6 +63,9 @@ def merge_people(c: Connection, parts: Parts, survivor: str, absorbed: str) -> t
         return ()
     hold_both(c, parts, survivor, absorbed)
     begun = parts.now()
+    flagged = {_is_flagged(c, parts, each): each for each in (survivor, absorbed)}
+    if len(flagged) > 1:
+        tell_openly(c, parts, flagged[False])  # the letters of one left while nobody knew that they are the other, who is flagged
     moved = _what_moves(c, survivor, absorbed)
     renamed = _tell_consents_apart(c, parts, survivor, absorbed)
     _keep_journal(c, parts, absorbed, {**moved, "consents": renamed})
@@ -62,10 +75,17 @@ def merge_people(c: Connection, parts: Parts, survivor: str, absorbed: str) -> t
         c.execute(update(table).where(table.c.person_id == absorbed).values(person_id=survivor))
     move_identifiers(c, absorbed, survivor)
     told = _move_counts(c, parts, survivor, absorbed)
+    if is_flagged_by_hand(c, absorbed):
+        flag_by_hand(c, survivor, to=True)
     move_versions(c, survivor, absorbed)
     c.execute(update(person_merge).where(person_merge.c.survivor == absorbed).values(survivor=survivor))
     c.execute(insert(person_merge).values(absorbed=absorbed, survivor=survivor, merged_at=begun))
     return told
+
+
+def _is_flagged(c: Connection, parts: Parts, person_id: str) -> bool:
+    file = read_file(c, parts, person_id)
+    return any(each["resourceType"] == "Patient" and is_sensitive(each) for each in file.in_letters(file.resources))
 
 
 def _what_moves(c: Connection, survivor: str, absorbed: str) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from gateway.activation import agreement_of_then
 from gateway.consents.register import read_consents
 from gateway.failpoints import around
 from gateway.instants import to_text
-from gateway.journeys.cancelled import HAS_ARRIVED, may_have_arrived
+from gateway.journeys.cancelled import MAY_HAVE_LEFT, may_have_arrived
 from gateway.journeys.file import Versions, read_file, read_versions
 from gateway.journeys.tasks import NOTICE, NOTICE_UNREAD, OVERDUE, add_tasks, end_tasks, task_of
 from gateway.keys import SealedError, SealedGone
@@ -59,13 +59,11 @@ HAS_IT: Final = frozenset({DeliveryState.DELIVERED.value, DeliveryState.CONFIRME
 """Where a letter has arrived for certain: of one that only may have, its recipient learns nothing by a letter of ours."""
 IDENTITY: Final = ("identifier", "name", "gender", "birthDate")
 
-_MAY_HAVE_LEFT: Final = sorted(each.value for each in (*HAS_ARRIVED, DeliveryState.PARKED, DeliveryState.REFUSED))
-"""INVARIANT: what was refused can have arrived before, by an attempt whose outcome nobody knows: a receiver refuses a repeat."""
 _TO_NOTICE: Final = Statement(select(person.c.id).where(person.c.to_notice == bindparam("yes")).limit(AT_ONCE))
 _HAD: Final = Statement(
     DELIVERIES.where(
         delivery.c.person_id == bindparam("person_id"),
-        one_of(delivery.c.state, _MAY_HAVE_LEFT),
+        one_of(delivery.c.state, MAY_HAVE_LEFT),
         delivery.c.letter != NOTICE,
     ).order_by(delivery.c.sequence)
 )
@@ -273,13 +271,13 @@ def _question(
     recipient: Any,
     corrects: str | None = None,
 ) -> Question:
-    resources = read_file(c, parts, person_id).resources
+    file = read_file(c, parts, person_id)
     return Question(
         agreement=agreement,
         recipient=recipient,
         context=context,
-        resources=resources,
-        file=marks_of(resources),
+        resources=file.in_letters(file.resources),
+        file=marks_of(file.resources),
         consents=read_consents(c, parts, person_id),
         at=parts.now(),
         corrects=corrects,

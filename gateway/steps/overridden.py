@@ -80,13 +80,13 @@ def overridable(c: Connection, parts: Parts, delivery_id: str, recipient: Recipi
 
 def _question(c: Connection, parts: Parts, row: DeliveryRow, recipient: Recipient, given: Override) -> Question:
     kept = _kept(c, parts, row)
-    resources = read_file(c, parts, row.person_id).resources
+    file = read_file(c, parts, row.person_id)
     return Question(
         agreement=parts.agreements[row.agreement],
         recipient=recipient,
         context=kept.context,
-        resources=resources,
-        file=marks_of(resources),
+        resources=file.in_letters(file.resources),
+        file=marks_of(file.resources),
         consents=read_consents(c, parts, row.person_id),
         at=parts.now(),
         corrects=kept.corrects,

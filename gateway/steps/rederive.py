@@ -13,10 +13,12 @@ from sqlalchemy import Connection, Row, select
 from consent.outcomes import path_outcomes
 from consent.shapes import Agreement, Decision, RegisteredConsent
 from fhir_profiles import fhir_json
+from fhir_profiles.label import is_sensitive
 from fhir_profiles.shapes import Composed, Json
 from gateway.activation import agreement_of_then
 from gateway.engine import MadeBy, made_by
 from gateway.errors import ThroughgateError
+from gateway.journeys.file import flagged_by_hand
 from gateway.keys import SealedBroken, SealedGone
 from gateway.parts import Parts
 from gateway.steps.kept import (
@@ -194,11 +196,12 @@ def version_gone(found: Found) -> tuple[str, str] | None:
 def question_of(found: Found, agreement: Agreement) -> Question:
     """The question of then, under an agreement. Every version that it names is there."""
     kept = found.kept
+    file = tuple(each for each in found.file if each is not None)
     return Question(
         agreement=agreement,
         recipient=recipient_of(kept.asked, agreement.letter),
         context=kept.context,
-        resources=tuple(each for each in found.file if each is not None),
+        resources=flagged_by_hand(file) if kept.composed is not None and _is_flagged(kept.composed) else file,
         consents=tuple(each for each in found.consents if each is not None),
         at=kept.decision.as_of,
         file=kept.file,
@@ -208,6 +211,12 @@ def question_of(found: Found, agreement: Agreement) -> Question:
         leak_read=kept.leak_read,
         override=kept.override,
     )
+
+
+def _is_flagged(composed: Json) -> bool:
+    """Was the letter composed of a record that was flagged sensitive? A mark by hand is not in the versions of the file."""
+    people = (entry["resource"] for entry in composed.get("entry", ()))
+    return any(is_sensitive(each) for each in people if each["resourceType"] == "Patient")
 
 
 def _made_again(parts: Parts, found: Found, agreement: Agreement) -> Draft:

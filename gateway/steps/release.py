@@ -12,7 +12,7 @@ from typing import Final
 from sqlalchemy import Connection, bindparam, select, update
 
 from consent.codes import pairs_asked
-from consent.decide import RULES, decide
+from consent.decide import NO_NOTICE, RULES, decide
 from consent.minimise import NothingLeaves, Released, minimise, without
 from consent.outcomes import path_outcomes
 from consent.shapes import (
@@ -35,7 +35,8 @@ from fhir_profiles.render import render
 from fhir_profiles.shapes import Composed, Heading, Json, LetterContext, Task
 from fhir_profiles.subsumption import subsumes
 from gateway.engine import MadeBy, made_by
-from gateway.journeys.tasks import CORRECT_BY_HAND, WORDS_LEFT_OUT, add_tasks, task_of
+from gateway.journeys.tasks import CORRECT_BY_HAND, PRIVACY_NOTICE, WORDS_LEFT_OUT, add_tasks, task_of
+from gateway.journeys.unnoticed import not_told_yet
 from gateway.keys import Keys, Thing
 from gateway.moves import LedgerFacts, Start, move_delivery, note_delivery, note_message, start_deliveries
 from gateway.opaque import is_opaque
@@ -219,6 +220,8 @@ def draft_composed(parts: Parts, question: Question, composed: Composed, drawn: 
     decision, state, reason, tasks = _fate(decision, agreement, recipient)
     if any(each.rule == "leak-scan" for each in withheld):
         tasks = (*tasks, task_of(WORDS_LEFT_OUT))
+    if any(each.rule == NO_NOTICE for each in decision.reasons):
+        tasks = (*tasks, task_of(PRIVACY_NOTICE))
     if state is DeliveryState.WITHHELD and question.context.was_wrong:
         tasks = (*tasks, task_of(CORRECT_BY_HAND))
     kept = write_kept(
@@ -506,7 +509,7 @@ def write_drafts(
     for made, said in zip(drafts, facts, strict=True):
         if owner.message_id is None:
             note_delivery(c, parts, made.delivery_id, "decided", said)
-        add_tasks(c, parts, made.tasks, delivery_id=made.delivery_id)
+        _add_tasks(c, parts, made, owner)
 
 
 def refill(c: Connection, parts: Parts, made: Draft, owner: "Owner") -> None:
@@ -523,10 +526,14 @@ def refill(c: Connection, parts: Parts, made: Draft, owner: "Owner") -> None:
     if made.state is DeliveryState.HELD:
         note_delivery(c, parts, made.delivery_id, "decided", facts)
         if made.reason != before:  # what it waits for now nobody has heard of
-            add_tasks(c, parts, made.tasks, delivery_id=made.delivery_id)
+            _add_tasks(c, parts, made, owner)
         return
     move_delivery(c, parts, made.delivery_id, made.state, reason=made.reason, facts=facts)
-    add_tasks(c, parts, made.tasks, delivery_id=made.delivery_id)
+    _add_tasks(c, parts, made, owner)
+
+
+def _add_tasks(c: Connection, parts: Parts, made: Draft, owner: "Owner") -> None:
+    add_tasks(c, parts, not_told_yet(c, owner.person_id, made.tasks), delivery_id=made.delivery_id)
 
 
 def restamp(c: Connection, parts: Parts, made: Draft, owner: "Owner", *, delivery_id: str, decision_id: str) -> None:

@@ -376,7 +376,7 @@ def _letters(
             agreement=wanted.agreement,
             recipient=wanted.recipient,
             context=wanted.context,
-            resources=resources,
+            resources=seen.file.in_letters(resources),
             consents=seen.consents,
             at=parts.now(),
             file=file,
@@ -385,7 +385,7 @@ def _letters(
         overtaken = (moved and name[0] in handover_letters(parts)) or _is_overtaken(c, run, seen, wanted, before)
         behind = run.leaving.get((seen.file.person_id, *name), seen.message_id) != seen.message_id
         place = _Place(overtaken=overtaken, behind=behind)
-        letter = _letter(c, parts, run, question, before, reading.then, place)
+        letter = _letter(c, parts, run, question, before, seen.file.in_letters(reading.then), place)
         if letter.change.leaves:
             run.leaving[seen.file.person_id, *name] = seen.message_id
         yield letter

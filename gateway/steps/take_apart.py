@@ -16,7 +16,7 @@ from fhir_profiles.fhir_kinds import RESPONSE
 from fhir_profiles.shapes import Event, HoldCode
 from gateway.errors import ThroughgateError
 from gateway.journeys.cancelled import may_have_arrived
-from gateway.journeys.file import join_file, read_file, write_filing
+from gateway.journeys.file import flag_by_hand, is_flagged_by_hand, join_file, read_file, write_filing
 from gateway.journeys.tasks import add_tasks, task_of
 from gateway.keys import SealedGone
 from gateway.parts import Parts
@@ -91,6 +91,8 @@ def take_apart(c: Connection, parts: Parts, merge: Any) -> Apart:
     for person_id in (survivor, absorbed):
         _count_again(c, parts, person_id)
     move_versions(c, survivor, absorbed)
+    # a mark by hand was of both while they were one, and two people take it back from either
+    flag_by_hand(c, absorbed, to=is_flagged_by_hand(c, survivor))
     c.execute(delete(person_merge).where(person_merge.c.absorbed == absorbed))
     for earlier in journal["people"]:
         c.execute(update(person_merge).where(person_merge.c.absorbed == earlier).values(survivor=absorbed))

@@ -116,6 +116,7 @@ person = Table(
     Column("link_version", Integer, nullable=False),
     Column("created_at", Text, nullable=False),
     Column("to_notice", Boolean),  # a consent moved, and its earlier recipients were not thought of yet; else NULL
+    Column("flagged_by_hand", Boolean),  # an IG officer marked the record sensitive; else NULL
     Index("ix_person_to_notice", "to_notice"),
 )
 

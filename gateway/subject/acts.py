@@ -40,6 +40,7 @@ class What(StrEnum):
     REPORT = "report"
     ERASURE = "erasure"
     DISCLOSURES = "disclosures"
+    UNMARK = "unmark"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +61,7 @@ def ask(parts: Parts, some_id: str, what: What, *, reason: str, by: str) -> str:
     act = parts.ids.entry()
 
     def work(c: Connection) -> None:
-        person_id = _person_of(c, some_id)
+        person_id = person_of(c, some_id)
         note = seal_reason(c, parts, person_id, reason=reason, by=named(by))
         enter(c, parts, act, "access-asked", {"what": what.value, "note": note}, person_id=person_id)
 
@@ -164,7 +165,8 @@ def enter(
     )
 
 
-def _person_of(c: Connection, some_id: str) -> str:
+def person_of(c: Connection, some_id: str) -> str:
+    """Who the id of a person, or of a message that has one, stands for today. ActError for any other."""
     found = survivor_of(c, some_id)
     if found is None:
         found = c.execute(select(message.c.person_id).where(message.c.id == some_id)).scalar()

@@ -133,6 +133,15 @@ def registered(*consents: Json, authority: bool = True, withdrawn: bool = False)
     )
 
 
+def notice(name: str = "notice", **more: Any) -> Json:
+    """That the person was given a privacy notice, long ago."""
+    npp = {"system": "http://terminology.hl7.org/CodeSystem/consentcategorycodes", "code": "npp"}
+    return fhir_consent(name=name, **{"issued": "2020-01-01", "category": [{"coding": [npp]}], **more})
+
+
+NOTICED = registered(notice())
+
+
 def subsumes(**pairs: Iterable[str]) -> Mapping[tuple[str, str], bool]:
     """`subsumes(HIV=[], SUD=["OPIOIDUD"])`: a whole table over the labels that it names."""
     names = set(pairs) | {item for held in pairs.values() for item in held} | set("ULMNRV")
@@ -174,11 +183,13 @@ def ask(
     released: bool = False,
     named: bool = False,
     roles: tuple[str, ...] = (),
+    noticed: bool = True,
 ) -> Decision:
     agreed = agreement(under) if isinstance(under, str) else under
     given = tuple(item if isinstance(item, RegisteredConsent) else registered(item)[0] for item in consents)
     if under == "probation-summary" and not given:
         given = registered(fhir_consent(provision("permit")))  # by its name: as it leaves, which is by consent alone
+    given += NOTICED if noticed else ()
     found = tuple(resources) if resources is not None else (patient(), resource())
     facts = Facts(resources=found, consents=given, directory=tuple(directory), subsumes=table)
     asked = request(agreed, to=to, as_of=as_of, released=released, named=named, roles=roles)

@@ -15,6 +15,7 @@ from tests.consent.made import (
     ASKS_FIRST,
     DIRECTORY,
     LABELS,
+    NOTICED,
     THEM,
     TYPES,
     US,
@@ -103,7 +104,8 @@ def decided(
     given_consents: list[RegisteredConsent], agreed: Agreement, resources: Any = RESOURCES, **more: Any
 ) -> Decision:
     table = more.pop("table", LABELS)
-    facts = Facts(resources=tuple(resources), consents=tuple(given_consents), directory=DIRECTORY, subsumes=table)
+    said = (*given_consents, *NOTICED)
+    facts = Facts(resources=tuple(resources), consents=said, directory=DIRECTORY, subsumes=table)
     return decide(request(agreed, **more), facts, agreed)
 
 
@@ -190,7 +192,7 @@ def test_an_unknown_never_releases_more_than_the_known(
     assert released(decided(given_consents, agreed, table=known)) <= released(
         decided(given_consents, agreed, table=LABELS)
     )
-    facts = Facts(resources=RESOURCES, consents=tuple(given_consents), directory=(), subsumes=LABELS)
+    facts = Facts(resources=RESOURCES, consents=(*given_consents, *NOTICED), directory=(), subsumes=LABELS)
     assert released(decide(request(agreed), facts, agreed)) <= released(decided(given_consents, agreed))
 
 

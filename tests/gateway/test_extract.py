@@ -33,17 +33,18 @@ from tests.line import Line, running, sign_agreements
 FIRST, SECOND, THIRD = "evaluation-extract", "second-evaluation", "third-evaluation"
 BEFORE = "2026-01-14T10:00:00+00:00"
 THIRTIES = [number for number in range(160) if number % 40 in range(27, 36)]
-IN_IT, OPTED_OUT, REFUSED, UNASKED, SENSITIVE, ERASED = (
+IN_IT, OPTED_OUT, REFUSED, UNASKED, SENSITIVE, ERASED, UNNOTICED = (
     THIRTIES[:22],
     THIRTIES[22:24],
     THIRTIES[24:26],
     THIRTIES[26:28],
     THIRTIES[28:29],
     THIRTIES[29:30],
+    THIRTIES[30:32],
 )
 OLDER = [0, 40, 80]
 """In their sixties: three who look alike, too few."""
-EVERYBODY = [*IN_IT, *OPTED_OUT, *REFUSED, *UNASKED, *SENSITIVE, *ERASED, *OLDER]
+EVERYBODY = [*IN_IT, *OPTED_OUT, *REFUSED, *UNASKED, *SENSITIVE, *ERASED, *UNNOTICED, *OLDER]
 
 
 def person_of(number: int) -> SyntheticPerson:
@@ -55,10 +56,24 @@ def agreed(number: int, decision: str = "permit", purpose: str = "HQUALIMP") -> 
     return fhir_message(person_of(number), resources=[said], message_id=f"W-{number}", at=BEFORE, event="consent")
 
 
+def noticed(number: int) -> bytes:
+    """Two are as old as many others, agreed, and were never given a notice."""
+    given = consent(resource_id=f"notice-{number}", at=BEFORE, decision="permit")
+    npp = {"system": "http://terminology.hl7.org/CodeSystem/consentcategorycodes", "code": "npp"}
+    made = {key: value for key, value in given.items() if key != "provision"} | {"category": [{"coding": [npp]}]}
+    return fhir_message(person_of(number), resources=[made], message_id=f"N-{number}", at=BEFORE, event="consent")
+
+
 def consents() -> list[bytes]:
     flagged = [relabelled(agreed(number), "R") for number in SENSITIVE]
     refused = [agreed(REFUSED[0], "deny"), agreed(REFUSED[1], purpose="TREAT")]
-    return [*(agreed(number) for number in (*IN_IT, *OPTED_OUT, *ERASED, *OLDER)), *refused, *flagged]
+    given = [noticed(number) for number in EVERYBODY if number not in UNNOTICED]
+    return [
+        *(agreed(number) for number in (*IN_IT, *UNNOTICED, *OPTED_OUT, *ERASED, *OLDER)),
+        *refused,
+        *flagged,
+        *given,
+    ]
 
 
 def with_agreements(line: Line) -> None:
@@ -172,10 +187,11 @@ async def test_an_extract_holds_who_agreed_and_nobody_else(tmp_path: Path) -> No
         assert len(rows) == len(IN_IT)
         assert made.extract.suppressed == len(OLDER)
         left = made.left_out
-        assert (left.opted_out, left.not_agreed, left.sensitive) == (
+        assert (left.opted_out, left.not_agreed, left.sensitive, left.not_noticed) == (
             len(OPTED_OUT),
             len(REFUSED) + len(UNASKED),
             len(SENSITIVE),
+            len(UNNOTICED),
         )
         groups = Counter(tuple(row[name] for name in KNOWN_OUTSIDE) for row in rows)
         assert groups == {("male", "30-39", "2026-01", "ZFG"): len(IN_IT)}
@@ -273,6 +289,7 @@ async def test_sabotage_without_the_guard_the_one_who_opted_out_is_found(
         with_agreements(line)
         for number in (*IN_IT[:10], *OPTED_OUT):
             await line.send(agreed(number))
+            await line.send(noticed(number))
         await line.settle(60)
         line.clock.advance(days=80)
         checked(line.gateway)

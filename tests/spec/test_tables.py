@@ -8,7 +8,7 @@ from consent.disclosure_control import CellCount, close_cells
 from consent.kinds import KINDS, how_much
 from tests.consent.made import NHS, ask, patient, resource
 from tests.spec.tables import HERE, PAGES, cells, read_page
-from tests.spec.words import KEEPS_BACK, LETTERS, OUTCOMES, PARTS, SAID
+from tests.spec.words import KEEPS_BACK, LETTERS, OUTCOMES, PARTS, SAID, UNNOTICED
 
 WHO, SPLIT, DATA, CELLS = (read_page(name) for name in PAGES)
 PERSON = patient(identifier=[{"system": NHS, "value": "9990000018"}])
@@ -18,7 +18,7 @@ PERSON = patient(identifier=[{"system": NHS, "value": "9990000018"}])
 def test_who_gets_what(said: str, recipient: str, outcome: str) -> None:
     agreed, kinds = LETTERS[recipient]
     things = (PERSON, *(resource(kind, f"r{place}") for place, kind in enumerate(kinds)))
-    decision = ask(*SAID[said], resources=things, under=agreed)
+    decision = ask(*SAID[said], resources=things, under=agreed, noticed=said not in UNNOTICED)
     assert decision.outcome == OUTCOMES[outcome]
 
 

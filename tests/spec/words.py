@@ -12,6 +12,7 @@ from tests.consent.made import (
     agreement,
     fhir_consent,
     label,
+    notice,
     provision,
     purpose,
     registered,
@@ -66,6 +67,8 @@ SAID: dict[str, tuple[RegisteredConsent, ...]] = {
     "said nothing": (),
     "agreed to this recipient": (_one(TO_US),),
     "agreed to everybody": (_one(YES),),
+    "agreed to everybody, given no privacy notice": (_one(YES),),
+    "agreed to everybody, the notice told by a stranger": (_one(YES), *registered(notice(), authority=False)),
     "agreed to another recipient only": (_one(TO_THEM),),
     "agreed, and the time they agreed to is over": (
         _one(provision("permit", actor=[actor()], period={"end": "2026-01-14"})),
@@ -95,6 +98,10 @@ SAID: dict[str, tuple[RegisteredConsent, ...]] = {
     ),
     "may be another person, who refused": (_one(None, status="rejected", patient={"reference": "Patient/unclear"}),),
 }
+
+
+UNNOTICED = ("agreed to everybody, given no privacy notice", "agreed to everybody, the notice told by a stranger")
+"""Everybody else was given a privacy notice."""
 
 
 def _keeps(*denials: Json, root: Json | None = None) -> tuple[RegisteredConsent, ...]:

@@ -1,6 +1,6 @@
 """The engine, asked the oracle's questions. It MUST only translate: no answer is made or changed here."""
 
-from consent.fhir_consent import votes
+from consent.fhir_consent import Judge, votes
 from consent.shapes import Coding, Facts, Party, RegisteredConsent, Request
 from tests.consent.oracle.generator import ACTION, REASON
 from tests.consent.oracle.oracle import Question
@@ -8,6 +8,18 @@ from tests.consent.oracle.oracle import Question
 
 def engine_votes(asked: Question) -> list[str]:
     """permit, deny or hold for each resource, in their order."""
+    request, facts = _in_its_words(asked)
+    default = "implied" if asked.default == "permit" else "nothing"
+    return [str(item.vote) for item in votes(request, facts, asked.as_of, default, hold=True)]
+
+
+def asked_of_engine(asked: Question) -> tuple[Judge, Facts]:
+    """The engine with this question before it, and its facts."""
+    request, facts = _in_its_words(asked)
+    return Judge(request, facts, asked.as_of), facts
+
+
+def _in_its_words(asked: Question) -> tuple[Request, Facts]:
     request = Request(
         recipient=Party(
             identifiers=tuple(sorted(asked.recipient)), recipient_class=asked.recipient_class, roles=asked.roles
@@ -32,5 +44,4 @@ def engine_votes(asked: Question) -> list[str]:
         directory=tuple(asked.directory.values()),
         subsumes=asked.subsumes,
     )
-    default = "implied" if asked.default == "permit" else "nothing"
-    return [str(item.vote) for item in votes(request, facts, asked.as_of, default, hold=True)]
+    return request, facts

@@ -136,6 +136,36 @@ def _verdict(world: World, resource: Json) -> str:
     return world.asked.default
 
 
+# ---- the privacy notice
+
+
+def notice_is_missing(asked: Question) -> bool:
+    """Nobody is sure to have given this person a notice (R4 consent-category `npp`; specification A 5.13; docs/decisions/0038).
+
+    An authority's word that one was given counts where it is readable, surely about this person, and after every word that there was none.
+    """
+    said = [number for number in range(len(asked.consents)) if _speaks(asked, number) and _is_notice(asked, number)]
+    yes = [number for number in said if _gives(asked, number)]
+    no = [number for number in said if asked.consents[number]["status"] != "active" and _may_be_theirs(asked, number)]
+    return not [one for one in yes if all(_newer(asked.consents[one], asked.consents[other]) for other in no)]
+
+
+def _is_notice(asked: Question, number: int) -> bool:
+    return {item["coding"][0]["code"] for item in asked.consents[number]["category"]} == {"npp"}
+
+
+def _gives(asked: Question, number: int) -> bool:
+    consent = asked.consents[number]
+    plain = "implicitRules" not in consent and not _modified(consent)
+    plain = plain and all(item["verified"] for item in consent.get("verification", []))
+    surely = consent["patient"]["reference"] == "Patient/patient"
+    return consent["status"] == "active" and number not in asked.narrowing and plain and surely
+
+
+def _may_be_theirs(asked: Question, number: int) -> bool:
+    return any(_all_worlds(asked, lambda world: _whose(world, asked.consents[number])))
+
+
 # ---- several consents
 
 

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from consent.lint import widens
+from consent.privacy_notice import is_notice
 from fhir_profiles import systems, terminology
 from fhir_profiles.mappings.fhir_coded_consents import LINEAGE, WITHDRAWN_EXTENSION
 from fhir_profiles.shapes import Event, Fate
@@ -32,6 +33,9 @@ def entry(code: tuple[str, str], kind: str = "Observation", **changes: Any) -> J
     } | changes
 
 
+NOTICE = (systems.LOCAL_CODE + "consent-state", "privacy-notice-given")
+
+
 def made(*entries: Json) -> list[Json]:
     return carried(read(bundle(*entries)), "Consent")
 
@@ -43,6 +47,21 @@ def test_every_row_has_a_topic_with_purposes() -> None:
     assert all(
         row["system"].startswith("https://throughgate.example/") for row in rows if row["confidence"] in ("A", "U")
     )
+
+
+def test_a_privacy_notice_is_a_consent_of_its_category_and_permits_nothing() -> None:
+    message = bundle(entry(NOTICE))
+    meaning = read(message)
+    (given,) = carried(meaning, "Consent")
+    (none,) = made(entry(NOTICE, valueBoolean=False))
+    assert (given["status"], none["status"]) == ("active", "rejected")
+    assert given["identifier"] == none["identifier"], "the newest word counts"
+    for found in (given, none):
+        assert is_notice(found)
+        assert not {"policyRule", "provision"} & found.keys()
+    assert not invalid(validate(meaning.bundle))
+    assert sorted(field.source for field in meaning.fields) == sorted(leaves(message, "Bundle"))
+    assert made(entry(NOTICE, status="preliminary")) == []
 
 
 @pytest.mark.parametrize("kind", ["Observation", "Procedure", "Condition"])

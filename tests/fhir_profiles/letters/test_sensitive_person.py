@@ -26,7 +26,7 @@ from fhir_profiles.render import render
 from fhir_profiles.shapes import Heading, Json, LetterContext, Severity
 from fhir_profiles.validate import validate
 from gateway.steps.release import DIRECTORY, UNNAMED_SENDER, places_of
-from tests.consent.made import fhir_consent, provision, registered
+from tests.consent.made import fhir_consent, notice, provision, registered
 from tests.fhir_profiles.letters.files import AS_OF, CONTEXT, HEADING, case, resources_in
 from tests.fhir_profiles.letters.test_through_the_gate import AGREEMENTS, NAMING
 
@@ -165,7 +165,7 @@ def decided(name: str, code: str, *, named: bool = True) -> tuple[Json, Decision
     bundle = compose(name, file, context, AS_OF).bundle
     facts = Facts(
         resources=tuple(resources_in(bundle)),
-        consents=registered(fhir_consent(provision("permit"))) if name == "probation-summary" else (),
+        consents=registered(fhir_consent(provision("permit")), notice()) if name == "probation-summary" else (),
         directory=tuple(each for each in file if each["resourceType"] in DIRECTORY),
         places=places_of(file, context),
     )

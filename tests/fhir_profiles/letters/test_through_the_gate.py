@@ -18,7 +18,7 @@ from fhir_profiles.profiles import PROFILES
 from fhir_profiles.render import render
 from fhir_profiles.shapes import Json, LetterContext, Severity
 from fhir_profiles.validate import validate
-from tests.consent.made import fhir_consent, provision, registered
+from tests.consent.made import fhir_consent, notice, provision, registered
 from tests.fhir_profiles.letters.files import (
     AS_OF,
     CONTEXT,
@@ -33,7 +33,7 @@ from tests.fhir_profiles.letters.files import (
 AGREEMENTS = Path(__file__).resolve().parents[3] / "consent" / "agreements"
 NAMING = Naming(id_key=bytes(range(32)))
 BY_TWO = Override(kind=OverrideKind.HARM_TEST, until="9999-12-31T00:00:00+00:00")
-AGREED = registered(fhir_consent(provision("permit")))
+AGREED = registered(fhir_consent(provision("permit")), notice())
 
 
 @cache
