@@ -24,6 +24,7 @@ from consent.sensitive import (
     without_words,
 )
 from consent.shapes import Decision, Json, Naming, Outcome, Vote, Withheld
+from consent.standing import NAMED_ANYHOW, is_of_nothing, standing
 
 PSEUDONYM = "pseudonym:"
 """An identifier system written `pseudonym:<system>` in an agreement: a pseudonym leaves in place of that identifier."""
@@ -123,12 +124,15 @@ class _Projection:
         while True:
             self.kept = self._names(staying)
             entries = [(entry, self._resource(resource, permitted)) for entry, resource in staying]
-            empty = [place for place, (_, made) in enumerate(entries) if not made.keys() - {"resourceType", "id"}]
-            if not empty:
+            empty = {place for place, (_, made) in enumerate(entries) if not made.keys() - {"resourceType", "id"}}
+            unsaid = {
+                place for place, (_, made) in enumerate(entries) if is_of_nothing(staying[place][1], made)
+            } - empty
+            if not (empty | unsaid):
                 break
-            for place in empty:
-                self._withhold(label_of(staying[place][1]), "not-in-agreement")
-            staying = [item for place, item in enumerate(staying) if place not in empty]
+            for place in empty | unsaid:
+                self._withhold(label_of(staying[place][1]), "not-in-agreement" if place in empty else "nothing-left")
+            staying = [item for place, item in enumerate(staying) if place not in empty | unsaid]
         if not entries:
             raise NothingLeaves("no resource is left")
         made = [{"fullUrl": _URN + resource["id"], "resource": resource} for _, resource in entries]
@@ -232,7 +236,11 @@ class _Projection:
             return self._identifier(value, node, whole, path)
         if _is_reference(value):
             return self._reference(value, node, whole, path, key)
-        return self._members(value, node, whole, path, "") or None
+        held = self._members(value, node, whole, path, "")
+        left = standing(path, held) if held else None
+        if held and left is None:
+            self._withhold(path, "nothing-left")
+        return left
 
     def _said(self, value: str, key: str, path: str) -> str:
         """Text as it stands; of a person flagged sensitive without the words for places."""
@@ -276,6 +284,8 @@ class _Projection:
                 kept = self._value(found, child, child.whole, f"{path}.{name}", name)
             if kept is not None:
                 made[name] = kept
+        if not made and path in NAMED_ANYHOW:
+            made["display"] = NOT_NAMED
         return made or None
 
     def _identifier(self, value: Json, node: Node, whole: bool, path: str) -> Json | None:

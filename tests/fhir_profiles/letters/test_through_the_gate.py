@@ -11,7 +11,7 @@ import pytest
 from consent.agreement_file import read_agreement
 from consent.decide import decide
 from consent.minimise import minimise
-from consent.shapes import Facts, Naming, Override, OverrideKind, Party, Request
+from consent.shapes import Decision, Facts, Naming, Override, OverrideKind, Party, Request
 from fhir_profiles.compose import LETTERS, compose, compose_report
 from fhir_profiles.fhir_json import decode, encode
 from fhir_profiles.profiles import PROFILES
@@ -48,6 +48,12 @@ def through(name: str, file: Sequence[Json], context: LetterContext = CONTEXT, *
 
 def minimised(name: str, file: Sequence[Json], context: LetterContext = CONTEXT, *, marked: bool = False) -> Json:
     """What the shipped agreement lets out of a letter, before a wire writes it."""
+    bundle, decision = decided(name, file, context)
+    return minimise(bundle, replace(decision, withheld_marker=marked), NAMING).bundle
+
+
+def decided(name: str, file: Sequence[Json], context: LetterContext = CONTEXT) -> tuple[Json, Decision]:
+    """A letter as it is composed, and what its shipped agreement decides of it."""
     agreement = read_agreement((AGREEMENTS / f"{name}.toml").read_text("utf-8"), name)
     bundle = compose_report(REPORTS[name]).bundle if name in REPORTS else compose(name, file, context, AS_OF).bundle
     request = Request(
@@ -59,8 +65,7 @@ def minimised(name: str, file: Sequence[Json], context: LetterContext = CONTEXT,
         override=BY_TWO if agreement.without_consent == "harm-test" else None,
     )
     consents = AGREED if name == "probation-summary" else ()
-    decision = decide(request, Facts(resources=tuple(resources_in(bundle)), consents=consents), agreement)
-    return minimise(bundle, replace(decision, withheld_marker=marked), NAMING).bundle
+    return bundle, decide(request, Facts(resources=tuple(resources_in(bundle)), consents=consents), agreement)
 
 
 NEEDED = {
