@@ -6,7 +6,7 @@ Ids and naming keys are fixed, so the same question has the same answer. This mo
 import asyncio
 from base64 import b64encode
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -17,7 +17,7 @@ from adapters.contract import Arrival
 from consent.shapes import Vote
 from fhir_profiles import fhir_json
 from fhir_profiles.peek import peek
-from fhir_profiles.shapes import Envelope, Issue, PersonIdentifier, Refusal, Severity, Translation
+from fhir_profiles.shapes import Envelope, Field, Issue, PersonIdentifier, Refusal, Severity, Translation
 from fhir_profiles.translate import translate
 from gateway.activation import CATEGORY
 from gateway.clients import Client, find
@@ -28,6 +28,7 @@ from gateway.settings import ChannelSettings, read_settings
 from gateway.states import DeliveryState, MessageState
 from gateway.steps import close, deliver
 from gateway.steps.contributions import counting
+from gateway.steps.field_ways import FieldWay, LetterWays, counted
 from gateway.steps.identify import identify
 from gateway.steps.kept import Kept, read_kept
 from gateway.steps.letters import release_message
@@ -247,7 +248,10 @@ def _shape(
         row = c.execute(select(message).where(message.c.id == received.message_id)).one_or_none()
         state = MessageState(row.state) if row is not None and received.accepted else MessageState.REJECTED
         own = row.id if row is not None and received.accepted and not received.duplicate else None
-        decisions = _decisions(c, gate, own) if own else []
+        brought = [entry["resource"] for entry in translation.bundle.get("entry", ())] if translation else []
+        fields = translation.fields if translation else ()
+        decided = _decided(c, gate, own, brought) if own else []
+        decisions = [each for one in decided for each in _decisions(c, gate, one, fields)]
         tasks = _tasks(c, own) if own else []
     return {
         "message": {
@@ -262,8 +266,14 @@ def _shape(
         },
         "bundle": translation.bundle if translation else None,
         "fields": [
-            {"source": each.source, "fate": each.fate.value, "path": each.path, "reason": each.reason}
-            for each in (translation.fields if translation else ())
+            {
+                "source": each.source,
+                "fate": each.fate.value,
+                "path": each.path,
+                "reason": each.reason,
+                "recipients": [_way(one, way) for one in decided if (way := one.ways.of(each)) is not None],
+            }
+            for each in fields
         ],
         "decisions": decisions,
         "tells": [{"to": each["for"], "code": each["code"], "text": each["text"]} for each in tasks if each["tell"]],
@@ -303,7 +313,16 @@ def _issue(severity: Severity, code: str, path: str, text: str) -> Json:
     return {"severity": severity.value, "code": code, "path": path, "text": text}
 
 
-def _decisions(c: Connection, gate: Gateway, message_id: str) -> list[Json]:
+@dataclass(frozen=True, kw_only=True)
+class _Decided:
+    """One decision about a message's letter: its row, what was kept with it, and the ways of the message's fields into the letter."""
+
+    row: Row[tuple[object, ...]]
+    kept: Kept
+    ways: LetterWays
+
+
+def _decided(c: Connection, gate: Gateway, message_id: str, brought: Sequence[Json]) -> list[_Decided]:
     rows = c.execute(
         select(decision)
         .outerjoin(delivery, delivery.c.decision_id == decision.c.id)
@@ -313,23 +332,36 @@ def _decisions(c: Connection, gate: Gateway, message_id: str) -> list[Json]:
     found = []
     for row in rows:
         kept = read_kept(gate.keys.unseal(c, row.sealed_id))
-        letter = c.execute(select(delivery).where(delivery.c.decision_id == row.id)).one_or_none()
-        one = {
-            "recipient": row.recipient,
-            "class": row.recipient_class,
-            "agreement": row.agreement,
-            "letter": row.letter,
-            "outcome": row.outcome,
-            "reasons": [{"rule": each.rule, "text": each.text} for each in kept.decision.reasons],
-            "released": _released(c, gate, letter),
-            "counted": None,
-            "withheld": _withheld(kept),
-            "missing": list(kept.missing),
-            "state": letter.state if letter is not None else None,
-        }
-        cells = [{"report": each.report, "period": each.period, "cell": each.cell} for each in kept.counted]
-        found += [{**one, "counted": cell} for cell in cells] or [one]
+        found.append(_Decided(row=row, kept=kept, ways=LetterWays(brought, kept)))
     return found
+
+
+def _way(decided: _Decided, way: FieldWay) -> Json:
+    row = decided.row
+    who = {"recipient": row.recipient, "class": row.recipient_class, "letter": row.letter}
+    return {**who, "outcome": way.outcome, "rule": way.rule}
+
+
+def _decisions(c: Connection, gate: Gateway, decided: _Decided, fields: Sequence[Field]) -> list[Json]:
+    """One decision's part of the answer; one that is counted in several cells has a part for each."""
+    row, kept = decided.row, decided.kept
+    letter = c.execute(select(delivery).where(delivery.c.decision_id == row.id)).one_or_none()
+    one = {
+        "recipient": row.recipient,
+        "class": row.recipient_class,
+        "agreement": row.agreement,
+        "letter": row.letter,
+        "outcome": row.outcome,
+        "reasons": [{"rule": each.rule, "text": each.text} for each in kept.decision.reasons],
+        "released": _released(c, gate, letter),
+        "counted": None,
+        "withheld": _withheld(kept),
+        "fields": counted(decided.ways.of(field) for field in fields),
+        "missing": list(kept.missing),
+        "state": letter.state if letter is not None else None,
+    }
+    cells = [{"report": each.report, "period": each.period, "cell": each.cell} for each in kept.counted]
+    return [{**one, "counted": cell} for cell in cells] or [one]
 
 
 def _withheld(kept: Kept) -> list[Json]:

@@ -263,7 +263,7 @@ class Carrier:
         for key, item in value.items():
             if key == "identifier":
                 self.fields += [
-                    field(place, Fate.MAPPED, PATIENT_REFERENCE, "") for place in leaves(item, f"{source}.{key}")
+                    field(place, Fate.MAPPED, "Patient.identifier", "") for place in leaves(item, f"{source}.{key}")
                 ]
             else:
                 self.minimise(item, f"{source}.{key}", "told-once")

@@ -69,6 +69,9 @@ def try_message(
     close: Annotated[
         bool, typer.Option("--close", help="The calendar reports that these messages together would make.")
     ] = False,
+    fields: Annotated[
+        bool, typer.Option("--fields", help="Every field: where it went, and what became of it in each letter.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Say what messages would mean, who would get what, what would be withheld and why."""
@@ -86,12 +89,12 @@ def try_message(
         if as_json:
             say_json(result, indent=None)
         else:
-            say_result(result)
+            say_result(result, fields=fields)
     if any(result["message"]["outcome"] != "released" for result in results):
         raise typer.Exit(int(Exit.FAULT))
 
 
-def say_result(result: Json) -> None:
+def say_result(result: Json, *, fields: bool) -> None:
     """One message's dry run, for people."""
     message = result["message"]
     typer.echo(f"{message['kind']}  {message['event'] or ''}  {message['outcome']}".replace("    ", "  "))
@@ -102,6 +105,8 @@ def say_result(result: Json) -> None:
         fates[field["fate"]] = fates.get(field["fate"], 0) + 1
     if fates:
         typer.echo("  fields      " + ", ".join(f"{number} {fate}" for fate, number in sorted(fates.items())))
+    for field in result["fields"] if fields else ():
+        say_field(field)
     for decision in result["decisions"]:
         say_decision(decision)
     for tell in result["tells"]:
@@ -110,11 +115,20 @@ def say_result(result: Json) -> None:
         typer.echo(f"  task        {task['for']}: {task['text']}")
 
 
+def say_field(field: Json) -> None:
+    """One field's way, to each letter."""
+    typer.echo(f"    {field['source']}: {field['fate']} {field['path'] or field['reason']}")
+    for way in field["recipients"]:
+        by = f" ({way['rule']})" if way["rule"] else ""
+        typer.echo(f"      {way['outcome']:<14} {way['letter']} for {way['recipient'] or 'no ' + way['class']}{by}")
+
+
 def say_decision(decision: Json) -> None:
     """One recipient's part."""
     typer.echo(
         f"  {decision['outcome']:<11} {decision['letter']} for {decision['recipient'] or 'no ' + decision['class']} ({decision['agreement']})"
     )
+    typer.echo("    fields    " + ", ".join(f"{number} {outcome}" for outcome, number in decision["fields"].items()))
     for reason in decision["reasons"]:
         typer.echo(f"    because   {reason['rule']}: {reason['text']}")
     if decision["released"]:

@@ -30,14 +30,21 @@ async def a_handover(folder: Path) -> tuple[str, Path]:
 async def test_a_decision_is_explained_to_three_readers(tmp_path: Path) -> None:
     decided, config = await a_handover(tmp_path)
     said: dict[str, Any] = {}
+    fields: dict[str, list[dict[str, str]]] = {}
     for view in ("officer", "person", "recipient"):
         done = run("explain", decided, *WHY, "--view", view, "--json", "--config", str(config))
         assert done.exit_code == 0, done.output
-        said[view] = json.loads(done.output)["sentences"]
+        found = json.loads(done.output)
+        said[view], fields[view] = found["sentences"], found["fields"]
         assert run("explain", decided, *WHY, "--view", view, "--config", str(config)).output.splitlines() == said[view]
         assert not [mark for mark in marks(PERSON) if mark in done.output]
     assert "Asked: no consent was on record." in said["officer"]
     assert any(line.startswith("Leaves in part: Patient.identifier") for line in said["officer"])
+    assert fields["person"] == fields["recipient"] == []
+    ways = {each["source"]: each["outcome"] for each in fields["officer"]}
+    assert (ways["PID-5.1"], ways["PV1-36"], ways["MSH-11"]) == ("leaves", "not-in-letter", "")
+    assert any(line.startswith(f"Of the message's {len(ways)} fields") for line in said["officer"])
+    assert not any("fields" in line for line in (*said["person"], *said["recipient"]))
     assert "They have it now." in said["person"]
     assert not any("Stays back" in line for line in (*said["person"], *said["recipient"]))
     assert run("explain", "NOBODY", *WHY, "--config", str(config)).exit_code == 2

@@ -52,7 +52,7 @@ def test_the_members_of_the_answer() -> None:
     assert set(decision) >= wanted
     assert set(decision["released"]) == {"wire", "content_type", "body"}
     assert (decision["outcome"], decision["counted"]) == ("release", None)
-    assert all(set(each) == {"source", "fate", "path", "reason"} for each in found["fields"])
+    assert all(set(each) == {"source", "fate", "path", "reason", "recipients"} for each in found["fields"])
 
 
 def test_the_same_question_has_the_same_answer() -> None:
