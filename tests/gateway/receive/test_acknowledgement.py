@@ -27,7 +27,21 @@ OUTCOMES: dict[Fault | None, tuple[str, str, int]] = {
     Fault.STORE_UNAVAILABLE: ("AR", "CE", 207),
     Fault.ID_REUSED: ("AR", "CR", 205),
     Fault.SENDER_UNKNOWN: ("AR", "CR", 204),
+    Fault.TOO_DEEP: ("AE", "CR", 102),
+    Fault.STRUCTURE_INVALID: ("AE", "CR", 100),
+    Fault.CLIENT_UNKNOWN: ("AR", "CR", 204),
+    Fault.KIND_NOT_REGISTERED: ("AR", "CR", 201),
+    Fault.ESTABLISHMENT_MISSING: ("AE", "CR", 101),
+    Fault.ESTABLISHMENT_NOT_REGISTERED: ("AR", "CR", 204),
+    Fault.OVERLOADED: ("AR", "CE", 207),
+    Fault.INTERNAL: ("AR", "CE", 207),
 }
+NO_ACKNOWLEDGEMENT = {
+    Fault.DUPLICATE, Fault.UNDER_WAY, Fault.IDS_REUSED, Fault.IDS_MISSING,  # FHIR messaging alone: HL7 v2 answers a repeat as it did before
+    Fault.UNAUTHENTICATED, Fault.FORBIDDEN, Fault.NOT_FOUND, Fault.METHOD_NOT_ALLOWED, Fault.MEDIA_TYPE_UNSUPPORTED, Fault.ENCODING_UNSUPPORTED,
+    Fault.NOT_ACCEPTABLE, Fault.TOO_SLOW, Fault.REQUEST_INVALID,
+}  # fmt: skip
+"""Said by HTTP before anything is read as HL7 v2, or of FHIR messages."""
 ACCEPT_SENT_WHEN = {
     "": (True, True),
     "AL": (True, True),
@@ -81,8 +95,13 @@ def test_original_mode_always_answers_once(outcome: Fault | None) -> None:
 
 @pytest.mark.parametrize("outcome", OUTCOMES, ids=lambda fault: fault.value if fault else "taken")
 @pytest.mark.parametrize(("accept", "application"), [pair for pair in itertools.product(WHEN, WHEN) if any(pair)])
-@pytest.mark.parametrize("both", [False, True], ids=["one-answer", "same-connection"])
-def test_enhanced_mode(accept: str, application: str, outcome: Fault | None, both: bool) -> None:
+def test_enhanced_mode(accept: str, application: str, outcome: Fault | None) -> None:
+    """In one answer, and over a connection that takes both."""
+    for both in (False, True):
+        one_answer_or_two(accept, application, outcome, both=both)
+
+
+def one_answer_or_two(accept: str, application: str, outcome: Fault | None, *, both: bool) -> None:
     original, accept_code, hl7 = OUTCOMES[outcome]
     failed = outcome is not None
     accept_sent = ACCEPT_SENT_WHEN[accept][failed]
@@ -199,6 +218,11 @@ def test_a_text_is_never_cut_inside_an_escape(length: int) -> None:
     ack = hl7_acknowledgement("AE", envelope(), control_id="1", time="2", fault=Fault.FIELD_MISSING, issues=(issue,))
     for text in (segments(ack)["MSA"][3], segments(ack)["ERR"][8]):
         assert "\\" not in text.replace("\\S\\", "")
+
+
+def test_the_table_has_a_row_for_every_fault_that_hl7_v2_can_have() -> None:
+    assert set(OUTCOMES) - {None} | NO_ACKNOWLEDGEMENT == set(Fault)
+    assert not set(OUTCOMES) & NO_ACKNOWLEDGEMENT
 
 
 def test_every_fault_has_a_rule_and_every_refusal_a_fault() -> None:
