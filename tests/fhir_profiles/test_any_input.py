@@ -21,6 +21,7 @@ from gateway.demo.people import synthetic_person
 from tests.fhir_profiles.fhir_message.golden_pairs import sources as fhir_sources
 from tests.fhir_profiles.hmpps.test_domain_events import event, in_sns
 from tests.fhir_profiles.mappings.golden_pairs import sources as hl7v2_sources
+from tests.scripted import Scripted
 
 FHIR = Channel(name="any", format="fhir", client="any", establishment="ZFG")
 HL7 = Channel(name="any", format="hl7v2")
@@ -76,6 +77,24 @@ def test_any_damage_to_any_content_is_translated_held_or_refused_with_a_place(da
     assert not [issue for issue in translation.issues if issue.code == "exception"], name
     assert translation.hold is None or translation.hold.text, name
     assert not invalid(validate(translation.bundle)), name
+
+
+def test_a_mapping_that_fails_is_seen_whichever_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sabotage: each kind is among the contents, and the property reaches its mapping. An exception is held by `translate`, and seen as such."""
+
+    def failing(channel: Channel, body: bytes) -> Translation:
+        raise ZeroDivisionError
+
+    damage = test_any_damage_to_any_content_is_translated_held_or_refused_with_a_place.hypothesis.inner_test  # type: ignore[attr-defined]  # hypothesis puts the plain function there
+    by_kind = {peek(FHIR, written(each[1])).kind: each for each in CONTENTS}
+    for kind, named in by_kind.items():
+        harmless = (named, 1, 1, "occurredAt" if kind == "hmpps-event" else "id", 0)
+        damage(Scripted(*harmless))
+        with monkeypatch.context() as broken:
+            broken.setitem(MAPPINGS, kind, failing)  # type: ignore[arg-type]  # a dict behind its read-only type
+            with pytest.raises(AssertionError):
+                damage(Scripted(*harmless))
+    assert set(by_kind) == {kind for kind in MAPPINGS if "^" not in kind}
 
 
 AMOUNTS = st.decimals(min_value="0.1", max_value="999", places=2)

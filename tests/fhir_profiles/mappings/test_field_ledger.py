@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,10 +12,11 @@ from hypothesis import strategies as st
 from fhir_profiles.hl7v2 import Message, parse
 from fhir_profiles.mappings import MAPPINGS
 from fhir_profiles.mappings.field_ledger import FieldLedger
-from fhir_profiles.peek_hl7v2 import peek_hl7v2
-from fhir_profiles.shapes import Envelope, Event, Fate, Field, HoldCode, Refusal, Translation
+from fhir_profiles.peek_hl7v2 import KINDS, peek_hl7v2
+from fhir_profiles.shapes import Channel, Envelope, Event, Fate, Field, HoldCode, Refusal, Translation
 from tests.builders import adt_a01, adt_a03, adt_a13, adt_a40, oru_r01, rde_o11
 from tests.fhir_profiles.mappings.golden_pairs import CHANNEL, sources, translate
+from tests.scripted import Scripted
 
 
 def unaccounted(message: Message, fields: Iterable[Field]) -> list[str]:
@@ -107,6 +109,34 @@ def test_any_damage_is_translated_and_accounted_for(data: st.DataObject) -> None
         assert translation.destination == envelope.establishment != translation.establishment
     else:
         assert translation.establishment == envelope.establishment
+
+
+def test_a_mapping_that_fails_is_seen_whichever_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sabotage: every kind is among the bodies, and the property reaches its mapping and believes nothing of it."""
+
+    def failing(channel: object, body: bytes) -> Translation:
+        raise ZeroDivisionError
+
+    def forgetful(channel: Channel, body: bytes) -> Translation:
+        found = real(channel, body)
+        return replace(found, fields=found.fields[1:])
+
+    damage = test_any_damage_is_translated_and_accounted_for.hypothesis.inner_test  # type: ignore[attr-defined]  # hypothesis puts the plain function there
+    by_kind: dict[str, bytes] = {}
+    for body in BODIES:
+        envelope = peek_hl7v2(CHANNEL, body)
+        assert isinstance(envelope, Envelope)
+        by_kind.setdefault(envelope.kind, body)
+    assert set(by_kind) == set(KINDS)
+    for kind, body in by_kind.items():
+        blank_at_the_end = (body, 1, len(body) - 1, b" ", 0)
+        damage(Scripted(*blank_at_the_end))
+        real = MAPPINGS[kind]
+        for broken, error in ((failing, ZeroDivisionError), (forgetful, AssertionError)):
+            monkeypatch.setitem(MAPPINGS, kind, broken)  # type: ignore[arg-type]  # a dict behind its read-only type
+            with pytest.raises(error):
+                damage(Scripted(*blank_at_the_end))
+        monkeypatch.setitem(MAPPINGS, kind, real)  # type: ignore[arg-type]  # a dict behind its read-only type
 
 
 @settings(deadline=None)
