@@ -7,7 +7,8 @@
 5. consent, for each resource; where none speaks, `without_consent`. A duty to tell asks no consent, and what only a harm test lets go neither;
    what needs a consent needs a privacy notice too (docs/decisions/0038)
 6. an override, which lets go what 5 did not, and nothing that 1 to 4 keep: never more than the agreement's paths, never as a consent
-7. the whole: hold over deny over permit; a letter without its person or without content does not leave
+7. obligations: what has to be done with it and nobody would do is a denial, or waits for a person (docs/decisions/0044)
+8. the whole: hold over deny over permit; a letter without its person or without content does not leave
 
 Total: no data makes it raise. An error while deciding releases nothing. There is no clock: `as_of` is in the request.
 """
@@ -16,7 +17,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from consent import labels, privacy_notice, purposes, sensitive
+from consent import labels, obligations, privacy_notice, purposes, sensitive
 from consent.fhir_consent import Judge
 from consent.graph import references
 from consent.reading import holds_key, label_of, text
@@ -47,6 +48,7 @@ AGGREGATES = frozenset({"MeasureReport", "Organization"})
 """The only types a report about nobody is made of."""
 
 NO_NOTICE = "no-privacy-notice"
+OBLIGATION = "obligation"
 RULES = {
     "implied": "direct care: no consent on record speaks against it",
     "no-consent": "no consent on record permits it, and this flow needs one",
@@ -56,6 +58,7 @@ RULES = {
     "dissent": "the person has refused or withdrawn it",
     "undecidable": "something that is not known could deny it",
     "too-much-to-compare": "the consents on record, with what the letter holds, are more than one letter is compared with: a person looks",
+    OBLIGATION: "it may leave only if something is done with it that this program cannot do, and cannot have done by who receives it",
     "person-released": "a person with the right to looked at what is not known and released it",
     "override-vital-interest": "a clinician let it go because a life or health is at stake; it is no consent",
     "override-harm-test": "two people let it go because serious harm is likely otherwise; it is no consent",
@@ -106,7 +109,10 @@ def _decide(request: Request, facts: Facts, agreement: Agreement) -> Decision:
         outcome = Outcome.HOLD if agreement.undecidable == "hold" else Outcome.WITHHOLD
         return _decision(request, agreement, outcome, ["several-people"], (), hidden)
     unnoticed = asks_for_notice(agreement) and privacy_notice.is_missing(facts.consents, judge.about_person, as_of)
-    votes = tuple(_vote(resource, judge, request, agreement, unnoticed=unnoticed) for resource in facts.resources)
+    votes = tuple(
+        _obliged(_vote(resource, judge, request, agreement, unnoticed=unnoticed), resource, judge, request, agreement)
+        for resource in facts.resources
+    )
     outcome, rules = _whole(votes, facts.resources, request, agreement)
     conflicts = judge.conflicts()
     rules += ["conflict"] if conflicts else []
@@ -200,6 +206,20 @@ def _vote(resource: Json, judge: Judge, request: Request, agreement: Agreement, 
     if not _direct_care(agreement) and not labels.resource_labels(resource):
         return ResourceVote(resource=name, vote=Vote.DENY, rule="unlabelled")
     return voted
+
+
+def _obliged(voted: ResourceVote, resource: Json, judge: Judge, request: Request, agreement: Agreement) -> ResourceVote:
+    """Layer 7. INVARIANT: whoever permits on a condition has not permitted where nobody keeps it; a clinician's word for a life stands above that."""
+    if voted.vote is not Vote.PERMIT:
+        return voted
+    if not obligations.owed_for(resource) and not any(map(obligations.owed_by, judge.permitting(resource))):
+        return voted
+    given = overriding(request, agreement)
+    if given is not None and given.kind is OverrideKind.VITAL_INTEREST:
+        return replace(voted, rule=f"override-{given.kind}")
+    if request.person_released:
+        return replace(voted, rule="person-released")
+    return replace(voted, vote=Vote.HOLD if agreement.undecidable == "hold" else Vote.DENY, rule=OBLIGATION)
 
 
 def _asked(resource: Json, judge: Judge, agreement: Agreement) -> ResourceVote:

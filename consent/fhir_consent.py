@@ -113,6 +113,17 @@ class Judge:
             result = join(result, lineage.finding(resource))
         return result
 
+    def permitting(self, resource: Json) -> tuple[Json, ...]:
+        """The versions by which the consents on record permit this resource, one for each that does."""
+        if self._each:
+            return tuple(found for judge in self._each for found in judge.permitting(resource))
+        found = []
+        for lineage in self._lineages:
+            said = lineage.finding(resource)
+            if said.known == PERMIT and said.permit is not None:
+                found += [each.consent for each in lineage.versions if _is_version(each.consent, said.permit)]
+        return tuple(found)
+
     def conflicts(self) -> tuple[Conflict, ...]:
         """Where one lineage permits and another denies: the denial stood."""
         if self._each:
@@ -165,6 +176,10 @@ class Judge:
         if about and literal == about:
             return Match.UNKNOWN if conflict else Match.YES
         return Match.NO if about and (conflict or literal in people) else Match.UNKNOWN
+
+
+def _is_version(consent: Json, said: Source) -> bool:
+    return (text(consent, "id"), text(obj(consent, "meta"), "versionId")) == (said.consent, said.version)
 
 
 def is_about(consent: Json, purpose: Coding) -> Match:

@@ -233,6 +233,12 @@ TASKS: Final[Mapping[str, TaskKind]] = {
         text="the person's record is flagged sensitive now, and this recipient had a letter before that says where they are or who near them gives "
         "care: tell it to pass none of that on, and who may see what it has; then `throughgate task done`",
     ),
+    "obligation": TaskKind(
+        role=CLINICAL_LEAD,
+        tell=True,
+        text="a letter of care waits: what it holds, or the consent to it, asks its recipient to do or to refrain from something that nobody can see "
+        "to; speak with the recipient, then release or reject the letter",
+    ),
     "undecidable": TaskKind(
         role=CLINICAL_LEAD,
         tell=True,

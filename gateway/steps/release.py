@@ -12,7 +12,7 @@ from typing import Final
 from sqlalchemy import Connection, bindparam, select, update
 
 from consent.codes import pairs_asked
-from consent.decide import NO_NOTICE, RULES, decide
+from consent.decide import NO_NOTICE, OBLIGATION, RULES, decide
 from consent.minimise import NothingLeaves, Released, minimise, without
 from consent.outcomes import path_outcomes
 from consent.shapes import (
@@ -56,7 +56,7 @@ LEAKS: Final[Mapping[Leak, str]] = {
     Leak.ANOTHER_PERSON: "another person's NHS number",
     Leak.PLACE: "where in the establishment the person lives",
 }
-_HELD_FOR: Final = ("agreement-ended", "sensitive-person")
+_HELD_FOR: Final = ("agreement-ended", "sensitive-person", OBLIGATION)
 """Rules that have a task of their own where a letter waits for a person because of them."""
 SAID_BY_THE_PERSON = frozenset({"dissent", "consent-deny"})
 DIRECTORY = frozenset({"Organization", "Practitioner", "PractitionerRole", "RelatedPerson", "Group", "CareTeam"})
