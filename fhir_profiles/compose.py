@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Final
 
+from fhir_profiles.consent_words import consent_sentence
 from fhir_profiles.elements import name_of
 from fhir_profiles.label import label_bundle
 from fhir_profiles.letters import LETTERS
@@ -18,7 +19,7 @@ from fhir_profiles.letters.parts.picture import picture_of, unplaced
 from fhir_profiles.letters.report import missing_groups, write_report
 from fhir_profiles.shapes import Composed, IndicatorFigures, Json, LetterContext, ReportFigures
 
-__all__ = ["LETTERS", "compose", "compose_report", "with_caveats"]
+__all__ = ["LETTERS", "compose", "compose_report", "with_caveats", "with_consents"]
 NOTICE: Final = "Communication/notice"
 CAVEATS: Final = "What you must know: "
 
@@ -50,12 +51,21 @@ def with_caveats(composed: Composed, caveats: str) -> Composed:
 
     A letter is composed once, whoever gets it; what differs by agreement is this one sentence. What has no notice (counts) is not changed.
     """
+    return _saying(composed, f"{CAVEATS}{caveats}") if caveats else composed
+
+
+def with_consents(composed: Composed, consents: Sequence[Json]) -> Composed:
+    """Say in the notice under which consents of the person the letter leaves, or that it leaves under none. `consents` are those and no other."""
+    return _saying(composed, consent_sentence(consents))
+
+
+def _saying(composed: Composed, sentence: str) -> Composed:
     entries = composed.bundle.get("entry", [])
     place = next((n for n, each in enumerate(entries) if name_of(each["resource"]) == NOTICE), None)
-    if not caveats or place is None:
+    if place is None:
         return composed
     note = entries[place]["resource"]
-    told = {**note, "payload": [*note["payload"], {"contentString": f"{CAVEATS}{caveats}"}]}
+    told = {**note, "payload": [*note["payload"], {"contentString": sentence}]}
     changed = [*entries[:place], {**entries[place], "resource": told}, *entries[place + 1 :]]
     return replace(composed, bundle={**composed.bundle, "entry": changed})
 

@@ -108,6 +108,31 @@ _ROWS: Final = (
         "a prescription of a controlled drug is for more than 30 days: the need has to be documented; ask the prescriber",
     ),
     (
+        "controlled-preparation-missing",
+        "clinical-lead",
+        "a prescription of a controlled drug does not say form and strength: it cannot be supplied; ask the prescriber",
+    ),
+    (
+        "controlled-prescriber-missing",
+        "clinical-lead",
+        "a prescription of a controlled drug does not say who prescribes: it cannot be supplied; find out who did",
+    ),
+    (
+        "controlled-date-missing",
+        "clinical-lead",
+        "a prescription of a controlled drug has no date, and is valid for 28 days from it: ask the prescriber",
+    ),
+    (
+        "controlled-repeats",
+        "clinical-lead",
+        "a prescription of a controlled drug says that it may be repeated: one of schedule 2 or 3 may not; ask the prescriber",
+    ),
+    (
+        "discharge-short-supply",
+        "clinical-lead",
+        "medicine for whoever leaves is for less than 7 days, and on no form of its own: see that they have the rest, or a prescription for it",
+    ),
+    (
         "controlled-long-validity",
         "clinical-lead",
         "a prescription of a controlled drug says that it is valid for more than 28 days: it is not; ask the prescriber",

@@ -161,7 +161,7 @@ def what_is_not_in_it(picture: Picture, missing: Missing) -> tuple[str, ...]:
         "No earlier message that is known to be about this person waits outside it."
         if earlier == 0
         else f"Earlier messages that it does not contain: {earlier}. They wait for a person and follow when they are settled.",
-        "What the person agreed to share stays in the register of the sending service: ask there before passing this on.",
+        "What else the person agreed to, or refused, stays in the register of the sending service: ask there before passing this on.",
     ]
     if missing:
         said.append(f"Facts that it should hold and does not: {len(missing)}. They are named in the section Missing.")

@@ -84,6 +84,12 @@ LETTER: Final = LetterKind(
         *WHO,
         CONTACT,
         RequiredFact(
+            name="address",
+            heading="Address",
+            text="The address of the person is not in the file.",
+            present=lambda p: p.is_sensitive or bool(facts.addresses_to_tell(p.patient)),
+        ),
+        RequiredFact(
             name="prescription",
             heading="Prescription",
             text="None of the prescriptions named can be supplied by a pharmacy.",

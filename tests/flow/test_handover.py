@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from fhir_profiles.consent_words import AGREED, NONE
 from gateway import desk
 from tests.builders import (
     METHADONE,
@@ -76,7 +77,22 @@ async def test_no_consent_on_record_is_no_obstacle(tmp_path: Path) -> None:
     async with running(tmp_path) as line:
         await line.play(adt_a03())
         assert [(row.recipient, row.state) for row in line.deliveries()] == [("northfell", "delivered")]
-        assert "not" in letter(line, "northfell").decode()
+        assert NONE in letter(line, "northfell").decode()
+        check_world(line)
+
+
+async def test_it_says_under_which_consent_it_leaves_and_nothing_of_what_others_are_to_know(tmp_path: Path) -> None:
+    agreed = consent(resource_id="agreed", at=LONG_AGO, decision="permit", recipient_ods="ZZC01")
+    refused = consent(resource_id="refused", at="2026-01-03T09:00:00+00:00", decision="deny", recipient_ods="ZZP99")
+    async with running(tmp_path) as line:
+        await line.play(
+            adt_a01(), fhir_message(resources=[agreed, refused], message_id="FHIR-two", event="consent"), adt_a03()
+        )
+        text = letter(line, "northfell").decode()
+        assert AGREED.format("consent to the sharing of information, active, 2026-01-02") in text
+        assert NONE not in text
+        for hidden in ("ZZP99", "2026-01-03", '"Consent"', "OPTOUT"):
+            assert hidden not in text
         check_world(line)
 
 

@@ -183,6 +183,8 @@ ELECTRONIC = [{"system": min(ORDER_SYSTEMS), "value": "83C40E-A23856-00123C"}]
 PREGABALIN = {"coding": [{"system": systems.SNOMED, "code": "42135711000001109"}], "text": "Pregabalin 75mg capsules"}
 DISCHARGE = [{"coding": [{"system": systems.MEDICATION_REQUEST_CATEGORY, "code": "discharge"}]}]
 PLAIN = instalments(category=DISCHARGE, dispenseRequest={"quantity": {"value": 14, "unit": "tablet"}})
+FOR_THREE = {"expectedSupplyDuration": {"value": 3, "code": "d"}}
+THREE_DAYS = PLAIN | {"medicationCodeableConcept": {"text": "Thiamine 100mg tablets"}, "dispenseRequest": FOR_THREE}
 ADVICE: list[tuple[str, Json, set[str]]] = [
     ("as good as one can be", instalments(), set()),
     ("15 days", supply(expectedSupplyDuration={"value": 15, "unit": "d"}), {"instalments-too-long"}),
@@ -222,6 +224,43 @@ ADVICE: list[tuple[str, Json, set[str]]] = [
         },
         {"controlled-long-validity"},
     ),
+    (
+        "by substance alone",
+        PLAIN | {"medicationCodeableConcept": {"text": "Methadone"}},
+        {"controlled-preparation-missing"},
+    ),
+    (
+        "without a form",
+        PLAIN | {"medicationCodeableConcept": {"text": "Methadone 1mg"}},
+        {"controlled-preparation-missing"},
+    ),
+    (
+        "without a strength",
+        PLAIN | {"medicationCodeableConcept": {"text": "Methadone oral solution"}},
+        {"controlled-preparation-missing"},
+    ),
+    ("in words", PLAIN | {"medicationCodeableConcept": {"text": "Methadone 1mg/ml oral solution"}}, set()),
+    ("nobody prescribes", PLAIN | {"requester": {"type": "Practitioner"}}, {"controlled-prescriber-missing"}),
+    ("named in words", PLAIN | {"requester": {"display": "Dr Example"}}, set()),
+    ("no date", PLAIN | {"authoredOn": None}, {"controlled-date-missing"}),
+    (
+        "to be repeated",
+        PLAIN | {"dispenseRequest": {**PLAIN["dispenseRequest"], "numberOfRepeatsAllowed": 1}},
+        {"controlled-repeats"},
+    ),
+    ("never repeated", PLAIN | {"dispenseRequest": {**PLAIN["dispenseRequest"], "numberOfRepeatsAllowed": 0}}, set()),
+    ("three days of another medicine", THREE_DAYS, {"discharge-short-supply"}),
+    (
+        "three days on a form",
+        THREE_DAYS | {"category": [*DISCHARGE, {"coding": [{"system": FORM, "code": "FP10"}]}]},
+        set(),
+    ),
+    (
+        "three days of substitute medication",
+        PLAIN | {"dispenseRequest": {**PLAIN["dispenseRequest"], **FOR_THREE}},
+        set(),
+    ),
+    ("seven days", THREE_DAYS | {"dispenseRequest": {"expectedSupplyDuration": {"value": 7, "code": "d"}}}, set()),
     ("no controlled drug", PLAIN | {"medicationCodeableConcept": {"text": "Thiamine"}, "dispenseRequest": {}}, set()),
     ("for custody", PLAIN | {"category": [], "dispenseRequest": {}, "dosageInstruction": []}, set()),
     ("stopped", instalments(status="stopped", dispenseRequest={}), set()),
@@ -236,7 +275,8 @@ def test_what_a_prescriber_is_told(name: str, request_: Json, codes: set[str]) -
 
 def test_every_advice_has_its_row() -> None:
     told = {code for _, _, codes in ADVICE for code in codes}
-    assert told == {code for code in TASKS if code.startswith(("instalments-", "controlled-"))}
+    ours = {code for code in TASKS if code.startswith(("instalments-", "controlled-"))}
+    assert told == ours | {"discharge-short-supply"}
 
 
 @pytest.mark.parametrize(
@@ -260,6 +300,8 @@ def test_advice_never_fails_on_data(bad: Any) -> None:
         "note",
         "identifier",
         "medicationCodeableConcept",
+        "requester",
+        "authoredOn",
     ):
         advice([instalments(**{member: bad})])
         for inner in SUPPLY:

@@ -118,6 +118,7 @@ def test_what_a_copy_lacks_is_named() -> None:
         "nhs-number",
         "date-of-birth",
         "contact",
+        "address",
         "dosage",
         "quantity",
         "prescriber",
