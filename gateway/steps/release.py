@@ -26,11 +26,13 @@ from consent.shapes import (
     Reason,
     RegisteredConsent,
     Request,
+    Vote,
     Withheld,
 )
 from fhir_profiles import systems
-from fhir_profiles.compose import LETTERS, compose, with_caveats
+from fhir_profiles.compose import LETTERS, compose, with_caveats, with_consents
 from fhir_profiles.leak_scan import Leak, Unsaid, leak_in, unsaid, words_in
+from fhir_profiles.letters import HANDING_OVER
 from fhir_profiles.render import render
 from fhir_profiles.shapes import Composed, Heading, Json, LetterContext, Task
 from fhir_profiles.subsumption import subsumes
@@ -216,7 +218,8 @@ def draft_composed(parts: Parts, question: Question, composed: Composed, drawn: 
     agreement, recipient = question.agreement, question.recipient
     decision = decide_letter(question, composed.bundle)
     drawn = drawn or _draw(parts, question, named=decision.unplaced is None)
-    decision, sealed, withheld, left = _finished(parts, question, composed.bundle, decision, drawn)
+    told = _saying_its_consent(question, composed, decision).bundle
+    decision, sealed, withheld, left = _finished(parts, question, told, decision, drawn)
     decision, state, reason, tasks = _fate(decision, agreement, recipient)
     if any(each.rule == "leak-scan" for each in withheld):
         tasks = (*tasks, task_of(WORDS_LEFT_OUT))
@@ -254,10 +257,27 @@ def draft_composed(parts: Parts, question: Question, composed: Composed, drawn: 
         reason=reason,
         sealed=sealed,
         kept=kept,
-        fields=fields_of(composed.bundle, left),
+        fields=fields_of(told, left),
         leaves_by=question.override.until if question.override is not None else None,
         tasks=tasks,
     )
+
+
+def _saying_its_consent(question: Question, composed: Composed, decision: Decision) -> Composed:
+    """A handover with the consents that let it go, as they are recorded; the letter as it is where something else than consent or care did.
+
+    INVARIANT: no other consent is told of: what the person said of others is not its recipient's to know (decision 0040).
+    """
+    let_go = [each for each in decision.votes if each.vote is Vote.PERMIT]
+    if question.agreement.letter not in HANDING_OVER or {each.rule for each in let_go} - {"consent-permit", "implied"}:
+        return composed
+    named = {(each.consent, each.version) for each in let_go if each.consent}
+    asked = (each.consent for each in question.consents)
+    return with_consents(composed, [each for each in asked if (each.get("id", ""), _version(each)) in named])
+
+
+def _version(consent: Json) -> str:
+    return str(consent.get("meta", {}).get("versionId", ""))
 
 
 def _finished(
