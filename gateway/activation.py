@@ -259,13 +259,16 @@ def texts_of(folder: Path) -> dict[str, str | None]:
     return found
 
 
-def remarks(parts: Parts, agreement: Agreement) -> tuple[Reason, ...]:
-    """What is odd about a text, beside what is in force and what the folder has: said to both people who sign, and stops nothing."""
+def remarks(parts: Parts, *agreements: Agreement) -> dict[str, tuple[Reason, ...]]:
+    """What is odd about each text, by its name, beside what is in force and what the folder has (read once): said to both people who sign, and
+    stops nothing.
+    """
     beside = dict(parts.agreements)
     for name, text in texts_of(parts.settings.gateway.agreements_dir).items():
         with contextlib.suppress(AgreementError):  # whoever signs that one is told what is wrong with it
             beside |= {name: read_text(text, name)} if text is not None else {}
-    return lint(agreement, [each for each in beside.values() if not each.draft])
+    built = [each for each in beside.values() if not each.draft]
+    return {each.name: lint(each, built) for each in agreements}
 
 
 def propose(parts: Parts, texts: Texts, *, by: str, reason: str) -> tuple[Signature, ...]:

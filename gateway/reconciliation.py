@@ -18,7 +18,8 @@ from gateway.errors import ThroughgateError
 from gateway.opaque import is_opaque
 from gateway.parts import Parts
 from gateway.states import DeliveryState
-from gateway.store.schema import delivery, message
+from gateway.store.schema import client as clients
+from gateway.store.schema import delivery, message, owed_answer
 
 D = DeliveryState
 AT_ONCE = 500
@@ -57,12 +58,16 @@ class Difference:
 
 @dataclass(frozen=True, kw_only=True)
 class Reconciled:
-    """`agreed` counts what both sides know, by its state here; `unseen` counts what has no id that the other side could list."""
+    """`agreed` counts what both sides know, by its state here; `unseen` counts what has no id that the other side could list.
+
+    `answers` counts what a recipient lists that is no letter but a later answer to a message of its own: there is nothing to do about those.
+    """
 
     with_whom: str
     agreed: Mapping[str, int]
     differences: tuple[Difference, ...]
     unseen: int = 0
+    answers: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,10 +108,28 @@ def with_recipient(parts: Parts, recipient: str, has: Listed | None, window: Win
             .where(delivery.c.recipient == recipient)
             .order_by(delivery.c.sequence)
         ).all()
+        answered = _answered(c, recipient) if has is not None else frozenset()
+    answers = {name for name in has.lines if name.upper() in answered} if has is not None else set()
+    has = (
+        Listed(lines={name: line for name, line in has.lines.items() if name not in answers})
+        if has is not None
+        else None
+    )
     differences = tuple(_mailbox(rows, window) if has is None else _letters(rows, has, window))
     apart = {each.id for each in differences}
     agreed = Counter(row.state for row in rows if _within(row.created_at, window) and row.id not in apart)
-    return Reconciled(with_whom=recipient, agreed=dict(agreed), differences=differences)
+    return Reconciled(with_whom=recipient, agreed=dict(agreed), differences=differences, answers=len(answers))
+
+
+def _answered(c: Connection, recipient: str) -> frozenset[str]:
+    """Every name of the later answers to messages of this recipient's own systems. INVARIANT: another's answer is unknown to it."""
+    own = (
+        select(owed_answer.c.id)
+        .join(message, message.c.id == owed_answer.c.message_id)
+        .join(clients, clients.c.name == message.c.client)
+        .where(clients.c.recipient == recipient)
+    )
+    return frozenset(name.upper() for each in c.execute(own).scalars() for name in names_of(each))
 
 
 def _mailbox(rows: Sequence[Any], window: Window) -> Iterator[Difference]:

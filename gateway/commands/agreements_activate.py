@@ -46,11 +46,8 @@ def agreements_activate(
         sign = activation.approve if approve else activation.propose
         made = sign(gateway, texts, by=by, reason=reason)
         # Said to both people; what may never be said is an error, and was refused.
-        odd = {
-            name: activation.remarks(gateway, activation.read_text(text, name))
-            for name, text in texts.items()
-            if text is not None
-        }
+        read = (activation.read_text(text, name) for name, text in texts.items() if text is not None)
+        odd = activation.remarks(gateway, *read)
     if as_json:
         signed = [
             {**asdict(each), "remarks": [{"code": one.rule, "text": one.text} for one in odd.get(each.name, ())]}

@@ -93,5 +93,7 @@ def _say(found: "Reconciled", *, as_json: bool) -> None:
         typer.echo(f"    {code}: {TEXTS[code]}")
     agreed = ", ".join(f"{number} {state}" for state, number in sorted(found.agreed.items())) or "none"
     typer.echo(f"{found.with_whom}: {len(found.differences)} differ; known to both, or still on its way: {agreed}")
+    if found.answers:
+        typer.echo(f"{found.answers} are no letters but later answers to its own messages: nothing to do")
     if found.unseen:
         typer.echo(f"{found.unseen} have no id of their own and were not compared")

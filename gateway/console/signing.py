@@ -107,7 +107,7 @@ def proposal(ask: Ask) -> Page:
             "digest": ENDS if ends or after is None else digest_of(after),
             "lines": list(_difference(before, after or "")),
             "faults": faults,
-            "odd": activation.remarks(ask.gateway, agreement) if agreement is not None else (),
+            "odd": activation.remarks(ask.gateway, agreement)[agreement.name] if agreement is not None else (),
             "what_if": _what_if(ask, one.name, agreement) if one.waiting is None or not ends else None,
             "asked_again": ASKED_AGAIN,
             "may_propose": ask.member.role is Role.IG_OFFICER,

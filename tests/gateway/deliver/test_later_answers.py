@@ -8,17 +8,21 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import Connection, update
+
 from adapters.contract import Answer, Arrival
 from adapters.mllp.inbound import MllpInbound
 from adapters.mllp.settings import InboundSettings
+from fhir_profiles.replies import names_of
 from fhir_profiles.shapes import Severity
 from fhir_profiles.validate import validate
 from gateway import desk, whole_way
 from gateway.clients import end_client
 from gateway.failpoints import hooked
+from gateway.reconciliation import Window, read_list, with_recipient
 from gateway.steps import answering
 from gateway.steps.deliver import Result, Sent
-from gateway.store.schema import ledger_entry, owed_answer
+from gateway.store.schema import client, ledger_entry, owed_answer
 from tests.builders import PERSON, adt_a01, adt_a03, care_plan, fhir_message, synthetic_person
 from tests.gateway.receive.line import segments
 from tests.line import CLINICAL, STRANGER, Line, Neighbour, neighbours, running
@@ -386,3 +390,24 @@ async def test_who_registers_nothing_is_owed_nothing(tmp_path: Path) -> None:
         assert segments(only.body)["MSA"][1] == "AA"
         await line.settle()
         assert line.rows(owed_answer) == []
+
+
+async def test_reconcile_knows_a_later_answer_to_whoever_got_it_and_to_nobody_else(tmp_path: Path) -> None:
+    """Whoever lists what it has lists the answers to its own messages too: they are no letters, and not unknown."""
+    async with answered(tmp_path) as (line, _, sender):
+        await ask(line, plan("M-1"))
+        await line.settle()
+        (owed,) = line.rows(owed_answer)
+        listed = read_list("\n".join(sorted(names_of(owed.id))))
+        assert owed.state == "delivered"
+        assert len(sender.effects) == 1
+        stranger = with_recipient(line.gateway, "northfell", listed, Window())
+        assert {each.code for each in stranger.differences} == {"unknown-here"}
+        assert stranger.answers == 0
+
+        def own(c: Connection) -> None:
+            c.execute(update(client).where(client.c.name == CLINICAL).values(recipient="northfell"))
+
+        line.gateway.store.write(own)
+        found = with_recipient(line.gateway, "northfell", listed, Window())
+        assert (found.differences, found.answers) == ((), len(listed.lines))
