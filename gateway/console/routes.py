@@ -191,8 +191,10 @@ EXPORTED: Final = (
 ROUTES: Final = (*PAGES, *(_export(page) for page in PAGES if page.name in EXPORTED))
 """Every row."""
 
+_NOT_IN_MENU: Final = frozenset({"letters", "accounts", "proposals", "new-override"})
+"""Pages without an id that another page leads to."""
 MENU: Final = tuple(
     MenuItem(text=route.menu, path=route.path, roles=route.roles)
     for route in PAGES
-    if route.method == "GET" and "{" not in route.path and route.name not in ("letters", "accounts", "proposals")
+    if route.method == "GET" and "{" not in route.path and route.name not in _NOT_IN_MENU
 )

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, select
 
+from consent.agreement_file import AgreementError
 from consent.explain import for_officer, what_leaves
 from consent.outcomes import PathGroup, PathOutcome
 from consent.shapes import Agreement, ResourceVote, Vote
@@ -13,6 +14,7 @@ from gateway import activation, openings, overrides, whole_way
 from gateway.console import staff
 from gateway.console.asking import Ask, NotThere, Page
 from gateway.console.beside import Asked, asked_of, fields_of
+from gateway.keys import SealedError
 from gateway.openings import PURPOSES
 from gateway.parts import Parts
 from gateway.steps.kept import KeptUnread
@@ -146,9 +148,10 @@ def one_decision(ask: Ask) -> Page:
     with ask.gateway.store.read() as c:
         shown = shown_decision(c, ask.gateway, ask.path["id"])
         asked = _asked(c, ask, shown)
-        signed = activation.signature_of(c, str(shown.row["agreement"]), str(shown.row["agreement_digest"]))
-    agreement = ask.gateway.agreements.get(str(shown.row["agreement"]))
-    same = agreement is not None and agreement.digest == shown.row["agreement_digest"]
+        name, digest = str(shown.row["agreement"]), str(shown.row["agreement_digest"])
+        signed = activation.signature_of(c, name, digest)
+        agreement = _agreement_of_then(c, ask, name, digest)
+    now = ask.gateway.agreements.get(name)
     rules = rules_of(shown)
     return Page(
         template="decision.html",
@@ -161,12 +164,21 @@ def one_decision(ask: Ask) -> Page:
             "fields": fields_of(shown.kept.kept) if shown.kept is not None else (),
             "groups": _groups(shown),
             "agreement": agreement,
-            "same": same,
-            "necessary": _necessary(agreement, shown) if agreement is not None and same else (),
+            "now": now,
+            "same": now is not None and now.digest == digest,
+            "necessary": _necessary(agreement, shown) if agreement is not None else (),
             "principles": {number: PRINCIPLES[number] for rule in rules for number in _BY_RULE.get(rule, ())},
         },
         about=str(shown.row["id"]),
     )
+
+
+def _agreement_of_then(c: Connection, ask: Ask, name: str, digest: str) -> Agreement | None:
+    """INVARIANT: the words beside a decision are those that it was made under. None where they are not kept, or cannot be read here."""
+    try:
+        return activation.agreement_of_then(c, ask.gateway, name, digest)
+    except (AgreementError, SealedError):
+        return None
 
 
 def _asked(c: Connection, ask: Ask, shown: Shown) -> tuple[Asked, ...]:

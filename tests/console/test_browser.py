@@ -432,8 +432,11 @@ def test_the_pictures_of_the_guide(browser: Browser, site: Site, opened: str, tm
     file.write_text(file.read_text("utf-8").replace('"CarePlan.', '"CarePlan.x', 1), "utf-8")
     ines = logged_in(browser, site, "ines").page
     folder.mkdir(exist_ok=True)
+    shown["other-texts"] = where["one-decision"]
     for name, path in shown.items():
         ines.goto(path)
+        if name == "other-texts":
+            under_other_texts(ines)
         ines.screenshot(path=folder / f"{name}.png", animations="disabled")
         assert (folder / f"{name}.png").stat().st_size > 10_000
         assert f"pictures/{name}.png" in (PICTURES.parent / "ig-guide.md").read_text("utf-8")

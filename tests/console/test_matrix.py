@@ -141,5 +141,8 @@ def refusals(site: Site) -> int:
 
 def test_the_menu_leads_nobody_to_what_they_may_not_have() -> None:
     by_path = {path: roles for (method, path), roles in MATRIX.items() if method == "GET"}
+    assert len({item.text for item in MENU}) == len({item.path for item in MENU}) == len(MENU), (
+        "no word leads to two places"
+    )
     assert {item.path: set(item.roles) for item in MENU} == {item.path: by_path[item.path] for item in MENU}
     assert ALEX.nhs_number not in str(MENU)

@@ -62,6 +62,9 @@ def test_one_person_changes_nothing_and_two_do_what_both_saw(site: Site) -> None
     assert (late.status, "another one now" in late.text) == (422, True)
     assert site.as_("cleo", "POST", PATH, {"choice": "approve", "reason": REASON, "digest": seen}).status == 303
     assert in_force(site) == "Handover, said anew"
+    page = of_then(site)
+    assert (title in page, "said anew" in page, "Another text is in force now" in page) == (True, False, True)
+    assert "The clauses under which something left" in page
     (row,) = [row for row in site.rows(agreement, name="handover") if row.approved_at and row.ended_at is None]
     assert (row.proposed_by, row.approved_by) == ("ines", "cleo")
     found = [json.loads(entry.body) for entry in site.rows(ledger_entry)]
@@ -70,6 +73,12 @@ def test_one_person_changes_nothing_and_two_do_what_both_saw(site: Site) -> None
     acts = site.as_("aron", "GET", "/console/acts?event=agreement-activated").text
     assert "cleo" in acts
     assert REASON not in acts
+
+
+def of_then(site: Site) -> str:
+    """The page of a handover that was decided before anybody signed another text."""
+    before = next(row for row in site.rows(decision) if row.agreement == "handover" and row.outcome == "release")
+    return site.as_("gwen", "GET", f"/console/decisions/{before.id}").text
 
 
 def test_a_name_that_a_person_also_has_elsewhere_is_one_person(site: Site) -> None:
@@ -173,3 +182,5 @@ def test_ending_takes_two_people_too(site: Site) -> None:
     assert site.as_("gwen", "POST", PATH, {**end, "choice": "approve"}).status == 303
     take_up(site.line.gateway)
     assert "handover" not in site.line.gateway.agreements
+    page = of_then(site)
+    assert ("It has ended since" in page, "/console/agreements/handover" in page) == (True, False)
