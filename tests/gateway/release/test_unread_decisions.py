@@ -12,6 +12,7 @@ from gateway.desk import DeskError
 from gateway.journeys.tasks import NOTICE, NOTICE_UNREAD
 from gateway.steps.kept import KeptUnread, read_kept
 from gateway.steps.rederive import RederiveError, rederive
+from gateway.steps.replay import look, replay
 from gateway.store.schema import decision, delivery, sealed
 from tests.builders import adt_a03, care_plan, fhir_message, rde_o11, synthetic_person
 from tests.flow.test_change_of_mind import word
@@ -81,6 +82,13 @@ async def test_what_cannot_be_decided_again_does_not_leave_and_the_rest_goes_on(
         told = {each.code for each in line.tasks(delivery_id=copy.id)}
         assert {"withheld-by-rule", "seal-broken"} <= told <= set(line.told_codes())
         check_world(line)
+
+        looked = look(line.gateway, [copy.message_id])
+        assert [each.fate for each in looked.messages[0].changes] == ["new"]
+        replay(line.gateway, [copy.message_id], shown=looked.digest, reason="it could not be read", by="officer")
+        await line.settle()
+        states = [row.state for row in line.deliveries(letter="prescription-copy")]
+        assert states == ["recalled", "delivered"], "the message makes it anew"
 
 
 async def test_pages_reports_and_a_held_letter_say_that_it_cannot_be_read(tmp_path: Path) -> None:
