@@ -430,14 +430,14 @@ def test_the_pictures_of_the_guide(browser: Browser, site: Site, opened: str, tm
     shown |= {"opened": where["opened"], "proposal": where["proposal"], "search": f"{where['search']}?kind=ADT%5EA03"}
     file = site.line.gateway.settings.gateway.agreements_dir / "handover.toml"
     file.write_text(file.read_text("utf-8").replace('"CarePlan.', '"CarePlan.x', 1), "utf-8")
-    ines = logged_in(browser, site, "ines").page
+    ines = logged_in(browser, site, "ines")
     folder.mkdir(exist_ok=True)
     shown["other-texts"] = where["one-decision"]
     for name, path in shown.items():
-        ines.goto(path)
+        ines.see(path)
         if name == "other-texts":
-            under_other_texts(ines)
-        ines.screenshot(path=folder / f"{name}.png", animations="disabled")
+            under_other_texts(ines.page)
+        ines.page.screenshot(path=folder / f"{name}.png", animations="disabled")
         assert (folder / f"{name}.png").stat().st_size > 10_000
         assert f"pictures/{name}.png" in (PICTURES.parent / "ig-guide.md").read_text("utf-8")
         assert (PICTURES / f"{name}.png").is_file()
