@@ -46,8 +46,11 @@ PARTS: Mapping[str, tuple[str, ...]] = {
     "recipient-down": (f"{FAULTS}/test_backpressure.py",),
     "simulation": (f"{FAULTS}/test_simulation.py",),
     "rest": (
-        *(f"{FAULTS}/test_{name}.py" for name in ("boundaries", "clock_faults", "every_point", "key_rotation", "kill")),
-        *(f"{FAULTS}/test_{name}.py" for name in ("many_processes", "restore_drill", "store_away")),
+        *(f"{FAULTS}/test_{name}.py" for name in ("boundaries", "clock_faults", "deaths", "every_point")),
+        *(
+            f"{FAULTS}/test_{name}.py"
+            for name in ("key_rotation", "kill", "many_processes", "restore_drill", "store_away")
+        ),
     ),
 }
 """What each part gives to pytest. Every fault test is in one of them (tests/test_soak.py)."""

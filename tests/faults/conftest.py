@@ -1,11 +1,22 @@
-"""The library that watches a disk, built once."""
+"""The engines of a test, and the library that watches a disk, built once."""
 
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests import line
+
+
+@pytest.fixture
+def on_production() -> Iterator[None]:
+    """The installations of this test are made on PostgreSQL and RabbitMQ."""
+    line.Mode.engines_of = staticmethod(line.production)
+    yield
+    line.Mode.engines_of = staticmethod(line.embedded)
 
 
 @pytest.fixture(scope="session")

@@ -44,6 +44,8 @@ Json = dict[str, Any]
 ROOT = Path(__file__).resolve().parents[2]
 RECIPIENTS = ("northfell", "pharmacy", "security")
 LEAVES = ("release", "reduce")
+ANSWERS = "answers"
+"""Where the clinical system gets the responses that it asked to get later."""
 SEND_AGAIN = b"|207^"  # HL7 table 0357: an error of the application, and none of the message
 
 
@@ -252,9 +254,13 @@ def engines(store_url: str, bus_url: str, installation: str) -> Iterator[None]:
 
 
 def make_template(
-    folder: Path, recorder_port: int, recipients: Mapping[str, line.RecipientOfTests] = line.RECIPIENTS
+    folder: Path,
+    recorder_port: int,
+    recipients: Mapping[str, line.RecipientOfTests] = line.RECIPIENTS,
+    *,
+    answered: bool = False,
 ) -> str:
-    """An installation that is registered and has no messages; the bearer of its clinical system."""
+    """An installation that is registered and has no messages; the bearer of its clinical system, which may be told later, at the recorder."""
     folder.mkdir()
     ports = dict.fromkeys(RECIPIENTS, recorder_port)
     config = make_installation(folder, ports, send_timeout_seconds=2, recipients=recipients)
@@ -263,10 +269,18 @@ def make_template(
         path.write_text(path.read_text().replace("/fhir", f"/template/{name}/fhir"))
     text = config.read_text()
     assert "attempts = 4" in text
-    config.write_text(text.replace("attempts = 4", "attempts = 100"))
+    text = text.replace("attempts = 4", "attempts = 100")
+    config.write_text(text.replace("[tell]\n", f"{_answers(recorder_port)}[tell]\n") if answered else text)
     with wiring.open_parts(read_settings(config)) as gateway:
         register_clients(gateway)
         return issue_token(gateway, CLINICAL, 24 * 3600)
+
+
+def _answers(recorder_port: int) -> str:
+    """The channel of the clinical system, with where its later answers go."""
+    channel = f'[[channels]]\nname = "clinical-messages"\nadapter = "http"\nformat = "fhir"\nclient = "{CLINICAL}"\n'
+    url = f"http://127.0.0.1:{recorder_port}/template/{ANSWERS}/fhir"
+    return f'{channel}[channels.answers]\nadapter = "fhir_http"\nadapter_settings = {{url = "{url}"}}\n\n'
 
 
 def step(person: Any, number: int, *, of: str = "") -> bytes:
@@ -348,13 +362,15 @@ async def _fetch(url: str, question: str) -> list[tuple[Any, ...]]:
 
 
 def open_letters(site: Site) -> int:
-    """Messages and letters that are on their way."""
-    ((letters, messages),) = ask(
+    """Messages, letters and later answers that are on their way."""
+    on_the_way = "state IN ('queued', 'sending', 'ambiguous')"
+    (found,) = ask(
         site,
-        "SELECT (SELECT count(*) FROM delivery WHERE state IN ('queued', 'sending', 'ambiguous')),"
+        f"SELECT (SELECT count(*) FROM delivery WHERE {on_the_way}),"
+        f" (SELECT count(*) FROM owed_answer WHERE {on_the_way}),"
         " (SELECT count(*) FROM message WHERE state = 'received')",
     )
-    return int(letters) + int(messages)
+    return sum(int(each) for each in found)
 
 
 def permitted(site: Site, taken: Sequence[Taken]) -> None:
@@ -368,7 +384,11 @@ def permitted(site: Site, taken: Sequence[Taken]) -> None:
             " FROM delivery JOIN decision ON decision.id = delivery.decision_id",
         )
     }
+    answers = dict(ask(site, "SELECT id, attempts FROM owed_answer"))
     for each in taken:
+        if each.recipient == ANSWERS:
+            assert answers.get(each.key), "answered without an intent"
+            continue
         assert each.key in rows, "sent without a permit"
         recipient, digest, outcome, attempts = rows[each.key]
         assert (recipient, digest) == (each.recipient, hashlib.sha256(each.body).hexdigest()), "a permit for another"
