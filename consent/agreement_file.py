@@ -82,6 +82,7 @@ MUST_HOLD = frozenset(
         "handover",
         "gp-copy",
         "persons-handover",
+        "persons-transfer",
         "transfer",
         "prescription-copy",
         "correction",

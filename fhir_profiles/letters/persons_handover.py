@@ -48,7 +48,7 @@ _TO_ASK: Final = frozenset(
 )
 
 
-def _may_be_told(resource: Json) -> bool:
+def _may_betold_of(resource: Json) -> bool:
     labels = as_objects(as_object(resource.get("meta")).get("security"))
     return not any((each.get("system"), each.get("code")) in _NOT_FOR_THE_PERSON for each in labels)
 
@@ -66,16 +66,16 @@ def _least(resource: Json) -> Json:
     return kept
 
 
-def _told(pick: Callable[[Picture], tuple[Json, ...]]) -> Callable[[Picture], tuple[Json, ...]]:
+def told_of(pick: Callable[[Picture], tuple[Json, ...]]) -> Callable[[Picture], tuple[Json, ...]]:
     """The same pick, of it what the person may be told."""
-    return lambda picture: tuple(_least(each) for each in picture.once(pick) if _may_be_told(each))
+    return lambda picture: tuple(_least(each) for each in picture.once(pick) if _may_betold_of(each))
 
 
 def _in_prison(picture: Picture) -> tuple[Json, ...]:
     return tuple(r for r in selection.substitute_medication(picture) if not facts.prescription_for_supply(r))
 
 
-def _to_ask(picture: Picture) -> tuple[Json, ...]:
+def to_ask(picture: Picture) -> tuple[Json, ...]:
     """The care teams with whoever is named in them for a role that a person asks by."""
     found = []
     for team in release_plan.care_teams(picture):
@@ -95,7 +95,7 @@ def _provider(picture: Picture) -> tuple[Json, ...]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Part:
+class PaperPart:
     """A section, its heading, and what stands under it when the file has nothing to tell; `fact` is the name of that gap."""
 
     code: str
@@ -106,73 +106,73 @@ class _Part:
 
 
 _PARTS: Final = (
-    _Part(
+    PaperPart(
         code="active-medications",
         title="Your treatment medicine",
-        pick=_told(release_plan.medicine_after_release),
+        pick=told_of(release_plan.medicine_after_release),
         empty="We know of no medicine for you to get outside. Ask us today.",
         fact="medicine-after-release",
     ),
-    _Part(
+    PaperPart(
         code="treatments-and-interventions",
         title="The last dose you had",
-        pick=_told(selection.last_dose),
+        pick=told_of(selection.last_dose),
         empty="No last dose is written down. Ask before you take one.",
         fact="last-dose",
     ),
-    _Part(
+    PaperPart(
         code="community-pharmacy",
         title="Your pharmacy",
-        pick=_told(release_plan.community_pharmacy),
+        pick=told_of(release_plan.community_pharmacy),
         empty="We do not know your pharmacy. Ask us where to go.",
         fact="community-pharmacy",
     ),
-    _Part(
+    PaperPart(
         code="appointment",
         title="Where to go next",
-        pick=_told(selection.appointments),
+        pick=told_of(selection.appointments),
         empty="We have no time and place for you. Ask us today.",
         fact="appointment",
     ),
-    _Part(
+    PaperPart(
         code="treatment-provider",
         title="Who helps you outside",
-        pick=_told(_provider),
+        pick=told_of(_provider),
         empty="We do not know who helps you outside. Ask us today.",
         fact="treatment-provider",
     ),
-    _Part(
+    PaperPart(
         code="care-team",
         title="Who to ask",
-        pick=_told(_to_ask),
+        pick=told_of(to_ask),
         empty="No one is named here. Ask at the number below.",
         fact="care-team",
     ),
-    _Part(
+    PaperPart(
         code="general-practitioner-practice",
         title="Your doctor",
-        pick=_told(selection.general_practice),
+        pick=told_of(selection.general_practice),
         empty="We do not know your doctor. Ask us how to find one.",
         fact="general-practice",
     ),
-    _Part(
+    PaperPart(
         code="naloxone",
         title="Naloxone to take home",
-        pick=_told(release_plan.naloxone),
+        pick=told_of(release_plan.naloxone),
         empty="We do not know if you have it. Ask us for it.",
         fact="naloxone",
     ),
-    _Part(
+    PaperPart(
         code="active-medications",
         title="Your treatment medicine in prison",
-        pick=_told(_in_prison),
+        pick=told_of(_in_prison),
         empty="No more is written down.",
         fact="medicine-in-prison",
     ),
-    _Part(
+    PaperPart(
         code="active-medications",
         title="Your other medicines",
-        pick=_told(release_plan.other_medication),
+        pick=told_of(release_plan.other_medication),
         empty="No more is written down.",
         fact="other-medicines",
     ),
@@ -200,12 +200,32 @@ def sentences(picture: Picture) -> tuple[str, ...]:
 
 
 def write(picture: Picture, _missing: Missing) -> tuple[Json, ...]:
+    return paper(
+        picture,
+        letter=letter_concept("persons-handover", TITLE),
+        compose=profile.build,
+        title=TITLE,
+        event="You leave prison",
+        parts=_PARTS,
+        said=sentences(picture),
+    )
+
+
+def paper(
+    picture: Picture,
+    *,
+    letter: Json,
+    compose: Callable[..., Json],
+    title: str,
+    event: str,
+    parts: tuple[PaperPart, ...],
+    said: tuple[str, ...],
+) -> tuple[Json, ...]:
     """Write the Composition, who it is about, then what the sections hold. What is missing is said under its own heading."""
-    letter = letter_concept("persons-handover", TITLE)
-    note = notice(picture, letter=letter, priority="urgent", sentences=sentences(picture), labels=RESTRICTED)
+    note = notice(picture, letter=letter, priority="urgent", sentences=said, labels=RESTRICTED)
     sections = [Section(code="handover-details", title="Read this first", entries=(name_of(note),))]
     told: dict[str, Json] = {}
-    for part in _PARTS:
+    for part in parts:
         picked = picture.once(part.pick)
         told |= {name_of(each): each for each in picked}
         names = tuple(map(name_of, picked))
@@ -213,20 +233,20 @@ def write(picture: Picture, _missing: Missing) -> tuple[Json, ...]:
     sections.append(
         Section(code="contact-for-further-information", title="The number to call", entries=(ESTABLISHMENT,))
     )
-    composition = profile.build(
+    composition = compose(
         kind=letter,
-        title=TITLE,
+        title=title,
         provisional=picture.context.provisional,
         date=picture.as_of,
         subject=name_of(picture.patient),
         author=ESTABLISHMENT,
-        event={"code": [{"text": "You leave prison"}]},
+        event={"code": [{"text": event}]},
         sections=tuple(map(section_json, sections)),
     )
     return ({**composition, "meta": RESTRICTED}, note, who(picture.patient), *told.values(), establishment(picture))
 
 
-def _fact(part: _Part) -> RequiredFact:
+def fact_of(part: PaperPart) -> RequiredFact:
     return RequiredFact(
         name=part.fact, heading=part.title, text=part.empty, present=lambda picture: bool(picture.once(part.pick))
     )
@@ -238,6 +258,6 @@ LETTER: Final = LetterKind(
     events=(Event.RELEASE, Event.RELEASE_UNCLEAR),
     wires=("fhir-document",),
     whole_picture=True,
-    required=tuple(_fact(part) for part in _PARTS if part.fact not in _MAY_BE_NONE),
+    required=tuple(fact_of(part) for part in _PARTS if part.fact not in _MAY_BE_NONE),
     write=write,
 )

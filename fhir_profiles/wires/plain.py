@@ -20,7 +20,7 @@ from fhir_profiles.wires.amounts import quantity
 from fhir_profiles.wires.dosage_words import dosages
 from fhir_profiles.wires.sentences import Found, address_line, medicine_name, named
 
-PERSONS_OWN: Final = frozenset({"persons-handover"})
+PERSONS_OWN: Final = frozenset({"persons-handover", "persons-transfer"})
 """The letters that are for the person's own hands."""
 _DATE: Final = re.compile(r"\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:\d\d)?)?")
 _AS_WRITTEN: Final = re.compile(r"^(?:as written|told the person|instruction): ")

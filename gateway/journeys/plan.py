@@ -12,7 +12,7 @@ from consent.shapes import Agreement
 from fhir_profiles import facts, movements, systems
 from fhir_profiles.content_events import events_of
 from fhir_profiles.elements import kind, name_of
-from fhir_profiles.letters import LETTERS, persons_handover
+from fhir_profiles.letters import LETTERS, persons_handover, persons_transfer
 from fhir_profiles.letters.write_back import CONTACTS
 from fhir_profiles.referrals import asked_of, is_taken_back
 from fhir_profiles.shapes import Event, Json, LetterContext, Task, Translation
@@ -377,7 +377,9 @@ def _letters(
         ]
     if agreement.recipient_class == "gp" and not facts.names_a_practice(resources):
         return []  # a copy for a practice that nobody has: the handover names it as missing
-    if agreement.letter == persons_handover.LETTER.name and not _is_printed(neighbourhood, agreement, context):
+    if agreement.letter == persons_handover.LETTER.name and not _is_printed(
+        neighbourhood, agreement, context.establishment
+    ):
         return []  # a prison where nobody prints: another one's desk changes nothing there (decision 0034)
     if event is Event.PRESCRIPTION:
         supplies = _supplies(translation, resources)
@@ -398,15 +400,12 @@ def _letters(
     return [Wanted(agreement=agreement, recipient=recipient, context=context)]
 
 
-def _is_printed(neighbourhood: Neighbourhood, agreement: Agreement, context: LetterContext) -> bool:
+def _is_printed(neighbourhood: Neighbourhood, agreement: Agreement, prison: str) -> bool:
     """Is there a desk that prints for this prison, or, where no message says which prison, any? Several are for a person to choose from."""
     return any(
         each.recipient_class == agreement.recipient_class
         and agreement.letter in each.letters
-        and (
-            not context.establishment
-            or context.establishment in (each.serves_establishments or (context.establishment,))
-        )
+        and (not prison or prison in (each.serves_establishments or (prison,)))
         for each in neighbourhood.recipients.values()
     )
 
@@ -426,6 +425,10 @@ def _moved(
     """The handover of a transfer, for the health care of the prison where the person goes; for nobody yet where no message says which."""
     if prison is None and met.told:
         return []  # another word that knows no more: the handover is with somebody, or a person knows that it waits
+    if agreement.letter == persons_transfer.LETTER.name and not (
+        prison and _is_printed(neighbourhood, agreement, prison)
+    ):
+        return []  # the person's own copy is given to them where they came to, by a desk of that prison, or not at all
     recipient = _in_prison(neighbourhood, agreement, prison)
     return [
         Wanted(

@@ -30,6 +30,7 @@ NAMES = (
     "notice-of-withdrawal",
     "persons-correction",
     "persons-handover",
+    "persons-transfer",
     "pharmacy-notice-of-withdrawal",
     "pharmacy-reception-notice",
     "prescription-copy",

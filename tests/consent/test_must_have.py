@@ -306,6 +306,22 @@ MUST_HAVE = {
         Organization: identifier.system identifier.value name telecom.value
         CareTeam: status subject.reference participant.role.text participant.member.display
     """,
+    "persons-transfer": """
+        Composition: status type.coding.code type.text subject.reference date author.reference title confidentiality custodian.reference
+          event.code.text section.title section.code.coding.code section.entry.reference section.emptyReason.text
+        Communication: status category.coding.code priority sent subject.reference sender.reference payload.contentString
+        Patient: identifier.system identifier.value name.family name.given birthDate
+        MedicationRequest: status intent medicationCodeableConcept.coding.code medicationCodeableConcept.coding.display
+          medicationCodeableConcept.text subject.reference dosageInstruction.text dosageInstruction.patientInstruction
+          dosageInstruction.additionalInstruction.text dosageInstruction.timing.repeat.frequency dosageInstruction.timing.repeat.boundsPeriod.start
+          dosageInstruction.route.coding.display dosageInstruction.method.text dosageInstruction.doseAndRate.doseQuantity.value
+          dosageInstruction.doseAndRate.doseQuantity.unit dosageInstruction.maxDosePerPeriod.numerator.value dispenseRequest.validityPeriod.end
+        MedicationAdministration: status medicationCodeableConcept.coding.code medicationCodeableConcept.text subject.reference effectiveDateTime
+          dosage.text dosage.route.text dosage.dose.value
+        MedicationStatement: status medicationCodeableConcept.text subject.reference effectivePeriod.start dosage.text
+        Organization: identifier.system identifier.value name telecom.value
+        CareTeam: status subject.reference participant.role.text participant.member.display
+    """,
     "persons-correction": """
         Communication: status category.coding.code category.text priority sent subject.reference sender.reference payload.contentString
           about.identifier.value

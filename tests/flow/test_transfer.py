@@ -1,10 +1,12 @@
 """A person is moved to another prison: its health care has the handover at once, whichever word of it came, and a correction if there was no move."""
 
+import io
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import pypdf
 import pytest
 
 from gateway.clients import add_client
@@ -150,3 +152,27 @@ def refusal() -> dict[str, Any]:
         "category": [{"coding": [{"system": act, "code": "INFA"}]}],
         "policyRule": {"coding": [{"system": act, "code": "OPTOUT"}]},
     }
+
+
+async def test_the_person_has_a_paper_where_they_came_to_and_it_is_taken_back_with_the_move(tmp_path: Path) -> None:
+    """From a desk of that prison; none is made where no desk is, nor while nobody knows which prison it is."""
+    desk = ("care-team", "ZZD02", 'establishments = ["ZWG"]', {"persons-transfer": "pdf", "correction": "pdf"})
+    async with running(tmp_path, recipients={**WITH_A_PRISON, "desk": desk}) as line:
+        person = synthetic_person(1)
+        rx = medication_request(METHADONE, resource_id="rx", authored="2026-01-15", text="40 mg daily")
+        await line.play(adt_a01(person), fhir_message(person, resources=[rx], message_id="RX"), moved(person, "ZWG"))
+        assert sorted(of_person(line, person)) == [
+            ("persons-transfer", "desk", "delivered"),
+            ("transfer", "westgate", "delivered"),
+        ]
+        body = line.neighbours["desk"].effects[-1].body
+        text = " ".join(" ".join(page.extract_text() for page in pypdf.PdfReader(io.BytesIO(body)).pages).split())
+        assert "Your paper after your move" in text
+        assert "How to take it: 40 mg daily" in text
+        await line.play(adt_a13(person))
+        assert ("correction", "desk", "delivered") in of_person(line, person)
+
+        other = synthetic_person(2)
+        await line.play(adt_a01(other, message_id="IN-2"), moved(other, "ZZZ"))
+        assert "persons-transfer" not in {letter for letter, _, _ in of_person(line, other)}
+        check_world(line)

@@ -1,6 +1,7 @@
 """The person's own copy of a handover: read at nine, in large print, and nothing on it that is not for the person's hands."""
 
 import io
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -12,6 +13,7 @@ from fhir_profiles.compose import LETTERS, compose
 from fhir_profiles.ids import PATIENT_REFERENCE
 from fhir_profiles.letters.parts.picture import picture_of
 from fhir_profiles.letters.persons_handover import ADVICE, sentences
+from fhir_profiles.letters.persons_transfer import sentences as of_a_move
 from fhir_profiles.render import render
 from fhir_profiles.shapes import Json
 from fhir_profiles.wires.envelope import entries_of
@@ -52,7 +54,9 @@ def test_the_person_reads_our_words_at_nine() -> None:
     """Each sentence of ours: the notice in every circumstance, each heading, each gap, and what we say around a value."""
     picture = picture_of(whole_file(), _in(MAYBE), AS_OF)
     ours = [sentence for text in sentences(picture) for sentence in text.replace("HMP Fellgate", "here").split(". ")]
-    gaps = [sentence for fact in LETTERS[NAME].required for sentence in fact.text.split(". ")]
+    ours += [each for text in of_a_move(picture) for each in text.replace("HMP Fellgate", "here").split(". ")]
+    facts = (*LETTERS[NAME].required, *LETTERS["persons-transfer"].required)
+    gaps = [sentence for fact in facts for sentence in fact.text.split(". ")]
     doubtful = (
         dose(status="in-progress", amount=None),
         prescription(status="on-hold", text="One pill", medicine="Pill"),
@@ -169,3 +173,20 @@ def test_a_provisional_release_is_told_as_one_that_is_not_sure() -> None:
     said = " ".join(lines(whole_file(), **MAYBE)["Read this first"])
     assert "We were not told for sure that you leave now." in said
     assert "Some news came late" in said
+
+
+def test_the_paper_of_a_move_says_nothing_of_what_is_ahead() -> None:
+    """An appointment, a pharmacy or a practice outside: whoever is in custody does not learn of a journey from a paper."""
+    moved = replace(CONTEXT, event="transfer", provisional=True, not_contained=1)
+    composed = compose("persons-transfer", whole_file(), moved, AS_OF)
+    text = str(resources_in(composed.bundle))
+    assert "We were not told for sure that you moved." in text
+    assert "Some news came late" in text
+    for ahead in ("Appointment", "2026-01-16T10", "FX001", "Example Surgery", "You leave", "outside, "):
+        assert ahead not in text, ahead
+    missing = compose("persons-transfer", [patient()], moved, AS_OF)
+    assert missing.missing == ("medicine", "last-dose", "care-team")
+    body = render(minimised("persons-transfer", whole_file()), "pdf", HEADING).body
+    metadata = pypdf.PdfReader(io.BytesIO(body)).metadata
+    assert metadata is not None
+    assert metadata.title == "Your paper after your move"

@@ -117,6 +117,12 @@ NEEDED = {
         "HMP Fellgate. Call 0113 496 0000.", "Two doses on one day can kill.", "If you missed a dose, ask before you take more.",
         "This paper is yours.",
     ),
+    "persons-transfer": (
+        "9990000026", "Example", "1985-05-05", "Methadone 1mg/ml oral solution", "How to take it: 40 ml once a day, supervised.",
+        "How much: 40.00 ml (forty). When: Thursday 15 January 2026 at 08:05.", "Your nurse: Nia Nurse.", "Your recovery worker: Sam Recovery.",
+        "Ask first: Fellgate substance misuse desk, 0113 496 0001.", "Naloxone 1.8mg nasal spray", "Sertraline 50mg tablets",
+        "HMP Fellgate. Call 0113 496 0000.", "Two doses on one day can kill.", "This paper is yours.", "Show it to the nurse here.",
+    ),
     "probation-summary": (
         "Z0001AA", "Example", "1985-05-05", "HMP Fellgate", "0113 496 0000", '"resourceType":"CarePlan"', "Exampleton Recovery", "0113 496 0002",
         "2026-01-17T09:30:00+00:00", "because the person agreed", "says nothing against the person", "not for enforcement",
@@ -185,6 +191,10 @@ NEEDED = {
 }  # fmt: skip
 """The values that each recipient must find in its letter (adjudicated from specification A 5.8 to 5.13)."""
 KEPT_BACK = {
+    "persons-transfer": (
+        "Z0001AA", "self-harm", "ACCT", "Ended risk", "opiates", "cocaine", "AUDIT", "Opioid dependence", "Penicillin", "Maintain", "Hepatitis", "LS1 1ZZ",
+        "2026-01-16T10", "Friday 16 January 2026 at 10:00", "Example Surgery", "FX001", '"Appointment"', '"Flag"', '"note"', "REDACTED", "leaving",
+    ),
     "assessment": ("cocaine", "LS1 1ZZ", "Y99001", "ethadone", "Sertraline", "Maintain", "B wing", "Hepatitis"),
     "care-plan-update": ("Z0001AA", "LS1 1ZZ", "Y99001", "opiates", "cocaine", "AUDIT", "heroin", "Sertraline", "An old plan", "B wing", "Hepatitis"),
     "engagement": ("ethadone", "opiates", "cocaine", "self-harm", "Maintain", "LS1 1ZZ", "Y99001", "B wing",

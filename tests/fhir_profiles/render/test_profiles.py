@@ -29,6 +29,11 @@ def _persons_handover() -> Json:
     return decode(render(written.bundle, "fhir-document", HEADING).body)
 
 
+def _persons_transfer() -> Json:
+    written = compose("persons-transfer", whole_file(), CONTEXT, AS_OF)
+    return decode(render(written.bundle, "fhir-document", HEADING).body)
+
+
 def _transfer() -> Json:
     return decode(render(compose("transfer", whole_file(), CONTEXT, AS_OF).bundle, "fhir-document", HEADING).body)
 
@@ -65,6 +70,7 @@ GOOD: dict[str, Callable[[], Json]] = {
     "handover-composition": lambda: _first(_document(), "Composition"),
     "gp-copy-composition": lambda: _first(_gp_copy(), "Composition"),
     "persons-handover-composition": lambda: _first(_persons_handover(), "Composition"),
+    "persons-transfer-composition": lambda: _first(_persons_transfer(), "Composition"),
     "transfer-composition": lambda: _first(_transfer(), "Composition"),
     "prescription-copy": lambda: _first(_message(), "MedicationRequest"),
     "correction": lambda: _notice("correction"),
@@ -141,6 +147,8 @@ SABOTAGE: list[tuple[str, str, Callable[[Json], None]]] = [
     ("handover-composition", "a section with nothing", _drop("section", 1, "entry")),
     ("persons-handover-composition", "no last dose", lambda r: r["section"].pop(2)),
     ("persons-handover-composition", "a risk in the person's hands", _set("risk-information", "section", 0, "code", "coding", 0, "code")),
+    ("persons-transfer-composition", "no last dose", lambda r: r["section"].pop(2)),
+    ("persons-transfer-composition", "a journey in the person's hands", _set("appointment", "section", 1, "code", "coding", 0, "code")),
     ("gp-copy-composition", "no risk", lambda r: r["section"].pop(1)),
     ("gp-copy-composition", "the provider's own results", lambda r: r["section"][0]["code"]["coding"][0].update(code="test-result")),
     ("transfer-composition", "no allergies", lambda r: r["section"].pop(10)),
