@@ -51,6 +51,8 @@ MEDICATION_REQUEST_CATEGORY: Final = "http://terminology.hl7.org/CodeSystem/medi
 CONSENT_CATEGORY: Final = "http://terminology.hl7.org/CodeSystem/consentcategorycodes"
 CONSENT_SCOPE: Final = "http://terminology.hl7.org/CodeSystem/consentscope"
 DATA_ABSENT: Final = "http://terminology.hl7.org/CodeSystem/data-absent-reason"
+BCP_47: Final = "urn:ietf:bcp:47"
+"""Language tags, to which R4 binds `Patient.communication.language`."""
 V2_TABLE: Final = "http://terminology.hl7.org/CodeSystem/v2-"
 """Prefix of an HL7 v2 table's code system: add the four digits."""
 

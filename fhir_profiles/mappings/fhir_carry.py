@@ -13,6 +13,7 @@ from fhir_profiles.fhir_message import object_of, text_of
 from fhir_profiles.identifiers import normal_nhs_number, normal_prison_number
 from fhir_profiles.ids import PATIENT_REFERENCE
 from fhir_profiles.mappings.fhir_naming import Lead, Naming, Part
+from fhir_profiles.mappings.fhir_spoken import INTERPRETER_REQUIRED, NHS_COMMUNICATION, with_spoken
 from fhir_profiles.mappings.minimised import rule_of, rules
 from fhir_profiles.shapes import Fate, Field, Json
 
@@ -24,7 +25,8 @@ KNOWN_EXTENSIONS: Final = frozenset(
         DATA_ABSENT_EXTENSION,
         systems.ESTABLISHMENT_EXTENSION,
         systems.WITHDRAWN_EXTENSION,
-        "http://hl7.org/fhir/StructureDefinition/patient-interpreterRequired",
+        INTERPRETER_REQUIRED,
+        NHS_COMMUNICATION,
         *(
             _UK + name
             for name in (
@@ -133,7 +135,7 @@ class Carrier:
                 if copy is not _LEAVE:
                     resource[key] = copy
         _align(resource)
-        return resource
+        return with_spoken(resource) if part.kind == "Patient" else resource
 
     def element(self, value: Json, source: str, path: str) -> Json | None:
         """Give an element that stands in no resource of the message; `path` is where it goes. None where nothing is left of it."""

@@ -70,7 +70,7 @@ class LedgerEvent(StrEnum):
     ACCESS_ASKED = "access-asked"  # a report about a person, or an erasure: one person asks,
     ACCESS_APPROVED = "access-approved"  # another one approves
     ACCESS_REVIEWED = "access-reviewed"  # what the person may be given
-    MARKED_SENSITIVE = "marked-sensitive"  # a person's record, by hand; to take it back one person asks, another one approves
+    MARKED_SENSITIVE = "marked-sensitive"  # a person's record, by hand; two take it back
     UNMARKED_SENSITIVE = "unmarked-sensitive"
     LINE_WITHHELD = "line-withheld"  # of the person's copy, with its ground
     EXTRACT_ASKED = "extract-asked"  # rows for an evaluator: one person asks,

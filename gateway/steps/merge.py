@@ -65,7 +65,8 @@ def merge_people(c: Connection, parts: Parts, survivor: str, absorbed: str) -> t
     begun = parts.now()
     flagged = {_is_flagged(c, parts, each): each for each in (survivor, absorbed)}
     if len(flagged) > 1:
-        tell_openly(c, parts, flagged[False])  # the letters of one left while nobody knew that they are the other, who is flagged
+        # the letters of one left while nobody knew that they are the other, who is flagged
+        tell_openly(c, parts, flagged[False])
     moved = _what_moves(c, survivor, absorbed)
     renamed = _tell_consents_apart(c, parts, survivor, absorbed)
     _keep_journal(c, parts, absorbed, {**moved, "consents": renamed})

@@ -7,14 +7,13 @@ from fhir_profiles.elements import as_object, as_objects, codings, kind
 from fhir_profiles.shapes import Json
 
 _UNKNOWN: Final = {"coding": [{"system": systems.DATA_ABSENT, "code": "unknown"}]}
-_LANGUAGES: Final = "urn:ietf:bcp:47"
-_UNDETERMINED: Final = {"system": _LANGUAGES, "code": "und"}
+_UNDETERMINED: Final = {"system": systems.BCP_47, "code": "und"}
 
 
 def _language(concept: Any) -> Json:
     """Copy a language that has words only with the code for one that is not determined; the words stay (R4 binds it to BCP 47)."""
     language = as_object(concept)
-    if any(coding.get("system") == _LANGUAGES for coding in codings(language)):
+    if any(coding.get("system") == systems.BCP_47 for coding in codings(language)):
         return language
     return {"coding": [*codings(language), _UNDETERMINED], **{k: v for k, v in language.items() if k != "coding"}}
 
