@@ -47,6 +47,8 @@ WHOLE = frozenset({"Patient", "Composition"})
 AGGREGATES = frozenset({"MeasureReport", "Organization"})
 """The only types a report about nobody is made of."""
 
+_BY_CONSENT = frozenset({"consent-permit", "implied"})
+"""Rules of what leaves because the consents on record let it, or do not stop it."""
 NO_NOTICE = "no-privacy-notice"
 OBLIGATION = "obligation"
 RULES = {
@@ -209,10 +211,13 @@ def _vote(resource: Json, judge: Judge, request: Request, agreement: Agreement, 
 
 
 def _obliged(voted: ResourceVote, resource: Json, judge: Judge, request: Request, agreement: Agreement) -> ResourceVote:
-    """Layer 7. INVARIANT: whoever permits on a condition has not permitted where nobody keeps it; a clinician's word for a life stands above that."""
+    """Layer 7. INVARIANT: whoever permits on a condition has not permitted where nobody keeps it; a clinician's word for a life stands above that,
+    and what leaves without any consent asks for no condition of one, as it asks for no refusal.
+    """
     if voted.vote is not Vote.PERMIT:
         return voted
-    if not obligations.owed_for(resource) and not any(map(obligations.owed_by, judge.permitting(resource))):
+    asked = judge.permitting(resource) if voted.rule in _BY_CONSENT else ()
+    if not obligations.owed_for(resource) and not any(map(obligations.owed_by, asked)):
         return voted
     given = overriding(request, agreement)
     if given is not None and given.kind is OverrideKind.VITAL_INTEREST:

@@ -91,3 +91,12 @@ def test_a_clinician_for_a_life_stands_above_it_and_two_people_elsewhere_do_not(
     refused = replace(facts, consents=registered(fhir_consent(None, status="rejected")))
     saved = replace(request(agreement("handover")), override=Override(kind=OverrideKind.VITAL_INTEREST, until=until))
     assert decide(saved, refused, agreement("handover")).outcome == "release"
+
+
+@pytest.mark.parametrize("under", ["notice-of-withdrawal", "harm-disclosure"])
+def test_what_asks_no_consent_is_stopped_by_no_condition_of_one(under: str) -> None:
+    """INVARIANT: a permit on a condition keeps back nothing that a refusal does not; what the resource itself asks for binds everybody."""
+    note, bound_note = (resource("Communication", "note", ("R", "SUD", *more)) for more in ((), ("NODSCLCD",)))
+    for said in ((), (fhir_consent(provision("deny")),), (on_condition("NODSCLCD"),)):
+        assert ask(*said, under=under, resources=(patient(), note)).outcome == "release"
+    assert ask(under=under, resources=(patient(), bound_note)).outcome != "release"
