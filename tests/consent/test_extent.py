@@ -55,3 +55,17 @@ def test_an_emergency_asks_no_consent_and_waits_for_none() -> None:
     decided = decide(replace(request(handover), override=given), facts, handover)
     assert decided.outcome is Outcome.RELEASE
     assert {vote.rule for vote in decided.votes} == {"override-vital-interest"}
+
+
+def test_consents_that_disagree_are_each_named_and_not_each_with_every_other() -> None:
+    """The bound holds for what is told of a decision too: hundreds against hundreds, for each resource, were millions of conflicts under it."""
+    permits, denies = (
+        [fhir_consent(provision(kind), name=f"{kind}{n}") for n in range(12)] for kind in ("permit", "deny")
+    )
+    letter = (patient(), resource(name="one"), resource(name="two"))
+    for yes, no in ((permits, denies), (permits[:1], denies), (permits, denies[:1])):
+        found = ask(*yes, *no, resources=letter).conflicts
+        assert len(found) == len(letter) * max(len(yes), len(no))
+        assert {each.permits.consent for each in found} == {each["id"] for each in yes}
+        assert {each.denies.consent for each in found} == {each["id"] for each in no}
+    assert ask(*permits, resources=letter).conflicts == ()
