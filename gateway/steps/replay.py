@@ -130,6 +130,8 @@ TEXTS: Final[Mapping[str, str]] = {
 class Change:
     """One letter: what was decided last and what would be now, and the paths that leave now and did not, no longer leave, or say another thing.
 
+    The paths are of the file as of the message; `now`, and all below `delivery`, are of the new letter, where there is one.
+
     `before` is the delivery that stands last, `delivery` the new one; None where there is none. `leaves`: a letter goes to the recipient;
     `corrects`: it says that it takes the place of `before`, which may have arrived; `recalls`: `before` has not left and is taken back.
     """
@@ -468,9 +470,13 @@ def _letter(
     if before is not None and arrived:
         question = replace(question, context=replace(question.context, replaces=before.id))
     made = draft(parts, question)
-    leaves = change.now in LEAVES
+    # INVARIANT: what is shown to leave is what is written: also where the file of now, or a last look at the letter, comes to another decision.
+    leaves = made.sealed is not None
     change = replace(
         change,
+        now=made.decision.outcome.value,
+        released=change.released if leaves else (),
+        changed=change.changed if leaves else (),
         fate=Fate.AGAIN if again else Fate.NEW,
         delivery=None if run.act is None else made.delivery_id,
         leaves=leaves,

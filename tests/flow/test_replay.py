@@ -247,6 +247,30 @@ async def test_what_was_withheld_and_is_permitted_now_leaves(tmp_path: Path) -> 
         check_world(line)
 
 
+async def test_what_is_shown_to_leave_is_what_leaves_where_the_file_has_more_in_it_by_now(tmp_path: Path) -> None:
+    """No medicine of theirs, the person said, and there was nothing else to tell; a plan came since, and a letter sent again tells that."""
+    no = consent(resource_id="no", at="2026-01-02T09:00:00+00:00", decision="permit")
+    no["policyRule"] = {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "IMPLIED"}]}
+    medicines = {"system": "http://hl7.org/fhir/resource-types", "code": "MedicationRequest"}
+    no["provision"] = {"provision": [{"type": "deny", "class": [medicines]}]}
+    async with running(tmp_path) as line:
+        said = fhir_message(resources=[no], message_id="FHIR-no", event="consent")
+        await line.play(adt_a01(), rde_o11(), said, adt_a03())
+        assert [row.state for row in line.deliveries(letter="handover")] == ["withheld"]
+        await line.play(plan("Reduce slowly"))
+        (release,) = ids(line, "ADT^A03")
+        looked = look(line.gateway, [release], resend=True)
+        change = only(looked.messages)
+        (northfell,) = by_recipient(looked.messages)
+        assert (change.was, change.now, change.leaves, change.corrects) == ("withhold", "reduce", True, False)
+        assert (northfell.leaving, northfell.kept_back) == (1, 0)
+        replay(line.gateway, [release], shown=looked.digest, resend=True, **WHY)
+        await line.settle()
+        assert [row.state for row in line.deliveries(letter="handover")] == ["withheld", "delivered"]
+        assert len(line.neighbours["northfell"].effects) == 1
+        check_world(line)
+
+
 async def test_todays_mapping_reads_what_was_not_read_and_never_over_a_later_word(tmp_path: Path) -> None:
     """A plan that the file lost (as if its mapping had not read it) comes back by a replay; one that was changed later does not go back."""
     async with running(tmp_path) as line:

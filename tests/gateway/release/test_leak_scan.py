@@ -10,6 +10,7 @@ from gateway import desk
 from gateway.steps import release
 from gateway.steps.kept import read_kept
 from gateway.steps.rederive import find, rederive
+from gateway.steps.replay import look
 from tests.builders import (
     METHADONE,
     administration,
@@ -155,6 +156,10 @@ async def test_what_leaving_out_words_does_not_mend_is_held_and_told_until_someb
         assert texts[1][1].endswith("an identifier of the person that this recipient may not have")
         assert {item.harm for item in desk.held(line.gateway)} == {0}
         assert rederive(line.gateway, first.decision_id).same
+        (again,) = look(line.gateway, [first.id]).messages[0].changes
+        assert (again.now, again.leaves, again.released) == ("hold", False, ()), (
+            "a replay shows nothing to leave that the last look keeps"
+        )
         more = care_plan(start="2026-01-03", description=f"Still asks to be apart from {OTHER}")
         await line.play(fhir_message(resources=[more], message_id="FHIR-more"))
         word = {"reason": "read: the person's own wish", "by": "nurse-7"}
