@@ -239,9 +239,10 @@ class Reading:
         if self.dissent and base in (Base.SILENT, Base.UNKNOWN):
             if "provision" not in root or any(name in root for name in ("type", *SCOPE_ELEMENTS, *DATA_ELEMENTS)):
                 return self._of(DENY, "provision")
-            # A refusal covers what it states. What an active consent with a rule that we do not read covered is not known.
-            unread = base is Base.UNKNOWN and self.consent.get("status") == "active"
-            return Finding(DENY | NONE, NONE, deny=self._source("provision")) if unread else SILENCE
+            # A refusal covers what it states. What an active consent covered whose rule we do not read, or that left the rest to the flow, is
+            # not known: refused without what is nested in it, it would deny everything.
+            was_in_force = self.consent.get("status") == "active"
+            return Finding(DENY | NONE, NONE, deny=self._source("provision")) if was_in_force else SILENCE
         return self._of_base(base, "provision")
 
     def _of_base(self, base: Base, path: str) -> Finding:
