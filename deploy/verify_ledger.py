@@ -161,7 +161,7 @@ class Entries:
             report = decision["outcome"] == "counted" and decision["chain"] == chain
             if decision["outcome"] not in PERMITS and not report:
                 yield "sent, and nothing before let it go"
-            elif facts.get("mark", decision["mark"]) != decision["mark"]:
+            elif facts.get("mark") is None or facts["mark"] != decision["mark"]:
                 yield "sent with other bytes than were let go"
             if known["ended"]:
                 yield f"sent after it was {known['ended']}"

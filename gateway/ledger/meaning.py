@@ -75,7 +75,7 @@ class Meaning:
         decision = self._decisions.get(known.decision, _Decision())
         if not decision.lets_go(chain):
             return (f"delivery {chain} is sent without an earlier release",)
-        if facts.get("mark", decision.mark) != decision.mark:
+        if not decision.mark or facts.get("mark") != decision.mark:
             return (f"delivery {chain} is sent with other bytes than were released",)
         return ()
 

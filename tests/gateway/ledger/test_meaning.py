@@ -10,8 +10,8 @@ from tests.gateway.ledger.lines import Line
 Entry = tuple[str, str, dict[str, Any]]
 
 
-def decided(decision: str = "X", outcome: str = "release", chain: str = "M", **facts: str) -> Entry:
-    return chain, "decided", {"decision": decision, "outcome": outcome, **facts}
+def decided(decision: str = "X", outcome: str = "release", chain: str = "M", mark: str = "m") -> Entry:
+    return chain, "decided", {"decision": decision, "outcome": outcome, "mark": mark}
 
 
 def delivery(event: str, **facts: Any) -> Entry:
@@ -20,35 +20,36 @@ def delivery(event: str, **facts: Any) -> Entry:
 
 RECEIVED: Entry = ("M", "received", {})
 QUEUED = delivery("queued", decision="X")
+SENDING = delivery("sending", mark="m")
 
 GOOD: dict[str, list[Entry]] = {
-    "whole way": [RECEIVED, decided(), QUEUED, ("M", "released", {}), delivery("sending"), delivery("delivered")],
-    "reduced": [RECEIVED, decided(outcome="reduce"), QUEUED, delivery("sending"), delivery("ambiguous")],
+    "whole way": [RECEIVED, decided(), QUEUED, ("M", "released", {}), SENDING, delivery("delivered")],
+    "reduced": [RECEIVED, decided(outcome="reduce"), QUEUED, SENDING, delivery("ambiguous")],
     "held, then released by a person": [
         RECEIVED,
         decided(outcome="hold"),
         delivery("held", decision="X"),
         decided("Y"),
         delivery("queued", decision="Y"),
-        delivery("sending"),
+        SENDING,
         delivery("delivered"),
         delivery("confirmed"),
     ],
     "asked again at the door": [
         RECEIVED,
-        decided(mark="m"),
+        decided(),
         QUEUED,
-        decided(outcome="reduce", chain="D"),
+        ("D", "decided", {"decision": "X", "outcome": "reduce"}),
         delivery("sending", decision="X", mark="m"),
         delivery("queued"),
-        delivery("sending", mark="m"),
+        SENDING,
         delivery("delivered"),
     ],
     "a calendar report": [
         QUEUED,
         decided(outcome="counted", chain="D"),
         delivery("closed"),
-        delivery("sending"),
+        SENDING,
         delivery("delivered"),
     ],
     "withheld": [RECEIVED, decided(outcome="withhold"), delivery("withheld", decision="X")],
@@ -57,30 +58,39 @@ GOOD: dict[str, list[Entry]] = {
 }
 
 BAD: dict[str, tuple[list[Entry], str]] = {
-    "sent without a decision": ([QUEUED, delivery("sending")], "D is sent without an earlier release"),
-    "sent before its decision": ([QUEUED, delivery("sending"), decided()], "D is sent without an earlier release"),
-    "sent after a denial": ([decided(outcome="withhold"), QUEUED, delivery("sending")], "without an earlier release"),
-    "sent while held": ([decided(outcome="hold"), QUEUED, delivery("sending")], "without an earlier release"),
+    "sent without a decision": ([QUEUED, SENDING], "D is sent without an earlier release"),
+    "sent before its decision": ([QUEUED, SENDING, decided()], "D is sent without an earlier release"),
+    "sent after a denial": ([decided(outcome="withhold"), QUEUED, SENDING], "without an earlier release"),
+    "sent while held": ([decided(outcome="hold"), QUEUED, SENDING], "without an earlier release"),
     "sent under the decision of another": (
-        [decided("Y"), QUEUED, delivery("sending")],
+        [decided("Y"), QUEUED, SENDING],
         "without an earlier release",
     ),
     "denied again before it was sent": (
-        [decided(), QUEUED, decided(outcome="withhold", chain="D"), delivery("sending")],
+        [decided(), QUEUED, decided(outcome="withhold", chain="D"), SENDING],
         "without an earlier release",
     ),
     "a counted result that was sent": (
-        [decided(outcome="counted"), QUEUED, delivery("sending")],
+        [decided(outcome="counted"), QUEUED, SENDING],
         "without an earlier release",
     ),
     "other bytes": (
-        [decided(mark="m"), QUEUED, delivery("sending", mark="n")],
+        [decided(), QUEUED, delivery("sending", mark="n")],
+        "other bytes than were released",
+    ),
+    "bytes that nothing names": ([decided(), QUEUED, delivery("sending")], "other bytes than were released"),
+    "bytes that no decision named": (
+        [("M", "decided", {"decision": "X", "outcome": "release"}), QUEUED, SENDING],
+        "other bytes than were released",
+    ),
+    "bytes that neither names": (
+        [("M", "decided", {"decision": "X", "outcome": "release"}), QUEUED, delivery("sending")],
         "other bytes than were released",
     ),
     "arrived and never sent": ([decided(), QUEUED, delivery("delivered")], "delivered and was never sent"),
     "ambiguous and never sent": ([decided(), QUEUED, delivery("ambiguous")], "ambiguous and was never sent"),
     "sent after it was recalled": (
-        [decided(), QUEUED, delivery("recalled"), delivery("sending")],
+        [decided(), QUEUED, delivery("recalled"), SENDING],
         "D cannot be sending after recalled",
     ),
     "began delivered": ([delivery("delivered")], "D cannot be delivered at first"),

@@ -187,6 +187,15 @@ MEANING: dict[str, tuple[tuple[Any, ...], str]] = {
         ),
         "position 2: delivery D is sent with other bytes than were let go",
     ),
+    "bytes that nothing names": (
+        (
+            "D",
+            ("decided", {"decision": "X", "outcome": "release"}),
+            ("queued", {"decision": "X"}),
+            "sending",
+        ),
+        "position 2: delivery D is sent with other bytes than were let go",
+    ),
     "withheld": (
         ("D", ("decided", {"decision": "X", "outcome": "withhold"}), ("queued", {"decision": "X"}), "sending"),
         "position 2: delivery D is sent, and nothing before let it go",
