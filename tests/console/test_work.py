@@ -8,12 +8,13 @@ import pytest
 from sqlalchemy import Connection
 
 from consent.shapes import OverrideKind
-from gateway.console import acts
+from gateway.console import acts, health
 from gateway.overrides import Actor, Limb, give
 from gateway.overrides import Role as ActsAs
 from gateway.steps.unconfirmed import escalate_unconfirmed
 from gateway.store.retention import set_end, sweep_ended
 from gateway.store.schema import consent, decision, delivery, ledger_entry, message, override, sealed, task
+from gateway.witnessing import Witnessed
 from tests.console.site import ALEX, Site
 
 REASON = "spoke to the duty worker"
@@ -254,6 +255,22 @@ def test_every_view_is_an_entry_that_names_who_and_what(site: Site) -> None:
     new = views(site)[before:]
     assert [(each["page"], each.get("about", "")) for each in new] == [("message", some), ("health", "")]
     assert len({each["staff"] for each in new}) == 1
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said", "tag"),
+    [(60, "1 minute ago", ""), (1_200, "20 minutes ago", "late"), (100_000, "1 day 3 hours ago", "not witnessed for a day")],
+)  # fmt: skip
+def test_how_far_the_witness_has_seen_and_when(
+    site: Site, monkeypatch: pytest.MonkeyPatch, seconds: int, said: str, tag: str
+) -> None:
+    last = Witnessed(name="ig.example/witness", size=123, at="2026-01-15T09:00:00Z", age_seconds=seconds)
+    monkeypatch.setattr(health, "last_witnessed", lambda *_: last)
+    site.cookies["ines"] = site.log_in("ines")
+    text = site.as_("ines", "GET", "/console/health").text
+    sentence = text[text.index("Witnessed up to 123 entries by ig.example/witness") :].split("</p>")[0]
+    assert said in sentence
+    assert [each for each in ("late", "not witnessed for a day") if each in sentence] == ([tag] if tag else [])
 
 
 def test_the_acts_go_back_to_the_beginning(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
