@@ -249,7 +249,7 @@ def _whole(
     kept = [resource for resource, vote in zip(resources, votes, strict=True) if vote.vote is not Vote.DENY]
     if any(resource.get("resourceType") in WHOLE for resource in denied):
         return Outcome.WITHHOLD, [*rules, "subject-denied"]
-    if not any(_is_content(resource, resources) for resource in kept):
+    if not any(is_content(resource, resources) for resource in kept):
         # Told to a person where it is not the person's own wish that empties the letter.
         held = agreement.undecidable == "hold" and "not-understood" in rules
         return (Outcome.HOLD if held else Outcome.WITHHOLD), [*rules, "nothing-left"]
@@ -263,7 +263,7 @@ def _whole(
     return (Outcome.REDUCE if denied else Outcome.RELEASE), rules
 
 
-def _is_content(resource: Json, resources: Sequence[Json]) -> bool:
+def is_content(resource: Json, resources: Sequence[Json]) -> bool:
     """A Communication is the content of a letter that has nothing else (a correction), and only its frame otherwise."""
     kind = resource.get("resourceType")
     if kind == "Communication":

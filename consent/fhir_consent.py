@@ -29,8 +29,9 @@ from consent.provisions import (
 )
 from consent.purposes import ACT_REASON, LOCAL_PURPOSE, covers
 from consent.reading import concept_codings, identifiers, label_of, obj, objects, text
-from consent.shapes import Coding, Conflict, Facts, Json, Request, ResourceVote, Said, Vote
+from consent.shapes import Coding, Conflict, Decision, Facts, Json, Request, ResourceVote, Said, Vote
 from consent.ternary import Match, any_of
+from consent.when import instant
 
 SCOPE_SYSTEM = "http://terminology.hl7.org/CodeSystem/consentscope"
 PRIVACY = Coding(system=SCOPE_SYSTEM, code="patient-privacy")
@@ -54,6 +55,17 @@ def votes(request: Request, facts: Facts, as_of: datetime, default: str, *, hold
     """One vote for each resource, in their order. `default` is what holds where no consent speaks; `hold` says that unknowns are held."""
     judge = Judge(request, facts, as_of)
     return tuple(judge.vote(resource, default, hold=hold) for resource in facts.resources)
+
+
+def permitting(request: Request, facts: Facts, decision: Decision) -> tuple[Json, ...]:
+    """The versions of consents by which what leaves by this decision was permitted, each once. Of no others is anything said."""
+    leaving = {each.resource for each in decision.votes if each.rule == "consent-permit"}
+    as_of = instant(decision.as_of)
+    if not leaving or as_of is None:
+        return ()
+    judge = Judge(request, facts, as_of)
+    named = (each for each in facts.resources if label_of(each) in leaving)
+    return tuple({id(each): each for resource in named for each in judge.permitting(resource)}.values())
 
 
 class Judge:
@@ -115,14 +127,14 @@ class Judge:
         return result
 
     def permitting(self, resource: Json) -> tuple[Json, ...]:
-        """The versions by which the consents on record permit this resource, one for each that does."""
+        """The versions by which the consents on record permit this resource: the very ones, whatever number their sender gives them."""
         if self._each:
             return tuple(found for judge in self._each for found in judge.permitting(resource))
-        found = []
+        found: list[Json] = []
         for lineage in self._lineages:
             said = lineage.finding(resource)
             if said.known == PERMIT and said.permit is not None:
-                found += [each.consent for each in lineage.versions if _is_version(each.consent, said.permit)]
+                found += said.permit.said_in
         return tuple(found)
 
     def conflicts(self) -> tuple[Conflict, ...]:
@@ -179,10 +191,6 @@ class Judge:
         if about and literal == about:
             return Match.UNKNOWN if conflict else Match.YES
         return Match.NO if about and (conflict or literal in people) else Match.UNKNOWN
-
-
-def _is_version(consent: Json, said: Source) -> bool:
-    return (text(consent, "id"), text(obj(consent, "meta"), "versionId")) == (said.consent, said.version)
 
 
 def is_about(consent: Json, purpose: Coding) -> Match:

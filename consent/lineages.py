@@ -5,7 +5,7 @@ consents under one policy can be about two recipients, and the newer would silen
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 
@@ -148,9 +148,16 @@ def agree(left: Finding, right: Finding) -> Finding:
     return Finding(
         fold(left.possible, right.possible, _agree),
         _agree(left.known, right.known),
-        left.permit or right.permit,
+        _both(left.permit, right.permit),
         left.deny if left.known & DENY or right.deny is None or (left.deny and not right.known & DENY) else right.deny,
     )
+
+
+def _both(one: Source | None, other: Source | None) -> Source | None:
+    """Where only all together permit, each of them does: on its own conditions."""
+    if one is None or other is None:
+        return one or other
+    return replace(one, said_in=(*one.said_in, *other.said_in))
 
 
 def only_narrowing(found: Finding) -> Finding:

@@ -24,7 +24,7 @@ from consent.sensitive import (
     without_words,
 )
 from consent.shapes import Decision, Json, Naming, Outcome, Vote, Withheld
-from consent.standing import NAMED_ANYHOW, is_of_nothing, standing
+from consent.standing import NAMED_ANYHOW, is_of_nothing, kept_back, standing
 
 PSEUDONYM = "pseudonym:"
 """An identifier system written `pseudonym:<system>` in an agreement: a pseudonym leaves in place of that identifier."""
@@ -121,12 +121,13 @@ class _Projection:
     def released(self) -> Released:
         permitted = compile_paths(self.decision.permitted)
         staying = self._staying(permitted)
+        back = kept_back(self.decision.votes)
         while True:
             self.kept = self._names(staying)
             entries = [(entry, self._resource(resource, permitted)) for entry, resource in staying]
             empty = {place for place, (_, made) in enumerate(entries) if not made.keys() - {"resourceType", "id"}}
             unsaid = {
-                place for place, (_, made) in enumerate(entries) if is_of_nothing(staying[place][1], made)
+                place for place, (_, made) in enumerate(entries) if is_of_nothing(staying[place][1], made, back)
             } - empty
             if not (empty | unsaid):
                 break

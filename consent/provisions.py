@@ -5,7 +5,7 @@ The answer is not one verdict but every verdict that some resolution of the unkn
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
@@ -61,6 +61,8 @@ class Source:
     consent: str = ""
     version: str = ""
     provision: str = ""
+    said_in: tuple[Json, ...] = field(default=(), compare=False, repr=False)
+    """The versions that say it: a sender may number none of them, so that a name is no identity."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,7 +321,7 @@ class Reading:
         return Finding(found.possible | NONE, NONE, found.permit, found.deny)
 
     def _source(self, path: str) -> Source:
-        return Source("dissent" if self.dissent else "consent", self.identity, self.version, path)
+        return Source("dissent" if self.dissent else "consent", self.identity, self.version, path, (self.consent,))
 
     def _of(self, bit: int, path: str) -> Finding:
         source = self._source(path)

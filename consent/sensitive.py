@@ -110,7 +110,8 @@ def nameless(kind: str) -> Json:
 
 def is_of_a_code_or_a_medicine(path: str) -> bool:
     """Is it the name of a code or of a medicine? INVARIANT: no place takes anything from those."""
-    return path.startswith("Medication.") or path.endswith(".coding.display") or ".medicationCodeableConcept." in path
+    named = (".coding.display", ".medicationReference.display")
+    return path.startswith("Medication.") or path.endswith(named) or ".medicationCodeableConcept." in path
 
 
 def without_words(key: str, said: str, words: tuple[str, ...]) -> str:

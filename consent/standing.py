@@ -4,10 +4,12 @@ Structure alone (http://hl7.org/fhir/R4/): which elements, never which codes. It
 away what can be read without the part that is lost.
 """
 
+from collections.abc import Iterable
 from typing import Final
 
+from consent.reading import obj, text
 from consent.sensitive import NOT_NAMED
-from consent.shapes import Json
+from consent.shapes import Json, ResourceVote, Vote
 
 STANDS_ON: Final[dict[str, tuple[str, ...]]] = {
     "Communication.payload": ("contentString", "contentAttachment", "contentReference"),
@@ -32,10 +34,13 @@ STANDS_ON: Final[dict[str, tuple[str, ...]]] = {
 """Of each of these elements one has to be left: what R4 requires of it, or an invariant (con-1, con-2, obs-3, pat-1)."""
 _NAMES_SOMEBODY: Final = {"Appointment.participant": ("type", "actor")}
 """Somebody is there whether they are named or not, and R4 asks for one at least (app-1): who is lost is named as not named."""
-NAMED_ANYHOW: Final = frozenset({"Composition.author"})
-"""A reference that R4 asks for and that says who: the same."""
 _IS_OF: Final = "medicationReference"
 """What a prescription, a dose or a supply is of."""
+_MEDICINES: Final = ("MedicationRequest", "MedicationAdministration", "MedicationDispense", "MedicationStatement")
+NAMED_ANYHOW: Final = frozenset({"Composition.author", *(f"{kind}.{_IS_OF}" for kind in _MEDICINES)})
+"""A reference that R4 asks for and that says who, or of what: the same. The words of a dose are read without the product that they are of."""
+_UNREAD: Final = frozenset({"not-understood", "unlabelled"})
+"""Rules that keep a resource back because of how it is written: nobody has said that nobody may know of it."""
 
 
 def standing(path: str, made: Json) -> Json | None:
@@ -45,6 +50,15 @@ def standing(path: str, made: Json) -> Json | None:
     return None if path in STANDS_ON and made.keys().isdisjoint(STANDS_ON[path]) else made
 
 
-def is_of_nothing(resource: Json, made: Json) -> bool:
-    """Has it lost which medicine it is of? A dose of nobody knows what is no help to anybody."""
-    return _IS_OF in resource and not any(key.startswith("medication") for key in made)
+def kept_back(votes: Iterable[ResourceVote]) -> frozenset[str]:
+    """The resources (`Type/id`) that somebody, or a law, has kept back."""
+    return frozenset(each.resource for each in votes if each.vote is Vote.DENY and each.rule not in _UNREAD)
+
+
+def is_of_nothing(resource: Json, made: Json, kept: frozenset[str]) -> bool:
+    """Is it of a product that is kept back, so that its words would tell of that? Or does the agreement name no medicine of it at all?
+
+    INVARIANT: a product that the sender did not send takes no prescription and no dose with it: their words reach whoever gives care.
+    """
+    of = text(obj(resource, _IS_OF), "reference").split("/_history/", 1)[0]
+    return _IS_OF in resource and (of in kept or not any(key.startswith("medication") for key in made))

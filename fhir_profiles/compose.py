@@ -54,8 +54,10 @@ def with_caveats(composed: Composed, caveats: str) -> Composed:
     return _saying(composed, f"{CAVEATS}{caveats}") if caveats else composed
 
 
-def with_consents(composed: Composed, consents: Sequence[Json]) -> Composed:
-    """Say in the notice under which consents of the person the letter leaves, or that it leaves under none. `consents` are those and no other."""
+def with_consents(composed: Composed, consents: Sequence[Json] | None) -> Composed:
+    """Say in the notice under which consents of the person the letter leaves, or that it leaves under none. `consents` are those and no other;
+    None where nothing may be said of them.
+    """
     return _saying(composed, consent_sentence(consents))
 
 

@@ -12,6 +12,8 @@ from fhir_profiles.shapes import Json
 
 NONE: Final = "Consent: none of the person's is on record for this. It goes for their care, and no refusal of it is recorded. Ask them before you pass it on."
 AGREED: Final = "Consent: the person agreed to this. On record: {}. Ask them before you pass it on."
+UNSAID: Final = "Consent: this goes for the person's care. What they have agreed to is not said here: ask them, also before you pass it on."
+"""Of a letter that is not whole, whatever keeps the rest back: it says no more than the mark of such a letter says already."""
 _SCOPE: Final = "http://terminology.hl7.org/CodeSystem/consentscope"
 _KINDS: Final = {
     "patient-privacy": "consent to the sharing of information",
@@ -26,7 +28,9 @@ def _told(consent: Json) -> str:
     return f"{kind}, {as_text(consent.get('status'))}, {day}"
 
 
-def consent_sentence(consents: Sequence[Json]) -> str:
-    """Give the sentence of a letter that leaves under these FHIR Consents, or under none."""
+def consent_sentence(consents: Sequence[Json] | None) -> str:
+    """Give the sentence of a letter that leaves under these FHIR Consents, or under none; None where nothing may be said of them."""
+    if consents is None:
+        return UNSAID
     told = sorted({_told(each) for each in consents})
     return AGREED.format("; ".join(told)) if told else NONE

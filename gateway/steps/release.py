@@ -12,7 +12,8 @@ from typing import Final
 from sqlalchemy import Connection, bindparam, select, update
 
 from consent.codes import pairs_asked
-from consent.decide import NO_NOTICE, OBLIGATION, RULES, decide
+from consent.decide import NO_NOTICE, OBLIGATION, RULES, decide, is_content
+from consent.fhir_consent import permitting
 from consent.minimise import NothingLeaves, Released, minimise, without
 from consent.outcomes import path_outcomes
 from consent.shapes import (
@@ -266,18 +267,16 @@ def draft_composed(parts: Parts, question: Question, composed: Composed, drawn: 
 def _saying_its_consent(question: Question, composed: Composed, decision: Decision) -> Composed:
     """A handover with the consents that let it go, as they are recorded; the letter as it is where something else than consent or care did.
 
-    INVARIANT: no other consent is told of: what the person said of others is not its recipient's to know (decision 0040).
+    INVARIANT: no other consent is told of, nor an earlier version of one: what the person said of others is not its recipient's to know, and of
+    a letter that is reduced nothing is said of consent at all, where saying it could be a lie or tell of a refusal (decision 0040).
     """
     let_go = [each for each in decision.votes if each.vote is Vote.PERMIT]
     if question.agreement.letter not in HANDING_OVER or {each.rule for each in let_go} - {"consent-permit", "implied"}:
         return composed
-    named = {(each.consent, each.version) for each in let_go if each.consent}
-    asked = (each.consent for each in question.consents)
-    return with_consents(composed, [each for each in asked if (each.get("id", ""), _version(each)) in named])
-
-
-def _version(consent: Json) -> str:
-    return str(consent.get("meta", {}).get("versionId", ""))
+    if decision.outcome is Outcome.REDUCE:
+        return with_consents(composed, None)
+    facts = facts_of(question, composed.bundle)
+    return with_consents(composed, permitting(request_of(question), facts, decision))
 
 
 def _finished(
@@ -288,7 +287,7 @@ def _finished(
     if decision.outcome not in LEAVES or recipient is None:
         return decision, None, (), None
     try:
-        released = minimise(composed, decision, Naming(id_key=drawn.id_key))
+        released = _minimised(composed, decision, Naming(id_key=drawn.id_key))
     except NothingLeaves:
         return _nothing_leaves(decision, agreement), None, (), None
     stamp = Stamp(
@@ -302,6 +301,15 @@ def _finished(
         return decision, *_sealed(parts, question, released, drawn.heading, stamp, held), released.bundle
     except LeakFound as found:
         return _leaks(decision, found.leak), None, (), None
+
+
+def _minimised(composed: Json, decision: Decision, naming: Naming) -> Released:
+    """INVARIANT: a frame that minimisation has emptied is no letter: it would be delivered as if it said something, and nobody would hear of it."""
+    released = minimise(composed, decision, naming)
+    written, left = ([entry["resource"] for entry in each.get("entry", ())] for each in (composed, released.bundle))
+    if any(is_content(each, written) for each in written) and not any(is_content(each, written) for each in left):
+        raise NothingLeaves("nothing but the frame of the letter is left")
+    return released
 
 
 def what_would_leave(composed: Json, decision: Decision, id_key: bytes) -> Json | None:
@@ -319,7 +327,7 @@ def _left(composed: Json, decision: Decision, naming: Naming) -> Json | None:
     if decision.outcome not in LEAVES:
         return None
     try:
-        return minimise(composed, decision, naming).bundle
+        return _minimised(composed, decision, naming).bundle
     except NothingLeaves:
         return None
 
@@ -400,17 +408,18 @@ def _leaks(decision: Decision, leak: Leak) -> Decision:
 
 def decide_letter(question: Question, bundle: Json) -> Decision:
     """Ask `consent` about one composed letter."""
+    return decide(request_of(question), facts_of(question, bundle), question.agreement)
+
+
+def facts_of(question: Question, bundle: Json) -> Facts:
+    """What `consent` may look at for one composed letter."""
     resources = tuple(entry["resource"] for entry in bundle.get("entry", []))
-    return decide(
-        request_of(question),
-        Facts(
-            resources=resources,
-            consents=tuple(question.consents),
-            directory=tuple(each for each in question.resources if each["resourceType"] in DIRECTORY),
-            places=places_of(question.resources, question.context),
-            subsumes=subsumes(pairs_asked(question.consents, resources)),
-        ),
-        question.agreement,
+    return Facts(
+        resources=resources,
+        consents=tuple(question.consents),
+        directory=tuple(each for each in question.resources if each["resourceType"] in DIRECTORY),
+        places=places_of(question.resources, question.context),
+        subsumes=subsumes(pairs_asked(question.consents, resources)),
     )
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from fhir_profiles.consent_words import AGREED, NONE
+from fhir_profiles.consent_words import AGREED, NONE, UNSAID
 from gateway import desk
 from tests.builders import (
     METHADONE,
@@ -93,6 +93,49 @@ async def test_it_says_under_which_consent_it_leaves_and_nothing_of_what_others_
         assert NONE not in text
         for hidden in ("ZZP99", "2026-01-03", '"Consent"', "OPTOUT"):
             assert hidden not in text
+        check_world(line)
+
+
+async def test_an_earlier_refusal_is_told_to_nobody_and_called_no_agreement(tmp_path: Path) -> None:
+    """Their sender gives the versions of a consent no number, and nothing asks for one."""
+    words = (
+        consent(resource_id="word", at=LONG_AGO, decision="permit", status="rejected"),
+        consent(resource_id="word", at="2026-01-03T09:00:00+00:00", decision="deny"),
+        consent(resource_id="word", at="2026-01-05T09:00:00+00:00", decision="permit"),
+    )
+    async with running(tmp_path) as line:
+        told = (
+            fhir_message(resources=[each], message_id=f"word-{number}", event="consent")
+            for number, each in enumerate(words)
+        )
+        await line.play(adt_a01(), rde_o11(), *told, adt_a03())
+        text = letter(line, "northfell").decode()
+        assert AGREED.format("consent to the sharing of information, active, 2026-01-05") in text
+        assert "rejected" not in text
+        check_world(line)
+
+
+async def test_a_letter_from_which_a_refusal_kept_something_says_neither_that_there_is_none_nor_that_there_is(
+    tmp_path: Path,
+) -> None:
+    some = consent(resource_id="some", at=LONG_AGO, decision="permit")
+    kept = {"type": "deny", "class": [{"system": "http://hl7.org/fhir/resource-types", "code": "CarePlan"}]}
+    some["policyRule"] = {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "IMPLIED"}]}
+    some["provision"] = {"provision": [kept]}
+    plan = care_plan(start="2026-01-02", description="Reduce slowly")
+    async with running(tmp_path) as line:
+        await line.play(
+            adt_a01(),
+            fhir_message(resources=[plan], message_id="plan"),
+            rde_o11(),
+            fhir_message(resources=[some], message_id="some", event="consent"),
+            adt_a03(),
+        )
+        text = letter(line, "northfell").decode()
+        assert UNSAID in text
+        assert NONE not in text
+        assert "the person agreed to this" not in text
+        assert "CarePlan" not in text
         check_world(line)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from fhir_profiles.compose import compose, with_consents
-from fhir_profiles.consent_words import NONE, consent_sentence
+from fhir_profiles.consent_words import NONE, UNSAID, consent_sentence
 from fhir_profiles.shapes import Json
 from fhir_profiles.validate import validate
 from tests.fhir_profiles.letters.files import AS_OF, REPORTS, case
@@ -45,6 +45,8 @@ def test_kind_state_and_day_are_said_and_nothing_else(consents: list[Json], said
 
 def test_none_is_said_as_none() -> None:
     assert consent_sentence([]) == NONE
+    assert consent_sentence(None) == UNSAID
+    assert not [each for each in ("refus", "agreed to this", "none") if each in UNSAID]
 
 
 def test_it_stands_in_the_notice_once_and_a_report_has_none() -> None:

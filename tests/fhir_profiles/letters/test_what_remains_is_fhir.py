@@ -165,7 +165,7 @@ def test_a_participant_who_is_not_in_the_letter_is_named_so(name: str, clinic: s
 
 
 def test_a_prescription_of_a_product_that_is_kept_back_is_kept_back() -> None:
-    """It would say a dose of nobody knows what."""
+    """Its words would tell of what somebody keeps back. Of a product that is only not understood they are read on."""
     product = label_resource(simple("Medication", "product", code={"text": "Sertraline 50mg tablets"}))
     request = label_resource(
         simple(
@@ -174,7 +174,7 @@ def test_a_prescription_of_a_product_that_is_kept_back_is_kept_back() -> None:
             status="active",
             intent="order",
             subject={"reference": PATIENT_REFERENCE},
-            medicationReference={"reference": "Medication/product"},
+            medicationReference={"reference": "Medication/product", "display": "Sertraline 50mg tablets"},
             dosageInstruction=[{"text": "One each morning"}],
         )
     )
@@ -185,6 +185,17 @@ def test_a_prescription_of_a_product_that_is_kept_back_is_kept_back() -> None:
     assert wrong(reduced.bundle) == []
     assert not {"MedicationRequest", "Medication"} & {kind(each["resource"]) for each in reduced.bundle["entry"]}
     assert ("MedicationRequest/of-a-product", "nothing-left") in {(each.path, each.rule) for each in reduced.withheld}
+    votes = (
+        replace(each, vote=Vote.DENY, rule="not-understood") if each.resource == "Medication/product" else each
+        for each in decision.votes
+    )
+    unread = replace(decision, votes=tuple(votes))
+    unnamed = tuple(each for each in unread.permitted if each != "MedicationRequest.medicationReference.display")
+    for permitted, name in ((unread.permitted, "Sertraline 50mg tablets"), (unnamed, NOT_NAMED)):
+        made = minimise(bundle, replace(unread, permitted=permitted), NAMING).bundle
+        assert wrong(made) == []
+        (said,) = (each["resource"] for each in made["entry"] if kind(each["resource"]) == "MedicationRequest")
+        assert said["medicationReference"] == {"display": name}
 
 
 def test_the_sender_of_a_document_that_is_kept_back_is_named_so() -> None:
