@@ -208,8 +208,9 @@ TASKS: Final[Mapping[str, TaskKind]] = {
     NOTICE_UNREAD: TaskKind(
         role=IG_OFFICER,
         tell=True,
-        text="what was kept with an earlier letter cannot be read, and the person has said something since: see what they said, and whether the "
-        "letter's recipient has to hear by hand that nothing further will come; then `throughgate task done`",
+        text="the person has said something since an earlier letter, and nobody can say by a rule whether they took back what it came under (what was kept "
+        "with it cannot be read, or what they said is too much, unclear or on terms): see what they said, and whether the letter's recipient has to "
+        "hear by hand that nothing further will come; then `throughgate task done`",
     ),
     OVERDUE: TaskKind(
         role=CALDICOTT_GUARDIAN,

@@ -16,6 +16,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, bindparam, exists, select, update
 
 from consent.agreement_file import AgreementError
+from consent.decide import OBLIGATION
 from consent.shapes import Agreement, Outcome
 from fhir_profiles import fhir_json
 from fhir_profiles.shapes import Event, Json, LetterContext
@@ -58,6 +59,8 @@ AT_ONCE: Final = 200
 HAS_IT: Final = frozenset({DeliveryState.DELIVERED.value, DeliveryState.CONFIRMED.value})
 """Where a letter has arrived for certain: of one that only may have, its recipient learns nothing by a letter of ours."""
 IDENTITY: Final = ("identifier", "name", "gender", "birthDate")
+_UNCLEAR: Final = frozenset({"too-much-to-compare", "undecidable", OBLIGATION})
+"""Rules by which what the person said keeps a letter back and is neither a yes nor a no: it is not compared, not known, or on terms."""
 
 _TO_NOTICE: Final = Statement(select(person.c.id).where(person.c.to_notice == bindparam("yes")).limit(AT_ONCE))
 _HAD: Final = Statement(
@@ -77,7 +80,7 @@ _NOTICES: Final = Statement(
 
 
 class Unread(Enum):
-    """Nobody can say: of no letter of a group can the decision be read."""
+    """Nobody can say: of no letter of a group can the decision be read, or what the person said is not decided by itself."""
 
     YES = 1
 
@@ -130,7 +133,7 @@ class Found:
     letters: tuple[Notice, ...]
     by_hand: tuple[str, ...]
     unread: tuple[str, ...]
-    """Letters of which nobody can say any more whether they came under what was taken back: a person finds out."""
+    """Letters of which nobody can say whether they came under what was taken back: a person finds out."""
     recalled: tuple[DeliveryRow, ...]
     settled: tuple[str, ...]
     on_its_way: bool
@@ -224,7 +227,7 @@ def _look(c: Connection, parts: Parts, person_id: str) -> Found:
 
 def _of_newest(c: Connection, parts: Parts, rows: Sequence[DeliveryRow]) -> bool | Unread | None:
     """`_is_withdrawn` of the newest letter whose decision can be read. INVARIANT: one that cannot keeps nobody else from hearing."""
-    answer: bool | None = None
+    answer: bool | Unread | None = None
     for number, row in enumerate(reversed(rows)):
         try:
             answer = _is_withdrawn(c, parts, row)
@@ -235,12 +238,13 @@ def _of_newest(c: Connection, parts: Parts, rows: Sequence[DeliveryRow]) -> bool
     return Unread.YES
 
 
-def _is_withdrawn(c: Connection, parts: Parts, row: DeliveryRow) -> bool | None:
+def _is_withdrawn(c: Connection, parts: Parts, row: DeliveryRow) -> bool | Unread | None:
     """Would this letter be withheld now, because of what the person said? An agreement that ended is no word of the person, and keeps nobody from
     hearing one: who had letters under it has them still. It is asked as if it ran on.
 
     INVARIANT: None where that cannot be asked any more (the text of the agreement, or what was decided, is not kept): it is no new yes, and what
-    was asked for or written under the person's last clear word stays. Raises KeptUnread.
+    was asked for or written under the person's last clear word stays. So it does where a person has to say what the consents of now come to: Unread,
+    since a new no could be among them. Raises KeptUnread.
     """
     agreement, kept = _agreement_of(c, parts, row), _opened(c, parts, row)
     if agreement is None or kept is None or kept.decision.outcome not in LEAVES:
@@ -249,7 +253,9 @@ def _is_withdrawn(c: Connection, parts: Parts, row: DeliveryRow) -> bool | None:
     question = _question(c, parts, row.person_id, agreement, kept.context, recipient=recipient, corrects=kept.corrects)
     decided = decide_letter(question, compose_letter(question).bundle)
     rules = {reason.rule for reason in decided.reasons}
-    return decided.outcome is Outcome.WITHHOLD and bool(rules & SAID_BY_THE_PERSON)
+    if decided.outcome is Outcome.WITHHOLD and rules & SAID_BY_THE_PERSON:
+        return True
+    return Unread.YES if decided.outcome not in LEAVES and rules & _UNCLEAR else False
 
 
 def _agreement_of(c: Connection, parts: Parts, row: DeliveryRow) -> Agreement | None:
@@ -424,7 +430,8 @@ def _commit(c: Connection, *, parts: Parts, person_id: str, versions: Versions, 
         add_tasks(c, parts, (task_of(NOTICE),), delivery_id=delivery_id)
     for delivery_id in found.unread:
         add_tasks(c, parts, (task_of(NOTICE_UNREAD),), delivery_id=delivery_id)
-    again = (task.c.delivery_id.in_(found.settled), task.c.code.in_((NOTICE, OVERDUE)), task.c.ended_at.is_(None))
+    about = task.c.code.in_((NOTICE, NOTICE_UNREAD, OVERDUE))
+    again = (task.c.delivery_id.in_(found.settled), about, task.c.ended_at.is_(None))
     c.execute(update(task).where(*again).values(ended_at=parts.now()))  # the person has said yes again
     # INVARIANT: an attempt that fails does not leave a notice behind that is not so any more: it is looked at again before the next one.
     if not found.on_its_way:

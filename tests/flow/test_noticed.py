@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select, update
 
+from consent import extent
 from gateway import desk
-from gateway.journeys.tasks import NOTICE, OVERDUE
+from gateway.journeys.tasks import NOTICE, NOTICE_UNREAD, OVERDUE
 from gateway.steps.identify import identify
 from gateway.steps.letters import release_message
 from gateway.steps.noticed import notice_withdrawals
@@ -64,6 +65,44 @@ async def test_nobody_is_noticed_of_a_permit_and_a_new_yes_ends_an_open_notice(t
         assert notices(line) == [("northfell", True)]
         await line.play(one_word("permit", message_id="FHIR-yes", at="2026-01-15T12:30:00+00:00"))
         assert notices(line) == [("northfell", False)]
+
+
+async def test_what_no_rule_decides_is_no_new_yes_and_a_new_no_among_it_is_told_to_a_person(tmp_path: Path) -> None:
+    """More than is compared, a yes on terms that nobody keeps, a no to nobody knows whom: nothing open ends by any of them."""
+    terms = consent(resource_id="word", at="2026-01-15T12:25:00+00:00", decision="permit")
+    terms["meta"] = {"versionId": "3"}
+    terms["provision"]["securityLabel"] = [
+        {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "NODSCLCD"},
+        *({"system": "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", "code": each} for each in "NRV"),
+    ]
+    whom = consent(
+        resource_id="word", at="2026-01-15T12:30:00+00:00", decision="deny", recipient_reference="Organization/unknown"
+    )
+    other = consent(resource_id="other", at="2026-01-15T12:20:00+00:00", decision="deny", recipient_ods="ZZX99")
+    said = [
+        fhir_message(resources=[each], message_id=f"FHIR-{n}", event="consent")
+        for n, each in enumerate((other, terms, whom))
+    ]
+    async with running(tmp_path) as line:
+        await line.play(adt_a03())
+        line.clock.advance(hours=1)
+        with pytest.MonkeyPatch.context() as bound:
+            bound.setattr(extent, "MOST_STEPS", 20)
+            await line.play(one_word("deny", at="2026-01-15T12:10:00+00:00", message_id="FHIR-no"))
+        assert (notices(line), notices(line, NOTICE_UNREAD)) == ([], [("northfell", True)])
+        assert NOTICE_UNREAD in line.told_codes()
+        await line.play(one_word("deny", at="2026-01-15T12:15:00+00:00", message_id="FHIR-no-2"))
+        assert notices(line) == [("northfell", True)]
+        with pytest.MonkeyPatch.context() as bound:
+            bound.setattr(extent, "MOST_STEPS", 20)
+            await line.play(said[0])
+        assert notices(line) == [("northfell", True)]
+        for each in said[1:]:
+            await line.play(each)
+            assert notices(line) == [("northfell", True)], each
+        await line.play(one_word("permit", at="2026-01-15T12:40:00+00:00", message_id="FHIR-yes"))
+        assert notices(line) == notices(line, NOTICE_UNREAD) == [("northfell", False)]
+        check_world(line)
 
 
 async def test_who_was_told_and_had_a_letter_since_is_told_of_the_next_no(tmp_path: Path) -> None:
