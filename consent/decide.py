@@ -3,7 +3,8 @@
 1. integrity: the request fits the agreement, and the letter is about one person
 2. regime: what is anonymous is counted, and consent is not asked (nothing about a person leaves)
 3. the agreement itself: in force until `ends`
-4. each resource: what we do not understand stays back; unlabelled goes to direct care only
+4. each resource: what a statute forbids to tell stays back, whoever agreed or let it go (docs/decisions/0045); so does what we do not understand;
+   unlabelled goes to direct care only
 5. consent, for each resource; where none speaks, `without_consent`. A duty to tell asks no consent, and what only a harm test lets go neither;
    what needs a consent needs a privacy notice too (docs/decisions/0038)
 6. an override, which lets go what 5 did not, and nothing that 1 to 4 keep: never more than the agreement's paths, never as a consent
@@ -17,9 +18,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from consent import labels, obligations, privacy_notice, purposes, sensitive
+from consent import labels, obligations, privacy_notice, prohibitions, purposes, sensitive
 from consent.fhir_consent import Judge
 from consent.graph import references
+from consent.prohibitions import FORBIDDEN
 from consent.reading import holds_key, label_of, text
 from consent.shapes import (
     Agreement,
@@ -58,6 +60,7 @@ RULES = {
     "consent-permit": "a recorded consent permits it",
     "consent-deny": "a recorded consent denies it",
     "dissent": "the person has refused or withdrawn it",
+    FORBIDDEN: "a law forbids to tell it; no agreement, no override and no judgment of harm stands above that",
     "undecidable": "something that is not known could deny it",
     "too-much-to-compare": "the consents on record, with what the letter holds, are more than one letter is compared with: a person looks",
     OBLIGATION: "it may leave only if something is done with it that this program cannot do, and cannot have done by who receives it",
@@ -112,7 +115,11 @@ def _decide(request: Request, facts: Facts, agreement: Agreement) -> Decision:
         return _decision(request, agreement, outcome, ["several-people"], (), hidden)
     unnoticed = asks_for_notice(agreement) and privacy_notice.is_missing(facts.consents, judge.about_person, as_of)
     votes = tuple(
-        _obliged(_vote(resource, judge, request, agreement, unnoticed=unnoticed), resource, judge, request, agreement)
+        ResourceVote(resource=label_of(resource), vote=Vote.DENY, rule=FORBIDDEN)
+        if prohibitions.forbids(resource, judge, request, facts.by_agreement)
+        else _obliged(
+            _vote(resource, judge, request, agreement, unnoticed=unnoticed), resource, judge, request, agreement
+        )
         for resource in facts.resources
     )
     outcome, rules = _whole(votes, facts.resources, request, agreement)
@@ -138,7 +145,8 @@ def _anonymous(request: Request, facts: Facts, agreement: Agreement) -> Decision
 def _is_about_nobody(resource: Json) -> bool:
     held = {"subject", "patient", "individual", "contained", "extension", "modifierExtension", "evaluatedResource"}
     people_named = any(name.split("/", 1)[0] in ("Patient", "RelatedPerson", "Group") for name in references(resource))
-    return resource.get("resourceType") in AGGREGATES and held.isdisjoint(resource) and not people_named
+    nobody = resource.get("resourceType") in AGGREGATES and held.isdisjoint(resource) and not people_named
+    return nobody and not prohibitions.marks(resource)
 
 
 def _fits(request: Request, agreement: Agreement) -> bool:

@@ -13,6 +13,7 @@ from typing import Final
 from consent.decide import FRAME, RULES
 from consent.outcomes import PathGroup, PathOutcome
 from consent.paths import compile_paths
+from consent.prohibitions import FORBIDDEN
 from consent.reading import label_of
 from consent.shapes import Agreement, Conflict, Decision, Json, Outcome, ResourceVote, Said, Vote
 
@@ -180,9 +181,10 @@ def for_person(
         sentences.append("We kept some things back.")
     if decision.outcome is Outcome.REDUCE or decision.outcome is Outcome.WITHHOLD:
         rules |= {reason.rule for reason in decision.reasons} if decision.outcome is Outcome.WITHHOLD else set()
-        sentences.append(
-            "You asked us not to share this." if rules & _SAID_NO else "Our rules do not let us share this."
-        )
+        sentences += ["The law does not let us share some of it."] if FORBIDDEN in rules else []
+        if rules - {FORBIDDEN} or FORBIDDEN not in rules:
+            said = "You asked us not to share this." if rules & _SAID_NO else "Our rules do not let us share this."
+            sentences.append(said)
     return (*sentences, "You can ask us about it.", "You can tell us what you want us to share.")
 
 

@@ -10,7 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
 
-from consent import codes, labels, purposes, when
+from consent import codes, labels, prohibitions, purposes, when
 from consent.graph import Graph
 from consent.labels import Side
 from consent.parties import Recipient
@@ -180,16 +180,17 @@ class Reading:
         self.contained = {text(item, "id"): item for item in objects(self.consent, "contained")[0] if text(item, "id")}
         self._scope: dict[tuple[int, ...], Match] = {}
         self._looks_at = {name for node in codes.provisions(self.consent) for name in DATA_ELEMENTS if name in node}
-        self._by_labels: dict[tuple[Coding, ...], Finding] = {}
+        self._by_labels: dict[tuple[tuple[Coding, ...], frozenset[str]], Finding] = {}
 
     def finding(self, resource: Json) -> Finding:
         """What this consent says of this resource, before its own standing (status, scope, subject, authority) is looked at.
 
-        One that looks at nothing but labels says the same of every resource that carries the same.
+        One that looks at nothing but labels, and what a law protects, says the same of every resource that carries the same.
         """
         if not self._looks_at <= {"securityLabel"}:
             return self._finding(resource)
-        carried = tuple(labels.resource_labels(resource)) if self._looks_at else ()
+        labelled = tuple(labels.resource_labels(resource)) if self._looks_at else ()
+        carried = (labelled, prohibitions.marks(resource))
         held = self._by_labels.get(carried)
         if held is None:
             held = self._by_labels[carried] = self._finding(resource)
@@ -200,7 +201,7 @@ class Reading:
         if "provision" not in self.consent:
             if self.dissent:
                 return self._of(DENY, "policyRule" if "policyRule" in self.consent else "status")
-            return self._of_base(base, "policyRule")
+            return self._of_base(base, "policyRule", {}, resource)
         root = self.consent["provision"]
         if not isinstance(root, dict):
             return Finding(ANY, NONE, deny=self._source("provision"))
@@ -221,12 +222,12 @@ class Reading:
             if self.dissent:  # it spoke of all data: of those that it named, and of the others that it kept back
                 return self._under(nested, self._of(DENY, "provision"))
             own = {
-                Match.YES: self._of(PERMIT, "provision"),
+                Match.YES: self._permits(root, resource, "provision"),
                 Match.NO: self._of(DENY, "provision"),
                 Match.UNKNOWN: Finding(PERMIT | DENY, NONE, deny=self._source("provision")),
             }[data]
             return self._under(nested, own)
-        return self._inside(nested, self._root_own(root), data, root, resource)
+        return self._inside(nested, self._root_own(root, resource), data, root, resource)
 
     def _neither(self, nested: Finding, data: Match) -> Finding:
         """A consent of neither dialect, or of both: a stated deny still stands, nothing here permits."""
@@ -236,7 +237,7 @@ class Reading:
         found = nested if stands else Finding(ANY, NONE, deny=nested.deny or self._source("provision"))
         return self._maybe(found, data) if stands and not self.dialect.pcf else found
 
-    def _root_own(self, root: Json) -> Finding:
+    def _root_own(self, root: Json, resource: Json) -> Finding:
         base = self.dialect.base
         if self.dissent and base in (Base.SILENT, Base.UNKNOWN):
             if "provision" not in root or any(name in root for name in ("type", *SCOPE_ELEMENTS, *DATA_ELEMENTS)):
@@ -245,14 +246,19 @@ class Reading:
             # not known: refused without what is nested in it, it would deny everything.
             was_in_force = self.consent.get("status") == "active"
             return Finding(DENY | NONE, NONE, deny=self._source("provision")) if was_in_force else SILENCE
-        return self._of_base(base, "provision")
+        return self._of_base(base, "provision", root, resource)
 
-    def _of_base(self, base: Base, path: str) -> Finding:
+    def _of_base(self, base: Base, path: str, root: Json, resource: Json) -> Finding:
         if base is Base.UNKNOWN:
             return Finding(ANY, NONE, deny=self._source(path))
         if base is Base.SILENT:
             return SILENCE
-        return self._of(PERMIT if base is Base.PERMIT else DENY, path)
+        return self._permits(root, resource, path) if base is Base.PERMIT else self._of(DENY, path)
+
+    def _permits(self, node: Json, resource: Json, path: str) -> Finding:
+        """INVARIANT: of what a law protects a permit is silent, unless it names that law and its recipient; a refused one was about everything."""
+        protected = () if self.dissent else prohibitions.marks(resource)
+        return self._of(PERMIT, path) if not protected or prohibitions.names(node, protected) else SILENCE
 
     def _children(self, node: Json, resource: Json, path: str, place: tuple[int, ...]) -> Finding:
         if "provision" not in node:
@@ -274,7 +280,7 @@ class Reading:
             return SILENCE
         if kind in ("permit", "deny"):
             matched = self._match_data(node, resource, Side.PERMIT if kind == "permit" else Side.DENY)
-            own = self._of(PERMIT if kind == "permit" else DENY, path)
+            own = self._permits(node, resource, path) if kind == "permit" else self._of(DENY, path)
         else:
             # "Required in all nested rules": without one it may mean either, so it may deny and cannot permit.
             matched = self._match_data(node, resource, Side.EITHER)

@@ -101,6 +101,8 @@ class Facts:
     """What the person's file, and the sender, know of places beside the letter: of a person flagged sensitive no text holds their words."""
     subsumes: Mapping[tuple[str, str], bool] = field(default_factory=dict)
     """(`system|general`, `system|specific`) -> does the first subsume the second; a missing pair is unknown."""
+    by_agreement: frozenset[str] = frozenset()
+    """Codes of `prohibitions.SYSTEM` whose law lets care be told where the person has agreed; any other code is told to nobody."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,13 +15,15 @@ from consent.fhir_consent import IMPLIED, NOTHING, Judge
 from consent.lint import lint
 from consent.nesting import pairs_nested
 from consent.outcomes import PathOutcome, voted_paths
-from consent.reading import coding, holds_key, identifiers, text
+from consent.prohibitions import FORBIDDEN, forbids
+from consent.reading import coding, holds_key, identifiers, label_of, text
 from consent.shapes import Coding, Facts, Party, RegisteredConsent, Request, ResourceVote, Vote
 from consent.when import instant
 from fhir_profiles.fhir_json import FhirJsonError, decode
 from fhir_profiles.label import label_bundle
 from fhir_profiles.shapes import Json
 from fhir_profiles.subsumption import subsumes
+from fhir_profiles.terminology import laws_opened_by_agreement
 from gateway.errors import ThroughgateError
 
 _MEMBERS: Final = ("as_of", "recipient", "purpose", "action", "consents", "directory", "resources", "default")
@@ -173,9 +175,15 @@ def _votes(
             consents=registered,
             directory=directory,
             subsumes=subsumes(pairs_asked(registered, resources)),
+            by_agreement=laws_opened_by_agreement(),
         )
         judge = Judge(request, facts, as_of)
-        votes = [_vote(judge, resource, _DEFAULTS[default]) for resource in resources]
+        votes = [
+            ResourceVote(resource=label_of(resource), vote=Vote.DENY, rule=FORBIDDEN)
+            if forbids(resource, judge, request, facts.by_agreement)
+            else _vote(judge, resource, _DEFAULTS[default])
+            for resource in resources
+        ]
         rules = ["conflict"] if judge.conflicts() else []
         rules += ["several-people"] if len(judge.people) > 1 else []
     except Exception:  # noqa: BLE001 - INVARIANT: absent never widens; whatever went wrong, nothing is permitted

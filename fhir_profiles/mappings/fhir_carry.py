@@ -157,7 +157,8 @@ class Carrier:
                 labels = []
                 for position, label in enumerate(value):
                     lowers = label.get("system") == systems.CONFIDENTIALITY and label.get("code") in _LOW
-                    if lowers or not text_of(label.get("code")):
+                    protects = label.get("system") == systems.PROTECTED_BY_LAW
+                    if lowers or not (text_of(label.get("code")) or protects):
                         self.leave(label, f"{here}[{position}]", Fate.RESIDUAL, _META_STAYS)
                     else:
                         labels.append(self._copy("security", label, f"{here}[{position}]", f"{path}.security"))

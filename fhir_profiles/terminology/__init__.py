@@ -34,6 +34,7 @@ __all__ = [
     "is_substance_misuse_care_plan",
     "is_substance_misuse_medication",
     "is_substitute_medication",
+    "laws_opened_by_agreement",
     "lookup",
     "product",
     "record_items",
@@ -72,6 +73,9 @@ _CONSENT_TOPICS: Final = table("consent_topics")
 _CARE_PLANS: Final = table("care_plans")
 _HAZARDS: Final = table("acute_hazards")
 _RECORD_ITEMS: Final = table("record_items")
+_OPENED_BY_AGREEMENT: Final = frozenset(
+    row["code"] for row in table("prohibitions").rows if row["opened_by"] == "agreement"
+)
 _HAZARD_CODES: Final = frozenset((row["system"], row["code"]) for row in _HAZARDS.rows if row["code"])
 _HAZARD_PARTS: Final = tuple(row["part"] for row in _HAZARDS.rows if row["part"])
 
@@ -276,6 +280,11 @@ def record_items(concept: Concept) -> frozenset[str]:
         if (row["code"] and (row["system"], row["code"]) in codes)
         or (row["word"] and any(f" {row['word']} " in text for text in padded))
     )
+
+
+def laws_opened_by_agreement() -> frozenset[str]:
+    """Give the codes of `https://throughgate.example/code/protected-by-law` whose law lets care be told where the person has agreed."""
+    return _OPENED_BY_AGREEMENT
 
 
 def is_substance_misuse_care_plan(concept: Concept, title: str = "") -> bool:

@@ -30,6 +30,7 @@ KEYS: Final[Mapping[str, tuple[str, ...]]] = {
     "ethnic_categories": ("code",),
     "formulary": ("code",),
     "home_office_wordings": ("code",),
+    "prohibitions": ("code",),
     "record_items": ("item", "system", "code", "word"),
     "result_words": ("word",),
     "routes": ("written",),

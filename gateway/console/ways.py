@@ -41,6 +41,7 @@ _BY_RULE: Final[Mapping[str, tuple[str, ...]]] = {
     "dissent": ("6", "8"),
     "undecidable": ("6", "7"),
     "too-much-to-compare": ("6", "7"),
+    "forbidden-by-law": ("6",),
     "obligation": ("6", "4"),
     "person-released": ("7",),
     "duty": ("3", "8"),

@@ -234,6 +234,12 @@ TASKS: Final[Mapping[str, TaskKind]] = {
         text="the person's record is flagged sensitive now, and this recipient had a letter before that says where they are or who near them gives "
         "care: tell it to pass none of that on, and who may see what it has; then `throughgate task done`",
     ),
+    "forbidden-by-law": TaskKind(
+        role=CLINICAL_LEAD,
+        tell=True,
+        text="a letter of care goes without something that a law forbids to tell, and it says nothing of it: talk to the person, and tell it by hand only "
+        "where the law lets you",
+    ),
     "obligation": TaskKind(
         role=CLINICAL_LEAD,
         tell=True,

@@ -16,6 +16,7 @@ from consent.decide import NO_NOTICE, OBLIGATION, RULES, decide, is_content
 from consent.fhir_consent import permitting
 from consent.minimise import NothingLeaves, Released, minimise, without
 from consent.outcomes import path_outcomes
+from consent.prohibitions import FORBIDDEN
 from consent.shapes import (
     Agreement,
     Decision,
@@ -37,6 +38,7 @@ from fhir_profiles.letters import HANDING_OVER
 from fhir_profiles.render import render
 from fhir_profiles.shapes import Composed, Heading, Json, LetterContext, Task
 from fhir_profiles.subsumption import subsumes
+from fhir_profiles.terminology import laws_opened_by_agreement
 from gateway.engine import MadeBy, made_by
 from gateway.journeys.tasks import CORRECT_BY_HAND, PRIVACY_NOTICE, WORDS_LEFT_OUT, add_tasks, task_of
 from gateway.journeys.unnoticed import not_told_yet
@@ -226,6 +228,8 @@ def draft_composed(parts: Parts, question: Question, composed: Composed, drawn: 
         tasks = (*tasks, task_of(WORDS_LEFT_OUT))
     if any(each.rule == NO_NOTICE for each in decision.reasons):
         tasks = (*tasks, task_of(PRIVACY_NOTICE))
+    if agreement.without_consent == "implied" and any(each.rule == FORBIDDEN for each in decision.reasons):
+        tasks = (*tasks, task_of(FORBIDDEN))
     if state is DeliveryState.WITHHELD and question.context.was_wrong:
         tasks = (*tasks, task_of(CORRECT_BY_HAND))
     kept = write_kept(
@@ -420,6 +424,7 @@ def facts_of(question: Question, bundle: Json) -> Facts:
         directory=tuple(each for each in question.resources if each["resourceType"] in DIRECTORY),
         places=places_of(question.resources, question.context),
         subsumes=subsumes(pairs_asked(question.consents, resources)),
+        by_agreement=laws_opened_by_agreement(),
     )
 
 

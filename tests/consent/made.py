@@ -184,6 +184,7 @@ def ask(
     named: bool = False,
     roles: tuple[str, ...] = (),
     noticed: bool = True,
+    opened: frozenset[str] = frozenset(),
 ) -> Decision:
     agreed = agreement(under) if isinstance(under, str) else under
     given = tuple(item if isinstance(item, RegisteredConsent) else registered(item)[0] for item in consents)
@@ -191,7 +192,7 @@ def ask(
         given = registered(fhir_consent(provision("permit")))  # by its name: as it leaves, which is by consent alone
     given += NOTICED if noticed else ()
     found = tuple(resources) if resources is not None else (patient(), resource())
-    facts = Facts(resources=found, consents=given, directory=tuple(directory), subsumes=table)
+    facts = Facts(resources=found, consents=given, directory=tuple(directory), subsumes=table, by_agreement=opened)
     asked = request(agreed, to=to, as_of=as_of, released=released, named=named, roles=roles)
     if (
         under == "harm-disclosure"

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from consent.decide import decide
+from consent.prohibitions import SYSTEM
 from consent.shapes import Agreement, Decision, Facts, Outcome, RegisteredConsent, Vote
 from tests.consent.made import (
     ASKS_FIRST,
@@ -103,9 +104,9 @@ WIDTH = {Vote.DENY: 0, Vote.HOLD: 0, Vote.PERMIT: 1}
 def decided(
     given_consents: list[RegisteredConsent], agreed: Agreement, resources: Any = RESOURCES, **more: Any
 ) -> Decision:
-    table = more.pop("table", LABELS)
+    table, opened = more.pop("table", LABELS), more.pop("opened", frozenset())
     said = (*given_consents, *NOTICED)
-    facts = Facts(resources=tuple(resources), consents=said, directory=DIRECTORY, subsumes=table)
+    facts = Facts(resources=tuple(resources), consents=said, directory=DIRECTORY, subsumes=table, by_agreement=opened)
     return decide(request(agreed, **more), facts, agreed)
 
 
@@ -217,6 +218,27 @@ def test_labelling_higher_never_releases_more_to_a_flow_that_asks(
         for item in RESOURCES
     ]
     assert released(decided(given_consents, agreed, raised)) <= released(decided(given_consents, agreed))
+
+
+@laws
+@given(several, agreements, st.sets(st.sampled_from([each["id"] for each in RESOURCES])))
+def test_what_a_law_protects_is_never_more_than_before(
+    given_consents: list[RegisteredConsent], agreed: Agreement, protected: set[str]
+) -> None:
+    law = {"system": SYSTEM, "code": "gender-recognition"}
+    after = [
+        {**item, "meta": {"security": [*item.get("meta", {}).get("security", []), law]}}
+        if item["id"] in protected
+        else item
+        for item in RESOURCES
+    ]
+    before, now = (
+        decided(given_consents, agreed),
+        decided(given_consents, agreed, after, opened=frozenset({law["code"]})),
+    )
+    assert released(now) <= released(before)
+    # None of these consents names that law, so nothing that it protects leaves, and nothing else is touched.
+    assert released(now) == {name for name in released(before) if name.split("/")[1] not in protected}
 
 
 @laws

@@ -6,11 +6,13 @@ import pytest
 
 from consent.disclosure_control import CellCount, close_cells
 from consent.kinds import KINDS, how_much
-from tests.consent.made import NHS, ask, patient, resource
+from consent.prohibitions import FORBIDDEN
+from fhir_profiles.terminology import laws_opened_by_agreement
+from tests.consent.made import NHS, ask, label, patient, resource
 from tests.spec.tables import HERE, PAGES, cells, read_page
-from tests.spec.words import KEEPS_BACK, LETTERS, OUTCOMES, PARTS, SAID, UNNOTICED
+from tests.spec.words import BY_LAW, KEEPS_BACK, LETTERS, OUTCOMES, PARTS, SAID, UNNOTICED
 
-WHO, SPLIT, DATA, CELLS = (read_page(name) for name in PAGES)
+WHO, SPLIT, LAW, DATA, CELLS = (read_page(name) for name in PAGES)
 PERSON = patient(identifier=[{"system": NHS, "value": "9990000018"}])
 
 
@@ -44,6 +46,18 @@ def test_parts_of_a_letter(row: tuple[str, ...]) -> None:
             assert (votes[name] == "permit") == (expected[part] == "in"), part
 
 
+@pytest.mark.parametrize(("said", "recipient", "fate"), cells(LAW))
+def test_what_a_law_forbids(said: str, recipient: str, fate: str) -> None:
+    mark, consents = BY_LAW[said]
+    agreed, kinds = LETTERS[recipient]
+    protected = resource("Condition", "protected", None, meta={"security": [label("R"), mark]})
+    things = (PERSON, *(resource(kind, f"r{place}") for place, kind in enumerate(kinds)), protected)
+    decision = ask(*consents, resources=things, under=agreed, opened=laws_opened_by_agreement())
+    votes = {vote.resource: vote for vote in decision.votes}
+    assert (votes["Condition/protected"].vote == "permit") == (fate == "told")
+    assert fate == "told" or votes["Condition/protected"].rule == FORBIDDEN
+
+
 @pytest.mark.parametrize(("kind", "recipient", "answer"), cells(DATA))
 def test_kinds_of_data(kind: str, recipient: str, answer: str) -> None:
     agreed, _ = LETTERS[recipient]
@@ -61,12 +75,14 @@ def test_every_word_is_used_and_known() -> None:
     """A row without a meaning, or a meaning without a row, is a rule that nobody reads."""
     assert [row[0] for row in WHO.rows] == list(SAID)
     assert [row[0] for row in SPLIT.rows] == list(KEEPS_BACK)
+    assert [row[0] for row in LAW.rows] == list(BY_LAW)
+    assert set(LAW.columns[1:]) < set(LETTERS)
     assert [row[0] for row in DATA.rows] == list(KINDS)
     assert list(WHO.columns[1:]) == list(LETTERS)
     assert set(DATA.columns[1:]) < set(LETTERS)
 
 
-@pytest.mark.parametrize("page", [WHO, SPLIT, DATA, CELLS], ids=lambda page: page.heading)
+@pytest.mark.parametrize("page", [WHO, SPLIT, LAW, DATA, CELLS], ids=lambda page: page.heading)
 def test_a_page_can_be_read_and_rendered(page: Any) -> None:
     assert page.heading
     assert len(page.text.split()) > 20

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from consent.prohibitions import SYSTEM
 from consent.shapes import Agreement, RegisteredConsent
 from tests.consent.made import (
     ASKS_FIRST,
@@ -126,6 +127,39 @@ KEEPS_BACK: dict[str, tuple[RegisteredConsent, ...]] = {
     "what an unknown clinician wrote": _keeps(
         provision("deny", data=[{"meaning": "authoredby", "reference": {"reference": "Practitioner/unclear"}}])
     ),
+}
+
+
+def _law(code: str) -> Json:
+    return {"system": SYSTEM, "code": code}
+
+
+def _to_this(code: str, to: Json, *, authority: bool = True) -> tuple[RegisteredConsent, ...]:
+    root = provision("permit", actor=[to], securityLabel=[label("R"), _law(code)])
+    return (_one(root, authority=authority),)
+
+
+BY_LAW: dict[str, tuple[Json, tuple[RegisteredConsent, ...]]] = {
+    "gender recognition, said nothing": (_law("gender-recognition"), ()),
+    "gender recognition, agreed to everything": (_law("gender-recognition"), (_one(YES),)),
+    "gender recognition, agreed to this, them": (
+        _law("gender-recognition"),
+        _to_this("gender-recognition", actor()),
+    ),
+    "gender recognition, agreed to this, another": (
+        _law("gender-recognition"),
+        _to_this("gender-recognition", actor(THEM)),
+    ),
+    "gender recognition, agreed, told by stranger": (
+        _law("gender-recognition"),
+        _to_this("gender-recognition", actor(), authority=False),
+    ),
+    "fertility treatment, agreed to this, them": (
+        _law("fertility-treatment"),
+        _to_this("fertility-treatment", actor()),
+    ),
+    "a protected person, agreed to this, them": (_law("protected-person"), _to_this("protected-person", actor())),
+    "a law that nobody here knows": (_law("unheard-of"), _to_this("unheard-of", actor())),
 }
 
 PARTS = {

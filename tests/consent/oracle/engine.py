@@ -1,6 +1,7 @@
 """The engine, asked the oracle's questions. It MUST only translate: no answer is made or changed here."""
 
 from consent.fhir_consent import Judge, votes
+from consent.prohibitions import forbids
 from consent.shapes import Coding, Facts, Party, RegisteredConsent, Request
 from tests.consent.oracle.generator import ACTION, REASON
 from tests.consent.oracle.oracle import Question
@@ -11,6 +12,13 @@ def engine_votes(asked: Question) -> list[str]:
     request, facts = _in_its_words(asked)
     default = "implied" if asked.default == "permit" else "nothing"
     return [str(item.vote) for item in votes(request, facts, asked.as_of, default, hold=True)]
+
+
+def engine_forbids(asked: Question, opened: frozenset[str]) -> list[bool]:
+    """Does a law forbid each resource, in their order? `opened`: the laws that an agreement opens to care."""
+    request, facts = _in_its_words(asked)
+    judge = Judge(request, facts, asked.as_of)
+    return [forbids(resource, judge, request, opened) for resource in asked.resources]
 
 
 def asked_of_engine(asked: Question) -> tuple[Judge, Facts]:

@@ -52,6 +52,8 @@ ONLY_FOR = {
     "emrgonly": "ETREAT",
 }
 """Categories (R4 value set consent-category) that are about one purpose."""
+LAW = "https://throughgate.example/code/protected-by-law"
+TREATING = ("care-team", "community-provider", "gp", "pharmacy", "receiving-prison")
 NOT_SHARING = ("acd", "dnr", "hcd", "polst", "npp")
 """And those that are about something else: what is to be done, or a notice that was read."""
 
@@ -164,6 +166,20 @@ def _gives(asked: Question, number: int) -> bool:
 
 def _may_be_theirs(asked: Question, number: int) -> bool:
     return any(_all_worlds(asked, lambda world: _whose(world, asked.consents[number])))
+
+
+# ---- what a statute forbids
+
+
+def is_forbidden(asked: Question, resource: Json, opened: frozenset[str]) -> bool:
+    """Gender Recognition Act 2004 section 22 and SI 2005/916 article 5: to who treats, for treatment, where the person surely agreed; no other
+    law of ours has such a door, and one that nobody knows has none.
+    """
+    laws = _laws(resource)
+    if not laws:
+        return False
+    treats = asked.recipient_class in TREATING and all(_is_under(one, "TREAT") for one in asked.purposes)
+    return not treats or not laws <= opened or vote(replace(asked, default="deny"), resource) != "permit"
 
 
 # ---- several consents
@@ -419,7 +435,7 @@ def _nothing_but(world: World, root: Json, resource: Json) -> str | None:
         return "permit"
     world.place = id(root)
     if _data(world, root, "permit", resource, pcf=True):
-        return "permit"
+        return "permit" if _agreed(root, resource) else None
     if world.known_only and any(
         _all_worlds(world.asked, lambda other: _data(other, root, "permit", resource, pcf=True))
     ):
@@ -444,7 +460,17 @@ def _provision(world: World, item: Json, kind: str | None, resource: Json, *, pc
         return None
     if "permit" in nested:
         return "permit"
-    return kind
+    return None if kind == "permit" and not _agreed(item, resource) else kind
+
+
+def _agreed(item: Json, resource: Json) -> bool:
+    """What a law protects is agreed to in so many words: this law, and to whom, in one provision (docs/decisions/0045)."""
+    said = {one["code"] for one in item.get("securityLabel", []) if one["system"] == LAW}
+    return not _laws(resource) or ("actor" in item and _laws(resource) <= said)
+
+
+def _laws(resource: Json) -> set[str]:
+    return {one["code"] for one in resource.get("meta", {}).get("security", []) if one["system"] == LAW}
 
 
 def _below(world: World, item: Json, resource: Json, *, pcf: bool) -> list[str | None]:
