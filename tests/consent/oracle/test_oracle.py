@@ -22,7 +22,21 @@ EACH = 4
 
 
 KINDS: tuple[dict[str, bool], ...] = ({}, {"wide": True}, {"odd": True})
-DISAGREED = {45323: 2, 312078: 0, 3835: 1, 5455: 1, 10672: 1, 12654: 1, 49: 0, 186: 0, 323: 1, 458: 2, 645: 1, 1899: 2, 2638: 2}
+DISAGREED = {
+    45323: 2,
+    312078: 0,
+    3835: 1,
+    5455: 1,
+    10672: 1,
+    12654: 1,
+    49: 0,
+    186: 0,
+    323: 1,
+    458: 2,
+    645: 1,
+    1899: 2,
+    2638: 2,
+}
 """Seeds on which the two have disagreed, with the kind of question."""
 
 
