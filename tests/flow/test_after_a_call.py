@@ -211,7 +211,11 @@ async def test_on_the_command_line(tmp_path: Path) -> None:
         await line.settle()
         config = ("--config", str(line.config))
     listed = json.loads(run("task", "--json", *config).output)["tasks"]
-    assert {item["code"] for item in listed} == {"delivery-ambiguous", "handover-unconfirmed"}
+    assert {item["code"] for item in listed} == {
+        "controlled-prescriber-missing",
+        "delivery-ambiguous",
+        "handover-unconfirmed",
+    }
     assert "delivery-ambiguous" in run("task", "--role", "operator", *config).output
     assert "delivery-ambiguous" not in run("task", "--role", "clinical-lead", *config).output
     call = next(item["id"] for item in listed if item["code"] == "handover-unconfirmed")
