@@ -131,5 +131,5 @@ def _say_change(change: "Change", text: str) -> None:
         typer.echo(f"    says that it takes the place of {change.before}, which may have arrived")
     elif change.fate == "new" and not change.leaves:
         typer.echo("    no letter leaves; what its recipient has stays with it")
-    if change.delivery is not None:
+    if change.delivery is not None and change.leaves:
         typer.echo(f"    letter {change.delivery}; a running `throughgate serve` sends it at its next sweep")

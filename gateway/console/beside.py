@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from consent.shapes import Json, RegisteredConsent, ResourceVote
+from fhir_profiles.compose import with_consents
+from fhir_profiles.shapes import Composed
 from gateway.steps.fields import elements_of
 from gateway.steps.kept import Kept
-from gateway.steps.release import what_would_leave
+from gateway.steps.release import says_its_consent, what_would_leave
 
 _CODED: Final = ("action", "securityLabel", "purpose", "class", "code")
 """Elements of a provision that hold codes."""
@@ -100,12 +102,15 @@ def _many(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [] if value is None else [value]
 
 
-def fields_of(kept: Kept) -> tuple[Field, ...]:
+def fields_of(kept: Kept, letter: str) -> tuple[Field, ...]:
     """What was composed beside what left, by element. Nothing where nothing was composed."""
     if kept.composed is None:
         return ()
-    before = elements_of(kept.composed)
-    after = elements_of(what_would_leave(kept.composed, kept.decision, kept.id_key))
+    # What a handover says of consent is said after the decision, and is not kept: here it is how many values that is, not which words.
+    told = Composed(bundle=kept.composed)
+    told = with_consents(told, None) if says_its_consent(letter, kept.decision) else told
+    before = elements_of(told.bundle)
+    after = elements_of(what_would_leave(told.bundle, kept.decision, kept.id_key))
     rules: dict[str, dict[str, None]] = {}
     for group in kept.paths:
         if group.outcome.value == "leaves":

@@ -162,7 +162,7 @@ def one_decision(ask: Ask) -> Page:
             "votes": _votes(shown),
             "asked": asked,
             "signed": signed,
-            "fields": fields_of(shown.kept.kept) if shown.kept is not None else (),
+            "fields": fields_of(shown.kept.kept, str(shown.row["letter"])) if shown.kept is not None else (),
             "groups": _groups(shown),
             "agreement": agreement,
             "now": now,

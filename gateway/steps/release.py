@@ -268,14 +268,19 @@ def draft_composed(parts: Parts, question: Question, composed: Composed, drawn: 
     )
 
 
+def says_its_consent(letter: str, decision: Decision) -> bool:
+    """Does this letter have a sentence about consent: a handover that consent or care let go, and nothing else?"""
+    let_go = {each.rule for each in decision.votes if each.vote is Vote.PERMIT}
+    return letter in HANDING_OVER and let_go <= {"consent-permit", "implied"}
+
+
 def _saying_its_consent(question: Question, composed: Composed, decision: Decision) -> Composed:
     """A handover with the consents that let it go, as they are recorded; the letter as it is where something else than consent or care did.
 
     INVARIANT: no other consent is told of, nor an earlier version of one: what the person said of others is not its recipient's to know, and of
     a letter that is reduced nothing is said of consent at all, where saying it could be a lie or tell of a refusal (decision 0040).
     """
-    let_go = [each for each in decision.votes if each.vote is Vote.PERMIT]
-    if question.agreement.letter not in HANDING_OVER or {each.rule for each in let_go} - {"consent-permit", "implied"}:
+    if not says_its_consent(question.agreement.letter, decision):
         return composed
     if decision.outcome is Outcome.REDUCE:
         return with_consents(composed, None)
