@@ -240,7 +240,8 @@ class Reading:
     def _root_own(self, root: Json, resource: Json) -> Finding:
         base = self.dialect.base
         if self.dissent and base in (Base.SILENT, Base.UNKNOWN):
-            if "provision" not in root or any(name in root for name in ("type", *SCOPE_ELEMENTS, *DATA_ELEMENTS)):
+            # also by what we do not know: a modifier extension may say anything
+            if "provision" not in root or root.keys() - {"id", "extension", "provision"}:
                 return self._of(DENY, "provision")
             # A refusal covers what it states. What an active consent covered whose rule we do not read, or that left the rest to the flow, is
             # not known: refused without what is nested in it, it would deny everything.

@@ -24,6 +24,7 @@ EACH = 4
 KINDS: tuple[dict[str, bool], ...] = ({}, {"wide": True}, {"odd": True})
 DISAGREED = {
     45323: 2,
+    71981: 2,
     312078: 0,
     3835: 1,
     5455: 1,
