@@ -1,6 +1,7 @@
 """What is odd about texts that two people sign: of all of them at once, the folder read once."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -24,5 +25,5 @@ async def test_the_folder_is_read_once_for_however_many_texts(tmp_path: Path, mo
         odd = activation.remarks(line.gateway, *signed)
         assert set(odd) == {each.name for each in signed}
         assert reads == [line.gateway.settings.gateway.agreements_dir]
-        twice = signed[0].__class__(**{**signed[0].__dict__, "name": "another"})
+        twice = replace(signed[0], name="another")
         assert "twice" in {each.rule for each in activation.remarks(line.gateway, twice)["another"]}
