@@ -182,7 +182,7 @@ def for_person(
     if decision.outcome is Outcome.REDUCE or decision.outcome is Outcome.WITHHOLD:
         rules |= {reason.rule for reason in decision.reasons} if decision.outcome is Outcome.WITHHOLD else set()
         sentences += ["The law does not let us share some of it."] if FORBIDDEN in rules else []
-        if rules - {FORBIDDEN} or FORBIDDEN not in rules:
+        if rules != {FORBIDDEN}:
             said = "You asked us not to share this." if rules & _SAID_NO else "Our rules do not let us share this."
             sentences.append(said)
     return (*sentences, "You can ask us about it.", "You can tell us what you want us to share.")
