@@ -418,6 +418,7 @@ _OUTLIVES: Final = (
     NOT_ENGAGED,
     WORDS_LEFT_OUT,
     CORRECT_BY_HAND,
+    "forbidden-by-law",
     "override-given",
     "override-to-confirm",
     "override-to-review",
