@@ -102,21 +102,23 @@ class RabbitBus:
         if exchange is None:
             raise BusError("the broker is away")
         message = aio_pika.Message(self._body(topic, id), delivery_mode=aio_pika.DeliveryMode.PERSISTENT)
+        if len(self._sent) >= self._longest_queue:
+            self._sent.clear()
+        self._sent[topic, id] = asyncio.get_running_loop().time()  # before it goes: it may be back before the confirm
         try:
             async with asyncio.timeout(self._publish_seconds):
                 await exchange.publish(message, routing_key=topic, mandatory=True)
         except TimeoutError:
+            self._sent.pop((topic, id), None)
             self._lost.set()  # half open or stuck: the next ones are refused at once until it is connected again
             raise BusError("the broker did not confirm in time") from None
         except Exception as error:  # noqa: BLE001  returned, refused, cut: whatever it was, the broker has not taken it
+            self._sent.pop((topic, id), None)
             raise BusError(f"the broker did not take it: {type(error).__name__}") from None
-        if len(self._sent) >= self._longest_queue:
-            self._sent.clear()
-        self._sent[topic, id] = asyncio.get_running_loop().time()
         pass_point("bus.after-publish")
 
     def lately(self, topic: Topic, id: str) -> bool:  # noqa: A002  the word of the contract
-        """Confirmed by this broker in the last seconds, and not come back here since."""
+        """Handed to this broker in the last seconds, not refused, and not come back here since."""
         sent = self._sent.get((topic, id))
         return sent is not None and asyncio.get_running_loop().time() - sent < LATELY_SECONDS
 

@@ -82,6 +82,33 @@ async def test_what_this_installation_did_not_write_is_dropped_and_counted(
     assert left.declaration_result.message_count == 0
 
 
+async def test_what_came_back_before_the_broker_confirmed_it_was_not_handed_over_lately() -> None:
+    """A sweep may bring it again at once: nothing of it waits at the broker. What it did not take was not handed over either."""
+    bus, recorder = bus_of(broker().fresh()), Recorder()
+    bus.subscribe("deliveries", recorder, 1)
+    await bus.start()
+    exchange = bus._exchange
+    assert exchange is not None
+    publish = exchange.publish
+
+    async def confirmed_late(*message: object, **how: object) -> object:
+        done = await publish(*message, **how)  # type: ignore[arg-type]  # whatever the bus gives
+        await recorder.has(1)
+        return done
+
+    async def refused(*_: object, **__: object) -> None:
+        raise ConnectionError
+
+    exchange.publish = confirmed_late  # type: ignore[assignment,method-assign]  # the same, later
+    await bus.publish("deliveries", IDS[0])
+    assert not bus.lately("deliveries", IDS[0])
+    exchange.publish = refused  # type: ignore[method-assign]  # the same, never
+    with pytest.raises(BusError):
+        await bus.publish("deliveries", IDS[1])
+    assert not bus.lately("deliveries", IDS[1])
+    await bus.stop()
+
+
 async def test_a_queue_that_is_gone_is_noticed(channel: aio_pika.abc.AbstractChannel) -> None:
     name = broker().fresh()
     bus = bus_of(name)
