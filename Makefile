@@ -8,6 +8,8 @@ unexport PYTHONPATH
 unexport PYTHONHOME
 unexport PYTHONSTARTUP
 unexport VIRTUAL_ENV
+# Each of the hundreds of processes that the tests start would compile every module again.
+unexport PYTHONDONTWRITEBYTECODE
 export PYTHONNOUSERSITE := 1
 
 python := .venv/bin/python
