@@ -400,7 +400,9 @@ def _states(world: World, consent: Json, resource: Json) -> str | None:
     stated = root.get("type")
     if stated is None and _rule(consent) in SILENT:
         return _provision(world, root, None, resource, pcf=False)
-    if (stated is None and base is None) or (stated is not None and base is not None and stated != base):
+    # an opt-in is none of a refusal, whatever it restricts
+    ruled = base if stated is None else POLICY.get(_rule(consent), stated)
+    if ruled is None or (stated is not None and stated != ruled):
         return _no_dialect(world, consent, root, resource)
     if base is not None and stated is None:
         return _provision(world, root, base, resource, pcf=False)

@@ -239,3 +239,5 @@ def test_an_opt_in_with_restrictions_that_states_none_permits_nothing() -> None:
     assert made.vote(made.ask(made.fhir_consent(rule="OPTINR"))) == "hold"
     stated = made.provision(provision=[made.provision("deny", securityLabel=[made.label("HIV")])])
     assert made.vote(made.ask(made.fhir_consent(stated, rule="OPTINR"), under=made.ASKS_FIRST)) == "permit"
+    refused = made.fhir_consent({"type": "deny"}, rule="OPTINR")
+    assert made.vote(made.ask(refused)) == "hold"  # an opt-in that refuses everything says both
