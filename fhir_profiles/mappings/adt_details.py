@@ -23,18 +23,20 @@ _ALLERGENS: Final = {
     "EA": ("allergy", "environment"),
     "LA": ("allergy", "environment"),
     "PA": ("allergy", "environment"),
-    "AA": ("allergy", "environment"),
+    "AA": ("allergy", "biologic"),
     "MA": ("allergy", None),
     "MC": ("intolerance", None),
 }
-"""HL7 table 0127: type and category; animal, pollen and plant are of the environment."""
+"""HL7 table 0127: type and category; pollen and plant are of the environment."""
 _SEVERITIES: Final = {"SV": "severe", "MO": "moderate", "MI": "mild"}
 """HL7 table 0128; U (unknown) says nothing."""
+_CRITICALITIES: Final = {"SV": "high", "MI": "low"}
+"""HL7 table 0128 again: senders write how bad a reaction was, and how dangerous the next one would be, in the same field."""
 _CERTAINTY: Final = {"A": "provisional", "W": "provisional", "F": "confirmed"}
 """HL7 table 0052: admitting and working diagnoses are provisional."""
 _ELSEWHERE: Final = ("ORC", "OBR", "TQ1", "TXA")
 """Orders and documents have messages of their own; no version of the standard puts them into an ADT."""
-_GENDERS: Final = {"M": "male", "F": "female", "O": "other", "A": "other", "U": "unknown", "N": "unknown"}
+_GENDERS: Final = {"M": "male", "F": "female", "O": "other", "A": "other", "U": "unknown", "N": "other"}
 
 
 def add_details(reading: Reading, hold: Hold | None) -> None:
@@ -109,12 +111,15 @@ def _allergy(reading: Reading, row: Row) -> Json | None:
         resource["type"] = kind
     if category is not None:
         resource["category"] = [category]
+    reaction = _reaction(row)
+    criticality = _CRITICALITIES.get(row.peek(4).upper())
+    if criticality is not None:
+        resource["criticality"] = criticality
     resource["code"] = code
     resource["patient"] = {"reference": PATIENT_REFERENCE}
     onset = reading.date_time(row, 6, to=f"{to}.onsetDateTime")
     if onset is not None:
         resource["onsetDateTime"] = onset
-    reaction = _reaction(row)
     if reaction is not None:
         resource["reaction"] = [reaction]
     return resource

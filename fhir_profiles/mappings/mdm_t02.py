@@ -36,6 +36,7 @@ _COMPLETION: Final = {
 _RESULT_STATUS: Final = {
     "F": "final",
     "P": "preliminary",
+    "A": "amended",
     "C": "amended",
     "D": "entered-in-error",
     "W": "entered-in-error",

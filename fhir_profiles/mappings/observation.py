@@ -31,6 +31,7 @@ STATUSES: Final = {
     "P": "preliminary",
     "R": "preliminary",
     "S": "preliminary",
+    "A": "amended",
     "C": "corrected",
     "X": "cancelled",
     "N": "cancelled",
@@ -44,35 +45,10 @@ _MEASURED: Final = 18
 """The first field of an OBX that says how a result was measured."""
 _ANALYSED: Final = "http://hl7.org/fhir/StructureDefinition/observation-analysis-date-time"
 _FLAGS: Final = frozenset(
-    (
-        "H",
-        "L",
-        "HH",
-        "LL",
-        "N",
-        "A",
-        "AA",
-        "<",
-        ">",
-        "U",
-        "D",
-        "B",
-        "W",
-        "S",
-        "R",
-        "I",
-        "MS",
-        "VS",
-        "POS",
-        "NEG",
-        "IND",
-        "DET",
-        "ND",
-        "HU",
-        "LU",
-        "E",
-    )
-)
+    ["<", ">", "A", "AA", "B", "CAR", "D", "DET", "E", "EX", "EXP", "H", "HH", "HU", "I", "IE", "IND", "L", "LL", "LU", "MS", "N",
+     "NCL", "ND", "NEG", "NR", "NS", "POS", "R", "RR", "S", "SDD", "SYN-R", "SYN-S", "U", "UNE", "VS", "W", "WR"]
+)  # fmt: skip
+"""HL7 table 0078, as far as HL7 v3's ObservationInterpretation has the same letters."""
 _RESULT_FLAGS: Final = {"positive": ("POS", "Positive"), "negative": ("NEG", "Negative")}
 
 

@@ -37,7 +37,7 @@ _GENDERS: Final = {
     "O": "other",
     "A": "other",
     "U": "unknown",
-    "N": "unknown",
+    "N": "other",
     "1": "male",
     "2": "female",
     "0": "unknown",
@@ -48,6 +48,8 @@ _MARITAL: Final = {"A": "L", "E": "L", "G": "T", "P": "T", "R": "T", "N": "A", "
     sign: sign for sign in "DMSWCI"
 }
 _MARITAL_SYSTEM: Final = "http://terminology.hl7.org/CodeSystem/v3-MaritalStatus"
+_NO_MARITAL: Final = {"U": "UNK", "O": "OTH", "T": "NAVU"}
+_NULL_FLAVOR: Final = "http://terminology.hl7.org/CodeSystem/v3-NullFlavor"
 _VERIFICATION: Final = {
     "01": "Number present and verified",
     "02": "Number present but not traced",
@@ -280,9 +282,11 @@ def _marital(row: Row, patient: Json) -> None:
     status = concept(row, 16, to="Patient.maritalStatus")
     if status is None:
         return
-    known = _MARITAL.get(row.peek(16).upper())
-    if known is not None:
-        status["coding"] = [coding(_MARITAL_SYSTEM, known)]
+    written = row.peek(16).upper()
+    if written in _MARITAL:
+        status["coding"] = [coding(_MARITAL_SYSTEM, _MARITAL[written])]
+    elif written in _NO_MARITAL:
+        status["coding"] = [coding(_NULL_FLAVOR, _NO_MARITAL[written])]
     patient["maritalStatus"] = status
 
 

@@ -31,6 +31,7 @@ _ADDRESS_USES: Final = {
     "BA": "old",
     "BI": "billing",
 }
+_POSTAL: Final = frozenset({"M", "SH"})
 _TELECOM_USES: Final = {
     "PRN": "home",
     "HOME": "home",
@@ -44,7 +45,7 @@ _TELECOM_USES: Final = {
 _TELECOM_SYSTEMS: Final = {
     "PH": "phone",
     "CP": "phone",
-    "SAT": "phone",
+    "SAT": "other",
     "FX": "fax",
     "BP": "pager",
     "INTERNET": "email",
@@ -125,7 +126,7 @@ def _address(row: Row, number: int, repetition: int, to: str) -> Json:
     if kind in _ADDRESS_USES:
         row.mapped(number, 7, repetition, to=f"{to}.use")
         address["use"] = _ADDRESS_USES[kind]
-    elif kind == "M":
+    elif kind in _POSTAL:
         row.mapped(number, 7, repetition, to=f"{to}.type")
         address["type"] = "postal"
     street = (row.text(number, 1, repetition, part, to=f"{to}.line") for part in (3, 1, 2))
@@ -161,7 +162,7 @@ def _old_validity(row: Row, number: int, repetition: int, to: str) -> Json:
 
 
 def telecoms(row: Row, numbers: Sequence[int] = (13, 14), *, to: str = "Patient.telecom") -> list[Json]:
-    """Read PID-13 (home unless it says otherwise) and PID-14 (work), or another pair of XTN; a single XTN is home unless it says otherwise."""
+    """Read PID-13 (home where it says nothing) and PID-14 (work), or another pair of XTN; a single XTN is home where it says nothing."""
     found: list[Json] = []
     for number, default in zip(numbers, ("home", "work"), strict=False):
         for repetition in range(1, row.count(number) + 1):
@@ -186,13 +187,16 @@ def _telecom(row: Row, number: int, repetition: int, default: str, target: str) 
         value = " ".join(part for part in parts if part) + (f" x{extension}" if extension else "")
     if not value:
         return None
-    if use_code in _TELECOM_USES or use_code == "NET":
+    if use_code in _TELECOM_USES:
         row.mapped(number, 2, repetition, to=f"{target}.use")
+    elif use_code == "NET":
+        row.mapped(number, 2, repetition, to=f"{target}.system")
     if equipment in _TELECOM_SYSTEMS:
         row.mapped(number, 3, repetition, to=f"{target}.system")
-    use = "mobile" if equipment == "CP" else _TELECOM_USES.get(use_code, default)
+    # What the field is for counts where the number itself says nothing: one for emergencies, or for messages, is not the home's.
+    use = "mobile" if equipment == "CP" else _TELECOM_USES.get(use_code, "" if use_code else default)
     rest = _rest_of_telecom(row, number, repetition, target, with_parts=written_whole)
-    return {**rest, "system": system, "value": value, "use": use}
+    return {**rest, "system": system, "value": value} | ({"use": use} if use else {})
 
 
 def _rest_of_telecom(row: Row, number: int, repetition: int, target: str, *, with_parts: bool) -> Json:

@@ -29,19 +29,23 @@ from fhir_profiles.terminology import lookup, product
 PROFILE: Final = systems.UK_CORE + "UKCore-MedicationRequest"
 _CONTROLS: Final = {
     **dict.fromkeys(
-        ("NW", "RE", "XO", "XX", "OK", "PA", "CH", "RL", "OE", "RP", "RU", "RO", "RF", "XR", "NA"), "active"
+        ("NW", "RE", "XO", "XX", "OK", "PA", "CH", "RL", "OE", "RO", "RF", "XR", "NA", "AF", "PR", "PY"), "active"
     ),
     **dict.fromkeys(("CA", "CR", "OC"), "cancelled"),
-    **dict.fromkeys(("DC", "DR", "OD", "DF"), "stopped"),
+    **dict.fromkeys(("DC", "DR", "OD", "DF", "RU", "RQ"), "stopped"),
     **dict.fromkeys(("HD", "HR", "OH"), "on-hold"),
 }
-"""HL7 table 0119, as far as it says how an order stands."""
+"""HL7 table 0119, as far as it says how an order stands.
+
+INVARIANT: the order that was replaced (RU, RQ) never stands beside the one in its place (RO): two doses would. RP only asks for it: a person looks.
+"""
 _ORDER_STATUSES: Final = {
     "IP": "active",
     "SC": "active",
     "A": "active",
     "CM": "completed",
     "DC": "stopped",
+    "RP": "stopped",
     "CA": "cancelled",
     "HD": "on-hold",
 }

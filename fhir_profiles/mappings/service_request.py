@@ -19,11 +19,14 @@ from fhir_profiles.shapes import Json
 
 _TO: Final = "ServiceRequest"
 _CONTROLS: Final = {
-    **dict.fromkeys(("NW", "OK", "PA", "CH", "XO", "XX", "RE", "RO", "RU", "RP", "SN", "NA", "RL", "OE"), "active"),
-    **dict.fromkeys(("CA", "CR", "OC", "DC", "DR", "OD"), "revoked"),
+    **dict.fromkeys(
+        ("NW", "OK", "PA", "CH", "XO", "XX", "RE", "RO", "SN", "NA", "RL", "OE", "AF", "PR", "PY"), "active"
+    ),
+    **dict.fromkeys(("CA", "CR", "OC", "DC", "DR", "OD", "DF", "RU", "RQ"), "revoked"),
+    "FU": "completed",
     **dict.fromkeys(("HD", "HR", "OH"), "on-hold"),
 }
-"""HL7 table 0119, as far as it says how an order stands."""
+"""HL7 table 0119, as far as it says how an order stands. RU and RQ name the order that was replaced; RP only asks for it, and says nothing."""
 _STATUSES: Final = {
     "IP": "active",
     "SC": "active",
@@ -31,6 +34,8 @@ _STATUSES: Final = {
     "CM": "completed",
     "DC": "revoked",
     "CA": "revoked",
+    "RP": "revoked",
+    "ER": "entered-in-error",
     "HD": "on-hold",
 }
 """HL7 table 0038: where ORC-5 says how the order stands, it counts."""
