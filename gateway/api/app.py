@@ -11,6 +11,7 @@ from starlette.responses import Response
 from gateway.api.access import caller_of
 from gateway.api.answers import challenge, refusal
 from gateway.api.headers import Headers
+from gateway.api.plain import PlainRoute
 from gateway.api.ports import Intake
 from gateway.api.reading import require_parameters
 from gateway.api.routes import ROUTES, Route
@@ -31,9 +32,7 @@ def create_app(gateway: Intake) -> FastAPI:
         exception_handlers={HTTPException: _http_error},
     )
     for route in ROUTES:
-        app.add_api_route(
-            route.path, _endpoint(gateway, route), methods=[route.method], name=route.name, response_model=None
-        )
+        app.router.routes.append(PlainRoute(route.path, _endpoint(gateway, route), route.method, route.name))
     return app
 
 

@@ -17,6 +17,7 @@ from starlette.responses import RedirectResponse, Response
 from gateway import looks
 from gateway.api.access import is_local
 from gateway.api.documents import base_address
+from gateway.api.plain import PlainRoute
 from gateway.api.reading import read_body
 from gateway.console import entrance, staff
 from gateway.console.asking import Answer, Ask, Elsewhere, NotThere, Page, Taken
@@ -66,18 +67,15 @@ async def _apart(work: Callable[P, T], *arguments: P.args, **named: P.kwargs) ->
 
 def add_console(app: FastAPI, gateway: Gateway) -> None:
     """Add every route of the console to the application."""
-    app.add_api_route(STYLE_PATH, _style(gateway), methods=["GET"], response_model=None)
-    for path, method, serve in entrance.OPEN:
-        app.add_api_route(path, _open(gateway, serve), methods=[method], response_model=None)
+    routes = app.router.routes
+    routes.append(PlainRoute(STYLE_PATH, _style(gateway), "GET"))
+    routes += [PlainRoute(path, _open(gateway, serve), method) for path, method, serve in entrance.OPEN]
     oidc = gateway.settings.console.oidc
     if oidc is not None:
         provider = Provider(gateway, oidc, f"{base_address(gateway.settings)}{RETURN}")
-        app.add_api_route(BEGIN, _to_provider(gateway, provider), methods=["GET"], response_model=None)
-        app.add_api_route(RETURN, _from_provider(gateway, provider), methods=["GET"], response_model=None)
-    for route in ROUTES:
-        app.add_api_route(
-            route.path, _endpoint(gateway, route), methods=[route.method], name=route.name, response_model=None
-        )
+        routes.append(PlainRoute(BEGIN, _to_provider(gateway, provider), "GET"))
+        routes.append(PlainRoute(RETURN, _from_provider(gateway, provider), "GET"))
+    routes += [PlainRoute(route.path, _endpoint(gateway, route), route.method, route.name) for route in ROUTES]
 
 
 def _style(gateway: Gateway) -> Callable[[Request], Awaitable[Response]]:

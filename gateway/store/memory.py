@@ -13,6 +13,7 @@ from typing import TypeVar
 from sqlalchemy import Connection, Engine, create_engine
 from sqlalchemy.pool import NullPool
 
+from gateway.store.compiled import COMPILED
 from gateway.store.engine import StoreError
 from gateway.store.guard import guard, mend, raw
 from gateway.store.schema import metadata
@@ -22,7 +23,7 @@ T = TypeVar("T")
 
 @cache
 def _engine() -> Engine:
-    """One engine for all memory stores, so that statements are compiled once; every connection is a database of its own."""
+    """One engine for all memory stores; every connection is a database of its own."""
     engine = create_engine(
         "sqlite+pysqlite://",
         creator=lambda: sqlite3.connect(
@@ -32,6 +33,7 @@ def _engine() -> Engine:
         isolation_level="AUTOCOMMIT",  # transactions are driven below, one statement each
         skip_autocommit_rollback=True,
         hide_parameters=True,  # INVARIANT: no value of a row in a log line or an exception
+        execution_options={"compiled_cache": COMPILED},
     )
     guard(engine)
     return engine

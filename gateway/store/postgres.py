@@ -25,6 +25,7 @@ from sqlalchemy.pool import NullPool
 from sqlalchemy.util.concurrency import await_
 
 from gateway.errors import SettingsError, StoreUnavailable
+from gateway.store.compiled import COMPILED
 from gateway.store.engine import StoreError
 from gateway.store.group_commit import GroupCommit, Job
 from gateway.store.guard import guard, mend
@@ -356,6 +357,7 @@ def _engine(url: str) -> AsyncEngine:
         isolation_level="AUTOCOMMIT",  # transactions are driven by GroupCommit and by `read`, not by SQLAlchemy
         skip_autocommit_rollback=True,
         hide_parameters=True,  # INVARIANT: no value of a row in a log line or an exception
+        execution_options={"compiled_cache": COMPILED},
     )
     guard(engine.sync_engine)
     event.listen(engine.sync_engine, "handle_error", _say_less)

@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Engine, create_engine
 from sqlalchemy.pool import QueuePool
 
 from gateway.errors import SettingsError
+from gateway.store.compiled import COMPILED
 from gateway.store.engine import StoreError
 from gateway.store.group_commit import GroupCommit
 from gateway.store.guard import guard, mend, raw
@@ -69,6 +70,7 @@ def _engine(path: Path, *, writes: bool) -> Engine:
         isolation_level="AUTOCOMMIT",  # transactions are driven by GroupCommit and by `read`, not by SQLAlchemy
         skip_autocommit_rollback=True,
         hide_parameters=True,  # INVARIANT: no value of a row in a log line or an exception
+        execution_options={"compiled_cache": COMPILED},
     )
     if writes:
         guard(engine)

@@ -2,7 +2,6 @@
 
 import json
 
-from fastapi.routing import APIRoute
 
 from gateway.console import rendering
 from gateway.console.routes import MENU, ROUTES
@@ -84,7 +83,7 @@ def served(site: Site) -> set[tuple[str, str]]:
     return {
         (method, route.path)
         for route in site.app.routes
-        if isinstance(route, APIRoute) and route.path.startswith("/console")
+        if isinstance(route, routing.Route) and route.path.startswith("/console")
         for method in route.methods or ()
     }
 

@@ -6,6 +6,7 @@
 """
 
 import asyncio
+import gc
 import json
 import os
 import signal
@@ -20,7 +21,11 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from starlette.routing import compile_path
+
 from gateway import failpoints, wiring
+from gateway.api import routes as doors
+from gateway.console import routes as pages
 from gateway.pipeline import Gateway
 from gateway.serving import Serving
 from gateway.settings import read_settings
@@ -140,6 +145,10 @@ def be_a_gateway(order: Order) -> None:
 def main() -> None:
     """Fork for each order. One story was played in memory before, so that no child reads and compiles again what every gateway needs."""
     simulation.play(1, odds=simulation.Odds.none())
+    for route in (*doors.ROUTES, *pages.ROUTES):
+        compile_path(route.path)
+    gc.collect()
+    gc.freeze()  # or each child would walk through all of it at its first collection, and have every page of it copied
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     for line in sys.stdin:
         order = json.loads(line)
