@@ -2,6 +2,7 @@
 
 import json
 
+from starlette import routing
 
 from gateway.console import rendering
 from gateway.console.routes import MENU, ROUTES
