@@ -65,6 +65,7 @@ def _merge(one: Node, other: Node) -> Node:
     return Node(one.whole or other.whole, {**names, **both})
 
 
+@lru_cache(maxsize=4096)  # an agreement has hundreds of paths, and of each smaller choice of them a tree is made
 def steps(path: str) -> tuple[str, ...]:
     """The steps of a path; PathError says what is wrong with it."""
     found: list[str] = []
