@@ -31,7 +31,7 @@ def test_a_plain_bundle_cannot_be_sealed() -> None:
 
 
 def test_a_plain_bundle_does_not_type_check(tmp_path: Path) -> None:
-    """In mypy: the argument of `seal` is a Released."""
+    """In mypy: the argument of `seal` is a Released. It shares what the check of everything has found out about the modules."""
     (tmp_path / "sabotage.py").write_text(
         "from fhir_profiles.shapes import Heading, Json\n"
         "from gateway.keys import Keys\n"
@@ -39,15 +39,7 @@ def test_a_plain_bundle_does_not_type_check(tmp_path: Path) -> None:
         "def leak(keys: Keys, bundle: Json, heading: Heading, stamp: Stamp) -> Sealed:\n"
         "    return seal(keys, bundle, heading, stamp, None)\n"
     )
-    command = [
-        sys.executable,
-        "-m",
-        "mypy",
-        "--config-file",
-        str(ROOT / "pyproject.toml"),
-        "--cache-dir",
-        str(tmp_path / "cache"),
-    ]
+    command = [sys.executable, "-m", "mypy", "--config-file", str(ROOT / "pyproject.toml")]
     found = subprocess.run(
         [*command, str(tmp_path / "sabotage.py")], cwd=ROOT, capture_output=True, text=True, check=False, timeout=280
     )
