@@ -53,6 +53,7 @@ _BY_CONSENT = frozenset({"consent-permit", "implied"})
 """Rules of what leaves because the consents on record let it, or do not stop it."""
 NO_NOTICE = "no-privacy-notice"
 OBLIGATION = "obligation"
+TERMS = "terms"
 RULES = {
     "implied": "direct care: no consent on record speaks against it",
     "no-consent": "no consent on record permits it, and this flow needs one",
@@ -67,6 +68,7 @@ RULES = {
     "person-released": "a person with the right to looked at what is not known and released it",
     "override-vital-interest": "a clinician let it go because a life or health is at stake; it is no consent",
     "override-harm-test": "two people let it go because serious harm is likely otherwise; it is no consent",
+    TERMS: "what the recipient must know, in the words of the agreement; it is about nobody, so no consent is asked",
     "duty": "the law has it told, and it tells nothing that its recipient has not got; no consent is asked",
     "harm-test-only": "only two people's harm test lets it go; no consent does, and no silence",
     "anonymous": "counted for a report about nobody; consent is not asked",
@@ -115,12 +117,7 @@ def _decide(request: Request, facts: Facts, agreement: Agreement) -> Decision:
         return _decision(request, agreement, outcome, ["several-people"], (), hidden)
     unnoticed = asks_for_notice(agreement) and privacy_notice.is_missing(facts.consents, judge.about_person, as_of)
     votes = tuple(
-        ResourceVote(resource=label_of(resource), vote=Vote.DENY, rule=FORBIDDEN)
-        if prohibitions.forbids(resource, judge, request, facts.by_agreement)
-        else _obliged(
-            _vote(resource, judge, request, agreement, unnoticed=unnoticed), resource, judge, request, agreement
-        )
-        for resource in facts.resources
+        _voted(resource, judge, request, facts, agreement, unnoticed=unnoticed) for resource in facts.resources
     )
     outcome, rules = _whole(votes, facts.resources, request, agreement)
     conflicts = judge.conflicts()
@@ -198,6 +195,27 @@ def _has_ended(agreement: Agreement, as_of: datetime) -> bool:
     return last is not None and as_of >= last.end
 
 
+def _voted(
+    resource: Json, judge: Judge, request: Request, facts: Facts, agreement: Agreement, *, unnoticed: bool
+) -> ResourceVote:
+    if is_terms(resource, agreement):
+        return ResourceVote(resource=label_of(resource), vote=Vote.PERMIT, rule=TERMS)
+    if prohibitions.forbids(resource, judge, request, facts.by_agreement):
+        return ResourceVote(resource=label_of(resource), vote=Vote.DENY, rule=FORBIDDEN)
+    voted = _vote(resource, judge, request, agreement, unnoticed=unnoticed)
+    return _obliged(voted, resource, judge, request, agreement)
+
+
+def is_terms(resource: Json, agreement: Agreement) -> bool:
+    """Is it what the agreement has its recipient know, and nothing else?
+
+    INVARIANT: word for word what two people signed, and about nobody: only therefore is no consent asked.
+    """
+    words = agreement.text.get("caveats", "")
+    said = {"resourceType": "Communication", "status": "completed", "payload": [{"contentString": words}]}
+    return bool(words) and {name: value for name, value in resource.items() if name not in ("id", "meta")} == said
+
+
 def _vote(resource: Json, judge: Judge, request: Request, agreement: Agreement, *, unnoticed: bool) -> ResourceVote:
     name = label_of(resource)
     hold = agreement.undecidable == "hold"
@@ -219,16 +237,18 @@ def _vote(resource: Json, judge: Judge, request: Request, agreement: Agreement, 
 
 
 def _obliged(voted: ResourceVote, resource: Json, judge: Judge, request: Request, agreement: Agreement) -> ResourceVote:
-    """Layer 7. INVARIANT: whoever permits on a condition has not permitted where nobody keeps it; a clinician's word for a life stands above that,
-    and what leaves without any consent asks for no condition of one, as it asks for no refusal.
+    """Layer 7. INVARIANT: whoever permits on a condition has not permitted where nobody keeps it; what leaves without any consent asks for no
+    condition of one, as it asks for no refusal, and an override stands above a yes on terms as it does above a no. Above what binds the resource
+    itself stands only a clinician's word for a life.
     """
     if voted.vote is not Vote.PERMIT:
         return voted
+    bound = obligations.owed_for(resource)
     asked = judge.permitting(resource) if voted.rule in _BY_CONSENT else ()
-    if not obligations.owed_for(resource) and not any(map(obligations.owed_by, asked)):
+    if not bound and not any(map(obligations.owed_by, asked)):
         return voted
     given = overriding(request, agreement)
-    if given is not None and given.kind is OverrideKind.VITAL_INTEREST:
+    if given is not None and (given.kind is OverrideKind.VITAL_INTEREST or not bound):
         return replace(voted, rule=f"override-{given.kind}")
     if request.person_released:
         return replace(voted, rule="person-released")
@@ -254,7 +274,11 @@ def _whole(
     if not votes:
         return Outcome.WITHHOLD, ["nothing-asked"]
     denied = [resource for resource, vote in zip(resources, votes, strict=True) if vote.vote is Vote.DENY]
-    kept = [resource for resource, vote in zip(resources, votes, strict=True) if vote.vote is not Vote.DENY]
+    kept = [
+        resource
+        for resource, vote in zip(resources, votes, strict=True)
+        if vote.vote is not Vote.DENY and vote.rule != TERMS
+    ]
     if any(resource.get("resourceType") in WHOLE for resource in denied):
         return Outcome.WITHHOLD, [*rules, "subject-denied"]
     if not any(is_content(resource, resources) for resource in kept):

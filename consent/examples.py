@@ -9,11 +9,10 @@ from typing import Any
 
 from consent import codes
 from consent.decide import decide
-from consent.labels import CONFIDENTIALITY
+from consent.labels import ACT_CODE, CONFIDENTIALITY
 from consent.lineages import WITHDRAWN_CODES
 from consent.paths import compile_paths, permits
 from consent.privacy_notice import NOTICE
-from consent.provisions import ACT_CODE
 from consent.purposes import ACT_REASON, LOCAL_PURPOSE
 from consent.shapes import (
     Agreement,

@@ -12,10 +12,10 @@ from itertools import cycle, islice
 
 from consent.extent import is_too_much
 from consent.graph import Graph
+from consent.labels import ACT_CODE
 from consent.lineages import Lineage, lineages
 from consent.parties import Directory, Recipient
 from consent.provisions import (
-    ACT_CODE,
     DENY,
     NONE,
     PERMIT,

@@ -1,7 +1,8 @@
 """Provision.securityLabel against the labels of a resource (consent.md 3.4 d, 3.4b 1 and 6).
 
 Confidentiality is ordered: a permit covers its level and below, a deny its level and above. Sensitivity goes by subsumption. A permit must
-cover every label of the resource; one matched label is enough for a deny. A resource without any label counts as carrying every label.
+cover every label of the resource; one matched label is enough for a deny. A resource without any label counts as carrying every label. What
+has to be done with a resource is a label too: in a permit it is a condition (consent/obligations.py), and alone it picks no resource.
 """
 
 from collections.abc import Sequence
@@ -13,6 +14,18 @@ from consent.shapes import Coding, Json
 from consent.ternary import Match, all_of, any_of
 
 CONFIDENTIALITY = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality"
+
+ACT_CODE = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
+_OBLIGATION = (
+    "ObligationPolicy ANONY AOD AUDIT AUDTR CPLYCC CPLYCD CPLYJPP CPLYJSP CPLYOPP CPLYOSP CPLYPOL DECLASSIFYLABEL DEID DELAU DOWNGRDLABEL DRIVLABEL "
+    "ENCRYPT ENCRYPTR ENCRYPTT ENCRYPTU HUAPRV LABEL MASK MINEC PERSISTLABEL PRIVMARK PROCESSINLINELABEL PSEUD REDACT UPGRDLABEL"
+)
+_REFRAIN = (
+    "RefrainPolicy NOAUTH NOCOLLECT NODSCLCD NODSCLCDS NOINTEGRATE NOLIST NOMOU NOORGPOL NOPAT NOPERSISTP NORDSCLCD NORDSLCD NORDSCLCDS NORDSCLW "
+    "NORELINK NOREUSE NOVIP ORCON"
+)
+_ASKING = frozenset(f"{_OBLIGATION} {_REFRAIN}".split())
+"""ObligationPolicy and RefrainPolicy: what has to be done, or left undone (docs/decisions/0044)."""
 
 
 class Side(Enum):
@@ -36,6 +49,11 @@ def resource_labels(resource: Json) -> list[Coding]:
     return labels if readable else [*labels, Coding(system="", code="")]
 
 
+def asks_for_something(label: Coding) -> bool:
+    """Is it an obligation or a refrain, and no topic?"""
+    return label.system == ACT_CODE and label.code in _ASKING
+
+
 def is_restricted(resource: Json) -> bool:
     """Does the resource itself carry confidentiality R or V (on a Patient: a record flagged sensitive by PDS)?"""
     return any(item.system == CONFIDENTIALITY and item.code in ("R", "V") for item in resource_labels(resource))
@@ -50,6 +68,9 @@ def levels_apart(permitted: Coding, denied: Coding) -> bool:
 
 
 def match(stated: Sequence[Coding], labels: Sequence[Coding], subsumes: codes.Subsumes, side: Side) -> Match:
+    """INVARIANT: a yes that says nothing but its terms is a yes to everything on those terms, and never to nothing without them."""
+    if stated and side is not Side.DENY and all(map(asks_for_something, stated)):
+        return Match.YES
     if not labels:
         return Match.NO if side is Side.PERMIT else Match.YES
     silent = any(item.system == CONFIDENTIALITY for item in stated) and not any(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import product
 
 from consent import codes, purposes
-from consent.labels import CONFIDENTIALITY, levels_apart
+from consent.labels import CONFIDENTIALITY, asks_for_something, levels_apart
 from consent.parties import CLASS_SYSTEM, Directory, Recipient
 from consent.provisions import TYPE_SYSTEM, Base, dialect, same_action
 from consent.reading import coding, concept_codings, identifiers, obj, objects, text
@@ -136,11 +136,13 @@ class Nesting:
         return _apart(_codings(node, "code"), _codings(above, "code"), self._covers)
 
     def _label_apart(self, node: Json, above: Json) -> bool:
-        """A denial inside finds what carries its label beside the one above; a permit covers only what carries no other."""
+        """A denial inside finds what carries its label beside the one above; a permit covers only what carries no other. Its terms pick nothing."""
         if node.get("type") != "permit":
             return False
         denied = above.get("type") == "deny"
-        pairs = product(_codings(node, "securityLabel"), _codings(above, "securityLabel"))
+        inner = [each for each in _codings(node, "securityLabel") if not asks_for_something(each)]
+        outer = [each for each in _codings(above, "securityLabel") if denied or not asks_for_something(each)]
+        pairs = product(inner, outer)
         return _every(self._labels_apart(one, other, denied=denied) for one, other in pairs)
 
     def _labels_apart(self, one: Coding, other: Coding, *, denied: bool) -> bool:

@@ -6,34 +6,30 @@ says what is owed; it MUST NOT drop an obligation because it is not known how to
 """
 
 from collections.abc import Iterator
+from itertools import islice
 
 from consent.codes import provisions
-from consent.labels import resource_labels
-from consent.provisions import ACT_CODE
+from consent.labels import asks_for_something, resource_labels
+from consent.provisions import Base, dialect
 from consent.reading import coding, objects
 from consent.shapes import Coding, Json
 
-_OBLIGATION = (
-    "ObligationPolicy ANONY AOD AUDIT AUDTR CPLYCC CPLYCD CPLYJPP CPLYJSP CPLYOPP CPLYOSP CPLYPOL DECLASSIFYLABEL DEID DELAU DOWNGRDLABEL DRIVLABEL "
-    "ENCRYPT ENCRYPTR ENCRYPTT ENCRYPTU HUAPRV LABEL MASK MINEC PERSISTLABEL PRIVMARK PROCESSINLINELABEL PSEUD REDACT UPGRDLABEL"
-)
-_REFRAIN = (
-    "RefrainPolicy NOAUTH NOCOLLECT NODSCLCD NODSCLCDS NOINTEGRATE NOLIST NOMOU NOORGPOL NOPAT NOPERSISTP NORDSCLCD NORDSLCD NORDSCLCDS NORDSCLW "
-    "NORELINK NOREUSE NOVIP ORCON"
-)
-CODES = frozenset(f"{_OBLIGATION} {_REFRAIN}".split())
 PERFORMED = frozenset({"AOD", "AUDIT", "AUDTR", "CPLYCC", "CPLYCD", "MINEC"})
 """What happens to every letter anyway: each disclosure is accounted for in the ledger, labels and consents are obeyed, the least leaves."""
 
 
 def owed_for(resource: Json) -> bool:
-    """Does the resource say something that nobody would do?"""
-    return any(_is_owed(each) for each in resource_labels(resource))
+    """Does the resource, or one that it contains, say something that nobody would do?"""
+    held = (resource, *objects(resource, "contained")[0])
+    return any(_is_owed(label) for each in held for label in resource_labels(each))
 
 
 def owed_by(consent: Json) -> bool:
     """Does what this Consent permits depend on something that nobody would do? A denial's labels are what it is about, and no condition."""
-    return any(_is_owed(each) for node in provisions(consent) for each in _conditions(node))
+    root_denies = dialect(consent).base is Base.DENY  # core R4: the policy is the type of the root
+    return any(
+        _is_owed(each) for node in islice(provisions(consent), int(root_denies), None) for each in _conditions(node)
+    )
 
 
 def _conditions(node: Json) -> Iterator[Coding]:
@@ -42,4 +38,4 @@ def _conditions(node: Json) -> Iterator[Coding]:
 
 
 def _is_owed(label: Coding) -> bool:
-    return label.system == ACT_CODE and label.code in CODES - PERFORMED
+    return asks_for_something(label) and label.code not in PERFORMED

@@ -12,7 +12,7 @@ from functools import cached_property
 
 from consent import codes, labels, prohibitions, purposes, when
 from consent.graph import Graph
-from consent.labels import Side
+from consent.labels import ACT_CODE, Side
 from consent.parties import Recipient
 from consent.reading import coding, concept_codings, label_of, obj, objects, text
 from consent.shapes import Coding, Json, Request
@@ -22,7 +22,6 @@ PERMIT, DENY, NONE = 1, 2, 4
 """Verdict bits: permitted, denied, not applicable."""
 ANY = PERMIT | DENY | NONE
 
-ACT_CODE = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
 ACTION_SYSTEM = "http://terminology.hl7.org/CodeSystem/consentaction"
 _ACTIONS = frozenset({"collect", "access", "use", "disclose", "correct"})
 TYPE_SYSTEM = "http://hl7.org/fhir/resource-types"

@@ -14,12 +14,13 @@ from fhir_profiles.label import label_bundle
 from fhir_profiles.letters import LETTERS
 from fhir_profiles.letters.indicators import write_indicators
 from fhir_profiles.letters.parts.closing import closed
+from fhir_profiles.letters.parts.labels_of_ours import NORMAL
 from fhir_profiles.letters.parts.not_stated import with_what_is_not_stated
 from fhir_profiles.letters.parts.picture import picture_of, unplaced
 from fhir_profiles.letters.report import missing_groups, write_report
 from fhir_profiles.shapes import Composed, IndicatorFigures, Json, LetterContext, ReportFigures
 
-__all__ = ["LETTERS", "compose", "compose_report", "with_caveats", "with_consents"]
+__all__ = ["LETTERS", "NOTICE", "compose", "compose_report", "with_caveats", "with_caveats_apart", "with_consents"]
 NOTICE: Final = "Communication/notice"
 CAVEATS: Final = "What you must know: "
 
@@ -52,6 +53,14 @@ def with_caveats(composed: Composed, caveats: str) -> Composed:
     A letter is composed once, whoever gets it; what differs by agreement is this one sentence. What has no notice (counts) is not changed.
     """
     return _saying(composed, f"{CAVEATS}{caveats}") if caveats else composed
+
+
+def with_caveats_apart(composed: Composed, caveats: str) -> Composed:
+    """Say what the recipient must know beside the notice, about nobody and word for word: for a letter whose notice may not leave."""
+    terms = {"resourceType": "Communication", "id": "terms", "meta": NORMAL, "status": "completed"}
+    entry = {"resource": {**terms, "payload": [{"contentString": caveats}]}}
+    held = composed.bundle["entry"]
+    return composed if entry in held else replace(composed, bundle={**composed.bundle, "entry": [*held, entry]})
 
 
 def with_consents(composed: Composed, consents: Sequence[Json] | None) -> Composed:

@@ -44,6 +44,7 @@ _BY_RULE: Final[Mapping[str, tuple[str, ...]]] = {
     "forbidden-by-law": ("6",),
     "obligation": ("6", "4"),
     "person-released": ("7",),
+    "terms": ("3",),
     "duty": ("3", "8"),
     "harm-test-only": ("1", "6"),
     "anonymous": ("2", "3"),

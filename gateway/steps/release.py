@@ -32,7 +32,7 @@ from consent.shapes import (
     Withheld,
 )
 from fhir_profiles import systems
-from fhir_profiles.compose import LETTERS, compose, with_caveats, with_consents
+from fhir_profiles.compose import LETTERS, NOTICE, compose, with_caveats, with_caveats_apart, with_consents
 from fhir_profiles.leak_scan import Leak, Unsaid, leak_in, unsaid, words_in
 from fhir_profiles.letters import HANDING_OVER
 from fhir_profiles.render import render
@@ -219,7 +219,7 @@ def under_agreement(question: Question, composed: Composed) -> Composed:
 def draft_composed(parts: Parts, question: Question, composed: Composed, drawn: Drawn | None = None) -> Draft:
     """The letter that was composed. `drawn` only to make one again that was made before; else it is drawn here."""
     agreement, recipient = question.agreement, question.recipient
-    decision = decide_letter(question, composed.bundle)
+    composed, decision = _with_its_terms(question, composed)
     drawn = drawn or _draw(parts, question, named=decision.unplaced is None)
     told = _saying_its_consent(question, composed, decision).bundle
     decision, sealed, withheld, left = _finished(parts, question, told, decision, drawn)
@@ -272,6 +272,21 @@ def says_its_consent(letter: str, decision: Decision) -> bool:
     """Does this letter have a sentence about consent: a handover that consent or care let go, and nothing else?"""
     let_go = {each.rule for each in decision.votes if each.vote is Vote.PERMIT}
     return letter in HANDING_OVER and let_go <= {"consent-permit", "implied"}
+
+
+def _with_its_terms(question: Question, composed: Composed) -> tuple[Composed, Decision]:
+    """The letter, and what is decided of it.
+
+    INVARIANT: no letter leaves without what its recipient must know. Where the notice that says so is kept back (a consent may cover it and not the
+    rest), it is said beside it.
+    """
+    decision = decide_letter(question, composed.bundle)
+    caveats = question.agreement.text.get("caveats", "")
+    kept_back = any(each.resource == NOTICE and each.vote is not Vote.PERMIT for each in decision.votes)
+    if not caveats or not kept_back or decision.outcome not in LEAVES:
+        return composed, decision
+    apart = with_caveats_apart(composed, caveats)
+    return apart, decide_letter(question, apart.bundle)
 
 
 def _saying_its_consent(question: Question, composed: Composed, decision: Decision) -> Composed:

@@ -172,6 +172,21 @@ def request(
     )
 
 
+def facts_about(
+    *consents: Json | RegisteredConsent,
+    resources: Iterable[Json] | None = None,
+    table: Mapping[tuple[str, str], bool] = LABELS,
+    directory: Iterable[Json] = DIRECTORY,
+    noticed: bool = True,
+    opened: frozenset[str] = frozenset(),
+) -> Facts:
+    """A patient and a result, these consents, and that the person was given a notice."""
+    given = tuple(item if isinstance(item, RegisteredConsent) else registered(item)[0] for item in consents)
+    found = tuple(resources) if resources is not None else (patient(), resource())
+    said = (*given, *(NOTICED if noticed else ()))
+    return Facts(resources=found, consents=said, directory=tuple(directory), subsumes=table, by_agreement=opened)
+
+
 def ask(
     *consents: Json | RegisteredConsent,
     resources: Iterable[Json] | None = None,
@@ -185,20 +200,19 @@ def ask(
     roles: tuple[str, ...] = (),
     noticed: bool = True,
     opened: frozenset[str] = frozenset(),
+    override: Override | None = None,
 ) -> Decision:
     agreed = agreement(under) if isinstance(under, str) else under
-    given = tuple(item if isinstance(item, RegisteredConsent) else registered(item)[0] for item in consents)
-    if under == "probation-summary" and not given:
-        given = registered(fhir_consent(provision("permit")))  # by its name: as it leaves, which is by consent alone
-    given += NOTICED if noticed else ()
-    found = tuple(resources) if resources is not None else (patient(), resource())
-    facts = Facts(resources=found, consents=given, directory=tuple(directory), subsumes=table, by_agreement=opened)
+    if under == "probation-summary" and not consents:
+        consents = (fhir_consent(provision("permit")),)  # by its name: as it leaves, which is by consent alone
+    if under == "harm-disclosure" and override is None:
+        # by its name it is asked for as two people let it go: else nothing of it ever leaves
+        override = Override(kind=OverrideKind.HARM_TEST, until="9999-12-31T00:00:00+00:00")
+    facts = facts_about(
+        *consents, resources=resources, table=table, directory=directory, noticed=noticed, opened=opened
+    )
     asked = request(agreed, to=to, as_of=as_of, released=released, named=named, roles=roles)
-    if (
-        under == "harm-disclosure"
-    ):  # by its name it is asked for as two people let it go: else nothing of it ever leaves
-        asked = replace(asked, override=Override(kind=OverrideKind.HARM_TEST, until="9999-12-31T00:00:00+00:00"))
-    return decide(asked, facts, agreed)
+    return decide(replace(asked, override=override), facts, agreed)
 
 
 def asks_first() -> Agreement:

@@ -15,6 +15,7 @@ from tests.consent.made import (
     actor,
     agreement,
     ask,
+    facts_about,
     fhir_consent,
     label,
     patient,
@@ -115,7 +116,7 @@ def test_a_person_resolves_an_unknown_and_never_a_dissent() -> None:
 def test_a_request_outside_the_agreement_gets_nothing(change: dict[str, Any]) -> None:
     agreed = agreement("handover")
     asked = replace(request(agreed), **change)
-    decision = decide(asked, Facts(resources=(patient(), resource()), consents=()), agreed)
+    decision = decide(asked, facts_about(noticed=False), agreed)
     assert (decision.outcome, rules(decision)) == (Outcome.WITHHOLD, {"agreement-mismatch"})
 
 
@@ -124,7 +125,7 @@ def test_another_class_of_recipient_gets_nothing() -> None:
     asked = request(agreement("report"))
     decision = decide(
         replace(asked, letter="handover", purpose=agreed.purpose),
-        Facts(resources=(patient(), resource()), consents=()),
+        facts_about(noticed=False),
         agreed,
     )
     assert decision.outcome is Outcome.WITHHOLD

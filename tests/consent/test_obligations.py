@@ -1,26 +1,19 @@
 """What has to be done with a resource, and nobody would do, keeps it back; in care it waits for a person. What is done anyway keeps back nothing."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from consent import obligations
-from consent.decide import OBLIGATION, decide
-from consent.shapes import Facts, Override, OverrideKind
+from consent.decide import OBLIGATION
+from consent.shapes import Override, OverrideKind
 from tests.consent.made import (
     ASKS_FIRST,
-    DIRECTORY,
-    LABELS,
-    NOTICED,
-    agreement,
     ask,
     fhir_consent,
     label,
     patient,
     provision,
-    registered,
-    request,
     resource,
     rule,
     subsumes,
@@ -77,20 +70,49 @@ def test_a_condition_counts_where_its_consent_permits_and_while_it_is_the_newest
     )
 
 
-def test_a_clinician_for_a_life_stands_above_it_and_two_people_elsewhere_do_not() -> None:
-    until = "2026-01-16T12:00:00Z"
-    facts = Facts(
-        resources=bound("NORDSCLCD"), consents=(*registered(YES), *NOTICED), directory=DIRECTORY, subsumes=LABELS
+@pytest.mark.parametrize("root", [provision("permit"), provision()])
+def test_a_yes_that_says_nothing_but_its_terms_is_no_yes_without_them(root: Json) -> None:
+    """Its labels pick no resource: it was silent for all that does not carry them, and care went on as if nobody had said a word."""
+    said = fhir_consent({**root, "securityLabel": [label("NORDSCLCD")]}, rule=None if root else "OPTIN")
+    done = fhir_consent({**root, "securityLabel": [label("AUDIT")]}, rule=None if root else "OPTIN")
+    for labels in (("R", "SUD"), None):
+        asked = (patient(), resource(labels=labels))
+        care = ask(said, resources=asked)
+        assert (care.outcome, rule(care)) == ("hold", OBLIGATION)
+        assert rule(ask(done, resources=asked)) == "consent-permit"
+    assert rule(ask(said, under=ASKS_FIRST)) == OBLIGATION
+
+
+def test_inside_and_around_it_a_denial_stays_one() -> None:
+    terms = [label("NORDSCLCD")]
+    inside = provision("permit", securityLabel=terms, provision=[provision("deny", securityLabel=[label("SUD")])])
+    assert rule(ask(fhir_consent(inside))) == "consent-deny"
+    about = provision("deny", securityLabel=terms)
+    known = subsumes(SUD=[], NORDSCLCD=[])
+    assert ask(fhir_consent(about), table=known).outcome == "release", (
+        "it denies what carries the label, and that alone"
     )
-    for agreed, kind, outcome in (
-        (agreement("handover"), OverrideKind.VITAL_INTEREST, "release"),
-        (ASKS_FIRST, OverrideKind.HARM_TEST, "reduce"),
-    ):
-        overridden = replace(request(agreed), override=Override(kind=kind, until=until))
-        assert decide(overridden, facts, agreed).outcome == outcome
-    refused = replace(facts, consents=registered(fhir_consent(None, status="rejected")))
-    saved = replace(request(agreement("handover")), override=Override(kind=OverrideKind.VITAL_INTEREST, until=until))
-    assert decide(saved, refused, agreement("handover")).outcome == "release"
+
+
+@pytest.mark.parametrize("kind", ["pcf", "core"])
+def test_what_a_denial_is_about_is_no_condition_of_what_is_permitted_in_it(kind: str) -> None:
+    inside = [provision("permit", securityLabel=[label("R"), label("SUD")])]
+    about = {"securityLabel": [label("NORDSCLCD"), label("SUD")], "provision": inside}
+    said = fhir_consent(provision("deny", **about)) if kind == "pcf" else fhir_consent(about, rule="OPTOUT")
+    assert rule(ask(said, under=ASKS_FIRST)) == "consent-permit"
+
+
+def test_what_a_resource_contains_binds_it_too() -> None:
+    inner = {"resourceType": "Medication", "id": "inner", "meta": {"security": [label("NORDSCLCD")]}}
+    assert rule(ask(resources=(patient(), resource(contained=[inner])))) == OBLIGATION
+
+
+def test_a_clinician_for_a_life_stands_above_it_and_two_people_elsewhere_do_not() -> None:
+    life, harm = (Override(kind=kind, until="2026-01-16T12:00:00Z") for kind in OverrideKind)
+    refused = fhir_consent(None, status="rejected")
+    for under, given, outcome in (("handover", life, "release"), (ASKS_FIRST, harm, "reduce")):
+        assert ask(YES, under=under, resources=bound("NORDSCLCD"), override=given).outcome == outcome
+    assert ask(refused, resources=bound("NORDSCLCD"), override=life).outcome == "release"
 
 
 @pytest.mark.parametrize("under", ["notice-of-withdrawal", "harm-disclosure"])

@@ -6,9 +6,8 @@ from typing import Any
 
 import pytest
 
-from consent.decide import decide
 from consent.minimise import minimise
-from consent.shapes import Agreement, Decision, Facts, Outcome, Override, OverrideKind
+from consent.shapes import Agreement, Decision, Outcome, Override, OverrideKind
 from tests.consent import made
 from tests.consent.letters import letter
 
@@ -22,17 +21,8 @@ UNSURE = made.fhir_consent(
 )
 
 
-def decided(
-    given: Override | None,
-    *consents: Json,
-    under: str | Agreement = "handover",
-    resources: list[Json] | None = None,
-    as_of: str = made.AS_OF,
-) -> Decision:
-    agreed = made.agreement(under) if isinstance(under, str) else under
-    asked = replace(made.request(agreed, as_of=as_of), override=given)
-    found = tuple(resources) if resources is not None else (made.patient(), made.resource())
-    return decide(asked, Facts(resources=found, consents=made.registered(*consents), directory=made.DIRECTORY), agreed)
+def decided(given: Override | None, *consents: Json, **more: Any) -> Decision:
+    return made.ask(*consents, override=given, noticed=False, **more)
 
 
 @pytest.mark.parametrize("consents", [(REFUSED,), (UNSURE,), (REFUSED, UNSURE)])
@@ -85,6 +75,24 @@ def test_each_kind_opens_its_own_and_nothing_opens_a_report_about_nobody(
     given: Override, under: str | Agreement, outcome: str
 ) -> None:
     assert decided(given, REFUSED, under=under).outcome == outcome
+
+
+def test_a_yes_on_terms_stops_it_no_more_than_a_no() -> None:
+    """Two people's harm test is no consent: what it opens against a refusal it opens against a permit whose condition nobody keeps, and no field
+    more than the agreement names. What the resource itself asks for binds them.
+    """
+    terms = made.provision("permit", securityLabel=[made.label(each) for each in ("R", "SUD", "NORDSCLCD")])
+    noticed = made.notice()
+    for said in (made.fhir_consent(terms), REFUSED):
+        decision = decided(HARM, said, noticed, under=made.ASKS_FIRST)
+        assert (decision.outcome, made.rule(decision)) == (Outcome.RELEASE, "override-harm-test")
+        assert decision.permitted == made.ASKS_FIRST.paths
+    assert decided(None, made.fhir_consent(terms), noticed, under=made.ASKS_FIRST).outcome is Outcome.WITHHOLD
+    over = decided(HARM, made.fhir_consent(terms), noticed, under=made.ASKS_FIRST, as_of=LATER)
+    assert over.outcome is Outcome.WITHHOLD
+    bound = [made.patient(), made.resource(), made.resource("MedicationRequest", "bound", ("R", "SUD", "NORDSCLCD"))]
+    decision = decided(HARM, REFUSED, noticed, under=made.ASKS_FIRST, resources=bound)
+    assert (decision.outcome, made.rule(decision, "MedicationRequest/bound")) == (Outcome.REDUCE, "obligation")
 
 
 def test_it_opens_nothing_that_another_layer_keeps() -> None:

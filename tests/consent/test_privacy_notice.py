@@ -1,29 +1,23 @@
 """A missing privacy notice bars what leaves by consent alone, and never care, a duty to tell, a harm test, or a report about nobody."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from consent.decide import NO_NOTICE, asks_for_notice, decide
+from consent.decide import NO_NOTICE, asks_for_notice
 from consent.privacy_notice import is_notice
-from consent.shapes import Facts, Override, OverrideKind, RegisteredConsent
+from consent.shapes import Override, OverrideKind, RegisteredConsent
 from tests.consent.made import (
     ACT,
     AGREEMENTS,
     ASKS_FIRST,
-    DIRECTORY,
-    LABELS,
     actor,
     agreement,
     ask,
     fhir_consent,
     notice,
-    patient,
     provision,
     registered,
-    request,
-    resource,
     rule,
 )
 
@@ -94,7 +88,6 @@ def test_a_notice_that_is_about_a_purpose_too_is_a_consent() -> None:
 
 def test_two_people_let_it_go_without_a_notice_and_one_clinician_does_not() -> None:
     until = "2026-01-16T12:00:00Z"
-    facts = Facts(resources=(patient(), resource()), consents=registered(YES), directory=DIRECTORY, subsumes=LABELS)
     for kind, outcome in ((OverrideKind.HARM_TEST, "release"), (OverrideKind.VITAL_INTEREST, "withhold")):
-        overridden = replace(request(ASKS_FIRST), override=Override(kind=kind, until=until))
-        assert decide(overridden, facts, ASKS_FIRST).outcome == outcome
+        given = Override(kind=kind, until=until)
+        assert ask(YES, under=ASKS_FIRST, noticed=False, override=given).outcome == outcome

@@ -5,29 +5,25 @@ from typing import Any
 
 import pytest
 
-from consent.decide import decide
 from consent.explain import for_officer, for_person, for_recipient, what_leaves
 from consent.outcomes import kept_back, path_outcomes
 from consent.prohibitions import FORBIDDEN, SYSTEM, marks
-from consent.shapes import Agreement, Decision, Facts, Override, OverrideKind, RegisteredConsent
+from consent.shapes import Decision, Override, OverrideKind
 from fhir_profiles.terminology import laws_opened_by_agreement
 from fhir_profiles.terminology.tables import table
 from tests.consent.made import (
     ASKS_FIRST,
-    DIRECTORY,
-    LABELS,
-    NOTICED,
     THEM,
     US,
     actor,
     agreement,
+    ask,
     fhir_consent,
     label,
     patient,
     provision,
     purpose,
     registered,
-    request,
     resource,
 )
 
@@ -44,24 +40,10 @@ def marked(code: str = "gender-recognition") -> Json:
     return resource("Condition", "history", None, meta={"security": [label("R"), law(code)]})
 
 
-def asked(
-    *consents: Json,
-    under: Agreement | None = None,
-    about: Json | None = None,
-    opened: frozenset[str] = OPENED,
-    authority: bool = True,
-    **more: Any,
-) -> Decision:
-    agreed = under or agreement("handover")
-    said: tuple[RegisteredConsent, ...] = (*registered(*consents, authority=authority), *NOTICED)
-    facts = Facts(
-        resources=(patient(), resource(), about or marked()),
-        consents=said,
-        directory=DIRECTORY,
-        subsumes=LABELS,
-        by_agreement=opened,
-    )
-    return decide(replace(request(agreed), **more), facts, agreed)
+def asked(*consents: Json, about: Json | None = None, authority: bool = True, **more: Any) -> Decision:
+    """Of a letter with something in it that a law protects."""
+    resources = (patient(), resource(), about or marked())
+    return ask(*registered(*consents, authority=authority), resources=resources, **{"opened": OPENED, **more})
 
 
 def fate(decision: Decision) -> tuple[str, str]:
@@ -90,11 +72,11 @@ def test_nobody_stands_above_it() -> None:
     until = "2026-01-16T12:00:00Z"
     for under, kind in (("handover", OverrideKind.VITAL_INTEREST), ("harm-disclosure", OverrideKind.HARM_TEST)):
         given = Override(kind=kind, until=until)
-        assert fate(asked(under=agreement(under), override=given)) == STAYS, kind
-    assert fate(asked(person_released=True, recipient_named=True)) == STAYS
+        assert fate(asked(under=under, override=given)) == STAYS, kind
+    assert fate(asked(released=True, named=True)) == STAYS
     unclear = agreed_to("gender-recognition")
     unclear["provision"]["actor"] = [{"reference": {"reference": "Organization/nobody-knows"}}]
-    assert fate(asked(unclear, person_released=True)) == STAYS, "that a person looked is not that the person agreed"
+    assert fate(asked(unclear, released=True)) == STAYS, "that a person looked is not that the person agreed"
 
 
 @pytest.mark.parametrize("code", ["fertility-treatment", "protected-person", "a code that nobody knows", ""])
@@ -149,18 +131,15 @@ def test_a_mark_inside_counts_and_on_the_person_ends_the_letter() -> None:
     assert marks(inside) == {"gender-recognition"}
     assert fate(asked(about=inside)) == STAYS
     person = patient(meta={"security": [label("N"), law("gender-recognition")]})
-    facts = Facts(resources=(person, resource()), consents=(), directory=DIRECTORY, subsumes=LABELS)
-    whole = decide(request(agreement("handover")), facts, agreement("handover"))
+    whole = ask(resources=(person, resource()))
     assert whole.outcome == "withhold"
     assert {FORBIDDEN, "subject-denied"} <= {each.rule for each in whole.reasons}
 
 
 def test_a_report_about_nobody_bears_no_mark() -> None:
     report = {"resourceType": "MeasureReport", "id": "r", "meta": {"security": [label("N"), law("protected-person")]}}
-    indicators = agreement("indicators")
     for each, outcome in ((report, "counted"), ({**report, "meta": {"security": [label("N")]}}, "release")):
-        facts = Facts(resources=(each,), consents=())
-        assert decide(request(indicators), facts, indicators).outcome == outcome
+        assert ask(under="indicators", resources=(each,)).outcome == outcome
 
 
 def test_each_view_says_it_in_its_words_and_none_says_which_law() -> None:

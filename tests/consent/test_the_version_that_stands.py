@@ -6,20 +6,15 @@ import pytest
 
 from consent.decide import OBLIGATION
 from consent.fhir_consent import permitting
-from consent.shapes import Facts
 from tests.consent.made import (
     ASKS_FIRST,
-    DIRECTORY,
-    NOTICED,
     agreement,
     ask,
+    facts_about,
     fhir_consent,
     label,
-    patient,
     provision,
-    registered,
     request,
-    resource,
     rule,
 )
 
@@ -51,11 +46,7 @@ def test_only_the_version_that_permits_is_told_of() -> None:
     refused, older = word(issued="2026-01-01", status="rejected"), word(issued="2026-01-03")
     stands = word(issued="2026-01-05")
     asked = (refused, older, stands)
-    facts = Facts(
-        resources=(patient(), resource()),
-        consents=(*registered(*asked), *NOTICED),
-        directory=DIRECTORY,
-    )
+    facts = facts_about(*asked)
     decision = ask(*asked)
     assert {each.rule for each in decision.votes} == {"consent-permit"}
     found = permitting(request(agreement("handover")), facts, decision)

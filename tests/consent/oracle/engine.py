@@ -1,8 +1,12 @@
 """The engine, asked the oracle's questions. It MUST only translate: no answer is made or changed here."""
 
+from dataclasses import replace
+
+from consent.decide import OBLIGATION, decide
 from consent.fhir_consent import Judge, votes
 from consent.prohibitions import forbids
 from consent.shapes import Coding, Facts, Party, RegisteredConsent, Request
+from tests.consent.made import ASKS_FIRST, NOTICED, agreement
 from tests.consent.oracle.generator import ACTION, REASON
 from tests.consent.oracle.oracle import Question
 
@@ -19,6 +23,22 @@ def engine_forbids(asked: Question, opened: frozenset[str]) -> list[bool]:
     request, facts = _in_its_words(asked)
     judge = Judge(request, facts, asked.as_of)
     return [forbids(resource, judge, request, opened) for resource in asked.resources]
+
+
+def engine_leaves(asked: Question) -> list[str]:
+    """What becomes of each resource of the whole decision, in their order: permit, deny, hold, or `owed`."""
+    request, facts = _in_its_words(asked)
+    alike = agreement("handover") if asked.default == "permit" else ASKS_FIRST
+    agreed = replace(
+        alike,
+        recipient_class=asked.recipient_class,
+        letter=request.letter,
+        purpose=request.purpose,
+        action=request.action,
+        undecidable="hold",
+    )
+    decided = decide(request, replace(facts, consents=(*facts.consents, *NOTICED)), agreed)
+    return ["owed" if each.rule == OBLIGATION else str(each.vote) for each in decided.votes]
 
 
 def asked_of_engine(asked: Question) -> tuple[Judge, Facts]:

@@ -54,6 +54,17 @@ ONLY_FOR = {
 """Categories (R4 value set consent-category) that are about one purpose."""
 LAW = "https://throughgate.example/code/protected-by-law"
 TREATING = ("care-team", "community-provider", "gp", "pharmacy", "receiving-prison")
+_TO_BE_DONE = (
+    "ObligationPolicy ANONY AOD AUDIT AUDTR CPLYCC CPLYCD CPLYJPP CPLYOPP CPLYOSP CPLYPOL DECLASSIFYLABEL DEID DELAU DOWNGRDLABEL DRIVLABEL "
+    "ENCRYPT ENCRYPTR ENCRYPTT ENCRYPTU HUAPRV LABEL MASK MINEC PERSISTLABEL PRIVMARK PSEUD REDACT UPGRDLABEL "
+    "RefrainPolicy NOAUTH NOCOLLECT NODSCLCD NODSCLCDS NOINTEGRATE NOLIST NOMOU NOORGPOL NOPAT NOPERSISTP NORDSCLCD NORDSCLCDS NORDSCLW "
+    "NORELINK NOREUSE NOVIP ORCON"
+)
+TO_BE_DONE = frozenset(_TO_BE_DONE.split())
+"""v3-ActCode of FHIR R4: ObligationPolicy, RefrainPolicy and all that is below them."""
+DONE_ANYWAY = frozenset(("AOD", "AUDIT", "AUDTR", "CPLYCC", "CPLYCD", "MINEC"))
+"""Accounting of disclosures, consents obeyed, the least that serves: every letter (docs/decisions/0044)."""
+ACT = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
 NOT_SHARING = ("acd", "dnr", "hcd", "polst", "npp")
 """And those that are about something else: what is to be done, or a notice that was read."""
 
@@ -182,6 +193,53 @@ def is_forbidden(asked: Question, resource: Json, opened: frozenset[str]) -> boo
     return not treats or not laws <= opened or vote(replace(asked, default="deny"), resource) != "permit"
 
 
+# ---- what has to be done with what leaves
+
+
+def leaves(asked: Question, resource: Json) -> str:
+    """The vote; or `owed`, where it permits and something has to be done that nobody would do (consent.md 3.3, layer 7; docs/decisions/0044).
+
+    Without consent nothing that bears no label leaves, either (consent.md 3.4b 1: it counts as bearing every label).
+    """
+    said = vote(asked, resource)
+    if said == "permit" and asked.default == "deny" and not resource.get("meta", {}).get("security"):
+        return "deny"
+    return "owed" if said == "permit" and _owed(asked, resource) else said
+
+
+def _owed(asked: Question, resource: Json) -> set[str]:
+    """The obligations of all that permit it are one (consent.md 3.4 f), with those of the resource; what is done anyway is not among them."""
+    labels = [*_bound(resource)]
+    for purpose in asked.purposes:
+        for consent in _permitting(replace(asked, purposes=(purpose,)), resource):
+            labels += _conditions(consent.get("provision", {}), _policy(consent))
+    return {one["code"] for one in labels if one["system"] == ACT and one["code"] in TO_BE_DONE - DONE_ANYWAY}
+
+
+def _bound(resource: Json) -> Iterator[Json]:
+    """What the labels of a resource say, and of what it contains, which leaves with it."""
+    yield from resource.get("meta", {}).get("security", [])
+    for inner in resource.get("contained", []):
+        yield from _bound(inner)
+
+
+def _permitting(asked: Question, resource: Json) -> Iterator[Json]:
+    """The versions by whose word it may leave: an unknown fires no permit."""
+    world = World(asked, {}, known_only=True)
+    for numbers in _lineages(asked):
+        if _lineage(world, numbers, resource) == "permit":
+            ruling, adding = _voices(asked, numbers)
+            yield from (asked.consents[one] for one in _newest(asked, ruling) + _newest(asked, adding))
+
+
+def _conditions(item: Json, kind: str | None) -> Iterator[Json]:
+    """The labels of what is no denial; in a denial a label says what it is about. A root has the type of its dialect."""
+    if item.get("type", kind) != "deny":
+        yield from item.get("securityLabel", [])
+    for below in item.get("provision", []):
+        yield from _conditions(below, None)
+
+
 # ---- several consents
 
 
@@ -246,17 +304,23 @@ def _lineage(world: World, numbers: list[int], resource: Json) -> str | None:
     A source that may only narrow permits only what an authority permits too, and cannot take its own denial back.
     """
     asked = world.asked
+    ruling, adding = _voices(asked, numbers)
+    said = [_says(world, number, numbers, resource) for number in _newest(asked, ruling) + _newest(asked, adding)]
+    denied = [_says(world, number, numbers, resource) == "deny" for number in adding]
+    if "deny" in said or any(denied):
+        return "deny"
+    return "permit" if ruling and all(item == "permit" for item in said) else None
+
+
+def _voices(asked: Question, numbers: list[int]) -> tuple[list[int], list[int]]:
+    """Authorities, and whoever else spoke after none of them."""
     ruling = [number for number in numbers if number not in asked.narrowing]
     adding = [
         number
         for number in numbers
         if number in asked.narrowing and not any(_newer(asked.consents[one], asked.consents[number]) for one in ruling)
     ]
-    said = [_says(world, number, numbers, resource) for number in _newest(asked, ruling) + _newest(asked, adding)]
-    denied = [_says(world, number, numbers, resource) == "deny" for number in adding]
-    if "deny" in said or any(denied):
-        return "deny"
-    return "permit" if ruling and all(item == "permit" for item in said) else None
+    return ruling, adding
 
 
 def _newest(asked: Question, numbers: list[int]) -> list[int]:
@@ -615,7 +679,12 @@ def _is_class(world: World, named: Json, resource: Json) -> bool:
 
 
 def _labels(world: World, named: list[Json], kind: str, resource: Json) -> bool:
-    """A permit covers every label of the resource, at or below; one label that a deny covers, at or above, is enough."""
+    """A permit covers every label of the resource, at or below; one label that a deny covers, at or above, is enough.
+
+    A yes whose labels are its terms and nothing else is a yes to everything (docs/decisions/0044).
+    """
+    if kind != "deny" and named and all(one["system"] == ACT and one["code"] in TO_BE_DONE for one in named):
+        return True
     carried = resource.get("meta", {}).get("security", [])
     if not carried:
         return kind != "permit"
