@@ -11,7 +11,7 @@ from consent.fhir_consent import votes
 from consent.minimise import WITHHELD_TEXT, minimise
 from consent.outcomes import PathOutcome, outcome_of, path_outcomes
 from consent.sensitive import unplaced, without_words
-from consent.shapes import Decision, Facts, Outcome, PermittedPath, ResourceVote, Vote, Withheld
+from consent.shapes import Decision, Facts, Outcome, PermittedPath, ResourceVote, Unplaced, Vote, Withheld
 from tests.consent import made
 from tests.consent.letters import bundle
 
@@ -285,3 +285,157 @@ def test_what_names_nobody_among_several_people_is_about_nobody_known(people: tu
     asked = made.request(made.agreement("handover"))
     when = datetime.fromisoformat(made.AS_OF)
     assert str(votes(asked, facts, when, "implied", hold=True)[0].vote) == vote
+
+
+def flagged(*, own: tuple[str, ...] = (), words: tuple[str, ...] = ("Leeds",)) -> Unplaced:
+    return Unplaced(own=own, words=words)
+
+
+def of_somebody_flagged(
+    hidden: Unplaced, *held: Json, permitted: tuple[str, ...]
+) -> tuple[list[Json], tuple[Withheld, ...]]:
+    decision = replace(decided(*held, permitted=permitted), unplaced=hidden)
+    released = minimise(bundle(*held), decision, made.NAMING)
+    return [entry["resource"] for entry in released.bundle["entry"]], released.withheld
+
+
+def test_of_somebody_flagged_words_for_places_leave_in_no_text_and_it_is_listed() -> None:
+    note = made.resource("Flag", "one", note="Lives in Leeds now", status="active")
+    (left,), withheld = of_somebody_flagged(flagged(), note, permitted=("Flag.note", "Flag.status"))
+    assert left["note"] == "Lives in not named in this letter now"
+    assert Withheld(path="Flag.note", rule="sensitive-place") in withheld
+    (plain,) = (projected(note, "Flag.note")[0],)
+    assert plain["note"] == "Lives in Leeds now"
+
+
+def test_of_somebody_flagged_only_the_recipient_and_what_is_clinical_keep_a_name() -> None:
+    us, them = (
+        {"resourceType": "Organization", "id": name, "name": f"Service {name}", "active": True}
+        for name in ("us", "them")
+    )
+    given = made.resource(
+        "Encounter",
+        "one",
+        status="finished",
+        subject={"reference": "Patient/patient", "display": "The Person"},
+        episodeOfCare=[{"reference": "EpisodeOfCare/e", "display": "Leeds clinic"}],
+        appointment=[{"reference": "Appointment/a", "identifier": {"system": "urn:x", "value": "17"}}],
+    )
+    permitted = ("Organization.name", "Organization.active", "Encounter.status")
+    permitted += tuple(f"Encounter.{name}.display" for name in ("subject", "episodeOfCare"))
+    permitted += ("Encounter.appointment.identifier",)
+    left, withheld = of_somebody_flagged(flagged(own=("Organization/us",)), us, them, given, permitted=permitted)
+    assert [each.get("name") for each in left] == ["Service us", "Not named in this letter", None]
+    assert [each.get("active") for each in left] == [True, None, None]
+    assert Withheld(path="Organization.active", rule="sensitive-place") in withheld
+    assert left[2]["subject"] == {"display": "The Person"}
+    assert left[2]["episodeOfCare"] == [{"display": "Not named in this letter"}]
+    assert "appointment" not in left[2]
+    assert Withheld(path="Encounter.appointment.identifier", rule="sensitive-place") in withheld
+
+
+def test_a_reference_leaves_only_where_the_agreement_names_it_and_not_for_its_display() -> None:
+    encounter = made.resource(
+        "Encounter", "one", status="finished", subject={"reference": "Patient/patient", "display": "The Person"}
+    )
+    paths = ("Patient.gender", "Encounter.status", "Encounter.subject.display")
+    held = (made.patient(gender="male"), encounter)
+    released = minimise(bundle(*held), decided(*held, permitted=paths), made.NAMING)
+    assert released.bundle["entry"][1]["resource"]["subject"] == {"display": "The Person"}
+
+
+def test_a_number_of_somebody_related_leaves_only_where_the_agreement_names_its_system() -> None:
+    related = made.resource(
+        "RelatedPerson", "one", active=True, identifier=[{"system": made.NHS, "value": "9990000018"}]
+    )
+    assert "9990000018" not in str(projected(related, "RelatedPerson.active", "RelatedPerson.identifier")[0])
+
+
+def test_what_stands_on_nothing_is_listed_and_what_stands_is_not() -> None:
+    listed = Withheld(path="Patient.contact", rule="nothing-left")
+    contact = {"gender": "female", "name": {"family": "Example"}}
+    held = made.patient(gender="male", contact=[contact])
+    left, withheld = projected(held, "Patient.gender", "Patient.contact.gender")
+    assert ("contact" in left, listed in withheld) == (False, True)
+    left, withheld = projected(held, "Patient.gender", "Patient.contact.gender", "Patient.contact.name")
+    assert (left["contact"], listed in withheld) == ([contact], False)
+    assert listed not in projected(held, "Patient.gender")[1], "the agreement does not name it, which is another reason"
+
+
+def test_a_nested_section_that_became_empty_leaves_no_trace() -> None:
+    inner = {"title": "Tests", "entry": [{"reference": "Observation/gone"}]}
+    outer = {"title": "All", "entry": [{"reference": "Patient/patient"}], "section": [inner]}
+    paths = (
+        "Composition.status",
+        "Composition.section.title",
+        "Composition.section.entry",
+        "Composition.section.section",
+    )
+    held = ({**COMPOSITION, "status": "final", "section": [outer]}, made.patient(gender="male"))
+    decision = decided(*held, permitted=(*paths, "Patient.gender"))
+    (left, _) = (each["resource"] for each in minimise(bundle(*held), decision, made.NAMING).bundle["entry"])
+    (section,) = left["section"]
+    assert section.keys() == {"title", "entry"}
+
+
+def test_an_entry_that_has_no_name_is_listed_as_an_entry_and_the_marker_has_its_words() -> None:
+    held = (made.patient(gender="male"), {"resourceType": "", "id": ""})
+    decision = replace(decided(held[0], permitted=("Patient.gender",)), withheld_marker=True)
+    assert Withheld(path="entry", rule="not-decided") in minimise(bundle(*held), decision, made.NAMING).withheld
+    assert WITHHELD_TEXT == "Items excluded due to confidentiality and/or patient preferences."
+
+
+def test_a_document_that_says_what_nobody_understands_waits_in_care_until_a_person_has_read_it() -> None:
+    odd = {**COMPOSITION, "modifierExtension": [{"url": "urn:example:odd"}]}
+    asked = (made.patient(), made.resource(), odd)
+    assert (made.ask(resources=asked).outcome, made.ask(resources=asked, released=True).outcome) == ("hold", "release")
+
+
+@pytest.mark.parametrize("name", ["extension", "contained", "subject", "evaluatedResource"])
+def test_a_report_that_may_say_whom_it_is_about_is_no_report_about_nobody(name: str) -> None:
+    report = {"resourceType": "MeasureReport", "id": "one", "status": "complete"}
+    for held, outcome in ((report, "release"), ({**report, name: [{"url": "urn:x"}]}, "counted")):
+        assert made.ask(under="indicators", resources=(held,)).outcome == outcome
+
+
+@pytest.mark.parametrize(
+    ("changed", "rule"),
+    [
+        ({"scope": {"coding": [{"system": CONSENT_SCOPE, "code": "adr"}]}}, "implied"),
+        ({"scope": {"coding": [{"system": CONSENT_SCOPE, "code": "another"}]}}, "undecidable"),
+        ({"category": []}, "consent-deny"),
+        ({"category": [made.code("ndtms", "https://throughgate.example/code/consent-category")]}, "implied"),
+        ({"category": [made.code("RESEARCH", made.ACT)]}, "implied"),
+    ],
+)
+def test_a_consent_that_is_about_something_else_says_nothing(changed: Json, rule: str) -> None:
+    assert made.rule(made.ask(made.fhir_consent(made.provision("deny"), **changed))) == rule
+
+
+def test_whose_a_consent_is_is_found_by_the_number_of_whom_it_names() -> None:
+    """The register's Patient has the number, the consent has another name for the same person; another's number is another's."""
+    number = [{"system": made.NHS, "value": "9990000018"}]
+    asked = (made.patient(identifier=number), made.resource())
+    for value, rule in (("9990000018", "consent-deny"), ("9990000026", "implied")):
+        named = {"resourceType": "Patient", "id": "elsewhere", "identifier": [{"system": made.NHS, "value": value}]}
+        said = made.fhir_consent(made.provision("deny"), patient={"reference": "Patient/elsewhere"})
+        decision = made.ask(said, resources=asked, directory=(*made.DIRECTORY, named))
+        assert made.rule(decision) == rule
+
+
+def test_of_what_is_not_known_the_denial_is_named() -> None:
+    unknown = made.actor()
+    unknown["reference"] = {"reference": "Organization/nobody-knows"}
+    said = (
+        made.fhir_consent(made.provision("permit")),
+        made.fhir_consent(made.provision("deny", actor=[unknown]), name="c2"),
+    )
+    (vote,) = (each for each in made.ask(*said).votes if each.resource == "Observation/one")
+    assert (vote.rule, vote.consent) == ("undecidable", "c2")
+
+
+def test_every_pair_of_the_longer_side_is_in_a_conflict() -> None:
+    yes = made.fhir_consent(made.provision("permit"))
+    no = [made.fhir_consent(made.provision("deny"), name=name) for name in ("c2", "c3")]
+    found = {each.denies.consent for each in made.ask(yes, *no).conflicts}
+    assert found == {"c2", "c3"}

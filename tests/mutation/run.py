@@ -34,15 +34,21 @@ TESTS = [
         "oracle/test_found",
         "test_decide",
         "test_edges",
+        "test_extent",
         "test_known_defects",
         "test_lineages",
         "test_lint_and_explain",
         "test_minimise",
         "test_mutants",
+        "test_obligations",
         "test_outcomes",
         "test_override",
         "test_person_identifiers",
+        "test_privacy_notice",
+        "test_prohibitions",
         "test_provisions",
+        "test_terms",
+        "test_the_version_that_stands",
     )
 ]
 """The tests that say what is right, case by case: those that draw at random or run a whole line notice more, and take hours."""
