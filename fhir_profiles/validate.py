@@ -55,31 +55,31 @@ _ALONE: Final = Surroundings(contained={}, entries=None)
 
 
 @cache
-def _schema() -> dict[str, Any]:
+def schema() -> dict[str, Any]:
     text = files("fhir_profiles.schema").joinpath("r4.json").read_text(encoding="utf-8")
     return cast("dict[str, Any]", json.loads(text))
 
 
 @cache
 def _element_names() -> frozenset[str]:
-    return frozenset(name for definition in _schema()["$defs"].values() for name in definition.get("properties", ()))
+    return frozenset(name for definition in schema()["$defs"].values() for name in definition.get("properties", ()))
 
 
 @cache
 def _walk() -> Walk:
-    return walk_of(_schema())
+    return walk_of(schema())
 
 
 @cache
 def resource_types() -> frozenset[str]:
     """The resource types that are checked; others pass with an issue."""
-    return frozenset(_schema()["resources"])
+    return frozenset(schema()["resources"])
 
 
 @cache
 def _validator(resource_type: str) -> jsonschema_rs.Draft202012Validator:
     """Compile the schema of one type, once: the definitions that it reaches and no others."""
-    definitions, reached, waiting = _schema()["$defs"], {}, [resource_type]
+    definitions, reached, waiting = schema()["$defs"], {}, [resource_type]
     while waiting:
         name = waiting.pop()
         if name not in reached:

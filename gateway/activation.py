@@ -22,6 +22,7 @@ from consent.extracts import LETTER as EXTRACT
 from consent.shapes import Agreement, Reason
 from consent.when import instant, span
 from fhir_profiles.letters import LETTERS
+from fhir_profiles.schema.asked import lacking
 from fhir_profiles.shapes import Event
 from gateway import names
 from gateway.errors import SettingsError, ThroughgateError
@@ -314,6 +315,9 @@ def _require_fit(parts: Parts, name: str, text: str) -> None:
         raise ActivationError(f"{name}.toml: {error.key}: {error.text}") from error
     except SettingsError as error:
         raise ActivationError(str(error)) from error
+    asked = lacking(item.path for item in agreement.fields)
+    if asked:
+        raise ActivationError(f"{name}.toml: fields: what leaves would be no FHIR without {', '.join(asked)}")
     last, at = span(agreement.text["ends"]), instant(parts.now())
     if last is None or at is None or at >= last.end:
         raise ActivationError(f"{name}.toml: words.ends: the agreement has ended already: agree on a later day")

@@ -14,7 +14,7 @@ RESPONSE_EVENT: Final = "https://throughgate.example/event/response"
 
 
 def _focus(letter: LetterKind) -> Iterator[Json]:
-    """Give what the MessageHeader of this letter points to: its Composition; or its notice, prescriptions, doses and referrals."""
+    """Give what the MessageHeader of this letter points to: its Composition; or its notice, prescriptions, what was issued, doses and referrals."""
     if "fhir-document" in letter.wires:
         profile = f"{CANONICAL}{letter.name}-composition"
         claim = {"profile": profile} if profile in PROFILES else {}
@@ -26,6 +26,7 @@ def _focus(letter: LetterKind) -> Iterator[Json]:
     yield {"code": "Communication", "profile": notice, "min": 1, "max": "1"}
     claim = {"profile": own.url} if own is not None and kind == "MedicationRequest" else {}
     yield {"code": "MedicationRequest", **claim, "min": 0, "max": "*"}
+    yield {"code": "MedicationDispense", "min": 0, "max": "*"}
     yield {"code": "MedicationAdministration", "min": 0, "max": "*"}
     claim = {"profile": own.url} if own is not None and kind == "ServiceRequest" else {}
     yield {"code": "ServiceRequest", **claim, "min": 0, "max": "*"}

@@ -1,13 +1,15 @@
-"""Prescription copy: what was prescribed, for the pharmacy that the person uses. It must never look like an order or an authority to supply.
+"""Prescription copy: what was prescribed, issued and last taken, for the pharmacy that the person uses. It must never look like an order or an
+authority to supply.
 
-It holds the prescriptions that caused it and no other, the last dose of what they prescribe, and the mark in a Communication and in each
-MedicationRequest. Not a whole picture: the order of copies holds. No reason, plan or test is in it.
+It holds the prescriptions that caused it and no other, the last issue and the last dose of what they prescribe, and the mark in a Communication
+and in each MedicationRequest. Not a whole picture: the order of copies holds. No reason, plan or test is in it.
 """
 
 from typing import Final
 
 from fhir_profiles import facts
 from fhir_profiles.elements import as_object, as_objects, as_text, name_of
+from fhir_profiles.issued import is_issued_under, last_issued
 from fhir_profiles.letters.parts.identity import CONTACT, WHO, reachable
 from fhir_profiles.letters.parts.labels_of_ours import CONFIDENTIAL
 from fhir_profiles.letters.parts.notice import establishment, notice
@@ -19,6 +21,10 @@ from fhir_profiles.profiles.notice import letter_concept
 from fhir_profiles.shapes import Event, Json
 
 TITLE: Final = "Copy of a prescription"
+_HEAD: Final = ("resourceType", "id", "meta", "implicitRules", "contained", "extension", "modifierExtension")
+_ISSUE: Final = (*_HEAD, "status", "subject", "quantity", "daysSupply", "whenPrepared", "whenHandedOver")
+_MEDICINE: Final = ("medicationCodeableConcept", "medicationReference")
+"""With these, what a copy tells of an issue: nobody but the person, and no reason or remark."""
 
 
 def prescriptions(picture: Picture) -> tuple[Json, ...]:
@@ -38,6 +44,25 @@ def last_doses(picture: Picture) -> tuple[Json, ...]:
     return tuple(found.values())
 
 
+def issued(picture: Picture) -> tuple[Json, ...]:
+    """The last issue of what each prescription prescribes, and what may have been issued in part after it, each once.
+
+    One that was issued under the prescription names its copy; one under an earlier prescription names none.
+    """
+    found: dict[str, Json] = {}
+    requests = prescriptions(picture)
+    for dispense in (each for request in requests for each in last_issued(request, picture.file, picture.as_of)):
+        under = [{"reference": name_of(request)} for request in requests if is_issued_under(dispense, request)]
+        told = {key: value for key, value in dispense.items() if key in {*_ISSUE, *_MEDICINE}}
+        found[name_of(dispense)] = told | ({"authorizingPrescription": under} if under else {})
+    return tuple(found.values())
+
+
+def _all_issued(picture: Picture) -> bool:
+    """Say whether something was issued of what each prescription prescribes."""
+    return all(last_issued(request, picture.file, picture.as_of) for request in prescriptions(picture))
+
+
 def write(picture: Picture, missing: Missing) -> tuple[Json, ...]:
     requests = prescriptions(picture)
     sentences = [copy.MARK, f"Prescriptions in this copy: {len(requests)}."]
@@ -51,7 +76,8 @@ def write(picture: Picture, missing: Missing) -> tuple[Json, ...]:
     )
     if requests:
         note["about"] = [{"reference": name_of(request)} for request in requests]
-    return (note, reachable(picture.patient), *map(copy.build, requests), *last_doses(picture), establishment(picture))
+    told = (*map(copy.build, requests), *issued(picture), *last_doses(picture))
+    return (note, reachable(picture.patient), *told, establishment(picture))
 
 
 def _every_dosage(picture: Picture) -> bool:
@@ -106,6 +132,12 @@ LETTER: Final = LetterKind(
             heading="Prescriber",
             text="The prescriber is not recorded.",
             present=lambda p: all(as_object(r.get("requester")) for r in prescriptions(p)),
+        ),
+        RequiredFact(
+            name="issue",
+            heading="Issue",
+            text="Issue not recorded: nothing in the file says what was issued of this medicine.",
+            present=_all_issued,
         ),
         RequiredFact(
             name="last-dose",

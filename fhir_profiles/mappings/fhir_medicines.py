@@ -7,6 +7,7 @@ from fhir_profiles.shapes import Json
 _HOLDERS = {
     "MedicationRequest": "medicationCodeableConcept",
     "MedicationAdministration": "medicationCodeableConcept",
+    "MedicationDispense": "medicationCodeableConcept",
     "MedicationStatement": "medicationCodeableConcept",
     "Medication": "code",
 }

@@ -15,7 +15,9 @@ from fhir_profiles.wires.envelope import derived_uuid, entries_of, first_of, hea
 from fhir_profiles.wires.narrative import narrated
 
 CONTENT_TYPE: Final = "application/fhir+json"
-_CONTENT: Final = frozenset({"Communication", "MedicationRequest", "MedicationAdministration", "ServiceRequest"})
+_CONTENT: Final = frozenset(
+    {"Communication", "MedicationRequest", "MedicationDispense", "MedicationAdministration", "ServiceRequest"}
+)
 
 
 def _focus(entries: tuple[Json, ...]) -> list[str]:

@@ -233,6 +233,8 @@ def _dispense(resource: Json, found: Found) -> Iterator[str]:
     yield from dosages(as_objects(resource.get("dosageInstruction")))
     handed = as_text(resource.get("whenHandedOver"))
     yield f"handed over {handed}" if handed else ""
+    prepared = as_text(resource.get("whenPrepared"))
+    yield f"made ready {prepared}" if prepared and not handed else ""
     yield f"status {as_text(resource.get('status')) or 'not recorded'}"
     yield from _why(resource)
     yield from _notes(resource)

@@ -1,5 +1,5 @@
-"""`throughgate agreements check`: do the examples and counter-examples inside each agreement come out as they say? What is odd about it is
-said beside that, and fails nothing. Changes nothing.
+"""`throughgate agreements check`: do the examples and counter-examples inside each agreement come out as they say, and can what leaves be FHIR?
+What is odd about it is said beside that, and fails nothing. Changes nothing.
 """
 
 from collections.abc import Sequence
@@ -28,9 +28,7 @@ def agreements_check(*, config: Config = None, as_json: AsJson = False) -> None:
     files = list(read_files(folder))
     beside = [file.agreement for file in files if file.agreement is not None and not file.agreement.draft]
     results = [_checked(file, beside) for file in files]
-    failed = sum(
-        "error" in result or not all(example["passed"] for example in result["examples"]) for result in results
-    )
+    failed = sum(_has_failed(result) for result in results)
     if as_json:
         say_json({"agreements": results, "failed": failed})
     else:
@@ -39,9 +37,14 @@ def agreements_check(*, config: Config = None, as_json: AsJson = False) -> None:
         raise typer.Exit(int(Exit.FAULT))
 
 
+def _has_failed(result: dict[str, Any]) -> bool:
+    return "error" in result or bool(result["lacking"]) or not all(each["passed"] for each in result["examples"])
+
+
 def _checked(file: AgreementFile, beside: "Sequence[Agreement]") -> dict[str, Any]:
     from consent.agreement_file import check_examples
     from consent.agreement_lint import lint
+    from fhir_profiles.schema.asked import lacking
 
     agreement = file.agreement
     if agreement is None:
@@ -57,8 +60,9 @@ def _checked(file: AgreementFile, beside: "Sequence[Agreement]") -> dict[str, An
         for result in check_examples(agreement)
     ]
     about = {"agreement": agreement.name, "flow": agreement.flow, "draft": agreement.draft, "digest": agreement.digest}
+    asked = list(lacking(item.path for item in agreement.fields))
     remarks = [{"code": each.rule, "text": each.text} for each in lint(agreement, beside)]
-    return {**about, "examples": examples, "remarks": remarks}
+    return {**about, "lacking": asked, "examples": examples, "remarks": remarks}
 
 
 def _say(results: list[dict[str, Any]], folder: Path) -> None:
@@ -72,6 +76,8 @@ def _say(results: list[dict[str, Any]], folder: Path) -> None:
         held = sum(bool(example["passed"]) for example in examples)
         kind = ", a draft" if result["draft"] else ""
         typer.echo(f"{result['agreement']} ({result['flow']}{kind}): {held} of {len(examples)} examples hold")
+        if result["lacking"]:
+            typer.echo(f"  FAILED fields: what leaves would be no FHIR without {', '.join(result['lacking'])}")
         for example in examples:
             if not example["passed"]:
                 typer.echo(

@@ -179,6 +179,23 @@ DOSE = _labelled(
     "R",
     "SUD",
 )
+ISSUE = _labelled(
+    {
+        "resourceType": "MedicationDispense",
+        "id": "issue",
+        "status": "completed",
+        "medicationCodeableConcept": concept("321", "Methadone 1mg/ml oral solution", "methadone liquid"),
+        "subject": SUBJECT,
+        "authorizingPrescription": [{"reference": "MedicationRequest/methadone"}],
+        "quantity": {"value": 60, "unit": "mg"},
+        "daysSupply": {"value": 1, "unit": "day"},
+        "whenPrepared": "2026-01-14T09:00:00Z",
+        "whenHandedOver": "2026-01-14T16:00:00Z",
+        "note": [{"text": "left at the hatch"}],
+    },
+    "R",
+    "SUD",
+)
 TEST = _labelled(
     {
         "resourceType": "Observation",
@@ -548,8 +565,8 @@ LETTERS: dict[str, tuple[Json, ...]] = {
         PRACTICE,
         PRESCRIBER,
     ),
-    "prescription-copy": (COMMUNICATION, PATIENT, METHADONE, DOSE, ESTABLISHMENT, PRESCRIBER),
-    "gp-prescription-copy": (COMMUNICATION, PATIENT, METHADONE, DOSE, ESTABLISHMENT, PRESCRIBER),
+    "prescription-copy": (COMMUNICATION, PATIENT, METHADONE, ISSUE, DOSE, ESTABLISHMENT, PRESCRIBER),
+    "gp-prescription-copy": (COMMUNICATION, PATIENT, METHADONE, ISSUE, DOSE, ESTABLISHMENT, PRESCRIBER),
     "correction": (COMMUNICATION, PATIENT, ESTABLISHMENT),
     "gp-correction": (COMMUNICATION, PATIENT, ESTABLISHMENT),
     "transfer-correction": (COMMUNICATION, PATIENT, ESTABLISHMENT),

@@ -86,6 +86,8 @@ MUST_HAVE = {
           dosageInstruction.text dosageInstruction.patientInstruction dosageInstruction.timing.repeat.frequency
           dosageInstruction.doseAndRate.doseQuantity.value dispenseRequest.quantity.value dispenseRequest.validityPeriod.end
           substitution.allowedBoolean note.text courseOfTherapyType.text
+        MedicationDispense: status medicationCodeableConcept.coding.code medicationCodeableConcept.text subject.reference
+          authorizingPrescription.reference quantity.value quantity.unit daysSupply.value whenPrepared whenHandedOver
         MedicationAdministration: status category.coding.code medicationCodeableConcept.coding.code subject.reference request.reference
           effectiveDateTime
           dosage.text dosage.dose.value
@@ -135,6 +137,8 @@ MUST_HAVE = {
           dosageInstruction.text dosageInstruction.patientInstruction dosageInstruction.timing.repeat.frequency
           dosageInstruction.doseAndRate.doseQuantity.value dispenseRequest.quantity.value dispenseRequest.validityPeriod.end
           substitution.allowedBoolean note.text courseOfTherapyType.text
+        MedicationDispense: status medicationCodeableConcept.coding.code medicationCodeableConcept.text subject.reference
+          authorizingPrescription.reference quantity.value quantity.unit daysSupply.value whenPrepared whenHandedOver
         MedicationAdministration: status category.coding.code medicationCodeableConcept.coding.code subject.reference request.reference
           effectiveDateTime
           dosage.text dosage.dose.value

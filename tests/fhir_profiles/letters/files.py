@@ -117,6 +117,35 @@ def dose(
     return written
 
 
+def issue(
+    resource_id: str = "issue",
+    *,
+    handed: str | None = "2026-01-14T16:00:00+00:00",
+    amount: Decimal = Decimal("120.00"),
+    medicine: Json | str = METHADONE,
+    status: str = "completed",
+    of: str = "MedicationRequest/methadone",
+    **more: Any,
+) -> Json:
+    written: Json = {
+        "resourceType": "MedicationDispense",
+        "id": resource_id,
+        "status": status,
+        "medicationCodeableConcept": {"text": medicine} if isinstance(medicine, str) else medicine,
+        "subject": {"reference": PATIENT_REFERENCE},
+        "authorizingPrescription": [{"reference": of}],
+        "quantity": {"value": amount, "unit": "ml"},
+    }
+    return written | ({"whenHandedOver": handed} if handed is not None else {}) | more
+
+
+def issues() -> list[Json]:
+    """The last issue of the medicine, an earlier one, and one of another medicine, which no copy of this prescription holds."""
+    earlier = issue("earlier", handed="2026-01-07T16:00:00+00:00", amount=Decimal("277.00"))
+    another = issue("another", medicine="Sertraline 50mg tablets", of="MedicationRequest/sertraline")
+    return [label_resource(each) for each in (issue(), earlier, another)]
+
+
 def drug_test(
     resource_id: str = "test",
     *,
@@ -475,7 +504,7 @@ def case(letter: str) -> tuple[list[Json], LetterContext]:
         return whole_file(), replace(CONTEXT, event="harm-test-decided", focus=focus, limb="harm-to-others")
     if letter == "write-back":
         return [*whole_file(), *contacts()], replace(CONTEXT, event="contact", occurred=None, focus=CONTACTS)
-    return whole_file(), CONTEXT
+    return [*whole_file(), *(issues() if letter == "prescription-copy" else ())], CONTEXT
 
 
 def resources_in(bundle: Json) -> list[Json]:

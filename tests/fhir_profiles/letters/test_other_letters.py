@@ -19,6 +19,8 @@ from tests.fhir_profiles.letters.files import (
     METHADONE,
     dose,
     drug_test,
+    issue,
+    issues,
     named,
     patient,
     prescription,
@@ -30,6 +32,7 @@ COPY_MUST_HAVE = {
     "the mark": "Communication/notice",
     "the person": "Patient/patient",
     "the prescription": "MedicationRequest/methadone",
+    "the last issue of it": "MedicationDispense/issue",
     "the last dose of it": "MedicationAdministration/dose",
     "the prescriber": "Practitioner/prescriber",
     "whom to ask": "Organization/establishment",
@@ -46,9 +49,28 @@ def sentences(bundle: dict[str, Json]) -> list[str]:
 
 
 def test_a_copy_has_what_the_pharmacy_must_have_and_nothing_else() -> None:
-    bundle, missing = copy_of(*whole_file())
+    bundle, missing = copy_of(*whole_file(), *issues())
     assert set(bundle) == set(COPY_MUST_HAVE.values())
     assert missing == ()
+
+
+def test_a_copy_says_what_was_issued_or_that_it_is_not_recorded() -> None:
+    """Under another prescription of the medicine too, and then it names none; what was denied, or is an order only, is no issue."""
+    for file, said, names in (
+        (issues(), "Prescriptions in this copy: 1.", [{"reference": "MedicationRequest/methadone"}]),
+        ([issue(of="MedicationRequest/earlier")], "Prescriptions in this copy: 1.", None),
+    ):
+        bundle, missing = copy_of(*whole_file(), *file)
+        assert missing == ()
+        assert sentences(bundle)[-1] == said
+        assert bundle["MedicationDispense/issue"].get("authorizingPrescription") == names
+    for nothing in ([], [issue(status="declined")]):
+        bundle, missing = copy_of(*whole_file(), *nothing)
+        assert missing == ("issue",)
+        assert sentences(bundle)[-1] == (
+            "Not in this copy: issue. Issue not recorded: nothing in the file says what was issued of this medicine."
+        )
+        assert "MedicationDispense/issue" not in bundle
 
 
 def test_the_mark_is_in_the_notice_and_in_every_prescription() -> None:
@@ -122,6 +144,7 @@ def test_what_a_copy_lacks_is_named() -> None:
         "dosage",
         "quantity",
         "prescriber",
+        "issue",
         "last-dose",
     )
     assert len([sentence for sentence in sentences(bundle) if sentence.startswith("Not in this copy")]) == len(missing)

@@ -168,6 +168,7 @@ NEEDED = {
         "Information only: not a prescription, not authority to supply.", "9990000026", "Example", "1985-05-05", "LS1 1ZZ",
         "Methadone 1mg/ml oral solution", "36120711000001104", "40 ml once a day, supervised", "280.0", "Prescriber", "2026-01-02",
         '"value":40.00', "2026-01-15T08:05:00+00:00", '"code":"supervised"', "HMP Fellgate", "0113 496 0000",
+        '"value":120.00', "2026-01-14T16:00:00+00:00",
     ),
     "correction": (
         "0000000000000000000C", "is withdrawn", "in custody", "9990000026", "Example", "1985-05-05", "HMP Fellgate", "0113 496 0000",
@@ -220,6 +221,7 @@ KEPT_BACK = {
     "handover": ("Z0001AA", "cocaine", "Ended risk", "An old plan", "Sodium", "Former Nurse"),
     "prescription-copy": (
         "Z0001AA",
+        "277.00",
         "opiates",
         "self-harm",
         "Sertraline",
