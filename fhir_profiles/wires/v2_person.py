@@ -1,6 +1,6 @@
 """A Patient as PID and PD1: the other way round of `mappings/person.py`, and read back by it. It must never say more than the letter does."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from fhir_profiles import systems
@@ -8,9 +8,11 @@ from fhir_profiles.elements import as_object, as_objects, as_text, codings, refe
 from fhir_profiles.shapes import Json
 from fhir_profiles.wires.er7 import components, leaf, repeated, segment, timestamp
 from fhir_profiles.wires.sentences import Found
+from fhir_profiles.wires.sentences import named as words_for
 from fhir_profiles.wires.v2_types import concept, subcomponents
 
 AUTHORITIES: Final = {systems.NHS_NUMBER: ("NHS", "NH"), systems.PRISON_NUMBER: ("NOMIS", "PI")}
+_DOCTORS: Final = {systems.GMC_NUMBER: "GMC", systems.GMP_NUMBER: "GMP"}
 _GENDERS: Final = {"male": "M", "female": "F", "other": "O", "unknown": "U"}
 _NAME_USES: Final = {"official": "L", "usual": "D", "maiden": "M", "nickname": "N", "old": "BAD", "temp": "TEMP"}
 _ADDRESS_USES: Final = {"home": "H", "work": "B", "temp": "C", "old": "BA", "billing": "BI"}
@@ -42,9 +44,12 @@ def pid(patient: Json) -> str:
 
 
 def pd1(patient: Json, found: Found) -> str:
-    """Write the PD1 that names the general practice; empty when the letter names none."""
-    practices = repeated(*_practices(patient, found))
-    return segment("PD1", {3: practices}) if practices else ""
+    """Write the PD1 that names the general practice (PD1-3) and the doctor (PD1-4); empty when the letter names neither."""
+    named = as_objects(patient.get("generalPractitioner"))
+    doctors = [each for each in named if _is_doctor(each, found)]
+    practices = repeated(*_practices([each for each in named if each not in doctors], found))
+    people = repeated(*(_doctor(each, found) for each in doctors))
+    return segment("PD1", {3: practices, 4: people}) if practices or people else ""
 
 
 def _identifier(identifier: Json) -> str:
@@ -82,14 +87,33 @@ def _contact(contact: Json) -> str:
     return components(value, _CONTACT_USES.get(as_text(contact.get("use")), ""), _EQUIPMENT.get(system, "PH"))
 
 
-def _practices(patient: Json, found: Found) -> Iterator[str]:
-    for practice in as_objects(patient.get("generalPractitioner")):
+def _practices(practices: Sequence[Json], found: Found) -> Iterator[str]:
+    for practice in practices:
         held = as_object(found.get(referenced(practice)))
-        numbers = (*as_objects(practice.get("identifier")), *as_objects(held.get("identifier")))
-        value = next((as_text(each.get("value")) for each in numbers), "")
+        system, value = _number(practice, held)
         named = as_text(practice.get("display")) or as_text(held.get("name"))
         if value or named:
-            yield components(named, "", value, "", "", "ODS" if value else "")
+            yield components(named, "", value, "", "", "ODS" if value and system in {systems.ODS, ""} else "")
+
+
+def _is_doctor(named: Json, found: Found) -> bool:
+    """Is it a person and no practice? A doctor's number in the place of an ODS code would name an organisation that there is not."""
+    held = as_object(found.get(referenced(named)))
+    kinds = {as_text(named.get("type")), as_text(held.get("resourceType"))}
+    return bool(kinds & {"Practitioner", "PractitionerRole"}) or _number(named, held)[0] in _DOCTORS
+
+
+def _doctor(named: Json, found: Found) -> str:
+    held = as_object(found.get(referenced(named)))
+    system, value = _number(named, held)
+    name = words_for(named, found)
+    return components(value, name, "", "", "", "", "", "", _DOCTORS.get(system, "")) if value or name else ""
+
+
+def _number(named: Json, held: Json) -> tuple[str, str]:
+    """The system and the value of the first number of who is named."""
+    numbers = (*as_objects(named.get("identifier")), *as_objects(held.get("identifier")))
+    return next(((as_text(each.get("system")), as_text(each.get("value"))) for each in numbers), ("", ""))
 
 
 def _ethnicity(patient: Json) -> str:
