@@ -25,6 +25,7 @@ EXPORT, PROOF = "throughgate-ledger-export-v1", "throughgate-ledger-proof-v1"
 MEMBERS = {"v", "id", "chain", "step", "event", "at", "facts"}
 PERMITS = {"release", "reduce"}
 WENT = {"delivered", "confirmed", "ambiguous", "refused"}  # said only of what was sent
+UNSEEN = ("rewritten and signed with a stolen key", "an old copy put back", "two ledgers shown to two people")
 ENDED = {"confirmed", "refused", "withheld", "recalled", "expired"}  # nothing leaves after these
 NOTE = re.compile(r"((\S+)\n([0-9]{1,18})\n([A-Za-z0-9+/]{43}=)\n)\n((?:— \S+ \S+\n)+)")
 NOT_READABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, StopIteration, RecursionError)
@@ -254,10 +255,9 @@ class Verifier:
                 entries.steps.pop("" if entry["chain"] == delivery else entry["chain"], None)
                 entries.add(place, entry, 1 if entry["chain"] == delivery else entry["step"])
         first = file["consistency"] and self.head("the first head", file["consistency"]["checkpoint"])
-        if first:
-            path = [base64.b64decode(one, validate=True) for one in file["consistency"]["path"]]
-            if not consistent(first, head, path):
-                self.faults.append(f"the head does not continue the one of {first.size} entries")
+        path = [base64.b64decode(one, validate=True) for one in (file["consistency"] or {"path": ()})["path"]]
+        if first and not consistent(first, head, path):
+            self.faults.append(f"the head does not continue the one of {first.size} entries")
         about = " ".join(f"{what} {which}" for what, which in sorted(file["about"].items()))
         self.said.append(f"{len(file['entries'])} entries of {about}")
         if self.others:
@@ -265,14 +265,15 @@ class Verifier:
         self.witnessed([head])
 
     def witnessed(self, heads: Iterable[Head]) -> None:
-        found = list(heads)
-        for key in filter(lambda key: key.witness, self.trusted):
-            sizes = [(head.size, head.by[key]) for head in found if key in head.by]
-            if sizes:
+        found, witnesses = list(heads), [key for key in self.trusted if key.witness]
+        for key in witnesses:
+            if sizes := [(head.size, head.by[key]) for head in found if key in head.by]:
                 size, at = max(sizes)
                 self.said.append(f"witnessed by {key.name} up to {size} entries, {at} seconds after 1970")
             else:
                 self.faults.append(f"witness: {key.name} has cosigned nothing of this")
+        if not witnesses and not self.others:
+            self.said.append(f"Without a witness nobody can tell: {'; '.join(UNSEEN)}")
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -290,9 +291,8 @@ def main(arguments: Sequence[str]) -> int:
     except NOT_READABLE as error:
         sys.stdout.write(f"CANNOT TELL: not a whole export or proof ({type(error).__name__}: {error})\n")
         return 2
-    lines_out = [*run.said, *(f"WRONG: {fault}" for fault in run.faults)]
-    lines_out.append(f"NOT VERIFIED: {len(run.faults)} things are wrong" if run.faults else "verified")
-    sys.stdout.write("\n".join(lines_out) + "\n")
+    verdict = f"NOT VERIFIED: {len(run.faults)} things are wrong" if run.faults else "verified"
+    sys.stdout.write("\n".join([*run.said, *(f"WRONG: {fault}" for fault in run.faults), verdict]) + "\n")
     return 1 if run.faults else 0
 
 

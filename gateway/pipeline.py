@@ -438,8 +438,7 @@ class Gateway(Parts):
     def _sign(self) -> None:
         """INVARIANT: one process gives positions and signs; another takes over when it has gone."""
         if self.store.lead("ledger"):
-            self.ledger.sequence()
-            self.ledger.sign_head()
+            self.ledger.advance()
 
 
 def _answered(receipt: Receipt) -> Sent:

@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -38,7 +38,8 @@ def ledger_verify(
     faults = (*found.faults, *([fault] if fault else []))
     if as_json:
         seen = asdict(witnessed) if witnessed else None
-        say_json({**asdict(found), "verified": not faults, "faults": faults, "witnessed": seen})
+        unseen = [] if seen else [*UNDETECTABLE.values()]
+        say_json({**asdict(found), "verified": not faults, "faults": faults, "witnessed": seen, "undetectable": unseen})
     else:
         typer.echo(f"entries    {found.entries}")
         typer.echo(f"covered    {found.covered} (up to the signed head)")
@@ -47,7 +48,7 @@ def ledger_verify(
         if witnessed:
             typer.echo(f"witnessed  up to {witnessed.size} by {witnessed.name}, {witnessed.age_seconds} seconds ago")
         else:
-            typer.echo(f"witnessed  {'never' if has_witness else 'by nobody: no [witness] is set'}. {UNDETECTABLE}")
+            typer.echo(f"witnessed  {'never' if has_witness else 'by nobody: no [witness] is set'}. {_NOBODY_CAN_TELL}")
         for epoch in found.epochs:
             typer.echo(f"epoch      {epoch}")
         for each in faults:
@@ -61,7 +62,10 @@ def ledger_verify(
         raise typer.Exit(int(Exit.FAULT))
 
 
-UNDETECTABLE = (
-    "Without a witness nobody can tell: entries rewritten and signed with a stolen key; an old copy of database and head put back "
-    "together; two ledgers shown to two people"
-)
+UNDETECTABLE: Final = {
+    "re-sign with the stolen key": "rewritten and signed with a stolen key",
+    "restore an old copy": "an old copy put back",
+    "fork": "two ledgers shown to two people",
+}
+"""What nobody can tell from a ledger alone: the class of change, and its words."""
+_NOBODY_CAN_TELL: Final = f"Without a witness nobody can tell: {'; '.join(UNDETECTABLE.values())}"

@@ -20,7 +20,7 @@ from gateway.instants import Clock, to_text
 from gateway.ledger import note
 from gateway.ledger.head import HeadConflict, HeadFile, HeadKeeper, HeadMissing
 from gateway.ledger.note import Head, NoteError
-from gateway.ledger.sequencer import Sequencer
+from gateway.ledger.sequencer import BATCH, Sequencer
 from gateway.ledger.tree import EMPTY_ROOT, HASH_BYTES, Tree, leaf_hash
 from gateway.ledger.verify import PIECE, PublicKeys, Signed, Verification, verify
 from gateway.store import Store
@@ -101,21 +101,28 @@ class Ledger:
         """Makes the head file of a new installation; for `init` only. FileExistsError when it is there."""
         HeadFile.create(path, cls.first_head(signer, origin))
 
-    def sequence(self) -> int:
-        """Gives positions to every entry that can have one; answers to how many."""
+    def sequence(self, at_least: int | None = None) -> int:
+        """Gives positions to every entry that can have one, or to so many and a turn's more; answers to how many."""
         with self._turn:
             with self._store.read() as c:
                 if self._sequencer.idle(c):
                     return 0
             total = 0
             more = True
-            while more:
+            while more and (at_least is None or total < at_least):
                 with around("sequence"):
                     turn = self._store.write(self._sequencer.turn)
                 self._sequencer.remember(turn)
                 total += turn.given
                 more = turn.more
             return total
+
+    def advance(self) -> None:
+        """Positions for everything that can have one, and signed heads over them: one at least for every 1,000 entries, and one at the end."""
+        # INVARIANT: two turns of the sequencer give no more than 1,000 positions, and then a head is signed
+        while self.sequence(BATCH) >= BATCH:
+            self.sign_head()
+        self.sign_head()
 
     def sign_head(self) -> None:
         """Signs the tree as it is, if it grew. LedgerFault when it does not continue the last signed head."""

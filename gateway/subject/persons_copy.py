@@ -103,7 +103,7 @@ class Copy:
 LARGE_PRINT: Final = 18
 """Points. Large print is 16 or more (Accessible Information Standard, DCB1605)."""
 _KINDS: Final = {
-    "ADT": "about where you were: coming in, moving or leaving",
+    "ADT": "about you coming in, moving or leaving",
     "ORU": "with test results",
     "OML": "with a request for a test",
     "MDM": "with a document",
@@ -114,15 +114,16 @@ _KINDS: Final = {
 _EXTRACT: Final = (
     "We made a table for people who check if our service works.",
     "It has no names, no NHS numbers and no dates of birth.",
-    "You are in it only if you said yes to that, and did not opt out.",
+    "You are in it only if you said yes to that.",
+    "You are not in it if you opted out.",
     "We keep no list of who is in it.",
 )
 _MEDICINES: Final = ("RDE", "RAS", "RDS", "OMP")
 _TITLE: Final = "What we did with information about you"
 _BEGINS: Final = """This is your copy. It was made on {day}.
 
-Some things may have been left out. The law lets us leave out what could seriously harm someone's health, what is about another person,
-and what could get in the way of stopping crime. We do not say if we left anything out of this copy.
+Some things may have been left out. The law lets us leave out three kinds of things. One is what could do serious harm to someone's health.
+One is what is about another person. One is what could get in the way of stopping crime. We do not say if we left anything out of this copy.
 """
 _ENDS: Final = """
 You can ask us about anything here. You can tell us what you want us to share.

@@ -2,16 +2,17 @@
 
 import stat
 import threading
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from sqlalchemy import delete, select, update
 
 from gateway.failpoints import hooked
-from gateway.ledger import HeadFile, Ledger, LedgerFault
+from gateway.ledger import Entry, HeadFile, Ledger, LedgerFault, record_all
 from gateway.ledger.head import HeadConflict, HeadMissing
 from gateway.store.schema import ledger_head, ledger_position
-from tests.gateway.ledger.lines import ORIGIN, Line, clock, filled
+from tests.gateway.ledger.lines import AT, ORIGIN, Line, clock, filled
 
 
 def test_a_head_covers_what_has_a_position() -> None:
@@ -23,6 +24,27 @@ def test_a_head_covers_what_has_a_position() -> None:
     line.enter("M2", "received")
     found = line.ledger.verify()
     assert (found.entries, found.covered, found.uncovered, found.verified) == (7, 6, 1, True)
+
+
+def test_no_thousand_entries_are_without_a_head() -> None:
+    """However many come at once: a batch of 2,600, and then 400 more."""
+    line = Line()
+
+    def at_once(some: int) -> None:
+        entries = [
+            Entry(id=line.ids.entry(), chain=line.ids.entry(), step=1, event="told", at=AT, facts={})
+            for _ in range(some)
+        ]
+        line.store.write(lambda c: record_all(c, entries))
+        line.ledger.advance()
+
+    at_once(2_600)
+    at_once(400)
+    with line.store.read() as c:
+        sizes = list(c.scalars(select(ledger_head.c.size).order_by(ledger_head.c.size)))
+    assert max(after - before for before, after in pairwise([0, *sizes])) <= 1_000
+    assert sizes[-1] == 3_000
+    assert line.ledger.verify().verified
 
 
 def test_a_tree_that_did_not_grow_is_not_signed_again() -> None:

@@ -16,6 +16,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from gateway import shipped
+from gateway.commands.ledger_verify import UNDETECTABLE
 from gateway.ledger import NotProvable, export_lines, prove_delivery, prove_entry
 from gateway.ledger.note import Head, sign, vkey
 from gateway.states import DELIVERY_MOVES, DeliveryState
@@ -25,6 +26,7 @@ FILE = shipped.verifier()
 MOST_LINES = 300
 LINE = filled()
 KEY = vkey(ORIGIN, LINE.signer.public_key())
+NOBODY_CAN_TELL = f"Without a witness nobody can tell: {'; '.join(UNDETECTABLE.values())}"
 OTHER = Ed25519PrivateKey.from_private_bytes(b"o" * 32)
 
 
@@ -98,12 +100,12 @@ def test_it_runs_alone_on_another_machine(tmp_path: Path) -> None:
         [sys.executable, "-c", code], cwd=tmp_path, env={}, capture_output=True, text=True, check=False
     )
     assert done.returncode == 1, done.stderr
-    assert "72 entries, 12 deliveries among them\nverified\n" in done.stdout
+    assert f"72 entries, 12 deliveries among them\n{NOBODY_CAN_TELL}\nverified\n" in done.stdout
     assert "NOT VERIFIED" in done.stdout
 
 
 def test_a_good_export_is_verified_and_the_keys_are_named(run: Run) -> None:
-    assert run(GOOD, "--key", KEY) == (0, "72 entries, 12 deliveries among them\nverified\n")
+    assert run(GOOD, "--key", KEY) == (0, f"72 entries, 12 deliveries among them\n{NOBODY_CAN_TELL}\nverified\n")
     code, said = run(GOOD)
     assert code == 0
     assert KEY in said
@@ -163,7 +165,9 @@ def test_an_export_by_another_key_is_found_only_with_the_key_that_was_written_do
 def test_a_checkpoint_from_elsewhere_shows_a_fork(run: Run, tmp_path: Path) -> None:
     kept = tmp_path / "kept"
     kept.write_text(json.loads(GOOD[2]), "utf-8")
-    assert run(GOOD, "--key", KEY, "--checkpoint", str(kept))[0] == 0
+    code, said = run(GOOD, "--key", KEY, "--checkpoint", str(kept))
+    assert code == 0
+    assert NOBODY_CAN_TELL not in said
     kept.write_text(sign(Head(origin=ORIGIN, size=24, root=b"f" * 32), LINE.signer), "utf-8")
     code, said = run(GOOD, "--key", KEY, "--checkpoint", str(kept))
     assert code == 1
@@ -235,7 +239,10 @@ def test_a_delivery_is_proved(run: Run) -> None:
         made = proved(f"DELIVERY{number}")
         assert len(made["entries"]) == 4  # decided, queued, sending, delivered
         assert (made["consistency"] is None) == (number >= 8)  # what the head is the first to cover
-        assert run(made, "--key", KEY) == (0, f"4 entries of delivery DELIVERY{number}\nverified\n")
+        assert run(made, "--key", KEY) == (
+            0,
+            f"4 entries of delivery DELIVERY{number}\n{NOBODY_CAN_TELL}\nverified\n",
+        )
 
 
 def test_an_entry_is_proved(run: Run) -> None:

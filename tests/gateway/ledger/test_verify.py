@@ -2,6 +2,7 @@
 
 import base64
 import random
+import re
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,6 +12,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import Connection, delete, func, insert, select, update
 
+from gateway import shipped
+from gateway.commands.ledger_verify import UNDETECTABLE
 from gateway.ledger import HeadInMemory, Ledger
 from gateway.ledger.entry import decode, encode
 from gateway.ledger.note import Head, sign, vkey
@@ -308,6 +311,16 @@ def test_there_are_thirteen_classes_and_the_earlier_copies_are_earlier() -> None
     with LINE.store.read() as c:
         heads = set(c.scalars(select(ledger_head.c.note)))
     assert {line.head.read() for line in EARLIER} <= heads
+
+
+def test_what_nobody_can_tell_without_a_witness_is_said_by_both_verifiers_and_by_the_guide() -> None:
+    """A class that is added, removed or found in another way has to be said of where people read it."""
+    unseen = [name for name, some in CLASSES.items() if set(some) & set(ONLY_WITH_A_WITNESS)]
+    assert list(UNDETECTABLE) == unseen
+    assert f"UNSEEN = {tuple(UNDETECTABLE.values())}".replace("'", '"') in shipped.verifier().read_text("utf-8")
+    guide = (Path(__file__).parents[3] / "docs" / "ig-guide.md").read_text("utf-8")
+    rows = re.findall(r"^\| `([a-zA-Z -]+)` \| .* \| (always|with a witness) \|$", guide, re.MULTILINE)
+    assert dict(rows) == {name: "with a witness" if name in unseen else "always" for name in CLASSES}
 
 
 def test_the_ledger_that_is_edited_below_was_good() -> None:

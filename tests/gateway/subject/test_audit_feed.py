@@ -25,7 +25,7 @@ from gateway.pipeline import Gateway
 from gateway.store.schema import ledger_position
 from tests.builders import adt_a01, adt_a03, oru_r01, rde_o11
 from tests.console.site import serve
-from tests.gateway.subject.test_subject_access import seen_on_the_wires, sign
+from tests.gateway.subject.reports import seen_on_the_wires, sign
 from tests.line import running
 
 WHOSE = synthetic_person(1)

@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import re
 from pathlib import Path
 
 import pypdf
@@ -18,7 +19,8 @@ from gateway.subject.acts import ActError, What
 from gateway.subject.persons_copy import Copy, Ground, Role
 from gateway.subject.persons_copy import Line as CopyLine
 from tests.builders import adt_a01, adt_a03, oru_r01, rde_o11
-from tests.gateway.subject.test_subject_access import message_of, sign
+from tests.consent.test_lint_and_explain import grade
+from tests.gateway.subject.reports import message_of, sign
 from tests.line import Line, running
 
 WHOSE = synthetic_person(1)
@@ -58,6 +60,7 @@ async def test_what_is_withheld_is_in_the_ledger_and_not_in_the_copy(tmp_path: P
         assert reduced.splitlines()[:6] == whole.splitlines()[:6]
         assert reduced.splitlines()[-3:] == whole.splitlines()[-3:]
         assert "We do not say if we left anything out" in whole
+        assert_read_at_nine(whole)
         with gateway.store.read() as c:
             entries = [decode(row.body) for row in c.execute(ledger_entry.select()) if b"line-withheld" in row.body]
         assert {(each["facts"]["line"], each["facts"]["ground"], each["facts"]["role"]) for each in entries} == {
@@ -69,6 +72,23 @@ async def test_what_is_withheld_is_in_the_ledger_and_not_in_the_copy(tmp_path: P
         assert "We wrote a letter" in persons_copy.write(gateway, act).text
         sign(gateway)
         assert gateway.ledger.verify().verified
+
+
+def assert_read_at_nine(text: str) -> None:
+    """As what `explain` says to the person is measured: the school year, and no sentence of more than 14 words."""
+    sentences = [each for each in re.split(r"(?<=[.:])\s+|\n+", text) if each]
+    assert len(sentences) > 10
+    assert grade(sentences) <= 4.5, (grade(sentences), sentences)
+    assert max(len(each.split()) for each in sentences) <= 14, max(sentences, key=lambda each: len(each.split()))
+
+
+def test_whatever_a_message_was_about_is_said_in_plain_words() -> None:
+    said = [
+        f"The system ehr sent us a message {persons_copy._kind(kind)}." for kind in (*persons_copy._KINDS, "RDE", "X")
+    ]
+    assert_read_at_nine("\n".join([*said, *persons_copy._EXTRACT]))
+    with pytest.raises(AssertionError):
+        assert_read_at_nine("\n".join(["We were in receipt of information concerning your rehabilitation."] * 11))
 
 
 LINES = tuple(

@@ -1,104 +1,19 @@
-"""Subject access and erasure: the report is what the wires saw, an edited index hides nothing, two people act, and erasure leaves nothing."""
+"""The officer's report: an edited index hides nothing, what a merge joined is one person's, and nobody acts alone."""
 
-import json
-import random
-import subprocess
-import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from sqlalchemy import text, update
 
-from gateway import evidence, shipped
-from gateway.demo.invariants import marks
-from gateway.demo.people import SyntheticPerson, synthetic_person
-from gateway.pipeline import Gateway
+from gateway import evidence
+from gateway.demo.people import synthetic_person
 from gateway.steps.link import link
 from gateway.store.schema import delivery, message
 from gateway.subject import acts, report
 from gateway.subject.acts import ActError, What
-from gateway.subject.report import Report
-from tests.builders import adt_a01, adt_a03, oru_r01, rde_o11
-from tests.faults.account import Account, number
-from tests.line import Line, running
-
-PEOPLE = number(6, 1_000)
-"""Simulated people: 6 in make test, 1,000 in the soak."""
-
-
-async def lived(line: Line, people: list[SyntheticPerson], choose: random.Random) -> None:
-    """Each comes in; most get medicines and tests; most leave."""
-    for count, each in enumerate(people):
-        bodies = [adt_a01(each, message_id=f"IN{count}")]
-        if choose.random() < 0.8:
-            bodies.append(rde_o11(each, message_id=f"RX{count}"))
-        if choose.random() < 0.8:
-            bodies.append(oru_r01(each, message_id=f"OR{count}"))
-        if choose.random() < 0.8 or count < 2:
-            bodies.append(adt_a03(each, message_id=f"OUT{count}"))
-        await line.play(*bodies)
-
-
-def sign(gateway: Gateway) -> None:
-    gateway.ledger.sequence()
-    gateway.ledger.sign_head()
-
-
-def reported(gateway: Gateway, message_id: str) -> tuple[Report, dict[str, Any]]:
-    """The officer's report about the person of a message: Ada asks, Ben approves."""
-    act = acts.ask(gateway, message_id, What.REPORT, reason="a request by letter", by="Ada Example")
-    acts.approve(gateway, act, reason="seen", by="Ben Example")
-    sign(gateway)
-    return report.make(gateway, act)
-
-
-def sent_of(made: Report) -> set[str]:
-    """The deliveries that left, as the report tells it."""
-    return {chain.id for chain in made.deliveries if any(each.event == "sending" for each in chain.happened)}
-
-
-def seen_on_the_wires(line: Line, whose: SyntheticPerson) -> set[str]:
-    """The oracle, without the ledger or the store: the keys of all requests whose body names the person."""
-    return {
-        got.key
-        for neighbour in line.neighbours.values()
-        for got in neighbour.got
-        if whose.nhs_number.encode() in got.body or whose.prison_number.encode() in got.body
-    }
-
-
-def message_of(line: Line, count: int) -> str:
-    """The message with which this person came in: the people come in one after the other."""
-    ins = [row.id for row in line.messages() if row.kind == "ADT^A01"]
-    return str(ins[count])
-
-
-def assert_proved(file: Path, proof: dict[str, Any]) -> None:
-    """By the program that is not ours."""
-    file.write_text(json.dumps(proof), "utf-8")
-    done = subprocess.run([sys.executable, str(shipped.verifier()), str(file)], capture_output=True, check=False)
-    assert done.returncode == 0, done.stdout
-
-
-async def test_the_report_is_what_the_wires_saw(tmp_path: Path, account: Callable[..., Account]) -> None:
-    """0 extra, 0 missing, and every entry of it proved to a program that is not ours."""
-    people = [synthetic_person(100 + count) for count in range(PEOPLE)]
-    async with running(tmp_path) as line:
-        await lived(line, people, random.Random(7))
-        seen = [seen_on_the_wires(line, each) for each in people]
-        assert sum(map(bool, seen)) > PEOPLE / 2
-        for count, each in enumerate(people):
-            made, proof = reported(line.gateway, message_of(line, count))
-            assert sent_of(made) == seen[count]
-            assert made.differs == ()
-            assert made.ledger.verified
-            assert all(happened.position is not None for chain in made.deliveries for happened in chain.happened)
-            assert not [mark for mark in marks(each) if mark in json.dumps(proof)]
-            assert_proved(tmp_path / f"proof{count}.json", proof)
-        sent = len(line.accepted)
-        account(name="subject-access", attempted=sent, acked=sent, recovered=0, note=f"reports about {PEOPLE} people")
+from tests.builders import adt_a01, adt_a03, rde_o11
+from tests.gateway.subject.reports import message_of, reported, seen_on_the_wires, sent_of, sign
+from tests.line import running
 
 
 async def test_an_edited_index_hides_nothing(tmp_path: Path) -> None:

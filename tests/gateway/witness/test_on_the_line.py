@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -17,6 +18,8 @@ from gateway.witness import Witness
 from tests.builders import adt_a01, adt_a03, rde_o11
 from tests.gateway.witness.test_witness import NAME, served
 from tests.line import Line, running
+
+UNWITNESSED = "throughgate_ledger_unwitnessed_seconds"
 
 
 def run(*arguments: str) -> Result:
@@ -67,9 +70,7 @@ async def silent(settings: Settings, witness: Witness) -> AsyncIterator[Settings
 async def test_a_running_gateway_is_witnessed_and_says_up_to_where(tmp_path: Path) -> None:
     async with running(tmp_path) as line:
         witness = witness_of(line, tmp_path / "w")
-        assert look(line.gateway, ["throughgate_ledger_unwitnessed_seconds"]) == {
-            "throughgate_ledger_unwitnessed_seconds": (((), 0.0),)
-        }
+        assert look(line.gateway, [UNWITNESSED]) == {UNWITNESSED: (((), 0.0),)}
         said = await asyncio.to_thread(run, "ledger", "verify", "--config", str(line.config))
         assert "witnessed  by nobody: no [witness] is set. Without a witness nobody can tell" in said.output
         async with served(line.gateway.settings, witness) as asking:
@@ -98,6 +99,52 @@ async def test_a_running_gateway_is_witnessed_and_says_up_to_where(tmp_path: Pat
         done = await asyncio.to_thread(run, "ledger", "verify", "--config", str(line.config))
         assert done.exit_code == 1
         assert "fault      the file of the witness's last word" in done.output
+
+
+async def test_a_gateway_that_serves_signs_by_itself_and_its_witness_follows(tmp_path: Path) -> None:
+    """Nobody asks it to: no sweep, no settling, no signing by the test. Within a minute all is under a head, and under the witness's word."""
+    async with running(tmp_path) as line:
+        witness = witness_of(line, tmp_path / "w")
+        async with served(line.gateway.settings, witness) as asking:
+            await ask_at(line, asking)
+            sizes = []
+            for body in (adt_a01(), rde_o11()):
+                await line.send(body)
+                sizes.append(await asyncio.wait_for(signed(line, more_than=max(sizes, default=0)), timeout=60))
+                await asyncio.wait_for(followed(line, sizes[-1]), timeout=60)
+            assert sizes[1] > sizes[0] > 0
+            line.clock.advance(minutes=7)
+            seen = witnessing.last_witnessed(line.gateway.settings, line.clock())
+            assert seen is not None
+            assert 0 <= seen.age_seconds <= 430
+        line.clock.advance(minutes=20)  # it is away, and that is said with its age
+        said = await asyncio.to_thread(run, "ledger", "verify", "--config", str(line.config))
+        assert re.search(rf"witnessed  up to [0-9]+ by {NAME}, [0-9]+ seconds ago", said.output)
+        ((_, age),) = look(line.gateway, [UNWITNESSED])[UNWITNESSED]
+        assert age >= 20 * 60
+
+
+async def signed(line: Line, *, more_than: int) -> int:
+    """Waits until more entries than these have been under a head, and none is not; how many."""
+    while True:
+        found = await asyncio.to_thread(line.gateway.ledger.verify)
+        assert found.verified
+        if (
+            found.covered > more_than
+            and not found.uncovered
+            and not await asyncio.to_thread(line.messages, state="received")
+        ):
+            return found.covered
+        await asyncio.sleep(0.1)
+
+
+async def followed(line: Line, size: int) -> None:
+    """Waits until the witness has seen as many."""
+    while True:
+        seen = witnessing.last_witnessed(line.gateway.settings, line.clock())
+        if seen is not None and seen.size >= size:
+            return
+        await asyncio.sleep(0.1)
 
 
 async def test_a_receipt_carries_the_head_and_shows_a_ledger_that_was_another_one(tmp_path: Path) -> None:
