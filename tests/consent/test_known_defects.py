@@ -3,6 +3,7 @@
 import copy
 import json
 import random
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -214,6 +215,13 @@ def test_13_nothing_counts_what_was_removed() -> None:
     released = send(composed, "handover", denies, table=LABELS).bundle
     assert set(released) == {"resourceType", "type", "entry", "meta"}
     assert "hiv" not in json.dumps(released)
+
+
+def test_each_of_the_thirteen_groups_has_its_test() -> None:
+    found = {
+        int(number) for name in globals() for number in re.findall(r"(?<=_)\d+(?=_)", name) if name.startswith("test_")
+    }
+    assert found == set(range(1, 14))
 
 
 def test_answers_do_not_depend_on_the_hash_seed_or_on_order() -> None:
