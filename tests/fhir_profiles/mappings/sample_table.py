@@ -5,6 +5,7 @@ ledgers, and how many of a hundred were mapped or minimised. Look at the differe
 """
 
 from collections import Counter, defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 
 from fhir_profiles.peek_hl7v2 import peek_hl7v2
@@ -19,21 +20,25 @@ COLUMNS = ("folder", "event", "released", "held", "rejected", "fields", "carried
 CARRIED = frozenset({Fate.MAPPED, Fate.MINIMISED})
 
 
+def messages(folder: Path) -> Iterator[tuple[tuple[str, str], bytes]]:
+    """Every sample of this folder with its row."""
+    for path in sorted((folder / "hl7v2").glob("*/*")):
+        for body in read_messages(path):
+            yield (path.parent.name, peek_hl7v2(CHANNEL, body).kind or "unreadable"), body
+
+
 def measured(folder: Path) -> str:
     """The table of the samples in this folder, as CSV."""
     outcomes: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
     fates: dict[tuple[str, str], Counter[bool]] = defaultdict(Counter)
-    for path in sorted((folder / "hl7v2").glob("*/*")):
-        for body in read_messages(path):
-            envelope = peek_hl7v2(CHANNEL, body)
-            row = (path.parent.name, envelope.kind or "unreadable")
-            if isinstance(envelope, Refusal):
-                outcomes[row]["rejected"] += 1
-                continue
-            translation = translate(CHANNEL, body)
-            outcomes[row]["held" if translation.hold is not None else "released"] += 1
-            # Every entry counts, delimiters and sequence numbers too: the count is not bent towards the floor.
-            fates[row].update(field.fate in CARRIED for field in translation.fields)
+    for row, body in messages(folder):
+        if isinstance(peek_hl7v2(CHANNEL, body), Refusal):
+            outcomes[row]["rejected"] += 1
+            continue
+        translation = translate(CHANNEL, body)
+        outcomes[row]["held" if translation.hold is not None else "released"] += 1
+        # Every entry counts, delimiters and sequence numbers too: the count is not bent towards the floor.
+        fates[row].update(field.fate in CARRIED for field in translation.fields)
     lines = [",".join(COLUMNS)]
     for row, counts in sorted(outcomes.items()):
         fields = fates[row].total()

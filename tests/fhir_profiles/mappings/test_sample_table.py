@@ -1,10 +1,13 @@
 """Every shared HL7 v2 sample: the committed table of events x released, held, rejected, and how much of each event's fields is carried."""
 
 import csv
+from collections import Counter
 
 import pytest
 
-from tests.fhir_profiles.mappings.sample_table import TABLE, measured
+from fhir_profiles.hl7v2 import parse
+from gateway.trying import try_message
+from tests.fhir_profiles.mappings.sample_table import TABLE, measured, messages
 from tests.samples import samples_folder
 
 FLOOR_PERCENT = 85.0
@@ -46,3 +49,24 @@ def test_an_event_below_the_floor_is_seen() -> None:
 def test_every_kind_of_the_samples_is_listed_once() -> None:
     names = [(row["folder"], row["event"]) for row in rows()]
     assert len(names) == len(set(names)) == 62
+
+
+@pytest.mark.samples
+def test_one_of_every_row_goes_through_try() -> None:
+    """The first message of each kind of each folder the whole way: its outcome is one of its row's, no exception, and every field has one fate."""
+    table = {(row["folder"], row["event"]): row for row in rows()}
+    tried: set[tuple[str, str]] = set()
+    for row, body in messages(samples_folder()):
+        if row in tried:
+            continue
+        tried.add(row)
+        found = try_message(body)
+        said = found["message"]
+        assert int(table[row][said["outcome"]]) > 0, row
+        assert "exception" not in {issue["code"] for issue in said["issues"]}, row
+        if said["outcome"] == "rejected":
+            assert any(issue["severity"] == "fatal" and issue["text"] for issue in said["issues"]), row
+        else:
+            places = Counter(path for path, _ in parse(body).values())
+            assert Counter(field["source"] for field in found["fields"]) == places, row
+    assert tried == set(table)
