@@ -4,12 +4,11 @@ While 80 messages come in, the broker is killed and everything it had on disk is
 had) are killed. The judge is a recipient in another process. 0 lost, 0 doubled effects, 0 out of order, 0 sent without a permit.
 """
 
-import subprocess
-import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
@@ -19,9 +18,9 @@ from gateway.settings import read_settings
 from tests import line
 from tests.engines import Broker, database, own_broker
 from tests.faults import test_kill
+from tests.faults.command import started
 from tests.faults.test_kill import (
     PRESCRIPTIONS,
-    ROOT,
     Sender,
     Served,
     free_port,
@@ -31,6 +30,7 @@ from tests.faults.test_kill import (
     recorders,
     taken,
     wait_for,
+    wait_until_nothing_is_on_its_way,
 )
 
 WORKERS = 4
@@ -39,11 +39,9 @@ ACKNOWLEDGED_SECONDS = 60  # this number and the next belong to `make test` on t
 ARRIVED_SECONDS = 240
 
 
-def start_worker(config: Path, number: int) -> subprocess.Popen[bytes]:
+def start_worker(config: Path, number: int) -> BaseProcess:
     """The real `throughgate work`."""
-    with (config.parent / f"work-{number}.log").open("ab") as log:
-        command = [sys.executable, "-m", "gateway", "work", "--config", str(config)]
-        return subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log)
+    return started(config.parent / f"work-{number}.log", "work", "--config", str(config))
 
 
 def second_gateway(first: Served) -> Served:
@@ -91,7 +89,6 @@ def wait_until_everything_arrived(folder: Path) -> None:
         copies = {each["key"] for each in taken(folder, "pharmacy")}
         handovers = {each["key"] for each in taken(folder, "northfell")}
         if len(copies) >= PEOPLE * PRESCRIPTIONS and len(handovers) >= PEOPLE:
-            time.sleep(1)
             return
         time.sleep(0.2)
     raise AssertionError(f"{len(copies)} copies and {len(handovers)} handovers arrived")
@@ -105,7 +102,7 @@ def wait_for_number(done: list[bytes], number: int) -> None:
         time.sleep(0.02)
 
 
-@pytest.mark.slow(seconds=70)
+@pytest.mark.slow(seconds=50)
 @pytest.mark.timeout(600)
 def test_order_and_single_effect_hold_over_many_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(test_kill, "PEOPLE", PEOPLE)  # fewer people than there: eight processes share two cores
@@ -119,7 +116,7 @@ def test_order_and_single_effect_hold_over_many_processes(tmp_path: Path, monkey
             start_again(served)
         workers = [start_worker(first.config, number) for number in range(WORKERS)]
         for worker in workers:
-            running.callback(worker.wait)
+            running.callback(worker.join)
             running.callback(worker.kill)
         bodies = messages()
         senders = [Sender(first, bearer), Sender(second, bearer)]
@@ -137,9 +134,11 @@ def test_order_and_single_effect_hold_over_many_processes(tmp_path: Path, monkey
             for each in own:
                 each.result()
         wait_until_everything_arrived(tmp_path)
+        wait_until_nothing_is_on_its_way(first.config)
         for worker in workers[1:]:
             worker.terminate()
-            assert worker.wait(30) == 0
+            worker.join(30)
+            assert worker.exitcode == 0
         first.stop()
         second.stop()
         with wiring.open_parts(read_settings(first.config)) as gateway:
