@@ -27,6 +27,21 @@ def test_a_ratio_that_is_no_longer_measured_is_found() -> None:
     assert fallen([], [workload("a", 0.5)]) == ["a: 0.5 is committed, and it was not measured"]
 
 
+def test_a_backlog_that_is_shorter_than_the_committed_one_is_found() -> None:
+    committed = [workload("backlog", 0.9, sent=20_000)]
+    assert fallen([workload("backlog", 0.9, sent=20_000)], committed) == []
+    assert fallen([workload("backlog", 0.9, sent=600)], committed) == [
+        "backlog: 20000 messages are committed, and 600 were sent"
+    ]
+    assert fallen(committed, [workload("backlog", 0.9, sent=600)]) == [], "a longer one is harder"
+    assert [one["met"] for one in judged([workload("backlog", 0.9, sent=600)])] == [True, False]
+
+
+def test_speed_that_does_not_grow_with_workers_is_found() -> None:
+    said = judged([workload("extra-workers-1", 1.2), workload("extra-workers-2", 1.05)])
+    assert [(one["workload"], one["met"]) for one in said] == [("extra-workers-1", True), ("extra-workers-2", False)]
+
+
 def test_the_ratio_beside_the_peer_is_compared_too() -> None:
     committed = [workload("a", None, peer={"name": "other", "ratio": 2.0})]
     assert fallen([workload("a", None, peer={"name": "other", "ratio": 1.7})], committed) == []
