@@ -88,8 +88,8 @@ def in_header(checkpoint: str) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Outgoing:
-    """Bytes on their way out. `delivery_id` is the idempotency key, the same at every attempt; `checkpoint` is the ledger's last signed head,
-    for wires that have a place for it, and empty where there is none.
+    """Bytes on their way out. `delivery_id` is the idempotency key, the same at every attempt. For wires that have a place for them, and empty where
+    there is none: `checkpoint`, the ledger's last signed head, and `conversation`, opaque, which what belongs together for its recipient shares.
     """
 
     delivery_id: str
@@ -98,6 +98,7 @@ class Outgoing:
     content_type: str
     body: bytes
     checkpoint: str = ""
+    conversation: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -39,7 +39,11 @@ PARTS: Mapping[str, tuple[str, ...]] = {
     "subject": ("tests/gateway/subject",),
     "disclosure": ("tests/consent/test_disclosure_attack.py", "tests/consent/test_aggregates.py"),
     "oracle": ("tests/consent/oracle",),
+    "letters": tuple(
+        f"tests/fhir_profiles/letters/test_{name}.py" for name in ("from_message_to_letter", "nothing_invented")
+    ),
     "pages": ("tests/console/test_at_scale.py",),
+    "console": ("tests/console/test_browser.py",),
     "mutation": ("tests/mutation",),
     "timelines": (f"{FAULTS}/test_timelines.py",),
     "storms": (f"{FAULTS}/test_storms.py", f"{FAULTS}/test_full_disk.py", f"{FAULTS}/test_fault_table.py"),

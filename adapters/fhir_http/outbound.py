@@ -23,9 +23,9 @@ _NAMESPACE: Final = uuid.UUID("7d0b5f0e-6f0f-5d1e-9c58-3a0f5f8f3c11")
 _TRANSIENT: Final = frozenset({408, 425, 429})
 
 
-def request_id(delivery_id: str) -> str:
-    """The UUID of a delivery for wires that want one: the same at every attempt."""
-    return str(uuid.uuid5(_NAMESPACE, delivery_id))
+def request_id(own: str) -> str:
+    """The UUID of a delivery, or of a conversation, for wires that want one: the same at every attempt."""
+    return str(uuid.uuid5(_NAMESPACE, own))
 
 
 class _Sent:
@@ -71,7 +71,7 @@ class FhirHttpOutbound:
             "Accept": self._accept,
             "Idempotency-Key": letter.delivery_id,
             "X-Request-ID": request,
-            "X-Correlation-ID": request,
+            "X-Correlation-ID": request_id(letter.conversation) if letter.conversation else request,
             **({CHECKPOINT: in_header(letter.checkpoint)} if letter.checkpoint else {}),
         }
         async with self._open().post(

@@ -51,7 +51,7 @@ def write(picture: Picture, missing: Missing) -> tuple[Json, ...]:
         missing,
         letter=letter_concept(profile.LETTER, TITLE),
         priority="urgent",
-        said=(f"Told by {by}. {listed[:1].upper()}{listed[1:]}.",),
+        said=(f"Told by {by}. {listed[:1].upper()}{listed[1:]}." if listed else f"Told by {by}.",),
         always=(profile.NO_PRESCRIPTION,),
         about=found,
     )

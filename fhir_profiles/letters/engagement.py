@@ -56,6 +56,7 @@ def write(picture: Picture, missing: Missing) -> tuple[Json, ...]:
     found = contacts(picture)
     counted = Counter(map(what_came_of_it, found))
     by = picture.context.recorded_by or "an organisation that is not named"
+    listed = "; ".join(f"{words}: {counted[word]}" for word, words in _WORDS.items() if counted[word])
     absent = counted["not kept"] and not (counted["kept"] or counted["seen"])
     return write_carried(
         picture,
@@ -63,9 +64,7 @@ def write(picture: Picture, missing: Missing) -> tuple[Json, ...]:
         letter=letter_concept(profile.LETTER, TITLE),
         priority="urgent" if absent else "routine",
         said=(
-            f"Told by {by} of a person who was released. "
-            + "; ".join(f"{words}: {counted[word]}" for word, words in _WORDS.items() if counted[word])
-            + ".",
+            f"Told by {by} of a person who was released. {listed[:1].upper()}{listed[1:]}{'.' if listed else ''}".rstrip(),
         ),
         always=(profile.CARE_ONLY,),
         about=found,

@@ -75,7 +75,8 @@ def _amount(quantity: Json) -> str:
         words = f" ({in_words(number)}{f' {unit}' if unit else ''})"
     except ValueError:
         words = ""
-    return f"{number}{f' {unit}' if unit else ''}{words}"
+    digits = f"{number:f}" if isinstance(number, Decimal) else str(number)  # never as a power of ten
+    return f"{digits}{f' {unit}' if unit else ''}{words}"
 
 
 def _days(days: int | None) -> str:

@@ -1,4 +1,7 @@
-"""Quantities, ranges, ratios and periods in words and figures. It must never compute or round: numbers keep their digits, units their words."""
+"""Quantities, ranges, ratios and periods in words and figures. It must never compute or round: numbers keep their digits, units their words.
+
+INVARIANT: a number that came as a power of ten (`4E+1`) is written out: nobody reads a dose of that, and an NM of HL7 v2 cannot hold it.
+"""
 
 from decimal import Decimal
 from typing import Any
@@ -7,8 +10,9 @@ from fhir_profiles.elements import as_object, as_text
 
 
 def number(value: Any) -> str:
-    """Write a number as it stands; empty when it is none."""
-    return "" if isinstance(value, bool) or not isinstance(value, int | Decimal) else str(value)
+    """Write a number with the digits that it has; empty when it is none."""
+    text = "" if isinstance(value, bool) or not isinstance(value, int | Decimal) else str(value)
+    return f"{value:f}" if "e" in text.casefold() else text
 
 
 def quantity(value: Any) -> str:

@@ -82,7 +82,14 @@ def entries_of(bundle: Json, heading: Heading) -> tuple[Json, ...]:
             urls[given] = url
         urls[url] = url
         placed.append((url, resource))
-    return tuple({"fullUrl": url, "resource": _rewritten(resource, urls)} for url, resource in placed)
+    return tuple({"fullUrl": url, "resource": _dated(_rewritten(resource, urls), heading)} for url, resource in placed)
+
+
+def _dated(resource: Json, heading: Heading) -> Json:
+    """Say of a referral when this version of it was written: updates that overtake each other are put in order by that (Booking and Referral)."""
+    if kind(resource) != "ServiceRequest":
+        return resource
+    return {**resource, "meta": {"lastUpdated": heading.time, **as_object(resource.get("meta"))}}
 
 
 def first_of(entries: tuple[Json, ...], resource_type: str) -> Json | None:

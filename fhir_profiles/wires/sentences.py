@@ -8,7 +8,7 @@ from fhir_profiles.drug_tests import CONFIRMATORY
 from fhir_profiles.elements import as_object, as_objects, as_text, codes, kind, referenced, words_of
 from fhir_profiles.facts import supervised
 from fhir_profiles.shapes import Json
-from fhir_profiles.wires.amounts import period, quantity, ratio, span_of
+from fhir_profiles.wires.amounts import number, period, quantity, ratio, span_of
 from fhir_profiles.wires.dosage_words import dosages, speed_of
 
 _NOT_ORDERED: Final = frozenset({"proposal", "plan", "option"})
@@ -365,9 +365,9 @@ def _form(resource: Json, _found: Found) -> Iterator[str]:
 
 
 def _answer(answer: Json) -> str:
-    coding, number = as_object(answer.get("valueCoding")), answer.get("valueDecimal")
+    coding = as_object(answer.get("valueCoding"))
     said = as_text(coding.get("display")) or as_text(coding.get("code")) or as_text(answer.get("valueDate"))
-    return _value(answer) or said or (str(number) if number is not None else "")
+    return _value(answer) or said or number(answer.get("valueDecimal"))
 
 
 def _answers(holder: Json) -> Iterator[str]:

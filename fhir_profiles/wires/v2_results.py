@@ -10,9 +10,10 @@ from typing import Any, Final
 from fhir_profiles import systems
 from fhir_profiles.elements import as_object, as_objects, as_text, codes, codings, kind, referenced, words_of
 from fhir_profiles.shapes import Json
+from fhir_profiles.wires.amounts import number
 from fhir_profiles.wires.er7 import comment, components, formatted, leaf, repeated, segment, timestamp
 from fhir_profiles.wires.sentences import Found
-from fhir_profiles.wires.v2_types import concept, number, order_number, staff, unit
+from fhir_profiles.wires.v2_types import concept, order_number, staff, unit
 
 _REPORT_STATUSES: Final = {
     "final": "F",

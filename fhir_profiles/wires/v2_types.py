@@ -1,6 +1,5 @@
 """FHIR data types as HL7 v2 data types: the other way round of `mappings/datatypes.py`, and read back by it. It must never round or invent."""
 
-from decimal import Decimal
 from typing import Any, Final
 
 from fhir_profiles import systems
@@ -41,11 +40,6 @@ def _coding(value: Json) -> tuple[str, str, str]:
         as_text(value.get("display")),
         code_system(as_text(value.get("system"))) if as_text(value.get("code")) else "",
     )
-
-
-def number(value: Any) -> str:
-    """Write a number with the digits that it has; empty when it is none."""
-    return str(value) if isinstance(value, int | Decimal) and not isinstance(value, bool) else ""
 
 
 def unit(quantity: Any) -> str:

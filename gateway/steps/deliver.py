@@ -17,7 +17,7 @@ from sqlalchemy import Connection, bindparam, select, update
 
 from adapters.contract import DUPLICATE, Letter
 from consent.shapes import Outcome
-from fhir_profiles.letters import HANDING_OVER
+from fhir_profiles.letters import HANDING_OVER, referral
 from fhir_profiles.shapes import Task
 from gateway.activation import stands
 from gateway.failpoints import around, pass_point
@@ -155,11 +155,22 @@ def open_at_doors(
             content_type=row.content_type,
             body=body,
             checkpoint=checkpoint,
+            conversation=_conversation(parts, row),
         )
         found[row.id] = Opened(letter=letter, number=row.attempts + 1)
     pass_point("door.after-commit")
     # INVARIANT: an id that comes twice in one turn is opened for the first of them alone: one intent, one send.
     return [found.pop(each, Shut.NOT_NOW) for each in delivery_ids]
+
+
+def _conversation(parts: Parts, row: DeliveryRow) -> str:
+    """A referral, its updates and its end are one conversation with a provider (Booking and Referral: the same X-Correlation-ID).
+
+    INVARIANT: nothing else has one. Of letters without a name it would say which are about one person.
+    """
+    if row.letter != referral.LETTER.name or row.person_id is None:
+        return ""
+    return parts.keys.index("conversation", f"{row.recipient}|{row.person_id}").hex()
 
 
 def _genuine_body(c: Connection, parts: Parts, row: DeliveryRow) -> bytes | None:

@@ -139,6 +139,12 @@ async def test_what_is_sent_is_the_letter_and_the_same_ids_at_every_attempt() ->
             await outbound.send(LETTER)
         await outbound.send(LETTER)
         await outbound.send(replace(LETTER, checkpoint="origin\n1\nroot\n"))
+        talks = [replace(LETTER, delivery_id=key, conversation="one") for key in ("1" * 20, "2" * 20)]
+        for talk in talks:
+            await outbound.send(talk)
+    told = [(headers["X-Request-ID"], headers["X-Correlation-ID"]) for _, headers, _ in seen[3:]]
+    assert told == [(request_id(talk.delivery_id), request_id("one")) for talk in talks]
+    seen = seen[:3]
     assert [headers.get(CHECKPOINT) for _, headers, _ in seen] == [None, None, "b3JpZ2luCjEKcm9vdAo="]
     for method, headers, body in seen:
         assert (method, body) == ("POST", LETTER.body)

@@ -1,6 +1,7 @@
 """What a message brings goes on to whom it concerns inside the prison, or to whom a person is referred: at once, once, and to nobody else."""
 
 import json
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from tests.builders import (
     oru_r01,
     synthetic_person,
 )
-from tests.line import RECIPIENTS, Line, RecipientOfTests, running
+from tests.line import RECIPIENTS, Got, Line, RecipientOfTests, running
 from tests.world import check_world
 
 SECURITY, OUTSIDE, WING = "security-system", "northfell-system", "team-system"
@@ -47,13 +48,30 @@ async def line(tmp_path: Path) -> AsyncIterator[Line]:
         yield made
 
 
-def sent(line: Line, letter: str, recipient: str) -> list[str]:
-    """The bodies of these letters that a neighbour has."""
+def had(line: Line, letter: str, recipient: str) -> list[Got]:
+    """These letters that a neighbour has, as it got them."""
     return [
-        got.body.decode()
+        got
         for got in line.neighbours[recipient].effects
         if json.loads(got.body)["entry"][0]["resource"]["eventCoding"]["code"] == letter
     ]
+
+
+def sent(line: Line, letter: str, recipient: str) -> list[str]:
+    """Their bodies."""
+    return [got.body.decode() for got in had(line, letter, recipient)]
+
+
+def talked(line: Line, letter: str, recipient: str) -> int:
+    """How many conversations these letters are of (Booking and Referral: X-Correlation-ID)."""
+    heads = (each.head.decode() for each in had(line, letter, recipient))
+    return len({re.findall(r"X-Correlation-ID', b'([^']+)'", head)[0] for head in heads})
+
+
+def lately(letters: list[str]) -> list[str]:
+    """When each referral that left was last changed."""
+    every = (entry["resource"] for body in letters for entry in json.loads(body)["entry"])
+    return [each["meta"]["lastUpdated"] for each in every if each["resourceType"] == "ServiceRequest"]
 
 
 def states(line: Line, letter: str) -> list[tuple[str | None, str]]:
@@ -154,6 +172,10 @@ async def test_a_referral_its_update_and_its_end_and_what_the_provider_says_afte
     assert "release tomorrow" in letters[1]
     assert "is taken back" in letters[2]
     assert "MedicationRequest" not in letters[2]
+    assert talked(line, "referral", "northfell") == 1, (
+        "an update and an end are of the conversation that the referral began"
+    )
+    assert lately(letters) == sorted(set(lately(letters))), "each says that it is newer than the one before"
     # Outside and in custody: what the provider has is for the prison's health care.
     rx = medication_request(METHADONE, resource_id="rx", authored="2026-01-10", text="60 mg once a day, supervised")
     await line.play(says(person, "RX", rx), client=OUTSIDE)
@@ -170,7 +192,7 @@ async def test_a_referral_its_update_and_its_end_and_what_the_provider_says_afte
         client=OUTSIDE,
     )
     came, missed = sent(line, "engagement", "team")
-    assert "appointments that were kept: 1" in came
+    assert "Appointments that were kept: 1" in came
     assert "did not come: 1" in missed
     assert states(line, "write-back") == []
     check_world(line)

@@ -156,6 +156,8 @@ def test_the_pharmacy_gets_it_in_codes_words_and_figures() -> None:
     )
     assert PROFILE.check({**copy, "meta": {"profile": [PROFILE.url]}}) == ()
     assert PROFILE.check({**copy, "intent": "order"}) != ()
+    of_ten = build(supply(quantity={"value": Decimal("5.6E+2"), "unit": "ml"}))
+    assert "Total quantity 560 ml (five hundred and sixty ml)" in of_ten["note"][1]["text"]
 
 
 def test_paper_says_it_and_that_it_is_no_prescription() -> None:

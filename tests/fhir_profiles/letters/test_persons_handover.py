@@ -11,9 +11,9 @@ import pytest
 from fhir_profiles import systems
 from fhir_profiles.compose import LETTERS, compose
 from fhir_profiles.ids import PATIENT_REFERENCE
+from fhir_profiles.letters import persons_handover, persons_transfer
+from fhir_profiles.letters.parts.paper import ADVICE
 from fhir_profiles.letters.parts.picture import picture_of
-from fhir_profiles.letters.persons_handover import ADVICE, sentences
-from fhir_profiles.letters.persons_transfer import sentences as of_a_move
 from fhir_profiles.render import render
 from fhir_profiles.shapes import Json
 from fhir_profiles.wires.envelope import entries_of
@@ -53,8 +53,16 @@ def _in(context: dict[str, Any]) -> Any:
 def test_the_person_reads_our_words_at_nine() -> None:
     """Each sentence of ours: the notice in every circumstance, each heading, each gap, and what we say around a value."""
     picture = picture_of(whole_file(), _in(MAYBE), AS_OF)
-    ours = [sentence for text in sentences(picture) for sentence in text.replace("HMP Fellgate", "here").split(". ")]
-    ours += [each for text in of_a_move(picture) for each in text.replace("HMP Fellgate", "here").split(". ")]
+    ours = [
+        sentence
+        for text in persons_handover.WORDS.said(picture)
+        for sentence in text.replace("HMP Fellgate", "here").split(". ")
+    ]
+    ours += [
+        each
+        for text in persons_transfer.WORDS.said(picture)
+        for each in text.replace("HMP Fellgate", "here").split(". ")
+    ]
     facts = (*LETTERS[NAME].required, *LETTERS["persons-transfer"].required)
     gaps = [sentence for fact in facts for sentence in fact.text.split(". ")]
     doubtful = (
@@ -68,7 +76,7 @@ def test_the_person_reads_our_words_at_nine() -> None:
     assert len(said) > 25
     assert grade(said) <= 4.5, (grade(said), said)
     assert max(len(one.split()) for one in said) <= 14
-    assert set(ADVICE) <= set(sentences(picture_of([], CONTEXT, AS_OF)))
+    assert set(ADVICE) <= set(persons_handover.WORDS.said(picture_of([], CONTEXT, AS_OF)))
     technical = ["No prescription of substitute medication for outside prison is recorded in the establishment's file"]
     assert grade(technical) > 6, "sabotage: the handover's own words are not for a reader of nine"
 

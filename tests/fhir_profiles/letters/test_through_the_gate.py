@@ -52,9 +52,11 @@ def minimised(name: str, file: Sequence[Json], context: LetterContext = CONTEXT,
     return minimise(bundle, replace(decision, withheld_marker=marked), NAMING).bundle
 
 
-def decided(name: str, file: Sequence[Json], context: LetterContext = CONTEXT) -> tuple[Json, Decision]:
-    """A letter as it is composed, and what its shipped agreement decides of it."""
-    agreement = read_agreement((AGREEMENTS / f"{name}.toml").read_text("utf-8"), name)
+def decided(
+    name: str, file: Sequence[Json], context: LetterContext = CONTEXT, under: str = ""
+) -> tuple[Json, Decision]:
+    """A letter as it is composed, and what a shipped agreement decides of it: the one of its own name, or another."""
+    agreement = read_agreement((AGREEMENTS / f"{under or name}.toml").read_text("utf-8"), under or name)
     bundle = compose_report(REPORTS[name]).bundle if name in REPORTS else compose(name, file, context, AS_OF).bundle
     request = Request(
         recipient=Party(identifiers=(), recipient_class=agreement.recipient_class),
@@ -96,7 +98,7 @@ NEEDED = {
         "40 ml once a day, supervised", "Prescriptions that changed with it: 1.", "Risk of self-harm: ACCT open",
     ),
     "engagement": (
-        "9990000026", "Z0001AA", "Example", "1985-05-05", "Told by Exampleton Recovery", "appointments that were kept: 1",
+        "9990000026", "Z0001AA", "Example", "1985-05-05", "Told by Exampleton Recovery", "Appointments that were kept: 1",
         "contacts in which the person was seen: 1", "2026-01-14T10:00:00+00:00", '"status":"fulfilled"', "HMP Fellgate",
     ),
     "community-record": (

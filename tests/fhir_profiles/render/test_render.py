@@ -4,7 +4,6 @@ import re
 import subprocess
 import sys
 from dataclasses import replace
-from decimal import Decimal
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -171,11 +170,32 @@ def test_unknown_wires_and_letters_that_do_not_fit_are_errors_of_the_caller() ->
 
 
 def test_numbers_keep_their_digits() -> None:
-    for text in ("40.0", "40.00", "0.10", "1E+2", "40"):
-        file = [patient(), prescription(), dose(amount=Decimal(text))]
+    """In data as they came; in words for a reader, and in HL7 v2 (whose NM has no exponent), never as a power of ten."""
+    texts = {
+        "40.0": "40.0",
+        "40.00": "40.00",
+        "0.10": "0.10",
+        "40": "40",
+        "1E+2": "100",
+        "7.50e0": "7.50",
+        "2.50E-1": "0.250",
+    }
+    for text, read in texts.items():
+        amount = decode(f'{{"amount":{text}}}'.encode())["amount"]
+        file = [
+            patient(),
+            prescription(),
+            dose(amount=amount),
+            drug_test(valueQuantity={"value": amount, "unit": "ml"}),
+        ]
         body = render(letter("handover", file), "fhir-document", HEADING).body
         assert f'"value":{text}'.encode() in body.replace(b" ", b"")
-        assert f"{text} ml".encode() in body
+        assert f"; {read} ml".encode() in body
+        for wire in ("hl7v2", "hl7v2-oru"):
+            written = render(letter("handover", file), wire, HEADING).body
+            assert f"; {read} ml".encode() in written
+            assert text == read or text.encode() not in written
+        assert re.search(rf"\rOBX\|\d+\|NM\|[^\r]*\|{re.escape(read)}\|ml", written.decode())
 
 
 HOSTILE = [

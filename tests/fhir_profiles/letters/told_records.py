@@ -1,0 +1,368 @@
+"""Generated records as plain values, and the messages of both standards that tell them. What a letter says is compared with the values, not with FHIR.
+
+It MUST NOT use anything of ours that reads or writes a message.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from random import Random
+
+from fhir_profiles import systems
+from fhir_profiles.shapes import Json
+from tests.builders import nhs_number
+
+FAMILIES = [
+    "Aldous",
+    "Birkett",
+    "Corrie",
+    "Dunmore",
+    "Eastley",
+    "Farrow",
+    "Garside",
+    "Hallam",
+    "Ibbotson",
+    "Jessop",
+    "Kellett",
+    "Lumsden",
+]
+GIVENS = ["Alex", "Bailey", "Casey", "Drew", "Elliot", "Frankie", "Harper", "Jamie", "Kit", "Lee"]
+PRODUCTS = (
+    ("36120711000001104", "Methadone 1mg/ml oral solution", "ml"),
+    ("42009111000001108", "Buprenorphine 2mg sublingual tablets sugar free", "mg"),
+    ("42135711000001109", "Pregabalin 75mg capsules", "capsule"),
+    ("41989511000001108", "Thiamine 100mg tablets", "tablet"),
+)
+SUBSTITUTES = frozenset(name for _, name, _ in PRODUCTS[:2])
+ASSAYS = (
+    ("19295-5", "Opiates [Presence] in Urine by Screen method"),
+    ("19550-3", "Methadone [Presence] in Urine by Screen method"),
+)
+HOW_OFTEN = {"QD": "once daily", "BID": "twice daily"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Somebody:
+    family: str
+    given: str
+    number: str
+    born: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    number: str
+    code: str
+    medicine: str
+    amount: str
+    unit: str
+    supply: str
+    often: str
+    start: str
+    end: str
+    text: str
+    prescriber: Somebody
+
+
+@dataclass(frozen=True, kw_only=True)
+class Given:
+    order: Order
+    at: str
+    amount: str
+    supervised: bool
+    done: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    code: str
+    name: str
+    at: str
+    positive: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Told:
+    """One person's record. Days are `2026-01-09`, instants `2026-01-09T08:05`, in winter, amounts as they are written."""
+
+    person: Somebody
+    orders: Sequence[Order]
+    given: Sequence[Given]
+    results: Sequence[Result]
+
+
+def _amount(random: Random) -> str:
+    return (
+        random.choice(("5", "7.5", "12.50", "0.40", "20", "40", "40.00", "100", "2", "16"))
+        if random.random() < 0.5
+        else str(random.randint(1, 180))
+    )
+
+
+def _somebody(random: Random, families: list[str], number: str, born: str = "") -> Somebody:
+    return Somebody(family=families.pop(), given=random.choice(GIVENS), number=number, born=born)
+
+
+def told_record(seed: int) -> Told:
+    """A record of a seed: no two of its people have one family name."""
+    random = Random(seed)
+    families = random.sample(FAMILIES, len(FAMILIES))
+    born = f"{random.randint(1950, 2004)}-{random.randint(1, 12):02}-{random.randint(1, 28):02}"
+    person = _somebody(random, families, nhs_number(seed), born)
+    orders = []
+    for at, (code, medicine, unit) in enumerate(random.sample(PRODUCTS, random.randint(1, len(PRODUCTS)))):
+        amount, often = _amount(random), random.choice(list(HOW_OFTEN))
+        orders.append(
+            Order(
+                number=f"RX-{seed}-{at}",
+                code=code,
+                medicine=medicine,
+                amount=amount,
+                unit=unit,
+                supply=str(random.randint(7, 560)),
+                often=often,
+                start=f"2026-01-{random.randint(1, 14):02}",
+                end=f"2026-02-{random.randint(1, 28):02}",
+                text=f"{amount} {unit} {HOW_OFTEN[often]}, {random.choice(('supervised', 'as it was before', 'with water'))}",
+                prescriber=_somebody(random, families, f"C{random.randint(1_000_000, 9_999_999)}"),
+            )
+        )
+    given = [
+        Given(
+            order=order,
+            at=f"2026-01-{day:02}T{random.randint(7, 20):02}:{random.randint(0, 59):02}",
+            amount=order.amount if random.random() < 0.7 else _amount(random),
+            supervised=random.random() < 0.5,
+            done=random.random() < 0.9,
+        )
+        for order in orders
+        for day in random.sample(range(1, 15), random.randint(1, 3))
+    ]
+    results = [
+        Result(
+            code=code, name=name, at=f"2026-01-{random.randint(1, 14):02}T09:{at:02}", positive=random.random() < 0.5
+        )
+        for at, (code, name) in enumerate(random.sample(ASSAYS, random.randint(0, 2)))
+    ]
+    return Told(person=person, orders=orders, given=given, results=results)
+
+
+def _digits(moment: str) -> str:
+    return "".join(each for each in moment if each.isdigit())
+
+
+def _segment(name: str, fields: Mapping[int, str]) -> str:
+    return "|".join((name, *(fields.get(at, "") for at in range(1, max(fields) + 1))))
+
+
+def _v2(kind: str, number: str, person: Somebody, *segments: str) -> bytes:
+    event, structure = kind.replace("^", "_"), kind
+    head = f"MSH|^~\\&|PRISON-EHR|LEI|THROUGHGATE|HUB|20260115110000||{structure}^{event}|{number}|P|2.5.1"
+    pid = (
+        f"PID|1||{person.number}^^^NHS^NH~Z0001AA^^^NOMIS^PI||{person.family}^{person.given}||{_digits(person.born)}|M"
+    )
+    return "\r".join((head, pid, "PV1|1|I|B2-014^^^LEI", *segments, "")).encode()
+
+
+def as_hl7v2(told: Told) -> list[bytes]:
+    """One RDE^O11 an order, one RAS^O17 a dose, one ORU^R01 for all results."""
+    messages = []
+    for at, order in enumerate(told.orders):
+        who = order.prescriber
+        orc = {
+            1: "NW",
+            2: f"{order.number}^EHR",
+            9: "20260110115500",
+            12: f"{who.number}^{who.family}^{who.given}^^^Dr^^^GMC",
+            29: "O^Outpatient",
+        }
+        rxe = {
+            2: f"{order.code}^{order.medicine}^SCT",
+            3: order.amount,
+            5: f"{order.unit}^{order.unit}",
+            7: f"^{order.text}",
+            10: order.supply,
+            11: f"{order.unit}^{order.unit}",
+        }
+        tq1 = {1: "1", 3: order.often, 7: _digits(order.start), 8: _digits(order.end)}
+        messages.append(
+            _v2(
+                "RDE^O11",
+                f"RDE-{at}",
+                told.person,
+                _segment("ORC", orc),
+                _segment("RXE", rxe),
+                _segment("TQ1", tq1),
+                "RXR|PO^Oral",
+            )
+        )
+    for at, dose in enumerate(told.given):
+        order = dose.order
+        rxa = {
+            1: "0",
+            2: "1",
+            3: _digits(dose.at),
+            4: _digits(dose.at),
+            5: f"{order.code}^{order.medicine}^SCT",
+            6: dose.amount,
+            7: order.unit,
+        }
+        rxa |= {
+            9: "^Supervised consumption" if dose.supervised else "^not supervised",
+            10: "N77^Nightly^Nurse",
+            20: "CP" if dose.done else "RE",
+            21: "A",
+        }
+        rxe = {2: f"{order.code}^{order.medicine}^SCT", 3: order.amount, 5: order.unit}
+        messages.append(
+            _v2(
+                "RAS^O17",
+                f"RAS-{at}",
+                told.person,
+                f"ORC|RE|{order.number}^EHR",
+                _segment("RXE", rxe),
+                "RXR|PO^Oral",
+                _segment("RXA", rxa),
+                "RXR|PO^Oral",
+            )
+        )
+    if told.results:
+        obr = {
+            1: "1",
+            2: "L-1",
+            3: "F-1",
+            4: "69739-1^Drugs of abuse panel - Urine by Screen method^LN",
+            7: "20260114073000",
+            25: "F",
+            31: "therapeutic",
+        }
+        found = [
+            _segment(
+                "OBX",
+                {
+                    1: str(at),
+                    2: "ST",
+                    3: f"{each.code}^{each.name}^LN",
+                    5: "POSITIVE" if each.positive else "NEGATIVE",
+                    11: "F",
+                    14: _digits(each.at),
+                },
+            )
+            for at, each in enumerate(told.results, 1)
+        ]
+        messages.append(_v2("ORU^R01", "ORU-1", told.person, _segment("OBR", obr), *found))
+    return messages
+
+
+SENDER = "https://prison.example/fhir"
+ABOUT = {"reference": "Patient/p1"}
+
+
+def _concept(order: Order) -> Json:
+    return {
+        "coding": [{"system": systems.SNOMED, "code": order.code, "display": order.medicine}],
+        "text": order.medicine,
+    }
+
+
+def _quantity(amount: str, unit: str) -> Json:
+    return {"value": f"@{amount}@", "unit": unit}
+
+
+def _ordered(at: int, order: Order) -> tuple[Json, Json]:
+    repeat = {"frequency": 1 if order.often == "QD" else 2, "period": 1, "periodUnit": "d"}
+    dosage = {
+        "text": order.text,
+        "timing": {"repeat": {**repeat, "boundsPeriod": {"start": order.start, "end": order.end}}},
+        "doseAndRate": [{"doseQuantity": _quantity(order.amount, order.unit)}],
+    }
+    who = {
+        "resourceType": "Practitioner",
+        "id": f"w{at}",
+        "identifier": [{"system": "https://fhir.hl7.org.uk/Id/gmc-number", "value": order.prescriber.number}],
+        "name": [{"family": order.prescriber.family, "given": [order.prescriber.given], "prefix": ["Dr"]}],
+    }
+    request = {
+        "resourceType": "MedicationRequest",
+        "id": f"o{at}",
+        "identifier": [{"system": "https://prison.example/order", "value": order.number}],
+        "status": "active",
+        "intent": "order",
+        "subject": ABOUT,
+        "medicationCodeableConcept": _concept(order),
+        "authoredOn": "2026-01-10",
+        "requester": {"reference": f"Practitioner/w{at}"},
+        "dosageInstruction": [dosage],
+        "dispenseRequest": {"quantity": _quantity(order.supply, order.unit)},
+    }
+    return who, request
+
+
+def _dosed(at: int, dose: Given) -> Json:
+    supervision = "supervised consumption" if dose.supervised else "not supervised"
+    return {
+        "resourceType": "MedicationAdministration",
+        "id": f"d{at}",
+        "status": "completed" if dose.done else "not-done",
+        "subject": ABOUT,
+        "medicationCodeableConcept": _concept(dose.order),
+        "effectiveDateTime": f"{dose.at}:00Z",
+        "dosage": {"text": supervision, "dose": _quantity(dose.amount, dose.order.unit)},
+    }
+
+
+def _found(at: int, result: Result) -> Json:
+    return {
+        "resourceType": "Observation",
+        "id": f"r{at}",
+        "status": "final",
+        "subject": ABOUT,
+        "category": [{"coding": [{"system": systems.TEST_PURPOSE, "code": "therapeutic"}]}],
+        "code": {
+            "coding": [{"system": systems.LOINC, "code": result.code, "display": result.name}],
+            "text": result.name,
+        },
+        "effectiveDateTime": f"{result.at}:00Z",
+        "valueCodeableConcept": {"text": "Positive" if result.positive else "Negative"},
+    }
+
+
+def _patient(person: Somebody) -> Json:
+    numbers = ((systems.NHS_NUMBER, person.number), (systems.PRISON_NUMBER, "Z0001AA"))
+    return {
+        "resourceType": "Patient",
+        "id": "p1",
+        "identifier": [{"system": system, "value": value} for system, value in numbers],
+        "name": [{"family": person.family, "given": [person.given]}],
+        "gender": "male",
+        "birthDate": person.born,
+    }
+
+
+def as_fhir(told: Told) -> list[bytes]:
+    """The whole record in one message."""
+    head = {
+        "resourceType": "MessageHeader",
+        "id": "h1",
+        "eventCoding": {"system": "https://prison.example/events", "code": "record"},
+        "sender": {"identifier": {"system": systems.AGENCY, "value": "LEI"}},
+        "source": {"endpoint": SENDER},
+    }
+    resources = [
+        head,
+        _patient(told.person),
+        *(each for at, order in enumerate(told.orders) for each in _ordered(at, order)),
+        *(_dosed(at, dose) for at, dose in enumerate(told.given)),
+        *(_found(at, result) for at, result in enumerate(told.results)),
+    ]
+    entries = [{"fullUrl": f"{SENDER}/{each['resourceType']}/{each['id']}", "resource": each} for each in resources]
+    bundle = {
+        "resourceType": "Bundle",
+        "id": "b1",
+        "type": "message",
+        "timestamp": "2026-01-15T11:00:00Z",
+        "entry": entries,
+    }
+    return [
+        json.dumps(bundle).replace('"@', "").replace('@"', "").encode()
+    ]  # amounts with the digits that they are written with
