@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 
 from consent.agreement_file import read_agreement
-from consent.fhir_consent import votes
-from consent.minimise import WITHHELD_TEXT, minimise
+from consent.fhir_consent import is_about, votes
+from consent.minimise import WITHHELD_TEXT, minimise, without
 from consent.outcomes import PathOutcome, outcome_of, path_outcomes
 from consent.sensitive import unplaced, without_words
-from consent.shapes import Decision, Facts, Outcome, PermittedPath, ResourceVote, Unplaced, Vote, Withheld
+from consent.shapes import Coding, Decision, Facts, Outcome, PermittedPath, ResourceVote, Unplaced, Vote, Withheld
+from consent.ternary import Match
 from tests.consent import made
 from tests.consent.letters import bundle
 
@@ -439,3 +440,42 @@ def test_every_pair_of_the_longer_side_is_in_a_conflict() -> None:
     no = [made.fhir_consent(made.provision("deny"), name=name) for name in ("c2", "c3")]
     found = {each.denies.consent for each in made.ask(yes, *no).conflicts}
     assert found == {"c2", "c3"}
+
+
+def test_what_a_reference_or_an_extension_lost_is_listed_under_its_path() -> None:
+    encounter = made.resource("Encounter", "one", status="finished", subject={"display": "The Person"})
+    held = {**made.patient(), "gender": "male", "extension": [{"url": URL, "valueCode": "A", "valueString": "words"}]}
+    _, withheld = projected(encounter, "Encounter.status", "Encounter.subject")
+    assert Withheld(path="Encounter.subject.display", rule="not-in-agreement") in withheld
+    _, withheld = projected(held, "Patient.gender", f"Patient.extension({URL}).valueCode")
+    assert Withheld(path=f"Patient.extension({URL}).valueString", rule="not-in-agreement") in withheld
+
+
+def test_words_that_are_taken_out_of_a_finished_letter_are_listed_and_codes_stay() -> None:
+    held = {
+        **made.patient(),
+        "name": [{"text": "Ann of Leeds"}],
+        "extension": [{"url": URL, "valueString": "in Leeds", "valueCode": "Leeds"}],
+    }
+    held = {**held, "identifier": [{"system": "urn:x", "value": "Leeds"}]}
+    extension = tuple(f"Patient.extension({URL}).{name}" for name in ("valueString", "valueCode"))
+    paths = ("Patient.name.text", *extension, "Patient.identifier")
+    released = minimise(bundle(held), decided(held, permitted=paths, systems=("urn:x",)), made.NAMING)
+    cut = without(released, ("Leeds",))
+    left = cut.bundle["entry"][0]["resource"]
+    assert left["name"] == [{"text": "Ann of not named in this letter"}]
+    assert left["extension"][0]["valueCode"] == left["identifier"][0]["value"] == "Leeds"
+    new = set(cut.withheld) - set(released.withheld)
+    assert new == {Withheld(path=path, rule="leak-scan") for path in ("Patient.name.text", extension[0])}
+    assert without(cut, ("Leeds",)) == cut
+
+
+def test_whose_a_consent_is_does_not_depend_on_the_version_that_it_names() -> None:
+    said = made.fhir_consent(made.provision("deny"), patient={"reference": "Patient/patient/_history/3"})
+    assert made.rule(made.ask(said)) == "consent-deny"
+
+
+def test_what_a_consent_is_about_can_be_asked_without_a_letter() -> None:
+    treatment, research = (Coding(system=made.REASON, code=code) for code in ("TREAT", "HRESCH"))
+    both = made.fhir_consent(category=[made.code("RESEARCH", made.ACT)])
+    assert [is_about(both, each) for each in (treatment, research)] == [Match.NO, Match.YES]

@@ -9,6 +9,7 @@ from consent.decide import OBLIGATION
 from consent.shapes import Override, OverrideKind
 from tests.consent.made import (
     ASKS_FIRST,
+    actor,
     ask,
     fhir_consent,
     label,
@@ -64,6 +65,12 @@ def test_a_condition_counts_where_its_consent_permits_and_while_it_is_the_newest
     assert ask(research).outcome == "release", "what is said of research is no condition of care"
     apart = on_condition("NORDSCLCD", name="c2")
     assert ask(YES, apart, under=ASKS_FIRST).outcome == "withhold", "the obligations of all that permit, not of one"
+    somebody = [{"reference": {"reference": "Organization/nobody-knows"}, "role": actor()["role"]}]
+    perhaps = on_condition("NORDSCLCD", name="c2")
+    perhaps["provision"]["actor"] = somebody
+    assert rule(ask(YES, perhaps, under=ASKS_FIRST)) == "consent-permit", (
+        "what nobody knows permits nothing, nor on terms"
+    )
     denial = fhir_consent(provision("permit", provision=[provision("deny", securityLabel=[label("NORDSCLCD")])]))
     assert ask(denial, table=subsumes(SUD=[], NORDSCLCD=[])).outcome == "release", (
         "what a denial is about is no condition"

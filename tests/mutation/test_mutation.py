@@ -1,12 +1,13 @@
 """The mutation run works: a mistake that a test sees is noticed, one that no test sees is reported, and nothing else is changed."""
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable
 
 from tests.faults.account import PROPERTY, SOAKING, number
 from tests.mutation.operators import mutants
-from tests.mutation.run import MODULES, ROOT, TESTS, account, all_mutants
+from tests.mutation.run import MODULES, ROOT, TESTS, TOLD, account, all_mutants
 
 SAMPLE = "tests.mutation.sample"
 QUICK = ["tests/consent/test_decide.py", "tests/consent/test_mutants.py"]
@@ -49,6 +50,8 @@ def test_every_module_has_mutants_and_each_is_another_program() -> None:
     assert {one.module for one in every} == set(MODULES)
     assert len(every) > 500
     assert all((ROOT / name).exists() for name in TESTS)
+    told = json.loads(TOLD.read_text("utf-8"))
+    assert told.keys() <= {one.name for one in every}, "a reason for a mutant that is none any more"
     few = every[::60]
     assert len({compile(one.tree(), "it", "exec").co_code + repr(one.at).encode() for one in few}) == len(few)
 
