@@ -97,9 +97,17 @@ def held(parts: Parts) -> tuple[HeldItem, ...]:
     return tuple(sorted(items, key=lambda item: (item.harm, item.since, item.id)))
 
 
+def harm_of(row: DeliveryRow) -> int:
+    """What it can do that this letter has not arrived: 0, the worst, where somebody may be without care."""
+    return 3 if not row.person_id else 0 if _is_picture(row) else 2
+
+
+def _is_picture(row: DeliveryRow) -> bool:
+    return bool(row.whole_picture) and row.letter != NOTICE
+
+
 def _delivery_item(parts: Parts, row: DeliveryRow) -> HeldItem:
-    picture = row.whole_picture and row.letter != NOTICE
-    harm = 0 if picture and row.person_id else 2 if row.person_id else 3
+    picture = _is_picture(row)
     if row.state == D.PARKED and row.reason == "restored":
         code: str | None = "handover-restored" if picture else "letter-restored"
     else:
@@ -110,7 +118,7 @@ def _delivery_item(parts: Parts, row: DeliveryRow) -> HeldItem:
         row,
         letter=row.letter,
         recipient_class=row.recipient_class,
-        harm=harm,
+        harm=harm_of(row),
         code=code,
         since=row.created_at,
     )

@@ -1,4 +1,4 @@
-"""Break-glass: what a message or a letter says, opened by one person for a purpose and a reason, once a second person has said yes.
+"""Break-glass: what a message, a letter or a decision says, opened by one person for a purpose and a reason, once a second one has said yes.
 
 For an hour, and each time with an entry that is committed before anything is shown. What was opened on one day is told to the IG officer
 on the next. Nothing here MUST ever show content to anybody else than who asked, nor put any of it into a row, a log or an entry.
@@ -22,7 +22,7 @@ from gateway.moves import enter
 from gateway.parts import Parts
 from gateway.steps.reasons import seal_reason
 from gateway.store.locks import held, hold
-from gateway.store.schema import delivery, message, opening, staff
+from gateway.store.schema import decision, delivery, message, opening, staff
 
 PURPOSES: Final[Mapping[str, str]] = {
     "came-out-wrong": "A message or a letter came out wrong",
@@ -36,6 +36,7 @@ WAITS_HOURS: Final = 8
 OPEN_MINUTES: Final = 60
 MOST_A_DAY: Final = 20
 """Of one person."""
+_NOBODYS: Final = "no message, letter or decision has this id"
 
 
 class OpeningError(ThroughgateError):
@@ -44,7 +45,7 @@ class OpeningError(ThroughgateError):
 
 @dataclass(frozen=True, kw_only=True)
 class Opening:
-    """One question. `about` is a message's or a letter's id; `opened_at` is when it was first looked at, `times` how often."""
+    """One question. `about` is a message's, a letter's or a decision's id, `kind` says which; `opened_at` is when it was first looked at, `times` how often."""
 
     id: str
     kind: str
@@ -63,7 +64,9 @@ class Opening:
 
 @dataclass(frozen=True, kw_only=True)
 class Content:
-    """What was kept, byte for byte. `content_type` is a letter's; empty for a message, whose `form` is `hl7v2` or `fhir`."""
+    """What was kept, byte for byte. `content_type` is a letter's; empty for a message, whose `form` is `hl7v2` or `fhir`, and for a decision,
+    whose `form` is the name of its letter: its body is what gateway/steps/kept.py reads.
+    """
 
     kind: str
     about: str
@@ -72,8 +75,13 @@ class Content:
     body: bytes
 
 
-def ask(parts: Parts, about: str, *, purpose: str, reason: str, staff_id: str, name: str) -> str:
-    """Ask to see what this message or letter says. The id of the question. OpeningError when it cannot be asked."""
+def ask(
+    parts: Parts, about: str, *, purpose: str, reason: str, staff_id: str, name: str, may_see_decisions: bool
+) -> str:
+    """Ask to see what this message, letter or decision says. The id of the question. OpeningError when it cannot be asked.
+
+    INVARIANT: for who may not see why something was decided, a decision's id is nobody's.
+    """
     if purpose not in PURPOSES:
         raise OpeningError("choose the purpose")
     if not reason.strip():
@@ -84,6 +92,8 @@ def ask(parts: Parts, about: str, *, purpose: str, reason: str, staff_id: str, n
     def work(c: Connection) -> None:
         _sweep(c, parts)
         kind, person_id, sealed_id = _thing(c, about)
+        if kind == "decision" and not may_see_decisions:
+            raise OpeningError(_NOBODYS)
         if sealed_id is None:
             raise OpeningError("what it says is not kept any more, or it never said anything")
         mine = (opening.c.asked_by == staff_id, opening.c.asked_at > day)
@@ -185,7 +195,7 @@ def listed(parts: Parts, most: int) -> tuple[Opening, ...]:
 
 
 def about(c: Connection, ids: Sequence[str], now: str) -> tuple[Opening, ...]:
-    """The questions about these messages and letters, oldest first."""
+    """The questions about these messages, letters and decisions, oldest first."""
     rows = c.execute(select(opening).where(opening.c.about.in_(ids)).order_by(opening.c.asked_at, opening.c.id))
     return tuple(_opening(row, now) for row in rows)
 
@@ -222,9 +232,12 @@ def _thing(c: Connection, about: str) -> tuple[str, str | None, str | None]:
     if row is not None:
         return "message", row.person_id, row.body_id
     letter = c.execute(select(delivery.c.person_id, delivery.c.sealed_id).where(delivery.c.id == about)).one_or_none()
-    if letter is None:
-        raise OpeningError("no message and no letter has this id")
-    return "letter", letter.person_id, letter.sealed_id
+    if letter is not None:
+        return "letter", letter.person_id, letter.sealed_id
+    decided = c.execute(select(decision.c.person_id, decision.c.sealed_id).where(decision.c.id == about)).one_or_none()
+    if decided is None:
+        raise OpeningError(_NOBODYS)
+    return "decision", decided.person_id, decided.sealed_id
 
 
 def _content(c: Connection, parts: Parts, kind: str, about: str) -> Content:
@@ -237,6 +250,9 @@ def _content(c: Connection, parts: Parts, kind: str, about: str) -> Content:
         raise OpeningError("what it says is not kept any more") from None
     if kind == "message":
         form = c.execute(select(message.c.format).where(message.c.id == about)).scalar_one()
+        return Content(kind=kind, about=about, form=str(form), content_type="", body=body)
+    if kind == "decision":
+        form = c.execute(select(decision.c.letter).where(decision.c.id == about)).scalar_one()
         return Content(kind=kind, about=about, form=str(form), content_type="", body=body)
     letter = c.execute(select(delivery.c.wire, delivery.c.content_type).where(delivery.c.id == about)).one()
     return Content(

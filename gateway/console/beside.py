@@ -1,16 +1,17 @@
 """One decision, opened up: the consents that it was made from with the provision that decided, and what the letter held beside what left.
 
-Codes, paths and numbers of values: MUST NOT show a value of a letter, nor whom a consent names.
+Codes, paths and numbers of values: a decision's page MUST NOT show a value of a letter, nor whom a consent names. `values_of` is for who was let see them.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from consent.shapes import Json, RegisteredConsent, ResourceVote
+from fhir_profiles import fhir_json
 from fhir_profiles.compose import with_consents
 from fhir_profiles.shapes import Composed
-from gateway.steps.fields import elements_of
+from gateway.steps.fields import Element, elements_of, values_by_element
 from gateway.steps.kept import Kept
 from gateway.steps.release import says_its_consent, what_would_leave
 
@@ -47,6 +48,16 @@ class Field:
     path: str
     composed: int
     left: int
+    rules: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FieldValues:
+    """One element of a letter by value: what stood in what was composed, beside what stands in what left, and the rules that kept the rest."""
+
+    path: str
+    composed: tuple[str, ...]
+    left: tuple[str, ...]
     rules: tuple[str, ...]
 
 
@@ -111,15 +122,41 @@ def fields_of(kept: Kept, letter: str) -> tuple[Field, ...]:
     told = with_consents(told, None) if says_its_consent(letter, kept.decision) else told
     before = elements_of(told.bundle)
     after = elements_of(what_would_leave(told.bundle, kept.decision, kept.id_key))
+    rules, found = _rules(kept), []
+    for element in sorted({*before, *after}):
+        why = _why(rules, element) if after[element] < before[element] else ()
+        found.append(Field(path=".".join(element), composed=before[element], left=after[element], rules=why))
+    return tuple(found)
+
+
+def values_of(kept: Kept) -> tuple[FieldValues, ...]:
+    """The same by value. What a handover says of consent is not in it: that is said after the decision, and the letter has it."""
+    if kept.composed is None:
+        return ()
+    before = values_by_element(kept.composed)
+    after = values_by_element(what_would_leave(kept.composed, kept.decision, kept.id_key))
+    rules, found = _rules(kept), []
+    for element in sorted({*before, *after}):
+        composed, left = (tuple(_text(each) for each in side.get(element, ())) for side in (before, after))
+        why = _why(rules, element) if len(left) < len(composed) else ()
+        found.append(FieldValues(path=".".join(element), composed=composed, left=left, rules=why))
+    return tuple(found)
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else fhir_json.encode(value).decode("utf-8")
+
+
+def _rules(kept: Kept) -> Mapping[str, Mapping[str, None]]:
+    """By path, by kind of resource, and for all of it (``): the rules that kept something back."""
     rules: dict[str, dict[str, None]] = {}
     for group in kept.paths:
         if group.outcome.value == "leaves":
             continue
         for path in group.paths or tuple(name.split("/", 1)[0] for name in group.resources) or ("",):
             rules.setdefault(".".join(path.split(".")[:2]), {})[group.rule] = None
-    found = []
-    for element in sorted({*before, *after}):
-        kind, path, stayed = element[0], ".".join(element), after[element] < before[element]
-        why = {**rules.get(path, {}), **rules.get(kind, {}), **rules.get("", {})} if stayed else {}
-        found.append(Field(path=path, composed=before[element], left=after[element], rules=tuple(why)))
-    return tuple(found)
+    return rules
+
+
+def _why(rules: Mapping[str, Mapping[str, None]], element: Element) -> tuple[str, ...]:
+    return tuple({**rules.get(".".join(element), {}), **rules.get(element[0], {}), **rules.get("", {})})

@@ -292,5 +292,5 @@ def _step(c: Connection, ask: Ask, row: Row[tuple[object, ...]]) -> Step:
     return Step(
         message=dict(row._mapping),  # noqa: SLF001 - SQLAlchemy's public name for a row as a mapping
         decisions=tuple((shown_decision(c, ask.gateway, one), tuple(letters.get(one, ()))) for one in decided),
-        done=tuple(done_about(c, ask, (row.id, *(each.id for some in letters.values() for each in some)))),
+        done=tuple(done_about(c, ask, (row.id, *decided, *(each.id for some in letters.values() for each in some)))),
     )

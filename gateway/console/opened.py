@@ -1,6 +1,6 @@
 """Pages about opened content: the question, the second person's answer, what it says for an hour, and the list of all of it.
 
-Who may ask and what is entered is `gateway.openings`'s. Only the last page of this module shows what a message or a letter says, as text.
+Who may ask and what is entered is `gateway.openings`'s. Only the last page of this module shows what was kept, as text.
 """
 
 import contextlib
@@ -12,9 +12,14 @@ from consent.document import Table
 from gateway import openings
 from gateway.console import staff
 from gateway.console.asking import Ask, Elsewhere, NotTaken, NotThere, Page
+from gateway.console.beside import FieldValues, values_of
+from gateway.console.staff import Role
 from gateway.openings import PURPOSES, Content, Opening, OpeningError
+from gateway.steps.kept import KeptUnread, read_kept
 
 LISTED: Final = 100
+OF_DECISIONS: Final = frozenset({Role.IG_OFFICER, Role.CLINICAL_SAFETY, Role.CALDICOTT_GUARDIAN})
+"""Who may ask to see a decision by value: of those who may ask at all, whoever may see why it was decided."""
 STATES: Final = {
     "waits": "waits for a second person",
     "unanswered": "nobody answered",
@@ -26,7 +31,7 @@ _JSON: Final = "json"
 
 
 def opened(ask: Ask) -> Page:
-    """GET /console/opened: who asked to see what a message or a letter says, and whether it was looked at."""
+    """GET /console/opened: who asked to see what a message, a letter or a decision says, and whether it was looked at."""
     found = openings.listed(ask.gateway, ask.most(LISTED))
     with ask.gateway.store.read() as c:
         known = staff.names(c)
@@ -65,9 +70,11 @@ def _listed(each: Opening, known: dict[str, str], ask: Ask) -> dict[str, Any]:
 
 
 def ask_to_open(ask: Ask) -> Elsewhere:
-    """POST /console/opened: a message's or a letter's id, a purpose, a reason."""
+    """POST /console/opened: a message's, a letter's or a decision's id, a purpose, a reason."""
     said = {name: ask.form.get(name, "") for name in ("purpose", "reason")}
-    made = openings.ask(ask.gateway, ask.form.get("about", ""), **said, staff_id=ask.member.id, name=ask.member.name)
+    who = {"staff_id": ask.member.id, "name": ask.member.name}
+    may = ask.member.role in OF_DECISIONS
+    made = openings.ask(ask.gateway, ask.form.get("about", ""), **said, **who, may_see_decisions=may)
     return Elsewhere(path=f"/console/opened/{made}")
 
 
@@ -105,7 +112,17 @@ def content(ask: Ask) -> Page:
         seen = openings.look(ask.gateway, found.id, staff_id=ask.member.id)
     except OpeningError:
         raise NotThere("it is not open for this person") from None
+    if seen.kind == "decision":
+        values = {"opening": found, "letter": seen.form, "fields": _fields(seen)}
+        return Page(template="side_by_side.html", values=values, about=found.id)
     return Page(template="content.html", values={"opening": found, "lines": _lines(seen)}, about=found.id)
+
+
+def _fields(seen: Content) -> tuple[FieldValues, ...]:
+    try:
+        return values_of(read_kept(seen.body))
+    except KeptUnread as error:
+        raise NotThere(str(error)) from None
 
 
 def _lines(seen: Content) -> list[str]:

@@ -5,14 +5,16 @@ were left out of an extract is for who makes it.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, select
 
+from consent.aggregates import TOTAL
 from consent.disclosure_control import BELONGS_AT_MOST, NOT_SHOWN, POSITIVE_AT_MOST
 from consent.document import Table
+from fhir_profiles.letters.indicators import COLUMNS
 from fhir_profiles.shapes import Calendar
 from gateway import whole_way
 from gateway.console.asking import Ask, Page
@@ -24,6 +26,8 @@ from gateway.store.schema import delivery, ledger_entry
 LISTED: Final = 60
 REPORT: Final = "report"
 """The letter that security gets."""
+INDICATORS: Final = "indicators"
+"""The letter that commissioners and boards get: their establishment's rows of the one table of a quarter."""
 QUARTERS: Final = 4
 _EXTRACTS: Final = "extract:%"
 """The chains of extracts, by agreement and quarter (gateway/extracts/)."""
@@ -55,12 +59,42 @@ class Reported:
 
 @dataclass(frozen=True, kw_only=True)
 class Printed:
-    """The table of one quarter: when it was closed, and by which rules (the largest hidden number, what is rounded to)."""
+    """The table of one quarter: when it was closed, and by which rules (the largest hidden number, what is rounded to).
+
+    `hidden` of its `figures` are `*`; `smallest` is the smallest number above 0 that is printed, None where there is none.
+    """
 
     quarter: str
     at: str
     small: int
     base: int
+    figures: int
+    hidden: int
+    smallest: int | None
+
+    @property
+    def bound(self) -> float:
+        """A printed number above 0 counts more people than are ever hidden: what a share of one of them is at most, in per cent."""
+        return 100 / (self.small + 1)
+
+    @property
+    def belongs(self) -> float | None:
+        """That one who is counted behind a printed number is a given person, in per cent: of the fewest that it can count."""
+        if self.smallest is None:
+            return None
+        return 100 / max(self.small + 1, self.smallest - self.base // 2)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Received:
+    """One part of such a table, and to whom it went."""
+
+    id: str
+    quarter: str
+    establishment: str
+    recipient: str
+    recipient_class: str
+    state: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,13 +117,8 @@ class Extracted:
 def risk(ask: Ask) -> Page:
     """GET /console/risk."""
     with ask.gateway.store.read() as c:
-        rows = c.execute(
-            select(delivery)
-            .where(delivery.c.message_id.is_(None), delivery.c.letter == REPORT)
-            .order_by(delivery.c.sequence.desc())
-            .limit(ask.most(LISTED))
-        ).all()
-        reported = [_reported(c, ask, row) for row in rows]
+        reported = [_reported(c, ask, row) for row in _newest(c, ask, REPORT)]
+        received = [_received(c, row) for row in _newest(c, ask, INDICATORS)]
         printed = list(_printed(c, ask))
         extracted = list(_extracted(c, ask.most(LISTED)))
     return Page(
@@ -97,16 +126,25 @@ def risk(ask: Ask) -> Page:
         values={
             "reported": reported,
             "printed": printed,
+            "received": received,
             "extracted": extracted,
             "belongs_at_most": BELONGS_AT_MOST,
             "positive_at_most": POSITIVE_AT_MOST,
             "listed": LISTED,
         },
-        table=_table(reported, printed, extracted),
+        table=_table(reported, printed, received, extracted),
     )
 
 
-def _table(reported: list[Reported], printed: list[Printed], extracted: list[Extracted]) -> Table:
+def _newest(c: Connection, ask: Ask, letter: str) -> Sequence[Row[Any]]:
+    """The newest letters of this name that no message made."""
+    named = select(delivery).where(delivery.c.message_id.is_(None), delivery.c.letter == letter)
+    return c.execute(named.order_by(delivery.c.sequence.desc()).limit(ask.most(LISTED))).all()
+
+
+def _table(
+    reported: list[Reported], printed: list[Printed], received: list[Received], extracted: list[Extracted]
+) -> Table:
     heads = (
         "What",
         "Establishment or rules",
@@ -128,8 +166,16 @@ def _table(reported: list[Reported], printed: list[Printed], extracted: list[Ext
         for each in reported
     ]
     rows += [
-        ("aggregate", f"hidden up to {each.small}, rounded to {each.base}", each.quarter, "", each.at, "", "", "", "")
+        (
+            *("aggregate", f"hidden up to {each.small}, rounded to {each.base}", each.quarter, "", each.at),
+            f"{each.figures - each.hidden} of {each.figures}",
+            *(f"{each.belongs:.1f}" if each.belongs is not None else "", "", ""),
+        )
         for each in printed
+    ]
+    rows += [
+        (INDICATORS, each.establishment, each.quarter, each.recipient, each.state, "", "", "", each.id)
+        for each in received
     ]
     rows += [
         (
@@ -156,6 +202,18 @@ def _reported(c: Connection, ask: Ask, row: Row[Any]) -> Reported:
         positive=facts.get("positive"),
         cells=len(cells) if cells is not None else None,
         shown=sum(text != NOT_SHOWN for text in cells) if cells is not None else None,
+    )
+
+
+def _received(c: Connection, row: Row[Any]) -> Received:
+    facts = _closed(c, row)
+    return Received(
+        id=row.id,
+        quarter=str(facts.get("period", "")),
+        establishment=str(facts.get("establishment", "")),
+        recipient=row.recipient or row.recipient_class,
+        recipient_class=row.recipient_class,
+        state=row.state,
     )
 
 
@@ -192,11 +250,26 @@ def _printed(c: Connection, ask: Ask) -> Iterator[Printed]:
     for each in range(number, number - 3 * QUARTERS, -1):
         quarter = f"{each // QUARTERS}-Q{each % QUARTERS + 1}"
         entered = select(ledger_entry.c.body).where(ledger_entry.c.chain == chain_of(quarter))
-        body = c.execute(entered.order_by(ledger_entry.c.step).limit(1)).scalar()
-        if body is not None:
-            entry = json.loads(body)
-            facts = entry["facts"]
-            yield Printed(quarter=quarter, at=entry["at"], small=int(facts["small"]), base=int(facts["base"]))
+        bodies = c.execute(entered.order_by(ledger_entry.c.step)).scalars().all()
+        if bodies:
+            yield _table_of(quarter, [json.loads(body) for body in bodies])
+
+
+def _table_of(quarter: str, entries: Sequence[Mapping[str, Any]]) -> Printed:
+    """What was printed of a quarter: an entry a row, its figures by column."""
+    first = entries[0]["facts"]
+    names = [column.replace(" ", "_") for column in (*COLUMNS, TOTAL)]
+    figures = [each["facts"][name] for each in entries for name in names if name in each["facts"]]
+    shown = [figure for figure in figures if isinstance(figure, int)]
+    return Printed(
+        quarter=quarter,
+        at=entries[0]["at"],
+        small=int(first["small"]),
+        base=int(first["base"]),
+        figures=len(figures),
+        hidden=len(figures) - len(shown),
+        smallest=min((figure for figure in shown if figure > 0), default=None),
+    )
 
 
 def _extracted(c: Connection, most: int) -> Iterator[Extracted]:

@@ -147,6 +147,7 @@ PAGES: Final = (
     _get("letters", EVERYBODY, "Flows", flows.letters, flows.LETTERS_BY),
     _get("letters/{id}", EVERYBODY, "Flows", ways.letter),
     _get("search", EVERYBODY, "Search", search.search, search.PARAMETERS),
+    _post("search", EVERYBODY, "Search", "begin-search", search.begin, search.search),
     _get("messages/{id}", EVERYBODY, "Flows", ways.message),
     _get("decisions/{id}", DECISIONS, "Flows", ways.one_decision),
     _get("decisions/{id}/again", DECISIONS, "Flows", ways.made_again),

@@ -1,19 +1,23 @@
 """Search of messages: by id, sender, kind, state, establishment, time or consent, newest first, however many there are.
 
 INVARIANT: no page reads a table through: it walks down one index from where the last page ended, and looks at a bounded number of rows. It
-finds by ids and closed words; a person is found under *Disclosures* alone.
+finds by ids and closed words; a person is found under *Disclosures* alone, and what a form says comes into an address only where it has the
+shape of such a word. It MUST NOT take anything that could be somebody's number or name.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
+from urllib.parse import urlencode
 
 from sqlalchemy import ColumnElement, Connection, Select, select
 
 from consent.document import Table
-from gateway.console.asking import Ask, NotThere, Page
+from gateway.console.asking import Ask, Elsewhere, NotTaken, NotThere, Page
 from gateway.instants import LONDON, to_text
+from gateway.settings import AGENCY_PATTERN
 from gateway.states import MessageState
 from gateway.store.schema import client, consent, message
 from gateway.whole_way import find_message
@@ -30,6 +34,16 @@ _BY: Final[Mapping[str, ColumnElement[Any]]] = {
     "state": message.c.state,
 }
 """Each has an index with the order of acceptance; of several the first given is walked down, and the others are looked at row by row."""
+_INSTANT: Final = re.compile(r"\d{4}-\d{2}-\d{2}(?:[ T]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,6})?)?(?:Z|[+-]\d{2}:\d{2})?)?")
+_SHAPES: Final[Mapping[str, re.Pattern[str]]] = {
+    "id": re.compile(r"[0-9A-HJKMNP-TV-Z]{20}(?:[0-9A-HJKMNP-TV-Z]{6})?"),
+    "consent": re.compile(r"[0-9A-HJKMNP-TV-Z]{26}"),
+    "establishment": re.compile(AGENCY_PATTERN),
+    "kind": re.compile(r"[A-Z]{3}\^[A-Z][A-Z0-9][0-9]|[a-z]+(?:-[a-z]+)*"),
+    "from": _INSTANT,
+    "to": _INSTANT,
+}
+"""What a word looks like. INVARIANT: no NHS number and no prison number looks like one of these; a state and a sender are those that there are."""
 _SLACK: Final = timedelta(minutes=5)
 """Several processes accept at once: the order of acceptance is that of time but for moments."""
 _SHOWN: Final = (
@@ -47,6 +61,38 @@ class Wanted:
     until: str | None
     before: int | None
     ids: tuple[str, ...] | None
+
+
+def begin(ask: Ask) -> Elsewhere:
+    """POST /console/search: the address of what is found. NotTaken, which quotes nothing, for a word that nothing could have.
+
+    INVARIANT: a number that somebody typed into a wrong field stands in no address, and so in no history, referrer or log of a proxy.
+    """
+    words = _words(ask.form)
+    with ask.gateway.store.read() as c:
+        could_be = _could_be(c, words)
+    if not could_be:
+        raise NotTaken("One of the fields is not as it has to be. A person is searched for under Disclosures.")
+    return Elsewhere(path=f"/console/search?{urlencode(words or {'state': ''})}")
+
+
+def _words(given: Mapping[str, str]) -> dict[str, str]:
+    """What is searched for: the fields that are not empty."""
+    return {name: given[name].strip() for name in PARAMETERS if name != "before" and given.get(name, "").strip()}
+
+
+def _could_be(c: Connection, words: Mapping[str, str]) -> bool:
+    """Could anything have these words?"""
+    sender = words.get("sender")
+    if sender is not None and c.execute(select(client.c.id).where(client.c.name == sender)).first() is None:
+        return False
+    if not all(_SHAPES[name].fullmatch(word) for name, word in words.items() if name in _SHAPES):
+        return False
+    try:
+        _instant(words.get("from", "")), _instant(words.get("to", ""))
+    except NotThere:
+        return False
+    return words.get("state") in {None, *MessageState}
 
 
 def search(ask: Ask) -> Page:
@@ -79,22 +125,23 @@ def search(ask: Ask) -> Page:
 
 def _wanted(c: Connection, query: Mapping[str, str]) -> Wanted:
     """NotThere for a word that nothing could have."""
-    words = {name: query[name].strip() for name in _BY if query.get(name, "").strip()}
-    if words.get("state") not in {None, *MessageState}:
-        raise NotThere("there is no such state")
+    given = _words(query)
+    if not _could_be(c, given):
+        raise NotThere("nothing has such a word")
+    words = {name: given[name] for name in _BY if name in given}
     before = query.get("before", "")
     if before and not (before.isascii() and before.isdecimal() and len(before) < len(str(10**18))):
         raise NotThere("there is no such message")
     ids: set[str] | None = None
-    if some_id := query.get("id", "").strip():
+    if some_id := given.get("id"):
         ids = {found} if (found := find_message(c, some_id)) is not None else set()
-    if some_consent := query.get("consent", "").strip():
+    if some_consent := given.get("consent"):
         of = set(c.execute(select(consent.c.message_id).where(consent.c.id == some_consent)).scalars())
         ids = of if ids is None else ids & of
     return Wanted(
         words=words,
-        since=_instant(query.get("from", "")),
-        until=_instant(query.get("to", "")),
+        since=_instant(given.get("from", "")),
+        until=_instant(given.get("to", "")),
         before=int(before) if before else None,
         ids=None if ids is None else tuple(sorted(ids)),
     )

@@ -103,7 +103,7 @@ def message(ask: Ask) -> Page:
         way = whole_way.message_way(c, ask.gateway, ask.path["id"])
         if way is None:
             raise NotThere("no message has this id")
-        done = done_about(c, ask, (way.id, *(each.id for each in way.deliveries)))
+        done = done_about(c, ask, (way.id, *(each.id for each in way.deliveries), *(each.id for each in way.decisions)))
     return Page(template="message.html", values={"way": way, "done": done, "purposes": PURPOSES}, about=way.id)
 
 
@@ -120,7 +120,7 @@ def letter(ask: Ask) -> Page:
 
 
 def done_about(c: Connection, ask: Ask, ids: Sequence[str]) -> list[Done]:
-    """Overrides of these letters, and who asked to see what these letters and messages say; oldest first."""
+    """Overrides of these letters, and who asked to see what these letters, messages and decisions say; oldest first."""
     known = staff.names(c)
     seen = [
         Done(
@@ -153,12 +153,15 @@ def one_decision(ask: Ask) -> Page:
         name, digest = str(shown.row["agreement"]), str(shown.row["agreement_digest"])
         signed = activation.signature_of(c, name, digest)
         agreement = _agreement_of_then(c, ask, name, digest)
+        done = done_about(c, ask, (str(shown.row["id"]),))
     now = ask.gateway.agreements.get(name)
     rules = rules_of(shown)
     return Page(
         template="decision.html",
         values={
             "shown": shown,
+            "done": done,
+            "purposes": PURPOSES,
             "sentences": _sentences(shown),
             "votes": _votes(shown),
             "asked": asked,

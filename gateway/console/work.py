@@ -84,7 +84,7 @@ CHOICES: Final = (
 
 
 def work(ask: Ask) -> Page:
-    """GET /console/work: what waits, harm first; tasks; what came back lately."""
+    """GET /console/work: what waits, and what came back lately, harm first; tasks and overrides, oldest first; each with its age."""
     waiting = desk.held(ask.gateway)
     ids = {item.id for item in waiting}
     tasks = [each for each in desk.tasks(ask.gateway) if each.message not in ids and each.delivery not in ids]
@@ -99,7 +99,7 @@ def work(ask: Ask) -> Page:
             "harm": HARM,
             "unconfirmed": [each for each in tasks if each.code in UNCONFIRMED],
             "tasks": [each for each in tasks if each.code not in UNCONFIRMED],
-            "overrides": overrides,
+            "overrides": [(each, _age(ask, each.given_at)) for each in overrides],
             "came_back": came_back,
             "whose": _whose,
         },
@@ -122,7 +122,10 @@ def _table(
         for each in overrides
     ]
     rows += [
-        ("came back", row["id"], row["state"], row["reason"] or "", row["ended_at"] or row["created_at"], "", "", "")
+        (
+            *("came back", row["id"], row["state"], row["reason"] or "", row["ended_at"] or row["created_at"]),
+            *(HARM[row["harm"]], "", ""),
+        )
         for row in back
     ]
     columns = ("What", "Id", "State", "Reason", "Since", "Harm", "Whose work", "What to do")
@@ -144,11 +147,15 @@ def _came_back(c: Connection, ask: Ask) -> list[dict[str, Any]]:
             .limit(LATELY)
         )
     ]
-    now = ask.gateway.clock()
+    newest = sorted(rows, key=lambda row: row.ended_at or row.created_at, reverse=True)[:LATELY]
     return [
-        {**row._mapping, "age": (now - from_text(row.ended_at or row.created_at)).total_seconds()}  # noqa: SLF001 - SQLAlchemy's public name for a row as a mapping
-        for row in sorted(rows, key=lambda row: row.ended_at or row.created_at, reverse=True)[:LATELY]
+        {**row._mapping, "age": _age(ask, row.ended_at or row.created_at), "harm": desk.harm_of(row)}  # noqa: SLF001 - SQLAlchemy's public name for a row as a mapping
+        for row in sorted(newest, key=desk.harm_of)
     ]
+
+
+def _age(ask: Ask, since: str) -> float:
+    return (ask.gateway.clock() - from_text(since)).total_seconds()
 
 
 def item(ask: Ask) -> Page:

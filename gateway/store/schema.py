@@ -452,7 +452,7 @@ opening = Table(
     "opening",
     metadata,
     Column("id", Text, primary_key=True),
-    Column("kind", Text, nullable=False),  # message or letter
+    Column("kind", Text, nullable=False),  # message, letter or decision
     Column("about", Text, nullable=False),  # its id; rows outlive it, and nothing else here leads to anybody
     Column("asked_by", Text, ForeignKey("staff.id"), nullable=False),
     Column("purpose", Text, nullable=False),

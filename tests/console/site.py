@@ -91,6 +91,7 @@ class Site:
     run: Callable[[Coroutine[Any, Any, Any]], Any]
     secrets: dict[str, bytes] = field(default_factory=dict)
     cookies: dict[str, str] = field(default_factory=dict)
+    tokens: dict[str, str] = field(default_factory=dict)
 
     def code(self, name: str) -> str:
         """What the person's app shows; half a minute later than the last time, so that none is used twice."""
@@ -146,10 +147,12 @@ class Site:
         return self.ask(method, path, sent, Cookie=cookie)
 
     def token(self, cookie: str) -> str:
-        """What stands in every form of this session."""
-        found = re.search(r'name="token" value="([0-9a-f]{64})"', self.ask("GET", "/console/", Cookie=cookie).text)
-        assert found is not None
-        return found[1]
+        """What stands in every form of this session; read once."""
+        if cookie not in self.tokens:
+            found = re.search(r'name="token" value="([0-9a-f]{64})', self.ask("GET", "/console/", Cookie=cookie).text)
+            assert found is not None
+            self.tokens[cookie] = found[1]
+        return self.tokens[cookie]
 
     def rows(self, table: Any, **where: Any) -> list[Any]:
         """Rows of a table, as the database has them."""
@@ -198,7 +201,7 @@ def open_site(folder: Path) -> Iterator[Site]:
     thread.start()
 
     def run(work: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(work, loop).result(60)
+        return asyncio.run_coroutine_threadsafe(work, loop).result(240)
 
     stack = contextlib.AsyncExitStack()
     try:

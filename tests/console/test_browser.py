@@ -7,21 +7,28 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 from axe_playwright_python.base import AXE_FILE_PATH
 from playwright.sync_api import Browser, BrowserContext, Page, Request, sync_playwright
+from playwright.sync_api import Route as PageRoute
+from sqlalchemy import Connection
 
 from consent.shapes import OverrideKind
 from gateway.accountability import DOCUMENTS
+from gateway.console import acts, app, disclosures, health, rendering, search
 from gateway.console.routes import PAGES, ROUTES
 from gateway.console.staff import Role
+from gateway.ledger import record
 from gateway.overrides import Actor, Limb, give
 from gateway.overrides import Role as ActsAs
+from gateway.steps.indicators import printed
+from gateway.store.retention import set_end, sweep_ended
 from gateway.store.schema import (
     agreement,
     attempt,
@@ -36,10 +43,11 @@ from gateway.store.schema import (
     staff,
     task,
 )
-from tests.builders import care_plan, fhir_message
-from tests.console.site import ALEX, PASSWORD, PEOPLE, Site
+from gateway.witnessing import Witnessed
+from tests.console.hostile import HOSTILE, Hostile
+from tests.console.site import ALEX, PASSWORD, PEOPLE, Answer, Site
 from tests.console.test_matrix import MATRIX, ONE_OF_EACH
-from tests.faults.account import SOAKING
+from tests.faults.account import PROPERTY, SOAKING, Account
 
 WITHOUT_BROWSER = "Chromium is not installed: make install-engines"
 PROGRAM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -50,7 +58,6 @@ WATCH = """
 window.scripts = 0; window.reports = [];
 document.addEventListener("securitypolicyviolation", event => window.reports.push(event.violatedDirective + " " + event.blockedURI));
 """
-HOSTILE = "\"><script>window.scripts++</script><img src=x onerror=window.scripts++><svg/onload=window.scripts++>{{7*7}}'`javascript:alert(1)"
 
 pytestmark = [pytest.mark.slow(seconds=60), pytest.mark.skipif(PROGRAM is None, reason=WITHOUT_BROWSER)]
 
@@ -84,6 +91,44 @@ def watched(context: BrowserContext) -> Watched:
     found = Watched(page=context.new_page())
     found.page.on("request", found.note)
     return found
+
+
+@dataclass
+class Shown:
+    """A page on which answers of the console are shown as they came, headers and all, whatever was asked for: a page, a form, an error."""
+
+    page: Page
+    answer: Answer
+
+    def route(self, route: PageRoute) -> None:
+        if route.request.resource_type == "document":
+            headers = {name: self.answer.headers[name] for name in ("content-type", "content-security-policy")}
+            route.fulfill(status=self.answer.status, headers=headers, body=self.answer.text)
+        else:
+            route.continue_()
+
+    def see(self, answer: Answer) -> None:
+        self.answer = answer
+        self.page.goto("/console/shown")
+
+
+def shown_on(browser: Browser, site: Site) -> Shown:
+    somebody = watched(browser.new_context(base_url=site.base))
+    found = Shown(page=somebody.page, answer=site.ask("GET", "/console/log-in"))
+    found.page.route("**/*", found.route)
+    return found
+
+
+def errors(site: Site) -> dict[int, Answer]:
+    """What somebody sees who may not, who asks for what there is not, whose form or address is wrong, and when something broke."""
+    broken = app._said(500)
+    return {
+        400: site.as_("ines", "GET", "/console/work?nothing=1"),
+        403: site.as_("owen", "GET", "/console/disclosures"),
+        404: site.as_("ines", "GET", f"/console/letters/{'7' * 20}"),
+        422: site.as_("ines", "POST", "/console/disclosures", {"number": "1", "purpose": "audit", "reason": "x"}),
+        500: Answer(status=500, headers=dict(broken.headers), text=bytes(broken.body).decode("utf-8")),
+    }
 
 
 def logged_in(browser: Browser, site: Site, name: str, **how: Any) -> Watched:
@@ -184,7 +229,9 @@ def findings(page: Page) -> list[str]:
     ]
 
 
-def test_axe_finds_nothing_serious_on_any_page_of_any_role_and_would(browser: Browser, site: Site, opened: str) -> None:
+def test_axe_finds_nothing_serious_on_any_page_of_any_role_and_would(
+    browser: Browser, site: Site, opened: str, record_property: Callable[[str, object], None]
+) -> None:
     found: list[str] = []
     seen: set[tuple[str, Role]] = set()
     judged: set[str] = set()
@@ -208,6 +255,15 @@ def test_axe_finds_nothing_serious_on_any_page_of_any_role_and_would(browser: Br
     for path in ("/console/log-in", site.link("axel", Role.AUDITOR)):
         nobody.see(path)
         found += findings(nobody.page)
+    wrong = shown_on(browser, site)
+    for status, answer in errors(site).items():
+        assert answer.status == status
+        wrong.see(answer)
+        found += findings(wrong.page)
+    done = Account(
+        name="axe", attempted=len(seen), acked=len(seen), recovered=0, note="pages x roles, 0 serious findings"
+    )
+    record_property(PROPERTY, done.line())
     assert not found
     nobody.page.evaluate("document.querySelector('label').remove(); document.documentElement.removeAttribute('lang')")
     assert findings(nobody.page), "sabotage: a field without its label is found"
@@ -273,6 +329,10 @@ def test_tab_reaches_everything_on_every_page_in_its_order(browser: Browser, sit
     for path in ("/console/log-in", site.link("kit", Role.AUDITOR)):
         nobody.see(path)
         missing += out_of_reach(nobody.page)
+    wrong = shown_on(browser, site)
+    for answer in errors(site).values():
+        wrong.see(answer)
+        missing += out_of_reach(wrong.page)
     assert missing == []
     nobody.page.evaluate("document.querySelector('button').tabIndex = -1")
     assert "<button" in out_of_reach(nobody.page)[0], "sabotage: a button that Tab passes by is found"
@@ -297,6 +357,32 @@ def test_the_first_load_is_small_and_nothing_comes_from_elsewhere(browser: Brows
         == 0
     )
     assert ines.page.evaluate("window.reports") == []
+
+
+def test_no_number_of_anybody_stands_in_an_address_a_referrer_or_a_line_of_the_log(
+    browser: Browser, site: Site, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Typed where it belongs, and into the field of the search where it does not."""
+    ines = logged_in(browser, site, "ines")
+    for field_ in ("id", "sender", "kind", "from"):
+        ines.see("/console/search")
+        ines.page.fill(f"#{field_}", ALEX.nhs_number)
+        ines.page.click("main button")
+        assert "There is a problem" in ines.page.inner_text("main")
+        ines.page.click(f"{MENU}Health")
+    ines.see("/console/disclosures")
+    ines.page.fill("#number", ALEX.nhs_number)
+    ines.page.select_option("#purpose", "audit")
+    ines.page.fill("#reason", "a planned audit")
+    ines.page.click("main button")
+    assert "A second person has to open it" in ines.page.inner_text("main")
+    ines.page.click(f"{MENU}Health")
+    typed = [request for request in ines.asked if ALEX.nhs_number in (request.post_data or "")]
+    assert len(typed) == 5, "it was sent, in the body of a form"
+    told = [f"{each.url} {each.headers.get('referer', '')}" for each in ines.asked]
+    assert any(each.endswith("/console/search") for each in told), "the browser says where it came from, inside"
+    written = "".join(capfd.readouterr())
+    assert ALEX.nhs_number not in unquote(" ".join(told)) + written
 
 
 def test_by_the_keyboard_alone(browser: Browser, site: Site) -> None:
@@ -355,16 +441,19 @@ class Question:
 def test_ten_questions_in_three_clicks(browser: Browser, site: Site, opened: str) -> None:
     """The guide's questions, from the start page; the list here is the guide's."""
     guide = (PICTURES.parent / "ig-guide.md").read_text("utf-8")
-    ines = logged_in(browser, site, "ines").page
+    ines, counted = logged_in(browser, site, "ines").page, []
+    ines.expose_binding("clicked", lambda _source: counted.append(ines.url))
+    ines.add_init_script("addEventListener('click', () => window.clicked(), true)")
     listed = re.findall(r"^(\d+)\. (.*?)(?: \*|$)", guide, re.MULTILINE)
     assert listed == [(str(number), question.asks) for number, question in enumerate(QUESTIONS, start=1)]
     assert len(listed) == 10
     for question in QUESTIONS:
-        assert len(question.clicks) <= 3
         ines.goto("/console/")
+        counted.clear()
         for click in question.clicks:
             ines.locator(click).first.click()
         assert question.shows in ines.inner_text("main"), question.asks
+        assert len(question.clicks) == len(counted) <= 3, question.asks
 
 
 MENU = "nav[aria-label=Menu] >> text="
@@ -492,11 +581,150 @@ def ran_as_files(browser: Browser, site: Site) -> int:
     return ran
 
 
-def test_hostile_text_in_every_field_runs_nowhere(browser: Browser, site: Site, opened: str) -> None:
-    """The last: it spoils every row that a page shows. 0 scripts, 0 reports of the policy, and the text is there to be read."""
-    said = fhir_message(ALEX, resources=[care_plan(start="2026-01-02", description=HOSTILE)], message_id="FHIR-hostile")
-    site.run(site.line.play(said))
-    where = {**pages(site, opened), "hostile-content": open_content(site, site.ids(message)[-1])}
+def later(site: Site) -> None:
+    """Two months are over: reports were closed, a table was printed, somebody received a part of it, and an extract was made."""
+    gateway = site.line.gateway
+    site.line.clock.advance(days=70)
+    site.run(gateway.settle())
+    printed(gateway, "2025-Q4")
+    report = next(row.id for row in site.rows(delivery) if row.message_id is None)
+    denied = next(
+        row.person_id for row in site.rows(decision) if row.outcome == "withhold" and row.letter == "handover"
+    )
+    version = next(row.sealed_id for row in site.rows(consent) if row.person_id == denied)
+    facts: dict[str, str | int | bool] = {"what": "x", "agreement": "x", "recipient": "x", "quarter": "2025-Q4"}
+    facts |= {"sha256": "0" * 64, "k": 10, "rows": 40}
+
+    def work(c: Connection) -> None:
+        chain = "extract:x:2025-Q4"
+        record(c, entry_id=gateway.ids.entry(), chain=chain, step=1, event="exported", at=gateway.now(), facts=facts)
+        c.execute(delivery.update().where(delivery.c.id == report).values(letter="indicators"))
+        c.execute(consent.update().values(remarks="dangling-actor ends"))
+        set_end(c, [version], gateway.now())
+        sweep_ended(c, gateway.now())
+
+    gateway.store.write(work)
+    site.cookies |= {name: site.log_in(name) for name in PEOPLE}
+
+
+def one_of_each(rows: list[Any], *columns: str) -> list[str]:
+    """The ids of rows that differ in these columns."""
+    return list({tuple(getattr(row, column) for column in columns): row.id for row in rows}.values())
+
+
+def addresses(site: Site) -> Iterator[tuple[str, str]]:
+    """(who, address): each page to an IG officer, each kind of what there is, and what others are asked and may do."""
+    form = {"number": ALEX.nhs_number, "purpose": "complaint", "reason": "x"}
+    journey = site.as_("ines", "POST", "/console/disclosures", form).headers["location"]
+    assert site.as_("cleo", "POST", journey, {"answer": "yes"}).status == 303
+    yield from (("ines", path) for path in pages(site, journey).values())
+    waits = [
+        site.as_("ines", "POST", f"/console/{page}", {**form, "about": site.ids(message)[0]}).headers["location"]
+        for page in ("disclosures", "opened")
+    ]
+    yield from ((name, path) for name in ("cleo", "ines") for path in waits)
+    decided = one_of_each(site.rows(decision), "letter", "outcome", "recipient_class")
+    yield from (("ines", f"/console/decisions/{each}") for each in decided)
+    handover = site.ids(decision, letter="handover", outcome="release")[0]
+    for about in (site.ids(message)[0], handover):
+        content = open_content(site, about)
+        yield from (("ines", path) for path in (content, content.removesuffix("/content")))
+    letters = one_of_each(site.rows(delivery), "state", "reason")
+    yield from (("ines", f"/console/letters/{each}") for each in letters)
+    yield from (("ines", f"/console/messages/{each}") for each in one_of_each(site.rows(message), "kind", "state"))
+    tasks = one_of_each(site.rows(task, ended_at=None), "role", "code")
+    yield from ((name, f"/console/tasks/{each}") for name in ("cleo", "ines") for each in tasks)
+    waiting = [row for row in site.rows(delivery) if row.state in ("held", "parked", "ambiguous")]
+    yield from ((name, f"/console/work/{row.id}") for name in ("cleo", "owen") for row in waiting)
+    abouts = (next(row.id for row in site.rows(delivery, state="withheld")), site.ids(message)[0])
+    yield from (("cleo", f"/console/overrides?about={about}") for about in abouts)
+    yield from ((name, page) for name in ("cleo", "owen") for page in ("/console/", "/console/work", "/console/risk"))
+    yield from (("ines", f"/console/search?{words}") for words in ("kind=ADT%5EA03", "state="))
+    yield "ines", "/console/letters?state=held&recipient=northfell"
+    yield "ines", "/console/acts?event=viewed"
+    yield "ines", "/console/proposals/correction"
+    yield "cleo", f"/console/overrides/{site.ids(override)[0]}"
+
+
+def answers(site: Site) -> Iterator[tuple[str, Answer]]:
+    """What the console can answer: pages, forms that are refused, what a look into other texts says, errors, and the doors."""
+    for name, path in addresses(site):
+        yield f"{name} {path}", site.as_(name, "GET", path)
+    withheld = next(row.id for row in site.rows(delivery, state="withheld"))
+    look = f"/console/decisions/{site.ids(decision, letter='handover', outcome='release')[0]}/what-if"
+    for path, form in (
+        (look, {"reason": "x"}),
+        (look, {}),
+        ("/console/overrides", {"about": withheld}),
+        ("/console/opened", {"about": withheld, "purpose": "safety"}),
+    ):
+        yield path, site.as_("ines", "POST", path, form)
+    yield from ((str(status), answer) for status, answer in errors(site).items())
+    yield "log-in", site.ask("POST", "/console/log-in", {"name": "x", "password": "x", "code": "1"})
+    link = site.link("hal", Role.AUDITOR)
+    yield "begin", site.ask("GET", link)
+    yield "begun", site.ask("POST", link, {"password": "x", "again": "y"})
+
+
+def test_hostile_text_in_every_field_runs_nowhere(
+    browser: Browser, site: Site, opened: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """0 scripts and 0 reports of the policy, whoever asks, on every page and answer. Each template has printed, and nine of ten of their places.
+
+    The others print what this story has none of; that they are escaped as well is seen in their text (tests/console/test_tables.py).
+    """
+    later(site)
+    folder = site.line.gateway.settings.gateway.agreements_dir
+    (folder / "correction.toml").write_text("x = 1", "utf-8")
+    file = folder / "handover.toml"
+    file.write_text(file.read_text("utf-8").replace('"CarePlan.', '"CarePlan.x', 1), "utf-8")
+    for module in (acts, disclosures, search):
+        monkeypatch.setattr(module, "AT_ONCE" if module is disclosures else "LISTED", 3)
+    witness = Witnessed(name="ig.example/witness", size=9, at="2026-01-15T09:00:00Z", age_seconds=9)
+    monkeypatch.setattr(health, "last_witnessed", lambda *_: witness)
+    hostile, shown = Hostile(), shown_on(browser, site)
+    monkeypatch.setattr(rendering, "ENVIRONMENT", hostile.environment)
+    wrong: list[str] = []
+    for name, answer in answers(site):
+        shown.see(answer)
+        assert "<script>window.scripts++</script>" in shown.page.inner_text("body"), name
+        ran, reports = shown.page.evaluate("[window.scripts, window.reports]")
+        wrong += [f"{name}: {ran} ran, {reports}"] if ran or reports else []
+    assert wrong == []
+    places = hostile.places()
+    assert {each.split(":")[0] for each in places} == {each.split(":")[0] for each in hostile.printed & places}
+    assert len(places & hostile.printed) > 0.9 * len(places), sorted(places - hostile.printed)
+
+
+@pytest.mark.parametrize(
+    ("template", "before", "after"),
+    [
+        ("frame.html", "{{ member.name }},", "{{ member.name | safe }},"),
+        ("frame.html", '<main class="', '<main {{ member.name }} class="'),
+    ],
+    ids=["marked as safe", "outside of quotes"],
+)
+def test_a_value_that_is_not_escaped_is_found(
+    browser: Browser, site: Site, monkeypatch: pytest.MonkeyPatch, template: str, before: str, after: str
+) -> None:
+    """Sabotage: one value of one template, marked as safe or where no escaping helps, and the policy reports it."""
+
+    def changed(name: str, text: str) -> str:
+        assert name != template or before in text
+        return text.replace(before, after) if name == template else text
+
+    shown = shown_on(browser, site)
+    monkeypatch.setattr(rendering, "ENVIRONMENT", Hostile(changed=changed).environment)
+    shown.see(site.as_("ines", "GET", "/console/"))
+    assert shown.page.evaluate("window.reports") != []
+    free = watched(browser.new_context()).page
+    free.set_content(HOSTILE)
+    free.wait_for_timeout(200)
+    assert free.evaluate("window.scripts") > 0, "and without the policy it runs"
+
+
+def test_what_is_taken_away_runs_nothing_where_no_policy_is_sent(browser: Browser, site: Site, opened: str) -> None:
+    """The last: it spoils every row that a file has words of."""
     spoilt = {
         message: ("kind", "client", "establishment", "reason", "channel"),
         delivery: ("recipient", "recipient_class", "letter", "reason", "wire"),
@@ -511,7 +739,6 @@ def test_hostile_text_in_every_field_runs_nowhere(browser: Browser, site: Site, 
         client: ("kinds", "establishments"),
         agreement: ("proposed_by", "approved_by"),
     }
-
     in_json = json.dumps([HOSTILE])
 
     def spoil(c: Any) -> None:
@@ -519,35 +746,12 @@ def test_hostile_text_in_every_field_runs_nowhere(browser: Browser, site: Site, 
             for column in columns:
                 text = table.c.name.concat(HOSTILE) if table is staff else in_json if table is client else HOSTILE
                 c.execute(table.update().values({column: text}))
-
         c.execute(consent.update().values(id=consent.c.id.concat(HOSTILE)))
         c.execute(client.update().values(name=client.c.name.concat(HOSTILE)))
 
     site.line.gateway.store.write(spoil)
     spoil_what_files_say(site)
-    assert site.rows(consent)
-    assert site.rows(attempt)
-    ran = shown = 0
-    for name in ("ines", "owen"):
-        somebody = logged_in(browser, site, name)
-        for route, path in where.items():
-            answer = somebody.page.goto(path)
-            assert answer is not None
-            own = route in ("content", "hostile-content")  # of who asked alone
-            assert answer.status in ((200,) if name == "ines" else (404,) if own else (200, 403)), (
-                route,
-                answer.status,
-            )
-            ran += somebody.page.evaluate("window.scripts")
-            assert somebody.page.evaluate("window.reports") == [], route
-            shown += "<script>window.scripts++</script>" in somebody.page.inner_text("body")
-        assert {request.resource_type for request in somebody.asked} <= {"document", "stylesheet", "other"}
-    assert ran + ran_as_files(browser, site) == 0
-    assert shown > len(where), "the text is shown as text"
-    sabotage = watched(browser.new_context())
-    sabotage.page.set_content(HOSTILE)
-    sabotage.page.wait_for_timeout(200)
-    assert sabotage.page.evaluate("window.scripts") > 0, "sabotage: without escaping and policy it runs"
+    assert ran_as_files(browser, site) == 0
 
 
 def test_everybody_of_the_story_has_one_role() -> None:

@@ -97,10 +97,15 @@ def test_each_table_is_taken_away_whole_with_its_entry(site: Site) -> None:
         joint = "&amp;" if "?" in where else "?"
         for form in ("csv", "pdf"):
             assert f'href="{EXPORTS}{where}{joint}form={form}"' in page, (where, form)
+        paper = site.as_("ines", "GET", f"{EXPORTS}{where}{joint.replace('&amp;', '&')}form=pdf")
+        assert (paper.status, paper.headers["content-type"], paper.text[:7]) == (200, "application/pdf", "%PDF-1."), (
+            where
+        )
     assert len(read(take(site, "ines", "letters?state=held").text)) == 1 + len(site.ids(delivery, state="held"))
     made = exports(site)[before:]
+    assert len(made) == 2 * len(shows) + 1, "each file, of each form, is an entry of its own"
     assert {each["page"] for each in made} == {f"export-{name}" for name in EXPORTED}
-    assert [each["about"] for each in made if "about" in each] == [handle]
+    assert [each["about"] for each in made if "about" in each] == [handle, handle]
     assert len({each["staff"] for each in made}) == 1
 
 

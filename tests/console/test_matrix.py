@@ -1,14 +1,21 @@
-"""Each page and form of the console x each role, and nobody: what is not listed here is not served, who is not listed is refused and noted."""
+"""Each page and form of the console x each role x each organisation, and nobody: what is not listed here is not served, who is not listed is
+refused and noted. An organisation is an installation (decision 0037).
+"""
 
+import contextlib
 import json
+from collections.abc import Iterator
 
+import pytest
 from starlette import routing
 
 from gateway.console import rendering
+from gateway.console.app import cookie_name
 from gateway.console.routes import MENU, ROUTES
-from gateway.console.staff import Role
+from gateway.console.staff import Role, add_staff, enrol, forgery_token, invited, member_of
 from gateway.store.schema import decision, delivery, ledger_entry, message, task
-from tests.console.site import ALEX, PEOPLE, Site
+from tests.console.site import ALEX, PASSWORD, PEOPLE, Site, rfc6238
+from tests.line import Line, running
 
 IG, SAFETY, OPERATOR, AUDITOR = Role.IG_OFFICER, Role.CLINICAL_SAFETY, Role.OPERATOR, Role.AUDITOR
 GUARDIAN = Role.CALDICOTT_GUARDIAN
@@ -47,6 +54,7 @@ MATRIX: dict[tuple[str, str], set[Role]] = {
     ("POST", "/console/proposals/{name}"): {IG, SAFETY, GUARDIAN},
     ("GET", "/console/risk"): {IG, SAFETY, GUARDIAN, AUDITOR},
     ("GET", "/console/search"): ALL,
+    ("POST", "/console/search"): ALL,
     ("GET", "/console/consents"): {IG, SAFETY, GUARDIAN, AUDITOR},
     ("GET", "/console/health"): ALL,
     ("GET", "/console/acts"): {IG, AUDITOR},
@@ -110,6 +118,52 @@ def test_every_route_is_in_this_matrix_and_no_other(site: Site) -> None:
     assert {(route.method, route.path): set(route.roles) for route in ROUTES} == MATRIX
     site.app.add_api_route("/console/backdoor", lambda: None, methods=["GET"])
     assert served(site) != set(MATRIX) | OPEN, "sabotage: a route that nobody listed is found"
+
+
+@pytest.fixture(scope="module")
+def elsewhere(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[Role, str]]:
+    """Cookies of another organisation's installation, which has somebody of each role with the same name as here."""
+    stack = contextlib.AsyncExitStack()
+    other = site.run(stack.enter_async_context(running(tmp_path_factory.mktemp("elsewhere"), recipients={})))
+    try:
+        yield {role: f"{cookie_name(other.gateway)}={begun(other, name, role)}" for role, name in ONE_OF_EACH.items()}
+    finally:
+        site.run(stack.aclose())
+
+
+def begun(line: Line, name: str, role: Role) -> str:
+    """The first session of somebody, without a console in between."""
+    link = add_staff(line.gateway, name, role)
+    with line.gateway.store.read() as c:
+        known = invited(c, line.gateway, link)
+    assert known is not None
+    cookie = enrol(line.gateway, link, PASSWORD, rfc6238(known.secret, line.clock().timestamp()))
+    assert cookie is not None
+    found = member_of(line.gateway, cookie)
+    assert found is not None
+    assert (found.name, found.role) == (name, role), "over there it is a session"
+    return cookie
+
+
+def test_nobody_of_another_organisation_is_anybody_here(site: Site, elsewhere: dict[Role, str]) -> None:
+    """Each route x each role of another installation: the log-in and nothing else, whatever the role may have there, and nothing is done."""
+    entries, cells = len(site.rows(ledger_entry)), 0
+    for method, path in MATRIX:
+        where = address(site, path)
+        for role, cookie in elsewhere.items():
+            form = {"token": forgery_token(cookie.partition("=")[2])} if method == "POST" else None
+            answer = site.ask(method, where, form, Cookie=cookie)
+            assert (answer.status, answer.headers["location"], answer.text) == (303, "/console/log-in", ""), (
+                path,
+                role,
+            )
+            cells += 1
+    assert cells == len(MATRIX) * len(Role)
+    assert len(site.rows(ledger_entry)) == entries
+    own = site.cookies[ONE_OF_EACH[IG]]
+    assert site.ask("GET", "/console/", Cookie=own).status == 200, (
+        "sabotage: a session of this one is let in by the same request"
+    )
 
 
 def test_every_cell(site: Site) -> None:

@@ -1,13 +1,14 @@
 """Break-glass: what a message or a letter says is seen by who asked, after a second person's yes, for an hour, with an entry before each look."""
 
 import json
+import re
 
 import pytest
 
 from gateway import openings
 from gateway.console.staff import Role
 from gateway.openings import MOST_A_DAY, OPEN_MINUTES, WAITS_HOURS, OpeningError
-from gateway.store.schema import delivery, ledger_entry, message, opening, sealed, staff, task
+from gateway.store.schema import decision, delivery, ledger_entry, message, opening, sealed, staff, task
 from gateway.subject import scan
 from tests.console.site import ALEX, PEOPLE, Site
 
@@ -91,6 +92,42 @@ def test_it_shows_what_came_byte_for_byte_as_lines_and_stands_in_the_persons_rep
     assert events(site, handle)
 
 
+def test_a_decision_is_opened_by_value_what_was_composed_beside_what_left(site: Site) -> None:
+    """By name without; by value for who asked, after a second person's yes, with an entry before each look. Not for who may see no decision."""
+    decided = site.rows(delivery, id=handover(site))[0].decision_id
+    page = f"/console/decisions/{decided}"
+    plain = site.as_("ines", "GET", page).text
+    assert f'name="about" value="{decided}"' in plain
+    assert ALEX.family not in plain
+    refused = site.as_("owen", "POST", "/console/opened", {**FORM, "about": decided})
+    assert (refused.status, "no message, letter or decision has this id" in refused.text.lower()) == (422, True)
+    path = ask(site, decided)
+    for name in ("ines", "cleo"):
+        assert site.as_(name, "GET", f"{path}/content").status == 404, name
+    assert page not in site.as_("owen", "GET", "/console/opened").text, "no link that leads to a refusal"
+    assert site.as_("cleo", "POST", path, {"answer": "yes"}).status == 303
+    for name in ("ivor", "cleo", "gwen", "owen"):
+        assert site.as_(name, "GET", f"{path}/content").status == 404, name
+    text = site.as_("ines", "GET", f"{path}/content").text
+    rows = dict(re.findall(r'<th scope="row" class="tg-wrap">([^<]*)</th>(.*?)</tr>', text))
+    composed, left, why = re.findall(r"<td[^>]*>(.*?)</td>", rows["Patient.name"])
+    assert ALEX.family in composed
+    assert (composed, why) == (left, "-")
+    composed, left, why = re.findall(r"<td[^>]*>(.*?)</td>", rows["Patient.identifier"])
+    assert ALEX.prison_number in composed
+    assert ALEX.prison_number not in left
+    assert ALEX.nhs_number in left
+    assert "identifier system" in why
+    handle = path.rpartition("/")[2]
+    assert events(site, handle) == ["content-asked", "content-approved", "content-opened"]
+    for where in (page, f"/console/messages/{site.rows(decision, id=decided)[0].message_id}"):
+        assert "opened 1 times" in site.as_("ines", "GET", where).text, where
+    with site.line.gateway.store.read() as c:
+        person = site.rows(decision, id=decided)[0].person_id
+        mine = [entry for entry in scan.find(c, site.line.gateway, person).entries if entry.chain == handle]
+    assert len(mine) == 3, "whose data were looked at has it in their report"
+
+
 def test_the_entry_is_there_before_anything_is_shown(site: Site) -> None:
     """What cannot be entered is not shown."""
     path = ask(site, handover(site))
@@ -115,8 +152,8 @@ def test_what_cannot_be_asked_and_what_is_over(site: Site) -> None:
     for form, said in (
         ({**FORM, "about": letter, "purpose": "curiosity"}, "choose the purpose"),
         ({**FORM, "about": letter, "reason": "  "}, "say why"),
-        ({**FORM, "about": "7" * 26}, "no message and no letter"),
-        ({**FORM}, "no message and no letter"),
+        ({**FORM, "about": "7" * 26}, "no message, letter or decision"),
+        ({**FORM}, "no message, letter or decision"),
     ):
         answer = site.as_("ines", "POST", "/console/opened", form)
         assert (answer.status, said in answer.text.lower()) == (422, True), said

@@ -1,10 +1,12 @@
 """What left about nobody, and how much it tells of somebody at most: the page says what was entered and printed, and nothing more."""
 
 import json
+import re
 
 from sqlalchemy import Connection
 
 from consent.disclosure_control import BELONGS_AT_MOST, POSITIVE_AT_MOST
+from fhir_profiles.letters.indicators import COLUMNS
 from gateway.ledger import record
 from gateway.steps.indicators import chain_of, printed
 from gateway.store.schema import delivery, ledger_entry
@@ -42,6 +44,37 @@ def test_a_table_that_was_printed_is_listed_once(site: Site) -> None:
     assert "2025-Q2" not in text
     rows = site.rows(ledger_entry, chain=chain_of("2025-Q3"))
     assert [json.loads(row.body)["step"] for row in rows] == list(range(1, len(gateway.establishments) + 2))
+
+
+def test_a_table_has_its_measure_and_who_received_a_part_of_it(site: Site) -> None:
+    """The fewest people that a printed number can count; a small number is any small one; the other measure does not apply, and it says why."""
+    gateway = site.line.gateway
+    entered = {"what": "aggregate", "quarter": "2025-Q2", "small": 7, "base": 5, "row": "ZFG"}
+    figures: dict[str, str | int] = dict.fromkeys(
+        (column.replace(" ", "_") for column in (*COLUMNS, "total")), "hidden"
+    )
+    figures |= {"confirmed": 20, "total": 30}
+    letters = [row for row in site.rows(delivery) if row.message_id is None]
+
+    def work(c: Connection) -> None:
+        facts: dict[str, str | int | bool] = {**entered, **figures}
+        made = {"entry_id": gateway.ids.entry(), "chain": chain_of("2025-Q2"), "step": 1}
+        record(c, **made, event="exported", at=gateway.now(), facts=facts)
+        c.execute(delivery.update().where(delivery.c.id == letters[0].id).values(letter="indicators"))
+
+    gateway.store.write(work)
+    text = site.as_("aron", "GET", "/console/risk").text
+    row = re.search(r"<tr><td>2025-Q2</td>.*?</tr>", text)
+    assert row is not None
+    # 20 stands for 18 at least, 8 are behind any printed number: one in eighteen is 5.6 %, below one in eight by 6.9
+    assert [f">{said}<" in row[0] for said in ("7", "5", f"2 of {len(figures)}", "5.6 % (6.9 below)")] == [True] * 4
+    nothing = re.search(r"<tr><td>2025-Q3</td>.*?</tr>", text)
+    assert nothing is not None
+    assert "nobody is behind a printed number" in nothing[0]
+    assert "<strong>Positive</strong> does not apply" in text
+    received = text[text.index('id="received"') :].split("<h2")[0]
+    assert f"/console/letters/{letters[0].id}" in received
+    assert letters[0].id in site.as_("aron", "GET", "/console/export/risk").text
 
 
 def test_an_extract_is_listed_once_and_whoever_was_left_out_of_it_is_not(site: Site) -> None:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import parse_qsl, urlencode
 
 import pytest
 from sqlalchemy import Connection, insert, text
@@ -33,6 +34,7 @@ def test_each_word_finds_what_it_says_newest_first(site: Site) -> None:
         f"id={site.ids(delivery)[0]}": [site.rows(delivery)[0].message_id],
         f"id={site.ids(decision)[0]}": [site.rows(decision)[0].message_id],
         f"id={'7' * 26}": [],
+        f"id={'7' * 20}": [],
         "state=held": [row.id for row in rows if row.state == "held"],
         f"sender={some.client}": [row.id for row in rows if row.client == some.client],
         "kind=ADT%5EA03": [row.id for row in rows if row.kind == "ADT^A03"],
@@ -48,10 +50,34 @@ def test_each_word_finds_what_it_says_newest_first(site: Site) -> None:
         assert found(site, query) == wanted, query
     middle = rows[len(rows) // 2].received_at
     assert found(site, f"from={middle}".replace("+", "%2B")) == [row.id for row in rows if row.received_at >= middle]
-    for refused in ("state=lost", "from=yesterday", "before=x", "before=-1"):
+    for refused in ("state=lost", "from=yesterday", "before=x", "before=-1", "sender=nobody", "establishment=x"):
         assert site.as_("aron", "GET", f"/console/search?{refused}").status == 404, refused
     assert site.as_("aron", "GET", f"/console/search?number={ALEX.nhs_number}").status in (400, 404, 422)
-    assert found(site, f"id={ALEX.nhs_number}") == []
+
+
+FIELDS = [name for name in search.PARAMETERS if name != "before"]
+NUMBERS = (ALEX.nhs_number, f"{ALEX.nhs_number[:3]} {ALEX.nhs_number[3:6]} {ALEX.nhs_number[6:]}", ALEX.prison_number)
+
+
+def test_what_could_be_somebodys_stands_in_no_address(site: Site) -> None:
+    """A number in any field of the form leads nowhere, and no page takes one from an address; a form that is right leads to the page."""
+    written = [*NUMBERS, *(each.lower() for each in NUMBERS), ALEX.family, f"2026-01-01 {ALEX.nhs_number}"]
+    written += [f"2026-01-01 09:00:00.{ALEX.nhs_number}", f"2026-01-01 09:00 {ALEX.prison_number}"]
+    for name in FIELDS:
+        for typed in written:
+            answer = site.as_("aron", "POST", "/console/search", {name: typed, "kind" if name != "kind" else "to": ""})
+            assert answer.status == 422, (name, typed)
+            assert "location" not in answer.headers, (name, typed)
+            assert typed not in answer.text, (name, typed)
+            assert site.as_("aron", "GET", f"/console/search?{urlencode({name: typed})}").status == 404, (name, typed)
+    form = {"kind": " ADT^A03 ", "from": "2026-01-01", "to": "2100-01-01 09:30", "sender": site.rows(message)[0].client}
+    answer = site.as_("aron", "POST", "/console/search", {**dict.fromkeys(FIELDS, ""), **form})
+    assert answer.status == 303
+    path, _, query = answer.headers["location"].partition("?")
+    assert (path, dict(parse_qsl(query))) == ("/console/search", {name: said.strip() for name, said in form.items()})
+    assert found(site, query)
+    nothing = site.as_("aron", "POST", "/console/search", dict.fromkeys(FIELDS, "")).headers["location"]
+    assert len(found(site, nothing.partition("?")[2])) == len(site.rows(message))
 
 
 def test_pages_have_every_message_once(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

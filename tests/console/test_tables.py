@@ -40,7 +40,13 @@ def test_no_template_escapes_the_escaping() -> None:
     for file in files:
         text = file.read_text("utf-8")
         assert not re.search(r"\|\s*safe|autoescape|<script|style=|\son[a-z]+=|https?://", text), file.name
+    for module in sorted((ROOT / "gateway" / "console").glob("*.py")):
+        assert "arkup" not in module.read_text("utf-8"), f"{module.name}: text is made markup by templates alone"
     assert rendering.ENVIRONMENT.autoescape is True
+
+
+def test_what_serves_the_console_writes_no_addresses_down() -> None:
+    assert "access_log=False" in (ROOT / "gateway" / "serving.py").read_text("utf-8")
 
 
 def test_times_and_ages_are_as_people_say_them() -> None:

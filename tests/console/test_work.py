@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
@@ -35,6 +36,43 @@ def test_what_waits_is_listed_worst_first_and_says_whose_work_it_is(site: Site) 
     assert "someone may be without care" in text
     (refused,) = site.ids(delivery, state="refused")
     assert f"/console/letters/{refused}" in text
+
+
+def test_every_kind_of_wait_is_there_harm_first_with_its_age(site: Site) -> None:
+    """Of each state one letter without which somebody may be without care, and an older one that is less: the first stands above the second."""
+    letters = sorted(site.rows(delivery), key=lambda row: row.sequence)
+    about = next(row.person_id for row in letters if row.person_id)
+    waiting, back = ("held", "ambiguous", "parked"), ("refused", "recalled", "expired")
+    put = {}
+    for number, state in enumerate((*waiting, *back)):
+        for row, picture in zip(letters[2 * number : 2 * number + 2], (False, True), strict=True):
+            put[row.id] = {"state": state, "whole_picture": picture, "person_id": about, "letter": "handover"}
+    assert len(put) == 12, "as many letters as are needed"
+    moved(site, put)
+    text = site.as_("aron", "GET", "/console/work").text
+    moved(site, {row.id: {name: getattr(row, name) for name in put[row.id]} for row in letters if row.id in put})
+    for heading, states in (("waits", waiting), ("back", back)):
+        section = text[text.index(f'id="{heading}"') :].split("<h2")[0]
+        places = {some: section.index(some) for some, said in put.items() if said["state"] in states}
+        worse = [place for some, place in places.items() if put[some]["whole_picture"]]
+        assert max(worse) < min(place for some, place in places.items() if not put[some]["whole_picture"]), heading
+        for some in places:
+            line = re.search(rf"<tr>(?:(?!</tr>).)*{some}.*?</tr>", section, re.DOTALL)
+            assert line is not None
+            assert re.search(r"<td>(?:under a minute|\d+ (?:minute|hour|day)s?[^<]*)</td>", line[0]), some
+            assert ("someone may be without care" in line[0]) == put[some]["whole_picture"], some
+    for heading in ("unconfirmed", "tasks"):
+        assert f'id="{heading}"' in text
+
+
+def moved(site: Site, values: Mapping[str, Mapping[str, object]]) -> None:
+    """Letters put into states by hand: what the list shows is asked, not how they came there."""
+
+    def work(c: Connection) -> None:
+        for some, said in values.items():
+            c.execute(delivery.update().where(delivery.c.id == some).values(**said))
+
+    site.line.gateway.store.write(work)
 
 
 def test_only_whose_work_it_is_settles_it(site: Site) -> None:

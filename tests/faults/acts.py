@@ -305,7 +305,10 @@ def _members(line: Line) -> None:
 
 
 def _ask_to_see(line: Line, about: str) -> str:
-    return openings.ask(line.gateway, about, purpose=next(iter(PURPOSES)), reason="a test", staff_id=ADA[:3], name=ADA)
+    who = {"staff_id": ADA[:3], "name": ADA}
+    return openings.ask(
+        line.gateway, about, purpose=next(iter(PURPOSES)), reason="a test", **who, may_see_decisions=True
+    )
 
 
 def _opening(line: Line, about: str) -> Any:
