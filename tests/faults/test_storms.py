@@ -19,6 +19,7 @@ from gateway.failpoints import hooked
 from gateway.store.schema import sealed
 from gateway.unfinished import MESSAGE_ATTEMPTS
 from tests.builders import care_plan, fhir_message, synthetic_person
+from tests.engines import MODES
 from tests.faults.account import Account, number
 from tests.faults.crash import step
 from tests.faults.simulation import texts_of
@@ -40,10 +41,15 @@ def copies_of(line: Line) -> list[tuple[str, ...]]:
     return [tuple(texts_of(each)) for each in line.neighbours["pharmacy"].effects]
 
 
-async def test_duplicates_with_lost_acknowledgements(tmp_path: Path, account: Callable[..., Account]) -> None:
+@pytest.mark.parametrize("mode", MODES)
+async def test_duplicates_with_lost_acknowledgements(
+    tmp_path: Path, account: Callable[..., Account], request: pytest.FixtureRequest, mode: str
+) -> None:
     """Each message up to three times at once, and again whenever its answer was lost (30 %): one effect each, the stored answer each time."""
+    if mode == "production":
+        request.getfixturevalue("on_production")
     chance = random.Random(3)
-    people, steps = number(12, 200), 2
+    people, steps = number(12, 200) if mode == "embedded" else number(4, 50), 2
     sent = 0
     async with running(tmp_path) as line:
 
@@ -70,7 +76,7 @@ async def test_duplicates_with_lost_acknowledgements(tmp_path: Path, account: Ca
         check_world(line)
         wanted = people * steps
         account(
-            name="duplicate-storm",
+            name=f"duplicate-storm/{mode}",
             attempted=people * (steps + 1),
             acked=len(set(line.accepted)),
             recovered=sent - people * (steps + 1),
