@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from consent.agreement_file import read_agreement
-from consent.fhir_consent import is_about, votes
+from consent.fhir_consent import CATEGORY_SYSTEM, is_about, votes
 from consent.minimise import WITHHELD_TEXT, minimise, without
 from consent.outcomes import PathOutcome, outcome_of, path_outcomes
+from consent.purposes import LOCAL_PURPOSE
 from consent.sensitive import unplaced, without_words
 from consent.shapes import Coding, Decision, Facts, Outcome, PermittedPath, ResourceVote, Unplaced, Vote, Withheld
 from consent.ternary import Match
@@ -364,19 +365,22 @@ def test_what_stands_on_nothing_is_listed_and_what_stands_is_not() -> None:
 
 
 def test_a_nested_section_that_became_empty_leaves_no_trace() -> None:
-    inner = {"title": "Tests", "entry": [{"reference": "Observation/gone"}]}
-    outer = {"title": "All", "entry": [{"reference": "Patient/patient"}], "section": [inner]}
-    paths = (
-        "Composition.status",
-        "Composition.section.title",
-        "Composition.section.entry",
-        "Composition.section.section",
+    gone, left = (
+        {"title": title, "entry": [{"reference": to}]}
+        for title, to in (("Tests", "Observation/gone"), ("Person", "Patient/patient"))
     )
-    held = ({**COMPOSITION, "status": "final", "section": [outer]}, made.patient(gender="male"))
-    decision = decided(*held, permitted=(*paths, "Patient.gender"))
-    (left, _) = (each["resource"] for each in minimise(bundle(*held), decision, made.NAMING).bundle["entry"])
-    (section,) = left["section"]
-    assert section.keys() == {"title", "entry"}
+    sections = [
+        {"title": "mixed", "section": [gone, left]},
+        {"title": "own", "entry": left["entry"], "section": [gone]},
+        {"title": "none", "section": [gone]},
+    ]
+    paths = [f"Composition.section.{below}{name}" for below in ("", "section.") for name in ("title", "entry")]
+    held = ({**COMPOSITION, "status": "final", "section": sections}, made.patient(gender="male"))
+    decision = decided(*held, permitted=("Composition.status", *paths, "Patient.gender"))
+    found = minimise(bundle(*held), decision, made.NAMING).bundle["entry"][0]["resource"]["section"]
+    assert [each["title"] for each in found] == ["mixed", "own"]
+    assert [each["title"] for each in found[0]["section"]] == ["Person"]
+    assert found[1].keys() == {"title", "entry"}
 
 
 def test_an_entry_that_has_no_name_is_listed_as_an_entry_and_the_marker_has_its_words() -> None:
@@ -476,6 +480,16 @@ def test_whose_a_consent_is_does_not_depend_on_the_version_that_it_names() -> No
 
 
 def test_what_a_consent_is_about_can_be_asked_without_a_letter() -> None:
-    treatment, research = (Coding(system=made.REASON, code=code) for code in ("TREAT", "HRESCH"))
-    both = made.fhir_consent(category=[made.code("RESEARCH", made.ACT)])
-    assert [is_about(both, each) for each in (treatment, research)] == [Match.NO, Match.YES]
+    treatment, research, ndtms = (
+        Coding(system=system, code=code)
+        for system, code in ((made.REASON, "TREAT"), (made.REASON, "HRESCH"), (LOCAL_PURPOSE, "ndtms"))
+    )
+    for category, purpose in (
+        (made.code("RESEARCH", made.ACT), research),
+        (made.code("research", CATEGORY_SYSTEM), research),
+        (made.code("ndtms", "https://throughgate.example/code/consent-category"), ndtms),
+    ):
+        said = made.fhir_consent(category=[category])
+        assert [is_about(said, each) for each in (treatment, purpose)] == [Match.NO, Match.YES]
+    unstated = {name: value for name, value in made.fhir_consent().items() if name != "scope"}
+    assert is_about(unstated, treatment) is Match.UNKNOWN
