@@ -7,6 +7,7 @@ from typing import Final
 
 from fhir_profiles.ids import reference
 from fhir_profiles.mappings.adt_details import add_person_details, observed
+from fhir_profiles.mappings.confidential import labelled, labels_of
 from fhir_profiles.mappings.encounter import named_stay
 from fhir_profiles.mappings.field_ledger import keep_order
 from fhir_profiles.mappings.observation import Order
@@ -45,7 +46,8 @@ def _add_order(reading: Reading, group: Group, visit: Json | None) -> None:
     obr = group.obr
     if obr is None:
         return
-    request = service_request(reading, group, obr, visit)
+    labels = labels_of(group.orc, to=_TO)
+    request = labelled(service_request(reading, group, obr, visit), labels)
     key = order_key(reading, group, obr)
     taken, specimen = specimen_of(reading, group.specimens, obr, key)
     if specimen is not None and "reference" in specimen:
@@ -62,7 +64,7 @@ def _add_order(reading: Reading, group: Group, visit: Json | None) -> None:
     )
     rows = [row for row, _ in group.results]
     keep_order(rows, to=f"{_TO}.supportingInfo")
-    about = [observed(reading, row, order) for row in rows]
+    about = [labelled(observed(reading, row, order), labels) for row in rows]
     reading.resources += about
     if about:
         request["supportingInfo"] = [{"reference": reference("Observation", each["id"])} for each in about]

@@ -11,6 +11,7 @@ from fhir_profiles import systems
 from fhir_profiles.hl7_times import fhir_instant
 from fhir_profiles.ids import PATIENT_REFERENCE, reference, stable_id
 from fhir_profiles.mappings.annotation import annotations
+from fhir_profiles.mappings.confidential import labelled, labels_of
 from fhir_profiles.mappings.datatypes import (
     coding,
     concept,
@@ -119,7 +120,8 @@ def add_results(reading: Reading, group: Group, visit: Json | None) -> str | Non
     obr = group.obr
     if obr is None:
         return None
-    report = _report(reading, group, obr)
+    labels = labels_of(group.orc, to="DiagnosticReport")
+    report = labelled(_report(reading, group, obr), labels)
     order = _order(reading, group, obr, report, visit)
     reading.resources.append(report)
     measured = [row for row, _ in group.results if row.peek(2).upper() not in DOCUMENTS]
@@ -133,7 +135,7 @@ def add_results(reading: Reading, group: Group, visit: Json | None) -> str | Non
             row.text(2, to="DiagnosticReport.presentedForm")
             continue
         resource = observation(reading, row, annotations(notes, to="Observation.note"), order)
-        reading.resources.append(resource)
+        reading.resources.append(labelled(resource, labels))
         results.append({"reference": reference("Observation", resource["id"])})
     if results:
         report["result"] = results

@@ -11,6 +11,7 @@ from typing import Final
 from fhir_profiles.hl7_times import is_before
 from fhir_profiles.ids import PATIENT_REFERENCE, stable_id
 from fhir_profiles.mappings.annotation import annotations
+from fhir_profiles.mappings.confidential import labelled, labels_of
 from fhir_profiles.mappings.datatypes import (
     concept,
     establishment_extension,
@@ -53,7 +54,7 @@ def translate(channel: Channel, body: bytes) -> Translation:
     for order in cut_orders(reading, "RXA", _ORDERED, first_only=first_only):
         order.orc.text(1, to=f"{_TO}.status")
         for rxa, routes, notes in order.medicines:
-            dose = _administration(reading, order.orc, rxa, routes, notes)
+            dose = labelled(_administration(reading, order.orc, rxa, routes, notes), labels_of(order.orc, to=_TO))
             made[dose["id"]] = dose | ({"context": stay} if stay is not None else {})
             occurred = occurred or dose.get("effectiveDateTime") or dose.get("effectivePeriod", {}).get("start")
         order.orc.leave("about the handling of the order: kept in the original message")

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from fhir_profiles.mappings.confidential import labelled, labels_of
 from fhir_profiles.mappings.dosage import Places
 from fhir_profiles.mappings.encounter import named_stay
 from fhir_profiles.mappings.person import add_patient, identity_hold
@@ -53,7 +54,9 @@ def translate_orders(channel: Channel, body: bytes, segment: str, places: Places
             text = f"an order without an {segment} segment says no medicine, and was left out"
             reading.warn(group.orc.place(1), text)
         else:
-            made = request(reading, group, group.medicine, places)
+            made = labelled(
+                request(reading, group, group.medicine, places), labels_of(group.orc, to="MedicationRequest")
+            )
             reading.resources.append(made | ({"encounter": stay} if stay is not None else {}))
     return reading.finish((Event.PRESCRIPTION,), hold=hold)
 

@@ -10,6 +10,7 @@ from fhir_profiles import systems
 from fhir_profiles.hl7_times import fhir_date_time
 from fhir_profiles.ids import PATIENT_REFERENCE, stable_id
 from fhir_profiles.mappings.annotation import annotations
+from fhir_profiles.mappings.confidential import labelled, labels_of
 from fhir_profiles.mappings.datatypes import (
     concept,
     establishment_extension,
@@ -51,7 +52,7 @@ def translate(channel: Channel, body: bytes) -> Translation:
     made: dict[str, Json] = {}
     for order in cut_orders(reading, "RXD", _ORDERED, first_only=hold is not None and hold.code is HoldCode.TWO_PEOPLE):
         for rxd, routes, notes in order.medicines:
-            dispense = _dispense(reading, order.orc, rxd, routes, notes)
+            dispense = labelled(_dispense(reading, order.orc, rxd, routes, notes), labels_of(order.orc, to=_TO))
             made[dispense["id"]] = dispense | ({"context": stay} if stay is not None else {})
         order.orc.leave_by("told-once")
     reading.resources += made.values()

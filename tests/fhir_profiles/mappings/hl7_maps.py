@@ -118,6 +118,8 @@ COMPARED: Final = (
            path="status", tables=("prescription._ORDER_STATUSES",), nothing="unknown", same=_ENDED),
     _order("ORC-1 (medicine)", "OrderControlCode[ServiceRequest.status]", "ORC|@|O-1", _RXE, kind=_RDE, resource="MedicationRequest",
            path="status", tables=("prescription._CONTROLS",), nothing="unknown", same=_ENDED),
+    _order("ORC-28", "ConfidentialityCode", f"ORC|RE|O-1{'|' * 26}@", f"OBR|1|O-1||{_TEST}", "OBX|1|NM|718-7^Hb^LN||140|g/L|||||F", kind=_ORU,
+           resource="DiagnosticReport", path="meta.security", with_system=True, tables=("confidential._LABELS",)),
     _order("OBR-5", "ExtendedPriorityCodes", "ORC|NW|O-1", f"OBR|1|O-1||{_TEST}|@", kind=_OML, resource="ServiceRequest",
            path="priority", tables=("service_request.PRIORITIES",)),
     _order("TQ1-9", "ExtendedPriorityCodes", "ORC|NW|O-1", _RXE, "TQ1|1||QD||||||@", kind=_RDE, resource="MedicationRequest",
