@@ -5,7 +5,7 @@ index and forgotten: it MUST NOT stand in an address, a row, a log or an entry. 
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
@@ -275,22 +275,30 @@ def _journey(c: Connection, ask: Ask, person_id: str | None) -> tuple[tuple[Step
         .offset((_page(ask) - 1) * AT_ONCE)
         .limit(most + 1)
     ).all()
-    return tuple(_step(c, ask, row) for row in rows[:most]), len(rows) > most
+    return tuple(_steps(c, ask, rows[:most])), len(rows) > most
 
 
-def _step(c: Connection, ask: Ask, row: Row[tuple[object, ...]]) -> Step:
-    decided = (
-        c.execute(
-            select(decision.c.id).where(decision.c.message_id == row.id).order_by(decision.c.decided_at, decision.c.id)
-        )
-        .scalars()
-        .all()
-    )
+def _steps(c: Connection, ask: Ask, rows: Sequence[Row[Any]]) -> Iterator[Step]:
+    """A step for each message, in their order. What stands beside them is asked for once, and not message by message."""
+    ids = [row.id for row in rows]
+    decided: dict[str, list[str]] = {}
+    of_messages = select(decision.c.id, decision.c.message_id).where(decision.c.message_id.in_(ids))
+    for one in c.execute(of_messages.order_by(decision.c.decided_at, decision.c.id)):
+        decided.setdefault(one.message_id, []).append(one.id)
     letters: dict[str, list[DeliveryWay]] = {}
-    for each in c.execute(select(delivery).where(delivery.c.message_id == row.id).order_by(delivery.c.sequence)):
+    for each in c.execute(select(delivery).where(delivery.c.message_id.in_(ids)).order_by(delivery.c.sequence)):
         letters.setdefault(each.decision_id, []).append(whole_way.delivery_way(c, each))
-    return Step(
-        message=dict(row._mapping),  # noqa: SLF001 - SQLAlchemy's public name for a row as a mapping
-        decisions=tuple((shown_decision(c, ask.gateway, one), tuple(letters.get(one, ()))) for one in decided),
-        done=tuple(done_about(c, ask, (row.id, *decided, *(each.id for some in letters.values() for each in some)))),
-    )
+    asked = {row.id: (row.id, *decided.get(row.id, ())) for row in rows}
+    named = {
+        some: {*known, *(letter.id for each in known for letter in letters.get(each, ()))}
+        for some, known in asked.items()
+    }
+    done = done_about(c, ask, [each for some in named.values() for each in some])
+    for row in rows:
+        yield Step(
+            message=dict(row._mapping),  # noqa: SLF001 - SQLAlchemy's public name for a row as a mapping
+            decisions=tuple(
+                (shown_decision(c, ask.gateway, one), tuple(letters.get(one, ()))) for one in decided.get(row.id, ())
+            ),
+            done=tuple(each for each in done if each.about & named[row.id]),
+        )

@@ -70,8 +70,9 @@ _BY_RULE: Final[Mapping[str, tuple[str, ...]]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Done:
-    """What people did about a message or a letter: an override, an opening."""
+    """What people did about a message, a letter or a decision: an override, an opening. `about` are the ids that it names."""
 
+    about: frozenset[str]
     at: str
     what: str
     by: str
@@ -124,6 +125,7 @@ def done_about(c: Connection, ask: Ask, ids: Sequence[str]) -> list[Done]:
     known = staff.names(c)
     seen = [
         Done(
+            about=frozenset((each.about,)),
             at=each.asked_at,
             what=f"content asked for ({PURPOSES.get(each.purpose, each.purpose)}), opened {each.times} times",
             by=known[each.asked_by],
@@ -134,6 +136,7 @@ def done_about(c: Connection, ask: Ask, ids: Sequence[str]) -> list[Done]:
     ]
     seen += [
         Done(
+            about=frozenset(some for some in (each.delivery, each.letter) if some is not None),
             at=each.given_at,
             what=f"override: {each.kind.value.replace('-', ' ')}, for {each.recipient}",
             by=each.given_by,

@@ -28,7 +28,6 @@ from gateway.ledger import record
 from gateway.overrides import Actor, Limb, give
 from gateway.overrides import Role as ActsAs
 from gateway.steps.indicators import printed
-from gateway.store.retention import set_end, sweep_ended
 from gateway.store.schema import (
     agreement,
     attempt,
@@ -588,10 +587,6 @@ def later(site: Site) -> None:
     site.run(gateway.settle())
     printed(gateway, "2025-Q4")
     report = next(row.id for row in site.rows(delivery) if row.message_id is None)
-    denied = next(
-        row.person_id for row in site.rows(decision) if row.outcome == "withhold" and row.letter == "handover"
-    )
-    version = next(row.sealed_id for row in site.rows(consent) if row.person_id == denied)
     facts: dict[str, str | int | bool] = {"what": "x", "agreement": "x", "recipient": "x", "quarter": "2025-Q4"}
     facts |= {"sha256": "0" * 64, "k": 10, "rows": 40}
 
@@ -600,8 +595,6 @@ def later(site: Site) -> None:
         record(c, entry_id=gateway.ids.entry(), chain=chain, step=1, event="exported", at=gateway.now(), facts=facts)
         c.execute(delivery.update().where(delivery.c.id == report).values(letter="indicators"))
         c.execute(consent.update().values(remarks="dangling-actor ends"))
-        set_end(c, [version], gateway.now())
-        sweep_ended(c, gateway.now())
 
     gateway.store.write(work)
     site.cookies |= {name: site.log_in(name) for name in PEOPLE}
@@ -686,6 +679,7 @@ def test_hostile_text_in_every_field_runs_nowhere(
     monkeypatch.setattr(rendering, "ENVIRONMENT", hostile.environment)
     wrong: list[str] = []
     for name, answer in answers(site):
+        assert answer.status != 500 or name == "500", name
         shown.see(answer)
         assert "<script>window.scripts++</script>" in shown.page.inner_text("body"), name
         ran, reports = shown.page.evaluate("[window.scripts, window.reports]")
