@@ -209,7 +209,7 @@ def deaths_of(bench: Bench, kind: Kind) -> list[tuple[str, int]]:
     return [*found, *((BY_SENDER, number) for number in range(1, len(kind.bodies) + 1)), (BY_RECIPIENT, 1)]
 
 
-@pytest.mark.slow(seconds=120)
+@pytest.mark.slow(seconds=60)
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("kind", [HANDOVER, COPIES, LATER], ids=lambda kind: kind.name)
 def test_every_point_of_a_message(bench: Bench, kind: Kind, account: Callable[..., Account]) -> None:
