@@ -5,6 +5,7 @@ import re
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from typing import Final, Literal
+from urllib.parse import urlencode
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -179,7 +180,13 @@ async def definition_search(gateway: Intake, request: Request, _caller: Caller) 
         for name, definition in DEFINITIONS[definition_type].items()
         if asked in (None, definition["url"])
     ]
-    found = {"resourceType": "Bundle", "type": "searchset", "total": len(entries)}
+    itself = base if asked is None else f"{base}?{urlencode({'url': asked})}"
+    found = {
+        "resourceType": "Bundle",
+        "type": "searchset",
+        "total": len(entries),
+        "link": [{"relation": "self", "url": itself}],  # R4: a server says which search it answered
+    }
     return fhir_json({**found, "entry": entries} if entries else found)
 
 

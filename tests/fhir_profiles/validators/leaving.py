@@ -1,14 +1,16 @@
-"""Every resource that leaves: each letter of several files, through its shipped agreement, on each FHIR wire (the served examples among
-them); what the gateway itself answers; and each kind of AuditEvent of its feed.
+"""Every resource that leaves: each letter of several files, through each agreement that is shipped for it, on each FHIR wire (the served
+examples among them), a referral's update and end; what the gateway itself answers; and each kind of AuditEvent of its feed.
 """
 
 import copy
+import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from functools import cache
 
-from consent.minimise import NothingLeaves
+from consent.minimise import NothingLeaves, minimise
+from consent.shapes import Decision, Vote
 from fhir_profiles import audit_event
 from fhir_profiles.audit_event import MINOR, PERMITTED, SERIOUS, Happening, Observer
 from fhir_profiles.compose import LETTERS
@@ -16,26 +18,18 @@ from fhir_profiles.elements import name_of
 from fhir_profiles.examples import example
 from fhir_profiles.fhir_json import decode
 from fhir_profiles.ids import PATIENT_REFERENCE
-from fhir_profiles.peek_fhir import peek_fhir
 from fhir_profiles.render import render
-from fhir_profiles.shapes import Channel, Envelope, Json, LetterContext
+from fhir_profiles.shapes import Channel, Json, LetterContext
 from fhir_profiles.translate import translate
-from gateway.errors import Fault
-from gateway.steps.acknowledge import Names, fhir_custody, fhir_response
 from tests.fhir_profiles.fhir_message import golden_pairs as fhir_pairs
 from tests.fhir_profiles.letters.files import HEADING, REPORTS, case, patient
-from tests.fhir_profiles.letters.test_through_the_gate import minimised
+from tests.fhir_profiles.letters.test_through_the_gate import AGREEMENTS, NAMING, decided, minimised
 from tests.fhir_profiles.mappings import golden_pairs as hl7v2_pairs
+from tests.fhir_profiles.validators.answered import answers
 from tests.fhir_profiles.validators.running import Judged
 
 FHIR = "application/fhir+json"
 SPOKEN = {"text": "Polish, with an interpreter"}  # in words only, as a sender wrote it
-NAMES = Names(
-    accept_id="0123456789ABCDEFGHJK",
-    application_id="1123456789ABCDEFGHJK",
-    time="2026-01-15T12:00:00+00:00",
-    message_id="2123456789ABCDEFGHJK",
-)
 
 
 @cache
@@ -87,14 +81,49 @@ def letters() -> Iterator[Judged]:
                 yield Judged(name=name, resource=decode(written.body))
 
 
-def answers() -> Iterator[Judged]:
-    """What a sender of FHIR is answered: custody, each fault, and the response message."""
-    for fault in (None, *Fault):
-        yield Judged(name=f"answer: {fault or 'custody'}", resource=decode(fhir_custody(NAMES, fault=fault).body))
-    seen = peek_fhir(Channel(name="golden", format="fhir"), fhir_pairs.sources()[0].read_bytes())
-    assert isinstance(seen, Envelope)
-    response = fhir_response(seen, NAMES, endpoint="https://gateway.example/fhir")
-    yield Judged(name="answer: response", resource=decode(response.body))
+UNDER = {
+    path.stem: held["letter"]
+    for path in sorted(AGREEMENTS.glob("*.toml"))
+    if (held := tomllib.loads(path.read_text("utf-8")))["letter"] in LETTERS and held["letter"] != path.stem
+}
+"""Each shipped agreement that a letter goes under beside the one of its own name, and that letter."""
+
+
+def under_other_agreements() -> Iterator[Judged]:
+    """The same letters as they go to their other recipients, and each letter with every second resource kept back by its person."""
+    for agreement, letter in UNDER.items():
+        yield _rendered(f"{letter}, under {agreement}", letter, *decided(letter, *case(letter), agreement))
+    for letter in LETTERS:
+        if letter not in REPORTS:
+            bundle, decision = decided(letter, *case(letter))
+            others = [
+                vote
+                for vote in decision.votes
+                if not vote.resource.startswith(("Patient/", "Composition/", "Communication/notice"))
+            ]
+            denied = {vote.resource for vote in others[::2]}
+            votes = (replace(each, vote=Vote.DENY) if each.resource in denied else each for each in decision.votes)
+            fewer = replace(decision, votes=tuple(votes), withheld_marker=True)
+            yield _rendered(f"{letter}, half of it", letter, bundle, fewer)
+
+
+def _rendered(name: str, letter: str, bundle: Json, decision: Decision) -> Judged:
+    left = minimise(bundle, decision, NAMING).bundle
+    return Judged(name=name, resource=decode(render(left, LETTERS[letter].default_wire, HEADING).body))
+
+
+def referrals() -> Iterator[Judged]:
+    """A referral's update and its end, as the provider that was told of it gets them."""
+    file, context = case("referral")
+    for status in ("active", "revoked", "entered-in-error"):
+        held = [{**each, "status": status} if each["resourceType"] == "ServiceRequest" else each for each in file]
+        told = replace(context, told_before=True)
+        yield _rendered(f"referral, told before, {status}", "referral", *decided("referral", held, told))
+    yield _rendered(
+        "referral, asked no more",
+        "referral",
+        *decided("referral", file, replace(context, told_before=True, taken_back=1)),
+    )
 
 
 HAPPENED = Happening(
@@ -133,4 +162,6 @@ def audit_events() -> Iterator[Judged]:
 
 
 def leaving() -> list[Judged]:
-    return [*letters(), *answers(), *audit_events()]
+    events = list(audit_events())
+    fed = [{**one.resource, "id": f"event-{number}"} for number, one in enumerate(events[::4])]
+    return [*letters(), *under_other_agreements(), *referrals(), *answers(fed), *events]
