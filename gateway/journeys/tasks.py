@@ -419,6 +419,8 @@ _OUTLIVES: Final = (
     WORDS_LEFT_OUT,
     CORRECT_BY_HAND,
     "forbidden-by-law",
+    "mostly-positive",
+    "mostly-positive-report",
     "override-given",
     "override-to-confirm",
     "override-to-review",
@@ -426,7 +428,8 @@ _OUTLIVES: Final = (
     "override-unreviewed",
     "tell-the-person",
 )
-"""Work about a letter that its arrival does not do: an override is confirmed, reviewed and told to the person because the letter arrived."""
+"""Work about a letter that its arrival does not do: an override is confirmed, reviewed and told to the person because the letter arrived. And what a
+merge makes of a month: to let the held merge go is not to have heard it."""
 _ITS_OWN: Final = or_(
     ~one_of(task.c.code, _OUTLIVES),
     exists().where(delivery.c.id == task.c.delivery_id, delivery.c.letter == NOTICE),

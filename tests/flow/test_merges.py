@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from consent.disclosure_control import ENOUGH_TO_WARN
 from gateway.steps import link as acts
 from gateway.steps.link import LinkError
 from gateway.store.schema import contribution, person, person_merge, resource, sealed
@@ -269,4 +270,29 @@ async def test_who_was_counted_twice_is_counted_once(line: Line) -> None:
     assert sorted(row.positive for row in counted if row.substance_group == "cocaine") == [False, True]
     await line.play(merge())
     assert [row.positive for row in rows_of(line, contribution) if row.substance_group == "cocaine"] == [True]
+    check_world(line)
+
+
+async def test_what_a_held_merge_brought_is_told_after_it_was_let_go(line: Line) -> None:
+    """One person fewer makes the cell mostly positive in the release of the merge itself, which ends the work of its hold and no more."""
+    third = synthetic_person(3)
+    found = Assay(code=COCAINE[0], text=COCAINE[1], result="positive")
+    others = [synthetic_person(place) for place in range(10, 10 + ENOUGH_TO_WARN)]
+    negative = {OTHER, *others[: ENOUGH_TO_WARN // 2]}
+    for at, who in enumerate((STAYS, OTHER, *others)):
+        result = replace(found, result="negative") if who in negative else found
+        bodies = (rde_o11(who, message_id=f"R-{at}"), oru_r01(who, message_id=f"O-{at}", assays=(result,)))
+        await line.play(*(without_nhs_number(body, who) for body in bodies))
+    counted = [row.positive for row in rows_of(line, contribution) if row.substance_group == "cocaine"]
+    assert sorted(counted) == [False] * len(negative) + [True] * len(negative)
+    await line.play(adt_a01(third), merge().replace(STAYS.nhs_number.encode(), third.nhs_number.encode()))
+    held = line.messages()[-1]
+    assert (held.state, held.reason) == ("held", "identity-conflict")
+    assert "mostly-positive" not in line.told_codes()
+    acts.link(
+        line.gateway, line.messages()[0].person_id, line.messages()[-2].person_id, reason="his number", by="clerk"
+    )
+    await line.settle()
+    assert line.messages(id=held.id)[0].state == "released"
+    assert {"mostly-positive", "mostly-positive-report"} <= set(line.told_codes())
     check_world(line)
