@@ -74,7 +74,7 @@ RULES = {
     "anonymous": "counted for a report about nobody; consent is not asked",
     "aggregate": "a finished report about nobody",
     "not-understood": "an implicit rule or a modifier that is not understood",
-    "unlabelled": "a resource without a label goes to direct care only",
+    "unlabelled": "a resource without a label, or of which nobody knows what it is about, goes to direct care only",
     "agreement-mismatch": "the request does not fit the agreement",
     "agreement-ended": "the agreement has ended",
     "several-people": "the letter is about more than one person",
@@ -231,7 +231,7 @@ def _vote(resource: Json, judge: Judge, request: Request, agreement: Agreement, 
             return ResourceVote(resource=name, vote=Vote.DENY, rule="not-understood")
         # Keeping these back would end the whole letter, which no consent has asked for: a person looks.
         return voted if request.person_released else ResourceVote(resource=name, vote=Vote.HOLD, rule="not-understood")
-    if not _direct_care(agreement) and not labels.resource_labels(resource):
+    if not _direct_care(agreement) and labels.counts_as_every(labels.resource_labels(resource)):
         return ResourceVote(resource=name, vote=Vote.DENY, rule="unlabelled")
     return voted
 

@@ -1,8 +1,9 @@
 """Provision.securityLabel against the labels of a resource (consent.md 3.4 d, 3.4b 1 and 6).
 
 Confidentiality is ordered: a permit covers its level and below, a deny its level and above. Sensitivity goes by subsumption. A permit must
-cover every label of the resource; one matched label is enough for a deny. A resource without any label counts as carrying every label. What
-has to be done with a resource is a label too: in a permit it is a condition (consent/obligations.py), and alone it picks no resource.
+cover every label of the resource; one matched label is enough for a deny. A resource without any label counts as carrying every label, and so
+does one that is labelled `UNRECOGNISED`. What has to be done with a resource is a label too: in a permit it is a condition
+(consent/obligations.py), and alone it picks no resource.
 """
 
 from collections.abc import Sequence
@@ -16,6 +17,8 @@ from consent.ternary import Match, all_of, any_of
 CONFIDENTIALITY = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality"
 
 ACT_CODE = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
+UNRECOGNISED = Coding(system="https://throughgate.example/code/content", code="unrecognised")
+"""Nobody knows what it is about: the labels beside this one are what its sender said, and need not be all (fhir_profiles/label.py)."""
 _OBLIGATION = (
     "ObligationPolicy ANONY AOD AUDIT AUDTR CPLYCC CPLYCD CPLYJPP CPLYJSP CPLYOPP CPLYOSP CPLYPOL DECLASSIFYLABEL DEID DELAU DOWNGRDLABEL DRIVLABEL "
     "ENCRYPT ENCRYPTR ENCRYPTT ENCRYPTU HUAPRV LABEL MASK MINEC PERSISTLABEL PRIVMARK PROCESSINLINELABEL PSEUD REDACT UPGRDLABEL"
@@ -49,6 +52,11 @@ def resource_labels(resource: Json) -> list[Coding]:
     return labels if readable else [*labels, Coding(system="", code="")]
 
 
+def counts_as_every(labels: Sequence[Coding]) -> bool:
+    """INVARIANT: a label that a sender adds to content that nobody knows takes no other from it: such content counts as carrying every label."""
+    return not labels or UNRECOGNISED in labels
+
+
 def asks_for_something(label: Coding) -> bool:
     """Is it an obligation or a refrain, and no topic?"""
     return label.system == ACT_CODE and label.code in _ASKING
@@ -71,7 +79,7 @@ def match(stated: Sequence[Coding], labels: Sequence[Coding], subsumes: codes.Su
     """INVARIANT: a yes that says nothing but its terms is a yes to everything on those terms, and never to nothing without them."""
     if stated and side is not Side.DENY and all(map(asks_for_something, stated)):
         return Match.YES
-    if not labels:
+    if counts_as_every(labels):
         return Match.NO if side is Side.PERMIT else Match.YES
     silent = any(item.system == CONFIDENTIALITY for item in stated) and not any(
         item.system == CONFIDENTIALITY for item in labels

@@ -1,7 +1,8 @@
 """Put the security labels on a resource that say how sensitive it is (HL7 v3-Confidentiality and v3-ActCode), by the rows of `labels.toml`.
 
 It only ever raises: a higher label that is there stays, another one is added. It must never label what no row recognises; a resource without a
-label counts as carrying every label. It is idempotent, changes nothing but `meta.security`, and never raises on malformed content.
+label counts as carrying every label, and one that no row recognises is said to be so beside the labels of its sender. It is idempotent, changes
+nothing but `meta.security`, and never raises on malformed content.
 """
 
 import tomllib
@@ -17,6 +18,8 @@ from fhir_profiles.shapes import Json
 from fhir_profiles.terminology.concepts import coded, words_of
 
 CONFIDENTIALITY_ORDER: Final = ("U", "L", "M", "N", "R", "V")
+_UNRECOGNISED: Final = {"system": systems.CONTENT, "code": "unrecognised"}
+"""No row says what it is about. A decision counts it as carrying every label (`consent.labels.UNRECOGNISED`)."""
 _PLACES: Final = (
     "code", "category", "type", "serviceType", "serviceCategory", "specialty", "appointmentType", "reasonCode", "conclusionCode", "orderDetail",
     "medicationCodeableConcept", "valueCodeableConcept", "description", "topic", "title", "name", "docStatus",
@@ -107,11 +110,9 @@ def label_bundle(bundle: Json) -> Json:
 
 def _label(resource: Json, explaining: Mapping[str, Json]) -> Json:
     found = _rules_of(_kind(resource), tuple(frozen(concept) for concept in _concepts(resource, explaining)))
-    if not found:
-        return resource
     meta = resource.get("meta") if isinstance(resource.get("meta"), dict) else {}
     before = [coding for coding in _as_list((meta or {}).get("security")) if isinstance(coding, dict)]
-    after = _raised(before, found)
+    after = _raised(before, found) if found else _still_unrecognised(before)
     return resource if after == before else _with_labels(resource, after)
 
 
@@ -157,7 +158,8 @@ def flagged(patient: Json) -> Json:
 def keep_labels(before: Json, after: Json) -> Json:
     """Give a later version of a resource the labels of the one before that are higher or that it lacks (DESIGN section 2 rule 8).
 
-    A prison's message never says that a record is restricted: without this, its next word about a person would lift the mark.
+    A prison's message never says that a record is restricted: without this, its next word about a person would lift the mark. That an earlier
+    version was not recognised says nothing of the later one; a later one that no row knows is not known by the labels of the one before.
     """
     had, has = _security(before), _security(after)
     levels = [_level(coding.get("code")) for coding in (*had, *has) if coding.get("system") == systems.CONFIDENTIALITY]
@@ -166,9 +168,11 @@ def keep_labels(before: Json, after: Json) -> Json:
     seen: set[tuple[Any, Any]] = set()
     for coding in (*has, *had):
         name = (coding.get("system"), coding.get("code"))
-        if name[0] != systems.CONFIDENTIALITY and name not in seen:
+        if name[0] not in (systems.CONFIDENTIALITY, systems.CONTENT) and name not in seen:
             seen.add(name)
             kept.append(coding)
+    if _UNRECOGNISED in has or not (has or _rules_of(_kind(after), tuple(map(frozen, _concepts(after, {}))))):
+        kept = _still_unrecognised(kept)
     return _with_labels(after, kept) if kept and kept != has else after
 
 
@@ -191,6 +195,11 @@ def _raised(before: list[Json], found: Sequence[LabelRule]) -> list[Json]:
     return kept + [
         {"system": systems.ACT_CODE, "code": code} for code in wanted if (systems.ACT_CODE, code) not in present
     ]
+
+
+def _still_unrecognised(before: list[Json]) -> list[Json]:
+    # INVARIANT: what a sender says of content that no row knows (ORC-28, meta.security) lowers nothing: without it, it counts as every label.
+    return before if not before or _UNRECOGNISED in before else [*before, dict(_UNRECOGNISED)]
 
 
 def _level(code: Any) -> int:

@@ -49,6 +49,7 @@ INTERPRETATION: Final = "http://terminology.hl7.org/CodeSystem/v3-ObservationInt
 DIAGNOSTIC_SERVICE: Final = "http://terminology.hl7.org/CodeSystem/v2-0074"
 MEDICATION_REQUEST_CATEGORY: Final = "http://terminology.hl7.org/CodeSystem/medicationrequest-category"
 PROTECTED_BY_LAW: Final = LOCAL_CODE + "protected-by-law"
+CONTENT: Final = LOCAL_CODE + "content"
 """Which statute forbids to tell a resource that bears it (`terminology/prohibitions.csv`)."""
 CONSENT_CATEGORY: Final = "http://terminology.hl7.org/CodeSystem/consentcategorycodes"
 CONSENT_SCOPE: Final = "http://terminology.hl7.org/CodeSystem/consentscope"

@@ -1,32 +1,67 @@
 """ORC-28, how confidential an order is (HL7 table 0177), as labels of all that is made of the order. It must never lower a label, nor guess one."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from fhir_profiles import systems
+from fhir_profiles.label import CONFIDENTIALITY_ORDER
 from fhir_profiles.mappings.datatypes import coding
 from fhir_profiles.mappings.field_ledger import Row
 from fhir_profiles.shapes import Json
 
 _LABELS: Final = {
-    "V": (systems.CONFIDENTIALITY, "V"),
-    "R": (systems.CONFIDENTIALITY, "R"),
-    "PSY": (systems.ACT_CODE, "PSY"),
-    "AID": (systems.ACT_CODE, "HIV"),
-    "HIV": (systems.ACT_CODE, "HIV"),
-    "ETH": (systems.ACT_CODE, "ETH"),
+    **dict.fromkeys(("v", "very restricted"), (systems.CONFIDENTIALITY, "V")),
+    **dict.fromkeys(("r", "restricted"), (systems.CONFIDENTIALITY, "R")),
+    **dict.fromkeys(("psy", "psychiatric patient"), (systems.ACT_CODE, "PSY")),
+    **dict.fromkeys(("aid", "aids patient", "hiv", "hiv(+) patient"), (systems.ACT_CODE, "HIV")),
+    **dict.fromkeys(("eth", "alcohol/drug treatment patient"), (systems.ACT_CODE, "ETH")),
 }
-"""The codes that ask for more care than usual. What the others say (an employee, a courtesy) keeps nothing back, and stays in the message."""
+"""Codes that ask for more care than usual, and their words. What the others say (an employee, a courtesy) keeps nothing back, and stays in the message."""
+_SAID: Final = (1, 2, 4, 5, 9)
+"""CWE: code and words, the alternate ones, and the original words."""
 
 
-def labels_of(orc: Row | None, *, to: str) -> list[Json]:
-    """Read ORC-28; `to` is the resource that carries it. Empty where it says nothing that keeps anything back."""
-    written = orc.peek(28).upper() if orc is not None else ""
-    if orc is None or written not in _LABELS:
-        return []
-    for component in (1, 2, 3):
-        orc.text(28, component, to=f"{to}.meta.security")
-    return [coding(*_LABELS[written])]
+class Confidential:
+    """What the ORC of a message say of its orders. An order is its ORC, and the OBR that names it; the same number names the same order."""
+
+    def __init__(self, orders: Iterable[Sequence[Row | None]]) -> None:
+        self._said: dict[tuple[int, str], list[Row]] = {}
+        self._all: list[Row] = []
+        for rows in orders:
+            marking = [row for row in rows if row is not None and row.segment.name == "ORC" and _labels(row)]
+            self._all += marking
+            for name in _numbers(rows):
+                self._said.setdefault(name, []).extend(marking)
+
+    def labels(self, *rows: Row | None, to: str) -> list[Json]:
+        """Give the labels of the order that `rows` name; `to` is the resource that carries them. Empty where nothing keeps anything back."""
+        numbers = _numbers(rows)
+        own = [row for row in rows if row is not None and row.segment.name == "ORC"]
+        # INVARIANT: an order that nothing names may be any of the message's: absent never widens.
+        said = own + [row for name in numbers for row in self._said.get(name, ())] if own or numbers else self._all
+        found = {label: None for row in said for label in _read(row, to=to)}
+        levels = [code for system, code in found if system == systems.CONFIDENTIALITY]
+        highest = max(levels, key=CONFIDENTIALITY_ORDER.index, default="")
+        return [coding(system, code) for system, code in found if system != systems.CONFIDENTIALITY or code == highest]
+
+
+def _numbers(rows: Iterable[Row | None]) -> dict[tuple[int, str], None]:
+    """Placer and filler number, of whichever row says them. Who gave the number is not compared: it is often left out of one of the two."""
+    named = ((number, row.peek(number)) for row in rows if row is not None for number in (2, 3))
+    return {(number, value): None for number, value in named if value}
+
+
+def _labels(orc: Row) -> list[tuple[str, str]]:
+    words = (orc.peek(28, component).casefold() for component in _SAID)
+    return list(dict.fromkeys(_LABELS[word] for word in words if word in _LABELS))
+
+
+def _read(orc: Row, *, to: str) -> list[tuple[str, str]]:
+    found = _labels(orc)
+    if found:
+        for component in (1, 2, 3, 4, 5, 6, 9):
+            orc.text(28, component, to=f"{to}.meta.security")
+    return found
 
 
 def labelled(resource: Json, labels: Sequence[Json]) -> Json:

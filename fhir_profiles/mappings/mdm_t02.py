@@ -11,6 +11,7 @@ from fhir_profiles.hl7_times import fhir_instant
 from fhir_profiles.hl7v2 import NULL
 from fhir_profiles.ids import PATIENT_REFERENCE, stable_id
 from fhir_profiles.mappings.annotation import annotations
+from fhir_profiles.mappings.confidential import Confidential, labelled
 from fhir_profiles.mappings.datatypes import (
     coding,
     concept,
@@ -71,6 +72,9 @@ def _add_document(reading: Reading, stay: Json | None) -> None:
         return
     for other in reading.rows("TXA")[1:]:
         other.leave("a second document header: the first counts")
+    labels = Confidential((order,) for order in reading.rows("ORC")).labels(
+        to=_TO
+    )  # whatever it is that the document is of
     for name in ("ORC", "OBR", "TQ1"):
         for order in reading.rows(name):
             order.leave_by("told-once")
@@ -93,7 +97,7 @@ def _add_document(reading: Reading, stay: Json | None) -> None:
         resource["securityLabel"] = [{"coding": [coding(systems.CONFIDENTIALITY, confidentiality)]}]
     _context(reading, row, stay, resource)
     _content(reading, row, resource)
-    reading.resources.append(resource)
+    reading.resources.append(labelled(resource, labels))
 
 
 def _name(reading: Reading, row: Row) -> tuple[str, ...]:

@@ -6,8 +6,9 @@ What is observed beside an order (the questions that a laboratory asks, earlier 
 from typing import Final
 
 from fhir_profiles.ids import reference
+from fhir_profiles.label import keep_labels
 from fhir_profiles.mappings.adt_details import add_person_details, observed
-from fhir_profiles.mappings.confidential import labelled, labels_of
+from fhir_profiles.mappings.confidential import Confidential, labelled
 from fhir_profiles.mappings.encounter import named_stay
 from fhir_profiles.mappings.field_ledger import keep_order
 from fhir_profiles.mappings.observation import Order
@@ -34,22 +35,23 @@ def translate(channel: Channel, body: bytes) -> Translation:
     keep_order([group.obr for group in groups if group.obr is not None], to="Bundle.entry")
     once: dict[str, Json] = {each["id"]: each for each in reading.resources}
     reading.resources.clear()
+    marked = Confidential((group.orc, group.obr) for group in groups)
     for group in groups:
-        _add_order(reading, group, visit)
+        _add_order(reading, group, visit, marked)
     for each in reading.resources:  # an order, or a specimen, that is named twice is one: the last word counts
-        once[each["id"]] = each
+        once[each["id"]] = keep_labels(once.get(each["id"], {}), each)
     reading.resources[:] = once.values()
     return reading.finish((Event.RECORD,), hold=hold)
 
 
-def _add_order(reading: Reading, group: Group, visit: Json | None) -> None:
+def _add_order(reading: Reading, group: Group, visit: Json | None, marked: Confidential) -> None:
     obr = group.obr
     if obr is None:
         return
-    labels = labels_of(group.orc, to=_TO)
+    labels = marked.labels(group.orc, obr, to=_TO)
     request = labelled(service_request(reading, group, obr, visit), labels)
     key = order_key(reading, group, obr)
-    taken, specimen = specimen_of(reading, group.specimens, obr, key)
+    taken, specimen = specimen_of(reading, group.specimens, obr, key, labels)
     if specimen is not None and "reference" in specimen:
         request["specimen"] = [specimen]
     order = Order(

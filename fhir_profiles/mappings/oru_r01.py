@@ -11,7 +11,7 @@ from fhir_profiles import systems
 from fhir_profiles.hl7_times import fhir_instant
 from fhir_profiles.ids import PATIENT_REFERENCE, reference, stable_id
 from fhir_profiles.mappings.annotation import annotations
-from fhir_profiles.mappings.confidential import labelled, labels_of
+from fhir_profiles.mappings.confidential import Confidential, labelled
 from fhir_profiles.mappings.datatypes import (
     coding,
     concept,
@@ -73,8 +73,9 @@ def translate(channel: Channel, body: bytes) -> Translation:
     occurred: str | None = None
     groups = orders(reading, first_only=first_only)
     keep_order([group.obr for group in groups if group.obr is not None], to="Bundle.entry")
+    marked = Confidential((group.orc, group.obr) for group in groups)
     for group in groups:
-        moment = add_results(reading, group, visit)
+        moment = add_results(reading, group, visit, marked)
         occurred = occurred or moment
     return reading.finish((Event.TEST_RESULT,), occurred=occurred, hold=hold)
 
@@ -115,14 +116,14 @@ def orders(reading: Reading, *, first_only: bool) -> list[Group]:
     return [group for group in groups if group.obr is not None]
 
 
-def add_results(reading: Reading, group: Group, visit: Json | None) -> str | None:
-    """Add the report and the results of one order; gives when the specimen was taken."""
+def add_results(reading: Reading, group: Group, visit: Json | None, marked: Confidential) -> str | None:
+    """Add the report and the results of one order, labelled as `marked` says; gives when the specimen was taken."""
     obr = group.obr
     if obr is None:
         return None
-    labels = labels_of(group.orc, to="DiagnosticReport")
+    labels = marked.labels(group.orc, obr, to="DiagnosticReport")
     report = labelled(_report(reading, group, obr), labels)
-    order = _order(reading, group, obr, report, visit)
+    order = _order(reading, group, obr, report, visit, labels)
     reading.resources.append(report)
     measured = [row for row, _ in group.results if row.peek(2).upper() not in DOCUMENTS]
     keep_order(measured, to="DiagnosticReport.result")
@@ -146,14 +147,14 @@ def add_results(reading: Reading, group: Group, visit: Json | None) -> str | Non
     return order.taken
 
 
-def _order(reading: Reading, group: Group, obr: Row, report: Json, visit: Json | None) -> Order:
+def _order(reading: Reading, group: Group, obr: Row, report: Json, visit: Json | None, labels: list[Json]) -> Order:
     """Read what the order says for all its results."""
     code = report["code"]
     panel = is_drug_panel(code) or substance_group(code) is not None
     purpose = test_purpose_of(reading, group, obr, to="Observation.category")
     if purpose is not None:
         report["category"].append({"coding": [coding(systems.TEST_PURPOSE, purpose)]})
-    collected, specimen = specimen_of(reading, group.specimens, obr, order_key(reading, group, obr))
+    collected, specimen = specimen_of(reading, group.specimens, obr, order_key(reading, group, obr), labels)
     taken = collected or report.get("effectiveDateTime")
     if collected is not None and collected != report.get("effectiveDateTime"):
         obr.residual(7, 1, reason="the specimen says better when it was taken")

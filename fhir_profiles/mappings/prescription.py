@@ -49,8 +49,12 @@ _ORDER_STATUSES: Final = {
     "CA": "cancelled",
     "HD": "on-hold",
 }
-"""HL7 table 0038, for a message that only reports a status (ORC-1 SC, SN, SR)."""
+"""HL7 table 0038: what counts where ORC-1 only reports a status (SC, SN, SR), or says that an order stands which ORC-5 ends or suspends."""
+_CONTRADICTIONS: Final = frozenset({("RL", "HD"), ("OE", "HD"), ("RO", "RP"), ("RF", "CM"), ("AF", "CM")})
+"""ORC-1 beside ORC-5: a hold that is released, an order that takes another's place, a refill. Which of the two is the newer word nobody can say."""
+_NO_SUCH_ORDER: Final = "ER"
 _ENDED: Final = frozenset({"cancelled", "stopped"})
+_UNCLEAR: Final = "this order control does not say how the order stands"
 _PRIORITIES: Final = {"S": "stat", "A": "asap", "R": "routine"}
 """HL7 table 0485, as far as R4 has a word for it."""
 _CATEGORIES: Final = {"I": "inpatient", "O": "outpatient"}
@@ -126,14 +130,25 @@ def _key(reading: Reading, group: Group, rx: Row, at: Places) -> tuple[str, ...]
 
 
 def _status(reading: Reading, orc: Row) -> str:
-    control = orc.text(1, to=f"{_TO}.status").upper()
-    status = _CONTROLS.get(control) or _ORDER_STATUSES.get(orc.text(5, to=f"{_TO}.status").upper())
-    if status is None:
-        orc.unsupported(1, reason="this order control does not say how the order stands")
-        reading.warn(orc.place(1), "this order control does not say how the order stands", code="code-invalid")
+    """Read ORC-1 and ORC-5. What ends the order wins over what suspends it, and that over what lets it stand, whichever of the two says so."""
+    control, written = orc.text(1, to=f"{_TO}.status").upper(), orc.peek(5).upper()
+    status, standing = _CONTROLS.get(control), _ORDER_STATUSES.get(written)
+    # INVARIANT: an order that either field ends never stands, and one that ORC-1 ends (RU, RQ: a replaced one) is not brought back by ORC-5.
+    if status is None or (standing is not None and _strength(standing) > _strength(status)):
+        status = standing
+        orc.text(5, to=f"{_TO}.status")
+    contradictory = (control, written) in _CONTRADICTIONS or (status == "active" and written == _NO_SUCH_ORDER)
+    if status is None or contradictory:
+        text = "the order status contradicts the order control" if contradictory else _UNCLEAR
+        orc.unsupported(1, reason=text)
+        reading.warn(orc.place(1), text, code="code-invalid")
         reading.task("order-control-unclear")
         return "unknown"
     return status
+
+
+def _strength(status: str) -> int:
+    return {"active": 0, "on-hold": 1}.get(status, 2)
 
 
 def medication(reading: Reading, rx: Row, number: int, *, to: str = _TO) -> Json:

@@ -11,7 +11,7 @@ from typing import Final
 from fhir_profiles.hl7_times import is_before
 from fhir_profiles.ids import PATIENT_REFERENCE, stable_id
 from fhir_profiles.mappings.annotation import annotations
-from fhir_profiles.mappings.confidential import labelled, labels_of
+from fhir_profiles.mappings.confidential import Confidential, labelled
 from fhir_profiles.mappings.datatypes import (
     concept,
     establishment_extension,
@@ -51,10 +51,12 @@ def translate(channel: Channel, body: bytes) -> Translation:
     first_only = hold is not None and hold.code is HoldCode.TWO_PEOPLE
     occurred: str | None = None
     made: dict[str, Json] = {}
-    for order in cut_orders(reading, "RXA", _ORDERED, first_only=first_only):
+    orders = cut_orders(reading, "RXA", _ORDERED, first_only=first_only)
+    marked = Confidential((order.orc,) for order in orders)
+    for order in orders:
         order.orc.text(1, to=f"{_TO}.status")
         for rxa, routes, notes in order.medicines:
-            dose = labelled(_administration(reading, order.orc, rxa, routes, notes), labels_of(order.orc, to=_TO))
+            dose = labelled(_administration(reading, order.orc, rxa, routes, notes), marked.labels(order.orc, to=_TO))
             made[dose["id"]] = dose | ({"context": stay} if stay is not None else {})
             occurred = occurred or dose.get("effectiveDateTime") or dose.get("effectivePeriod", {}).get("start")
         order.orc.leave("about the handling of the order: kept in the original message")

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from fhir_profiles.mappings.confidential import labelled, labels_of
+from fhir_profiles.mappings.confidential import Confidential, labelled
 from fhir_profiles.mappings.dosage import Places
 from fhir_profiles.mappings.encounter import named_stay
 from fhir_profiles.mappings.person import add_patient, identity_hold
@@ -49,14 +49,15 @@ def translate_orders(channel: Channel, body: bytes, segment: str, places: Places
     add_patient(reading)
     stay = named_stay(reading, to="MedicationRequest")
     first_only = hold is not None and hold.code is HoldCode.TWO_PEOPLE
-    for group in _groups(reading, segment, first_only=first_only):
+    groups = _groups(reading, segment, first_only=first_only)
+    marked = Confidential((group.orc,) for group in groups)
+    for group in groups:
         if group.medicine is None:
             text = f"an order without an {segment} segment says no medicine, and was left out"
             reading.warn(group.orc.place(1), text)
         else:
-            made = labelled(
-                request(reading, group, group.medicine, places), labels_of(group.orc, to="MedicationRequest")
-            )
+            labels = marked.labels(group.orc, to="MedicationRequest")
+            made = labelled(request(reading, group, group.medicine, places), labels)
             reading.resources.append(made | ({"encounter": stay} if stay is not None else {}))
     return reading.finish((Event.PRESCRIPTION,), hold=hold)
 

@@ -10,7 +10,7 @@ from fhir_profiles import systems
 from fhir_profiles.hl7_times import fhir_date_time
 from fhir_profiles.ids import PATIENT_REFERENCE, stable_id
 from fhir_profiles.mappings.annotation import annotations
-from fhir_profiles.mappings.confidential import labelled, labels_of
+from fhir_profiles.mappings.confidential import Confidential, labelled
 from fhir_profiles.mappings.datatypes import (
     concept,
     establishment_extension,
@@ -33,11 +33,16 @@ from fhir_profiles.shapes import Channel, Event, HoldCode, Json, Translation
 _TO: Final = "MedicationDispense"
 _CONTROLS: Final = {
     **dict.fromkeys(("CA", "CR", "OC"), "cancelled"),
-    **dict.fromkeys(("DC", "DR", "OD"), "stopped"),
+    **dict.fromkeys(("DC", "DR", "OD", "RU", "RQ"), "stopped"),
     **dict.fromkeys(("HD", "HR", "OH"), "on-hold"),
-    **dict.fromkeys(("UA", "UD", "DE"), "declined"),
+    **dict.fromkeys(("UA", "UF", "DF", "UD", "DE"), "declined"),
+    **dict.fromkeys(("RP", "UC", "UH", "UM", "UR", "UX"), "unknown"),
 }
-"""HL7 table 0119: the order controls that say that nothing was dispensed."""
+"""HL7 table 0119: the order controls that say that nothing was dispensed, or that only ask to change an order, or say that it could not be
+changed: whether anything was dispensed they do not say. UN unlinks an order from a problem, and says nothing of the supply.
+"""
+_NO_SUPPLY: Final = frozenset({"CA", "ER"})
+"""HL7 table 0038 (ORC-5): cancelled, not found. An order that was stopped (DC, HD, RP) may have been dispensed before."""
 _ORDERED: Final = frozenset({"RXO", "RXE", "TQ1", "TQ2", "RXR", "RXC"})
 
 
@@ -50,9 +55,11 @@ def translate(channel: Channel, body: bytes) -> Translation:
     add_patient(reading)
     stay = named_stay(reading, to=_TO, at="context")
     made: dict[str, Json] = {}
-    for order in cut_orders(reading, "RXD", _ORDERED, first_only=hold is not None and hold.code is HoldCode.TWO_PEOPLE):
+    orders = cut_orders(reading, "RXD", _ORDERED, first_only=hold is not None and hold.code is HoldCode.TWO_PEOPLE)
+    marked = Confidential((order.orc,) for order in orders)
+    for order in orders:
         for rxd, routes, notes in order.medicines:
-            dispense = labelled(_dispense(reading, order.orc, rxd, routes, notes), labels_of(order.orc, to=_TO))
+            dispense = labelled(_dispense(reading, order.orc, rxd, routes, notes), marked.labels(order.orc, to=_TO))
             made[dispense["id"]] = dispense | ({"context": stay} if stay is not None else {})
         order.orc.leave_by("told-once")
     reading.resources += made.values()
@@ -72,9 +79,7 @@ def _dispense(reading: Reading, orc: Row, rxd: Row, routes: list[Row], notes: li
     if identifiers:
         resource["identifier"] = identifiers
     # INVARIANT: nothing counts as dispensed that the message does not say was: an order control that denies it, or no amount, is no supply.
-    resource["status"] = _CONTROLS.get(orc.text(1, to=f"{_TO}.status").upper()) or (
-        "completed" if amount is not None else "unknown"
-    )
+    resource["status"] = _status(orc, known=amount is not None)
     resource["medicationCodeableConcept"] = medication(reading, rxd, 2, to=_TO)
     resource["subject"] = {"reference": PATIENT_REFERENCE}
     performers = _performers(rxd)
@@ -106,6 +111,16 @@ def _dispense(reading: Reading, orc: Row, rxd: Row, routes: list[Row], notes: li
     if substituted:
         resource["substitution"] = {"wasSubstituted": substituted not in {"N", "0"}}
     return resource
+
+
+def _status(orc: Row, *, known: bool) -> str:
+    denied = _CONTROLS.get(orc.text(1, to=f"{_TO}.status").upper())
+    if denied is not None:
+        return denied
+    if orc.peek(5).upper() in _NO_SUPPLY:
+        orc.text(5, to=f"{_TO}.status")
+        return "unknown"
+    return "completed" if known else "unknown"
 
 
 def _name(reading: Reading, orc: Row, rxd: Row) -> tuple[str, ...]:

@@ -8,8 +8,10 @@ from typing import Final
 
 from fhir_profiles import systems
 from fhir_profiles.ids import PATIENT_REFERENCE, reference, stable_id
+from fhir_profiles.label import keep_labels
 from fhir_profiles.mappings.adt_details import add_person_details
 from fhir_profiles.mappings.annotation import annotations
+from fhir_profiles.mappings.confidential import Confidential
 from fhir_profiles.mappings.datatypes import (
     concept,
     establishment_extension,
@@ -51,10 +53,11 @@ def translate(channel: Channel, body: bytes) -> Translation:
     keep_order([group.obr for group in groups if group.obr is not None], to="Bundle.entry")
     once: dict[str, Json] = {each["id"]: each for each in reading.resources}
     reading.resources.clear()
+    marked = Confidential((group.orc, group.obr) for group in groups)
     for group in groups:
-        add_results(reading, group, stay)
+        add_results(reading, group, stay, marked)
     for each in reading.resources:
-        once[each["id"]] = each
+        once[each["id"]] = keep_labels(once.get(each["id"], {}), each)
     reports = [each for each in once.values() if each["resourceType"] == "DiagnosticReport"]
     reading.resources[:] = once.values()
     _add_referral(reading, roles, reports, stay)

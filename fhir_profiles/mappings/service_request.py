@@ -38,7 +38,8 @@ _STATUSES: Final = {
     "ER": "entered-in-error",
     "HD": "on-hold",
 }
-"""HL7 table 0038: where ORC-5 says how the order stands, it counts."""
+"""HL7 table 0038: where ORC-5 says how the order stands, it counts; but that it goes on does not undo that ORC-1 ends or suspends it."""
+_KEPT_BACK: Final = frozenset({"revoked", "on-hold"})
 PRIORITIES: Final = {"S": "stat", "A": "asap", "R": "routine", "U": "urgent"}
 
 
@@ -97,6 +98,9 @@ def _status(reading: Reading, orc: Row | None) -> str:
         return "unknown"
     control = _CONTROLS.get(orc.text(1, to=f"{_TO}.status").upper())
     status = _STATUSES.get(orc.text(5, to=f"{_TO}.status").upper()) or control
+    # INVARIANT: an order that was replaced, cancelled or put on hold never stands because its status was not brought up to date.
+    if control in _KEPT_BACK and status == "active":
+        status = control
     if status is None:
         orc.unsupported(1, reason="this order control does not say how the order stands")
         reading.warn(orc.place(1), "this order control does not say how the order stands", code="code-invalid")

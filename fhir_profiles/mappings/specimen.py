@@ -1,10 +1,12 @@
 """SPM, or OBR-15 of older messages, as a Specimen: what was tested and when it was taken. It must never guess a time of collection."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from fhir_profiles import systems
 from fhir_profiles.hl7_times import is_before
 from fhir_profiles.ids import PATIENT_REFERENCE, reference, stable_id
+from fhir_profiles.mappings.confidential import labelled
 from fhir_profiles.mappings.datatypes import (
     coding,
     concept,
@@ -24,8 +26,13 @@ _STATUSES: Final = {"Y": "available", "N": "unavailable"}
 """SPM-20, HL7 table 0136."""
 
 
-def specimen_of(reading: Reading, rows: list[Row], obr: Row, order: tuple[str, ...]) -> tuple[str | None, Json | None]:
-    """Give when the first specimen was taken, and a Reference to it. Further specimens of the order stay in the original message."""
+def specimen_of(
+    reading: Reading, rows: list[Row], obr: Row, order: tuple[str, ...], labels: Sequence[Json]
+) -> tuple[str | None, Json | None]:
+    """Give when the first specimen was taken, and a Reference to it. Further specimens of the order stay in the original message.
+
+    `labels` are those of the order.
+    """
     if not rows:
         return None, _of_order(obr)
     row = rows[0]
@@ -52,7 +59,7 @@ def specimen_of(reading: Reading, rows: list[Row], obr: Row, order: tuple[str, .
     if collection:
         resource["collection"] = collection
     _handling(row, resource)
-    reading.resources.append(resource)
+    reading.resources.append(labelled(resource, labels))
     target: Json = {"reference": reference(_TO, resource["id"])}
     return collected, target | ({"display": kind["text"]} if kind is not None else {})
 

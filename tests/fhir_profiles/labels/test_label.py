@@ -123,8 +123,11 @@ def test_labels_that_are_there_stay() -> None:
     others = [{"system": systems.ACT_CODE, "code": "SDV"}, {"system": "urn:x", "code": "own"}]
     labelled = label_resource(SENSITIVE | {"meta": {"security": others}})
     assert codes(labelled) == ["R", "SDV", "own", "SUD"]
-    unknown = about("Basic", meta={"security": others})
+    unknown = label_resource(about("Basic", meta={"security": others}))
+    assert codes(unknown) == ["SDV", "own", "unrecognised"]
     assert label_resource(unknown) is unknown
+    silent = about("Basic")
+    assert label_resource(silent) is silent
 
 
 def test_a_bundle_follows_what_explains_a_resource() -> None:

@@ -59,6 +59,67 @@ def test_all_that_is_made_of_the_order_is_labelled(kind: str) -> None:
             assert len([one for one in said[each] if one[0] == systems.CONFIDENTIALITY]) <= 1
 
 
+def marked(kind: str, *lines: str) -> list[tuple[str, list[str]]]:
+    """Each resource that is made of the order, with the codes that ORC-28 gave it."""
+    head = HEAD.format(kind=kind).replace("\rPID", "\rEVN||20260115\rPID" if kind.startswith("MDM") else "\rPID")
+    found = translate(CHANNEL, (head + "\r".join(lines) + "\r").encode())
+    assert not invalid(validate(found.bundle))
+    of_order = {"DiagnosticReport", "Observation", "Specimen", "ServiceRequest", "DocumentReference"}
+    made = [entry["resource"] for entry in found.bundle["entry"] if entry["resource"]["resourceType"] in of_order]
+    return [
+        (
+            each["resourceType"],
+            [one["code"] for one in each.get("meta", {}).get("security", ()) if one["code"] in GIVEN],
+        )
+        for each in made
+    ]
+
+
+GIVEN = {"V", "HIV", "PSY"}
+SPECIMEN = "SPM|1|S-9||LOC9^Swab^L"
+
+
+def test_the_number_of_an_order_carries_its_mark() -> None:
+    """A second OBR of the order, with its own ORC or without; one that nothing names; and no order beside it. The specimen too."""
+    mark, empty = f"ORC|RE|O-1|F-1{'|' * 25}HIV", "ORC|RE|O-1|F-2"
+    first = (mark, "OBR|1|O-1||LOC1^A^L", SPECIMEN, "OBX|1|ST|LOC2^B^L||x||||||F")
+    for second, labelled in (
+        (("OBR|2|O-1||LOC3^C^L",), True),
+        (("OBR|2||F-1|LOC3^C^L",), True),
+        ((empty, "OBR|2|||LOC3^C^L"), True),
+        (("OBR|2|||LOC3^C^L",), True),
+        (("OBR|2|O-2|F-2|LOC3^C^L",), False),
+        (("ORC|RE|O-2", "OBR|2|O-2||LOC3^C^L"), False),
+    ):
+        for lines in ((*first, *second), (*second, *first) if second[0].startswith("ORC") else (*first, *second)):
+            made = marked("ORU^R01^ORU_R01", *lines)
+            assert len([kind for kind, _ in made if kind == "DiagnosticReport"]) == 2
+            without = [kind for kind, codes in made if codes != ["HIV"]]
+            assert without == ([] if labelled else ["DiagnosticReport"]), (lines, made)
+    shared = marked("OML^O21^OML_O21", *first[:3], "ORC|NW|O-2", "OBR|2|O-2||LOC3^C^L", SPECIMEN)
+    assert sorted(shared) == [("ServiceRequest", []), ("ServiceRequest", ["HIV"]), ("Specimen", ["HIV"])]
+
+
+def test_two_marks_of_one_order_are_both_kept_and_the_higher_level_counts() -> None:
+    lines = (f"ORC|RE|O-1{'|' * 26}{code}\rOBR|1|O-1||LOC{number}^A^L" for number, code in enumerate(("R", "V", "PSY")))
+    assert [sorted(codes) for _, codes in marked("ORU^R01^ORU_R01", *lines)] == [["PSY", "V"]] * 3
+
+
+@pytest.mark.parametrize(
+    "written", ["^HIV(+) patient", "^AIDS Patient^HL70177", "^^^HIV", "^^^^^^^^hiv(+) patient", "HIV^x^L"]
+)
+def test_a_mark_in_words_counts(written: str) -> None:
+    lines = (f"ORC|RE|O-1{'|' * 26}{written}", "OBR|1|O-1||LOC1^A^L")
+    assert marked("ORU^R01^ORU_R01", *lines) == [("DiagnosticReport", ["HIV"])]
+
+
+def test_a_document_of_a_confidential_order_is_labelled() -> None:
+    document = ("TXA|1|CN^Letter^L|TX|20260101||||||||D-1|||||AU", "OBX|1|TX|1^x^L||Words||||||F")
+    order = (f"ORC|RE|O-1{'|' * 26}HIV", "OBR|1|O-1||LOC1^A^L")
+    assert marked("MDM^T02^MDM_T02", *order, *document) == [("DocumentReference", ["HIV"])]
+    assert marked("MDM^T02^MDM_T02", *document) == [("DocumentReference", [])]
+
+
 @pytest.mark.parametrize("code", ["U", "EMP", "UWM", "VIP", "unknown"])
 def test_what_keeps_nothing_back_changes_nothing(code: str) -> None:
     assert labels("ORU^R01^ORU_R01", code) == (labels("ORU^R01^ORU_R01", "")[0], Fate.RESIDUAL)

@@ -29,11 +29,14 @@ def of(translation: Translation, kind: str) -> list[Json]:
         ("ORC|HD|T-1", "on-hold", True),
         ("ORC|SC|T-1|||CM", "completed", True),
         ("ORC|NW|T-1|||CA", "revoked", True),
+        *((f"ORC|{control}|T-1|||IP", "revoked", True) for control in ("RU", "RQ", "CA")),
+        ("ORC|HD|T-1|||SC", "on-hold", True),
+        ("ORC|HD|T-1|||CM", "completed", True),
         ("ORC|ZZ|T-1", "unknown", False),
     ],
 )
 def test_how_an_order_stands(orc: str, status: str, *, known: bool) -> None:
-    """The status counts over the control; a word that is in no table is an issue."""
+    """The status counts over the control, but lets nothing stand that the control ends; a word that is in no table is an issue."""
     translation = message("OML^O21", PID, orc, "OBR|1|T-1||HCV^Hepatitis C antibody^L")
     assert [each["status"] for each in of(translation, "ServiceRequest")] == [status]
     assert [issue.path for issue in translation.issues] == ([] if known else ["ORC-1"])

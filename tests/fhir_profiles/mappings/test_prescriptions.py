@@ -44,6 +44,16 @@ ORC = "ORC|NW|RX-1|||||||20260310115500"
         ("SC", "CM", "completed"),
         ("SC", "DC", "stopped"),
         ("ZZ", "", "unknown"),
+        *((control, "IP", "active") for control in ("NW", "XO")),
+        *((control, "CM", "completed") for control in ("NW", "XX")),
+        *((control, "CA", "cancelled") for control in ("RE", "OK", "HD")),
+        *((control, "DC", "stopped") for control in ("NW", "PR")),
+        ("XX", "RP", "stopped"),
+        ("NW", "HD", "on-hold"),
+        ("HD", "IP", "on-hold"),
+        *((control, "IP", "stopped") for control in ("RU", "RQ", "DC")),
+        ("CA", "CM", "cancelled"),
+        *((control, said, "unknown") for control, said in (("RL", "HD"), ("RO", "RP"), ("RF", "CM"), ("NW", "ER"))),
     ],
 )
 def test_how_the_order_stands(control: str, order_status: str, status: str) -> None:
