@@ -209,9 +209,9 @@ class Verifier:
         file = json.loads(next(lines))
         self.take_keys(file)
         notes = [json.loads(next(lines)) for _ in range(file["checkpoints"])]
-        heads = [self.head(f"checkpoint {number}", note) for number, note in enumerate(notes[:-1], 1)]
         last = self.head("the head", notes[-1], current=True)
-        heads += [last, *(self.head(f"your checkpoint {number}", note) for number, note in enumerate(self.others, 1))]
+        others = [self.head(f"your checkpoint {number}", note) for number, note in enumerate(self.others, 1)]
+        heads = [*(self.head(f"checkpoint {number}", note) for number, note in enumerate(notes[:-1], 1)), last, *others]
         roots: dict[int, bytes] = {}
         for head in filter(None, heads):
             if roots.setdefault(head.size, head.root) != head.root:
@@ -224,13 +224,12 @@ class Verifier:
                 entries.add(position, entry)
             tree.add(leaf(line.rstrip(b"\n")))
             self.compare(tree, roots)
-        for size in sorted({file["entries"], *roots}):
-            if size > tree.size:
-                self.faults.append(f"cut off: {size} entries were signed, {tree.size} are here")
+        for size in sorted(each for each in {file["entries"], *roots} if each > tree.size):
+            self.faults.append(f"cut off: {size} entries were signed, {tree.size} are here")
         if last and tree.size > last.size:
             self.faults.append(f"{tree.size - last.size} entries are here that the head does not cover")
         self.said.append(f"{tree.size} entries, {entries.delivered} deliveries among them")
-        self.witnessed(filter(None, heads))
+        self.witnessed([*filter(None, heads)], [*filter(None, others)])
 
     def compare(self, tree: Tree, roots: dict[int, bytes]) -> None:
         if tree.size in roots and roots[tree.size] != tree.root():
@@ -262,18 +261,19 @@ class Verifier:
         self.said.append(f"{len(file['entries'])} entries of {about}")
         if self.others:
             self.said.append("your checkpoint is not looked at: only an export leads from one to another")
-        self.witnessed([head])
+        self.witnessed([head], [])
 
-    def witnessed(self, heads: Iterable[Head]) -> None:
-        found, witnesses = list(heads), [key for key in self.trusted if key.witness]
+    def witnessed(self, found: Sequence[Head], others: Sequence[Head]) -> None:
+        witnesses = [key for key in self.trusted if key.witness]
+        seen = max((head.size for head in found if head in others or {*witnesses} & {*head.by}), default=0)
         for key in witnesses:
             if sizes := [(head.size, head.by[key]) for head in found if key in head.by]:
                 size, at = max(sizes)
                 self.said.append(f"witnessed by {key.name} up to {size} entries, {at} seconds after 1970")
             else:
                 self.faults.append(f"witness: {key.name} has cosigned nothing of this")
-        if not witnesses and not self.others:
-            self.said.append(f"Without a witness nobody can tell: {'; '.join(UNSEEN)}")
+        where = f"Behind the {seen} entries that were seen elsewhere" if seen else "Without a witness"
+        self.said.append(f"{where} nobody can tell: {'; '.join(UNSEEN)}")
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -24,6 +24,8 @@ from gateway.ledger.note import NoteError
 from gateway.settings import Settings, Witness
 
 LARGEST_ANSWER: Final = 4_096
+RECENT_SECONDS: Final = 900
+"""Older than this is an alert (deploy/alerts.yml, LedgerUnwitnessed): a copy from that time could have been put back since."""
 _COSIGNED = re.compile(r"(?:— [^\s+]+ [A-Za-z0-9+/=]+\n)+")
 
 
@@ -43,6 +45,10 @@ class Witnessed:
     size: int
     at: str
     age_seconds: int
+
+    def covers(self, entries: int) -> bool:
+        """Does it speak of all of these, and of late? INVARIANT: of what is behind an old word nobody knows more than without a witness."""
+        return self.size >= entries and self.age_seconds <= RECENT_SECONDS
 
 
 def file_of(settings: Settings) -> Path:

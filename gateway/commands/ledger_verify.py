@@ -38,7 +38,7 @@ def ledger_verify(
     faults = (*found.faults, *([fault] if fault else []))
     if as_json:
         seen = asdict(witnessed) if witnessed else None
-        unseen = [] if seen else [*UNDETECTABLE.values()]
+        unseen = [] if witnessed and witnessed.covers(found.covered) else [*UNDETECTABLE.values()]
         say_json({**asdict(found), "verified": not faults, "faults": faults, "witnessed": seen, "undetectable": unseen})
     else:
         typer.echo(f"entries    {found.entries}")
@@ -46,7 +46,9 @@ def ledger_verify(
         typer.echo(f"uncovered  {found.uncovered} (written since; the next head will cover them)")
         typer.echo(f"root       {found.root}")
         if witnessed:
-            typer.echo(f"witnessed  up to {witnessed.size} by {witnessed.name}, {witnessed.age_seconds} seconds ago")
+            behind = "" if witnessed.covers(found.covered) else f". Behind that nobody can tell: {_CLASSES}"
+            said = f"up to {witnessed.size} by {witnessed.name}, {witnessed.age_seconds} seconds ago"
+            typer.echo(f"witnessed  {said}{behind}")
         else:
             typer.echo(f"witnessed  {'never' if has_witness else 'by nobody: no [witness] is set'}. {_NOBODY_CAN_TELL}")
         for epoch in found.epochs:
@@ -67,5 +69,6 @@ UNDETECTABLE: Final = {
     "restore an old copy": "an old copy put back",
     "fork": "two ledgers shown to two people",
 }
-"""What nobody can tell from a ledger alone: the class of change, and its words."""
-_NOBODY_CAN_TELL: Final = f"Without a witness nobody can tell: {'; '.join(UNDETECTABLE.values())}"
+"""What nobody can tell from a ledger alone, nor behind a witness's last word: the class of change, and its words."""
+_CLASSES: Final = "; ".join(UNDETECTABLE.values())
+_NOBODY_CAN_TELL: Final = f"Without a witness nobody can tell: {_CLASSES}"

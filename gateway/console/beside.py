@@ -20,6 +20,9 @@ _CODED: Final = ("action", "securityLabel", "purpose", "class", "code")
 _NAMED: Final = ("actor", "data")
 """Elements that name somebody or something: only how many there are is shown, and in which role."""
 
+LEAK_SCAN: Final = "leak-scan"
+CUT: Final = "(the last look took words out of such a text: the letter has it as it left)"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Provision:
@@ -124,7 +127,8 @@ def fields_of(kept: Kept, letter: str) -> tuple[Field, ...]:
     after = elements_of(what_would_leave(told.bundle, kept.decision, kept.id_key))
     rules, found = _rules(kept), []
     for element in sorted({*before, *after}):
-        why = _why(rules, element) if after[element] < before[element] else ()
+        cut = LEAK_SCAN in rules.get(".".join(element), ())  # as many values, and fewer words
+        why = _why(rules, element) if cut or after[element] < before[element] else ()
         found.append(Field(path=".".join(element), composed=before[element], left=after[element], rules=why))
     return tuple(found)
 
@@ -134,13 +138,37 @@ def values_of(kept: Kept) -> tuple[FieldValues, ...]:
     if kept.composed is None:
         return ()
     before = values_by_element(kept.composed)
-    after = values_by_element(what_would_leave(kept.composed, kept.decision, kept.id_key))
+    cut = {path for group in kept.paths if group.rule == LEAK_SCAN for path in group.paths}
+    after = values_by_element(_as_cut(what_would_leave(kept.composed, kept.decision, kept.id_key), cut))
     rules, found = _rules(kept), []
     for element in sorted({*before, *after}):
         composed, left = (tuple(_text(each) for each in side.get(element, ())) for side in (before, after))
-        why = _why(rules, element) if len(left) < len(composed) else ()
+        why = _why(rules, element) if left != composed else ()
         found.append(FieldValues(path=".".join(element), composed=composed, left=left, rules=why))
     return tuple(found)
+
+
+def _as_cut(bundle: Json | None, cut: set[str]) -> Json | None:
+    """What left, with CUT for each text at a path that the last look took words out of.
+
+    INVARIANT: which words those were is not kept, so nothing of such a text is shown as if it had left; the letter itself says it.
+    """
+
+    def shown(value: Any, path: str) -> Any:
+        if isinstance(value, list):
+            return [shown(item, path) for item in value]
+        if isinstance(value, dict):
+            return {name: shown(item, f"{_within(value, path)}.{name}") for name, item in value.items()}
+        return CUT if isinstance(value, str) and path in cut else value
+
+    entries = (bundle or {}).get("entry", ())
+    told = [{**each, "resource": shown(each["resource"], each["resource"]["resourceType"])} for each in entries]
+    return {**bundle, "entry": told} if bundle is not None else None
+
+
+def _within(value: Json, path: str) -> str:
+    """The path of an object as `Withheld` writes it: an extension's has its url."""
+    return f"{path}({value.get('url', '')})" if path.endswith(".extension") else path
 
 
 def _text(value: Any) -> str:
@@ -154,7 +182,8 @@ def _rules(kept: Kept) -> Mapping[str, Mapping[str, None]]:
         if group.outcome.value == "leaves":
             continue
         for path in group.paths or tuple(name.split("/", 1)[0] for name in group.resources) or ("",):
-            rules.setdefault(".".join(path.split(".")[:2]), {})[group.rule] = None
+            element = path.partition("(")[0].split(".")[:2]  # of an extension its url stands behind
+            rules.setdefault(".".join(element), {})[group.rule] = None
     return rules
 
 

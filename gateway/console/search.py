@@ -15,10 +15,12 @@ from urllib.parse import urlencode
 from sqlalchemy import ColumnElement, Connection, Select, select
 
 from consent.document import Table
+from fhir_profiles.fhir_kinds import AS_MESSAGE, BY_ITSELF
+from fhir_profiles.hmpps import KIND as HMPPS_EVENT
 from gateway.console.asking import Ask, Elsewhere, NotTaken, NotThere, Page
 from gateway.instants import LONDON, to_text
-from gateway.settings import AGENCY_PATTERN
 from gateway.states import MessageState
+from gateway.steps.receive import UNREADABLE
 from gateway.store.schema import client, consent, message
 from gateway.whole_way import find_message
 
@@ -35,15 +37,16 @@ _BY: Final[Mapping[str, ColumnElement[Any]]] = {
 }
 """Each has an index with the order of acceptance; of several the first given is walked down, and the others are looked at row by row."""
 _INSTANT: Final = re.compile(r"\d{4}-\d{2}-\d{2}(?:[ T]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,6})?)?(?:Z|[+-]\d{2}:\d{2})?)?")
+_KINDS: Final = (*sorted(AS_MESSAGE | BY_ITSELF), HMPPS_EVENT, UNREADABLE)
 _SHAPES: Final[Mapping[str, re.Pattern[str]]] = {
     "id": re.compile(r"[0-9A-HJKMNP-TV-Z]{20}(?:[0-9A-HJKMNP-TV-Z]{6})?"),
     "consent": re.compile(r"[0-9A-HJKMNP-TV-Z]{26}"),
-    "establishment": re.compile(AGENCY_PATTERN),
-    "kind": re.compile(r"[A-Z]{3}\^[A-Z][A-Z0-9][0-9]|[a-z]+(?:-[a-z]+)*"),
+    "kind": re.compile("|".join((r"[A-Z]{3}\^[A-Z][A-Z0-9][0-9]", *_KINDS))),
     "from": _INSTANT,
     "to": _INSTANT,
 }
-"""What a word looks like. INVARIANT: no NHS number and no prison number looks like one of these; a state and a sender are those that there are."""
+"""What a word looks like. INVARIANT: no number and no name of anybody looks like one of these; a state, a sender and an establishment are those
+that there are."""
 _SLACK: Final = timedelta(minutes=5)
 """Several processes accept at once: the order of acceptance is that of time but for moments."""
 _SHOWN: Final = (
@@ -66,11 +69,11 @@ class Wanted:
 def begin(ask: Ask) -> Elsewhere:
     """POST /console/search: the address of what is found. NotTaken, which quotes nothing, for a word that nothing could have.
 
-    INVARIANT: a number that somebody typed into a wrong field stands in no address, and so in no history, referrer or log of a proxy.
+    INVARIANT: a number or a name that somebody typed into a wrong field stands in no address, and so in no history, referrer or log of a proxy.
     """
     words = _words(ask.form)
     with ask.gateway.store.read() as c:
-        could_be = _could_be(c, words)
+        could_be = _could_be(c, words, ask)
     if not could_be:
         raise NotTaken("One of the fields is not as it has to be. A person is searched for under Disclosures.")
     return Elsewhere(path=f"/console/search?{urlencode(words or {'state': ''})}")
@@ -81,11 +84,16 @@ def _words(given: Mapping[str, str]) -> dict[str, str]:
     return {name: given[name].strip() for name in PARAMETERS if name != "before" and given.get(name, "").strip()}
 
 
-def _could_be(c: Connection, words: Mapping[str, str]) -> bool:
+def _could_be(c: Connection, words: Mapping[str, str], ask: Ask) -> bool:
     """Could anything have these words?"""
     sender = words.get("sender")
     if sender is not None and c.execute(select(client.c.id).where(client.c.name == sender)).first() is None:
         return False
+    place = words.get("establishment")
+    if place is not None and place not in ask.gateway.settings.establishment_names():
+        of_old = select(message.c.id).where(message.c.establishment == place).limit(1)  # it is in no setting any more
+        if c.execute(of_old).first() is None:
+            return False
     if not all(_SHAPES[name].fullmatch(word) for name, word in words.items() if name in _SHAPES):
         return False
     try:
@@ -98,7 +106,7 @@ def _could_be(c: Connection, words: Mapping[str, str]) -> bool:
 def search(ask: Ask) -> Page:
     """GET /console/search."""
     with ask.gateway.store.read() as c:
-        wanted = _wanted(c, ask.query)
+        wanted = _wanted(c, ask)
         rows, older = _found(c, wanted, ask) if ask.query else ([], None)
         senders = c.execute(select(client.c.name).order_by(client.c.name)).scalars().all()
     columns = ("received_at", "id", "kind", "client", "establishment", "state", "reason")
@@ -123,10 +131,11 @@ def search(ask: Ask) -> Page:
     )
 
 
-def _wanted(c: Connection, query: Mapping[str, str]) -> Wanted:
+def _wanted(c: Connection, ask: Ask) -> Wanted:
     """NotThere for a word that nothing could have."""
+    query = ask.query
     given = _words(query)
-    if not _could_be(c, given):
+    if not _could_be(c, given, ask):
         raise NotThere("nothing has such a word")
     words = {name: given[name] for name in _BY if name in given}
     before = query.get("before", "")

@@ -43,6 +43,8 @@ _TO_PROCESS: Final = "a Bundle of type message goes to POST /fhir/$process-messa
 _TO_EVENTS: Final = "an HMPPS domain event goes to POST /events/hmpps, and nothing else does"
 _TO_FHIR: Final = "only a Bundle of type message is taken here: other Bundles and single resources go to POST /fhir"
 _KIND: Final = re.compile(r"[A-Z]{3}\^[A-Z][A-Z0-9][0-9]|fhir-(?:message|response|bundle|resource)|hmpps-event")
+UNREADABLE: Final = "unreadable"
+"""The kind of a message whose own has no such form."""
 
 _BEFORE: Final = Statement(
     select(message.c.id, message.c.body_index, message.c.answer_id, message.c.state).where(
@@ -355,7 +357,7 @@ def _reject(c: Connection, parts: Parts, looked: _Looked, verdict: _Verdict) -> 
             fault=verdict.fault,
             issues=verdict.issues,
         )
-    kind = looked.seen.kind if _KIND.fullmatch(looked.seen.kind) else "unreadable"
+    kind = looked.seen.kind if _KIND.fullmatch(looked.seen.kind) else UNREADABLE
     _insert(
         c, parts, looked, state=MessageState.REJECTED, kind=kind, reason=verdict.fault.value, ended_at=looked.names.time
     )

@@ -2,15 +2,24 @@
 
 import json
 import re
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
+from consent.minimise import minimise, without
+from consent.outcomes import path_outcomes
+from fhir_profiles.compose import compose
 from gateway import openings
+from gateway.console.beside import CUT, fields_of, values_of
 from gateway.console.staff import Role
 from gateway.openings import MOST_A_DAY, OPEN_MINUTES, WAITS_HOURS, OpeningError
+from gateway.steps.kept import Kept
 from gateway.store.schema import decision, delivery, ledger_entry, message, opening, sealed, staff, task
 from gateway.subject import scan
+from tests.consent import made
 from tests.console.site import ALEX, PEOPLE, Site
+from tests.fhir_profiles.letters.files import AS_OF, case
 
 REASON = "the duty doctor cannot read the dose"
 FORM = {"purpose": "came-out-wrong", "reason": REASON}
@@ -126,6 +135,32 @@ def test_a_decision_is_opened_by_value_what_was_composed_beside_what_left(site: 
         person = site.rows(decision, id=decided)[0].person_id
         mine = [entry for entry in scan.find(c, site.line.gateway, person).entries if entry.chain == handle]
     assert len(mine) == 3, "whose data were looked at has it in their report"
+
+
+def test_by_value_nothing_is_shown_as_left_that_the_last_look_cut_out() -> None:
+    """Its place says so and by which rule, also where as many values left as were composed; what was not cut is shown as it left."""
+    composed = compose("handover", *case("handover"), AS_OF).bundle
+    for entry in composed["entry"]:
+        if entry["resource"]["resourceType"] == "CarePlan":
+            entry["resource"]["description"] = "Asks to be apart from 999 000 0018"
+            entry["resource"]["extension"] = [{"url": "https://a.b/c", "valueString": "of 999 000 0018"}]
+    held = made.ask(
+        resources=[each["resource"] for each in composed["entry"]], under=made.agreement("handover"), table={}
+    )
+    sent = without(minimise(composed, held, made.NAMING), ("999 000 0018",))
+    paths = path_outcomes(composed, held, sent.withheld)
+    kept = cast(Kept, SimpleNamespace(composed=composed, decision=held, id_key=made.NAMING.id_key, paths=paths))
+    seen = {each.path: each for each in values_of(kept)}
+    assert sent.bundle != minimise(composed, held, made.NAMING).bundle
+    assert "999 000 0018" not in str([each.left for each in seen.values()])
+    cut = seen["CarePlan.description"]
+    assert (cut.composed, cut.left, cut.rules) == (("Asks to be apart from 999 000 0018",), (CUT,), ("leak-scan",))
+    assert (seen["Patient.name"].left, seen["Patient.name"].rules) == (seen["Patient.name"].composed, ())
+    counted = {each.path: each for each in fields_of(kept, "handover")}["CarePlan.description"]
+    assert (counted.composed, counted.left, counted.rules) == (1, 1, ("leak-scan",))
+    untouched = path_outcomes(composed, held, minimise(composed, held, made.NAMING).withheld)
+    whole = cast(Kept, SimpleNamespace(composed=composed, decision=held, id_key=made.NAMING.id_key, paths=untouched))
+    assert {each.path: each.left for each in values_of(whole)}["CarePlan.description"] == cut.composed
 
 
 def test_the_entry_is_there_before_anything_is_shown(site: Site) -> None:

@@ -40,7 +40,8 @@ def test_each_word_finds_what_it_says_newest_first(site: Site) -> None:
         "kind=ADT%5EA03": [row.id for row in rows if row.kind == "ADT^A03"],
         "kind=ADT%5EA03&state=held": [row.id for row in rows if (row.kind, row.state) == ("ADT^A03", "held")],
         f"establishment={some.establishment}&kind=ORU%5ER01": [row.id for row in rows if row.kind == "ORU^R01"],
-        "establishment=ZZZ": [],
+        "kind=unreadable": [row.id for row in rows if row.kind == "unreadable"],
+        "kind=hmpps-event": [],
         f"consent={site.ids(consent)[0]}": [site.rows(consent)[0].message_id],
         f"consent={site.ids(consent)[0]}&state=rejected": [],
         "from=2020-01-01": everything,
@@ -50,7 +51,15 @@ def test_each_word_finds_what_it_says_newest_first(site: Site) -> None:
         assert found(site, query) == wanted, query
     middle = rows[len(rows) // 2].received_at
     assert found(site, f"from={middle}".replace("+", "%2B")) == [row.id for row in rows if row.received_at >= middle]
-    for refused in ("state=lost", "from=yesterday", "before=x", "before=-1", "sender=nobody", "establishment=x"):
+    for refused in (
+        "state=lost",
+        "from=yesterday",
+        "before=x",
+        "before=-1",
+        "sender=nobody",
+        "establishment=x",
+        "establishment=ZZZ",
+    ):
         assert site.as_("aron", "GET", f"/console/search?{refused}").status == 404, refused
     assert site.as_("aron", "GET", f"/console/search?number={ALEX.nhs_number}").status in (400, 404, 422)
 
@@ -62,6 +71,7 @@ NUMBERS = (ALEX.nhs_number, f"{ALEX.nhs_number[:3]} {ALEX.nhs_number[3:6]} {ALEX
 def test_what_could_be_somebodys_stands_in_no_address(site: Site) -> None:
     """A number in any field of the form leads nowhere, and no page takes one from an address; a form that is right leads to the page."""
     written = [*NUMBERS, *(each.lower() for each in NUMBERS), ALEX.family, f"2026-01-01 {ALEX.nhs_number}"]
+    written += ["smith", "smith-jones", "LEE", "KIM", "fhir-smith"]
     written += [f"2026-01-01 09:00:00.{ALEX.nhs_number}", f"2026-01-01 09:00 {ALEX.prison_number}"]
     for name in FIELDS:
         for typed in written:

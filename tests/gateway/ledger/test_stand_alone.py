@@ -168,6 +168,10 @@ def test_a_checkpoint_from_elsewhere_shows_a_fork(run: Run, tmp_path: Path) -> N
     code, said = run(GOOD, "--key", KEY, "--checkpoint", str(kept))
     assert code == 0
     assert NOBODY_CAN_TELL not in said
+    assert NOBODY_CAN_TELL.replace("Without a witness", "Behind the 48 entries that were seen elsewhere") in said
+    assert NOBODY_CAN_TELL in run(proved("DELIVERY3"), "--key", KEY, "--checkpoint", str(kept))[1], (
+        "no proof looks at it"
+    )
     kept.write_text(sign(Head(origin=ORIGIN, size=24, root=b"f" * 32), LINE.signer), "utf-8")
     code, said = run(GOOD, "--key", KEY, "--checkpoint", str(kept))
     assert code == 1

@@ -7,10 +7,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
+import pytest
 from typer.testing import CliRunner, Result
 
 from gateway import witnessing
 from gateway.__main__ import app
+from gateway.commands.ledger_verify import UNDETECTABLE
 from gateway.ledger.note import Head, sign, vkey
 from gateway.metrics import look
 from gateway.settings import Settings
@@ -93,12 +95,23 @@ async def test_a_running_gateway_is_witnessed_and_says_up_to_where(tmp_path: Pat
         assert done.exit_code == 0, done.output
         found = json.loads(done.stdout)
         assert (found["verified"], found["witnessed"]["name"]) == (True, NAME)
+        # its word is of the year of this test, so that of what came since nobody knows more than without it
+        assert found["undetectable"] == [*UNDETECTABLE.values()]
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(witnessing.Witnessed, "covers", lambda _, entries: entries == found["covered"])
+            done = await asyncio.to_thread(run, *arguments)
+        assert json.loads(done.stdout)["undetectable"] == []
         # and where the file of its last word was touched, that is a fault
         file = witnessing.file_of(line.gateway.settings)
         await asyncio.to_thread(file.write_text, witness.last().replace("\n", "\n1", 1), "utf-8")
         done = await asyncio.to_thread(run, "ledger", "verify", "--config", str(line.config))
         assert done.exit_code == 1
         assert "fault      the file of the witness's last word" in done.output
+
+
+def test_a_witness_covers_what_it_has_seen_and_of_late() -> None:
+    for age, entries, covers in ((0, 72, True), (900, 71, True), (0, 73, False), (901, 72, False)):
+        assert witnessing.Witnessed(name=NAME, at="", size=72, age_seconds=age).covers(entries) is covers
 
 
 async def test_a_gateway_that_serves_signs_by_itself_and_its_witness_follows(tmp_path: Path) -> None:
@@ -119,7 +132,7 @@ async def test_a_gateway_that_serves_signs_by_itself_and_its_witness_follows(tmp
             assert 0 <= seen.age_seconds <= 430
         line.clock.advance(minutes=20)  # it is away, and that is said with its age
         said = await asyncio.to_thread(run, "ledger", "verify", "--config", str(line.config))
-        assert re.search(rf"witnessed  up to [0-9]+ by {NAME}, [0-9]+ seconds ago", said.output)
+        assert re.search(rf"witnessed  up to [0-9]+ by {NAME}, [0-9]+ seconds ago\. Behind that nobody", said.output)
         ((_, age),) = look(line.gateway, [UNWITNESSED])[UNWITNESSED]
         assert age >= 20 * 60
 
