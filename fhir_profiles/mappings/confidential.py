@@ -10,13 +10,23 @@ from fhir_profiles.mappings.field_ledger import Row
 from fhir_profiles.shapes import Json
 
 _LABELS: Final = {
-    **dict.fromkeys(("v", "very restricted"), (systems.CONFIDENTIALITY, "V")),
-    **dict.fromkeys(("r", "restricted"), (systems.CONFIDENTIALITY, "R")),
-    **dict.fromkeys(("psy", "psychiatric patient"), (systems.ACT_CODE, "PSY")),
-    **dict.fromkeys(("aid", "aids patient", "hiv", "hiv(+) patient"), (systems.ACT_CODE, "HIV")),
-    **dict.fromkeys(("eth", "alcohol/drug treatment patient"), (systems.ACT_CODE, "ETH")),
+    "V": (systems.CONFIDENTIALITY, "V"),
+    "R": (systems.CONFIDENTIALITY, "R"),
+    "PSY": (systems.ACT_CODE, "PSY"),
+    "AID": (systems.ACT_CODE, "HIV"),
+    "HIV": (systems.ACT_CODE, "HIV"),
+    "ETH": (systems.ACT_CODE, "ETH"),
 }
-"""Codes that ask for more care than usual, and their words. What the others say (an employee, a courtesy) keeps nothing back, and stays in the message."""
+"""The codes that ask for more care than usual. What the others say (an employee, a courtesy) keeps nothing back, and stays in the message."""
+_WORDS: Final = {
+    "VERY RESTRICTED": "V",
+    "RESTRICTED": "R",
+    "PSYCHIATRIC PATIENT": "PSY",
+    "AIDS PATIENT": "AID",
+    "HIV(+) PATIENT": "HIV",
+    "ALCOHOL/DRUG TREATMENT PATIENT": "ETH",
+}
+"""The same in the words of the table, where a sender has no code."""
 _SAID: Final = (1, 2, 4, 5, 9)
 """CWE: code and words, the alternate ones, and the original words."""
 
@@ -52,8 +62,9 @@ def _numbers(rows: Iterable[Row | None]) -> dict[tuple[int, str], None]:
 
 
 def _labels(orc: Row) -> list[tuple[str, str]]:
-    words = (orc.peek(28, component).casefold() for component in _SAID)
-    return list(dict.fromkeys(_LABELS[word] for word in words if word in _LABELS))
+    written = (orc.peek(28, component).upper() for component in _SAID)
+    codes = (_WORDS.get(each, each) for each in written)
+    return list(dict.fromkeys(_LABELS[code] for code in codes if code in _LABELS))
 
 
 def _read(orc: Row, *, to: str) -> list[tuple[str, str]]:

@@ -156,6 +156,7 @@ NO_MAP: Final[Mapping[str, str]] = {
     "ppr_pc1._CONFIRMATIONS": "PRB-13: HL7 has no map of PRB",
     "prescription._CATEGORIES": "ORC-29 (table 0482): HL7 maps it to a place, not to the category of a prescription",
     "ras_o17._WHY_NOT": "RXA-20 in words",
+    "confidential._WORDS": "ORC-28: the words of table 0177, for its codes",
     "rds_o13._CONTROLS": "ORC-1 of a dispense: HL7 has no map of RXD",
     "reading._HEADER_FIELDS": "places of a message header, not codes",
     "ref_i12._STATUSES": "RF1-1 (table 0283): HL7 has no map of RF1",
