@@ -54,6 +54,7 @@ _BY_CONSENT = frozenset({"consent-permit", "implied"})
 NO_NOTICE = "no-privacy-notice"
 OBLIGATION = "obligation"
 TERMS = "terms"
+NOT_WRITTEN = "not-written"
 RULES = {
     "implied": "direct care: no consent on record speaks against it",
     "no-consent": "no consent on record permits it, and this flow needs one",
@@ -83,6 +84,7 @@ RULES = {
     "nothing-left": "nothing but the frame of the letter may leave",
     "nothing-asked": "the letter holds no resource",
     "leak-scan": "the finished letter names what was not decided for this recipient",
+    NOT_WRITTEN: "the letter could not be written in the form in which this recipient takes letters",
     "conflict": "consents of different origin disagree; the denial stands",
     "entered-in-error": "a consent was entered in error; somebody should confirm what holds",
     "error": "an error while deciding; nothing is released",

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Final
 
 from fhir_profiles.consent_words import consent_sentence
-from fhir_profiles.elements import name_of
+from fhir_profiles.elements import kind, name_of
 from fhir_profiles.label import label_bundle
 from fhir_profiles.letters import LETTERS
 from fhir_profiles.letters.indicators import write_indicators
@@ -22,6 +22,7 @@ from fhir_profiles.shapes import Composed, IndicatorFigures, Json, LetterContext
 
 __all__ = ["LETTERS", "NOTICE", "compose", "compose_report", "with_caveats", "with_caveats_apart", "with_consents"]
 NOTICE: Final = "Communication/notice"
+TERMS: Final = "Communication/terms"
 CAVEATS: Final = "What you must know: "
 
 
@@ -56,11 +57,28 @@ def with_caveats(composed: Composed, caveats: str) -> Composed:
 
 
 def with_caveats_apart(composed: Composed, caveats: str) -> Composed:
-    """Say what the recipient must know beside the notice, about nobody and word for word: for a letter whose notice may not leave."""
+    """Say what the recipient must know beside the notice, about nobody and word for word: for a letter whose notice may not leave.
+
+    INVARIANT: a section that holds the notice holds them too: a document is read, and printed, by its sections.
+    """
     terms = {"resourceType": "Communication", "id": "terms", "meta": NORMAL, "status": "completed"}
     entry = {"resource": {**terms, "payload": [{"contentString": caveats}]}}
     held = composed.bundle["entry"]
-    return composed if entry in held else replace(composed, bundle={**composed.bundle, "entry": [*held, entry]})
+    if entry in held:
+        return composed
+    letter = [{**each, "resource": _with_terms_in_its_sections(each["resource"])} for each in held]
+    return replace(composed, bundle={**composed.bundle, "entry": [*letter, entry]})
+
+
+def _with_terms_in_its_sections(resource: Json) -> Json:
+    if kind(resource) != "Composition":
+        return resource
+    notice, terms = {"reference": NOTICE}, {"reference": TERMS}
+    sections = [
+        {**each, "entry": [*each["entry"], terms]} if notice in each.get("entry", ()) else each
+        for each in resource.get("section", ())
+    ]
+    return {**resource, "section": sections} if sections else resource
 
 
 def with_consents(composed: Composed, consents: Sequence[Json] | None) -> Composed:

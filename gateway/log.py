@@ -40,6 +40,7 @@ class Code(StrEnum):
     HANDOVER_UNCONFIRMED = "handover-unconfirmed"
     DOOR_REFUSED = "door-refused"
     DECISION_NOT_READ = "decision-not-read"
+    LETTER_NOT_WRITTEN = "letter-not-written"
     TELL_FAILED = "tell-failed"
     REPORT_CLOSED = "report-closed"
     REPORT_FAILED = "report-failed"
@@ -87,6 +88,7 @@ _SENTENCES: dict[Code, tuple[Level, str]] = {
         "error",
         "what was kept with an earlier decision cannot be read; a person is asked about its letter",
     ),
+    Code.LETTER_NOT_WRITTEN: ("error", "a letter could not be written as its recipient takes letters, and is held"),
     Code.TELL_FAILED: ("error", "a person could not be told and is told again"),
     Code.REPORT_CLOSED: ("info", "a period of a calendar report was closed"),
     Code.REPORT_FAILED: ("error", "a period of a calendar report could not be closed"),

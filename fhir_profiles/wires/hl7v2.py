@@ -15,7 +15,7 @@ from fhir_profiles.elements import as_object, as_objects, as_text, kind
 from fhir_profiles.shapes import Heading, Json, Rendered
 from fhir_profiles.wires.envelope import DELIVERY_ID, entries_of
 from fhir_profiles.wires.er7 import CHARSET, components, formatted, leaf, segment, timestamp
-from fhir_profiles.wires.readable import NOT_NAMED, Part, Readable, is_redacted, readable
+from fhir_profiles.wires.readable import Part, Readable, is_redacted, readable
 from fhir_profiles.wires.sentences import Found
 from fhir_profiles.wires.v2_person import pd1, pid
 from fhir_profiles.wires.v2_results import results
@@ -61,9 +61,9 @@ def _read(bundle: Json, heading: Heading) -> tuple[Found, Json, Readable]:
     found = {entry["fullUrl"]: entry["resource"] for entry in entries}
     letter = readable(entries, heading, redacted=is_redacted(bundle))
     patient = next((each for each in found.values() if kind(each) == "Patient"), None)
-    if patient is None and letter.name == NOT_NAMED:
+    if not letter.is_about_a_person:
         raise ValueError("hl7v2: this is no letter about a person")
-    # a letter that lost its Patient still leaves: silence kills, and its reader asks who it is
+    # a letter that lost its Patient still leaves, and its reader asks who it is
     return found, patient or {}, letter
 
 

@@ -10,7 +10,7 @@ from typing import Final
 from fhir_profiles.print.paper import Part, Sheet, printed
 from fhir_profiles.shapes import Heading, Json, Rendered
 from fhir_profiles.wires.envelope import entries_of
-from fhir_profiles.wires.readable import NOT_NAMED, Readable, is_redacted, readable
+from fhir_profiles.wires.readable import Readable, is_redacted, readable
 
 CONTENT_TYPE: Final = "application/pdf"
 POINTS: Final = 12
@@ -24,7 +24,7 @@ _MOST: Final = 80
 def render(bundle: Json, heading: Heading) -> Rendered:
     """Print a letter. Raises ValueError for what is no letter about a person: a report must tell nothing by its length."""
     letter = readable(entries_of(bundle, heading), heading, redacted=is_redacted(bundle))
-    if letter.name == NOT_NAMED:
+    if not letter.is_about_a_person:
         raise ValueError("pdf: this is no letter about a person")
     sheet = Sheet(
         title=letter.title,

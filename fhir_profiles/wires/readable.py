@@ -79,6 +79,11 @@ class Readable:
     parts: tuple[Part, ...]
     own: bool = False
 
+    @property
+    def is_about_a_person(self) -> bool:
+        """Does it name its letter, or hold a person? It may have lost either, and still leaves: silence kills."""
+        return self.name != NOT_NAMED or any(part.code == "person" for part in self.parts)
+
 
 def is_redacted(bundle: Json) -> bool:
     """Say whether the letter is marked as one that something was left out of."""

@@ -59,6 +59,7 @@ _BY_RULE: Final[Mapping[str, tuple[str, ...]]] = {
     "nothing-left": ("2",),
     "nothing-asked": ("2",),
     "leak-scan": ("3", "4"),
+    "not-written": ("7",),
     "conflict": ("6",),
     "entered-in-error": ("6",),
     "error": ("6",),

@@ -269,6 +269,17 @@ TASKS: Final[Mapping[str, TaskKind]] = {
         text="a letter of care waits: it names an identifier, a place or another person that its recipient may not be told; hand over by hand "
         "today; once somebody has read it and takes it to be right it can be released",
     ),
+    "not-written": TaskKind(
+        role=OPERATOR,
+        tell=True,
+        text="a letter could not be written as its recipient takes letters, and waits; the other letters of its message went: see the log, name another "
+        "wire for it in the recipient's file or mend this program, then release it, or have its recipient told by hand and reject it",
+    ),
+    "letter-not-written": TaskKind(
+        role=CLINICAL_LEAD,
+        tell=True,
+        text="a letter of care waits: it could not be written as its recipient takes letters, and the operator is told; hand over by hand today",
+    ),
     "notice-held": TaskKind(
         role=IG_OFFICER,
         tell=True,

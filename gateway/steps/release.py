@@ -12,7 +12,7 @@ from typing import Final
 from sqlalchemy import Connection, bindparam, select, update
 
 from consent.codes import pairs_asked
-from consent.decide import NO_NOTICE, OBLIGATION, RULES, decide, is_content
+from consent.decide import NO_NOTICE, NOT_WRITTEN, OBLIGATION, RULES, decide, is_content
 from consent.fhir_consent import permitting
 from consent.minimise import NothingLeaves, Released, minimise, without
 from consent.outcomes import path_outcomes
@@ -36,13 +36,14 @@ from fhir_profiles.compose import LETTERS, NOTICE, compose, with_caveats, with_c
 from fhir_profiles.leak_scan import Leak, Unsaid, leak_in, unsaid, words_in
 from fhir_profiles.letters import HANDING_OVER
 from fhir_profiles.render import render
-from fhir_profiles.shapes import Composed, Heading, Json, LetterContext, Task
+from fhir_profiles.shapes import Composed, Heading, Json, LetterContext, Rendered, Task
 from fhir_profiles.subsumption import subsumes
 from fhir_profiles.terminology import laws_opened_by_agreement
 from gateway.engine import MadeBy, made_by
 from gateway.journeys.tasks import CORRECT_BY_HAND, PRIVACY_NOTICE, WORDS_LEFT_OUT, add_tasks, task_of
 from gateway.journeys.unnoticed import not_told_yet
 from gateway.keys import Keys, Thing
+from gateway.log import Code, log
 from gateway.moves import LedgerFacts, Start, move_delivery, note_delivery, note_message, start_deliveries
 from gateway.opaque import is_opaque
 from gateway.parts import Parts
@@ -159,14 +160,18 @@ class LeakFound(Exception):
         super().__init__(leak.value)
 
 
+class NotWritten(Exception):
+    """A letter that no bytes could be made of. It says nothing of what the letter holds."""
+
+
 def seal(keys: Keys, released: Released, heading: Heading, stamp: Stamp, held: Unsaid | None) -> Sealed:
-    """Render what was released, look at its bytes, and seal it. TypeError for anything that `minimise` did not make, LeakFound for what names
-    anything of `held`; None where a person has read it with that and let it go.
+    """Render what was released, look at its bytes, and seal it. TypeError for anything that `minimise` did not make, NotWritten where
+    its wire cannot carry it, LeakFound for what names anything of `held`; None where a person has read it with that and let it go.
     """
     # INVARIANT: only what went through minimise can be sealed, and only what is sealed can be queued.
     if type(released) is not Released:
         raise TypeError("only what consent.minimise released can be sealed")
-    rendered = render(released.bundle, stamp.wire, heading)
+    rendered = _rendered(released, stamp.wire, heading)
     # INVARIANT: the last look is at the bytes that leave, not at what they were made from (consent.md section 3.3).
     if held is not None and (leak := leak_in(rendered, held)) is not None:
         raise LeakFound(leak)
@@ -178,6 +183,15 @@ def seal(keys: Keys, released: Released, heading: Heading, stamp: Stamp, held: U
         digest=digest,
         mac=seal_mac(keys, stamp.delivery_id, stamp.recipient, stamp.decision_id, digest),
     )
+
+
+def _rendered(released: Released, wire: str, heading: Heading) -> Rendered:
+    # INVARIANT: a letter that cannot be written is that letter's matter alone: the others of its message leave, and people hear of it.
+    try:
+        return render(released.bundle, wire, heading)
+    except Exception as error:
+        log(Code.LETTER_NOT_WRITTEN, delivery=heading.delivery_id, error=type(error).__name__)
+        raise NotWritten(wire) from error
 
 
 def seal_mac(keys: Keys, delivery_id: str, recipient: str, decision_id: str, digest: str) -> bytes:
@@ -325,6 +339,8 @@ def _finished(
         return decision, *_sealed(parts, question, released, drawn.heading, stamp, held), released.bundle
     except LeakFound as found:
         return _leaks(decision, found.leak), None, (), None
+    except NotWritten:
+        return _held_for(decision, NOT_WRITTEN, RULES[NOT_WRITTEN]), None, (), None
 
 
 def _minimised(composed: Json, decision: Decision, naming: Naming) -> Released:
@@ -420,13 +436,17 @@ def _sealed(
     except LeakFound:
         if held is None or question.agreement.without_consent != "implied":
             raise
-    left = without(released, words_in(render(released.bundle, stamp.wire, heading), held))
+    left = without(released, words_in(_rendered(released, stamp.wire, heading), held))
     return seal(parts.keys, left, heading, stamp, held), left.withheld
 
 
 def _leaks(decision: Decision, leak: Leak) -> Decision:
     """INVARIANT: what would tell more than was decided leaves to nobody, and never vanishes: it is held, whatever the flow."""
-    reason = Reason(rule="leak-scan", text=f"{RULES['leak-scan']}: {LEAKS[leak]}")
+    return _held_for(decision, "leak-scan", f"{RULES['leak-scan']}: {LEAKS[leak]}")
+
+
+def _held_for(decision: Decision, rule: str, text: str) -> Decision:
+    reason = Reason(rule=rule, text=text)
     return replace(decision, outcome=Outcome.HOLD, permitted=(), reasons=(*decision.reasons, reason))
 
 
@@ -504,6 +524,9 @@ def _fate(
         if "leak-scan" in rules:
             told = (task_of("leak-scan"), *([task_of("letter-leaks")] if care else []))
             return decision, DeliveryState.HELD, "leak-scan", told
+        if NOT_WRITTEN in rules:
+            told = (task_of(NOT_WRITTEN), *([task_of("letter-not-written")] if care else []))
+            return decision, DeliveryState.HELD, NOT_WRITTEN, told
         code = "notice-held" if duty else next((each for each in _HELD_FOR if each in rules), "undecidable")
         return decision, DeliveryState.HELD, code, (task_of(code),)
     state = DeliveryState.WAITING if recipient.adapter == "mailbox" else DeliveryState.QUEUED
