@@ -28,7 +28,8 @@ CAVEATS: Final = "What you must know: "
 
 def _bundle(resources: Iterable[Json]) -> Json:
     """Give the labelled Bundle; its type is settled by the wire."""
-    return label_bundle({"resourceType": "Bundle", "type": "collection", "entry": [{"resource": r} for r in resources]})
+    entries = [{"resource": each} for each in resources]
+    return label_bundle({"resourceType": "Bundle", "type": "collection", "entry": entries}, composed=True)
 
 
 def compose(letter: str, resources: Sequence[Json], context: LetterContext, as_of: str) -> Composed:

@@ -63,9 +63,8 @@ def compose_row(resources: Sequence[Json], contact: InContact) -> Json | None:
         _episode(contact),
         *(_observation(name, value, labels) for name, (value, labels) in told.items()),
     )
-    return label_bundle(
-        {"resourceType": "Bundle", "type": "collection", "entry": [{"resource": each} for each in made]}
-    )
+    entries = [{"resource": each} for each in made]
+    return label_bundle({"resourceType": "Bundle", "type": "collection", "entry": entries}, composed=True)
 
 
 def cells_of(bundle: Json | None) -> Mapping[str, str]:

@@ -43,7 +43,7 @@ from fhir_profiles.elements import (
     words_of,
 )
 from fhir_profiles.in_force import in_force, span_of
-from fhir_profiles.medicines import Contents, contents_of, is_substitute, medication_concepts
+from fhir_profiles.medicines import Contents, Same, contents_of, is_substitute, medication_concepts, same_medicine
 from fhir_profiles.movements import place_of, stays_that_go_on
 from fhir_profiles.shapes import Json
 from fhir_profiles.terminology import SUBSTANCE_GROUPS, record_items
@@ -304,8 +304,8 @@ def given_at(administration: Json) -> str:
     return ""
 
 
-def last_administration(resources: Sequence[Json], as_of: str, names: frozenset[str] | None = None) -> Json | None:
-    """Give the MedicationAdministration of the last dose given up to `as_of`: of substitute medication, or of the substances in `names`."""
+def last_administration(resources: Sequence[Json], as_of: str, request: Json | None = None) -> Json | None:
+    """Give the MedicationAdministration of the last dose given up to `as_of`: of substitute medication, or of what `request` prescribes."""
     file = well_formed(resources)
     until = instant_of(as_of)
     best: tuple[Any, Json] | None = None
@@ -313,30 +313,40 @@ def last_administration(resources: Sequence[Json], as_of: str, names: frozenset[
         moment = instant_of(given_at(administration))
         if as_text(administration.get("status")) not in {"completed", "in-progress"} or moment is None:
             continue
-        contents = contents_of(administration, file)
-        relevant = bool(contents.names & names) if names is not None else contents.substitute
-        if relevant and (until is None or moment <= until) and (best is None or moment >= best[0]):
+        if (
+            _is_dose_of(administration, request, file)
+            and (until is None or moment <= until)
+            and (best is None or moment >= best[0])
+        ):
             best = (moment, administration)
     return best[1] if best else None
 
 
-def doses_in_doubt(resources: Sequence[Json], as_of: str, names: frozenset[str] | None = None) -> tuple[Json, ...]:
+def _is_dose_of(administration: Json, request: Json | None, file: Sequence[Json]) -> bool:
+    if request is None:
+        return is_substitute(administration, file)
+    return same_medicine(administration, request, file) is Same.YES
+
+
+def doses_in_doubt(resources: Sequence[Json], as_of: str, request: Json | None = None) -> tuple[Json, ...]:
     """Give the administrations after the last dose given that may have been given in part: stopped, on hold, or of unknown status.
 
     Whoever reads only the last whole dose would give the rest of that day's a second time.
     """
     file = well_formed(resources)
     until = instant_of(as_of)
-    last = last_administration(file, as_of, names)
+    last = last_administration(file, as_of, request)
     since = instant_of(given_at(last)) if last is not None else None
     found = []
     for administration in of_type(file, "MedicationAdministration"):
         moment = instant_of(given_at(administration))
         if as_text(administration.get("status")) not in _IN_DOUBT or moment is None:
             continue
-        contents = contents_of(administration, file)
-        relevant = bool(contents.names & names) if names is not None else contents.substitute
-        if relevant and (until is None or moment <= until) and (since is None or moment >= since):
+        if (
+            _is_dose_of(administration, request, file)
+            and (until is None or moment <= until)
+            and (since is None or moment >= since)
+        ):
             found.append((moment, administration))
     return tuple(administration for _, administration in sorted(found, key=lambda each: each[0]))
 

@@ -3,13 +3,14 @@
 Times are FHIR text with an offset; the caller gives the whole current file.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Final
 
+from fhir_profiles import systems
 from fhir_profiles.days import instant_of
 from fhir_profiles.elements import as_object, as_objects, as_text, name_of, of_type, well_formed
-from fhir_profiles.medicines import contents_of
+from fhir_profiles.medicines import Same, same_medicine
 from fhir_profiles.shapes import Json
 
 _ISSUED: Final = frozenset({"completed", "in-progress"})
@@ -18,28 +19,62 @@ _IN_DOUBT: Final = frozenset({"stopped", "on-hold", "unknown"})
 
 
 def last_issued(request: Json, resources: Sequence[Json], as_of: str) -> tuple[Json, ...]:
-    """Give what was issued last of a prescription or of its substances up to `as_of`, and what may have been in part after it, by time.
+    """Give what was issued last of a prescription or of its medicine up to `as_of`, and what may have been in part after it, by time.
 
     What was issued under an earlier prescription counts: the person has it too. A dispense without a time may be the last.
     """
     file = well_formed(resources)
-    until = instant_of(as_of)
-    names = contents_of(request, file).names
     dated: list[tuple[datetime, Json]] = []
     undated: list[Json] = []
-    for dispense in of_type(file, "MedicationDispense"):
-        if as_text(dispense.get("status")) not in _ISSUED | _IN_DOUBT:
+    for moment, dispense in _issues(file, as_of):
+        if not is_issued_under(dispense, request) and same_medicine(dispense, request, file) is not Same.YES:
             continue
-        if not is_issued_under(dispense, request) and not contents_of(dispense, file).names & names:
-            continue
-        moment = instant_of(issued_at(dispense))
         if moment is None:
             undated.append(dispense)
-        elif until is None or moment <= until:
+        else:
             dated.append((moment, dispense))
     dated.sort(key=lambda each: each[0])
     whole = [at for at, (_, dispense) in enumerate(dated) if as_text(dispense.get("status")) in _ISSUED]
     return (*undated, *(dispense for _, dispense in dated[whole[-1] if whole else 0 :]))
+
+
+def may_be_issued(request: Json, resources: Sequence[Json], as_of: str) -> bool:
+    """Say whether an issue up to `as_of` may be of a prescription's medicine: nobody may read then that nothing was issued of it."""
+    file = well_formed(resources)
+    return any(_may_be_of(dispense, request, file) for _, dispense in _issues(file, as_of))
+
+
+def _issues(file: Sequence[Json], as_of: str) -> Iterator[tuple[datetime | None, Json]]:
+    """What was issued, or may have been in part, up to `as_of`; of what has no time, None."""
+    until = instant_of(as_of)
+    for dispense in of_type(file, "MedicationDispense"):
+        moment = instant_of(issued_at(dispense))
+        if as_text(dispense.get("status")) in _ISSUED | _IN_DOUBT and (not until or not moment or moment <= until):
+            yield moment, dispense
+
+
+def _may_be_of(dispense: Json, request: Json, file: Sequence[Json]) -> bool:
+    """By a number whose authority is not said, or because one of the two medicines is not known; the order that it is under tells its medicine."""
+    if is_issued_under(dispense, request) or _numbers_alike(dispense, request):
+        return True
+    orders = [each for each in of_type(file, "MedicationRequest") if is_issued_under(dispense, each)]
+    return all(same_medicine(each, request, file) is not Same.NO for each in (dispense, *orders))
+
+
+def _numbers_alike(dispense: Json, request: Json) -> bool:
+    """Is a number of the prescription named, where one of the two says no authority?"""
+    named = [as_object(each.get("identifier")) for each in as_objects(dispense.get("authorizingPrescription"))]
+    return any(
+        as_text(one.get("value")) == as_text(other.get("value")) != "" and (_bare(one) or _bare(other))
+        for one in named
+        for other in as_objects(request.get("identifier"))
+    )
+
+
+def _bare(number: Json) -> bool:
+    """Has a number no system, or one of ours that names no authority?"""
+    system = as_text(number.get("system"))
+    return not system or (system.startswith(systems.LOCAL_ID) and "/" not in system.removeprefix(systems.LOCAL_ID))
 
 
 def is_issued_under(dispense: Json, request: Json) -> bool:

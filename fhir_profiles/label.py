@@ -83,12 +83,12 @@ def read_rules(text: str) -> tuple[LabelRule, ...]:
 
 def label_resource(resource: Json) -> Json:
     """Give the resource with its labels; the same object when nothing is added. References to other resources are not followed."""
-    return _label(resource, {})
+    return _label(resource, {}, composed=False)
 
 
-def label_bundle(bundle: Json) -> Json:
+def label_bundle(bundle: Json, *, composed: bool = False) -> Json:
     """Give the Bundle with every entry's resource labelled; what explains it (its Medication, the Condition that a plan addresses) is followed
-    to the same Bundle.
+    to the same Bundle. `composed`: it is a letter, whose labels are ours, or were looked at when they came.
     """
     entries = bundle.get("entry")
     if not isinstance(entries, list):
@@ -100,7 +100,7 @@ def label_bundle(bundle: Json) -> Json:
             explaining[f"{resource['resourceType']}/{resource.get('id')}"] = resource
             explaining[str(entry.get("fullUrl"))] = resource
     labelled = [
-        {**entry, "resource": _label(entry["resource"], explaining)}
+        {**entry, "resource": _label(entry["resource"], explaining, composed=composed)}
         if isinstance(entry, dict) and isinstance(entry.get("resource"), dict)
         else entry
         for entry in entries
@@ -108,11 +108,12 @@ def label_bundle(bundle: Json) -> Json:
     return {**bundle, "entry": labelled}
 
 
-def _label(resource: Json, explaining: Mapping[str, Json]) -> Json:
+def _label(resource: Json, explaining: Mapping[str, Json], *, composed: bool) -> Json:
     found = _rules_of(_kind(resource), tuple(frozen(concept) for concept in _concepts(resource, explaining)))
     meta = resource.get("meta") if isinstance(resource.get("meta"), dict) else {}
     before = [coding for coding in _as_list((meta or {}).get("security")) if isinstance(coding, dict)]
-    after = _raised(before, found) if found else _still_unrecognised(before)
+    unknown = before if composed else _still_unrecognised(before)
+    after = _raised(before, found) if found else unknown
     return resource if after == before else _with_labels(resource, after)
 
 

@@ -8,11 +8,12 @@ import re
 import tomllib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import cache, lru_cache
 from importlib import resources as package_files
 from typing import Final
 
-from fhir_profiles import terminology
+from fhir_profiles import systems, terminology
 from fhir_profiles.elements import as_object, as_objects, as_text, codings, find, referenced
 from fhir_profiles.frozen_concepts import Frozen, frozen, thawed
 from fhir_profiles.shapes import Json
@@ -29,6 +30,14 @@ class Contents:
     may_explain: frozenset[str]
     substitute: bool
     treats: bool
+
+
+class Same(StrEnum):
+    """Is it the same medicine? `perhaps`: of one of the two it is not known what it contains."""
+
+    YES = "yes"
+    PERHAPS = "perhaps"
+    NO = "no"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,6 +114,28 @@ def _rows_named(concept: Json) -> Iterator[_Row]:
         for word in _WORD.findall(as_text(name).lower()):
             if word in by_word:
                 yield by_word[word]
+
+
+def same_medicine(one: Json, other: Json, resources: Sequence[Json]) -> Same:
+    """Compare the medicines of two resources: by their substances; by code, then by words, where one of the two is not known.
+
+    INVARIANT: what is not known is not different: two unlike names may be of one medicine.
+    """
+    known, also = contents_of(one, resources).names, contents_of(other, resources).names
+    if known and also:
+        return Same.YES if known & also else Same.NO
+    return Same.YES if _written(one, resources) & _written(other, resources) else Same.PERHAPS
+
+
+def _written(resource: Json, resources: Sequence[Json]) -> frozenset[tuple[str, str]]:
+    """How the medicine is written: each code that everybody reads alike (two senders may use one local code for two), and its words."""
+    concepts = tuple(medication_concepts(resource, resources))
+    coded = ((as_text(each.get("system")), as_text(each.get("code"))) for each in codings(concepts))
+    shared = {each for each in coded if all(each) and not each[0].startswith(systems.LOCAL_CODE)}
+    names = (
+        as_text(name) for each in concepts for name in (each.get("text"), *(c.get("display") for c in codings(each)))
+    )
+    return frozenset(shared | {("", name.casefold()) for name in names if name})
 
 
 def is_substitute(resource: Json, resources: Sequence[Json]) -> bool:

@@ -9,13 +9,12 @@ from typing import Final
 
 from fhir_profiles import facts
 from fhir_profiles.elements import as_object, as_objects, as_text, name_of
-from fhir_profiles.issued import is_issued_under, last_issued
+from fhir_profiles.issued import is_issued_under, last_issued, may_be_issued
 from fhir_profiles.letters.parts.identity import CONTACT, WHO, reachable
 from fhir_profiles.letters.parts.labels_of_ours import CONFIDENTIAL
 from fhir_profiles.letters.parts.notice import establishment, notice
 from fhir_profiles.letters.parts.picture import Picture
 from fhir_profiles.letters.parts.spec import LetterKind, Missing, RequiredFact
-from fhir_profiles.medicines import contents_of
 from fhir_profiles.profiles import prescription_copy as copy
 from fhir_profiles.profiles.notice import letter_concept
 from fhir_profiles.shapes import Event, Json
@@ -26,6 +25,11 @@ _ISSUE: Final = (*_HEAD, "status", "subject", "quantity", "daysSupply", "whenPre
 _MEDICINE: Final = ("medicationCodeableConcept", "medicationReference")
 """With these, what a copy tells of an issue: nobody but the person, and no reason or remark."""
 
+_NEVER: Final = "Issue not recorded: nothing in the file says what was issued of this medicine."
+_PERHAPS: Final = (
+    "Issue not certain: an issue is recorded that may be of this medicine, and the file does not say that it is."
+)
+
 
 def prescriptions(picture: Picture) -> tuple[Json, ...]:
     """The prescriptions that caused this letter and that a pharmacy could ever supply, in the order of the file."""
@@ -34,12 +38,11 @@ def prescriptions(picture: Picture) -> tuple[Json, ...]:
 
 
 def last_doses(picture: Picture) -> tuple[Json, ...]:
-    """The last dose given of the substances of each prescription, and what may have been given in part after it, each once."""
+    """The last dose given of what each prescription prescribes, and what may have been given in part after it, each once."""
     found: dict[str, Json] = {}
     for request in prescriptions(picture):
-        names = contents_of(request, picture.file).names
-        dose = facts.last_administration(picture.file, picture.as_of, names)
-        in_doubt = facts.doses_in_doubt(picture.file, picture.as_of, names)
+        dose = facts.last_administration(picture.file, picture.as_of, request)
+        in_doubt = facts.doses_in_doubt(picture.file, picture.as_of, request)
         found |= {name_of(each): each for each in (dose, *in_doubt) if each is not None}
     return tuple(found.values())
 
@@ -58,9 +61,20 @@ def issued(picture: Picture) -> tuple[Json, ...]:
     return tuple(found.values())
 
 
+def _not_issued(request: Json, picture: Picture) -> tuple[str, ...]:
+    """What is said where it is not known what was issued of this prescription's medicine.
+
+    INVARIANT: it stands in the prescription itself and not in the notice: there it could be read of another medicine, and would have to name one
+    that a consent may keep back.
+    """
+    if last_issued(request, picture.file, picture.as_of):
+        return ()
+    return (_PERHAPS if may_be_issued(request, picture.file, picture.as_of) else _NEVER,)
+
+
 def _all_issued(picture: Picture) -> bool:
     """Say whether something was issued of what each prescription prescribes."""
-    return all(last_issued(request, picture.file, picture.as_of) for request in prescriptions(picture))
+    return not any(_not_issued(request, picture) for request in prescriptions(picture))
 
 
 def write(picture: Picture, missing: Missing) -> tuple[Json, ...]:
@@ -76,7 +90,8 @@ def write(picture: Picture, missing: Missing) -> tuple[Json, ...]:
     )
     if requests:
         note["about"] = [{"reference": name_of(request)} for request in requests]
-    told = (*map(copy.build, requests), *issued(picture), *last_doses(picture))
+    copies = [copy.build(request, *_not_issued(request, picture)) for request in requests]
+    told = (*copies, *issued(picture), *last_doses(picture))
     return (note, reachable(picture.patient), *told, establishment(picture))
 
 
@@ -136,13 +151,13 @@ LETTER: Final = LetterKind(
         RequiredFact(
             name="issue",
             heading="Issue",
-            text="Issue not recorded: nothing in the file says what was issued of this medicine.",
+            text="Issue not recorded, or not certain, of a medicine in this copy: the note of that medicine says so.",
             present=_all_issued,
         ),
         RequiredFact(
             name="last-dose",
             heading="Last dose",
-            text="No dose given of this medicine is in the file.",
+            text="No dose in the file is known to be of a medicine in this copy.",
             present=lambda p: bool(last_doses(p)),
         ),
     ),

@@ -26,8 +26,8 @@ _OF_INSTALMENTS: Final = frozenset({"original-order", "instance-order", "plan", 
 """eps-8 of the Medicines guide, for what is ordered; a plan is not ordered yet."""
 
 
-def build(request: Json) -> Json:
-    """Copy a prescription with the mark as its first note. What it authorises stays as it was: nothing.
+def build(request: Json, *sentences: str) -> Json:
+    """Copy a prescription with the mark as its first note, then `sentences`. What it authorises stays as it was: nothing.
 
     Of an instalment prescription the copy says so in codes and in words; it is the original order of its instalments. UK Core asks every
     MedicationRequest whether a substitution is allowed; where the source is silent a copy says no, since it allows nothing.
@@ -35,7 +35,8 @@ def build(request: Json) -> Json:
     copy = {key: value for key, value in request.items() if key not in _LEFT_OUT}
     said = instalments_of(request)
     told = in_words_and_figures(said) if said is not None else form_and_serial(request)
-    copy["note"] = [{"text": MARK}, *([{"text": told}] if told else []), *as_objects(request.get("note"))]
+    ours = [{"text": each} for each in (MARK, *sentences, told) if each]
+    copy["note"] = [*ours, *as_objects(request.get("note"))]
     if said is not None:
         copy["intent"] = _INTENTS.get(as_text(request.get("intent")), request.get("intent"))
         copy["courseOfTherapyType"] = _course(as_object(request.get("courseOfTherapyType")))

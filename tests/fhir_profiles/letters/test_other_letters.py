@@ -68,9 +68,37 @@ def test_a_copy_says_what_was_issued_or_that_it_is_not_recorded() -> None:
         bundle, missing = copy_of(*whole_file(), *nothing)
         assert missing == ("issue",)
         assert sentences(bundle)[-1] == (
-            "Not in this copy: issue. Issue not recorded: nothing in the file says what was issued of this medicine."
+            "Not in this copy: issue. Issue not recorded, or not certain, of a medicine in this copy: the note of that medicine says so."
         )
+        assert bundle["MedicationRequest/methadone"]["note"][1]["text"] == NEVER
         assert "MedicationDispense/issue" not in bundle
+
+
+NEVER = "Issue not recorded: nothing in the file says what was issued of this medicine."
+PERHAPS = "Issue not certain: an issue is recorded that may be of this medicine, and the file does not say that it is."
+
+
+def test_each_prescription_says_of_its_own_medicine_that_no_issue_is_known() -> None:
+    """What was issued of one medicine is not denied for another's sake, and of an issue that may be of it nobody says that there is none."""
+    unknown = {"medicine": "Zymaxol 5mg tablets"}
+    two = (prescription(), prescription("other", medicine="Sertraline 50mg tablets"))
+    bare = {"system": f"{systems.LOCAL_ID}placer-order", "value": "P1"}
+    numbered = prescription(identifier=[bare | {"system": f"{bare['system']}/ehr"}], **unknown)
+    of_no_order = issue(authorizingPrescription=[], **unknown)
+    for file, said, held in (
+        ((*two, issue()), {"methadone": [], "other": [NEVER]}, True),
+        ((prescription(**unknown), of_no_order), {"methadone": []}, True),
+        ((numbered, issue(medicine="a mixture", authorizingPrescription=[{"identifier": bare}])), {"methadone": [PERHAPS]}, False),
+        ((*two, issue(medicine="a mixture", authorizingPrescription=[])), {"methadone": [PERHAPS], "other": [PERHAPS]}, False),
+    ):  # fmt: skip
+        bundle, missing = copy_of(patient(), *file, focus=("MedicationRequest/methadone", "MedicationRequest/other"))
+        for name, expected in said.items():
+            assert [each["text"] for each in bundle[f"MedicationRequest/{name}"]["note"]] == [MARK, *expected]
+        assert ("issue" in missing) is any(said.values())
+        assert ("MedicationDispense/issue" in bundle) is held
+        assert not [each for each in sentences(bundle) if "this medicine" in each]
+    bundle, missing = copy_of(patient(), prescription(**unknown), dose(**unknown))
+    assert ("MedicationAdministration/dose" in bundle, "last-dose" in missing) == (True, False)
 
 
 def test_the_mark_is_in_the_notice_and_in_every_prescription() -> None:
