@@ -2,6 +2,7 @@
 
 import json
 import re
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -13,12 +14,19 @@ from gateway.store.schema import delivery, ledger_entry
 from tests.console.site import Site
 
 
+def reports_of(site: Site) -> list[Any]:
+    """What left about nobody: a month is over, whichever test is the first here."""
+    if not (made := [row for row in site.rows(delivery) if row.message_id is None]):
+        site.line.clock.advance(days=45)
+        site.run(site.line.gateway.settle())
+        site.cookies["aron"] = site.log_in("aron")
+        made = [row for row in site.rows(delivery) if row.message_id is None]
+    assert made, "a month is over"
+    return made
+
+
 def test_each_report_stands_there_with_its_measures_and_margins(site: Site) -> None:
-    site.line.clock.advance(days=45)
-    site.run(site.line.gateway.settle())
-    site.cookies["aron"] = site.log_in("aron")
-    reports = [row for row in site.rows(delivery) if row.message_id is None]
-    assert reports, "a month is over"
+    reports = reports_of(site)
     closed = [
         json.loads(row.body)["facts"] for row in site.rows(ledger_entry) if json.loads(row.body)["event"] == "closed"
     ]
@@ -54,7 +62,8 @@ def test_a_table_has_its_measure_and_who_received_a_part_of_it(site: Site) -> No
         (column.replace(" ", "_") for column in (*COLUMNS, "total")), "hidden"
     )
     figures |= {"confirmed": 20, "total": 30}
-    letters = [row for row in site.rows(delivery) if row.message_id is None]
+    letters = reports_of(site)
+    printed(gateway, "2025-Q3")
 
     def work(c: Connection) -> None:
         facts: dict[str, str | int | bool] = {**entered, **figures}
