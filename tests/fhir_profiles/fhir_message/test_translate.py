@@ -445,7 +445,8 @@ def test_labels_of_the_sender_raise_and_never_lower() -> None:
         code={"text": "Weight"}, meta={"security": low, "tag": [{"code": "x"}], "profile": ["urn:x"], "versionId": "7"}
     )
     found = read(bundle(unknown))
-    assert carried(found, "Observation")[0]["meta"] == {"versionId": "7", "security": [low[1]]}
+    nobody_knows = {"system": systems.CONTENT, "code": "unrecognised"}
+    assert carried(found, "Observation")[0]["meta"] == {"versionId": "7", "security": [low[1], nobody_knows]}
     high = [{"system": systems.CONFIDENTIALITY, "code": "V"}]
     labels = carried(read(bundle(plan(meta={"security": high}))), "CarePlan")[0]["meta"]["security"]
     assert [label["code"] for label in labels] == ["V", "SUD"]
