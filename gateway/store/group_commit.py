@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 
 from gateway.errors import StoreUnavailable
 from gateway.failpoints import pass_point
+from gateway.store.away import is_away
 from gateway.store.engine import StoreError
 from gateway.store.guard import mend
 from gateway.store.waiting import Waiting
@@ -210,7 +211,7 @@ class GroupCommit:
         try:
             job.answer = job.work(self._transactions.c)
         except BaseException as error:  # noqa: BLE001  raised again in the caller; the others of the batch go on
-            job.error = error
+            job.error = _unavailable(error) if is_away(error) else error
             if self._transactions.is_open():
                 self._transactions.undo()
         if job.error is not None or self._transactions.c.in_nested_transaction():
@@ -226,9 +227,13 @@ class GroupCommit:
             self._transactions.rollback()
         for job in batch:
             if job.error is None:
-                unavailable = StoreUnavailable("the commit failed; nothing of this batch was kept")
-                unavailable.__cause__ = error
-                job.error = unavailable
+                job.error = _unavailable(error)
+
+
+def _unavailable(cause: BaseException) -> StoreUnavailable:
+    unavailable = StoreUnavailable("the store is away; nothing of this was kept")
+    unavailable.__cause__ = cause
+    return unavailable
 
 
 def _answer(batch: list[Job[Any]]) -> None:

@@ -8,18 +8,25 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
 import asyncpg  # type: ignore[import-untyped]  # the driver has no types
 from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.util.concurrency import await_, greenlet_spawn
 
 from gateway.errors import StoreUnavailable
+from gateway.store.away import is_away
 
 T = TypeVar("T")
 
 CLOSE_SECONDS = 5
+LAST_WORDS = frozenset({"FATAL", "PANIC"})
+"""Severities of the protocol (PostgreSQL, Error and Notice Message Fields) with which the server ends a session."""
+OF_THE_DRIVER: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+OF_A_LINK: Final = (*OF_THE_DRIVER, DBAPIError, OSError, TimeoutError)
+"""What comes when the other side is not there, or not as it was left."""
 
 
 class Link:
@@ -62,12 +69,20 @@ class Link:
 
     def fetch(self, text: str, values: Sequence[Any]) -> Sequence[Sequence[Any]]:
         """The rows of one statement of the driver's own; from outside `run`."""
-        rows: Sequence[Sequence[Any]] = self._wait(self._raw.fetch(text, *values))
+        try:
+            rows: Sequence[Sequence[Any]] = self._wait(self._raw.fetch(text, *values))
+        except OF_THE_DRIVER as error:
+            end_with(error, self._raw)
+            raise
         return rows
 
     def say(self, statement: str) -> None:
         """One statement without parameters, from inside `run`."""
-        await_(self._raw.execute(statement))
+        try:
+            await_(self._raw.execute(statement))
+        except OF_THE_DRIVER as error:
+            end_with(error, self._raw)
+            raise
 
     def is_in_transaction(self) -> bool:
         return self._raw is not None and not self._raw.is_closed() and bool(self._raw.is_in_transaction())
@@ -106,6 +121,15 @@ class Link:
         return self._beside.submit(self._loop.run_until_complete, awaitable).result()
 
 
+def end_with(error: BaseException | None, connection: asyncpg.Connection) -> None:
+    """The connection is closed from here on if `error` was the server's last word to it, or if the driver lost its place in what was said.
+
+    That word arrives before the end of the connection does: whoever asked in between would find it open and take an outage for an answer.
+    """
+    if getattr(error, "severity_en", None) in LAST_WORDS or isinstance(error, asyncpg.InternalClientError):
+        connection.terminate()
+
+
 class Reading:
     """What a reader is given: the questions of a `Connection`, each asked through its link; answers are whole before they are handed over."""
 
@@ -135,9 +159,9 @@ class Reading:
         try:
             return ask(*arguments, **named)
         except Exception as error:
-            if self._link.is_alive():
+            if self._link.is_alive() and not is_away(error):
                 raise
-            raise StoreUnavailable("the connection to the database was lost") from error
+            raise StoreUnavailable("the database is away") from error
 
     @property
     def dialect(self) -> Any:

@@ -29,7 +29,7 @@ from gateway.store.compiled import COMPILED
 from gateway.store.engine import StoreError
 from gateway.store.group_commit import GroupCommit, Job
 from gateway.store.guard import guard, mend
-from gateway.store.link import Link, Reading
+from gateway.store.link import OF_A_LINK, OF_THE_DRIVER, Link, Reading, end_with
 from gateway.store.locks import lock_key
 from gateway.store.migrate_many import migrate_many
 from gateway.store.statement import Values, speak
@@ -66,6 +66,8 @@ _SAY = ("23", "25", "40", "42", "53", "55", "57")
 
 def _say_less(context: ExceptionContext) -> None:
     """For what SQLAlchemy raises."""
+    if context.connection is not None:
+        end_with(context.original_exception.__cause__, context.connection.connection.driver_connection)
     _silence(context.original_exception, context.sqlalchemy_exception)
 
 
@@ -90,18 +92,20 @@ class _Asyncpg:
             if isinstance(c, Reading):
                 return c.fetch(text, values)
             return await_(c.connection.driver_connection.fetch(text, *values))  # type: ignore[union-attr]  # the driver has no types
-        except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            raise _refused(error) from error
+        except OF_THE_DRIVER as error:
+            raise _refused(error, c) from error
 
     def many(self, c: Connection, text: str, rows: Sequence[Values]) -> None:
         try:
             await_(c.connection.driver_connection.executemany(text, rows))  # type: ignore[union-attr]  # the driver has no types
-        except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            raise _refused(error) from error
+        except OF_THE_DRIVER as error:
+            raise _refused(error, c) from error
 
 
-def _refused(error: asyncpg.PostgresError | asyncpg.InterfaceError) -> DBAPIError:
+def _refused(error: Exception, c: Connection) -> DBAPIError:
     """What SQLAlchemy would raise."""
+    if not isinstance(c, Reading):  # a reader's link has seen to it
+        end_with(error, c.connection.driver_connection)
     kind = {
         asyncpg.IntegrityConstraintViolationError: IntegrityError,
         asyncpg.InterfaceError: InterfaceError,
@@ -139,7 +143,7 @@ class PostgresTransactions:
         try:
             self._link.connect()
             self._link.run(self._link.say, BEGIN)
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, DBAPIError):
+        except OF_A_LINK:
             self._link.forget()
             self._link.connect()
             self._link.run(self._link.say, BEGIN)
@@ -225,7 +229,7 @@ class PostgresStore:
                 link.connect()
                 link.run(_verify, link)
                 link.run(migrate_many, link.c, link.say)
-            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, DBAPIError) as error:
+            except OF_A_LINK as error:
                 raise SettingsError(
                     "throughgate.toml", "gateway.store_url", f"the database cannot be used: {type(error).__name__}"
                 ) from None
@@ -305,7 +309,7 @@ class _Duties:
                     self._link.connect()
                 # INVARIANT: a duty is had only while the connection that holds its lock answers
                 return self._link.run(self._ask, duty)
-            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, DBAPIError):
+            except OF_A_LINK:
                 self._has.clear()
                 self._link.forget()
                 return False
@@ -334,7 +338,7 @@ def _begin_reading(link: Link) -> None:
         try:
             link.connect()
             link.run(link.say, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SELECT 1")
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, DBAPIError) as error:
+        except OF_A_LINK as error:
             link.forget()
             if not again:
                 raise StoreUnavailable("the database does not answer") from error
@@ -406,7 +410,7 @@ def faults(url: str) -> list[str]:
         try:
             link.connect()
             return link.run(lambda: [*unfit(link.c), *_rights(link.c)])
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, DBAPIError) as error:
+        except OF_A_LINK as error:
             return [f"the database cannot be used: {type(error).__name__}"]
         finally:
             link.close()

@@ -50,7 +50,7 @@ SEND_AGAIN = b"|207^"  # HL7 table 0357: an error of the application, and none o
 
 
 class Died(Exception):
-    """The gateway is dead."""
+    """The gateway is dead; where it fell, if it did not die of a kill."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,6 +155,7 @@ class Child:
     def __init__(self, forge: Forge, config: Path, *, die_at: tuple[str, int] | None, ahead_seconds: float) -> None:
         control = config.parent / "control"
         control.unlink(missing_ok=True)
+        self._log = config.parent / "child.log"
         self.door = f"{control}.door"
         with closing(socket.socket(socket.AF_UNIX)) as listener:
             listener.bind(str(control))
@@ -173,8 +174,12 @@ class Child:
             with suppress(TimeoutError):
                 return listener.accept()[0]
             if not self.is_alive():
-                raise Died
+                raise Died(self._last_words())
         raise AssertionError("the child does not start")
+
+    def _last_words(self) -> str:
+        _, _, told = self._log.read_text("utf-8").rpartition("Traceback (most recent call last):\n")
+        return told[-4000:]
 
     def is_alive(self) -> bool:
         with suppress(ProcessLookupError):
@@ -191,7 +196,7 @@ class Child:
             line = b""
         if not line:
             self.close()
-            raise Died
+            raise Died(self._last_words())
         return json.loads(line)
 
     def tell(self, word: str) -> Any:

@@ -6,7 +6,10 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from time import sleep
 from typing import Any
 
 import asyncpg  # type: ignore[import-untyped]  # the driver has no types
@@ -15,7 +18,8 @@ from sqlalchemy import Connection, insert, select, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from gateway.errors import SettingsError, StoreUnavailable
-from gateway.store import StoreError, open_store, postgres
+from gateway.store import StoreError, open_store, postgres, statement
+from gateway.store.away import is_away
 from gateway.store.locks import hold, late_rows, lock_key
 from gateway.store.migrate import HEAD
 from gateway.store.postgres import PostgresStore
@@ -222,6 +226,58 @@ def test_a_process_that_lost_its_connection_lost_its_duties(shared_store: Postgr
     assert not shared_store.lead("sweep")
     assert not shared_store.lead("sweep")
     beside.close()
+
+
+def by_driver(c: Connection, text: str) -> None:
+    statement._drivers[c.dialect.name].fetch(c, text, ())
+
+
+def by_sqlalchemy(c: Connection, text: str) -> None:
+    c.exec_driver_sql(text)
+
+
+@pytest.mark.parametrize("ask", [by_driver, by_sqlalchemy])
+@pytest.mark.parametrize("door", ["write", "read"])
+def test_a_session_that_the_server_ends_is_the_store_s_fault_and_no_message_s(
+    door: str, ask: Callable[[Connection, str], None], shared_store: PostgresStore, database_url: str
+) -> None:
+    """The server's last word arrives before its end does: who asks only whether the connection is closed takes it for an answer."""
+    beside = open_store(database_url)
+    ending = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%pg_sleep%' AND pid <> pg_backend_pid()"
+
+    def in_the_middle(c: Connection) -> None:
+        ask(c, "SELECT pg_sleep(20)")
+
+    def asking() -> None:
+        if door == "write":
+            shared_store.write(in_the_middle)
+            return
+        with shared_store.read() as c:
+            in_the_middle(c)
+
+    for _ in range(10):
+        with ThreadPoolExecutor(1) as one:
+            asked = one.submit(asking)
+            while not beside.write(lambda c: c.exec_driver_sql(ending).all()):
+                sleep(0.01)
+            assert isinstance(asked.exception(20), StoreUnavailable), repr(asked.exception())
+    beside.close()
+    assert shared_store.write(lambda c: c.exec_driver_sql("SELECT 1").scalar()) == 1
+
+
+@pytest.mark.parametrize("sqlstate", ["08006", "53100", "53200", "53300", "57P01", "57P02", "57P03", "58030"])
+def test_what_the_server_lacks_is_no_fault_of_the_message(sqlstate: str, shared_store: PostgresStore) -> None:
+    """A disk that is full, no memory, too many connections, a shutdown: by whichever way it was asked."""
+    raising = f"DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '{sqlstate}'; END $$"
+    for ask in (by_driver, by_sqlalchemy):
+        with pytest.raises(StoreUnavailable) as caught:
+            shared_store.write(lambda c, ask=ask: ask(c, raising))  # type: ignore[misc]  # bound at once
+        assert sqlstate in str(caught.value.__cause__)
+        with pytest.raises(StoreUnavailable), shared_store.read() as c:
+            ask(c, raising)
+    with pytest.raises(DBAPIError, match="22012") as own:
+        shared_store.write(lambda c: by_driver(c, "SELECT 1 / 0"))
+    assert not is_away(own.value)
 
 
 def test_a_number_that_is_taken_and_not_committed_is_known_to_be_late(
