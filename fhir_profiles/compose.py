@@ -9,8 +9,8 @@ from dataclasses import replace
 from typing import Final
 
 from fhir_profiles.consent_words import consent_sentence
-from fhir_profiles.elements import kind, name_of
-from fhir_profiles.label import label_bundle
+from fhir_profiles.elements import kind, name_of, well_formed
+from fhir_profiles.label import label_bundle, looked_at_again
 from fhir_profiles.letters import LETTERS
 from fhir_profiles.letters.indicators import write_indicators
 from fhir_profiles.letters.parts.closing import closed
@@ -42,9 +42,10 @@ def compose(letter: str, resources: Sequence[Json], context: LetterContext, as_o
         raise ValueError(f"there is no letter named {letter}")
     picture = unplaced(picture_of(resources, context, as_of))
     missing = tuple(fact for fact in spec.required if not fact.present(picture))
-    written = spec.write(picture, missing)
+    told = map(with_what_is_not_stated, closed(spec.write(picture, missing), picture.file))
     return Composed(
-        bundle=_bundle(map(with_what_is_not_stated, closed(written, picture.file))),
+        # INVARIANT: no letter is decided by a sender's label of content that nobody knows, whichever version of the product filed it.
+        bundle=_bundle(looked_at_again(told, well_formed(resources))),
         missing=tuple(fact.name for fact in missing),
     )
 

@@ -6,7 +6,7 @@ nothing but `meta.security`, and never raises on malformed content.
 """
 
 import tomllib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib.resources import files
@@ -108,8 +108,25 @@ def label_bundle(bundle: Json, *, composed: bool = False) -> Json:
     return {**bundle, "entry": labelled}
 
 
+def looked_at_again(written: Iterable[Json], file: Sequence[Json]) -> Iterator[Json]:
+    """Give what a letter holds, with what no row knows marked as such where the file has it without the mark: filed by an earlier version of the
+    product, or by an earlier table. It is looked at whole, as the file has it: a letter holds less of it. Nothing else is changed.
+    """
+    explaining = {f"{kind}/{each.get('id')}": each for each in file if (kind := _kind(each)) in _EXPLAINING}
+    # what a sender said nothing of has no labels but ours
+    said = {(_kind(each), each.get("id")): each for each in file if _security(each)}
+    for each in written:
+        filed = said.get((_kind(each), each.get("id")))
+        known = filed is None or _UNRECOGNISED in _security(filed) or _matching(filed, explaining)
+        yield each if known else _with_labels(each, _still_unrecognised(_security(each)))
+
+
+def _matching(resource: Json, explaining: Mapping[str, Json]) -> tuple[LabelRule, ...]:
+    return _rules_of(_kind(resource), tuple(frozen(concept) for concept in _concepts(resource, explaining)))
+
+
 def _label(resource: Json, explaining: Mapping[str, Json], *, composed: bool) -> Json:
-    found = _rules_of(_kind(resource), tuple(frozen(concept) for concept in _concepts(resource, explaining)))
+    found = _matching(resource, explaining)
     meta = resource.get("meta") if isinstance(resource.get("meta"), dict) else {}
     before = [coding for coding in _as_list((meta or {}).get("security")) if isinstance(coding, dict)]
     unknown = before if composed else _still_unrecognised(before)
@@ -172,7 +189,7 @@ def keep_labels(before: Json, after: Json) -> Json:
         if name[0] not in (systems.CONFIDENTIALITY, systems.CONTENT) and name not in seen:
             seen.add(name)
             kept.append(coding)
-    if _UNRECOGNISED in has or not (has or _rules_of(_kind(after), tuple(map(frozen, _concepts(after, {}))))):
+    if _UNRECOGNISED in has or not (has or _matching(after, {})):
         kept = _still_unrecognised(kept)
     return _with_labels(after, kept) if kept and kept != has else after
 

@@ -1,5 +1,6 @@
 """What a sender says of how confidential a thing is never lets more of it leave than saying nothing: ORC-28 of an order, `meta.security` in FHIR."""
 
+from dataclasses import replace
 from itertools import product
 from typing import Final
 
@@ -10,10 +11,12 @@ from hypothesis import strategies as st
 from consent import labels
 from consent.shapes import Agreement, Vote
 from fhir_profiles import systems
+from fhir_profiles.compose import compose
 from fhir_profiles.label import keep_labels, label_resource
 from fhir_profiles.shapes import Channel, Json
 from fhir_profiles.translate import translate
 from tests.consent import made
+from tests.fhir_profiles.letters.files import AS_OF, CONTEXT, METHADONE, patient, prescription
 
 CHANNEL: Final = Channel(name="confidential", format="hl7v2", client="any", establishment="ZFG")
 RANK: Final = {Vote.DENY: 0, Vote.HOLD: 1, Vote.PERMIT: 2}
@@ -123,3 +126,49 @@ def test_a_later_version_that_nobody_knows_is_not_known_by_its_earlier_labels() 
     assert keep_labels(restricted, keep_labels(known, restricted)) == keep_labels(known, restricted)
     assert not labels.counts_as_every(labels.resource_labels(keep_labels(restricted, known)))
     assert labels.UNRECOGNISED.system == systems.CONTENT
+
+
+def condition(resource_id: str, code: Json) -> Json:
+    return {
+        "resourceType": "Condition",
+        "id": resource_id,
+        "code": code,
+        "subject": {"reference": "Patient/patient"},
+    }
+
+
+FILED: Final = {
+    "of a sender alone": [{"system": systems.CONFIDENTIALITY, "code": "N"}],
+    "of a topic": [{"system": systems.ACT_CODE, "code": "PSY"}],
+    "and marked": [
+        {"system": systems.CONFIDENTIALITY, "code": "N"},
+        {"system": systems.CONTENT, "code": "unrecognised"},
+    ],
+}
+
+
+@pytest.mark.parametrize("said", FILED)
+def test_what_was_filed_before_there_was_a_mark_counts_as_every_label_in_a_letter(said: str) -> None:
+    """A file of an earlier version of the product: a sender's label of content that no row knows, and no mark beside it."""
+    unknown = condition("unknown", {"text": "something"}) | {"meta": {"security": FILED[said]}}
+    dependence = condition("known", {"text": "Opioid dependence"}) | {"meta": {"security": FILED[said][:1]}}
+    bundle = compose("handover", [patient(), unknown, dependence], CONTEXT, AS_OF).bundle
+    by_id = {entry["resource"]["id"]: entry["resource"] for entry in bundle["entry"]}
+    assert labels.counts_as_every(labels.resource_labels(by_id["unknown"]))
+    assert not labels.counts_as_every(labels.resource_labels(by_id["known"]))
+    assert compose("handover", [patient(), unknown, dependence], CONTEXT, AS_OF).bundle == bundle
+
+
+def test_what_a_letter_holds_less_of_is_looked_at_whole() -> None:
+    """The reason by which a row knows a prescription stays out of a copy of it; the product that it names stands in the file."""
+    said = {"security": [{"system": systems.CONFIDENTIALITY, "code": "R"}]}
+    why = {"reasonCode": [{"text": "Opioid dependence"}]}
+    by_reason = prescription("methadone", medicine="Linctus 7", **why) | {"meta": said}
+    names = prescription("other", medicine="x") | {"meta": said, "medicationReference": {"reference": "Medication/m"}}
+    del names["medicationCodeableConcept"]
+    product_ = {"resourceType": "Medication", "id": "m", "meta": said, "code": METHADONE}
+    context = replace(CONTEXT, focus=("MedicationRequest/methadone", "MedicationRequest/other"))
+    bundle = compose("prescription-copy", [patient(), by_reason, names, product_], context, AS_OF).bundle
+    copies = [e["resource"] for e in bundle["entry"] if e["resource"]["resourceType"] == "MedicationRequest"]
+    assert len(copies) == 2
+    assert not any(labels.counts_as_every(labels.resource_labels(each)) for each in copies)
