@@ -19,7 +19,20 @@ from fhir_profiles.shapes import Channel, Json
 from fhir_profiles.translate import translate
 from tests.fhir_profiles.letters.files import CONTEXT, HEADING
 from tests.fhir_profiles.letters.test_through_the_gate import minimised
-from tests.fhir_profiles.letters.told_records import SUBSTITUTES, Given, Order, Told, as_fhir, as_hl7v2, told_record
+from tests.fhir_profiles.letters.told_records import (
+    CERTAINTIES,
+    RELATIONS,
+    SEVERITIES,
+    SUBSTITUTES,
+    Given,
+    Issued,
+    Order,
+    Told,
+    as_fhir,
+    as_hl7v2,
+    stay_as_hl7v2,
+    told_record,
+)
 from tests.fhir_profiles.letters.tracing import AMOUNT, MEASURES, as_said
 
 CASES = max(5, int(1500 * float(os.environ.get("THROUGHGATE_SOAK") or 0)))
@@ -36,6 +49,11 @@ LETTERS = (
 )
 OF_ALL_DOSES = frozenset({"community-record"})
 WITHOUT_DOSES = frozenset({"care-plan-update"})
+OF_ALL_ISSUES = frozenset({"community-record"})
+OF_LAST_ISSUES = frozenset({"prescription-copy"})
+WITH_ALLERGIES = frozenset({"handover", "transfer", "gp-copy", "referral", "community-record"})
+WITHOUT_ALLERGIES = frozenset(LETTERS) - WITH_ALLERGIES
+HOW = {"issued": "completed", "stopped": "stopped", "cancelled": "cancelled"}
 
 
 def file_of(messages: Sequence[bytes], standard: str) -> list[Json]:
@@ -115,6 +133,60 @@ def doses_expected(letter: str, told: Told) -> Counter[tuple[str, ...]]:
     return Counter(as_dosed(max(group, key=lambda each: each.at)) for group in groups if group)
 
 
+def supplied(resource: Json) -> tuple[str, ...]:
+    amount = resource["quantity"]
+    return (
+        first(resource, "medicationCodeableConcept", "text"),
+        f"{amount['value']} {amount['unit']}",
+        (resource.get("whenHandedOver") or resource["whenPrepared"])[:16],
+        resource["status"],
+    )
+
+
+def as_supplied(issued: Issued) -> tuple[str, ...]:
+    return (issued.order.medicine, f"{issued.amount} {issued.order.unit}", issued.at, HOW[issued.how])
+
+
+def issues_expected(letter: str, told: Told) -> Counter[tuple[str, ...]]:
+    """Every issue, or of each order the last that was one and what was stopped after it: nobody says whether that was handed over in part."""
+    if letter in OF_ALL_ISSUES:
+        return Counter(map(as_supplied, told.issued))
+    found: Counter[tuple[str, ...]] = Counter()
+    for order in told.orders if letter in OF_LAST_ISSUES else ():
+        of_it = sorted(
+            (each for each in told.issued if each.order is order and each.how != "cancelled"), key=lambda each: each.at
+        )
+        whole = [at for at, each in enumerate(of_it) if each.how == "issued"]
+        found.update(map(as_supplied, of_it[whole[-1] if whole else 0 :]))
+    return found
+
+
+def allergic(resource: Json) -> tuple[str, ...]:
+    reaction = first(resource, "reaction") or {}
+    said = first(reaction, "manifestation", "text") or ""
+    return (resource["code"]["text"], "" if said == "not stated" else said, reaction.get("severity", ""))
+
+
+def diagnosed(resource: Json) -> tuple[str, ...]:
+    return (
+        resource["code"]["text"],
+        first(resource, "verificationStatus", "coding", "code") or "",
+        resource["onsetDateTime"],
+    )
+
+
+def known_of(letter: str, every: Sequence[Json], told: Told) -> list[str]:
+    """Where the allergies and diagnoses of a letter are not those of the record: all of both, or none."""
+    allergies = Counter(allergic(each) for each in every if each["resourceType"] == "AllergyIntolerance")
+    diagnoses = Counter(diagnosed(each) for each in every if each["resourceType"] == "Condition")
+    asked = Counter((each.to, each.reaction, SEVERITIES[each.severity]) for each in told.allergies)
+    also = Counter((each.name, CERTAINTIES[each.certainty], each.since) for each in told.diagnoses)
+    if letter in WITHOUT_ALLERGIES:
+        asked, also = Counter(), Counter()
+    wrong = [f"allergies: {sorted((allergies - asked) + (asked - allergies))}"] if allergies != asked else []
+    return wrong + ([f"diagnoses: {sorted((diagnoses - also) + (also - diagnoses))}"] if diagnoses != also else [])
+
+
 def differences(letter: str, bundle: Json, told: Told) -> list[str]:
     """Where the data of a letter is not what the record says: as sets of whole statements, so that nothing is lost, added or exchanged."""
     found = {entry["fullUrl"]: entry["resource"] for entry in bundle["entry"] if "fullUrl" in entry}
@@ -127,6 +199,12 @@ def differences(letter: str, bundle: Json, told: Told) -> list[str]:
         doses_expected(letter, told),
     )
     wrong += [f"doses: {sorted((doses - given) + (given - doses))}"] if doses != given else []
+    supplies, issued = (
+        Counter(supplied(each) for each in every if each["resourceType"] == "MedicationDispense"),
+        issues_expected(letter, told),
+    )
+    wrong += [f"issues: {sorted((supplies - issued) + (issued - supplies))}"] if supplies != issued else []
+    wrong += known_of(letter, every, told)
     person = next(each for each in every if each["resourceType"] == "Patient")
     said = (first(person, "name", "family"), first(person, "name", "given"), person["birthDate"])
     wrong += [f"person: {said}"] if said != (told.person.family, told.person.given, told.person.born) else []
@@ -162,9 +240,20 @@ def misread(letter: str, lines: Sequence[str], told: Told) -> list[str]:
         day = as_said(f"{at}:00+00:00") if own else f"given {at}" if status == "completed" else f"on {at}"
         says = (medicine, amount, day)
         wrong += [f"not on a line: {says}"] if not any(all(each in line for each in says) for line in lines) else []
+    for medicine, amount, at, status in issues_expected(letter, told):
+        says = (medicine, amount, f"made ready {at}", f"status {status}")
+        wrong += [f"not on a line: {says}"] if not any(all(each in line for each in says) for line in lines) else []
+    if letter in WITH_ALLERGIES:
+        known = [(each.to, each.reaction, SEVERITIES[each.severity]) for each in told.allergies]
+        known += [(each.name, CERTAINTIES[each.certainty], each.since) for each in told.diagnoses]
+        wrong += [
+            f"not on a line: {says}" for says in known if not any(all(each in line for each in says) for line in lines)
+        ]
     amounts = {each.medicine: {f"{each.amount} {each.unit}", f"{each.supply} {each.unit}"} for each in told.orders}
     for each in told.given:
         amounts.setdefault(each.order.medicine, set()).add(f"{each.amount} {each.order.unit}")
+    for issue in told.issued:
+        amounts[issue.order.medicine].add(f"{issue.amount} {issue.order.unit}")
     for line in lines:
         about = next((name for name in amounts if name in line), None)
         for digits, unit in AMOUNT.findall(line):
@@ -174,6 +263,8 @@ def misread(letter: str, lines: Sequence[str], told: Told) -> list[str]:
             if order.prescriber.family in line and about not in {order.medicine, None}:
                 wrong.append(f"{order.prescriber.family} on: {line[:60]}")
     text = "\n".join(lines)
+    # whose next of kin somebody is, or by which name they were received, no letter tells
+    wrong += [f"{name} is told" for name in (told.stay.before, *(each.who.family for each in told.kin)) if name in text]
     wrong += [each for each in (told.person.family, told.person.given) if each not in text]
     return wrong
 
@@ -210,6 +301,67 @@ def test_doses_units_times_and_people_are_those_of_the_message(standard: str) ->
         ), seed
         seen += len(told.given)
     assert seen > CASES
+
+
+def wrong_of_stay(told: Told, messages: Sequence[bytes]) -> list[str]:
+    """Where the stay, the person or their kin in the file are not those of the messages, told in their order, or the release is not the last's."""
+    stay, person = told.stay, told.person
+    file = file_of(messages, "hl7v2")
+    (found,) = [each for each in file if each["resourceType"] == "Encounter"]
+    here = [place["location"]["display"] for place in found["location"] if place.get("status", "active") == "active"]
+    said = (
+        found["status"],
+        found["period"]["start"][:16],
+        found["period"]["end"][:16],
+        here,
+        first(found, "serviceProvider", "identifier", "value"),
+    )
+    wrong = [f"stay: {said}"] if said != ("finished", stay.began, stay.ended, [stay.cells[1]], "LEI") else []
+    (patient,) = [each for each in file if each["resourceType"] == "Patient"]
+    named = [(each.get("family"), each.get("given")) for each in patient["name"]]
+    wrong += [f"person: {named}"] if named != [(person.family, [person.given])] else []
+    (updated,) = [translated(each) for each in messages if b"ADT^A31" in each]
+    contacts = updated[0][0].get("contact", [])
+    kin = [
+        (first(each, "name", "family"), first(each, "relationship", "text"), first(each, "telecom", "value"))
+        for each in contacts
+    ]
+    asked = [(each.who.family, RELATIONS[each.relation], each.telephone) for each in told.kin]
+    wrong += [f"kin: {kin}"] if kin != asked else []
+    _, occurred, events = translated(messages[-1])
+    wrong += [f"release: {events} {occurred}"] if (events, (occurred or "")[:16]) != (["release"], stay.ended) else []
+    context = replace(CONTEXT, occurred=occurred)
+    for letter, words in (("handover", "Release from HMP Fellgate at "), ("gp-copy", "Release from HMP Fellgate at ")):
+        lines = lines_in(render(minimised(letter, file, context), "hl7v2", HEADING).body)
+        wrong += [f"{letter}: no {words}"] if not any(f"{words}{stay.ended}" in line for line in lines) else []
+    return wrong
+
+
+def translated(message: bytes) -> tuple[list[Json], str | None, list[str]]:
+    translation = translate(Channel(name="generated", format="hl7v2"), message)
+    resources = [entry["resource"] for entry in (translation.bundle or {})["entry"]]
+    return resources, translation.occurred, [each.value for each in translation.events]
+
+
+def test_a_stay_and_who_it_is_about_are_those_of_its_last_messages() -> None:
+    for seed in range(CASES):
+        told = told_record(seed)
+        assert wrong_of_stay(told, stay_as_hl7v2(told)) == [], seed
+
+
+STAY_SABOTAGE: Mapping[str, Callable[[Told], Told]] = {
+    "another beginning": lambda told: replace(told, stay=replace(told.stay, began="2025-12-30T09:00")),
+    "another end": lambda told: replace(told, stay=replace(told.stay, ended="2026-01-15T06:59")),
+    "another cell": lambda told: replace(told, stay=replace(told.stay, cells=("B2-014", "C9-001"))),
+    "the name that was left": lambda told: replace(told, person=replace(told.person, family=told.stay.before)),
+    "another next of kin": lambda told: replace(told, kin=[replace(each, telephone="0") for each in told.kin]),
+}
+
+
+@pytest.mark.parametrize("name", STAY_SABOTAGE)
+def test_sabotage_a_stay_that_is_not_the_one_told_is_found(name: str) -> None:
+    told = next(each for each in map(told_record, range(100)) if each.kin)
+    assert wrong_of_stay(STAY_SABOTAGE[name](told), stay_as_hl7v2(told))
 
 
 def of_order(at: int = 0, **change: str) -> Callable[[Told], Told]:
@@ -251,6 +403,70 @@ SABOTAGE: Mapping[str, Callable[[Told], Told]] = {
     "a last dose that was not given": of_dose(done=False),
     "another person": lambda told: replace(told, person=replace(told.person, family="Moffat")),
 }
+
+
+def of_issue(**change: Any) -> Callable[[Told], Told]:
+    """A change of what was issued last of an order."""
+
+    def changed(told: Told) -> Told:
+        last = max((each for each in told.issued if each.how == "issued"), key=lambda each: each.at)
+        return replace(told, issued=[replace(each, **change) if each is last else each for each in told.issued])
+
+    return changed
+
+
+ISSUE_SABOTAGE: Mapping[str, Callable[[Told], Told]] = {
+    "another amount": of_issue(amount="41"),
+    "another time": of_issue(at="2026-01-14T21:05"),
+    "stopped": of_issue(how="stopped"),
+    "of another medicine": lambda told: replace(
+        told,
+        issued=[replace(each, order=told.orders[(at + 1) % len(told.orders)]) for at, each in enumerate(told.issued)],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ISSUE_SABOTAGE)
+def test_sabotage_an_issue_that_is_not_the_one_told_is_found_in_data_and_in_text(name: str) -> None:
+    told = next(
+        each
+        for each in map(told_record, range(100))
+        if len(each.orders) > 1 and sum(i.how == "issued" for i in each.issued) > 1
+    )
+    other = ISSUE_SABOTAGE[name](told)
+    left = letters_of(file_of(as_hl7v2(told), "hl7v2"))["prescription-copy"]
+    data, lines = decode(render(left, "fhir-collection", HEADING).body), lines_in(render(left, "hl7v2", HEADING).body)
+    assert (differences("prescription-copy", data, told), misread("prescription-copy", lines, told)) == ([], [])
+    assert differences("prescription-copy", data, other)
+    assert misread("prescription-copy", lines, other)
+
+
+KNOWN_SABOTAGE: Mapping[str, Callable[[Told], Told]] = {
+    "another severity": lambda told: replace(told, allergies=[replace(a, severity="MO") for a in told.allergies]),
+    "another reaction": lambda told: replace(told, allergies=[replace(a, reaction="Cough") for a in told.allergies]),
+    "another allergen": lambda told: replace(told, allergies=[replace(a, to="Cats") for a in told.allergies]),
+    "another certainty": lambda told: replace(told, diagnoses=[replace(d, certainty="F") for d in told.diagnoses]),
+    "another diagnosis": lambda told: replace(told, diagnoses=[replace(d, name="Gout") for d in told.diagnoses]),
+}
+
+
+@pytest.mark.parametrize("name", KNOWN_SABOTAGE)
+def test_sabotage_an_allergy_or_diagnosis_that_is_not_the_one_told_is_found_in_data_and_in_text(name: str) -> None:
+    told = next(
+        each
+        for each in map(told_record, range(1000))
+        if any(a.severity == "SV" for a in each.allergies)
+        and all(d.certainty == "W" for d in each.diagnoses)
+        and each.diagnoses
+    )
+    other = KNOWN_SABOTAGE[name](told)
+    left = letters_of(file_of(as_hl7v2(told), "hl7v2"))["handover"]
+    data, lines = decode(render(left, "fhir-collection", HEADING).body), lines_in(render(left, "hl7v2", HEADING).body)
+    assert (differences("handover", data, told), misread("handover", lines, told)) == ([], [])
+    assert differences("handover", data, other)
+    assert misread("handover", lines, other)
+
+
 SEED = 3
 """A record of four orders, the last of 40.00, with doses of substitute medication."""
 

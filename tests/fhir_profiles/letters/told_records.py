@@ -39,6 +39,13 @@ ASSAYS = (
     ("19550-3", "Methadone [Presence] in Urine by Screen method"),
 )
 HOW_OFTEN = {"QD": "once daily", "BID": "twice daily"}
+ALLERGENS = ("Penicillin", "Latex", "Peanut", "Codeine")
+REACTIONS = ("Rash", "Anaphylaxis", "Wheeze", "")
+SEVERITIES = {"SV": "severe", "MO": "moderate", "MI": "mild", "": ""}
+DIAGNOSES = ("Opioid dependence", "Asthma", "Epilepsy", "Depressive episode")
+CERTAINTIES = {"W": "provisional", "F": "confirmed", "": ""}
+RELATIONS = {"MTH": "Mother", "SPO": "Spouse", "SIB": "Sibling"}
+CELLS = ("B2-014", "A1-002", "H1-007")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +89,50 @@ class Result:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Issued:
+    """What was issued of an order. `how` it stands: issued, stopped (nobody says whether anything was handed over), or cancelled (nothing was)."""
+
+    order: Order
+    number: str
+    at: str
+    amount: str
+    how: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Allergy:
+    to: str
+    reaction: str
+    severity: str
+    since: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Diagnosis:
+    name: str
+    certainty: str
+    since: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kin:
+    who: Somebody
+    relation: str
+    telephone: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stay:
+    """A stay that began in one cell, went on in another, and ended with a release. `before`: by which family name the person was received."""
+
+    number: str
+    began: str
+    ended: str
+    cells: tuple[str, str]
+    before: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Told:
     """One person's record. Days are `2026-01-09`, instants `2026-01-09T08:05`, in winter, amounts as they are written."""
 
@@ -89,6 +140,11 @@ class Told:
     orders: Sequence[Order]
     given: Sequence[Given]
     results: Sequence[Result]
+    issued: Sequence[Issued]
+    allergies: Sequence[Allergy]
+    diagnoses: Sequence[Diagnosis]
+    kin: Sequence[Kin]
+    stay: Stay
 
 
 def _amount(random: Random) -> str:
@@ -144,7 +200,57 @@ def told_record(seed: int) -> Told:
         )
         for at, (code, name) in enumerate(random.sample(ASSAYS, random.randint(0, 2)))
     ]
-    return Told(person=person, orders=orders, given=given, results=results)
+    return Told(
+        person=person,
+        orders=orders,
+        given=given,
+        results=results,
+        issued=_issued(random, orders),
+        allergies=[
+            Allergy(
+                to=to, reaction=random.choice(REACTIONS), severity=random.choice(list(SEVERITIES)), since=_day(random)
+            )
+            for to in random.sample(ALLERGENS, random.randint(0, 2))
+        ],
+        diagnoses=[
+            Diagnosis(name=name, certainty=random.choice(list(CERTAINTIES)), since=_day(random))
+            for name in random.sample(DIAGNOSES, random.randint(0, 2))
+        ],
+        kin=[
+            Kin(
+                who=_somebody(random, families, ""),
+                relation=random.choice(list(RELATIONS)),
+                telephone=f"0113496{random.randint(0, 9999):04}",
+            )
+            for _ in range(random.randint(0, 2))
+        ],
+        stay=Stay(
+            number=f"V-{seed}",
+            began=f"2025-12-{random.randint(1, 28):02}T{random.randint(7, 20):02}:{random.randint(0, 59):02}",
+            ended=f"2026-01-15T{random.randint(7, 11):02}:{random.randint(0, 59):02}",
+            cells=(random.choice(CELLS), random.choice(CELLS)),
+            before=families.pop(),
+        ),
+    )
+
+
+def _day(random: Random) -> str:
+    return f"2025-{random.randint(1, 12):02}-{random.randint(1, 28):02}"
+
+
+def _issued(random: Random, orders: Sequence[Order]) -> list[Issued]:
+    """Up to three issues of an order, each on a day of its own; two orders may be issued in the same minute."""
+    return [
+        Issued(
+            order=order,
+            number=str(at),
+            at=f"2026-01-{day:02}T{random.randint(7, 20):02}:{random.randint(0, 59):02}",
+            amount=_amount(random),
+            how="issued" if random.random() < 0.7 else random.choice(("stopped", "cancelled")),
+        )
+        for order in orders
+        for at, day in enumerate(random.sample(range(1, 15), random.randint(0, 3)), 1)
+    ]
 
 
 def _digits(moment: str) -> str:
@@ -155,17 +261,103 @@ def _segment(name: str, fields: Mapping[int, str]) -> str:
     return "|".join((name, *(fields.get(at, "") for at in range(1, max(fields) + 1))))
 
 
-def _v2(kind: str, number: str, person: Somebody, *segments: str) -> bytes:
-    event, structure = kind.replace("^", "_"), kind
-    head = f"MSH|^~\\&|PRISON-EHR|LEI|THROUGHGATE|HUB|20260115110000||{structure}^{event}|{number}|P|2.5.1"
+def _v2(
+    kind: str,
+    number: str,
+    person: Somebody,
+    *segments: str,
+    stay: str = "PV1|1|I|B2-014^^^LEI",
+    event: str = "",
+    kin: Sequence[str] = (),
+) -> bytes:
+    trigger, structure = kind.replace("^", "_"), kind
+    head = f"MSH|^~\\&|PRISON-EHR|LEI|THROUGHGATE|HUB|20260115110000||{structure}^{trigger}|{number}|P|2.5.1"
     pid = (
         f"PID|1||{person.number}^^^NHS^NH~Z0001AA^^^NOMIS^PI||{person.family}^{person.given}||{_digits(person.born)}|M"
     )
-    return "\r".join((head, pid, "PV1|1|I|B2-014^^^LEI", *segments, "")).encode()
+    return "\r".join((head, *((event,) if event else ()), pid, *kin, stay, *segments, "")).encode()
+
+
+def _adt(
+    event: str, at: str, told: Told, person: Somebody, *segments: str, stay: Mapping[int, str], kin: Sequence[str] = ()
+) -> bytes:
+    visit = _segment("PV1", {1: "1", 2: "I", 19: f"{told.stay.number}^^^LEI", **stay})
+    said = f"EVN|{event}|20260115110000||||{_digits(at)}"
+    return _v2(f"ADT^{event}", f"ADT-{event}", person, *segments, stay=visit, event=said, kin=kin)
+
+
+def _kin(at: int, kin: Kin) -> str:
+    relation = f"{kin.relation}^{RELATIONS[kin.relation]}^HL70063"
+    return _segment("NK1", {1: str(at), 2: f"{kin.who.family}^{kin.who.given}", 3: relation, 5: kin.telephone, 7: "N"})
+
+
+def _allergies(told: Told) -> list[str]:
+    return [
+        _segment(
+            "AL1", {1: str(at), 2: "DA", 3: f"^{each.to}", 4: each.severity, 5: each.reaction, 6: _digits(each.since)}
+        )
+        for at, each in enumerate(told.allergies, 1)
+    ]
+
+
+def stay_as_hl7v2(told: Told) -> list[bytes]:
+    """ADT: received by another family name, moved, updated with who the person is, their kin, allergies and diagnoses, and released."""
+    stay, person = told.stay, told.person
+    received = Somebody(family=stay.before, given=person.given, number=person.number, born=person.born)
+    began, ended = _digits(stay.began), _digits(stay.ended)
+    first, second = (f"{cell}^^^LEI" for cell in stay.cells)
+    diagnoses = [
+        _segment("DG1", {1: str(at), 3: f"^{each.name}", 5: _digits(each.since), 6: each.certainty})
+        for at, each in enumerate(told.diagnoses, 1)
+    ]
+    return [
+        _adt("A01", stay.began, told, received, *_allergies(told), stay={3: first, 44: began}),
+        _adt("A02", "2026-01-05T10:00", told, received, stay={3: second, 6: first, 44: began}),
+        _adt("A08", "2026-01-06T10:00", told, person, stay={3: second, 44: began}),
+        _adt(
+            "A31",
+            "2026-01-07T10:00",
+            told,
+            person,
+            *_allergies(told),
+            *diagnoses,
+            stay={3: second, 44: began},
+            kin=[_kin(at, each) for at, each in enumerate(told.kin, 1)],
+        ),
+        _adt("A03", stay.ended, told, person, stay={3: second, 36: "CR", 44: began, 45: ended}),
+    ]
+
+
+_CONTROLS = {"issued": "RE", "stopped": "DC", "cancelled": "OC"}
+
+
+def _issued_as_hl7v2(told: Told) -> list[bytes]:
+    """One RDS^O13 an issue; what was ordered stands in it too, with other amounts than what was issued."""
+    messages = []
+    for at, each in enumerate(told.issued):
+        order = each.order
+        rxe = {
+            2: f"{order.code}^{order.medicine}^SCT",
+            3: order.amount,
+            5: order.unit,
+            10: order.supply,
+            11: order.unit,
+        }
+        rxd = {
+            1: each.number,
+            2: f"{order.code}^{order.medicine}^SCT",
+            3: _digits(each.at),
+            4: each.amount,
+            5: f"{order.unit}^{order.unit}",
+            7: f"D{at}",
+        }
+        orc = f"ORC|{_CONTROLS[each.how]}|{order.number}^EHR|F{at}^PHARM"
+        messages.append(_v2("RDS^O13", f"RDS-{at}", told.person, orc, _segment("RXE", rxe), _segment("RXD", rxd)))
+    return messages
 
 
 def as_hl7v2(told: Told) -> list[bytes]:
-    """One RDE^O11 an order, one RAS^O17 a dose, one ORU^R01 for all results."""
+    """One RDE^O11 an order, one RDS^O13 an issue, one RAS^O17 a dose, one ORU^R01 for all results, and the stay as ADT."""
     messages = []
     for at, order in enumerate(told.orders):
         who = order.prescriber
@@ -251,7 +443,7 @@ def as_hl7v2(told: Told) -> list[bytes]:
             for at, each in enumerate(told.results, 1)
         ]
         messages.append(_v2("ORU^R01", "ORU-1", told.person, _segment("OBR", obr), *found))
-    return messages
+    return [*messages, *_issued_as_hl7v2(told), *stay_as_hl7v2(told)]
 
 
 SENDER = "https://prison.example/fhir"
@@ -327,8 +519,62 @@ def _found(at: int, result: Result) -> Json:
     }
 
 
-def _patient(person: Somebody) -> Json:
+_STATUSES = {"issued": "completed", "stopped": "stopped", "cancelled": "cancelled"}
+
+
+def _issue(at: int, issued: Issued, orders: Sequence[Order]) -> Json:
+    return {
+        "resourceType": "MedicationDispense",
+        "id": f"i{at}",
+        "status": _STATUSES[issued.how],
+        "subject": ABOUT,
+        "medicationCodeableConcept": _concept(issued.order),
+        "authorizingPrescription": [{"reference": f"MedicationRequest/o{orders.index(issued.order)}"}],
+        "quantity": _quantity(issued.amount, issued.order.unit),
+        "whenPrepared": f"{issued.at}:00Z",
+    }
+
+
+def _code(system: str, code: str) -> Json:
+    return {"coding": [{"system": f"http://terminology.hl7.org/CodeSystem/{system}", "code": code}]}
+
+
+def _allergy(at: int, allergy: Allergy) -> Json:
+    severity = {"severity": SEVERITIES[allergy.severity]} if allergy.severity else {}
+    shown = [{"text": allergy.reaction or "not stated"}]
+    told = {"reaction": [{"manifestation": shown, **severity}]} if allergy.reaction or severity else {}
+    return {
+        "resourceType": "AllergyIntolerance",
+        "id": f"a{at}",
+        "clinicalStatus": _code("allergyintolerance-clinical", "active"),
+        "code": {"text": allergy.to},
+        "patient": ABOUT,
+        "onsetDateTime": allergy.since,
+        **told,
+    }
+
+
+def _diagnosis(at: int, diagnosis: Diagnosis) -> Json:
+    sure = CERTAINTIES[diagnosis.certainty]
+    return {
+        "resourceType": "Condition",
+        "id": f"c{at}",
+        "code": {"text": diagnosis.name},
+        "subject": ABOUT,
+        "onsetDateTime": diagnosis.since,
+    } | ({"verificationStatus": _code("condition-ver-status", sure)} if sure else {})
+
+
+def _patient(person: Somebody, kin: Sequence[Kin]) -> Json:
     numbers = ((systems.NHS_NUMBER, person.number), (systems.PRISON_NUMBER, "Z0001AA"))
+    contacts = [
+        {
+            "relationship": [{"text": RELATIONS[each.relation]}],
+            "name": {"family": each.who.family, "given": [each.who.given]},
+            "telecom": [{"system": "phone", "value": each.telephone}],
+        }
+        for each in kin
+    ]
     return {
         "resourceType": "Patient",
         "id": "p1",
@@ -336,7 +582,7 @@ def _patient(person: Somebody) -> Json:
         "name": [{"family": person.family, "given": [person.given]}],
         "gender": "male",
         "birthDate": person.born,
-    }
+    } | ({"contact": contacts} if contacts else {})
 
 
 def as_fhir(told: Told) -> list[bytes]:
@@ -350,10 +596,13 @@ def as_fhir(told: Told) -> list[bytes]:
     }
     resources = [
         head,
-        _patient(told.person),
+        _patient(told.person, told.kin),
         *(each for at, order in enumerate(told.orders) for each in _ordered(at, order)),
         *(_dosed(at, dose) for at, dose in enumerate(told.given)),
         *(_found(at, result) for at, result in enumerate(told.results)),
+        *(_issue(at, issued, told.orders) for at, issued in enumerate(told.issued)),
+        *(_allergy(at, allergy) for at, allergy in enumerate(told.allergies)),
+        *(_diagnosis(at, diagnosis) for at, diagnosis in enumerate(told.diagnoses)),
     ]
     entries = [{"fullUrl": f"{SENDER}/{each['resourceType']}/{each['id']}", "resource": each} for each in resources]
     bundle = {
