@@ -2,10 +2,9 @@
 
     python3 verify_ledger.py ledger.txt --key 'origin+01234567+AQ...'
 
-It needs Python 3.10 and the package `cryptography`, and is short so that you can read it. Compare the keys that it names with those that
-were written down when the gateway was installed, or give them with --key. --checkpoint gives it a signed head that you have from somewhere
-else (a witness, a recipient, minutes): the ledger must lead to it. Exit code 0: nothing is wrong; 1: something is, and the lines say what
-and where; 2: it cannot tell, because the file is not what it reads.
+It needs Python 3.10 and the package `cryptography`. Compare the keys that it names with those that were written down when the gateway was
+installed, or give them with --key. --checkpoint gives it a signed head that you have from somewhere else (a witness, a recipient,
+minutes): the ledger must lead to it. Exit code 0: nothing is wrong; 1: something is; 2: it cannot tell, as the file is not what it reads.
 """
 
 import argparse
@@ -151,8 +150,7 @@ class Entries:
         if event == "decided":
             known = self.decisions.setdefault(facts.get("decision", chain), {"mark": None})
             known.update(chain=chain, outcome=facts.get("outcome"), mark=facts.get("mark", known["mark"]))
-        for text in self.went(chain, event, facts):
-            self.faults.append(f"position {position}: delivery {chain} is {text}")
+        self.faults += [f"position {position}: delivery {chain} is {text}" for text in self.went(chain, event, facts)]
 
     def went(self, chain: str, event: str, facts: Any) -> Iterator[str]:
         known = self.deliveries.setdefault(chain, {"decision": chain, "sent": False, "ended": ""})
@@ -169,8 +167,7 @@ class Entries:
             known["sent"] = True
         if event in WENT and not known["sent"]:
             yield f"{event}, and was never sent"
-        if event in ENDED:
-            known["ended"] = event
+        known["ended"] = event if event in ENDED else known["ended"]
         self.delivered += event == "delivered"
 
 
@@ -239,28 +236,30 @@ class Verifier:
         if file["format"] != PROOF:
             raise ValueError("of another version")
         self.take_keys(file)
-        head, delivery = self.head("the head", file["checkpoint"], current=True), file["about"].get("delivery")
-        entries = Entries(self.faults)
-        if head is None or not file["entries"]:
-            self.faults.append("nothing is proved")
+        head, about = self.head("the head", file["checkpoint"], current=True), file["about"]
+        entries, named, before, person = Entries(self.faults), set[str](), -1, "subject-access" in about
+        if head is None:
             return
         for each in file["entries"]:
             body, place = each["entry"].encode(), each["position"]
             path = [base64.b64decode(one, validate=True) for one in each["path"]]
             if not 0 <= place < head.size or climb(place, head.size - 1, path, leaf(body))[::2] != (head.root, True):
                 self.faults.append(f"position {place}: this entry is not in the ledger that was signed")
-            entry = entries.read(place, body)
-            if entry is not None and delivery:  # of a message's chain only what was decided for the delivery is here
-                entries.steps.pop("" if entry["chain"] == delivery else entry["chain"], None)
-                entries.add(place, entry, 1 if entry["chain"] == delivery else entry["step"])
-        first = file["consistency"] and self.head("the first head", file["consistency"]["checkpoint"])
-        path = [base64.b64decode(one, validate=True) for one in (file["consistency"] or {"path": ()})["path"]]
-        if first and not consistent(first, head, path):
-            self.faults.append(f"the head does not continue the one of {first.size} entries")
-        about = " ".join(f"{what} {which}" for what, which in sorted(file["about"].items()))
-        self.said.append(f"{len(file['entries'])} entries of {about}")
-        if self.others:
-            self.said.append("your checkpoint is not looked at: only an export leads from one to another")
+            self.faults += [f"position {place}: this entry is out of order"] * (place <= before)
+            entry, before = entries.read(place, body) or {"chain": "", "id": ""}, place
+            chain, named = entry["chain"], named | {entry["chain"], entry["id"]}
+            if chain and "entry" not in about:  # a delivery's proof has of a message's chain only what was decided
+                whole = chain == about.get("delivery") or (person and (entry["step"] == 1 or chain in entries.steps))
+                entries.steps.pop("" if whole else chain, None)
+                entries.add(place, entry, 1 if whole else entry["step"])
+        told = " ".join(f"{what} {which}" for what, which in sorted(about.items()))
+        self.faults += [f"nothing here is of {told}"] * (not about or not {*about.values()} <= named)
+        if note := file["consistency"]:
+            first = self.head("the first head", note["checkpoint"])
+            if first and not consistent(first, head, [base64.b64decode(one, validate=True) for one in note["path"]]):
+                self.faults.append(f"the head does not continue the one of {first.size} entries")
+        self.said.append(f"{len(file['entries'])} entries of {told}; that these are all no proof shows")
+        self.said += ["your checkpoint is not looked at: only an export leads from one to another"] * bool(self.others)
         self.witnessed([head], [])
 
     def witnessed(self, found: Sequence[Head], others: Sequence[Head]) -> None:

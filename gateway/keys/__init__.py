@@ -10,6 +10,7 @@ or written into the database unwrapped.
     pseudonym.key    makes pseudonyms           ledger-signing.key  signs heads
 """
 
+import hashlib
 import hmac
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -40,6 +41,8 @@ SEALED: Final = "wrap sealed keys"
 PERSON: Final = "wrap person keys"
 REPORT: Final = "wrap report keys"
 COMMITMENT: Final = "ledger commitments"
+_BLOCK_BYTES: Final = 64
+"""Of SHA-256, which an HMAC pads its key to."""
 
 _NONCE_BYTES = 12
 
@@ -329,9 +332,33 @@ class Keys:
         return _mac(key, nonce, data).hex()
 
     def commitments_of(self, c: Connection, person_id: str) -> Callable[[bytes, bytes], str]:
-        """`commitment` of one person, with the key looked up once: for who reads the whole ledger. SealedGone when it was destroyed."""
+        """`commitment` of one person, with the key looked up once: for who writes many entries. SealedGone when it was destroyed."""
+        made = self.commitments_of_framed(c, person_id)
+        return lambda nonce, data: made(_framed(nonce, data)).hex()
+
+    def commitments_of_framed(self, c: Connection, person_id: str) -> Callable[[bytes], bytes]:
+        """The bytes of `commitment` for what `framed` joined: for who tries every entry of the ledger with many people's keys.
+
+        SealedGone when the key was destroyed.
+        """
         key = _mac(self._person_key(c, person_id), b"ledger commitments")
-        return lambda nonce, data: _mac(key, nonce, data).hex()
+        # HMAC of RFC 2104 with both padded blocks hashed once: a third of the time of hmac.digest, asked for each entry and each person
+        block = key.ljust(_BLOCK_BYTES, b"\0")
+        inner = hashlib.sha256(bytes(each ^ 0x36 for each in block))
+        outer = hashlib.sha256(bytes(each ^ 0x5C for each in block))
+
+        def made(framed: bytes) -> bytes:
+            first, second = inner.copy(), outer.copy()
+            first.update(framed)
+            second.update(first.digest())
+            return second.digest()
+
+        return made
+
+    @staticmethod
+    def framed(nonce: bytes, data: bytes) -> bytes:
+        """What a commitment is made of, joined once for however many keys are tried on it."""
+        return _framed(nonce, data)
 
     # The ledger's and the reports' keys
 

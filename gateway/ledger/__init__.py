@@ -2,7 +2,16 @@
 
 from gateway.ledger.entry import Entry, EntryError, record, record_all
 from gateway.ledger.events import LedgerEvent
-from gateway.ledger.export import NotProvable, continues, export_lines, head_of, prove, prove_delivery, prove_entry
+from gateway.ledger.export import (
+    NotProvable,
+    Prover,
+    continues,
+    export_lines,
+    head_of,
+    prove,
+    prove_delivery,
+    prove_entry,
+)
 from gateway.ledger.head import HeadFile, HeadInMemory, HeadKeeper
 from gateway.ledger.ledger import Break, Ledger, LedgerFault
 from gateway.ledger.verify import Verification
@@ -18,6 +27,7 @@ __all__ = [
     "LedgerEvent",
     "LedgerFault",
     "NotProvable",
+    "Prover",
     "Verification",
     "continues",
     "export_lines",

@@ -8,6 +8,7 @@ each a signed note as a JSON string, the last one the head; then that many entri
 
 import base64
 import json
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -25,6 +26,7 @@ from gateway.store.schema import ledger_entry, ledger_head, ledger_position
 
 EXPORT: Final = "throughgate-ledger-export-v1"
 PROOF: Final = "throughgate-ledger-proof-v1"
+_ID: Final = re.compile(rb'.*"id":"([^"]+)","step":[0-9]+,"v":[0-9]+}', re.DOTALL)
 
 
 class NotProvable(ThroughgateError):
@@ -91,36 +93,68 @@ def prove(signed: Signed, about: Mapping[str, str], chosen: Collection[str]) -> 
     """The entries of these ids that are under the signed head, each with its path there; and that the head goes on from the first one
     that was signed with all of them. `about` says what they are proofs of. NotProvable when none is there.
     """
-    head = head_of(signed)
-    hashes: list[bytes] = []
-    found: list[Leaf] = []
-    for leaf in leaves(signed.c, head.size):
-        hashes.append(leaf_hash(leaf.body))
-        if leaf.entry_id in chosen:
-            found.append(leaf)
-    if not found:
-        raise NotProvable("no entry under the signed head says anything of this id: has the gateway signed since?")
-    tree = Hashes(hashes)
-    if tree.root(head.size) != head.root:
-        raise NotProvable("the ledger does not lead to its signed head: `throughgate ledger verify` says where")
-    first = next(((size, text) for size, text in _checkpoints(signed) if found[-1].position < size < head.size), None)
-    return {
-        "format": PROOF,
-        **_public(signed),
-        "about": dict(about),
-        "checkpoint": signed.text,
-        "entries": [
-            {
-                "position": leaf.position,
-                "entry": leaf.body.decode(),
-                "path": _base64(tree.inclusion(leaf.position, head.size)),
-            }
-            for leaf in found
-        ],
-        "consistency": None
-        if first is None
-        else {"checkpoint": first[1], "path": _base64(tree.consistency(first[0], head.size))},
-    }
+    return Prover(signed, chosen).prove(about, chosen)
+
+
+class Prover:
+    """Proofs under one signed head: the ledger is read once, for however many are asked."""
+
+    def __init__(self, signed: Signed, chosen: Collection[str]) -> None:
+        """`chosen`: the ids of every entry that is going to be proved. NotProvable where the ledger does not lead to its signed head."""
+        self._signed = signed
+        self._head = head_of(signed)
+        self._found: dict[str, Leaf] = {}
+        hashes: list[bytes] = []
+        for leaf in leaves(signed.c, self._head.size):
+            hashes.append(leaf_hash(leaf.body))
+            # INVARIANT: an entry is the one that its bytes say: a row under another id leaves nothing out of a proof
+            entry_id = _id_of(leaf.body) or leaf.entry_id
+            if entry_id in chosen:
+                self._found.setdefault(entry_id, leaf)
+        self._tree = Hashes(hashes)
+        if self._tree.root(self._head.size) != self._head.root:
+            raise NotProvable("the ledger does not lead to its signed head: `throughgate ledger verify` says where")
+
+    def prove(self, about: Mapping[str, str], chosen: Collection[str]) -> dict[str, Any]:
+        """As the function of this name, for some of those that were named at first."""
+        size = self._head.size
+        found = sorted((self._found[each] for each in chosen if each in self._found), key=lambda leaf: leaf.position)
+        if not found:
+            raise NotProvable("no entry under the signed head says anything of this id: has the gateway signed since?")
+        first = self._first_with(found[-1].position)
+        return {
+            "format": PROOF,
+            **_public(self._signed),
+            "about": dict(about),
+            "checkpoint": self._signed.text,
+            "entries": [
+                {
+                    "position": leaf.position,
+                    "entry": leaf.body.decode(),
+                    "path": _base64(self._tree.inclusion(leaf.position, size)),
+                }
+                for leaf in found
+            ],
+            "consistency": None
+            if first is None
+            else {"checkpoint": first[1], "path": _base64(self._tree.consistency(first[0], size))},
+        }
+
+    def _first_with(self, position: int) -> tuple[int, str] | None:
+        """The first head that was signed with this position, where it is not the last one: size and note."""
+        row = self._signed.c.execute(
+            select(ledger_head.c.size, ledger_head.c.note)
+            .where(ledger_head.c.size > position, ledger_head.c.size < self._head.size)
+            .order_by(ledger_head.c.size)
+            .limit(1)
+        ).first()
+        return None if row is None else (row.size, row.note)
+
+
+def _id_of(body: bytes) -> str:
+    """The id in an entry's bytes: in canonical form it stands behind the facts. Empty where there is none."""
+    found = _ID.fullmatch(body)
+    return found[1].decode() if found else ""
 
 
 def continues(signed: Signed, old: int) -> list[bytes]:

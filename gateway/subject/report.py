@@ -3,16 +3,17 @@
 It is for an information governance officer and is never handed over: what the person gets is `persons_copy.py`'s. Two people make it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection, select
 
 from gateway.evidence import enter_export
-from gateway.ledger import Verification, prove
+from gateway.ledger import Prover, Verification
+from gateway.ledger.verify import verify
 from gateway.parts import Parts
-from gateway.states import DELIVERY_START, MESSAGE_START, MessageState
+from gateway.states import DELIVERY_START, MESSAGE_START, DeliveryState, MessageState
 from gateway.store.schema import decision, delivery, message
 from gateway.subject import scan
 from gateway.subject.acts import Act, What, approved
@@ -43,7 +44,10 @@ class Chain:
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """`differs`: what the tables of the database say otherwise than the ledger; nothing in a good installation."""
+    """`differs`: what the tables of the database say otherwise than the ledger, and what the ledger says is theirs and cannot be found;
+    nothing in a good installation. `apart`: records that were joined with theirs and separated again, a sentence each. `unproved`: how
+    many of its entries no signed head covers yet: they are in the report and not in the proof.
+    """
 
     act: str
     asked_by: str
@@ -55,20 +59,34 @@ class Report:
     deliveries: tuple[Chain, ...]
     acts: tuple[Chain, ...]
     differs: tuple[str, ...]
+    apart: tuple[str, ...]
+    unproved: int
 
 
 def make(parts: Parts, act_id: str) -> tuple[Report, dict[str, Any]]:
     """The report and its proof. ActError unless a second person approved; NotProvable before anything of it is under a signed head."""
+    (made,) = make_all(parts, [act_id])
+    return made
+
+
+def make_all(parts: Parts, act_ids: Sequence[str]) -> Iterator[tuple[Report, dict[str, Any]]]:
+    """Several reports, each with its proof, in the order of their acts: the ledger is verified and read once for all of them.
+
+    All are entered as made before the first is there. Errors as of `make`; one that cannot be made ends all of them.
+    """
     with parts.store.read() as c:
-        act = approved(c, parts, act_id, What.REPORT)
-    enter_export(parts, "subject-report", about=act_id)
-    with parts.store.read() as c:
-        found = scan.find(c, parts, act.person_id)
+        asked = [approved(c, parts, each, What.REPORT) for each in act_ids]
+    for act in asked:
+        enter_export(parts, "subject-report", about=act.id)
+    # INVARIANT: one moment: what is found, what is proved and what is said of the ledger are of the same snapshot and head
     with parts.ledger.as_signed() as signed:
-        proof = prove(signed, {"subject-access": act_id}, {entry.id for entry in found.entries})
-    with parts.store.read() as c:
-        made = _report(c, parts, act, found, _positions(proof))
-    return made, proof
+        found = scan.find_all(signed.c, parts, list(dict.fromkeys(act.person_id for act in asked)))
+        prover = Prover(signed, {entry.id for each in found.values() for entry in each.entries})
+        verified = verify(signed)
+        for act in asked:
+            theirs = found[act.person_id]
+            proof = prover.prove({"subject-access": act.id}, {entry.id for entry in theirs.entries})
+            yield _report(signed.c, parts, act, theirs, _positions(proof), verified), proof
 
 
 def _positions(proof: dict[str, Any]) -> dict[str, int]:
@@ -76,7 +94,9 @@ def _positions(proof: dict[str, Any]) -> dict[str, int]:
     return {scan.entry_of(each["entry"].encode()).id: int(each["position"]) for each in proof["entries"]}
 
 
-def _report(c: Connection, parts: Parts, act: Act, found: Found, positions: dict[str, int]) -> Report:
+def _report(
+    c: Connection, parts: Parts, act: Act, found: Found, positions: dict[str, int], verified: Verification
+) -> Report:
     chains: dict[str, list[Entry]] = {}
     for entry in found.entries:
         chains.setdefault(entry.chain, []).append(entry)
@@ -95,11 +115,15 @@ def _report(c: Connection, parts: Parts, act: Act, found: Found, positions: dict
         approved_by=act.approved_by or "",
         made_at=parts.now(),
         people=tuple(sorted(found.people)),
-        ledger=parts.ledger.verify(),
+        ledger=verified,
         messages=tuple(sorts["message"]),
         deliveries=tuple(sorts["delivery"]),
         acts=tuple(sorts["act"]),
-        differs=tuple(_differs(c, found, sorts)),
+        differs=(*_differs(c, found, sorts), *_otherwise(c, sorts), *_joined(found)),
+        apart=tuple(
+            f"record {each}: it was joined with this person's, and separated again {at}" for each, at in found.apart
+        ),
+        unproved=sum(each.id not in positions for each in found.entries),
     )
 
 
@@ -129,3 +153,36 @@ def _differs(c: Connection, found: Found, sorts: dict[str, list[Chain]]) -> Iter
             yield f"{sort} {each}: the database says that it is about this person, the ledger does not"
         for each in sorted(kept - by_table):
             yield f"{sort} {each}: the ledger says that it is about this person, the database does not"
+
+
+_STATES: Final = {"message": (message, frozenset(MessageState)), "delivery": (delivery, frozenset(DeliveryState))}
+
+
+def _otherwise(c: Connection, sorts: dict[str, list[Chain]]) -> Iterable[str]:
+    """INVARIANT: a row that somebody edited is not believed in silence: its state, and what was decided, beside the ledger's words."""
+    decided: dict[str, str] = {}
+    for chains in sorts.values():
+        for each in (one for chain in chains for one in chain.happened):
+            if each.event == "decided" and "decision" in each.facts and "outcome" in each.facts:
+                decided[str(each.facts["decision"])] = str(each.facts["outcome"])
+    for sort, (table, words) in _STATES.items():
+        last = {
+            chain.id: said[-1]
+            for chain in sorts[sort]
+            if (said := [each.event for each in chain.happened if each.event in words])
+        }
+        for row in c.execute(select(table.c.id, table.c.state).where(table.c.id.in_(last)).order_by(table.c.id)):
+            if row.state != last[row.id]:
+                yield f"{sort} {row.id}: the database says that it is {row.state}, the ledger {last[row.id]}"
+    outcomes = select(decision.c.id, decision.c.outcome).where(decision.c.id.in_(decided)).order_by(decision.c.id)
+    for row in c.execute(outcomes):
+        if row.outcome != decided[row.id]:
+            yield f"decision {row.id}: the database says {row.outcome}, the ledger {decided[row.id]}"
+
+
+def _joined(found: Found) -> Iterable[str]:
+    """Records of this person that the ledger does not know, and those of which it cannot say any more what was about them."""
+    for each in sorted(found.unsaid):
+        yield f"record {each}: the database says that it was joined with this person's, the ledger does not"
+    for each in sorted(found.keyless):
+        yield f"record {each}: it was joined with this person's and its key is gone: what is about it alone is not in this report"

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from gateway import shipped
 from gateway.commands.ledger_verify import UNDETECTABLE
-from gateway.ledger import NotProvable, export_lines, prove_delivery, prove_entry
+from gateway.ledger import NotProvable, export_lines, prove, prove_delivery, prove_entry
 from gateway.ledger.note import Head, sign, vkey
 from gateway.states import DELIVERY_MOVES, DeliveryState
 from tests.gateway.ledger.lines import ORIGIN, Line, filled
@@ -27,6 +27,7 @@ MOST_LINES = 300
 LINE = filled()
 KEY = vkey(ORIGIN, LINE.signer.public_key())
 NOBODY_CAN_TELL = f"Without a witness nobody can tell: {'; '.join(UNDETECTABLE.values())}"
+NOT_ALL = "that these are all no proof shows"
 OTHER = Ed25519PrivateKey.from_private_bytes(b"o" * 32)
 
 
@@ -245,7 +246,7 @@ def test_a_delivery_is_proved(run: Run) -> None:
         assert (made["consistency"] is None) == (number >= 8)  # what the head is the first to cover
         assert run(made, "--key", KEY) == (
             0,
-            f"4 entries of delivery DELIVERY{number}\n{NOBODY_CAN_TELL}\nverified\n",
+            f"4 entries of delivery DELIVERY{number}; {NOT_ALL}\n{NOBODY_CAN_TELL}\nverified\n",
         )
 
 
@@ -304,3 +305,52 @@ def test_nothing_that_is_not_under_the_head_is_proved() -> None:
     line.edit(lambda c: c.exec_driver_sql("DELETE FROM ledger_position WHERE position = 7"))
     with line.ledger.as_signed() as signed, pytest.raises(NotProvable, match="position 7 is not there"):
         list(export_lines(signed))
+
+
+def test_a_proof_that_is_about_something_else_is_found(run: Run) -> None:
+    """What a proof is about is its own word: it has to hold it. One that names a delivery, and proves another one, proves nothing of it."""
+    made = proved("DELIVERY3")
+    code, said = run({**made, "about": {"delivery": "DELIVERY4"}}, "--key", KEY)
+    assert code == 1
+    assert "nothing here is of delivery DELIVERY4" in said
+    for about in ({"entry": "NOBODY"}, {"subject-access": "NOBODY"}, {}):
+        assert run({**made, "about": about}, "--key", KEY)[0] == 1
+
+
+def test_the_order_of_a_proof_is_that_of_the_ledger(run: Run) -> None:
+    """A release that came after the sending, listed before it, would look like its permit."""
+    line = Line()
+    mark, own = {"mark": "m"}, {"decision": "X"}
+    line.enter("D", ("queued", own), ("sending", mark))
+    line.enter("M", ("decided", {**own, **mark, "outcome": "release"}))
+    line.seal()
+    with line.ledger.as_signed() as signed:
+        made = prove_delivery(signed, "D")
+    assert "sent, and nothing before let it go" in run(made, "--key", KEY)[1]
+    made["entries"].sort(key=lambda each: json.loads(each["entry"])["chain"], reverse=True)
+    assert [json.loads(each["entry"])["chain"] for each in made["entries"]] == ["M", "D", "D"]
+    code, said = run(made, "--key", KEY)
+    assert code == 1
+    assert "out of order" in said
+    twice = proved("DELIVERY3")
+    twice["entries"].insert(0, twice["entries"][0])
+    assert run(twice, "--key", KEY)[0] == 1
+
+
+def test_an_officers_proof_with_a_hole_is_found(run: Run) -> None:
+    """Of a chain that begins with its first entry none is left out but at its end; and it is said that a proof cannot show that it is all."""
+    ids = [json.loads(each["entry"])["id"] for number in (3, 4) for each in proved(f"DELIVERY{number}")["entries"]]
+    with LINE.ledger.as_signed() as signed:
+        made = prove(signed, {"subject-access": "DELIVERY3"}, ids)
+    code, said = run(made, "--key", KEY)
+    assert code == 0
+    assert "8 entries of subject-access DELIVERY3" in said
+    without = json.loads(json.dumps(made))
+    at = next(n for n, each in enumerate(made["entries"]) if json.loads(each["entry"])["event"] == "sending")
+    del without["entries"][at]
+    assert run(without, "--key", KEY)[0] == 1
+
+
+def test_a_proof_says_that_it_cannot_show_that_it_is_all(run: Run) -> None:
+    for about in ("DELIVERY3", "DELIVERY4"):
+        assert NOT_ALL in run(proved(about), "--key", KEY)[1]

@@ -1,6 +1,6 @@
 """What there was of people before they were erased, by a copy of every table; and that afterwards nothing here opens or leads to it."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -112,14 +112,15 @@ class Before:
         """Their chains are nobody's: no key that is left makes their commitments, and no two commitments are one."""
         assert self.chains
         with gateway.store.read() as c:
-            keys = [gateway.keys.commitments_of(c, each) for each in others]
+            keys = [gateway.keys.commitments_of_framed(c, each) for each in others]
             found = [
                 entry for entry in map(decode, c.scalars(select(ledger_entry.c.body))) if SUBJECT in entry["facts"]
             ]
             theirs = [entry for entry in found if entry["chain"] in self.chains]
             assert len({entry["chain"] for entry in theirs}) > len(self.people)
             for entry in theirs:
-                made = {key(entry["id"].encode(), SUBJECT.encode()) for key in keys}
+                framed = gateway.keys.framed(entry["id"].encode(), SUBJECT.encode())
+                made = {key(framed).hex() for key in keys}
                 made.add(gateway.keys.commitment(c, None, entry["id"].encode(), SUBJECT.encode()))
                 assert entry["facts"][SUBJECT] not in made
         assert len({entry["facts"][SUBJECT] for entry in found}) == len(found)
@@ -137,5 +138,9 @@ def files_that_hold(line: Line, *what: bytes) -> list[str]:
     return sorted(
         str(path.relative_to(line.folder))
         for path in Path(line.folder).rglob("*")
-        if path.is_file() and any(each in path.read_bytes() for each in what)
+        if path.is_file() and _holds_one(path.read_bytes(), what)
     )
+
+
+def _holds_one(content: bytes, what: Iterable[bytes]) -> bool:
+    return any(each in content for each in what)

@@ -40,8 +40,7 @@ def reports_of(line: Line, people: Sequence[Lived], folder: Path) -> tuple[list[
     acts = [asked_and_approved(line.gateway, each.first, What.REPORT) for each in people]
     sign(line.gateway)
     reports, files = [], []
-    for act, who in zip(acts, people, strict=True):
-        made, proof = report.make(line.gateway, act)
+    for act, who, (made, proof) in zip(acts, people, report.make_all(line.gateway, acts), strict=True):
         text = json.dumps(proof)
         assert not [mark for each in who.records for mark in marks(each) if mark in text]
         files.append(folder / f"{act}.json")

@@ -3,16 +3,24 @@
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text, update
+from sqlalchemy import Connection, insert, text, update
 
 from gateway import evidence
 from gateway.demo.people import synthetic_person
-from gateway.steps.link import link
-from gateway.store.schema import delivery, message
+from gateway.steps.link import link, separate
+from gateway.store.schema import (
+    decision,
+    delivery,
+    ledger_entry,
+    ledger_position,
+    message,
+    person,
+    person_merge,
+)
 from gateway.subject import acts, report
 from gateway.subject.acts import ActError, What
 from tests.builders import adt_a01, adt_a03, rde_o11
-from tests.gateway.subject.reports import message_of, reported, seen_on_the_wires, sent_of, sign
+from tests.gateway.subject.reports import asked_and_approved, message_of, reported, seen_on_the_wires, sent_of, sign
 from tests.line import running
 
 
@@ -82,3 +90,107 @@ async def test_nobody_acts_alone(tmp_path: Path) -> None:
         line.clock.advance(days=93)
         with pytest.raises(ActError, match="ask again"):
             report.make(gateway, act)
+
+
+async def test_an_edited_row_is_named_by_the_report(tmp_path: Path) -> None:
+    """A state, an outcome or a merge that somebody wrote into the tables stands beside the ledger's word, which the report tells."""
+    whose, other = synthetic_person(1), synthetic_person(2)
+    async with running(tmp_path) as line:
+        await line.play(adt_a01(whose), rde_o11(whose), adt_a03(whose), adt_a01(other, message_id="OTHER"))
+        gateway, first = line.gateway, message_of(line, 0)
+        before, _ = reported(gateway, first)
+        assert before.differs == ()
+        gone = next(chain.id for chain in before.deliveries if chain.happened[-1].event == "delivered")
+        decided, outcome = next(
+            (each.facts["decision"], each.facts["outcome"])
+            for chain in (*before.messages, *before.deliveries)
+            for each in chain.happened
+            if each.event == "decided"
+        )
+        another = "withhold" if outcome != "withhold" else "release"
+        stranger = next(row.person_id for row in line.messages() if row.id == message_of(line, 1))
+        gateway.store.write(
+            lambda c: [
+                c.execute(update(delivery).where(delivery.c.id == gone).values(state="withheld")),
+                c.execute(update(decision).where(decision.c.id == decided).values(outcome=another)),
+                c.execute(
+                    insert(person_merge).values(
+                        absorbed=stranger, survivor=before.people[0], merged_at="2026-01-15T12:00:00.000000Z"
+                    )
+                ),
+            ]
+        )
+        after, _ = reported(gateway, first)
+        assert f"delivery {gone}: the database says that it is withheld, the ledger delivered" in after.differs
+        assert f"decision {decided}: the database says {another}, the ledger {outcome}" in after.differs
+        merged = f"record {stranger}: the database says that it was joined with this person's, the ledger does not"
+        assert merged in after.differs
+
+
+async def test_a_joined_record_whose_key_was_taken_away_is_named(tmp_path: Path) -> None:
+    """Who destroys the key of one of two joined records hides what was about it alone: the report says that it cannot know."""
+    whose, other = synthetic_person(1), synthetic_person(2)
+    async with running(tmp_path) as line:
+        await line.play(adt_a01(whose), adt_a01(other, message_id="O1"), adt_a03(other, message_id="O3"))
+        survivor = link(line.gateway, message_of(line, 1), message_of(line, 0), reason="why", by="Ada Example")
+        before, _ = reported(line.gateway, survivor)
+        (absorbed,) = set(before.people) - {survivor}
+        assert before.differs == ()
+        line.gateway.store.write(
+            lambda c: c.execute(update(person).where(person.c.id == absorbed).values(wrapped_key=b""))
+        )
+        after, _ = reported(line.gateway, survivor)
+        assert any(each.startswith(f"record {absorbed}: ") and "its key is gone" in each for each in after.differs)
+
+
+async def test_who_was_separated_again_is_named_to_both(tmp_path: Path) -> None:
+    """What left while two records were one is under the key of one of them: the other's report says where to look."""
+    whose, other = synthetic_person(1), synthetic_person(2)
+    async with running(tmp_path) as line:
+        await line.play(adt_a01(whose), adt_a01(other, message_id="O1"))
+        first, second = message_of(line, 0), message_of(line, 1)
+        survivor = link(line.gateway, second, first, reason="why", by="Ada Example")
+        (absorbed,) = set(reported(line.gateway, survivor)[0].people) - {survivor}
+        separate(line.gateway, survivor, absorbed, reason="two people", by="Ada Example")
+        for one, apart in ((survivor, absorbed), (absorbed, survivor)):
+            (said,) = reported(line.gateway, one)[0].apart
+            assert said.startswith(f"record {apart}: it was joined with this person's, and separated again ")
+
+
+async def test_several_reports_are_of_one_reading_and_each_is_as_if_it_were_alone(tmp_path: Path) -> None:
+    """The ledger is verified and read once for all; what each says is what it says alone."""
+    people = [synthetic_person(number) for number in (1, 2, 3)]
+    async with running(tmp_path) as line:
+        for number, each in enumerate(people):
+            await line.play(adt_a01(each, message_id=f"IN{number}"), adt_a03(each, message_id=f"OUT{number}"))
+        link(line.gateway, message_of(line, 2), message_of(line, 1), reason="why", by="Ada Example")
+        asked = [asked_and_approved(line.gateway, message_of(line, number), What.REPORT) for number in (0, 1)]
+        sign(line.gateway)
+        together = list(report.make_all(line.gateway, asked))
+        for act, (made, proof) in zip(asked, together, strict=True):
+            alone, own = report.make(line.gateway, act)
+            assert (alone.messages, alone.deliveries, alone.people) == (made.messages, made.deliveries, made.people)
+            assert own["entries"] == proof["entries"]
+            assert sent_of(made)
+        assert together[0][0].ledger is together[1][0].ledger
+        assert not sent_of(together[0][0]) & sent_of(together[1][0])
+
+
+async def test_a_row_under_another_id_leaves_nothing_out_of_a_proof(tmp_path: Path) -> None:
+    async with running(tmp_path) as line:
+        await line.play(adt_a01(), adt_a03())
+        gateway, first = line.gateway, message_of(line, 0)
+        before, _ = reported(gateway, first)
+        hidden = before.deliveries[0].happened[-1].entry
+
+        def hide(c: Connection) -> None:
+            for trigger in c.exec_driver_sql("SELECT name FROM sqlite_schema WHERE type = 'trigger'").scalars().all():
+                c.exec_driver_sql(f"DROP TRIGGER {trigger}")
+            c.exec_driver_sql("PRAGMA defer_foreign_keys = ON")
+            c.execute(update(ledger_entry).where(ledger_entry.c.id == hidden).values(id="ELSE"))
+            c.execute(update(ledger_position).where(ledger_position.c.entry_id == hidden).values(entry_id="ELSE"))
+
+        gateway.store.write(hide)
+        after, proof = reported(gateway, first)
+        assert any(f'"id":"{hidden}"' in each["entry"] for each in proof["entries"])
+        assert not after.ledger.verified
