@@ -44,6 +44,8 @@ from gateway.witnessing import WitnessRefused
 
 IDLE_SECONDS = 0.002
 ENGAGEMENT_SECONDS = 3_600
+HANDING_ON = 1_000
+"""Ids on their way to a bus that is slow to confirm. Those beyond wait in the store for the sweep."""
 TOGETHER = 16
 """Messages or letters of one turn: enough that they share a commit, few enough that the first need not wait long for the last."""
 
@@ -64,6 +66,8 @@ class Gateway(Parts):
     _closing: Together[Ended, tuple[str, ...]] = field(init=False)
     _sweeping: asyncio.Lock = field(default_factory=asyncio.Lock)
     _background: list[asyncio.Task[None]] = field(default_factory=list)
+    _handing_on: set[asyncio.Task[None]] = field(default_factory=set)
+    """What was taken and is on its way to the bus."""
     _row_sweep: RowSweep = field(default_factory=RowSweep)
 
     def __post_init__(self) -> None:
@@ -80,9 +84,16 @@ class Gateway(Parts):
         """RECEIVE, and what became of it. Never raises on data."""
         received = await receive(self, arrival)
         if received.accepted and not received.duplicate and received.message_id is not None:
-            await self._publish("messages", received.message_id)
+            self._hand_on(received.message_id)
         pass_point("acknowledge.before")
         return received
+
+    def _hand_on(self, message_id: str) -> None:
+        """The acknowledgement waits for the disk and for no broker: an id that is not handed on is brought by the sweep."""
+        if len(self._handing_on) < HANDING_ON:
+            publishing = asyncio.create_task(self._publish("messages", message_id))
+            self._handing_on.add(publishing)
+            publishing.add_done_callback(self._handing_on.discard)
 
     async def on_release(self, message_id: str) -> None:
         """RELEASE: whose it is, its letters, then the next message of the same person."""
@@ -344,6 +355,7 @@ class Gateway(Parts):
     async def stop(self) -> None:
         """Let what is in flight finish; sign the ledger's head; let go of everything."""
         await self._end_background()
+        await asyncio.gather(*self._handing_on)
         await self.bus.stop()
         await asyncio.to_thread(enter_refusals, self)
         await asyncio.to_thread(self._sign)
@@ -352,6 +364,9 @@ class Gateway(Parts):
     async def abandon(self) -> None:
         """Let go of everything as it is, as a process that dies would: nothing is signed, nothing is finished."""
         await self._end_background()
+        for publishing in self._handing_on:
+            publishing.cancel()
+        await asyncio.gather(*self._handing_on, return_exceptions=True)
         await self.bus.stop()
         await self._let_go()
 
@@ -378,7 +393,7 @@ class Gateway(Parts):
         await asyncio.to_thread(self._sign)
 
     async def _idle(self) -> None:
-        while self.working or self.bus.pending():  # noqa: ASYNC110  two counters that others move: nothing to wait on
+        while self.working or self._handing_on or self.bus.pending():  # noqa: ASYNC110  others move them: nothing to wait on
             await asyncio.sleep(IDLE_SECONDS)
 
     async def settle_message(self, message_id: str, timeout_seconds: float) -> MessageState:

@@ -1,12 +1,14 @@
 """Custody: once, refused clearly, held where it is not known whose it is; and nothing about anybody where everybody can read."""
 
+import asyncio
 import json
 from pathlib import Path
 
 import pytest
 
-from gateway import desk
+from gateway import desk, pipeline
 from gateway.bus import UnreliableBus
+from gateway.bus.protocol import Topic
 from gateway.store.schema import ledger_entry
 from tests.builders import (
     METHADONE,
@@ -51,6 +53,32 @@ async def test_the_same_id_with_other_bytes_is_refused(tmp_path: Path) -> None:
         await line.settle()
         assert [row.state for row in line.messages()] == ["released", "rejected"]
         assert not line.deliveries()
+        check_world(line)
+
+
+async def test_the_acknowledgement_waits_for_no_broker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bus that does not confirm: what is on the disk is acknowledged, so many ids wait for it and no more, and the sweep brings the rest."""
+    confirms = asyncio.Event()
+    async with running(tmp_path) as line:
+        publish = line.gateway.bus.publish
+        asked: list[str] = []
+
+        async def slow(topic: Topic, some_id: str) -> None:
+            asked.append(some_id)
+            await confirms.wait()
+            await publish(topic, some_id)
+
+        monkeypatch.setattr(line.gateway.bus, "publish", slow)
+        monkeypatch.setattr(pipeline, "HANDING_ON", 2)
+        async with asyncio.timeout(20):
+            for number in range(4):
+                answer = await line.send(adt_a01(synthetic_person(number), message_id=f"M-{number}"))
+                assert line.is_accepted(answer)
+        assert len(asked) == 2
+        assert {row.state for row in line.messages()} == {"received"}
+        confirms.set()
+        await line.settle()
+        assert [row.state for row in line.messages()] == ["released"] * 4
         check_world(line)
 
 
