@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from sqlalchemy import Connection, bindparam, func, select
+from sqlalchemy import Connection, bindparam, func, insert, select
 
 from gateway.errors import ThroughgateError
 from gateway.failpoints import around, pass_point
@@ -35,19 +35,6 @@ _NEAREST_FRONTIER = Statement(
     .where(ledger_head.c.size <= bindparam("size"))
     .order_by(ledger_head.c.size.desc())
     .limit(1)
-)
-_KEEP_HEAD = Statement.insert(ledger_head)
-# Read row by row: they may be many.
-_LEAVES = (
-    select(ledger_position.c.leaf_hash)
-    .where(ledger_position.c.position >= bindparam("first"), ledger_position.c.position < bindparam("size"))
-    .order_by(ledger_position.c.position)
-)
-_BEHIND = (
-    select(ledger_position.c.position, ledger_position.c.leaf_hash, ledger_entry.c.body)
-    .outerjoin(ledger_entry, ledger_entry.c.id == ledger_position.c.entry_id)
-    .where(ledger_position.c.position >= bindparam("size"))
-    .order_by(ledger_position.c.position)
 )
 
 
@@ -235,7 +222,7 @@ class Ledger:
             "signed_at": to_text(self._clock()),
         }
         with around("keep-head"):
-            self._store.write(lambda c: _KEEP_HEAD.run(c, **row))
+            self._store.write(lambda c: c.execute(insert(ledger_head).values(row)))
 
     def verify(self, elsewhere: Sequence[str] = ()) -> Verification:
         """Checks everything up to the signed head, and the form of what is behind it. Never raises for what it finds.
@@ -290,10 +277,15 @@ def _grown(c: Connection, old: Head) -> Tree:
 
     INVARIANT: consistency by construction. It starts from a frontier that hashes to the signed root and appends the leaves behind it.
     """
-    there = _there(c)
-    tree = _at(c, old, there)
+    tree = _at(c, old)
     expected = old.size
-    for position, leaf, body in c.execute(_BEHIND, {"size": old.size}) if there > old.size else ():
+    rows = c.execute(
+        select(ledger_position.c.position, ledger_position.c.leaf_hash, ledger_entry.c.body)
+        .outerjoin(ledger_entry, ledger_entry.c.id == ledger_position.c.entry_id)
+        .where(ledger_position.c.position >= old.size)
+        .order_by(ledger_position.c.position)
+    )
+    for position, leaf, body in rows:
         if position != expected or body is None or leaf_hash(body) != leaf:
             raise LedgerFault(f"position {expected} is not an entry and its leaf")
         tree.append(leaf)
@@ -301,15 +293,10 @@ def _grown(c: Connection, old: Head) -> Tree:
     return tree
 
 
-def _there(c: Connection) -> int:
-    """One more than the last position that there is."""
-    last: int | None = _LAST_POSITION.value(c)
-    return 0 if last is None else last + 1
-
-
-def _at(c: Connection, old: Head, there: int) -> Tree:
+def _at(c: Connection, old: Head) -> Tree:
     """The tree at the signed size. LedgerFault when the database cannot give the signed root."""
-    if there < old.size:
+    last = _LAST_POSITION.value(c)
+    if (0 if last is None else last + 1) < old.size:
         raise LedgerFault(f"the database is older than the signed head: {old.size} entries were signed")
     signed_later: int = _LAST_SIZE.value(c) or 0
     if signed_later > old.size:
@@ -319,8 +306,11 @@ def _at(c: Connection, old: Head, there: int) -> Tree:
     if near is not None and len(near.frontier) == HASH_BYTES * near.size.bit_count():
         starts.insert(0, Tree.from_bytes(near.size, near.frontier))
     for tree in starts:
-        behind = {"first": tree.size, "size": old.size}
-        for leaf in c.scalars(_LEAVES, behind) if tree.size < old.size else ():
+        for leaf in c.scalars(
+            select(ledger_position.c.leaf_hash)
+            .where(ledger_position.c.position >= tree.size, ledger_position.c.position < old.size)
+            .order_by(ledger_position.c.position)
+        ):
             tree.append(leaf)
         if tree.size == old.size and tree.root() == old.root:
             return tree
