@@ -83,25 +83,27 @@ def without(released: Released, words: tuple[str, ...]) -> Released:
 
     Codes, identifiers and other elements that are no text are as they were; each text that changed is listed by the rule `leak-scan`.
     """
-    changed: dict[str, None] = {}
+    changed: dict[str, dict[str, None]] = {}
 
-    def cut(value: Any, key: str, path: str) -> Any:
+    def cut(value: Any, key: str, path: str, within: str) -> Any:
         if isinstance(value, list):
-            return [cut(item, key, path) for item in value]
+            return [cut(item, key, path, within) for item in value]
         if isinstance(value, dict):
             if key == "extension":
                 path = f"{path}({text(value, 'url')})"
-            return {name: cut(item, name, f"{path}.{name}") for name, item in value.items()}
+            return {name: cut(item, name, f"{path}.{name}", within) for name, item in value.items()}
         left = without_words(key, value, words) if isinstance(value, str) else value
         if left != value:
-            changed[path] = None
+            changed.setdefault(path, {})[within] = None
         return left
 
-    entries = [
-        {**entry, "resource": cut(entry["resource"], "", entry["resource"]["resourceType"])}
-        for entry in released.bundle["entry"]
-    ]
-    listed = {*released.withheld, *(Withheld(path=path, rule="leak-scan") for path in changed)}
+    def of(resource: Json) -> Json:
+        made: Json = cut(resource, "", resource["resourceType"], label_of(resource))
+        return made
+
+    entries = [{**entry, "resource": of(entry["resource"])} for entry in released.bundle["entry"]]
+    cuts = (Withheld(path=path, rule="leak-scan", within=tuple(within)) for path, within in changed.items())
+    listed = {*released.withheld, *cuts}
     in_order = sorted(listed, key=lambda each: (each.path, each.rule))
     return Released(bundle={**released.bundle, "entry": entries}, withheld=tuple(in_order), made_by=_MADE_HERE)
 

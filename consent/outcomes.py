@@ -6,7 +6,7 @@ about the whole of them, before any other; one that names neither is about the w
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from consent.paths import Node, compile_paths
@@ -37,6 +37,8 @@ class PathGroup:
     provision: str = ""
     resources: tuple[str, ...] = ()
     paths: tuple[str, ...] = ()
+    places: tuple[str, ...] = ()
+    """Of texts that the last look cut: `Type/id path` for each, with the id under which the resource left."""
 
 
 _ABOUT_THE_WHOLE = (
@@ -108,7 +110,14 @@ def path_outcomes(composed: Json | None, decision: Decision, withheld: Sequence[
         return groups.made()
     entries = [obj(entry, "resource") for entry in objects(composed or {}, "entry")[0]]
     _what_leaves(groups, entries, decision, withheld)
-    return groups.made()
+    return tuple(replace(group, places=_places(group, withheld)) for group in groups.made())
+
+
+def _places(group: PathGroup, withheld: Iterable[Withheld]) -> tuple[str, ...]:
+    """Where the paths of a group stood, as far as that is said."""
+    paths = frozenset(group.paths)
+    theirs = (item for item in withheld if item.rule == group.rule and item.path in paths)
+    return tuple(f"{name} {item.path}" for item in theirs for name in item.within)
 
 
 def _nothing_leaves(groups: _Groups, decision: Decision, nowhere: PathOutcome) -> None:

@@ -248,5 +248,10 @@ class Naming:
 
 @dataclass(frozen=True, kw_only=True)
 class Withheld:
+    """One path, or one whole resource, and the rule that kept it back. `within`: for a text that the last look cut, the resources of the
+    letter (`Type/id`, as it leaves) in which it stood; what was withheld is the same wherever that was.
+    """
+
     path: str
     rule: str
+    within: tuple[str, ...] = field(default=(), compare=False)

@@ -138,8 +138,7 @@ def values_of(kept: Kept) -> tuple[FieldValues, ...]:
     if kept.composed is None:
         return ()
     before = values_by_element(kept.composed)
-    cut = {path for group in kept.paths if group.rule == LEAK_SCAN for path in group.paths}
-    after = values_by_element(_as_cut(what_would_leave(kept.composed, kept.decision, kept.id_key), cut))
+    after = values_by_element(_as_cut(what_would_leave(kept.composed, kept.decision, kept.id_key), _cut(kept)))
     rules, found = _rules(kept), []
     for element in sorted({*before, *after}):
         composed, left = (tuple(_text(each) for each in side.get(element, ())) for side in (before, after))
@@ -148,21 +147,33 @@ def values_of(kept: Kept) -> tuple[FieldValues, ...]:
     return tuple(found)
 
 
-def _as_cut(bundle: Json | None, cut: set[str]) -> Json | None:
-    """What left, with CUT for each text at a path that the last look took words out of.
+def _cut(kept: Kept) -> frozenset[str]:
+    """`Type/id path` of each text that the last look took words out of; the path alone where it was kept before its resource was."""
+    groups = [group for group in kept.paths if group.rule == LEAK_SCAN]
+    known = {place.partition(" ")[2] for group in groups for place in group.places}
+    return frozenset(place for group in groups for place in (*group.places, *({*group.paths} - known)))
+
+
+def _as_cut(bundle: Json | None, cut: frozenset[str]) -> Json | None:
+    """What left, with CUT for each text of a resource at a path that the last look took words out of there.
 
     INVARIANT: which words those were is not kept, so nothing of such a text is shown as if it had left; the letter itself says it.
     """
 
-    def shown(value: Any, path: str) -> Any:
+    def shown(value: Any, path: str, within: str) -> Any:
         if isinstance(value, list):
-            return [shown(item, path) for item in value]
+            return [shown(item, path, within) for item in value]
         if isinstance(value, dict):
-            return {name: shown(item, f"{_within(value, path)}.{name}") for name, item in value.items()}
-        return CUT if isinstance(value, str) and path in cut else value
+            return {name: shown(item, f"{_within(value, path)}.{name}", within) for name, item in value.items()}
+        return CUT if isinstance(value, str) and cut & {path, f"{within} {path}"} else value
+
+    def of(resource: Json) -> Json:
+        kind = resource["resourceType"]
+        made: Json = shown(resource, kind, f"{kind}/{resource['id']}")
+        return made
 
     entries = (bundle or {}).get("entry", ())
-    told = [{**each, "resource": shown(each["resource"], each["resource"]["resourceType"])} for each in entries]
+    told = [{**each, "resource": of(each["resource"])} for each in entries]
     return {**bundle, "entry": told} if bundle is not None else None
 
 

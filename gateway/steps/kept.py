@@ -251,7 +251,7 @@ def _override(kept: Mapping[str, str] | None) -> Override | None:
 
 
 def _group(kept: Mapping[str, Any]) -> PathGroup:
-    lists = {"resources": tuple(kept["resources"]), "paths": tuple(kept["paths"])}
+    lists = {name: tuple(kept.get(name, ())) for name in ("resources", "paths", "places")}
     return PathGroup(**{**kept, **lists, "outcome": PathOutcome(kept["outcome"])})
 
 

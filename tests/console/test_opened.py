@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import cast
 
@@ -161,6 +162,28 @@ def test_by_value_nothing_is_shown_as_left_that_the_last_look_cut_out() -> None:
     untouched = path_outcomes(composed, held, minimise(composed, held, made.NAMING).withheld)
     whole = cast(Kept, SimpleNamespace(composed=composed, decision=held, id_key=made.NAMING.id_key, paths=untouched))
     assert {each.path: each.left for each in values_of(whole)}["CarePlan.description"] == cut.composed
+
+
+def test_a_text_that_was_not_cut_is_shown_beside_one_of_another_resource_that_was() -> None:
+    """A mark is of a resource and a path; where only the path was kept, every text there has it."""
+    composed = compose("handover", *case("handover"), AS_OF).bundle
+    plan = next(each for each in composed["entry"] if each["resource"]["resourceType"] == "CarePlan")
+    plan["resource"]["description"] = "Asks to be apart from 999 000 0018"
+    other = {**plan, "fullUrl": "urn:uuid:11111111-1111-4111-8111-111111111111"}
+    other["resource"] = {**plan["resource"], "id": "another-plan", "description": "Comes on Mondays"}
+    composed = {**composed, "entry": [*composed["entry"], other]}
+    held = made.ask(
+        resources=[each["resource"] for each in composed["entry"]], under=made.agreement("handover"), table={}
+    )
+    sent = without(minimise(composed, held, made.NAMING), ("999 000 0018",))
+    paths = path_outcomes(composed, held, sent.withheld)
+
+    def left(groups: object) -> tuple[str, ...]:
+        kept = cast(Kept, SimpleNamespace(composed=composed, decision=held, id_key=made.NAMING.id_key, paths=groups))
+        return {each.path: each.left for each in values_of(kept)}["CarePlan.description"]
+
+    assert left(paths) == (CUT, "Comes on Mondays")
+    assert left(tuple(replace(each, places=()) for each in paths)) == (CUT, CUT)
 
 
 def test_the_entry_is_there_before_anything_is_shown(site: Site) -> None:
