@@ -6,8 +6,8 @@ from sqlalchemy import Connection, Table, func, select
 
 from gateway import desk
 from gateway.console.asking import Ask, Elsewhere, Page
+from gateway.console.harm import HARM
 from gateway.console.staff import Role
-from gateway.console.work import HARM
 from gateway.store.schema import lookup, opening
 
 _SETTLES: Final = (Role.IG_OFFICER, Role.CLINICAL_SAFETY, Role.CALDICOTT_GUARDIAN)

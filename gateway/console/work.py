@@ -13,11 +13,11 @@ from consent.document import Table
 from gateway import desk
 from gateway.console import emergencies
 from gateway.console.asking import Ask, Elsewhere, NotTaken, NotThere, Page
+from gateway.console.harm import HARM, Waits, in_order, of_their_own
 from gateway.console.staff import Role
 from gateway.desk import HeldItem, TaskItem
 from gateway.instants import from_text
 from gateway.journeys.tasks import CALDICOTT_GUARDIAN, CLINICAL_LEAD, IG_OFFICER, OPERATOR
-from gateway.overrides import Given
 from gateway.states import DeliveryState
 from gateway.steps.unconfirmed import UNCONFIRMED
 from gateway.store.schema import delivery
@@ -30,7 +30,6 @@ WHO_SETTLES: Final[Mapping[str, Role]] = {
     CALDICOTT_GUARDIAN: Role.CALDICOTT_GUARDIAN,
 }
 """Whose work a task's role is."""
-HARM: Final = ("someone may be without care", "a message waits", "a letter about somebody waits", "a report waits")
 LATELY: Final = 50
 
 
@@ -84,42 +83,33 @@ CHOICES: Final = (
 
 
 def work(ask: Ask) -> Page:
-    """GET /console/work: what waits, and what came back lately, harm first; tasks and overrides, oldest first; each with its age."""
-    waiting = desk.held(ask.gateway)
-    ids = {item.id for item in waiting}
-    tasks = [each for each in desk.tasks(ask.gateway) if each.message not in ids and each.delivery not in ids]
+    """GET /console/work: everything that waits in one order, and what came back lately: harm first, then age, which each says."""
+    held = desk.held(ask.gateway)
+    tasks = of_their_own(desk.tasks(ask.gateway), held)
     with ask.gateway.store.read() as c:
         came_back = _came_back(c, ask)
     overrides = emergencies.open_ones(ask)
+    waiting = in_order(held, tasks, overrides)
+    late = sum(each.code in UNCONFIRMED for each in tasks)
     return Page(
         template="work.html",
-        table=_table(waiting, tasks, overrides, came_back),
+        table=_table(waiting, came_back),
         values={
-            "waiting": waiting,
+            "waiting": [(each, _age(ask, each.since)) for each in waiting],
             "harm": HARM,
-            "unconfirmed": [each for each in tasks if each.code in UNCONFIRMED],
-            "tasks": [each for each in tasks if each.code not in UNCONFIRMED],
-            "overrides": [(each, _age(ask, each.given_at)) for each in overrides],
+            "held": len(held),
+            "unconfirmed": late,
+            "overrides": len(overrides),
+            "tasks": len(tasks) - late,
             "came_back": came_back,
             "whose": _whose,
         },
     )
 
 
-def _table(
-    waiting: Sequence[HeldItem],
-    tasks: Sequence[TaskItem],
-    overrides: Sequence[Given],
-    back: Sequence[Mapping[str, Any]],
-) -> Table:
+def _table(waiting: Sequence[Waits], back: Sequence[Mapping[str, Any]]) -> Table:
     rows = [
-        (each.kind, each.id, each.state, each.reason, each.since, HARM[each.harm], _whose(each), each.todo)
-        for each in waiting
-    ]
-    rows += [("task", each.id, "open", each.code, each.since, "", _whose(each), each.todo) for each in tasks]
-    rows += [
-        ("override", each.id, "open", each.kind.value, each.given_at, "", "", f"given by {each.given_by}")
-        for each in overrides
+        (each.kind, each.id, each.state, each.reason, each.since, each.why, _whose(each), each.todo) for each in waiting
     ]
     rows += [
         (
@@ -132,7 +122,7 @@ def _table(
     return Table(caption="What waits for a person", columns=columns, rows=tuple(rows))
 
 
-def _whose(item: HeldItem | TaskItem) -> str:
+def _whose(item: HeldItem | TaskItem | Waits) -> str:
     return WHO_SETTLES[item.role].value if item.role in WHO_SETTLES else item.role
 
 
@@ -150,7 +140,7 @@ def _came_back(c: Connection, ask: Ask) -> list[dict[str, Any]]:
     newest = sorted(rows, key=lambda row: row.ended_at or row.created_at, reverse=True)[:LATELY]
     return [
         {**row._mapping, "age": _age(ask, row.ended_at or row.created_at), "harm": desk.harm_of(row)}  # noqa: SLF001 - SQLAlchemy's public name for a row as a mapping
-        for row in sorted(newest, key=desk.harm_of)
+        for row in sorted(newest, key=lambda row: (desk.harm_of(row), row.ended_at or row.created_at))
     ]
 
 

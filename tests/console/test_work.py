@@ -9,7 +9,11 @@ import pytest
 from sqlalchemy import Connection
 
 from consent.shapes import OverrideKind
+from gateway import desk
 from gateway.console import acts, health
+from gateway.console.harm import harm_of_task, in_order, of_their_own
+from gateway.desk import HeldItem, TaskItem
+from gateway.journeys.tasks import TASKS
 from gateway.overrides import Actor, Limb, give
 from gateway.overrides import Role as ActsAs
 from gateway.steps.unconfirmed import escalate_unconfirmed
@@ -145,13 +149,82 @@ def test_a_task_is_done_by_whose_it_is(site: Site) -> None:
     assert site.as_("cleo", "GET", path).status == 404
 
 
-def test_a_handover_that_nobody_confirmed_is_listed_apart(site: Site) -> None:
+def test_a_handover_that_nobody_confirmed_stands_where_silence_can_kill(site: Site) -> None:
+    """It is counted apart, and named as what it is among the first, above everything that is less; a younger one below an older one."""
     site.line.clock.advance(hours=25)
     assert escalate_unconfirmed(site.line.gateway)
     site.cookies["cleo"] = site.log_in("cleo")
     text = site.as_("cleo", "GET", "/console/work").text
-    late = text[text.index("Handovers that nobody has confirmed") : text.index("Other tasks")]
-    assert "telephone the recipient" in late
+    late = {row.id for row in site.rows(task, code="handover-unconfirmed")}
+    assert late
+    assert f"Handovers that nobody has confirmed: {len(late)}" in text
+    rows = waiting_rows(text)
+    mine = [at for at, row in enumerate(rows) if any(each in row for each in late)]
+    assert len(mine) == len(late)
+    for at in mine:
+        assert "telephone the recipient" in rows[at]
+        assert "a handover that nobody has confirmed" in rows[at]
+        assert "someone may be without care" in rows[at]
+    less = [at for at, row in enumerate(rows) if "someone may be" not in row]
+    assert less
+    assert max(mine) < min(less)
+
+
+def waiting_rows(text: str) -> list[str]:
+    """The rows of what waits, from the top."""
+    section = text[text.index('id="waits"') :].split("<h2", maxsplit=1)[0]
+    return re.findall(r"<tr>\s*<td>.*?</tr>", section, re.DOTALL)
+
+
+def test_the_whole_page_is_ordered_by_harm_then_by_age_and_says_why(site: Site) -> None:
+    """Letters, messages, tasks and overrides in one order: a young hazard above an old review date, of two as bad the older one first."""
+    text = site.as_("cleo", "GET", "/console/work").text
+    assert "what silence can do first, then age" in text
+    held = desk.held(site.line.gateway)
+    order = in_order(held, of_their_own(desk.tasks(site.line.gateway), held), ())
+    rows = [row for row in waiting_rows(text) if "/console/overrides/" not in row]
+    assert len(rows) == len(order), "as many rows as things that wait"
+    assert all(each.path in row and each.why in row for each, row in zip(order, rows, strict=True)), "in their order"
+    assert [(each.harm, each.since) for each in order] == sorted((each.harm, each.since) for each in order)
+
+    def task_of(some_id: str, code: str, since: str, *, message_id: str = "", role: str = "clinical-lead") -> TaskItem:
+        return TaskItem(
+            id=some_id, role=role, code=code, todo="", message=message_id, delivery="", agreement="", told_at=None,
+            since=since, age_seconds=0,
+        )  # fmt: skip
+
+    on_held = HeldItem(
+        kind="message", id="HELD", state="held", reason="no-person", letter="", recipient_class="",
+        since="2026-01-12T00:00:00.000000Z", age_seconds=0, harm=1, role="operator", todo="",
+    )  # fmt: skip
+    tasks = [
+        task_of("REVIEW", "agreement-review-due", "2026-01-01T00:00:00.000000Z", role="ig-officer"),
+        task_of("HAZARD", "acute-hazard", "2026-01-14T00:00:00.000000Z", message_id=on_held.id),
+        task_of("OLDER", "handover-unconfirmed", "2026-01-13T00:00:00.000000Z"),
+        task_of("PLAIN", "no-person", "2026-01-02T00:00:00.000000Z", message_id=on_held.id),
+        task_of("CLINIC", "purpose-unknown", "2026-01-03T00:00:00.000000Z"),
+    ]
+    shown = of_their_own(tasks, [on_held])
+    assert [each.id for each in shown] == ["REVIEW", "HAZARD", "OLDER", "CLINIC"], "a danger hides behind no other row"
+    assert [each.id for each in in_order([on_held], shown, ())] == ["OLDER", "HAZARD", "CLINIC", "HELD", "REVIEW"]
+    assert in_order((), shown, ())[1].why == "someone may be in danger"
+
+
+def test_every_code_of_a_task_has_its_place_in_the_order() -> None:
+    """What a sentence of the table of tasks calls waiting care, or a warning for today, is at the top."""
+    at_once = (
+        "hand over by hand",
+        "letter of care waits:",
+        "warn people today",
+        "be supplied",
+        "can supply",
+        "prescriber today",
+    )
+    for code, kind in TASKS.items():
+        harm, why = harm_of_task(code, kind.role)
+        assert why
+        if any(words in kind.text for words in at_once):
+            assert harm == 0, code
 
 
 def test_an_override_is_confirmed_and_reviewed_by_others_than_who_gave_it(site: Site) -> None:
