@@ -5,6 +5,7 @@ Read only. It shows ids, closed words, paths and rules; it MUST NOT show the con
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Final
 
 from sqlalchemy import Connection, Row, or_, select
 
@@ -14,6 +15,9 @@ from gateway.states import DeliveryState
 from gateway.steps.kept import Kept, KeptUnread, open_kept
 from gateway.steps.receive import asked_as
 from gateway.store.schema import attempt, decision, delivery, message, owed_answer, task
+
+_AT_ONCE: Final = 1_000
+"""Ids in one statement."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,12 +145,12 @@ def newest_message(c: Connection) -> str | None:
 def reports(c: Connection) -> tuple[DeliveryWay, ...]:
     """The deliveries that no message made: calendar reports, oldest first."""
     rows = c.execute(select(delivery).where(delivery.c.message_id.is_(None)).order_by(delivery.c.sequence)).all()
-    return tuple(delivery_way(c, row) for row in rows)
+    return delivery_ways(c, rows)
 
 
 def all_deliveries(c: Connection) -> tuple[DeliveryWay, ...]:
     """Every delivery in the order of release, with what became of it."""
-    return tuple(delivery_way(c, row) for row in c.execute(select(delivery).order_by(delivery.c.sequence)).all())
+    return delivery_ways(c, c.execute(select(delivery).order_by(delivery.c.sequence)).all())
 
 
 def outcomes(c: Connection) -> dict[str, str]:
@@ -188,7 +192,7 @@ def message_way(c: Connection, parts: Parts, message_id: str) -> MessageWay | No
         ended_at=row.ended_at,
         asked_as=_asked_as(c, parts, row.answer_id),
         decisions=tuple(decision_way(c, parts, each) for each in decisions),
-        deliveries=tuple(delivery_way(c, each) for each in deliveries),
+        deliveries=delivery_ways(c, deliveries),
         tasks=_tasks(c, message_id, [each.id for each in deliveries]),
         answer=_answer(c, message_id),
     )
@@ -251,21 +255,50 @@ def kept_decision(c: Connection, parts: Parts, decision_id: str) -> KeptDecision
     row = c.execute(select(decision.c.sealed_id).where(decision.c.id == decision_id)).one_or_none()
     if row is None:
         return None
+    return opened_decision(c, parts, row.sealed_id, letters_under(c, [decision_id]).get(decision_id, ()))
+
+
+def opened_decision(
+    c: Connection, parts: Parts, sealed_id: str | None, letters: Sequence[tuple[str, str]]
+) -> KeptDecision | None:
+    """`kept_decision` for who has read many rows at once. Raises KeptUnread."""
+    if sealed_id is None:
+        return None
     try:
-        kept = open_kept(c, parts.keys, row.sealed_id)
+        return KeptDecision(kept=open_kept(c, parts.keys, sealed_id), letters=tuple(letters))
     except SealedGone:
         return None
-    letters = c.execute(
-        select(delivery.c.id, delivery.c.state)
-        .where(delivery.c.decision_id == decision_id)
-        .order_by(delivery.c.sequence)
-    )
-    return KeptDecision(kept=kept, letters=tuple((each.id, each.state) for each in letters))
 
 
-def delivery_way(c: Connection, row: Row[tuple[object, ...]]) -> DeliveryWay:
+def letters_under(c: Connection, decisions: Sequence[str]) -> dict[str, list[tuple[str, str]]]:
+    """Decision id -> (id, state) of the deliveries that stand under it, in their order."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    query = select(delivery.c.decision_id, delivery.c.id, delivery.c.state).order_by(delivery.c.sequence)
+    for at in range(0, len(decisions), _AT_ONCE):
+        for each in c.execute(query.where(delivery.c.decision_id.in_(decisions[at : at + _AT_ONCE]))):
+            found.setdefault(each.decision_id, []).append((each.id, each.state))
+    return found
+
+
+def delivery_way(c: Connection, row: Row[Any]) -> DeliveryWay:
     """One delivery's row with its attempts."""
-    tries = c.execute(select(attempt).where(attempt.c.delivery_id == row.id).order_by(attempt.c.number))
+    return delivery_ways(c, [row])[0]
+
+
+def delivery_ways(c: Connection, rows: Sequence[Row[Any]]) -> tuple[DeliveryWay, ...]:
+    """Rows of deliveries, each with its attempts, which are asked for together and not letter by letter."""
+    tries: dict[str, list[Attempt]] = {}
+    ids = [row.id for row in rows]
+    query = select(attempt).order_by(attempt.c.delivery_id, attempt.c.number)
+    for at in range(0, len(ids), _AT_ONCE):
+        for each in c.execute(query.where(attempt.c.delivery_id.in_(ids[at : at + _AT_ONCE]))):
+            tries.setdefault(each.delivery_id, []).append(
+                Attempt(number=each.number, intent_at=each.intent_at, outcome=each.outcome, code=each.code)
+            )
+    return tuple(_delivery_way(row, tries.get(row.id, ())) for row in rows)
+
+
+def _delivery_way(row: Row[Any], tries: Sequence[Attempt]) -> DeliveryWay:
     return DeliveryWay(
         id=row.id,
         decision=row.decision_id,
@@ -279,10 +312,7 @@ def delivery_way(c: Connection, row: Row[tuple[object, ...]]) -> DeliveryWay:
         supersedes=row.supersedes,
         created_at=row.created_at,
         ended_at=row.ended_at,
-        attempts=tuple(
-            Attempt(number=each.number, intent_at=each.intent_at, outcome=each.outcome, code=each.code)
-            for each in tries
-        ),
+        attempts=tuple(tries),
     )
 
 

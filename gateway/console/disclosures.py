@@ -26,7 +26,7 @@ from gateway.clients import note
 from gateway.console import staff
 from gateway.console.asking import Ask, Elsewhere, NotTaken, NotThere, Page
 from gateway.console.staff import Role
-from gateway.console.ways import Done, Shown, done_about, shown_decision
+from gateway.console.ways import Done, Shown, done_about, shown_row
 from gateway.instants import to_text
 from gateway.keys import SealedGone
 from gateway.moves import enter
@@ -281,14 +281,16 @@ def _journey(c: Connection, ask: Ask, person_id: str | None) -> tuple[tuple[Step
 def _steps(c: Connection, ask: Ask, rows: Sequence[Row[Any]]) -> Iterator[Step]:
     """A step for each message, in their order. What stands beside them is asked for once, and not message by message."""
     ids = [row.id for row in rows]
-    decided: dict[str, list[str]] = {}
-    of_messages = select(decision.c.id, decision.c.message_id).where(decision.c.message_id.in_(ids))
+    decided: dict[str, list[Row[Any]]] = {}
+    of_messages = select(decision).where(decision.c.message_id.in_(ids))
     for one in c.execute(of_messages.order_by(decision.c.decided_at, decision.c.id)):
-        decided.setdefault(one.message_id, []).append(one.id)
+        decided.setdefault(one.message_id, []).append(one)
+    under = whole_way.letters_under(c, [one.id for some in decided.values() for one in some])
     letters: dict[str, list[DeliveryWay]] = {}
-    for each in c.execute(select(delivery).where(delivery.c.message_id.in_(ids)).order_by(delivery.c.sequence)):
-        letters.setdefault(each.decision_id, []).append(whole_way.delivery_way(c, each))
-    asked = {row.id: (row.id, *decided.get(row.id, ())) for row in rows}
+    left = c.execute(select(delivery).where(delivery.c.message_id.in_(ids)).order_by(delivery.c.sequence)).all()
+    for each in whole_way.delivery_ways(c, left):
+        letters.setdefault(each.decision, []).append(each)
+    asked = {row.id: (row.id, *(one.id for one in decided.get(row.id, ()))) for row in rows}
     named = {
         some: {*known, *(letter.id for each in known for letter in letters.get(each, ()))}
         for some, known in asked.items()
@@ -298,7 +300,8 @@ def _steps(c: Connection, ask: Ask, rows: Sequence[Row[Any]]) -> Iterator[Step]:
         yield Step(
             message=dict(row._mapping),  # noqa: SLF001 - SQLAlchemy's public name for a row as a mapping
             decisions=tuple(
-                (shown_decision(c, ask.gateway, one), tuple(letters.get(one, ()))) for one in decided.get(row.id, ())
+                (shown_row(c, ask.gateway, one, under.get(one.id, ())), tuple(letters.get(one.id, ())))
+                for one in decided.get(row.id, ())
             ),
             done=tuple(each for each in done if each.about & named[row.id]),
         )

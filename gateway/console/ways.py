@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Row, select
 
 from consent.agreement_file import AgreementError
 from consent.explain import for_officer, what_leaves
@@ -212,8 +212,13 @@ def shown_decision(c: Connection, parts: Parts, decision_id: str) -> Shown:
     row = c.execute(select(decision).where(decision.c.id == decision_id)).one_or_none()
     if row is None:
         raise NotThere("no decision has this id")
+    return shown_row(c, parts, row, whole_way.letters_under(c, [decision_id]).get(decision_id, ()))
+
+
+def shown_row(c: Connection, parts: Parts, row: Row[Any], letters: Sequence[tuple[str, str]]) -> Shown:
+    """`shown_decision` for who has read many decisions, and the letters under them, at once."""
     try:
-        kept = whole_way.kept_decision(c, parts, decision_id)
+        kept = whole_way.opened_decision(c, parts, row.sealed_id, letters)
     except KeptUnread:
         kept = None  # INVARIANT: it keeps nothing else about its person from being shown
     if kept is None:

@@ -3,6 +3,8 @@
 import json
 import re
 
+from sqlalchemy import Engine, event
+
 from gateway.console.disclosures import MOST_A_DAY, OPEN_HOURS
 from gateway.console.staff import Role
 from gateway.store.schema import decision, delivery, ledger_entry, lookup, message
@@ -133,3 +135,21 @@ def test_whoever_trawls_is_stopped(site: Site) -> None:
 
 def last_asker(site: Site) -> str:
     return str(max(site.rows(lookup), key=lambda row: row.asked_at).asked_by)
+
+
+def test_a_journey_asks_for_what_stands_beside_its_messages_once(site: Site) -> None:
+    """As many statements for a person with many letters as for one message of theirs: nothing is asked message by message, or letter by letter."""
+    path = ask(site, ALEX.nhs_number)
+    site.as_("cleo", "POST", path, {"answer": "yes"})
+    asked: list[str] = []
+    event.listen(Engine, "before_cursor_execute", hear := lambda *said: asked.append(said[2]))
+    try:
+        page = site.as_("ines", "GET", path)
+    finally:
+        event.remove(Engine, "before_cursor_execute", hear)
+    assert page.text.count("/console/decisions/") >= 3
+    for table in ("message", "decision", "attempt"):
+        assert sum(f"FROM {table} " in each.replace("\n", " ") for each in asked) == 1, table
+    assert sum("FROM delivery " in each.replace("\n", " ") for each in asked) == 2, (
+        "those of the messages, and those of the decisions"
+    )
