@@ -13,7 +13,7 @@ SHARE = float(os.environ.get("THROUGHGATE_SOAK") or 0)
 """How much of the long numbers: `make soak` sets 1, `python tests/soak.py --share 0.1` a tenth; 0 are the numbers of `make test`."""
 SOAKING = SHARE > 0
 FIRST_SEED = int(os.environ.get("THROUGHGATE_SOAK_FIRST") or 0)
-"""Where the simulation begins: `--first` goes on behind an earlier share."""
+"""Where the simulation and the oracle's questions begin: `--first` goes on behind an earlier share."""
 
 
 @dataclass(frozen=True, kw_only=True)
