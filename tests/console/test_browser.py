@@ -1,6 +1,7 @@
 """The console in a real browser: axe, the keyboard alone, hostile text everywhere, an officer's ten questions, and the guide's pictures.
 
-One browser and one gateway for all of it. What a page does is watched from outside it: requests, scripts, reports of the content policy.
+One browser and one gateway for all of it, but for what spoils a gateway. What a page does is watched from outside it: requests, scripts,
+reports of the content policy.
 """
 
 import json
@@ -44,7 +45,7 @@ from gateway.store.schema import (
 )
 from gateway.witnessing import Witnessed
 from tests.console.hostile import HOSTILE, Hostile
-from tests.console.site import ALEX, PASSWORD, PEOPLE, Answer, Site
+from tests.console.site import ALEX, PASSWORD, PEOPLE, Answer, Site, open_site
 from tests.console.test_matrix import MATRIX, ONE_OF_EACH
 from tests.faults.account import PROPERTY, SOAKING, Account
 
@@ -52,13 +53,14 @@ WITHOUT_BROWSER = "Chromium is not installed: make install-engines"
 PROGRAM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FIRST_LOAD_BYTES = 300_000
 SERIOUS = {"serious", "critical"}
+AXE = AXE_FILE_PATH.read_text("utf-8")
 PICTURES = Path(__file__).resolve().parents[2] / "docs" / "pictures"
 WATCH = """
 window.scripts = 0; window.reports = [];
 document.addEventListener("securitypolicyviolation", event => window.reports.push(event.violatedDirective + " " + event.blockedURI));
 """
 
-pytestmark = [pytest.mark.slow(seconds=60), pytest.mark.skipif(PROGRAM is None, reason=WITHOUT_BROWSER)]
+pytestmark = [pytest.mark.slow(seconds=5), pytest.mark.skipif(PROGRAM is None, reason=WITHOUT_BROWSER)]
 
 
 @pytest.fixture(scope="module")
@@ -138,8 +140,21 @@ def logged_in(browser: Browser, site: Site, name: str, **how: Any) -> Watched:
     return watched(context)
 
 
+@pytest.fixture
+def spoilt(tmp_path: Path) -> Iterator[Site]:
+    """A site of a test's own, in which it may spoil what it likes."""
+    with open_site(tmp_path) as found:
+        open_one(found)
+        yield found
+
+
 @pytest.fixture(scope="module")
 def opened(site: Site) -> str:
+    """The address of one person's disclosures."""
+    return open_one(site)
+
+
+def open_one(site: Site) -> str:
     """The address of one person's disclosures that a second person has opened for ines; an override waits for its second person."""
     form = {"number": ALEX.nhs_number, "purpose": "complaint", "reason": "complaint of 3 January"}
     path = site.as_("ines", "POST", "/console/disclosures", form).headers["location"]
@@ -207,65 +222,25 @@ tag => document.querySelector(tag).outerHTML.replace(/>[^<]*</g, "><").replace(/
 """
 
 
-def is_judged(page: Page, judged: set[str]) -> bool:
-    """Another page with the same markup in head and body, text and addresses aside, went before it. In a soak nothing is spared."""
-    shapes = {page.evaluate(SHAPE, tag) for tag in ("header", "main")}
-    known = shapes <= judged
-    judged |= shapes
-    return known and not SOAKING
+def left_to_judge(page: Page, judged: set[str]) -> str | None:
+    """The part of a page that no page before it had, text and addresses aside: all of it, its head alone, or nothing. In a soak nothing is spared."""
+    head, body = (page.evaluate(SHAPE, tag) for tag in ("header", "main"))
+    part = "html" if body not in judged else "header" if head not in judged else None
+    judged |= {head, body}
+    return "html" if SOAKING else part
 
 
-def findings(page: Page) -> list[str]:
-    """What axe finds serious: WCAG 2.2 AA and its best practices."""
+def findings(page: Page, part: str = "html") -> list[str]:
+    """What axe finds serious in a part of a page: WCAG 2.2 AA and its best practices."""
     if page.evaluate("typeof window.axe") == "undefined":
-        page.evaluate(AXE_FILE_PATH.read_text("utf-8"))
-    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+        page.evaluate(AXE)
+    found = page.evaluate("part => axe.run(part, {resultTypes: ['violations']})", part)
     return [
         f"{page.url} {each['id']}: {node['html'][:120]}"
         for each in found["violations"]
         for node in each["nodes"]
         if each["impact"] in SERIOUS
     ]
-
-
-def test_axe_finds_nothing_serious_on_any_page_of_any_role_and_would(
-    browser: Browser, site: Site, opened: str, record_property: Callable[[str, object], None]
-) -> None:
-    found: list[str] = []
-    seen: set[tuple[str, Role]] = set()
-    judged: set[str] = set()
-    for role, name in ONE_OF_EACH.items():
-        somebody = logged_in(browser, site, name)
-        for route, path in pages_of(site, opened, role).items():
-            somebody.see(path)
-            if not is_judged(somebody.page, judged):
-                found += findings(somebody.page)
-            seen.add((route, role))
-            if (route, role) == ("one-decision", Role.AUDITOR):
-                found += findings(under_other_texts(somebody.page))
-        somebody.page.context.close()
-    assert seen == {
-        (route.name, role)
-        for route in PAGES
-        if route.method == "GET" and route.name != "document"
-        for role in MATRIX[route.method, route.path]
-    }
-    nobody = watched(browser.new_context(base_url=site.base))
-    for path in ("/console/log-in", site.link("axel", Role.AUDITOR)):
-        nobody.see(path)
-        found += findings(nobody.page)
-    wrong = shown_on(browser, site)
-    for status, answer in errors(site).items():
-        assert answer.status == status
-        wrong.see(answer)
-        found += findings(wrong.page)
-    done = Account(
-        name="axe", attempted=len(seen), acked=len(seen), recovered=0, note="pages x roles, 0 serious findings"
-    )
-    record_property(PROPERTY, done.line())
-    assert not found
-    nobody.page.evaluate("document.querySelector('label').remove(); document.documentElement.removeAttribute('lang')")
-    assert findings(nobody.page), "sabotage: a field without its label is found"
 
 
 def under_other_texts(page: Page) -> Page:
@@ -311,33 +286,65 @@ def out_of_reach(page: Page) -> list[str]:
     return wrong
 
 
-def test_tab_reaches_everything_on_every_page_in_its_order(browser: Browser, site: Site, opened: str) -> None:
-    """Each link, button and field of each page, by Tab alone and in the order of reading; nothing keeps the focus. And the pages of no session."""
+@pytest.mark.slow(seconds=120)
+def test_on_every_page_axe_finds_nothing_serious_and_tab_reaches_everything_in_its_order(
+    browser: Browser, site: Site, opened: str, record_property: Callable[[str, object], None]
+) -> None:
+    """Every page of every role, and those of no session, to axe; and by Tab alone each link, button and field of each, in the order of reading.
+
+    Nothing keeps the focus. Each page is opened once for both.
+    """
+    found: list[str] = []
     missing: list[str] = []
-    seen: set[str] = set()
+    seen: set[tuple[str, Role]] = set()
+    judged: set[str] = set()
     for role, name in ONE_OF_EACH.items():
         somebody = logged_in(browser, site, name)
         for route, path in pages_of(site, opened, role).items():
-            if route not in seen or route in ("item", "task"):  # only who may act has their forms
-                somebody.see(path)
+            somebody.see(path)
+            if (part := left_to_judge(somebody.page, judged)) is not None:
+                found += findings(somebody.page, part)
+            if route not in {each for each, _ in seen} or route in ("item", "task"):  # only who may act has their forms
                 missing += out_of_reach(somebody.page)
-                seen.add(route)
+            seen.add((route, role))
+            if (route, role) == ("one-decision", Role.AUDITOR):
+                somebody.see(path)  # the walk has opened everything that was closed
+                found += findings(under_other_texts(somebody.page))
         somebody.page.context.close()
-    assert seen == {route.name for route in PAGES if route.method == "GET"} - {"document"}
+    assert seen == {
+        (route.name, role)
+        for route in PAGES
+        if route.method == "GET" and route.name != "document"
+        for role in MATRIX[route.method, route.path]
+    }
+    assert {route for route, _ in seen} == {route.name for route in PAGES if route.method == "GET"} - {"document"}
     nobody = watched(browser.new_context(base_url=site.base))
-    for path in ("/console/log-in", site.link("kit", Role.AUDITOR)):
+    for path in ("/console/log-in", site.link("axel", Role.AUDITOR)):
         nobody.see(path)
+        found += findings(nobody.page)
         missing += out_of_reach(nobody.page)
     wrong = shown_on(browser, site)
-    for answer in errors(site).values():
+    for status, answer in errors(site).items():
+        assert answer.status == status
         wrong.see(answer)
+        found += findings(wrong.page)
         missing += out_of_reach(wrong.page)
+    done = Account(
+        name="axe", attempted=len(seen), acked=len(seen), recovered=0, note="pages x roles, 0 serious findings"
+    )
+    record_property(PROPERTY, done.line())
+    assert not found
     assert missing == []
     nobody.page.evaluate("document.querySelector('button').tabIndex = -1")
     assert "<button" in out_of_reach(nobody.page)[0], "sabotage: a button that Tab passes by is found"
+    nobody.page.evaluate("document.querySelector('label').remove(); document.documentElement.removeAttribute('lang')")
+    assert findings(nobody.page), "sabotage: a field without its label is found"
     nobody.see("/console/log-in")
     nobody.page.evaluate("document.querySelector('#name').addEventListener('keydown', event => event.preventDefault())")
     assert "the focus is trapped" in out_of_reach(nobody.page), "sabotage: a field that keeps the focus is found"
+    header = "document.querySelector('header a').innerHTML = '<img src=data:,>'"
+    nobody.page.evaluate(header)
+    assert findings(nobody.page, "header"), "sabotage: a picture without words is found where the head alone is judged"
 
 
 def test_the_first_load_is_small_and_nothing_comes_from_elsewhere(browser: Browser, site: Site) -> None:
@@ -659,13 +666,15 @@ def answers(site: Site) -> Iterator[tuple[str, Answer]]:
     yield "begun", site.ask("POST", link, {"password": "x", "again": "y"})
 
 
+@pytest.mark.slow(seconds=60)
 def test_hostile_text_in_every_field_runs_nowhere(
-    browser: Browser, site: Site, opened: str, monkeypatch: pytest.MonkeyPatch
+    browser: Browser, spoilt: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """0 scripts and 0 reports of the policy, whoever asks, on every page and answer. Each template has printed, and nine of ten of their places.
 
     The others print what this story has none of; that they are escaped as well is seen in their text (tests/console/test_tables.py).
     """
+    site = spoilt
     later(site)
     folder = site.line.gateway.settings.gateway.agreements_dir
     (folder / "correction.toml").write_text("x = 1", "utf-8")
@@ -717,9 +726,9 @@ def test_a_value_that_is_not_escaped_is_found(
     assert free.evaluate("window.scripts") > 0, "and without the policy it runs"
 
 
-def test_what_is_taken_away_runs_nothing_where_no_policy_is_sent(browser: Browser, site: Site, opened: str) -> None:
-    """The last: it spoils every row that a file has words of."""
-    spoilt = {
+def test_what_is_taken_away_runs_nothing_where_no_policy_is_sent(browser: Browser, spoilt: Site) -> None:
+    """With every row spoilt that a file has words of."""
+    words = {
         message: ("kind", "client", "establishment", "reason", "channel"),
         delivery: ("recipient", "recipient_class", "letter", "reason", "wire"),
         decision: ("recipient", "recipient_class", "letter", "agreement"),
@@ -736,16 +745,16 @@ def test_what_is_taken_away_runs_nothing_where_no_policy_is_sent(browser: Browse
     in_json = json.dumps([HOSTILE])
 
     def spoil(c: Any) -> None:
-        for table, columns in spoilt.items():
+        for table, columns in words.items():
             for column in columns:
                 text = table.c.name.concat(HOSTILE) if table is staff else in_json if table is client else HOSTILE
                 c.execute(table.update().values({column: text}))
         c.execute(consent.update().values(id=consent.c.id.concat(HOSTILE)))
         c.execute(client.update().values(name=client.c.name.concat(HOSTILE)))
 
-    site.line.gateway.store.write(spoil)
-    spoil_what_files_say(site)
-    assert ran_as_files(browser, site) == 0
+    spoilt.line.gateway.store.write(spoil)
+    spoil_what_files_say(spoilt)
+    assert ran_as_files(browser, spoilt) == 0
 
 
 def test_everybody_of_the_story_has_one_role() -> None:
