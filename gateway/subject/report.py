@@ -3,11 +3,11 @@
 It is for an information governance officer and is never handed over: what the person gets is `persons_copy.py`'s. Two people make it.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Row, select
 
 from gateway.evidence import enter_export
 from gateway.ledger import Prover, Verification
@@ -155,29 +155,46 @@ def _differs(c: Connection, found: Found, sorts: dict[str, list[Chain]]) -> Iter
             yield f"{sort} {each}: the ledger says that it is about this person, the database does not"
 
 
-_STATES: Final = {"message": (message, frozenset(MessageState)), "delivery": (delivery, frozenset(DeliveryState))}
+_SORTS: Final = {"message": (message, frozenset(MessageState)), "delivery": (delivery, frozenset(DeliveryState))}
+_DECIDED: Final = {"outcome": "outcome", "recipient": "recipient", "letter": "letter", "agreement_digest": "agreement"}
+"""Column of a decision, and its fact in the ledger; the recipient and the letter are a delivery's too."""
+_OF_DELIVERIES: Final = ("recipient", "letter")
 
 
 def _otherwise(c: Connection, sorts: dict[str, list[Chain]]) -> Iterable[str]:
-    """INVARIANT: a row that somebody edited is not believed in silence: its state, and what was decided, beside the ledger's words."""
-    decided: dict[str, str] = {}
-    for chains in sorts.values():
-        for each in (one for chain in chains for one in chain.happened):
-            if each.event == "decided" and "decision" in each.facts and "outcome" in each.facts:
-                decided[str(each.facts["decision"])] = str(each.facts["outcome"])
-    for sort, (table, words) in _STATES.items():
-        last = {
-            chain.id: said[-1]
-            for chain in sorts[sort]
-            if (said := [each.event for each in chain.happened if each.event in words])
-        }
-        for row in c.execute(select(table.c.id, table.c.state).where(table.c.id.in_(last)).order_by(table.c.id)):
-            if row.state != last[row.id]:
-                yield f"{sort} {row.id}: the database says that it is {row.state}, the ledger {last[row.id]}"
-    outcomes = select(decision.c.id, decision.c.outcome).where(decision.c.id.in_(decided)).order_by(decision.c.id)
-    for row in c.execute(outcomes):
-        if row.outcome != decided[row.id]:
-            yield f"decision {row.id}: the database says {row.outcome}, the ledger {decided[row.id]}"
+    """INVARIANT: a row that somebody edited is not believed in silence: states, and who was told what by which agreement, beside the ledger's words."""
+    for sort, (table, words) in _SORTS.items():
+        chains = {chain.id: chain for chain in sorts[sort]}
+        for row in c.execute(select(table).where(table.c.id.in_(chains)).order_by(table.c.id)):
+            happened = chains[row.id].happened
+            last = next((each.event for each in reversed(happened) if each.event in words), row.state)
+            yield from _named(f"{sort} {row.id}", "state", row.state, last)
+            if table is delivery:
+                yield from _compared(
+                    f"delivery {row.id}", row, {name: name for name in _OF_DELIVERIES}, _facts(happened)
+                )
+    decided: dict[str, list[Happened]] = {}
+    for each in (one for chains_ in sorts.values() for chain in chains_ for one in chain.happened):
+        if each.event == "decided" and "decision" in each.facts:
+            decided.setdefault(str(each.facts["decision"]), []).append(each)
+    for row in c.execute(select(decision).where(decision.c.id.in_(decided)).order_by(decision.c.id)):
+        yield from _compared(f"decision {row.id}", row, _DECIDED, _facts(decided[row.id]))
+
+
+def _facts(happened: Iterable[Happened]) -> dict[str, Any]:
+    """What was said last of each fact."""
+    return {name: value for each in happened for name, value in each.facts.items()}
+
+
+def _compared(what: str, row: Row[Any], columns: Mapping[str, str], facts: Mapping[str, Any]) -> Iterable[str]:
+    for column, fact in columns.items():
+        if fact in facts:
+            yield from _named(what, fact, getattr(row, column), facts[fact])
+
+
+def _named(what: str, name: str, by_database: object, by_ledger: object) -> Iterable[str]:
+    if by_database != by_ledger:
+        yield f"{what}: its {name} is {by_database} in the database, and {by_ledger} in the ledger"
 
 
 def _joined(found: Found) -> Iterable[str]:

@@ -111,8 +111,12 @@ async def test_an_edited_row_is_named_by_the_report(tmp_path: Path) -> None:
         stranger = next(row.person_id for row in line.messages() if row.id == message_of(line, 1))
         gateway.store.write(
             lambda c: [
-                c.execute(update(delivery).where(delivery.c.id == gone).values(state="withheld")),
-                c.execute(update(decision).where(decision.c.id == decided).values(outcome=another)),
+                c.execute(
+                    update(delivery).where(delivery.c.id == gone).values(state="withheld", recipient="southfell")
+                ),
+                c.execute(
+                    update(decision).where(decision.c.id == decided).values(outcome=another, agreement_digest="0")
+                ),
                 c.execute(
                     insert(person_merge).values(
                         absorbed=stranger, survivor=before.people[0], merged_at="2026-01-15T12:00:00.000000Z"
@@ -121,8 +125,15 @@ async def test_an_edited_row_is_named_by_the_report(tmp_path: Path) -> None:
             ]
         )
         after, _ = reported(gateway, first)
-        assert f"delivery {gone}: the database says that it is withheld, the ledger delivered" in after.differs
-        assert f"decision {decided}: the database says {another}, the ledger {outcome}" in after.differs
+        assert f"delivery {gone}: its state is withheld in the database, and delivered in the ledger" in after.differs
+        assert (
+            f"decision {decided}: its outcome is {another} in the database, and {outcome} in the ledger"
+            in after.differs
+        )
+        told = f"delivery {gone}: its recipient is southfell in the database, and northfell in the ledger"
+        assert told in after.differs, "who was told"
+        under = [each for each in after.differs if each.startswith(f"decision {decided}: its agreement is 0 in the ")]
+        assert under, "by which agreement"
         merged = f"record {stranger}: the database says that it was joined with this person's, the ledger does not"
         assert merged in after.differs
 
