@@ -49,12 +49,21 @@ def report(
 def _say(made: "Report", out: Path, proof: Path, *, as_json: bool) -> None:
     if as_json:
         counts = {"messages": len(made.messages), "deliveries": len(made.deliveries), "acts": len(made.acts)}
-        say_json({"act": made.act, **counts, "differs": made.differs, "verified": made.ledger.verified})
+        said = {"differs": made.differs, "apart": made.apart, "epochs": made.ledger.epochs, "unproved": made.unproved}
+        say_json({"act": made.act, **counts, **said, "verified": made.ledger.verified})
         return
     typer.echo(f"wrote {out}: {len(made.messages)} messages, {len(made.deliveries)} deliveries, {len(made.acts)} acts")
     typer.echo(f"wrote {proof}: check it with verify_ledger.py")
     for each in made.differs:
         typer.echo(f"differs  {each}")
+    for each in made.apart:
+        typer.echo(f"apart    {each}")
+    for each in made.ledger.epochs:  # no fault, and never left unsaid: what was signed once is not here
+        typer.echo(f"ledger   {each}")
+    if made.unproved:
+        typer.echo(
+            f"{made.unproved} of its entries are under no signed head yet: they are in the report, and not in the proof"
+        )
     if not made.ledger.verified:
         typer.echo("the ledger does NOT verify: `throughgate ledger verify`")
 

@@ -164,7 +164,9 @@ def review(parts: Parts, act_id: str, *, role: Role, withhold: Mapping[str, Grou
 
 
 def write(parts: Parts, act_id: str) -> Copy:
-    """The copy, as text or paper. ActError before a health professional's opinion of the last six months on every line."""
+    """The copy, as text or paper. ActError before a health professional's opinion of the last six months on every line, and from a ledger
+    that does not verify: what somebody took out of it would be left out in silence.
+    """
     with parts.store.read() as c:
         act = approved(c, parts, act_id, What.REPORT)
         found = _lines(c, parts, act)
@@ -177,6 +179,10 @@ def write(parts: Parts, act_id: str) -> Copy:
         if any(line.at > opinion.at for line in found):
             raise ActError("something has happened since the health professional's opinion: it is needed again")
         withheld = frozenset().union(*(each.withheld for each in reviews.values()))
+    if not parts.ledger.verify().verified:
+        raise ActError(
+            "the ledger does not verify, so that nobody can say that this is all: see `throughgate ledger verify`"
+        )
     enter_export(parts, "persons-copy", about=act_id)
     return Copy(at=parts.now(), told=tuple(line for line in found if line.id not in withheld))
 

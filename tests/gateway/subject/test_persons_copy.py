@@ -2,18 +2,20 @@
 
 import asyncio
 import io
+import json
 import re
 from pathlib import Path
 
 import pypdf
 import pytest
+from sqlalchemy import Connection, delete
 from typer.testing import CliRunner
 
 from gateway.__main__ import app
 from gateway.demo.people import synthetic_person
 from gateway.ledger.entry import decode
 from gateway.pipeline import Gateway
-from gateway.store.schema import ledger_entry
+from gateway.store.schema import ledger_entry, ledger_position
 from gateway.subject import acts, persons_copy
 from gateway.subject.acts import ActError, What
 from gateway.subject.persons_copy import Copy, Ground, Role
@@ -149,6 +151,29 @@ async def test_nothing_is_handed_over_before_an_opinion(tmp_path: Path) -> None:
             persons_copy.lines(gateway, unapproved)
 
 
+async def test_no_copy_is_made_of_a_ledger_that_somebody_took_something_out_of(tmp_path: Path) -> None:
+    """Its reader has nothing else to compare it with: what is not there would be left out, and nobody told."""
+    async with running(tmp_path) as line:
+        gateway, act = await lived(line)
+        look(gateway, act)
+        sign(gateway)
+        whole = persons_copy.write(gateway, act)
+        sign(gateway)
+        handover = next(row for row in line.deliveries() if row.letter == "handover")
+        gone = [row.id for row in line.rows(ledger_entry) if handover.decision_id.encode() in row.body]
+
+        def take_out(c: Connection) -> None:
+            for trigger in c.exec_driver_sql("SELECT name FROM sqlite_schema WHERE type = 'trigger'").scalars().all():
+                c.exec_driver_sql(f"DROP TRIGGER {trigger}")
+            c.execute(delete(ledger_position).where(ledger_position.c.entry_id.in_(gone)))
+            c.execute(delete(ledger_entry).where(ledger_entry.c.id.in_(gone)))
+
+        gateway.store.write(take_out)
+        assert len(persons_copy.lines(gateway, act)) < len(whole.told), "it would say less, and look whole"
+        with pytest.raises(ActError, match="does not verify"):
+            persons_copy.write(gateway, act)
+
+
 async def test_the_commands_go_the_whole_way(tmp_path: Path) -> None:
     """Ask, approve, report, lines, review, copy; then erase: each with its exit code, and nobody's name or number on the screen."""
     async with running(tmp_path) as line:
@@ -167,7 +192,14 @@ async def test_the_commands_go_the_whole_way(tmp_path: Path) -> None:
     run("subject-access", "approve", act, *ada, code=1)
     run("subject-access", "approve", act, *ben)
     files = [str(tmp_path / name) for name in ("report.json", "proof.json", "copy.txt")]
-    run("subject-access", "report", act, "--out", files[0], "--proof", files[1])
+    said = run("subject-access", "report", act, "--out", files[0], "--proof", files[1])
+    told = await asyncio.to_thread(Path(files[0]).read_text, "utf-8")
+    unproved = json.loads(told)["unproved"]
+    assert (f"{unproved} of its entries are under no signed head yet" in said) == (unproved > 0)
+    again = (str(tmp_path / "again.json"), "--proof", str(tmp_path / "again-proof.json"), "--json")
+    assert {"differs", "apart", "epochs", "unproved", "verified"} <= json.loads(
+        run("subject-access", "report", act, "--out", *again)
+    ).keys()
     line_id = run("subject-access", "lines", act).split()[0]
     run("subject-access", "copy", act, "--out", files[2], code=1)
     run("subject-access", "review", act, *doctor, "--as", "nobody", code=2)
