@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Final
 
-from fhir_profiles import systems
 from fhir_profiles.days import instant_of
 from fhir_profiles.elements import as_object, as_objects, as_text, name_of, of_type, well_formed
 from fhir_profiles.medicines import Same, same_medicine
+from fhir_profiles.order_numbers import assigner_of, names_no_authority
 from fhir_profiles.shapes import Json
 
 _ISSUED: Final = frozenset({"completed", "in-progress"})
@@ -65,28 +65,34 @@ def _numbers_alike(dispense: Json, request: Json) -> bool:
     """Is a number of the prescription named, where one of the two says no authority?"""
     named = [as_object(each.get("identifier")) for each in as_objects(dispense.get("authorizingPrescription"))]
     return any(
-        as_text(one.get("value")) == as_text(other.get("value")) != "" and (_bare(one) or _bare(other))
+        as_text(one.get("value")) == as_text(other.get("value")) != ""
+        and (names_no_authority(one) or names_no_authority(other))
         for one in named
         for other in as_objects(request.get("identifier"))
     )
 
 
-def _bare(number: Json) -> bool:
-    """Has a number no system, or one of ours that names no authority?"""
-    system = as_text(number.get("system"))
-    return not system or (system.startswith(systems.LOCAL_ID) and "/" not in system.removeprefix(systems.LOCAL_ID))
-
-
 def is_issued_under(dispense: Json, request: Json) -> bool:
-    """Say whether a dispense names the prescription: by reference, or by one of its numbers."""
-    numbers = {(as_text(n.get("system")), as_text(n.get("value"))) for n in as_objects(request.get("identifier"))}
-    for named in as_objects(dispense.get("authorizingPrescription")):
-        number = as_object(named.get("identifier"))
-        if as_text(named.get("reference")) == name_of(request):
-            return True
-        if as_text(number.get("value")) and (as_text(number.get("system")), as_text(number.get("value"))) in numbers:
-            return True
-    return False
+    """Say whether a dispense names the prescription: by reference, or by one of its numbers.
+
+    INVARIANT: two equal numbers without an authority are not one order for certain, unless one sender said both: two senders count alike.
+    """
+    numbers = {key for each in as_objects(request.get("identifier")) if (key := _key(each)) is not None}
+    return any(
+        as_text(named.get("reference")) == name_of(request) or _key(as_object(named.get("identifier"))) in numbers
+        for named in as_objects(dispense.get("authorizingPrescription"))
+    )
+
+
+def _key(number: Json) -> tuple[str, ...] | None:
+    """What names an order for certain: the number under its authority, else as its sender's own; None where it is not said whose it is."""
+    system, value = as_text(number.get("system")), as_text(number.get("value"))
+    if not value:
+        return None
+    if not names_no_authority(number):
+        return system, value
+    assigner = assigner_of(number)
+    return (system, value, *assigner) if all(assigner) else None
 
 
 def issued_at(dispense: Json) -> str:

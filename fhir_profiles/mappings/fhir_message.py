@@ -34,6 +34,7 @@ from fhir_profiles.mappings.fhir_naming import Lead, Naming, Part, parts_of
 from fhir_profiles.mappings.fhir_person import PLACE, named_person
 from fhir_profiles.mappings.minimised import rule_of
 from fhir_profiles.mappings.referrals import referral_tasks
+from fhir_profiles.order_numbers import own_numbers
 from fhir_profiles.shapes import (
     Channel,
     Event,
@@ -264,6 +265,7 @@ class _Message:
                 carrier.fields[at] = moved_field(carrier.fields[at], part.kind, element)
         self._mention_extensions(carrier.unknown_extensions)
         resources = normalise_medicines(normalise_drug_tests(said.resources, self.establishment))
+        resources = own_numbers(resources, self.sender)
         if next(without_purpose(resources), None) is not None:
             self.tasks.append(TASKS["purpose-unknown"])
         self.tasks += referral_tasks(resources)

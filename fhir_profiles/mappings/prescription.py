@@ -23,6 +23,7 @@ from fhir_profiles.mappings.datatypes import (
 from fhir_profiles.mappings.dosage import Places, dosages
 from fhir_profiles.mappings.field_ledger import Row, keep_order
 from fhir_profiles.mappings.reading import Reading
+from fhir_profiles.order_numbers import of_sender
 from fhir_profiles.shapes import Json
 from fhir_profiles.terminology import lookup, product
 
@@ -93,7 +94,7 @@ def request(reading: Reading, group: Group, rx: Row, at: Places) -> Json:
     if reading.establishment is not None:
         resource["extension"] = [establishment_extension(reading.establishment)]
     identifiers = [
-        item
+        of_sender(item, reading.sender) if kind == "PLAC" else item
         for number, kind in ((2, "PLAC"), (3, "FILL"))
         if (item := order_identifier(orc, number, kind=kind, to=f"{_TO}.identifier")) is not None
     ]

@@ -28,6 +28,7 @@ from fhir_profiles.mappings.orders import cut_orders
 from fhir_profiles.mappings.person import add_patient, identity_hold
 from fhir_profiles.mappings.prescription import medication
 from fhir_profiles.mappings.reading import Reading, open_message
+from fhir_profiles.order_numbers import of_sender
 from fhir_profiles.shapes import Channel, Event, HoldCode, Json, Translation
 
 _TO: Final = "MedicationDispense"
@@ -87,7 +88,9 @@ def _dispense(reading: Reading, orc: Row, rxd: Row, routes: list[Row], notes: li
         resource["performer"] = [{"actor": each} for each in performers]
     ordered = order_identifier(orc, 2, kind="PLAC", to=f"{_TO}.authorizingPrescription.identifier")
     if ordered is not None:
-        resource["authorizingPrescription"] = [{"type": "MedicationRequest", "identifier": ordered}]
+        resource["authorizingPrescription"] = [
+            {"type": "MedicationRequest", "identifier": of_sender(ordered, reading.sender)}
+        ]
     kind = concept(rxd, 33, to=f"{_TO}.type")
     if kind is not None:
         resource["type"] = kind
