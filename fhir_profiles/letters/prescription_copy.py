@@ -5,6 +5,7 @@ It holds the prescriptions that caused it and no other, the last issue and the l
 and in each MedicationRequest. Not a whole picture: the order of copies holds. No reason, plan or test is in it.
 """
 
+from collections.abc import Callable
 from typing import Final
 
 from fhir_profiles import facts
@@ -25,6 +26,8 @@ _ISSUE: Final = (*_HEAD, "status", "subject", "quantity", "daysSupply", "whenPre
 _MEDICINE: Final = ("medicationCodeableConcept", "medicationReference")
 """With these, what a copy tells of an issue: nobody but the person, and no reason or remark."""
 
+LATER: Final = "What is issued after this copy was written is not told by another: before a supply, ask the establishment what was issued since."
+"""A dispense alone makes no copy (docs/decisions/0054)."""
 _NEVER: Final = "Issue not recorded: nothing in the file says what was issued of this medicine."
 _PERHAPS: Final = (
     "Issue not certain: an issue is recorded that may be of this medicine, and the file does not say that it is."
@@ -61,25 +64,59 @@ def issued(picture: Picture) -> tuple[Json, ...]:
     return tuple(found.values())
 
 
-def _not_issued(request: Json, picture: Picture) -> tuple[str, ...]:
-    """What is said where it is not known what was issued of this prescription's medicine.
-
-    INVARIANT: it stands in the prescription itself and not in the notice: there it could be read of another medicine, and would have to name one
-    that a consent may keep back.
-    """
-    if last_issued(request, picture.file, picture.as_of):
-        return ()
-    return (_PERHAPS if may_be_issued(request, picture.file, picture.as_of) else _NEVER,)
+def _says_dosage(request: Json, _picture: Picture) -> bool:
+    return any(
+        as_text(d.get("text")) or as_objects(d.get("doseAndRate")) for d in as_objects(request.get("dosageInstruction"))
+    )
 
 
-def _all_issued(picture: Picture) -> bool:
-    """Say whether something was issued of what each prescription prescribes."""
-    return not any(_not_issued(request, picture) for request in prescriptions(picture))
+def _says_quantity(request: Json, _picture: Picture) -> bool:
+    return as_object(as_object(request.get("dispenseRequest")).get("quantity")).get("value") is not None
+
+
+def _says_prescriber(request: Json, _picture: Picture) -> bool:
+    return bool(as_object(request.get("requester")))
+
+
+def _is_issued(request: Json, picture: Picture) -> bool:
+    return bool(last_issued(request, picture.file, picture.as_of))
+
+
+def _is_taken(request: Json, picture: Picture) -> bool:
+    return facts.last_administration(picture.file, picture.as_of, request) is not None or bool(
+        facts.doses_in_doubt(picture.file, picture.as_of, request)
+    )
+
+
+_OF_EACH: Final[tuple[tuple[Callable[[Json, Picture], bool], str], ...]] = (
+    (_says_dosage, "Dosage not recorded: this prescription does not say how the medicine is taken."),
+    (_says_quantity, "Quantity not recorded: this prescription does not say how much is to be supplied."),
+    (_says_prescriber, "Prescriber not recorded: this prescription does not say who wrote it."),
+    (_is_issued, _NEVER),
+    (_is_taken, "Last dose not known: nothing in the file says for certain when this medicine was last taken."),
+)
+"""What a prescription should say, or the file of its medicine, and what is said in its place.
+
+INVARIANT: it stands in the prescription itself and not in the notice: there it could be read of another medicine, and would have to name one
+that a consent may keep back.
+"""
+
+
+def _not_known(request: Json, picture: Picture) -> tuple[str, ...]:
+    """What is said where something is not known of this prescription, or of what was issued and taken of its medicine."""
+    said = (sentence for knows, sentence in _OF_EACH if not knows(request, picture))
+    perhaps = may_be_issued(request, picture.file, picture.as_of)
+    return tuple(_PERHAPS if sentence == _NEVER and perhaps else sentence for sentence in said)
+
+
+def _of_each(knows: Callable[[Json, Picture], bool]) -> Callable[[Picture], bool]:
+    """Say whether something is known of every prescription of the copy."""
+    return lambda picture: all(knows(request, picture) for request in prescriptions(picture))
 
 
 def write(picture: Picture, missing: Missing) -> tuple[Json, ...]:
     requests = prescriptions(picture)
-    sentences = [copy.MARK, f"Prescriptions in this copy: {len(requests)}."]
+    sentences = [copy.MARK, LATER, f"Prescriptions in this copy: {len(requests)}."]
     sentences += [f"Not in this copy: {fact.heading.lower()}. {fact.text}" for fact in missing]
     note = notice(
         picture,
@@ -90,29 +127,9 @@ def write(picture: Picture, missing: Missing) -> tuple[Json, ...]:
     )
     if requests:
         note["about"] = [{"reference": name_of(request)} for request in requests]
-    copies = [copy.build(request, *_not_issued(request, picture)) for request in requests]
+    copies = [copy.build(request, *_not_known(request, picture)) for request in requests]
     told = (*copies, *issued(picture), *last_doses(picture))
     return (note, reachable(picture.patient), *told, establishment(picture))
-
-
-def _every_dosage(picture: Picture) -> bool:
-    """Say whether each prescription says how the medicine is taken."""
-
-    def says(request: Json) -> bool:
-        return any(
-            as_text(d.get("text")) or as_objects(d.get("doseAndRate"))
-            for d in as_objects(request.get("dosageInstruction"))
-        )
-
-    return all(says(request) for request in prescriptions(picture))
-
-
-def _every_quantity(picture: Picture) -> bool:
-    """Say whether each prescription says how much is to be supplied."""
-    return all(
-        as_object(as_object(r.get("dispenseRequest")).get("quantity")).get("value") is not None
-        for r in prescriptions(picture)
-    )
 
 
 LETTER: Final = LetterKind(
@@ -137,28 +154,34 @@ LETTER: Final = LetterKind(
             present=lambda p: bool(prescriptions(p)),
         ),
         RequiredFact(
-            name="dosage", heading="Dosage", text="How the medicine is taken is not recorded.", present=_every_dosage
+            name="dosage",
+            heading="Dosage",
+            text="How it is taken is not recorded of a medicine in this copy: the note of that medicine says so.",
+            present=_of_each(_says_dosage),
         ),
         RequiredFact(
-            name="quantity", heading="Quantity", text="The quantity is not recorded.", present=_every_quantity
+            name="quantity",
+            heading="Quantity",
+            text="The quantity is not recorded of a medicine in this copy: the note of that medicine says so.",
+            present=_of_each(_says_quantity),
         ),
         RequiredFact(
             name="prescriber",
             heading="Prescriber",
-            text="The prescriber is not recorded.",
-            present=lambda p: all(as_object(r.get("requester")) for r in prescriptions(p)),
+            text="The prescriber is not recorded of a medicine in this copy: the note of that medicine says so.",
+            present=_of_each(_says_prescriber),
         ),
         RequiredFact(
             name="issue",
             heading="Issue",
             text="Issue not recorded, or not certain, of a medicine in this copy: the note of that medicine says so.",
-            present=_all_issued,
+            present=_of_each(_is_issued),
         ),
         RequiredFact(
             name="last-dose",
             heading="Last dose",
-            text="No dose in the file is known to be of a medicine in this copy.",
-            present=lambda p: bool(last_doses(p)),
+            text="The last dose is not known of a medicine in this copy: the note of that medicine says so.",
+            present=lambda p: bool(prescriptions(p)) and _of_each(_is_taken)(p),
         ),
     ),
     write=write,

@@ -47,9 +47,24 @@ def _prescription(resource: Json, found: Found) -> Iterator[str]:
     yield f"prescriber {named(resource.get('requester'), found)}" if named(resource.get("requester"), found) else ""
     written = as_text(resource.get("authoredOn")) or _when(resource)
     yield f"prescribed {written}" if written else "date of prescription not recorded"
+    yield f"number {_numbers(resource)}" if _numbers(resource) else ""
     yield f"status {as_text(resource.get('status')) or 'not recorded'}"
     yield from _why(resource)
     yield from _notes(resource)
+
+
+def _numbers(resource: Json) -> str:
+    """The numbers by which an order is known: of two orders of one product a reader tells by these which is meant."""
+    return ", ".join(value for each in as_objects(resource.get("identifier")) if (value := as_text(each.get("value"))))
+
+
+def _under(resource: Json, found: Found) -> Iterator[str]:
+    """The prescriptions of the same letter that something was issued under: by number, else by the day on which they were written."""
+    for each in as_objects(resource.get("authorizingPrescription")):
+        request = as_object(found.get(referenced(each)))
+        number, written = _numbers(request), as_text(request.get("authoredOn"))
+        yield f"under prescription number {number}" if number else ""
+        yield f"under the prescription of {written}" if written and not number else ""
 
 
 def _intent(resource: Json) -> str:
@@ -230,6 +245,7 @@ def _appointment(resource: Json, found: Found) -> Iterator[str]:
 def _dispense(resource: Json, found: Found) -> Iterator[str]:
     yield medicine_name(resource, found)
     yield quantity(resource.get("quantity"))
+    yield from _under(resource, found)
     yield from dosages(as_objects(resource.get("dosageInstruction")))
     handed = as_text(resource.get("whenHandedOver"))
     yield f"handed over {handed}" if handed else ""

@@ -9,12 +9,14 @@ import pytest
 from fhir_profiles import systems
 from fhir_profiles.compose import compose, compose_report
 from fhir_profiles.profiles.prescription_copy import MARK
+from fhir_profiles.render import render
 from fhir_profiles.shapes import Json, ReportFigures
 from fhir_profiles.terminology import SUBSTANCE_GROUPS
 from tests.fhir_profiles.letters.files import (
     AS_OF,
     CONTEXT,
     FIGURES,
+    HEADING,
     INDICATORS,
     METHADONE,
     dose,
@@ -27,6 +29,7 @@ from tests.fhir_profiles.letters.files import (
     resources_in,
     whole_file,
 )
+from tests.fhir_profiles.letters.test_through_the_gate import minimised
 
 COPY_MUST_HAVE = {
     "the mark": "Communication/notice",
@@ -70,12 +73,21 @@ def test_a_copy_says_what_was_issued_or_that_it_is_not_recorded() -> None:
         assert sentences(bundle)[-1] == (
             "Not in this copy: issue. Issue not recorded, or not certain, of a medicine in this copy: the note of that medicine says so."
         )
-        assert bundle["MedicationRequest/methadone"]["note"][1]["text"] == NEVER
+        assert NEVER in [each["text"] for each in bundle["MedicationRequest/methadone"]["note"]]
         assert "MedicationDispense/issue" not in bundle
 
 
 NEVER = "Issue not recorded: nothing in the file says what was issued of this medicine."
 PERHAPS = "Issue not certain: an issue is recorded that may be of this medicine, and the file does not say that it is."
+
+
+def test_a_copy_says_that_a_later_issue_is_not_told_by_itself() -> None:
+    """No dispense alone makes a copy: whoever reads only this one would take an issue after it for none."""
+    for file in ([*whole_file(), *issues()], [patient(), prescription()]):
+        bundle, _ = copy_of(*file)
+        assert sentences(bundle)[1] == (
+            "What is issued after this copy was written is not told by another: before a supply, ask the establishment what was issued since."
+        )
 
 
 def test_each_prescription_says_of_its_own_medicine_that_no_issue_is_known() -> None:
@@ -93,12 +105,60 @@ def test_each_prescription_says_of_its_own_medicine_that_no_issue_is_known() -> 
     ):  # fmt: skip
         bundle, missing = copy_of(patient(), *file, focus=("MedicationRequest/methadone", "MedicationRequest/other"))
         for name, expected in said.items():
-            assert [each["text"] for each in bundle[f"MedicationRequest/{name}"]["note"]] == [MARK, *expected]
+            notes = [each["text"] for each in bundle[f"MedicationRequest/{name}"]["note"]]
+            assert [each for each in notes if each == MARK or "ssue" in each] == [MARK, *expected]
         assert ("issue" in missing) is any(said.values())
         assert ("MedicationDispense/issue" in bundle) is held
         assert not [each for each in sentences(bundle) if "this medicine" in each]
     bundle, missing = copy_of(patient(), prescription(**unknown), dose(**unknown))
     assert ("MedicationAdministration/dose" in bundle, "last-dose" in missing) == (True, False)
+
+
+LACKS = {
+    "dosage": "Dosage not recorded: this prescription does not say how the medicine is taken.",
+    "quantity": "Quantity not recorded: this prescription does not say how much is to be supplied.",
+    "prescriber": "Prescriber not recorded: this prescription does not say who wrote it.",
+    "last-dose": "Last dose not known: nothing in the file says for certain when this medicine was last taken.",
+}
+WHOLE = {
+    "dispenseRequest": {"quantity": {"value": 280, "unit": "ml"}},
+    "requester": {"display": "Dr P. Scriber"},
+    "authoredOn": "2026-01-02",
+}
+
+
+@pytest.mark.parametrize("lack", LACKS)
+def test_each_prescription_says_itself_what_is_not_known_of_it(lack: str) -> None:
+    """Of two orders of one product: one says all, the other lacks one thing; every wire says which, on the line of that order and no other."""
+    whole = prescription("methadone", identifier=[{"value": "RX-1"}], **WHOLE)
+    other = prescription("other", medicine="Sertraline 50mg tablets", identifier=[{"value": "RX-2"}], **WHOLE)
+    again = prescription("again", identifier=[{"value": "RX-3"}], **WHOLE)
+    doses = [dose(), *([dose("two", medicine="Sertraline 50mg tablets")] if lack != "last-dose" else [])]
+    without = {"dosage": "dosageInstruction", "quantity": "dispenseRequest", "prescriber": "requester"}.get(lack, "")
+    other.pop(without, None)
+    focus = ("MedicationRequest/methadone", "MedicationRequest/other", "MedicationRequest/again")
+    file = [patient(), whole, other, again, *doses, issue(of="MedicationRequest/again")]
+    bundle, missing = copy_of(*file, focus=focus)
+    notes = {name: [each["text"] for each in bundle[name].get("note", ())] for name in focus}
+    assert {name: [each for each in said if each in LACKS.values()] for name, said in notes.items()} == {
+        focus[0]: [],
+        focus[1]: [LACKS[lack]],
+        focus[2]: [],
+    }
+    assert lack in missing
+    assert not set(LACKS) - {lack} & set(missing)
+    left = minimised("prescription-copy", file, replace(CONTEXT, focus=focus))
+    for wire in ("hl7v2", "pdf"):
+        written = render(left, wire, HEADING)
+        lines = (
+            written.body.decode().split("\\.br\\") if wire == "hl7v2" else (written.text or b"").decode().split("\n")
+        )
+        (told,) = [line for line in lines if LACKS[lack] in line]
+        assert "Sertraline 50mg tablets" in told
+        assert "number RX-2" in told
+        assert "RX-1" not in told
+        (supplied,) = [line for line in lines if "handed over" in line]
+        assert "under prescription number RX-3" in supplied
 
 
 def test_the_mark_is_in_the_notice_and_in_every_prescription() -> None:

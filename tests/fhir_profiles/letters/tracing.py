@@ -413,6 +413,16 @@ def _ratios(value: Any) -> Iterator[str]:
 NAMED = ("Practitioner", "PractitionerRole", "Organization", "Medication", "CareTeam")
 
 
+def named_order(resource: Json, found: Mapping[str, Json]) -> set[str]:
+    """By what a line names the prescriptions that something was issued under: their numbers and days, and nothing else of them."""
+    under = [
+        found.get(each["reference"], {}) for each in resource.get("authorizingPrescription", ()) if "reference" in each
+    ]
+    said = [str(each.get("authoredOn", "")) for each in under]
+    said += [number["value"] for each in under for number in each.get("identifier", ()) if "value" in number]
+    return {word for text in said for word in tokens(text)}
+
+
 def basis_of(resource: Json, found: Mapping[str, Json]) -> Basis:
     """`found` are the resources of the same letter by fullUrl."""
     held, waiting = [resource], references(resource)
@@ -425,6 +435,7 @@ def basis_of(resource: Json, found: Mapping[str, Json]) -> Basis:
     texts = tuple(plain(value) for _, value in every)
     words = {word for path, value in every for word in tokens(f"{plain(value)} {_derived(path, value)}")}
     words |= {word for each in held for text in _ratios(each) for word in tokens(text)}
+    words |= named_order(resource, found)
     return Basis(
         kind=resource["resourceType"],
         words=frozenset(words),
