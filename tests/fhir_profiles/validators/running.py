@@ -1,13 +1,12 @@
-"""Start each of the two validators once, over many resources. What is not installed is left out, counted and named (tests/conftest.py)."""
+"""Start both validators beside each other, each once, over the same many resources. What is not installed has its reason."""
 
 import json
 import shutil
 import subprocess
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-
-import pytest
 
 from fhir_profiles.fhir_json import encode
 from fhir_profiles.shapes import Json
@@ -38,12 +37,8 @@ class Finding:
     text: str
 
 
-def _findings(command: Sequence[str | Path], asked: Iterable[Judged], folder: Path, at: Path) -> list[Finding]:
-    lines = (json.dumps({"name": one.name, "resource": encode(one.resource).decode()}) for one in asked)
-    at.write_text("\n".join(lines), "utf-8")
-    done = subprocess.run(
-        [*command, at, folder], capture_output=True, text=True, encoding="utf-8", timeout=SECONDS, check=False
-    )
+def _findings(command: Sequence[str | Path]) -> list[Finding]:
+    done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", timeout=SECONDS, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     return [Finding(**json.loads(line)) for line in done.stdout.splitlines()]
 
@@ -59,19 +54,36 @@ def _compiled() -> Path:
     return classes
 
 
-def hapi(asked: Iterable[Judged], folder: Path, at: Path) -> list[Finding]:
-    """HAPI's instance validator, with the definitions of a folder. `at` is a file that is written for it.
-
-    The lighter compiler suits a process that lives for seconds.
-    """
-    if shutil.which("javac") is None or not (FETCHED / ".hapi").exists():
-        pytest.skip(WITHOUT_HAPI)
+def _hapi(at: Path, folder: Path) -> list[Finding]:
+    """HAPI's instance validator. The lighter compiler suits a process that lives for seconds."""
     options = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xmx1g")
-    return _findings(["java", *options, "-cp", f"{_compiled()}:{FETCHED}/jars/*", "Hapi"], asked, folder, at)
+    return _findings(["java", *options, "-cp", f"{_compiled()}:{FETCHED}/jars/*", "Hapi", at, folder])
 
 
-def medplum(asked: Iterable[Judged], folder: Path, at: Path) -> list[Finding]:
-    """Medplum's validator, with the definitions of a folder. `at` is a file that is written for it."""
+def _medplum(at: Path, folder: Path) -> list[Finding]:
+    return _findings(["node", HERE / "medplum.cjs", FETCHED / "node_modules", at, folder])
+
+
+VALIDATORS = {"hapi": _hapi, "medplum": _medplum}
+
+
+def missing() -> dict[str, str]:
+    """Why a validator cannot be started here, by its name."""
+    found = {}
+    if shutil.which("javac") is None or not (FETCHED / ".hapi").exists():
+        found["hapi"] = WITHOUT_HAPI
     if shutil.which("node") is None or not (FETCHED / ".medplum").exists():
-        pytest.skip(WITHOUT_MEDPLUM)
-    return _findings(["node", HERE / "medplum.cjs", FETCHED / "node_modules"], asked, folder, at)
+        found["medplum"] = WITHOUT_MEDPLUM
+    return found
+
+
+def said_by_each(asked: Iterable[Judged], folder: Path, at: Path) -> dict[str, list[Finding]]:
+    """What each installed validator says with the definitions of a folder. `at` is a file that is written for them."""
+    lines = (json.dumps({"name": one.name, "resource": encode(one.resource).decode()}) for one in asked)
+    at.write_text("\n".join(lines), "utf-8")
+    without = missing()
+    with ThreadPoolExecutor(len(VALIDATORS)) as both:
+        running = {
+            name: both.submit(validator, at, folder) for name, validator in VALIDATORS.items() if name not in without
+        }
+    return {name: each.result() for name, each in running.items()}
