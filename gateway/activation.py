@@ -52,6 +52,9 @@ _STANDS: Final = Statement(
     )
     .with_for_update(read=True)
 )
+_IN_FORCE: Final = Statement(
+    select(signed).where(signed.c.approved_at.is_not(None), signed.c.ended_at.is_(None)).order_by(signed.c.name)
+)
 
 Texts = Mapping[str, str | None]
 """Name -> the whole text of the file, or None to end the agreement."""
@@ -130,7 +133,7 @@ def in_force(store: Store, keys: Keys) -> InForce:
     """
     found: dict[str, Agreement] = {}
     with store.read() as c:
-        rows = c.execute(_in_force()).all()
+        rows = _IN_FORCE.all(c)
         for row in rows:
             try:
                 found[row.name] = _agreed(c, keys, row)
@@ -164,7 +167,7 @@ def require_teller(agreements: Mapping[str, Agreement], settings: Settings) -> N
 def take_up(parts: Parts) -> bool:
     """Make `parts.agreements` what is in force now. Whether it was another before."""
     with parts.store.read() as c:
-        ids = frozenset(row.id for row in c.execute(_in_force()))
+        ids = frozenset(row.id for row in _IN_FORCE.all(c))
     if ids == parts.signatures:
         return False
     now = in_force(parts.store, parts.keys)
@@ -177,7 +180,7 @@ def unread(parts: Parts) -> tuple[str, ...]:
     if not parts.unread:
         return ()
     with parts.store.read() as c:
-        rows = c.execute(_in_force()).all()
+        rows = _IN_FORCE.all(c)
     tried = [row for row in rows if row.id in parts.signatures]
     return tuple(f"{row.name}:{row.digest}" for row in tried if row.name in parts.unread)
 
@@ -191,7 +194,7 @@ def standing(c: Connection) -> Standing:
     """How every agreement stands that anybody signed."""
     open_ones = c.execute(select(signed).where(signed.c.approved_at.is_(None), signed.c.ended_at.is_(None))).all()
     return Standing(
-        in_force={row.name: _signature(row) for row in c.execute(_in_force()).all()},
+        in_force={row.name: _signature(row) for row in _IN_FORCE.all(c)},
         proposed={row.name: _signature(row) for row in open_ones},
     )
 
@@ -379,10 +382,6 @@ def _end(c: Connection, parts: Parts, current: Signature) -> None:
     kept_until = parts.after(days=parts.settings.retention.days(CATEGORY))
     c.execute(update(sealed).where(sealed.c.id == own).values(ends_at=kept_until))
     _enter(c, parts, current.id, 3, "agreement-ended", {"agreement": current.name, "digest": current.digest})
-
-
-def _in_force() -> Any:
-    return select(signed).where(signed.c.approved_at.is_not(None), signed.c.ended_at.is_(None)).order_by(signed.c.name)
 
 
 def _text(c: Connection, keys: Keys, row: Row[Any]) -> str:

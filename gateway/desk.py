@@ -9,7 +9,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Final
 
-from sqlalchemy import Connection, Select, bindparam, func, select, update
+from sqlalchemy import Connection, bindparam, func, select, update
 
 from gateway.errors import ThroughgateError
 from gateway.failpoints import around
@@ -47,6 +47,12 @@ _TOLD: Final = Statement(
     .where(task.c.id == bindparam("task_id"), task.c.told_at.is_(None))
     .values(told_at=bindparam("told_at"))
     .returning(task.c.id)
+)
+_UNTOLD: Final = Statement(
+    select(task)
+    .where(task.c.tell, task.c.told_at.is_(None), task.c.ended_at.is_(None), task.c.due_at <= bindparam("now"))
+    .order_by(task.c.created_at)
+    .limit(50)
 )
 
 
@@ -392,7 +398,7 @@ async def tell(parts: Parts) -> int:
     if parts.teller is None:
         return 0
     with parts.store.read() as c:
-        rows = c.execute(_untold(parts).order_by(task.c.created_at).limit(50)).all()
+        rows = _UNTOLD.all(c, now=parts.now())
     told = 0
     for row in rows:
         try:
@@ -407,12 +413,6 @@ async def tell(parts: Parts) -> int:
             await parts.store.write_async(partial(_mark_told, parts=parts, task_id=row.id))
         told += 1
     return told
-
-
-def _untold(parts: Parts) -> Select[tuple[object, ...]]:
-    return select(task).where(
-        task.c.tell, task.c.told_at.is_(None), task.c.ended_at.is_(None), task.c.due_at <= parts.now()
-    )
 
 
 def _tell_later(c: Connection, *, task_id: str, again: str) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, bindparam, delete, func, insert, or_, select, update
 
 from gateway import names
 from gateway.errors import ThroughgateError
@@ -23,6 +23,7 @@ from gateway.parts import Parts
 from gateway.steps.reasons import seal_reason
 from gateway.store.locks import held, hold
 from gateway.store.schema import decision, delivery, message, opening, staff
+from gateway.store.statement import Statement
 
 PURPOSES: Final[Mapping[str, str]] = {
     "came-out-wrong": "A message or a letter came out wrong",
@@ -200,12 +201,17 @@ def about(c: Connection, ids: Sequence[str], now: str) -> tuple[Opening, ...]:
     return tuple(_opening(row, now) for row in rows)
 
 
+_UNTOLD: Final = Statement(
+    select(opening.c.id).where(opening.c.opened_at < bindparam("midnight"), opening.c.told_at.is_(None)).limit(1)
+)
+
+
 def tell_of_yesterday(parts: Parts) -> int:
     """What was opened before today is told to the IG officer: one task for all of it. How many openings it is about."""
     midnight = to_text(parts.clock().astimezone(LONDON).replace(hour=0, minute=0, second=0, microsecond=0))
     untold = (opening.c.opened_at < midnight, opening.c.told_at.is_(None))
     with parts.store.read() as c:
-        if c.execute(select(opening.c.id).where(*untold).limit(1)).first() is None:
+        if _UNTOLD.first(c, midnight=midnight) is None:
             return 0
 
     def work(c: Connection) -> int:

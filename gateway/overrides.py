@@ -12,7 +12,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Any, Final
 
-from sqlalchemy import Connection, and_, insert, or_, select, update
+from sqlalchemy import Connection, and_, bindparam, insert, or_, select, update
 
 from consent.shapes import Override, OverrideKind
 from fhir_profiles.profiles.harm_disclosure import LETTER as HARM
@@ -32,6 +32,7 @@ from gateway.steps.reconsider import LOOKED_AT, reconsider
 from gateway.store.away import is_away
 from gateway.store.locks import hold
 from gateway.store.schema import delivery, override, task
+from gateway.store.statement import Statement, one_of
 
 K = OverrideKind
 
@@ -261,17 +262,27 @@ def of_letters(c: Connection, ids: Sequence[str]) -> tuple[Given, ...]:
 
 # ── clocks ──
 
+_TO_LOOK_AFTER: Final = Statement(
+    select(override).where(
+        or_(
+            override.c.ended_at.is_(None),
+            # a review does not say that somebody else confirmed it
+            and_(override.c.letter_id.is_not(None), override.c.second_at.is_(None)),
+        )
+    )
+)
+_LATE: Final = Statement(
+    select(delivery.c.person_id)
+    .where(delivery.c.leaves_by <= bindparam("now"), one_of(delivery.c.state, [state.value for state in LOOKED_AT]))
+    .distinct()
+)
+
 
 def look_after(parts: Parts) -> None:
     """What is over is over: nothing more leaves under it, and what nobody confirmed or reviewed in time goes to the Caldicott guardian."""
     with parts.store.read() as c:
-        # a review does not say that somebody else confirmed it
-        unconfirmed = and_(override.c.letter_id.is_not(None), override.c.second_at.is_(None))
-        rows = c.execute(select(override).where(or_(override.c.ended_at.is_(None), unconfirmed))).all()
-        late = select(delivery.c.person_id).where(
-            delivery.c.leaves_by <= parts.now(), delivery.c.state.in_([state.value for state in LOOKED_AT])
-        )
-        people = c.execute(late.distinct()).scalars().all() if rows else ()
+        rows = _TO_LOOK_AFTER.all(c)
+        people = _LATE.column(c, now=parts.now()) if rows else ()
     for person_id in people:
         try:
             reconsider(parts, person_id)

@@ -5,15 +5,17 @@ inside goes on: only work that ends makes room. It MUST NOT forget or drop anyth
 """
 
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Final
 
-from sqlalchemy import Column, Connection, func, select
+from sqlalchemy import Column, Connection, bindparam, func, select
 
 from gateway.errors import Overloaded
 from gateway.settings import Limits
 from gateway.states import DELIVERY_OPEN, MESSAGE_MOVES
 from gateway.store.schema import delivery, message
 from gateway.store.size import stored_bytes
+from gateway.store.statement import Statement, one_of
 
 LOOK_SECONDS: Final = 1.0
 OPEN_MESSAGES: Final = tuple(state.value for state, moves in MESSAGE_MOVES.items() if moves)
@@ -48,5 +50,10 @@ def is_full(c: Connection, limits: Limits) -> bool:
 
 def unfinished(c: Connection, state: Column[str], states: tuple[str, ...], at_most: int) -> int:
     """How many are in these states, counted no further than `at_most`: what is beyond a limit costs no more than the limit."""
-    some = select(state).where(state.in_(states)).limit(at_most).subquery()
-    return int(c.execute(select(func.count()).select_from(some)).scalar_one())
+    return int(_counted(state, states).value(c, at_most=at_most))
+
+
+@cache
+def _counted(state: Column[str], states: tuple[str, ...]) -> Statement:
+    some = select(state).where(one_of(state, states)).limit(bindparam("at_most")).subquery()
+    return Statement(select(func.count().label("found")).select_from(some))

@@ -3,9 +3,10 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import lru_cache
 from typing import Final
 
-from sqlalchemy import Connection, bindparam, exists, or_, select, update
+from sqlalchemy import Column, ColumnElement, Connection, bindparam, exists, or_, select, true, update
 
 from gateway.failpoints import around
 from gateway.instants import to_text
@@ -21,7 +22,7 @@ from gateway.steps.named import note_whom
 from gateway.steps.standing import DELIVERIES, is_behind, moved_since
 from gateway.store.locks import hold_message
 from gateway.store.schema import attempt, delivery, message, person, task
-from gateway.store.statement import Statement
+from gateway.store.statement import Statement, one_of
 
 D = DeliveryState
 M = MessageState
@@ -44,6 +45,14 @@ _NEXT: Final = Statement(
     .order_by(message.c.sequence)
     .limit(1)
 )
+_UNTOLD: Final = Statement(
+    select(task.c.id).where(
+        task.c.tell, task.c.told_at.is_(None), task.c.ended_at.is_(None), task.c.due_at <= bindparam("now")
+    )
+)
+_MAY_BE_STALE: Final = (D.QUEUED.value, D.WAITING.value, D.PARKED.value, D.HELD.value, D.AMBIGUOUS.value)
+SETTINGS_AT_ONCE: Final = 8
+"""For so many sets of recipients and agreements the questions are kept: a process has one, and the next when an agreement is activated."""
 _STATE: Final = Statement(select(message.c.state).where(message.c.id == bindparam("message_id")))
 _QUEUED: Final = select(delivery.c.id).where(delivery.c.state == D.QUEUED.value).order_by(delivery.c.sequence)
 _QUEUED_OF_MESSAGE: Final = Statement(_QUEUED.where(delivery.c.message_id == bindparam("message_id")))
@@ -105,49 +114,63 @@ def _messages(c: Connection) -> tuple[str, ...]:
 
 
 def _deliveries(c: Connection, parts: Parts) -> tuple[str, ...]:
-    rows = c.execute(
+    rows = _due_to(frozenset(parts.outbounds)).all(c, now=parts.now())
+    return tuple(row.id for row in rows if not is_behind(c, parts, row, collected=False))
+
+
+@lru_cache(maxsize=SETTINGS_AT_ONCE)
+def _due_to(recipients: frozenset[str]) -> Statement:
+    """Letters to these that could go now."""
+    return Statement(
         DELIVERIES.where(
-            delivery.c.state.in_(SENDABLE), delivery.c.due_at <= parts.now(), delivery.c.recipient.in_(parts.outbounds)
+            one_of(delivery.c.state, SENDABLE),
+            delivery.c.due_at <= bindparam("now"),
+            one_of(delivery.c.recipient, sorted(recipients)),
         )
         .order_by(delivery.c.sequence)
         .limit(PUBLISHED_AT_ONCE)
-    ).all()
-    return tuple(row.id for row in rows if not is_behind(c, parts, row, collected=False))
+    )
 
 
 def _stale_people(c: Connection, parts: Parts) -> tuple[str, ...]:
     """People with a letter that has not left and was decided under other versions."""
-    digests = {agreement.digest for agreement in parts.agreements.values()}
-    versions = {recipient.version for recipient in parts.recipients.values()}
+    digests = frozenset(agreement.digest for agreement in parts.agreements.values())
+    versions = frozenset(recipient.version for recipient in parts.recipients.values())
+    rows = _decided_under_others(digests, versions).all(c)
+    return tuple({row.person_id: None for row in rows if moved_since(c, parts, row) is not None})
+
+
+def _none_of(column: Column[str], values: frozenset[str]) -> ColumnElement[bool]:
+    return ~one_of(column, sorted(values)) if values else true()
+
+
+@lru_cache(maxsize=SETTINGS_AT_ONCE)
+def _decided_under_others(digests: frozenset[str], versions: frozenset[str]) -> Statement:
+    """Letters that have not left, of which the agreement or the recipient is none of these, or the person's consents or links moved."""
     unknown = exists().where(
-        attempt.c.delivery_id == delivery.c.id, attempt.c.outcome.is_(None) | attempt.c.outcome.not_in(NOT_ARRIVED)
+        attempt.c.delivery_id == delivery.c.id,
+        attempt.c.outcome.is_(None) | ~one_of(attempt.c.outcome, NOT_ARRIVED),
     )
-    rows = c.execute(
+    return Statement(
         DELIVERIES.join(person, person.c.id == delivery.c.person_id)
-        .where(delivery.c.state.in_((D.QUEUED.value, D.WAITING.value, D.PARKED.value, D.HELD.value, D.AMBIGUOUS.value)))
+        .where(one_of(delivery.c.state, _MAY_BE_STALE))
         .where(or_(delivery.c.state != D.PARKED.value, ~unknown))  # those are a person's: gateway/steps/reconsider.py
         .where(
             or_(
                 person.c.consent_version != delivery.c.consent_version,
                 person.c.link_version != delivery.c.link_version,
-                delivery.c.agreement_digest.not_in(digests),
-                delivery.c.recipient.is_not(None) & delivery.c.recipient_version.not_in(versions),
+                _none_of(delivery.c.agreement_digest, digests),
+                delivery.c.recipient.is_not(None) & _none_of(delivery.c.recipient_version, versions),
             )
         )
         .limit(PUBLISHED_AT_ONCE)
-    ).all()
-    return tuple({row.person_id: None for row in rows if moved_since(c, parts, row) is not None})
+    )
 
 
 def _untold(c: Connection, parts: Parts) -> int:
     if parts.teller is None:
         return 0
-    rows = c.execute(
-        select(task.c.id).where(
-            task.c.tell, task.c.told_at.is_(None), task.c.ended_at.is_(None), task.c.due_at <= parts.now()
-        )
-    )
-    return len(rows.all())
+    return len(_UNTOLD.all(c, now=parts.now()))
 
 
 def of_message(parts: Parts, message_id: str) -> Sequence[str]:

@@ -36,6 +36,21 @@ _NEAREST_FRONTIER = Statement(
     .order_by(ledger_head.c.size.desc())
     .limit(1)
 )
+_KEEP_HEAD = Statement(
+    insert(ledger_head).values({name: bindparam(name) for name in ("size", "root", "frontier", "note", "signed_at")})
+)
+# Read row by row: they may be many.
+_LEAVES = (
+    select(ledger_position.c.leaf_hash)
+    .where(ledger_position.c.position >= bindparam("first"), ledger_position.c.position < bindparam("size"))
+    .order_by(ledger_position.c.position)
+)
+_BEHIND = (
+    select(ledger_position.c.position, ledger_position.c.leaf_hash, ledger_entry.c.body)
+    .outerjoin(ledger_entry, ledger_entry.c.id == ledger_position.c.entry_id)
+    .where(ledger_position.c.position >= bindparam("size"))
+    .order_by(ledger_position.c.position)
+)
 
 
 class LedgerFault(ThroughgateError):
@@ -222,7 +237,7 @@ class Ledger:
             "signed_at": to_text(self._clock()),
         }
         with around("keep-head"):
-            self._store.write(lambda c: c.execute(insert(ledger_head).values(row)))
+            self._store.write(lambda c: _KEEP_HEAD.run(c, **row))
 
     def verify(self, elsewhere: Sequence[str] = ()) -> Verification:
         """Checks everything up to the signed head, and the form of what is behind it. Never raises for what it finds.
@@ -277,15 +292,10 @@ def _grown(c: Connection, old: Head) -> Tree:
 
     INVARIANT: consistency by construction. It starts from a frontier that hashes to the signed root and appends the leaves behind it.
     """
-    tree = _at(c, old)
+    there = _there(c)
+    tree = _at(c, old, there)
     expected = old.size
-    rows = c.execute(
-        select(ledger_position.c.position, ledger_position.c.leaf_hash, ledger_entry.c.body)
-        .outerjoin(ledger_entry, ledger_entry.c.id == ledger_position.c.entry_id)
-        .where(ledger_position.c.position >= old.size)
-        .order_by(ledger_position.c.position)
-    )
-    for position, leaf, body in rows:
+    for position, leaf, body in c.execute(_BEHIND, {"size": old.size}) if there > old.size else ():
         if position != expected or body is None or leaf_hash(body) != leaf:
             raise LedgerFault(f"position {expected} is not an entry and its leaf")
         tree.append(leaf)
@@ -293,10 +303,15 @@ def _grown(c: Connection, old: Head) -> Tree:
     return tree
 
 
-def _at(c: Connection, old: Head) -> Tree:
+def _there(c: Connection) -> int:
+    """One more than the last position that there is."""
+    last: int | None = _LAST_POSITION.value(c)
+    return 0 if last is None else last + 1
+
+
+def _at(c: Connection, old: Head, there: int) -> Tree:
     """The tree at the signed size. LedgerFault when the database cannot give the signed root."""
-    last = _LAST_POSITION.value(c)
-    if (0 if last is None else last + 1) < old.size:
+    if there < old.size:
         raise LedgerFault(f"the database is older than the signed head: {old.size} entries were signed")
     signed_later: int = _LAST_SIZE.value(c) or 0
     if signed_later > old.size:
@@ -306,11 +321,8 @@ def _at(c: Connection, old: Head) -> Tree:
     if near is not None and len(near.frontier) == HASH_BYTES * near.size.bit_count():
         starts.insert(0, Tree.from_bytes(near.size, near.frontier))
     for tree in starts:
-        for leaf in c.scalars(
-            select(ledger_position.c.leaf_hash)
-            .where(ledger_position.c.position >= tree.size, ledger_position.c.position < old.size)
-            .order_by(ledger_position.c.position)
-        ):
+        behind = {"first": tree.size, "size": old.size}
+        for leaf in c.scalars(_LEAVES, behind) if tree.size < old.size else ():
             tree.append(leaf)
         if tree.size == old.size and tree.root() == old.root:
             return tree

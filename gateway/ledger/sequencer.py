@@ -40,6 +40,14 @@ _NEW: Final = Statement(_entries.where(ledger_entry.c.sequence > bindparam("seen
 _INSERT: Final = Statement(
     insert(ledger_position).values({name: bindparam(name) for name in ("position", "entry_id", "leaf_hash")})
 )
+_NEWEST: Final = Statement(select(func.max(ledger_entry.c.sequence).label("newest")))
+_LAST_POSITION: Final = Statement(select(func.max(ledger_position.c.position).label("last")))
+_LAST_STEPS: Final = (
+    select(ledger_entry.c.chain, func.max(ledger_entry.c.step))
+    .join(ledger_position, ledger_position.c.entry_id == ledger_entry.c.id)
+    .where(ledger_entry.c.chain.in_(bindparam("chains", expanding=True)))
+    .group_by(ledger_entry.c.chain)
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,11 +77,11 @@ class Sequencer:
                 .outerjoin(ledger_position, ledger_position.c.entry_id == ledger_entry.c.id)
                 .where(ledger_position.c.entry_id.is_(None))
             )
-            last: int = c.scalar(select(func.max(ledger_entry.c.sequence))) or 0
+            last: int = _NEWEST.value(c) or 0
             self._seen_to = last if first is None else first - 1
             if may_be_late(c):
                 self._seen_to = max(0, self._seen_to - LATE)
-        newest: int = c.scalar(select(func.max(ledger_entry.c.sequence))) or 0
+        newest: int = _NEWEST.value(c) or 0
         return newest <= self._seen_to and not self._waiting and not self._missing
 
     def turn(self, c: Connection) -> Turn:
@@ -93,7 +101,7 @@ class Sequencer:
         begun = {row.chain for row in rows} - {row.chain for row in rows if row.step == FIRST_STEP}
         ready = _in_order(rows, _last_steps(c, begun))
         if ready:
-            last = c.scalar(select(func.max(ledger_position.c.position)))
+            last = _LAST_POSITION.value(c)
             first = 0 if last is None else last + 1
             _INSERT.many(
                 c,
@@ -139,12 +147,7 @@ def _last_steps(c: Connection, chains: Iterable[str]) -> dict[str, int]:
     """The last step of each chain that has a position."""
     if not (some := list(chains)):
         return {}
-    rows = c.execute(
-        select(ledger_entry.c.chain, func.max(ledger_entry.c.step))
-        .join(ledger_position, ledger_position.c.entry_id == ledger_entry.c.id)
-        .where(ledger_entry.c.chain.in_(some))
-        .group_by(ledger_entry.c.chain)
-    )
+    rows = c.execute(_LAST_STEPS, {"chains": some})
     return {row[0]: row[1] for row in rows}
 
 

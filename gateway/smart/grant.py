@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from sqlalchemy import Connection, delete, insert
+from sqlalchemy import Connection, bindparam, delete, insert
 from sqlalchemy.exc import IntegrityError
 
 from gateway.clients import Client, RegisterParts, find, insert_token
@@ -20,6 +20,7 @@ from gateway.scopes import granted, scope_text
 from gateway.smart.assertion import SKEW_SECONDS, AssertionRefused, Proof, Reason, check
 from gateway.smart.keys import RegisteredKey, find_key
 from gateway.store.schema import assertion_used, token
+from gateway.store.statement import Statement
 
 TOKEN_SECONDS: Final = 300
 KEPT_SECONDS: Final = 60
@@ -99,7 +100,11 @@ def _issue(
     return Grant(bearer=bearer, scope=scope_text(given))
 
 
+_FORGET_BEARERS: Final = Statement(delete(token).where(token.c.expires_at <= bindparam("now")))
+_FORGET_ASSERTIONS: Final = Statement(delete(assertion_used).where(assertion_used.c.expires_at <= bindparam("now")))
+
+
 def sweep_credentials(c: Connection, now: str) -> None:
     """Forget bearers and used assertions whose time has passed."""
-    c.execute(delete(token).where(token.c.expires_at <= now))
-    c.execute(delete(assertion_used).where(assertion_used.c.expires_at <= now))
+    _FORGET_BEARERS.run(c, now=now)
+    _FORGET_ASSERTIONS.run(c, now=now)

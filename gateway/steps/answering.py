@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-from sqlalchemy import ColumnElement, Connection, and_, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, or_, select
 
 from adapters.contract import DUPLICATE, Answer, OwedAnswer
 from gateway.clients import find
@@ -26,6 +26,7 @@ from gateway.steps.deliver import LATE_SECONDS, Result, Sent, backoff_seconds
 from gateway.steps.owed import Owed, hold_owed, move_owed
 from gateway.steps.receive import stored_answers
 from gateway.store.schema import message, owed_answer
+from gateway.store.statement import Statement, one_of
 
 A = AnswerState
 M = MessageState
@@ -36,23 +37,30 @@ NOT_REGISTERED: Final = "not-registered"
 GONE: Final = "gone"
 
 
-def due_answers(c: Connection, parts: Parts) -> tuple[str, ...]:
-    """The answers that could go now, oldest first."""
-    found = (
-        select(owed_answer.c.id)
-        .join(message, message.c.id == owed_answer.c.message_id)
-        .where(owed_answer.c.state.in_([each.value for each in _SENDABLE]), owed_answer.c.due_at <= parts.now())
-        .where(_come_to())
-        .order_by(owed_answer.c.created_at)
-        .limit(AT_ONCE)
-    )
-    return tuple(c.execute(found).scalars())
-
-
 def _come_to() -> ColumnElement[bool]:
     """Is there something to say of the message?"""
-    ended = message.c.state.in_([each.value for each in _ENDED])
+    ended = one_of(message.c.state, [each.value for each in _ENDED])
     return or_(ended, and_(message.c.format == "hl7v2", message.c.state != M.RECEIVED.value))
+
+
+_DUE: Final = Statement(
+    select(owed_answer.c.id)
+    .join(message, message.c.id == owed_answer.c.message_id)
+    .where(one_of(owed_answer.c.state, [each.value for each in _SENDABLE]), owed_answer.c.due_at <= bindparam("now"))
+    .where(_come_to())
+    .order_by(owed_answer.c.created_at)
+    .limit(AT_ONCE)
+)
+_LEFT: Final = Statement(
+    select(owed_answer.c.id, owed_answer.c.attempts).where(
+        owed_answer.c.state == A.SENDING.value, owed_answer.c.intent_at <= bindparam("late")
+    )
+)
+
+
+def due_answers(c: Connection, parts: Parts) -> tuple[str, ...]:
+    """The answers that could go now, oldest first."""
+    return tuple(_DUE.column(c, now=parts.now()))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,10 +172,7 @@ def time_out_answers(parts: Parts) -> None:
     """An attempt that a crash left without an outcome is `ambiguous`, and made again."""
     settings = parts.settings.delivery
     late = to_text(parts.clock() - timedelta(seconds=settings.send_timeout_seconds + LATE_SECONDS))
-    left = select(owed_answer.c.id, owed_answer.c.attempts).where(
-        owed_answer.c.state == A.SENDING.value, owed_answer.c.intent_at <= late
-    )
     with parts.store.read() as c:
-        found = tuple(c.execute(left))
+        found = _LEFT.all(c, late=late)
     for row in found:
         write_outcome(parts, row.id, row.attempts, Sent(result=Result.AMBIGUOUS, code="no-receipt"))

@@ -9,8 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, timedelta
 from itertools import takewhile
+from typing import Final
 
-from sqlalchemy import Connection, Integer, cast, delete, func, insert, select
+from sqlalchemy import Connection, Integer, bindparam, cast, delete, func, insert, select
 
 from consent.aggregates import HIDDEN
 from consent.disclosure_control import CellCount, Risk, ShownCell, close_cells, risk_of
@@ -35,7 +36,19 @@ from gateway.steps.release import NOBODY, Draft, Question, draft_composed, write
 from gateway.steps.standing import DeliveryRow, delivery_row, moved_since
 from gateway.store.locks import hold
 from gateway.store.schema import contribution, decision, ledger_entry, report_key, report_period
+from gateway.store.statement import Statement
 
+_LAST_CLOSED: Final = Statement(
+    select(func.max(report_period.c.period).label("last")).where(
+        report_period.c.report == bindparam("report"), report_period.c.establishment == bindparam("establishment")
+    )
+)
+_FIRST_COUNTED: Final = Statement(
+    select(func.min(contribution.c.period).label("first")).where(
+        contribution.c.report == bindparam("report"), contribution.c.establishment == bindparam("establishment")
+    )
+)
+_FIRST_ENTRY: Final = Statement(select(ledger_entry.c.body).order_by(ledger_entry.c.sequence).limit(1))
 KEY_PERIODS = 6
 """A cell that was carried this often, unprinted, is dropped."""
 
@@ -367,19 +380,12 @@ def _first_open(c: Connection, agreement: Agreement, establishment: str, today: 
     """
     calendar = LETTERS[agreement.letter].calendar
     assert calendar is not None
-    last = c.execute(
-        select(func.max(report_period.c.period)).where(
-            report_period.c.report == agreement.name, report_period.c.establishment == establishment
-        )
-    ).scalar()
+    which = {"report": agreement.name, "establishment": establishment}
+    last: str | None = _LAST_CLOSED.value(c, **which)
     if last is not None:
         return following(last)
-    counted = c.execute(
-        select(func.min(contribution.c.period)).where(
-            contribution.c.report == agreement.name, contribution.c.establishment == establishment
-        )
-    ).scalar()
-    begun = c.execute(select(ledger_entry.c.body).order_by(ledger_entry.c.sequence).limit(1)).scalar()
+    counted: str | None = _FIRST_COUNTED.value(c, **which)
+    begun: bytes | None = _FIRST_ENTRY.value(c)
     periods = [counted] if counted is not None else []
     if served and begun is not None:
         over = period_of(first_day(period_of(today, calendar)) - timedelta(days=1), calendar)

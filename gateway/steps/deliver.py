@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
-from functools import partial
+from functools import lru_cache, partial
 from typing import Final
 
 from sqlalchemy import Connection, bindparam, select, update
@@ -34,7 +34,7 @@ from gateway.steps.unconfirmed import look_again_at
 from gateway.store.in_one import write_in_one
 from gateway.store.locks import held, hold_delivery, hold_person
 from gateway.store.schema import attempt, decision, delivery
-from gateway.store.statement import Statement
+from gateway.store.statement import Statement, one_of
 
 D = DeliveryState
 SENDABLE = frozenset({D.QUEUED, D.AMBIGUOUS})
@@ -48,6 +48,10 @@ _END_ATTEMPT: Final = Statement(
     .where(attempt.c.delivery_id == bindparam("delivery_id"), attempt.c.number == bindparam("number"))
     .values(outcome=bindparam("outcome"), code=bindparam("code"), ended_at=bindparam("ended_at"))
 )
+_OLD: Final = select(delivery.c.id).where(
+    delivery.c.state == D.WAITING.value, delivery.c.created_at <= bindparam("before")
+)
+_ONE_OLD: Final = Statement(_OLD.limit(1))
 
 
 class Shut(StrEnum):
@@ -402,6 +406,21 @@ def _acknowledge(c: Connection, parts: Parts, delivery_id: str, recipient: str) 
     return True
 
 
+@lru_cache(maxsize=8)
+def _late(boxes: tuple[str, ...]) -> Statement:
+    """What was sent too long ago, by whether its recipient collects. A process has one set of mailboxes, so that this is built once."""
+    collected = one_of(delivery.c.recipient, boxes or ("",))  # nobody's name: where nobody collects, all is pushed
+    return Statement(
+        select(delivery.c.id, delivery.c.recipient)
+        .join(attempt, (attempt.c.delivery_id == delivery.c.id) & (attempt.c.number == delivery.c.attempts))
+        .where(delivery.c.state == D.SENDING.value)
+        .where(
+            (collected & (attempt.c.intent_at <= bindparam("fetched")))
+            | (~collected & (attempt.c.intent_at <= bindparam("pushed")))
+        )
+    )
+
+
 def time_out_sending(parts: Parts) -> tuple[str, ...]:
     """`sending` without a receipt in time is `ambiguous`: a crash left it, or a mailbox letter was not acknowledged."""
     settings = parts.settings.delivery
@@ -409,17 +428,8 @@ def time_out_sending(parts: Parts) -> tuple[str, ...]:
     now = parts.clock()
     pushed = to_text(now - timedelta(seconds=settings.send_timeout_seconds + LATE_SECONDS))
     fetched = to_text(now - timedelta(seconds=settings.mailbox_acknowledge_seconds))
-    late = (
-        select(delivery.c.id, delivery.c.recipient)
-        .join(attempt, (attempt.c.delivery_id == delivery.c.id) & (attempt.c.number == delivery.c.attempts))
-        .where(delivery.c.state == D.SENDING.value)
-        .where(
-            (delivery.c.recipient.in_(boxes) & (attempt.c.intent_at <= fetched))
-            | (delivery.c.recipient.not_in(boxes) & (attempt.c.intent_at <= pushed))
-        )
-    )
     with parts.store.read() as c:
-        rows = c.execute(late).all()
+        rows = _late(boxes).all(c, fetched=fetched, pushed=pushed)
     for row in rows:
         with around("time-out"):
             parts.store.write(lambda c: _time_out(c, parts, row.id, collected=row.recipient in boxes))  # noqa: B023  used at once
@@ -443,10 +453,9 @@ def _time_out(c: Connection, parts: Parts, delivery_id: str, *, collected: bool)
 def expire_uncollected(parts: Parts) -> int:
     """A letter that nobody collected in time ends, and a person is told."""
     before = to_text(parts.clock() - timedelta(days=parts.settings.delivery.expire_days))
-    old = select(delivery.c.id).where(delivery.c.state == D.WAITING.value, delivery.c.created_at <= before)
 
     def work(c: Connection) -> int:
-        ids = list(c.execute(held(old)).scalars())
+        ids = list(c.execute(held(_OLD), {"before": before}).scalars())
         for delivery_id in ids:
             log(Code.DELIVERY_EXPIRED, delivery=delivery_id)
             move_delivery(c, parts, delivery_id, D.EXPIRED, reason="not-collected")
@@ -454,7 +463,7 @@ def expire_uncollected(parts: Parts) -> int:
         return len(ids)
 
     with parts.store.read() as c:
-        if c.execute(old.limit(1)).first() is None:
+        if _ONE_OLD.first(c, before=before) is None:
             return 0
     with around("expire"):
         return parts.store.write(work)

@@ -5,6 +5,7 @@ ledger. This module MUST NOT guess: it does what a person says, and what a messa
 """
 
 from dataclasses import dataclass
+from typing import Final
 
 from sqlalchemy import Connection, delete, func, insert, select
 
@@ -25,6 +26,7 @@ from gateway.steps.reconsider import reconsider
 from gateway.steps.take_apart import Apart, merge_of, take_apart
 from gateway.store.locks import hold
 from gateway.store.schema import message, person_apart, person_merge
+from gateway.store.statement import Statement
 
 SETTLED_BY_A_LINK = (HoldCode.IDENTITY_CONFLICT.value, HoldCode.MERGE_WAITS.value)
 
@@ -150,10 +152,13 @@ def _taken_apart(parts: Parts, one: str, other: str, *, reason: str, by: str) ->
         return parts.store.write(work)
 
 
+_NEWEST_MERGE: Final = Statement(select(func.max(person_merge.c.merged_at).label("newest")))
+
+
 def newest_merge(parts: Parts) -> str | None:
     """When two records became one last; None when none ever did."""
     with parts.store.read() as c:
-        found: str | None = c.execute(select(func.max(person_merge.c.merged_at))).scalar_one()
+        found: str | None = _NEWEST_MERGE.value(c)
         return found
 
 

@@ -63,6 +63,15 @@ _UNCLEAR: Final = frozenset({"too-much-to-compare", "undecidable", OBLIGATION})
 """Rules by which what the person said keeps a letter back and is neither a yes nor a no: it is not compared, not known, or on terms."""
 
 _TO_NOTICE: Final = Statement(select(person.c.id).where(person.c.to_notice == bindparam("yes")).limit(AT_ONCE))
+_MARKED: Final = Statement(select(person.c.to_notice).where(person.c.id == bindparam("person_id")))
+_OTHER: Final = task.alias("other")
+_LATE: Final = Statement(
+    select(task.c.delivery_id)
+    .where(task.c.code == NOTICE, task.c.ended_at.is_(None), task.c.created_at <= bindparam("since"))
+    .where(~exists().where(_OTHER.c.delivery_id == task.c.delivery_id, _OTHER.c.code == OVERDUE))
+    .limit(AT_ONCE)
+)
+"""Letters whose notice is open for longer than a handover may be unconfirmed, and nobody above was told."""
 _HAD: Final = Statement(
     DELIVERIES.where(
         delivery.c.person_id == bindparam("person_id"),
@@ -144,7 +153,7 @@ def notice_withdrawals(parts: Parts) -> None:
     """Everyone whose consents moved and whose earlier recipients nobody has thought of yet; and notices that nobody gave in time."""
     with parts.store.read() as c:
         people = _TO_NOTICE.column(c, yes=True)
-        late = c.execute(_late(parts)).scalars().all()
+        late = _LATE.column(c, since=_since(parts))
     for person_id in people:
         try:
             notice(parts, person_id)
@@ -178,7 +187,7 @@ def notice(parts: Parts, person_id: str) -> None:
 
 
 def _is_marked(c: Connection, person_id: str) -> bool:
-    return bool(c.execute(select(person.c.to_notice).where(person.c.id == person_id)).scalar())
+    return bool(_MARKED.value(c, person_id=person_id))
 
 
 # ── what the consents of now ask for ──
@@ -454,13 +463,6 @@ def _was_asked(c: Connection, had: Had) -> bool:
     return any(decode(body)["event"] == LedgerEvent.TASK_ENDED for body in c.execute(own).scalars())
 
 
-def _late(parts: Parts) -> Any:
-    """Letters whose notice is open for longer than a handover may be unconfirmed, and nobody above was told."""
-    since = to_text(parts.clock() - timedelta(seconds=parts.settings.delivery.confirm_seconds))
-    other = task.alias("other")
-    told = exists().where(other.c.delivery_id == task.c.delivery_id, other.c.code == OVERDUE)
-    return (
-        select(task.c.delivery_id)
-        .where(task.c.code == NOTICE, task.c.ended_at.is_(None), task.c.created_at <= since, ~told)
-        .limit(AT_ONCE)
-    )
+def _since(parts: Parts) -> str:
+    """A notice that has been open since then is late, as a handover is that nobody confirms."""
+    return to_text(parts.clock() - timedelta(seconds=parts.settings.delivery.confirm_seconds))

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Final
 
-from sqlalchemy import Connection, Exists, Table, and_, exists, or_, select, update
+from sqlalchemy import Connection, Exists, Table, and_, bindparam, exists, literal, or_, select, update
 
 from fhir_profiles.letters import HANDING_OVER
 from gateway.failpoints import around
@@ -20,7 +20,7 @@ from gateway.states import DELIVERY_OPEN, DeliveryState
 from gateway.steps.standing import DeliveryRow
 from gateway.store.locks import hold_delivery
 from gateway.store.schema import delivery, task
-from gateway.store.statement import one_of
+from gateway.store.statement import Statement, one_of
 
 D = DeliveryState
 NEVER: Final = "9999-12-31T00:00:00.000000Z"
@@ -45,6 +45,47 @@ AT_ONCE: Final = 200
 _ENDED_BY_OURSELVES: Final = (D.WITHHELD.value, D.RECALLED.value, D.EXPIRED.value)
 
 
+def _overtaking(one: Table) -> tuple[Exists, Exists]:
+    later = one.alias("later")
+    newer = (
+        later.c.person_id.is_not_distinct_from(one.c.person_id)
+        & later.c.recipient.is_not_distinct_from(one.c.recipient)
+        & (later.c.letter == one.c.letter)
+        & (later.c.sequence > one.c.sequence)
+        & later.c.state.not_in([literal(state) for state in _ENDED_BY_OURSELVES])
+        & (later.c.letter != NOTICE)  # each is about letters of its own
+    )
+    return exists().where(later.c.supersedes == one.c.id), exists().where(newer)
+
+
+_DELIVERED: Final = Statement(
+    select(delivery.c.id)
+    .where(
+        delivery.c.state == D.DELIVERED.value, delivery.c.due_at <= bindparam("now"), one_of(delivery.c.letter, CODES)
+    )
+    .limit(AT_ONCE)
+)
+# INVARIANT: whatever is found here is raised now: what was told already, or matters no more, never stands before what was not.
+_NOT_THERE: Final = Statement(
+    select(delivery.c.id)
+    .where(one_of(delivery.c.state, [state.value for state in DELIVERY_OPEN]), one_of(delivery.c.letter, CODES))
+    .where(
+        delivery.c.created_at <= bindparam("once"),
+        or_(~_TOLD_ONCE, and_(delivery.c.created_at <= bindparam("twice"), ~_TOLD_ALL)),
+    )
+    .where(*(~each for each in _overtaking(delivery)))
+    .limit(AT_ONCE)
+)
+_LETTER: Final = Statement(select(delivery).where(delivery.c.id == bindparam("delivery_id")))
+_OF_LETTER: Final = Statement(
+    select(delivery.c.letter, delivery.c.created_at).where(delivery.c.id == bindparam("delivery_id"))
+)
+_RAISED: Final = Statement(select(task.c.code).where(task.c.delivery_id == bindparam("delivery_id")))
+_OVERTAKEN: Final = Statement(
+    select(delivery.c.id).where(delivery.c.id == bindparam("delivery_id"), or_(*_overtaking(delivery)))
+)
+
+
 def look_again_at(parts: Parts, row: DeliveryRow) -> str:
     """When a letter that is delivered now is looked at again."""
     return _later(parts, row.created_at, 1) if row.letter in CODES else NEVER
@@ -61,35 +102,16 @@ def escalate_unconfirmed(parts: Parts) -> int:
 
 
 def _due(c: Connection, parts: Parts) -> list[str]:
-    delivered = (
-        select(delivery.c.id)
-        .where(
-            delivery.c.state == D.DELIVERED.value,
-            delivery.c.due_at <= parts.now(),
-            one_of(delivery.c.letter, CODES),
-        )
-        .limit(AT_ONCE)
-    )
     once, twice = (
         to_text(parts.clock() - timedelta(seconds=parts.settings.delivery.confirm_seconds * times)) for times in (1, 2)
     )
-    # INVARIANT: whatever is found here is raised now: what was told already, or matters no more, never stands before what was not.
-    not_there = (
-        select(delivery.c.id)
-        .where(delivery.c.state.in_([state.value for state in DELIVERY_OPEN]), one_of(delivery.c.letter, CODES))
-        .where(delivery.c.created_at <= once, or_(~_TOLD_ONCE, and_(delivery.c.created_at <= twice, ~_TOLD_ALL)))
-        .where(*(~each for each in _overtaking(delivery)))
-        .limit(AT_ONCE)
-    )
-    return [*c.execute(delivered).scalars(), *c.execute(not_there).scalars()]
+    return [*_DELIVERED.column(c, now=parts.now()), *_NOT_THERE.column(c, once=once, twice=twice)]
 
 
 def _level(c: Connection, parts: Parts, delivery_id: str) -> int | None:
     """Which of the letter's codes is due and was never raised, open or ended: each once for a letter. None when none is."""
-    letter, created = c.execute(
-        select(delivery.c.letter, delivery.c.created_at).where(delivery.c.id == delivery_id)
-    ).one()
-    raised = set(c.execute(select(task.c.code).where(task.c.delivery_id == delivery_id)).scalars())
+    letter, created = _OF_LETTER.one(c, delivery_id=delivery_id)
+    raised = set(_RAISED.column(c, delivery_id=delivery_id))
     for level, code in enumerate(CODES[letter]):
         if code not in raised:
             return level if _later(parts, created, level + 1) <= parts.now() else None
@@ -98,7 +120,7 @@ def _level(c: Connection, parts: Parts, delivery_id: str) -> int | None:
 
 def _escalate(c: Connection, parts: Parts, delivery_id: str) -> None:
     hold_delivery(c, delivery_id)
-    row = c.execute(select(delivery).where(delivery.c.id == delivery_id)).one()
+    row = _LETTER.one(c, delivery_id=delivery_id)
     if DeliveryState(row.state) is not D.DELIVERED and DeliveryState(row.state) not in DELIVERY_OPEN:
         return
     level, codes = _level(c, parts, delivery_id), CODES[row.letter]
@@ -115,21 +137,7 @@ def _escalate(c: Connection, parts: Parts, delivery_id: str) -> None:
 
 def is_overtaken(c: Connection, delivery_id: str) -> bool:
     """Was it taken back or corrected, or does a newer handover to the same recipient stand for it?"""
-    found = select(delivery.c.id).where(delivery.c.id == delivery_id, or_(*_overtaking(delivery)))
-    return c.execute(found).first() is not None
-
-
-def _overtaking(one: Table) -> tuple[Exists, Exists]:
-    later = one.alias("later")
-    newer = (
-        later.c.person_id.is_not_distinct_from(one.c.person_id)
-        & later.c.recipient.is_not_distinct_from(one.c.recipient)
-        & (later.c.letter == one.c.letter)
-        & (later.c.sequence > one.c.sequence)
-        & later.c.state.not_in(_ENDED_BY_OURSELVES)
-        & (later.c.letter != NOTICE)  # each is about letters of its own
-    )
-    return exists().where(later.c.supersedes == one.c.id), exists().where(newer)
+    return _OVERTAKEN.first(c, delivery_id=delivery_id) is not None
 
 
 def _later(parts: Parts, created_at: str, times: int) -> str:

@@ -8,7 +8,7 @@ from datetime import timedelta
 from itertools import islice
 from typing import Final
 
-from sqlalchemy import Connection, Row, exists, select
+from sqlalchemy import Connection, Row, bindparam, exists, select
 
 from fhir_profiles import facts
 from fhir_profiles.fhir_kinds import RESPONSE
@@ -23,7 +23,7 @@ from gateway.states import DeliveryState
 from gateway.steps.unconfirmed import is_overtaken
 from gateway.store.locks import hold_delivery
 from gateway.store.schema import client, delivery, message, task
-from gateway.store.statement import one_of
+from gateway.store.statement import Statement, one_of
 
 WATCHED_DAYS: Final = 28
 """Four weeks after release: after that a word comes too late, and counts for indicators alone."""
@@ -32,6 +32,28 @@ _HANDOVERS: Final = frozenset(
     name for name, letter in LETTERS.items() if letter.hands_over and Event.RELEASE in letter.events
 )
 _ARRIVED: Final = (DeliveryState.DELIVERED.value, DeliveryState.CONFIRMED.value)
+
+
+_WHO_COULD: Final = exists().where(client.c.recipient == delivery.c.recipient, client.c.ended_at.is_(None))
+_WORD: Final = exists().where(
+    message.c.person_id == delivery.c.person_id,
+    message.c.received_at > delivery.c.created_at,
+    message.c.kind != RESPONSE,
+    message.c.client == client.c.name,
+    client.c.recipient == delivery.c.recipient,
+)
+_TOLD: Final = exists().where(task.c.delivery_id == delivery.c.id, task.c.code == NOT_ENGAGED)
+_SILENT: Final = Statement(
+    select(delivery.c.id, delivery.c.person_id).where(
+        one_of(delivery.c.state, _ARRIVED),
+        one_of(delivery.c.letter, sorted(_HANDOVERS)),
+        delivery.c.created_at <= bindparam("before"),
+        delivery.c.created_at > bindparam("after"),
+        _WHO_COULD,
+        ~_WORD,
+        ~_TOLD,
+    )
+)
 
 
 def tell_unengaged(parts: Parts) -> int:
@@ -49,25 +71,7 @@ def _silent(c: Connection, parts: Parts) -> list[Row[tuple[str, str]]]:
     now = parts.clock()
     before = to_text(now - timedelta(days=parts.settings.delivery.engagement_days))
     after = to_text(now - timedelta(days=WATCHED_DAYS))
-    who_could = exists().where(client.c.recipient == delivery.c.recipient, client.c.ended_at.is_(None))
-    word = exists().where(
-        message.c.person_id == delivery.c.person_id,
-        message.c.received_at > delivery.c.created_at,
-        message.c.kind != RESPONSE,
-        message.c.client == client.c.name,
-        client.c.recipient == delivery.c.recipient,
-    )
-    told = exists().where(task.c.delivery_id == delivery.c.id, task.c.code == NOT_ENGAGED)
-    wanted = select(delivery.c.id, delivery.c.person_id).where(
-        one_of(delivery.c.state, _ARRIVED),
-        one_of(delivery.c.letter, _HANDOVERS),
-        delivery.c.created_at <= before,
-        delivery.c.created_at > after,
-        who_could,
-        ~word,
-        ~told,
-    )
-    return list(c.execute(wanted))
+    return _SILENT.all(c, before=before, after=after)
 
 
 def _still_matters(c: Connection, parts: Parts, row: Row[tuple[str, str]]) -> bool:

@@ -4,11 +4,13 @@ It MUST NOT delete what is not ended: DESIGN section 2, Keys. Who sets `ends_at`
 """
 
 from collections.abc import Iterable
+from typing import Final
 
-from sqlalchemy import Connection, delete, exists, or_, select, update
+from sqlalchemy import Connection, bindparam, delete, exists, or_, select, update
 
 from gateway.states import DELIVERY_OPEN, MESSAGE_MOVES
 from gateway.store.schema import agreement, consent, decision, delivery, message, named_number, resource, sealed
+from gateway.store.statement import Statement, one_of
 
 BATCH = 200
 
@@ -18,12 +20,13 @@ _DELIVERY_OPEN = [state.value for state in DELIVERY_OPEN]
 # INVARIANT: retention never sweeps what is received, held, waiting, ambiguous, parked, or an agreement in force, whatever its ends_at says
 _needed = or_(
     exists().where(
-        message.c.state.in_(_MESSAGE_OPEN), or_(message.c.body_id == sealed.c.id, message.c.answer_id == sealed.c.id)
+        one_of(message.c.state, _MESSAGE_OPEN),
+        or_(message.c.body_id == sealed.c.id, message.c.answer_id == sealed.c.id),
     ),
-    exists().where(delivery.c.state.in_(_DELIVERY_OPEN), delivery.c.sealed_id == sealed.c.id),
+    exists().where(one_of(delivery.c.state, _DELIVERY_OPEN), delivery.c.sealed_id == sealed.c.id),
     exists().where(agreement.c.ended_at.is_(None), agreement.c.sealed_id == sealed.c.id),
     exists().where(
-        delivery.c.state.in_(_DELIVERY_OPEN),
+        one_of(delivery.c.state, _DELIVERY_OPEN),
         delivery.c.decision_id == decision.c.id,
         decision.c.sealed_id == sealed.c.id,
     ),
@@ -31,7 +34,15 @@ _needed = or_(
 
 
 # A message that waits no more, or has its person, is found without the numbers that it names.
-_named_for_nothing = or_(message.c.state.not_in(_MESSAGE_OPEN), message.c.person_id.is_not(None))
+_named_for_nothing = or_(~one_of(message.c.state, _MESSAGE_OPEN), message.c.person_id.is_not(None))
+
+# Asked at every sweep, whether anything ended or not.
+_FORGET_NAMED: Final = Statement(
+    delete(named_number).where(exists().where(message.c.id == named_number.c.message_id, _named_for_nothing))
+)
+_ENDED: Final = Statement(
+    select(sealed.c.id).where(sealed.c.ends_at <= bindparam("now"), ~_needed).order_by(sealed.c.ends_at).limit(BATCH)
+)
 
 
 def set_end(c: Connection, sealed_ids: Iterable[str], ends_at: str) -> None:
@@ -46,10 +57,8 @@ def sweep_ended(c: Connection, now: str) -> int:
     goes with it.
     Call again until the answer is 0.
     """
-    c.execute(delete(named_number).where(named_number.c.message_id.in_(select(message.c.id).where(_named_for_nothing))))
-    ended = list(
-        c.scalars(select(sealed.c.id).where(sealed.c.ends_at <= now, ~_needed).order_by(sealed.c.ends_at).limit(BATCH))
-    )
+    _FORGET_NAMED.run(c)
+    ended = _ENDED.column(c, now=now)
     if not ended:
         return 0
     # INVARIANT: a repeat is recognised as long as its answer is kept, and no longer: then its id is free again.

@@ -5,11 +5,11 @@ The ledger is not touched: its entries outlive the rows that they speak of.
 """
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Connection, Table, and_, delete, exists, or_, select
+from sqlalchemy import Connection, Delete, Table, and_, bindparam, delete, exists, or_, select
 
 from gateway.states import ANSWER_OPEN, DELIVERY_OPEN, MessageState
 from gateway.store.locks import hold_message
@@ -26,6 +26,7 @@ from gateway.store.schema import (
     resource,
     task,
 )
+from gateway.store.statement import Statement, one_of
 
 BATCH = 200
 SCANNED = 2_000
@@ -34,6 +35,49 @@ SCANNED = 2_000
 _OPEN_LETTERS = [state.value for state in DELIVERY_OPEN]
 _OPEN_ANSWERS = [state.value for state in ANSWER_OPEN]
 _ENDED = (MessageState.RELEASED.value, MessageState.REJECTED.value)
+
+# Asked at every sweep, whether anything ended or not.
+_PIECE: Final = Statement(
+    select(
+        message.c.sequence,
+        message.c.id,
+        message.c.state,
+        message.c.step,
+        message.c.ended_at,
+        message.c.received_at,
+    )
+    .where(message.c.sequence > bindparam("after"))
+    .order_by(message.c.sequence)
+    .limit(SCANNED)
+)
+_REPORTS: Final = Statement(
+    select(delivery.c.id, delivery.c.decision_id)
+    .join(decision, decision.c.id == delivery.c.decision_id)
+    .where(
+        delivery.c.message_id.is_(None),
+        ~one_of(delivery.c.state, _OPEN_LETTERS),
+        delivery.c.ended_at <= bindparam("until"),
+        delivery.c.sealed_id.is_(None),
+        decision.c.sealed_id.is_(None),
+        ~exists().where(task.c.delivery_id == delivery.c.id, task.c.ended_at.is_(None)),
+    )
+    .limit(BATCH)
+)
+_TASKS: Final = Statement(
+    select(task.c.id).where(task.c.ended_at.is_not(None), task.c.ended_at <= bindparam("until")).limit(BATCH)
+)
+_MONTH: Final = Statement(
+    select(contribution.c.period).where(contribution.c.period < bindparam("first")).distinct().limit(1)
+)
+_UNUSED_KEYS: Final = delete(report_key).where(
+    report_key.c.period < bindparam("first"),
+    ~exists().where(
+        contribution.c.report == report_key.c.report,
+        contribution.c.establishment == report_key.c.establishment,
+        contribution.c.substance_group == report_key.c.substance_group,
+        contribution.c.key_period == report_key.c.period,
+    ),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,19 +98,7 @@ class RowSweep:
 
     def find(self, c: Connection, terms: Terms) -> tuple[str, ...]:
         """Up to `BATCH` messages of the next piece whose term has passed. A read."""
-        rows = c.execute(
-            select(
-                message.c.sequence,
-                message.c.id,
-                message.c.state,
-                message.c.step,
-                message.c.ended_at,
-                message.c.received_at,
-            )
-            .where(message.c.sequence > self._after)
-            .order_by(message.c.sequence)
-            .limit(SCANNED)
-        ).all()
+        rows = _PIECE.all(c, after=self._after)
         due = [row for row in rows if _is_due(row, terms)][:BATCH]
         whole = len(due) < BATCH
         last = rows[-1] if rows else None
@@ -130,19 +162,7 @@ def _needed(c: Connection, ids: Collection[str]) -> frozenset[str]:
 def delete_reports(c: Connection, terms: Terms) -> Counter[str]:
     """The letters and decisions of calendar reports, which no message made, after the same term as a message's."""
     gone: Counter[str] = Counter()
-    rows = c.execute(
-        select(delivery.c.id, delivery.c.decision_id)
-        .join(decision, decision.c.id == delivery.c.decision_id)
-        .where(
-            delivery.c.message_id.is_(None),
-            delivery.c.state.not_in(_OPEN_LETTERS),
-            delivery.c.ended_at <= terms.message,
-            delivery.c.sealed_id.is_(None),
-            decision.c.sealed_id.is_(None),
-            ~exists().where(task.c.delivery_id == delivery.c.id, task.c.ended_at.is_(None)),
-        )
-        .limit(BATCH)
-    ).all()
+    rows = _REPORTS.all(c, until=terms.message)
     if rows:
         letters, decisions = [row.id for row in rows], [row.decision_id for row in rows]
         _delete(c, gone, attempt, attempt.c.delivery_id.in_(letters))
@@ -155,8 +175,7 @@ def delete_reports(c: Connection, terms: Terms) -> Counter[str]:
 def delete_tasks(c: Connection, terms: Terms) -> Counter[str]:
     """Tasks that somebody has seen to. An open one is never too old."""
     gone: Counter[str] = Counter()
-    ended = select(task.c.id).where(task.c.ended_at.is_not(None), task.c.ended_at <= terms.task).limit(BATCH)
-    ids = c.execute(ended).scalars().all()
+    ids = _TASKS.column(c, until=terms.task)
     if ids:
         _delete(c, gone, task, task.c.id.in_(ids))
     return gone
@@ -165,20 +184,17 @@ def delete_tasks(c: Connection, terms: Terms) -> Counter[str]:
 def delete_contributions(c: Connection, terms: Terms) -> Counter[str]:
     """What was never printed and never dropped, because nobody closed its month; and the keys that nothing is left under."""
     gone: Counter[str] = Counter()
-    months = select(contribution.c.period).where(contribution.c.period < terms.contribution).distinct()
-    for month in c.execute(months.limit(1)).scalars().all():
+    for month in _MONTH.column(c, first=terms.contribution):
         _delete(c, gone, contribution, contribution.c.period == month)
-    used = exists().where(
-        contribution.c.report == report_key.c.report,
-        contribution.c.establishment == report_key.c.establishment,
-        contribution.c.substance_group == report_key.c.substance_group,
-        contribution.c.key_period == report_key.c.period,
-    )
-    _delete(c, gone, report_key, and_(report_key.c.period < terms.contribution, ~used))
+    _run(c, gone, report_key, _UNUSED_KEYS, {"first": terms.contribution})
     return gone
 
 
 def _delete(c: Connection, gone: Counter[str], table: Table, where: Any) -> None:
-    count = c.execute(delete(table).where(where)).rowcount
+    _run(c, gone, table, delete(table).where(where), {})
+
+
+def _run(c: Connection, gone: Counter[str], table: Table, query: Delete, values: Mapping[str, str]) -> None:
+    count = c.execute(query, values).rowcount
     if count > 0:
         gone[table.name] += count

@@ -1,7 +1,7 @@
-"""A statement that the line says for every message: built once, put into an engine's words once, then given straight to its driver.
+"""A statement that the line says for every message or at every sweep: built once, put into an engine's words once, then given straight to its driver.
 
 Building a statement costs thirty times as much as asking it. What a person asks for now and then is built on the spot and executed by
-SQLAlchemy; what runs for each message is a `Statement` of its module. Rows are plain tuples with names. This module MUST NOT put a value
+SQLAlchemy; what runs for each message, or each sweep, is a `Statement` of its module. Rows are plain tuples with names. This module MUST NOT put a value
 into a text: values go beside it, and none stands in an error.
 """
 

@@ -1,4 +1,7 @@
-"""Whatever the line asks for every message is answered from an index: with ten times the store it reads no more rows."""
+"""Whatever the line asks for every message is answered from an index: with ten times the store it reads no more rows.
+
+What a sweep asks is held to the same, but for the few questions that are named here.
+"""
 
 import sys
 from collections.abc import Iterator
@@ -12,6 +15,17 @@ from gateway.store.schema import delivery
 from gateway.store.statement import Statement
 
 OF_ONE_ENGINE = "pg_advisory_xact_lock"
+OF_A_SWEEP = {
+    "gateway.activation._IN_FORCE": "agreements are few",
+    "gateway.overrides._TO_LOOK_AFTER": "overrides are few",
+    "gateway.steps.close._FIRST_ENTRY": "one row, the first",
+    "gateway.steps.unengaged._SILENT": "registered systems are few",
+    "gateway.store.retention._ENDED": "agreements are few",
+    "gateway.store.retention._FORGET_NAMED": "the numbers of messages that wait for a person",
+    "gateway.store.row_retention._MONTH": "what no report has counted yet, from its own key",
+    "gateway.store.row_retention._TASKS": "tasks, which go after their term",
+}
+"""What once in a sweep reads a whole table, and why that is little."""
 
 
 def found_in(value: Any) -> Iterator[Statement]:
@@ -46,7 +60,10 @@ def test_no_question_of_the_line_reads_a_whole_table() -> None:
     assert gateway.pipeline is not None
     found = dict(statements())
     assert len(found) > 40
-    assert {name: tables for name, each in found.items() if (tables := whole_tables(each))} == {}
+    assert {
+        name: tables for name, each in found.items() if (tables := whole_tables(each)) and name not in OF_A_SWEEP
+    } == {}
+    assert [name for name in OF_A_SWEEP if not whole_tables(found[name])] == []
 
 
 def test_a_question_without_an_index_is_found() -> None:
