@@ -5,8 +5,10 @@ NHS numbers come from the 999 range, which is reserved for tests and never issue
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
+from functools import lru_cache
+from typing import Final
 
+PIECES: Final = 1_000
 FAMILY_NAMES = (
     "Ashdown",
     "Birkett",
@@ -59,13 +61,25 @@ def check_digit(nine: str) -> int | None:
 
 def nhs_numbers() -> Iterator[str]:
     """Every valid NHS number of the 999 test range, in order."""
-    candidates = (f"999{tail:06d}" for tail in range(1_000_000))
-    return (f"{nine}{digit}" for nine in candidates if (digit := check_digit(nine)) is not None)
+    return (number for at in range(PIECES) for number in _piece(at))
+
+
+@lru_cache(maxsize=100)
+def _piece(at: int) -> tuple[str, ...]:
+    """Those of a thousand candidates: who asks for one after the other does not count from the first each time."""
+    candidates = (f"999{tail:06d}" for tail in range(at * 1_000, (at + 1) * 1_000))
+    return tuple(f"{nine}{digit}" for nine in candidates if (digit := check_digit(nine)) is not None)
 
 
 def nhs_number(number: int) -> str:
     """The `number`-th valid NHS number of the 999 test range, counted from 0."""
-    return next(islice(nhs_numbers(), number, None))
+    left = number
+    for at in range(PIECES):
+        piece = _piece(at)
+        if left < len(piece):
+            return piece[left]
+        left -= len(piece)
+    raise IndexError("the test range has no such number")
 
 
 def prison_number(number: int) -> str:
