@@ -17,7 +17,7 @@ from sqlalchemy import Connection, select
 
 from gateway.errors import ThroughgateError
 from gateway.ledger import note
-from gateway.ledger.entry import decode
+from gateway.ledger.entry import EntryError, decode
 from gateway.ledger.note import Head, NoteError
 from gateway.ledger.proofs import Hashes, consistency_from
 from gateway.ledger.tree import HASH_BYTES, leaf_hash
@@ -76,17 +76,28 @@ def prove_entry(signed: Signed, entry_id: str) -> dict[str, Any]:
 
 def prove_delivery(signed: Signed, delivery_id: str) -> dict[str, Any]:
     """Everything that the ledger says of one delivery, and what was decided for it, each with its proof."""
-    own = signed.c.execute(
-        select(ledger_entry.c.id, ledger_entry.c.body).where(ledger_entry.c.chain == delivery_id)
-    ).all()
-    facts = [decode(row.body)["facts"] for row in own]
-    decisions = tuple(f'"decision":"{each["decision"]}"'.encode() for each in facts if "decision" in each)
+    size = head_of(signed).size
+    chain = f'"chain":"{delivery_id}"'.encode()
+    # INVARIANT: whose an entry is its bytes say: a row that was moved to another chain leaves nothing out of a proof
+    own = [
+        made for leaf in leaves(signed.c, size) if chain in leaf.body and (made := _read(leaf))["chain"] == delivery_id
+    ]
+    decisions = tuple(
+        f'"decision":"{each["facts"]["decision"]}"'.encode() for each in own if "decision" in each["facts"]
+    )
     decided = {
-        leaf.entry_id
-        for leaf in leaves(signed.c, head_of(signed).size)
+        _id_of(leaf.body)
+        for leaf in leaves(signed.c, size)
         if b'"event":"decided"' in leaf.body and any(each in leaf.body for each in decisions)
     }
-    return prove(signed, {"delivery": delivery_id}, decided | {row.id for row in own})
+    return prove(signed, {"delivery": delivery_id}, decided | {str(each["id"]) for each in own})
+
+
+def _read(leaf: Leaf) -> dict[str, Any]:
+    try:
+        return decode(leaf.body)
+    except EntryError as error:
+        raise NotProvable(f"position {leaf.position}: {error}: `throughgate ledger verify`") from None
 
 
 def prove(signed: Signed, about: Mapping[str, str], chosen: Collection[str]) -> dict[str, Any]:

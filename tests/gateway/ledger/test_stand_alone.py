@@ -354,3 +354,16 @@ def test_an_officers_proof_with_a_hole_is_found(run: Run) -> None:
 def test_a_proof_says_that_it_cannot_show_that_it_is_all(run: Run) -> None:
     for about in ("DELIVERY3", "DELIVERY4"):
         assert NOT_ALL in run(proved(about), "--key", KEY)[1]
+
+
+def test_a_row_that_was_moved_to_another_chain_leaves_nothing_out_of_a_proof(run: Run) -> None:
+    """Whose an entry is its bytes say. Somebody hides the end of a delivery in the tables: its proof has it all the same."""
+    line = LINE.copy()
+    line.edit(
+        lambda c: c.exec_driver_sql("UPDATE ledger_entry SET chain = 'ELSE' WHERE chain = 'DELIVERY3' AND step = 3")
+    )
+    with line.ledger.as_signed() as signed:
+        made = prove_delivery(signed, "DELIVERY3")
+    assert len(made["entries"]) == 4
+    assert run(made, "--key", KEY)[0] == 0
+    assert not line.ledger.verify().verified
