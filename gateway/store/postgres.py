@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from queue import SimpleQueue
+from queue import LifoQueue
 from typing import Any, TypeVar, cast
 from urllib.parse import parse_qs, urlsplit
 
@@ -205,7 +205,8 @@ class PostgresStore:
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
         self._beside = ThreadPoolExecutor(max_workers=READERS, thread_name_prefix="store-beside")
-        self._free: SimpleQueue[Link | None] = SimpleQueue()
+        # the one used last is the next: there are no more connections than are read on at once
+        self._free: LifoQueue[Link | None] = LifoQueue()
         for _ in range(READERS):
             self._free.put(None)
         self._steps: Waiting[Job[Any]] = Waiting()

@@ -200,6 +200,23 @@ def test_a_named_lock_keeps_transactions_of_two_processes_apart(shared_store: Po
     assert order == ["first", "second"]
 
 
+def test_no_more_connections_than_are_read_on_at_once(shared_store: PostgresStore) -> None:
+    """Reads one after another share one; each reader's first statements on another one would be understood anew."""
+
+    def reader(c: Connection) -> int:
+        return int(c.exec_driver_sql("SELECT pg_backend_pid()").scalar_one())
+
+    def alone() -> int:
+        with shared_store.read() as c:
+            return reader(c)
+
+    assert len({alone() for _ in range(postgres.READERS)}) == 1
+    with shared_store.read() as one, shared_store.read() as other:
+        both = {reader(one), reader(other)}
+    assert len(both) == 2
+    assert {alone() for _ in range(postgres.READERS)} <= both
+
+
 def test_a_duty_is_one_process_s_and_goes_to_another_when_it_has_gone(
     shared_store: PostgresStore, database_url: str
 ) -> None:
