@@ -36,7 +36,7 @@ def run_check(name: str, command: tuple[str, ...]) -> bool:
 
 def run_pytest(arguments: list[str]) -> tuple[bool, str]:
     """The tests, printed as they run; the closing line is kept back so that it can come last."""
-    command = [sys.executable, "-m", "pytest", "-n", WORKERS, "--dist", "worksteal", "-q", *arguments]
+    command = [sys.executable, "-m", "pytest", "-n", WORKERS, "-q", *arguments]
     held = ""
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         assert process.stdout is not None

@@ -18,6 +18,7 @@ from hypothesis import settings
 
 from tests.faults.account import HEADING, PROPERTY, Account
 from tests.samples import WITHOUT_SAMPLES
+from tests.sharing import ByFile
 
 pytest_plugins = ("pytester",)
 
@@ -59,7 +60,7 @@ sys.addaudithook(refuse_network)
 
 
 LONG = 10.0
-"""Seconds from which a test is worth a worker of its own; shorter ones stay with those that share what they set up."""
+"""Seconds from which a test comes first; shorter ones stay where they stand."""
 
 
 def seconds_of(item: pytest.Item) -> float:
@@ -69,21 +70,16 @@ def seconds_of(item: pytest.Item) -> float:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Each worker begins with its share of the longest, the rest as it was: the end of a run is made of short tests, which workers share.
-
-    `--dist worksteal` gives each worker one piece of this order and steals from the end of a piece: the longest in one piece would stay
-    with one worker.
-    """
-    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    """The longest first: the end of a run is made of short tests, and no worker has a long one while the others have none."""
     longest = sorted((each for each in items if seconds_of(each) >= LONG), key=seconds_of, reverse=True)
-    rest = [each for each in items if seconds_of(each) < LONG]
-    ordered: list[pytest.Item] = []
-    for number in range(workers):
-        share = longest[number::workers]
-        room = max((len(items) - len(ordered)) // (workers - number) - len(share), 0)
-        ordered += [*share, *rest[:room]]
-        rest = rest[room:]
-    items[:] = [*ordered, *rest]
+    items[:] = [*longest, *(each for each in items if seconds_of(each) < LONG)]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
+    """See tests/sharing.py. In this order, not by the number of tests."""
+    config.option.loadscopereorder = False
+    return ByFile(config, log)
 
 
 @pytest.fixture

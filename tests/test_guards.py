@@ -5,12 +5,15 @@ import socket
 import time
 import warnings
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from tests import samples
 from tests.conftest import NetworkRefusedError, is_loopback, skips_that_fail
 from tests.samples import WITHOUT_SAMPLES
+from tests.sharing import ByFile
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -105,3 +108,48 @@ def test_the_run_itself_fails_for_a_skip_under_ci(pytester: pytest.Pytester, mon
     assert pytester.runpytest_subprocess("-p", "no:cacheprovider", "-p", "no:randomly").ret == 1
     monkeypatch.delenv("CI")
     assert pytester.runpytest_subprocess("-p", "no:cacheprovider", "-p", "no:randomly").ret == 0
+
+
+class Worker:
+    """What the scheduler knows of a worker; `given` is what it was told to run."""
+
+    def __init__(self, name: str) -> None:
+        self.gateway = SimpleNamespace(id=name)
+        self.given: list[int] = []
+        self.shutting_down = False
+
+    def send_runtest_some(self, indices: list[int]) -> None:
+        self.given += indices
+
+    def shutdown(self) -> None:
+        self.shutting_down = True
+
+
+def test_a_file_is_one_workers_in_its_order_and_each_fault_is_anybodys() -> None:
+    """However few tests there are and however quick a worker is: a story is not torn."""
+    story = [f"tests/console/test_work.py::test_{number}" for number in range(20)]
+    other = [f"tests/flow/test_x.py::test_{number}" for number in range(3)]
+    faults = [f"tests/faults/test_kill.py::test_kill[{number}]" for number in range(30)]
+    collected = [faults[0], *story, *other, *faults[1:]]
+    config: Any = SimpleNamespace(
+        getvalue=lambda _name: ["popen", "popen"], option=SimpleNamespace(loadscopereorder=False)
+    )
+    scheduler = ByFile(config)
+    workers: list[Any] = [Worker("gw0"), Worker("gw1")]
+    for each in workers:
+        scheduler.add_node(each)
+        scheduler.add_node_collection(each, collected)
+    scheduler.schedule()
+    done = dict.fromkeys(workers, 0)
+    while any(done[each] < len(each.given) for each in workers):
+        slow_and_quick = [workers[0], workers[1], workers[1], workers[1]]
+        for worker in slow_and_quick:
+            if done[worker] < len(worker.given):
+                scheduler.mark_test_complete(worker, worker.given[done[worker]])
+                done[worker] += 1
+    ran = [[collected[at] for at in worker.given[: done[worker]]] for worker in workers]
+    assert sorted(ran[0] + ran[1]) == sorted(collected)
+    for file in (story, other):
+        assert [each for tests in ran for each in tests if each in file] == file
+        assert sum(file[0] in tests for tests in ran) == sum(bool(set(file) & set(tests)) for tests in ran) == 1
+    assert all(set(faults) & set(tests) for tests in ran)
