@@ -26,7 +26,7 @@ from gateway.store import open_store
 
 WITHOUT_DATABASE = "PostgreSQL is not installed: make install-engines"
 WITHOUT_BROKER = "RabbitMQ is not installed: make install-engines"
-START_SECONDS = 60  # this number belongs to the fixtures: the first start on a cold disk takes nine
+START_SECONDS = 180  # this number belongs to the fixtures: the first start on a cold disk takes nine, on a machine that does much else a minute
 LOWEST_PORT, HIGHEST_PORT = 21_000, 32_000  # below the range that outgoing connections take theirs from
 
 _numbers = itertools.count(1)
@@ -47,10 +47,12 @@ def free_ports(count: int) -> int:
 
 
 def wait_until(ready: Callable[[], bool], process: subprocess.Popen[bytes], log: Path) -> None:
-    """Until `ready` says so; the process's own words when it does not."""
+    """Until `ready` says so; the process's own words when it does not, and nothing stays of it."""
     ends = time.monotonic() + START_SECONDS
     while not ready():
         if process.poll() is not None or time.monotonic() > ends:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)  # it leads a session of its own
             raise RuntimeError(f"it did not start: {log.read_text(errors='replace')[-2000:]}")
         time.sleep(0.02)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import subprocess
 import time
 import warnings
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests import samples
+from tests import engines, samples
 from tests.conftest import NetworkRefusedError, is_loopback, skips_that_fail
 from tests.samples import WITHOUT_SAMPLES
 from tests.sharing import ByFile
@@ -153,3 +154,13 @@ def test_a_file_is_one_workers_in_its_order_and_each_fault_is_anybodys() -> None
         assert [each for tests in ran for each in tests if each in file] == file
         assert sum(file[0] in tests for tests in ran) == sum(bool(set(file) & set(tests)) for tests in ran) == 1
     assert all(set(faults) & set(tests) for tests in ran)
+
+
+def test_of_an_engine_that_does_not_start_nothing_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engines, "START_SECONDS", 0.1)
+    log = tmp_path / "server.log"
+    log.write_text("a port is taken")
+    process = subprocess.Popen(["sleep", "60"], start_new_session=True)
+    with pytest.raises(RuntimeError, match="a port is taken"):
+        engines.wait_until(lambda: False, process, log)
+    assert process.wait(5) == -9
