@@ -19,7 +19,7 @@ _TAKEN_BACK: Final = {"revoked": "update", "entered-in-error": "delete"}
 
 def is_referral(resource: Json) -> bool:
     """Say whether a resource refers somebody."""
-    if kind(resource) != "ServiceRequest":
+    if kind(resource) != "ServiceRequest" or resource.get("doNotPerform") not in (None, False):
         return False
     concepts = [*as_objects(resource.get("category")), as_object(resource.get("code"))]
     return any(REFERRAL in codes(concepts, system) for system in _SYSTEMS)

@@ -1,20 +1,31 @@
-"""A person's file as a letter sees it: nothing entered in error, nothing of a mandatory test, one version of everything.
+"""A person's file as a letter sees it: nothing entered in error, nothing of a mandatory test, nothing that is not to be done, one version of everything.
 
-It must never change a resource; a letter copies before it adds.
+It must never change a resource but a plan, by what is not to be done; a letter copies before it adds.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from fhir_profiles.drug_tests import is_drug_test, is_mandatory, reports_by_observation
-from fhir_profiles.elements import File, as_objects, in_error, name_of, of_type, referenced, well_formed
+from fhir_profiles.elements import (
+    File,
+    as_object,
+    as_objects,
+    in_error,
+    kind,
+    name_of,
+    of_type,
+    referenced,
+    well_formed,
+)
 from fhir_profiles.ids import PATIENT_ID
 from fhir_profiles.label import is_sensitive
 from fhir_profiles.shapes import Json, LetterContext
 
 Answer = TypeVar("Answer")
+_ORDERS: Final = frozenset({"MedicationRequest", "ServiceRequest"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,12 +33,14 @@ class Picture:
     """What a letter may look at. `file` has no mandatory test in it: such a result is the prison's and never leaves as a clinical one.
 
     `prison_tests` are the mandatory ones, for the referral that security makes of them and for no other letter. `sent_in_error` are the
-    referrals that never should have been, for the letter that takes one back and for no other.
+    referrals that never should have been, for the letter that takes one back and for no other. `not_to_be_done` names the prescriptions and plans
+    that say that something is not to be given or done: what an agreement leaves of one would read as the order to do it.
     """
 
     file: File
     prison_tests: tuple[Json, ...]
     sent_in_error: tuple[Json, ...]
+    not_to_be_done: frozenset[str]
     context: LetterContext
     as_of: str
 
@@ -68,9 +81,41 @@ def picture_of(resources: Sequence[Any], context: LetterContext, as_of: str) -> 
     """Make the picture from the current file (resources with internal ids)."""
     everything = well_formed(resources)
     errors = tuple(each for each in of_type(everything, "ServiceRequest") if in_error(each))
-    file = File(resource for resource in everything if not in_error(resource))
+    file, forbidden = _what_is_not_to_be_done_apart(File(resource for resource in everything if not in_error(resource)))
     kept, prison_tests = _mandatory_tests_apart(file)
-    return Picture(file=kept, prison_tests=prison_tests, sent_in_error=errors, context=context, as_of=as_of)
+    return Picture(
+        file=kept,
+        prison_tests=prison_tests,
+        sent_in_error=errors,
+        not_to_be_done=forbidden,
+        context=context,
+        as_of=as_of,
+    )
+
+
+def _is_forbidden(held: Json) -> bool:
+    return held.get("doNotPerform") not in (None, False)
+
+
+def _what_is_not_to_be_done_apart(file: File) -> tuple[File, frozenset[str]]:
+    """Part orders not to give or do something from the rest, and such activities from a plan.
+
+    INVARIANT: no letter holds one: without `doNotPerform`, which a recipient need not get or read, it says the opposite. The notice names the gap.
+    """
+    kept: list[Json] = []
+    names: set[str] = set()
+    for each in file:
+        activities = as_objects(each.get("activity")) if kind(each) == "CarePlan" else ()
+        stand = [one for one in activities if not _is_forbidden(as_object(one.get("detail")))]
+        if kind(each) in _ORDERS and _is_forbidden(each):
+            names.add(name_of(each))
+        elif len(stand) < len(activities):
+            names.add(name_of(each))
+            rest = {key: value for key, value in each.items() if key != "activity"}
+            kept.append({**rest, "activity": stand} if stand else rest)
+        else:
+            kept.append(each)
+    return (File(kept) if names else file), frozenset(names)
 
 
 def unplaced(picture: Picture) -> Picture:

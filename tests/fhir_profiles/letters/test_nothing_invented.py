@@ -26,7 +26,18 @@ from fhir_profiles.shapes import Json, LetterContext
 from fhir_profiles.wires.envelope import entries_of
 from fhir_profiles.wires.readable import readable
 from tests.consent.test_must_have import must_have
-from tests.fhir_profiles.letters.files import AS_OF, HEADING, REPORTS, case, dose, drug_test, prescription
+from tests.fhir_profiles.letters.files import (
+    AS_OF,
+    CONTEXT,
+    HEADING,
+    REPORTS,
+    case,
+    dose,
+    drug_test,
+    issue,
+    patient,
+    prescription,
+)
 from tests.fhir_profiles.letters.test_through_the_gate import NAMING, decided
 from tests.fhir_profiles.letters.tracing import Trace, own_words, record_of, unsaid, values_at
 from tests.fhir_profiles.validators.leaving import FILES
@@ -154,6 +165,17 @@ def test_every_letter_of_every_file_says_nothing_of_its_own(file: str) -> None:
     assert len(used) > 150
 
 
+def with_what_is_not_to_be_done(letter: str) -> tuple[list[Json], LetterContext]:
+    file, context = case(letter)
+    forbidden = label_resource(prescription("forbidden", doNotPerform=True))
+    return [*file, forbidden], replace(context, focus=(*context.focus, "MedicationRequest/forbidden"))
+
+
+@pytest.mark.parametrize("letter", ABOUT_A_PERSON)
+def test_what_is_said_of_an_order_not_to_give_a_medicine_is_in_the_list(letter: str) -> None:
+    assert look(letter, *with_what_is_not_to_be_done(letter))[0] == []
+
+
 def changed(letter: str, change: Callable[[dict[str, list[Json]]], None], *, wire: str = "") -> list[str]:
     """What the trace finds in a letter of the whole file after a change on its way out."""
     file, context = case(letter)
@@ -256,6 +278,7 @@ if SOAK:
     def test_each_row_of_the_closed_list_is_needed() -> None:
         """Each resource is taken out of each file in turn."""
         used = set()
+        mixture = label_resource(issue(medicine="an unknown mixture", authorizingPrescription=[]))
         for letter in ABOUT_A_PERSON:
             for made in FILES.values():
                 file, context = made(letter)
@@ -267,6 +290,8 @@ if SOAK:
                     replace(context, replaces="0000000000000000000P", taken_back=2, focus=()),
                 ):
                     used |= look(letter, file, told)[1].used
+            used |= look(letter, *with_what_is_not_to_be_done(letter))[1].used
+            used |= look(letter, [patient(), prescription(), mixture], CONTEXT)[1].used
             file, context = case(letter)
             for at in range(len(file)):
                 used |= look(letter, [*file[:at], *file[at + 1 :]], context)[1].used
