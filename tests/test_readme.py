@@ -38,7 +38,9 @@ def script(folder: Path) -> str:
     init, rest = text.split("\n", maxsplit=1)
     ports = f"sed -i 's/http_port = 8080/http_port = {http}/; s/port = 2575/port = {mllp}/' my-gateway/throughgate.toml"
     wait = f"for _ in $(seq 100); do curl -fsS http://127.0.0.1:{http}/health/ready >ready.txt 2>&1 && break; sleep 0.1; done"
-    rest = rest.replace("throughgate serve\n", f"throughgate serve >served.txt 2>&1 &\nserver=$!\n{wait}\n")
+    rest = rest.replace(
+        "throughgate serve\n", f"throughgate serve >served.txt 2>&1 &\nserver=$!\ntrap 'kill $server' ERR\n{wait}\n"
+    )
     end = "kill -TERM $server\nwait $server\necho served=$?"
     return f"set -euo pipefail\ncd {folder}\n{init}\n{ports}\n{rest}\n{end}\n"
 
