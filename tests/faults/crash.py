@@ -15,6 +15,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
@@ -90,7 +91,7 @@ class Recorder:
     def __init__(self, folder: Path, *, steady: bool) -> None:
         self.folder, self.port, self.log = folder, free_port(), folder / "taken.log"
         self.log.touch()
-        self._read: list[Taken] = []
+        self._read: dict[str, list[Taken]] = defaultdict(list)
         self._at = 0
         words = [str(Path(__file__).with_name("recorder.py")), str(self.port), str(self.log)]
         self.process = subprocess.Popen([sys.executable, *words, *(["steady"] if steady else [])])
@@ -113,8 +114,8 @@ class Recorder:
                 one = json.loads(line)
                 _, where, recipient, *_ = one["path"].split("/")
                 body = base64.b64decode(one["body"])
-                self._read.append(Taken(run=where, recipient=recipient, key=one["key"], body=body))
-        return [each for each in self._read if each.run == run]
+                self._read[where].append(Taken(run=where, recipient=recipient, key=one["key"], body=body))
+        return list(self._read[run])
 
     def close(self) -> None:
         self.process.kill()

@@ -43,6 +43,8 @@ AHEAD = 60
 """So many messages are acknowledged at most while a kill is under way: the storm does not pass while a broker starts."""
 BACKLOG = 100
 """So many are acknowledged at most ahead of the letters: kills strike what is on its way, and not only intake, which is quicker."""
+LOOK_SECONDS = 0.05
+"""How often it is looked at what has arrived."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +83,8 @@ class Storm:
     def __init__(self, site: Site, forge: Forge, bearer: str, plan: Plan) -> None:
         self.site, self.forge, self.bearer = site, forge, bearer
         self.people = list(range(plan.people))
-        self.lock = threading.Lock()
+        self.moved = threading.Condition()
+        """Told of every acknowledgement, of more room, and of an error: who waits for one of them does not look again and again."""
         self.acked: list[bytes] = []
         self.limit = AHEAD
         self.kills = 0
@@ -97,25 +100,39 @@ class Storm:
         """One sender's life."""
         try:
             while not self.errors:
-                with self.lock:
+                with self.moved:
                     if not self.people:
                         return
                     person = self.people.pop(0)
                 for body in messages_of(synthetic_person(person), str(person)):
                     self._send(body)
         except BaseException as error:
-            self.errors.append(error)
+            self.fail(error)
             raise
 
+    def fail(self, error: BaseException) -> None:
+        """Everybody stops."""
+        with self.moved:
+            self.errors.append(error)
+            self.moved.notify_all()
+
+    def allow(self, limit: int) -> None:
+        """So many may be acknowledged."""
+        with self.moved:
+            if limit != self.limit:
+                self.limit = limit
+                self.moved.notify_all()
+
     def _send(self, body: bytes) -> None:
-        while len(self.acked) >= self.limit and not self.errors:
-            time.sleep(0.01)
+        with self.moved:
+            self.moved.wait_for(lambda: len(self.acked) < self.limit or self.errors)
         until = time.monotonic() + 240
-        while True:
+        while not self.errors:
             child = self.child
             if send_fhir(child, body, self.bearer) if body.startswith(b"{") else send_hl7(child, body):
-                with self.lock:
+                with self.moved:
                     self.acked.append(body)
+                    self.moved.notify_all()
                 return
             assert time.monotonic() < until, "not acknowledged"
             time.sleep(0.02)
@@ -123,8 +140,9 @@ class Storm:
     def wait_for(self, acked: int) -> None:
         """Until so many were acknowledged. Nine letters come of ten messages."""
         while len(self.acked) < acked and not self.errors:
-            self.limit = min(acked + AHEAD, len(self.site.taken()) * 10 // 9 + BACKLOG)
-            time.sleep(0.02)
+            self.allow(min(acked + AHEAD, len(self.site.taken()) * 10 // 9 + BACKLOG))
+            with self.moved:
+                self.moved.wait_for(lambda: len(self.acked) >= acked or self.errors, LOOK_SECONDS)
 
     def kill_and_restart(self) -> None:
         """What is on the disks then must fit; the ledger verifies."""
@@ -162,7 +180,7 @@ def kill_at_random(storm: Storm, plan: Plan, broker: Broker | None) -> None:
             broker.start()
         else:
             storm.kill_and_restart()
-    storm.limit = plan.messages
+    storm.allow(plan.messages)
 
 
 @pytest.mark.slow(seconds=250)
@@ -189,7 +207,7 @@ def test_kills_at_random(tmp_path: Path, plan: Plan, account: Callable[..., Acco
         try:
             kill_at_random(storm, plan, broker)
         except BaseException as error:
-            storm.errors.append(error)
+            storm.fail(error)
             raise
         finally:
             for sender in senders:
