@@ -212,10 +212,14 @@ class GroupCommit:
             job.answer = job.work(self._transactions.c)
         except BaseException as error:  # noqa: BLE001  raised again in the caller; the others of the batch go on
             job.error = _unavailable(error) if is_away(error) else error
-            if self._transactions.is_open():
+        try:
+            if job.error is not None and self._transactions.is_open():
                 self._transactions.undo()
-        if job.error is not None or self._transactions.c.in_nested_transaction():
-            mend(self._transactions.c)
+            if job.error is not None or self._transactions.c.in_nested_transaction():
+                mend(self._transactions.c)
+        except Exception:
+            if self._transactions.is_open():
+                raise
         if not self._transactions.is_open():  # disk full, I/O error, connection lost: the whole batch is undone
             lost, job.error = job.error, None
             raise StoreUnavailable("the transaction was lost under a work") from lost
