@@ -30,7 +30,8 @@ READERS_AT_PEAK = 64
 WAL_LIMIT_BYTES = 4 * 1024 * 1024
 """A write-ahead log longer than this is copied into the database and truncated after the next commit."""
 
-# INVARIANT: WAL with synchronous=FULL: a COMMIT returns after fsync. secure_delete: what retention deletes is overwritten.
+# INVARIANT: WAL with synchronous=FULL: a COMMIT returns after fsync. secure_delete: what retention deletes is overwritten,
+# but not the copy that SQLite leaves behind when it moves a row to another page: that stays until VACUUM (one row of some hundreds).
 _PRAGMAS = {
     "journal_mode": "wal",
     "synchronous": 2,
