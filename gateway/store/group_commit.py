@@ -217,7 +217,7 @@ class GroupCommit:
                 self._transactions.undo()
             if job.error is not None or self._transactions.c.in_nested_transaction():
                 mend(self._transactions.c)
-        except Exception:
+        except Exception:  # a connection that has gone cannot be mended: that is said below, in the store's own words
             if self._transactions.is_open():
                 raise
         if not self._transactions.is_open():  # disk full, I/O error, connection lost: the whole batch is undone

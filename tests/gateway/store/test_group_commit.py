@@ -11,8 +11,9 @@ import pytest
 from sqlalchemy import Connection
 
 from gateway.failpoints import hooked
-from gateway.store import SqliteStore, StoreError, StoreUnavailable
+from gateway.store import SqliteStore, StoreError, StoreUnavailable, group_commit
 from gateway.store.group_commit import LARGEST_BATCH
+from gateway.store.guard import mend
 from tests.gateway.store.rows import names, put
 
 
@@ -70,6 +71,28 @@ class Commits:
 def raises(c: Connection) -> None:
     put("undone")(c)
     raise LookupError("on purpose")
+
+
+def test_what_cannot_be_taken_back_is_the_store_s_fault_and_not_the_work_s(
+    file_store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The transaction goes away under a work, and mending the connection fails too: nothing was kept, and the same can go well later."""
+
+    def gone(c: Connection) -> None:
+        c.exec_driver_sql("ROLLBACK")
+        raise LookupError("what a driver says of a connection that has gone")
+
+    def fails(c: Connection) -> None:
+        mend(c)
+        raise OSError("the connection has gone")
+
+    monkeypatch.setattr(group_commit, "mend", fails)
+    lost, beside = in_one_batch(file_store, [gone, put("beside")])
+    assert isinstance(lost.error, StoreUnavailable)
+    monkeypatch.undo()
+    assert isinstance(beside.error, StoreUnavailable | None)
+    file_store.write(put("later"))
+    assert "later" in names(file_store)
 
 
 def test_what_waits_together_is_committed_together(file_store: SqliteStore) -> None:
