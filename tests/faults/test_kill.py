@@ -181,10 +181,10 @@ class Sender:
 
 
 def taken(folder: Path, recipient: str) -> list[dict[str, Any]]:
-    """What a recorder has on its disk, in order."""
+    """What a recorder has on its disk, in order; a line that it is still writing is not there yet."""
     path = folder / f"{recipient}.log"
-    lines = path.read_bytes().splitlines() if path.exists() else []
-    return [json.loads(line) for line in lines]
+    lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
+    return [json.loads(line) for line in lines if line.endswith(b"\n")]
 
 
 def contents(line: dict[str, Any]) -> tuple[bytes, str, list[str]]:
