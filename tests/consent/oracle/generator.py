@@ -108,11 +108,14 @@ def table() -> Mapping[tuple[str, str], bool]:
 TABLE = table()
 
 
-def question(seed: int, *, wide: bool = False, odd: bool = False) -> Question:
-    """One question; the same seed gives the same question. `wide` adds more of R4 to it, `odd` what R4 allows and few write."""
+def question(seed: int, *, wide: bool = False, odd: bool = False, unread: bool = False) -> Question:
+    """One question; the same seed gives the same question. `wide` adds more of R4 to it, `odd` what R4 allows and few write, `unread` content of
+    which nobody knows what it is about.
+    """
     asked = _plain(seed)
     asked = _widened(asked, Random(f"wide {seed}")) if wide or odd else asked
-    return _odd(asked, Random(f"odd {seed}")) if odd else asked
+    asked = _odd(asked, Random(f"odd {seed}")) if odd else asked
+    return _unread(asked, Random(f"unread {seed}")) if unread else asked
 
 
 def _plain(seed: int) -> Question:
@@ -235,6 +238,23 @@ def _node_widened(random: Random, node: Json) -> None:
         node["actor"] = [*node.get("actor", []), {"role": {"coding": [role]}, "reference": random.choice(WIDE_ACTORS)}]
     if random.random() < 0.02:
         node["modifierExtension"] = [{"url": "urn:example:odd", "valueBoolean": True}]
+
+
+UNREAD = {"system": "https://throughgate.example/code/content", "code": "unrecognised"}
+"""What the intake adds to what a sender says of content that it knows nothing of: beside those labels, and never alone; alone it may be too."""
+
+
+def _unread(asked: Question, random: Random) -> Question:
+    """The same question with content of which nobody knows what it is about, whatever its sender said of it."""
+    return replace(
+        asked, resources=tuple(_marked(random, each) if random.random() < 0.35 else each for each in asked.resources)
+    )
+
+
+def _marked(random: Random, resource: Json) -> Json:
+    held = [*resource.get("meta", {}).get("security", [])]
+    held.insert(random.randrange(len(held) + 1), dict(UNREAD))
+    return {**resource, "meta": {**resource.get("meta", {}), "security": held}}
 
 
 FRACTIONS = ("2026-01-15T12:00:00.500Z", "2026-01-15T12:00:00.25+00:00")

@@ -53,6 +53,8 @@ ONLY_FOR = {
 }
 """Categories (R4 value set consent-category) that are about one purpose."""
 LAW = "https://throughgate.example/code/protected-by-law"
+UNREAD = ("https://throughgate.example/code/content", "unrecognised")
+"""What the intake adds to the labels of content that it cannot classify."""
 TREATING = ("care-team", "community-provider", "gp", "pharmacy", "receiving-prison")
 _TO_BE_DONE = (
     "ObligationPolicy ANONY AOD AUDIT AUDTR CPLYCC CPLYCD CPLYJPP CPLYOPP CPLYOSP CPLYPOL DECLASSIFYLABEL DEID DELAU DOWNGRDLABEL DRIVLABEL "
@@ -199,10 +201,10 @@ def is_forbidden(asked: Question, resource: Json, opened: frozenset[str]) -> boo
 def leaves(asked: Question, resource: Json) -> str:
     """The vote; or `owed`, where it permits and something has to be done that nobody would do (consent.md 3.3, layer 7; docs/decisions/0044).
 
-    Without consent nothing that bears no label leaves, either (consent.md 3.4b 1: it counts as bearing every label).
+    Without consent nothing that bears no label leaves, nor what nobody can classify (consent.md 3.4b 1: it counts as bearing every label).
     """
     said = vote(asked, resource)
-    if said == "permit" and asked.default == "deny" and not resource.get("meta", {}).get("security"):
+    if said == "permit" and asked.default == "deny" and _bears_every(resource):
         return "deny"
     return "owed" if said == "permit" and _owed(asked, resource) else said
 
@@ -686,11 +688,17 @@ def _labels(world: World, named: list[Json], kind: str, resource: Json) -> bool:
     if kind != "deny" and named and all(one["system"] == ACT and one["code"] in TO_BE_DONE for one in named):
         return True
     carried = resource.get("meta", {}).get("security", [])
-    if not carried:
+    if _bears_every(resource):
         return kind != "permit"
     ways = ("permit", "deny") if kind == "either" else (kind,)
     covered = [any(_label(world, one, label, way) for one in named for way in ways) for label in carried]
     return all(covered) if kind == "permit" else any(covered)
+
+
+def _bears_every(resource: Json) -> bool:
+    """Only what nobody can classify counts as carrying every label (consent.md 3.4b 1), whatever its sender said of it beside that."""
+    carried = resource.get("meta", {}).get("security", [])
+    return not carried or any((one["system"], one["code"]) == UNREAD for one in carried)
 
 
 def _label(world: World, named: Json, carried: Json, kind: str) -> bool:

@@ -32,7 +32,7 @@ UNRELATED = {(one, other): False for one in _NAMES for other in _NAMES if one !=
 def _bound(seed: int) -> Question:
     """A generated question, some of whose resources and provisions ask for something to be done."""
     kinds: tuple[dict[str, bool], ...] = ({}, {"wide": True}, {"odd": True})
-    asked, random = question(seed, **kinds[seed % 3]), Random(f"owed {seed}")
+    asked, random = question(seed, **kinds[seed % 3], unread=seed % 4 == 1), Random(f"owed {seed}")
     consents = deepcopy(asked.consents)
     for node in (node for item in consents for node in _nodes(item)):
         if random.random() < 0.5:
