@@ -1,11 +1,14 @@
 """RXE or RXO, TQ1 and RXR as Dosage: the text as the prescriber wrote it, and timing, dose and route where they are exact. It must never compute a dose.
 
 What has no exact meaning stays as text; no unit is converted. A timing word that the list does not know is kept as the text of Timing.code.
+
+INVARIANT: a timing that says another quantity than the order says another dose: then no dosage of the order has a figure, and the words have both.
 """
 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Final
 
 from fhir_profiles import systems
@@ -66,8 +69,21 @@ def dosages(
     stopped_at: str | None,
     orc: Row,
 ) -> list[Json]:
-    """Make one Dosage for each TQ1, or one of RXE-1 or ORC-7 in the way of older messages. `stopped_at` ends what has no end of its own."""
+    """Make one Dosage for each TQ1, or for each repetition of RXE-1 or ORC-7 in the way of older messages. `stopped_at` ends what has no end of its own."""
     dose, words = _dose(reading, rx, at)
+    old = (orc, 7) if at.timing is None else (rx, at.timing)
+    dosed = dose is not None or bool(words)
+    said = [_Timing(reading, row, (row, 0), 1, dosed=dosed) for row in timings]
+    said = said or [
+        _Timing(reading, None, old, place, dosed=dosed) for place in range(1, max(old[0].count(old[1]), 1) + 1)
+    ]
+    if dose is not None and any(each.differs_from(dose) for each in said):
+        reading.warn(
+            rx.place(at.low),
+            "a timing of this order says another quantity than its dose: both are carried as written, in the dosage text",
+        )
+        highest = _as_written(rx, at, "maximum dose", at.high) if "doseRange" in dose else ""
+        dose, words = None, "; ".join(part for part in (_as_written(rx, at, "dose", at.low), highest, words) if part)
     given = (
         instructions(rx, at.instructions),
         words,
@@ -77,12 +93,10 @@ def dosages(
         *(_component(row) for row in components),
     )
     text = "; ".join(part for part in given if part)
-    old = (orc, 7) if at.timing is None else (rx, at.timing)
     route = read_route(routes)
     found = []
-    for index, timing in enumerate(timings or [None]):
-        quantity_timing = _Timing(reading, timing, old, dosed=dose is not None or bool(words))
-        dosage: Json = {"sequence": index + 1} if len(timings) > 1 else {}
+    for quantity_timing, sequence in zip(said, _sequence(said), strict=True):
+        dosage: Json = {"sequence": sequence} if sequence else {}
         written = "; ".join(dict.fromkeys(part for part in (text, quantity_timing.text()) if part))
         if written:
             dosage["text"] = written
@@ -96,6 +110,20 @@ def dosages(
         if dosage:
             found.append(dosage)
     return found
+
+
+def _sequence(said: list["_Timing"]) -> list[int]:
+    """Number the dosages as their conjunctions say (TQ1-12, TQ.9): after another, or beside it; none where one of them does not say which.
+
+    In FHIR different numbers are doses that follow one another, equal ones are taken beside each other: two doses of a day are no reduction.
+    """
+    joints = [each.conjunction() for each in said[:-1]]
+    if not joints or not all(joints):
+        return [0] * len(said)
+    numbers = [1]
+    for joint in joints:
+        numbers.append(numbers[-1] + (joint == "S"))
+    return numbers
 
 
 def in_words(row: Row, name: str, number: int, unit_number: int | None = None, *, to: str) -> str:
@@ -214,20 +242,54 @@ def read_route(routes: list[Row], *, to: str = _TO) -> Json:
 
 
 class _Timing:
-    """Timing of one TQ1, or of RXE-1 or ORC-7 (a TQ) where there is none: pattern, start, end, duration, text, priority.
+    """Timing of one TQ1, or of a repetition of RXE-1 or ORC-7 (a TQ) where there is none: pattern, start, end, duration, text, priority.
 
-    `dosed`: the order itself says how much, and the quantity of a timing says nothing more.
+    `dosed`: the order itself says how much.
     """
 
-    def __init__(self, reading: Reading, row: Row | None, old: tuple[Row, int], *, dosed: bool) -> None:
+    def __init__(self, reading: Reading, row: Row | None, old: tuple[Row, int], place: int, *, dosed: bool) -> None:
         self.reading = reading
         self.dosed = dosed
         self.row, self.number = (row, 0) if row is not None else old
         self.old = row is None
+        self.place = place
 
     def _value(self, number: int, component: int, to: str) -> str:
         """Read TQ1-`number`, or component `component` of the old field."""
-        return self.row.text(self.number, component, to=to) if self.old else self.row.text(number, to=to)
+        if self.old:
+            return self.row.text(self.number, component, self.place, to=to)
+        return self.row.text(number, to=to)
+
+    def _peek(self, number: int, component: int) -> str:
+        return self.row.peek(self.number, component, self.place) if self.old else self.row.peek(number)
+
+    def conjunction(self) -> str:
+        """Read TQ1-12 or TQ.9: `S`, the next comes after this one; `A`, beside it; empty where it says neither."""
+        joint = self._peek(12, 9).upper()
+        return self._value(12, 9, f"{_TO}.sequence").upper() if joint in {"S", "A"} else ""
+
+    def _quantity(self) -> tuple[int | Decimal | None, str]:
+        """Look at how much the timing says (TQ1-2, TQ.1), and in which unit."""
+        if self.old:
+            return number_of(self.row.peek(self.number, 1, self.place)), self.row.peek(self.number, 1, self.place, 2)
+        return number_of(self.row.peek(2)), self.row.peek(2, 2)
+
+    def _says_an_amount(self) -> bool:
+        """One without a unit is what a sender writes who has nothing to say (the default, HL7 v2.5.1 4.5.4.2): it is no amount."""
+        number, unit_of_it = self._quantity()
+        return number is not None and not (number == 1 and not unit_of_it)
+
+    def differs_from(self, dose: Json) -> bool:
+        """Does it say another amount than the order, in the same unit or in none? Which of the two is taken nobody can say."""
+        number, unit_of_it = self._quantity()
+        span = dose.get("doseRange", {})
+        amounts = [each for each in (dose.get("doseQuantity"), span.get("low"), span.get("high")) if each]
+        units = {each.get(name, "").casefold() for each in amounts for name in ("unit", "code")} | {""}
+        return (
+            self._says_an_amount()
+            and unit_of_it.casefold() in units
+            and all(number != each["value"] for each in amounts)
+        )
 
     def text(self) -> str:
         """Read TQ1-11 or TQ.8, the condition TQ1-10 or TQ.7, and in words for how long, where a start is known and no end is."""
@@ -240,14 +302,15 @@ class _Timing:
         return "; ".join(part for part in parts if part)
 
     def _in_words(self) -> Iterator[str]:
-        """Give how much at a time where the order does not say it, at which hours, for how long and how often in all."""
+        """Give how much at a time, unless the order says it and this is no amount, at which hours, for how long and how often in all."""
         row, to = self.row, f"{_TO}.text"
+        says = self._says_an_amount() if self.dosed else self._quantity()[0] is not None
         if self.old:
-            if not self.dosed and number_of(row.peek(self.number, 1)) is not None:
-                parts = (row.text(self.number, 1, 1, part, to=to) for part in (1, 2))
+            if says:
+                parts = (row.text(self.number, 1, self.place, part, to=to) for part in (1, 2))
                 yield f"quantity as written: {' '.join(part for part in parts if part)}"
             return
-        if not self.dosed:
+        if says:
             yield in_words(row, "quantity", 2, 2, to=to)
         hours = [row.text(4, 1, n, to=to) for n in range(1, row.count(4) + 1) if _HOUR.fullmatch(row.peek(4, 1, n))]
         if hours:
@@ -258,10 +321,7 @@ class _Timing:
 
     def _lasting(self) -> str:
         """Write a duration that no element can hold: a Timing has a period or a duration, and an end is never computed."""
-        edges = [
-            fhir_date_time(self.row.peek(self.number, component) if self.old else self.row.peek(number))
-            for number, component in ((7, 4), (8, 5))
-        ]
+        edges = [fhir_date_time(self._peek(number, component)) for number, component in ((7, 4), (8, 5))]
         if edges[0] is None or edges[1] is not None:
             return ""
         found = self._duration().get("boundsDuration")
@@ -270,35 +330,33 @@ class _Timing:
     def elements(self, stopped_at: str | None) -> Json:
         """Give `timing` and `asNeededBoolean`."""
         patterns = (
-            [self.row.peek(self.number, 2)]
+            [self.row.peek(self.number, 2, self.place)]
             if self.old
             else [self.row.peek(3, 1, n) for n in range(1, self.row.count(3) + 1)]
         )
         patterns = [pattern for pattern in patterns if pattern]
+        for index in range(1, len(patterns) + 1):
+            place = (self.number, 2, self.place) if self.old else (3, 1, index)
+            self.row.mapped(*place, to=f"{_TO}.timing")
         repeat = self._bounds(stopped_at)
-        found: Json = {}
-        unknown = []
-        for index, pattern in enumerate(patterns, start=1):
-            self.row.mapped(self.number, 2, to=f"{_TO}.timing") if self.old else self.row.mapped(
-                3, 1, index, to=f"{_TO}.timing"
-            )
-            known = _pattern(pattern)
-            if known == {"as_needed": True}:
-                found["asNeededBoolean"] = True
-            elif known is None or "period" in repeat:
-                unknown.append(pattern)
-            else:
-                repeat |= known
-        timing: Json = {"repeat": repeat} if repeat else {}
-        if unknown:
+        known = [_pattern(pattern) for pattern in patterns]
+        often = [each for each in known if each is None or "as_needed" not in each]
+        found: Json = {"asNeededBoolean": True} if len(often) < len(known) else {}
+        timing: Json = {}
+        # INVARIANT: of two patterns neither is the timing: a dose of the morning and one of the night are two
+        if len(often) == 1 and often[0] is not None:
+            repeat |= often[0]
+        elif often:
             timing["code"] = {"text": "; ".join(patterns)}
+        if repeat:
+            timing = {"repeat": repeat, **timing}
         return found | ({"timing": timing} if timing else {})
 
     def _bounds(self, stopped_at: str | None) -> Json:
         """Give boundsPeriod, else boundsDuration. An end before the start is left out, with an issue."""
         start = self._moment(7, 4, "start")
         end = self._moment(8, 5, "end")
-        place = self.row.place(self.number, 5) if self.old else self.row.place(8)
+        place = self.row.place(self.number, 5, self.place) if self.old else self.row.place(8)
         if start is not None and end is not None and is_before(end, start):
             self.reading.warn(place, "the end of the prescription lies before its start, and was left out")
             end = None
@@ -316,7 +374,7 @@ class _Timing:
         written = self._value(number, component, f"{_TO}.timing.repeat.boundsPeriod.{edge}")
         moment = fhir_date_time(written) if written else None
         if written and moment is None:
-            place = (self.number, component) if self.old else (number, 1)
+            place = (self.number, component, self.place) if self.old else (number, 1, 1)
             self.row.unsupported(*place, reason="not a real date and time")
             self.reading.warn(self.row.place(*place), "this is not a real date and time, and was left out")
         return moment
@@ -324,10 +382,10 @@ class _Timing:
     def _duration(self) -> Json:
         """Read TQ1-6 (a CQ) in days, or TQ.3 written like D7; only where no period says it."""
         if self.old:
-            found = _DURATION.fullmatch(self.row.peek(self.number, 3).upper())
+            found = _DURATION.fullmatch(self.row.peek(self.number, 3, self.place).upper())
             if found is None or found.group(1) not in "DW":
                 return {}
-            self.row.mapped(self.number, 3, to=f"{_TO}.timing.repeat.boundsDuration")
+            self.row.mapped(self.number, 3, self.place, to=f"{_TO}.timing.repeat.boundsDuration")
             return _bounds_duration(int(found.group(2)), _UNITS[found.group(1)])
         number = number_of(self.row.peek(6))
         written = (self.row.peek(6, 2) or self.row.peek(6, 2, 1, 2)).lower()

@@ -45,11 +45,19 @@ _WHEN: Final[Mapping[str, str]] = {
 
 
 def dosages(given: tuple[Json, ...]) -> Iterator[str]:
-    """Write each dosage; of several, which one the words belong to."""
+    """Write each dosage; of several, which one the words belong to, and whether it is for after the one before or beside it."""
     for place, dosage in enumerate(given, start=1):
         if len(given) > 1:
-            yield f"dosage {place} of {len(given)}"
+            yield f"dosage {place} of {len(given)}{_follows(given[place - 2], dosage) if place > 1 else ''}"
         yield from dosage_words(dosage)
+
+
+def _follows(before: Json, dosage: Json) -> str:
+    """FHIR's Dosage.sequence: a higher number follows, an equal one is taken beside the other; a reader who takes one for the other gives half, or twice."""
+    first, second = before.get("sequence"), dosage.get("sequence")
+    if not isinstance(first, int) or not isinstance(second, int) or second < first:
+        return ""
+    return ", beside the one before" if first == second else ", after the one before"
 
 
 def dosage_words(dosage: Json) -> Iterator[str]:

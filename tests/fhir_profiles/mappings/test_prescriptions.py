@@ -177,7 +177,9 @@ def test_several_orders_and_old_messages() -> None:
     translation = prescribe(ORC, "TQ1|1||BD", rxe(), "ORC|NW|RX-2", "TQ1|1||BD", rxe(), "TQ1|1||QD", "TQ1|2||QHS")
     first, second = (entry["resource"] for entry in translation.bundle["entry"][1:])
     assert first["dosageInstruction"][0]["timing"]["repeat"]["frequency"] == 2
-    assert [each["sequence"] for each in second["dosageInstruction"]] == [1, 2]
+    daily, night = (each["timing"]["repeat"] for each in second["dosageInstruction"])
+    assert "when" not in daily
+    assert night["when"] == ["HS"]
     old = prescribe(ORC, rxe(f1="^BD^D7^20260310"), kind="RDE^O01").bundle["entry"][1]["resource"]
     assert old["dosageInstruction"][0]["timing"]["repeat"] == {
         "boundsPeriod": {"start": "2026-03-10"},
@@ -214,7 +216,8 @@ def test_a_dose_that_is_no_amount_is_carried_as_written(amount: str) -> None:
         ((rxe(f3="5", f5="mL"), "RXC|A|^Methadone powder|50|mg^milligram|1|mg/mL"),
          "additive as written: Methadone powder, amount as written: 50 milligram, strength as written: 1 mg/mL"),
         ((rxe(f3=""), "TQ1|1|2&x^tablet&y|QD"), "quantity as written: 2 tablet"),
-        ((rxe(f3="5", f5="mL"), "TQ1|1|2^tablet|QD"), None),
+        ((rxe(f3="5", f5="mL"), "TQ1|1|2^tablet|QD"), "quantity as written: 2 tablet"),
+        ((rxe(f3="5", f5="mL"), "TQ1|1|1|QD"), None),
         ((rxe(f3="5", f5="mL"), "TQ1|1||QD|0800~2000||17^hours||||||||3"),
          "times as written: 0800, 2000; duration as written: 17 hours; number of times as written: 3"),
         ((rxe(f1="2&tablet^QD", f3=""),), "quantity as written: 2 tablet"),
@@ -224,6 +227,69 @@ def test_what_no_element_holds_is_in_the_words(lines: tuple[str, ...], text: str
     """A strength, a form, a component or an hour that is lost can change the dose: it stands in the text as the sender wrote it."""
     (dosage,) = request(ORC, *lines).get("dosageInstruction", [{}])
     assert dosage.get("text") == text
+
+
+SPLIT = (
+    ("TQ1|1|20^ml|QAM", "TQ1|2|40^ml|QHS"),
+    ("TQ1|1|20|QAM", "TQ1|2|40^ml|QHS"),
+    ("TQ1|1|20^mL|QAM", "TQ1|2||QHS"),
+)
+
+
+@pytest.mark.parametrize("timings", SPLIT)
+@pytest.mark.parametrize("maximum", ["", "80"])
+def test_a_timing_that_says_another_quantity_than_the_order_leaves_no_figure(
+    timings: tuple[str, str], maximum: str
+) -> None:
+    """60 ml in two parts is not 60 ml twice a day: the words have the dose of the order and the quantity of each timing."""
+    translation = prescribe(ORC, *timings, rxe(f3="60", f4=maximum, f5="ml^ml"))
+    morning, night = translation.bundle["entry"][1]["resource"]["dosageInstruction"]
+    assert "doseAndRate" not in morning
+    assert "doseAndRate" not in night
+    assert "dose as written: 60 ml" in morning["text"]
+    assert "quantity as written: 20" in morning["text"]
+    assert "dose as written: 60 ml" in night["text"]
+    assert ("quantity as written: 40 ml" in night["text"]) == ("|40" in timings[1])
+    assert ("maximum dose as written: 80 ml" in night["text"]) == bool(maximum)
+    assert [issue.path for issue in translation.issues] == ["RXE-3"]
+
+
+@pytest.mark.parametrize("quantity", ["", "1", "40^ml", "40"])
+def test_a_timing_that_says_no_other_quantity_leaves_the_figure(quantity: str) -> None:
+    (dosage,) = request(ORC, rxe(f3="40", f5="ml"), f"TQ1|1|{quantity}|QD")["dosageInstruction"]
+    assert dosage["doseAndRate"][0]["doseQuantity"]["value"] == 40
+
+
+@pytest.mark.parametrize(
+    "field", ["RXE|20&ml^QAM^^20260310~40&ml^QHS^^20260310", "RXE|1^QAM^^20260310~1^QHS^^20260310"]
+)
+def test_each_repetition_of_an_old_timing_is_a_dosage(field: str) -> None:
+    """What stands after the first is the rest of the dose."""
+    old = prescribe(ORC, f"{field}|{METHADONE}", kind="RDE^O01").bundle["entry"][1]["resource"]
+    morning, night = old["dosageInstruction"]
+    assert morning["timing"]["repeat"]["when"] == ["MORN"]
+    assert night["timing"]["repeat"]["when"] == ["HS"]
+    assert ("40 ml" in night["text"]) == ("40" in field)
+
+
+@pytest.mark.parametrize("timing", ["TQ1|1||QAM~QHS", "TQ1|1||FRIDAYS~QAM", "TQ1|1||QAM~FRIDAYS"])
+def test_of_two_patterns_neither_is_the_timing(timing: str) -> None:
+    """A reader of the structure alone would give one of two doses."""
+    (dosage,) = request(ORC, rxe(f3="30", f5="ml"), timing)["dosageInstruction"]
+    assert dosage["timing"] == {"code": {"text": timing.rpartition("|")[2].replace("~", "; ")}}
+
+
+@pytest.mark.parametrize(
+    ("joints", "numbers"),
+    [(("S", "S"), [1, 2, 3]), (("A", "A"), [1, 1, 1]), (("S", "A"), [1, 2, 2]), (("", ""), None), (("S", ""), None)],
+)
+def test_dosages_follow_one_another_only_where_the_message_says_so(
+    joints: tuple[str, str], numbers: list[int] | None
+) -> None:
+    """FHIR reads different sequence numbers as one after another, equal ones as beside each other."""
+    timings = [f"TQ1|{at}||QD{'|' * 9}{joint}" for at, joint in enumerate((*joints, ""), 1)]
+    found = request(ORC, rxe(f3="30", f5="ml"), *timings)["dosageInstruction"]
+    assert [each.get("sequence") for each in found] == (numbers or [None] * 3)
 
 
 def test_a_maximum_that_is_no_amount_is_carried_as_written() -> None:

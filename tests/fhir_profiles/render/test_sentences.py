@@ -208,3 +208,18 @@ def test_what_is_not_to_be_given_or_was_not_given_never_reads_as_given() -> None
 def test_of_several_dosages_each_word_belongs_to_one() -> None:
     several = {"resourceType": "MedicationRequest", "dosageInstruction": [{"text": "Morning"}, {"text": "Night"}]}
     assert "dosage 1 of 2; as written: Morning; dosage 2 of 2; as written: Night" in sentence(several, {})
+
+
+@pytest.mark.parametrize(
+    ("numbers", "said"),
+    [((1, 2), ", after the one before"), ((1, 1), ", beside the one before"), ((1, None), ""), ((2, 1), "")],
+)
+def test_of_several_dosages_it_is_said_whether_one_follows_the_other(
+    numbers: tuple[int, int | None], said: str
+) -> None:
+    given: list[Json] = [
+        {"text": text, **({"sequence": number} if number else {})}
+        for text, number in zip(("Before", "After"), numbers, strict=True)
+    ]
+    told = sentence({"resourceType": "MedicationRequest", "dosageInstruction": given}, {})
+    assert f"dosage 1 of 2; as written: Before; dosage 2 of 2{said}; as written: After" in told
