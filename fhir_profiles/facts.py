@@ -11,7 +11,6 @@ Confirmation. A confirmatory result of a group replaces the screening results of
 specimen, from the same day. Only a confirmatory result that found something out (positive or negative) does so.
 """
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -46,6 +45,7 @@ from fhir_profiles.in_force import in_force, span_of
 from fhir_profiles.medicines import Contents, Same, contents_of, is_substitute, medication_concepts, same_medicine
 from fhir_profiles.movements import place_of, stays_that_go_on
 from fhir_profiles.shapes import Json
+from fhir_profiles.supervision import supervised_in_words
 from fhir_profiles.terminology import SUBSTANCE_GROUPS, record_items
 
 __all__ = [
@@ -77,8 +77,6 @@ __all__ += [
 
 SUPERVISED: Final = "supervised"
 UNSUPERVISED: Final = "unsupervised"
-_SUPERVISED_WORD: Final = re.compile(r"\bsupervised\b")
-_UNSUPERVISED_WORDS: Final = re.compile(r"\bunsupervised\b|\bnot supervised\b|\b(?:no|without) supervision\b")
 _MEDICATION_TYPES: Final = ("MedicationRequest", "MedicationStatement", "MedicationAdministration")
 DIAMORPHINE: Final = "diamorphine"
 _INPATIENT: Final = "inpatient"
@@ -279,17 +277,14 @@ def in_intervention(resources: Sequence[Json], day: str) -> bool:
 
 
 def supervised(resource: Json) -> bool | None:
-    """Say whether a dose was supervised: the local supervision code wherever a mapping put it, else the words of its dosage text.
+    """Say whether a dose was supervised: the local supervision code wherever a mapping put it, and the words of its dosage text.
 
     None when nobody wrote it, or when both are said.
     """
     said = {as_text(c.get("code")) for c in every_coding(resource) if c.get("system") == systems.SUPERVISION}
-    if not said:
-        for dosage in as_objects(resource.get("dosage")):
-            text = as_text(dosage.get("text")).lower()
-            rest = _UNSUPERVISED_WORDS.sub(" ", text)
-            said |= {UNSUPERVISED} if rest != text else set()
-            said |= {SUPERVISED} if _SUPERVISED_WORD.search(rest) else set()
+    for dosage in as_objects(resource.get("dosage")):
+        answer = supervised_in_words(as_text(dosage.get("text")))
+        said |= set() if answer is None else {SUPERVISED if answer else UNSUPERVISED}
     if said == {SUPERVISED}:
         return True
     return False if said == {UNSUPERVISED} else None

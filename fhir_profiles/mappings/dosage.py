@@ -17,15 +17,13 @@ from fhir_profiles.mappings.datatypes import coding, concept, number_of, unit
 from fhir_profiles.mappings.field_ledger import Row
 from fhir_profiles.mappings.reading import Reading
 from fhir_profiles.shapes import Json
+from fhir_profiles.supervision import supervised_in_words
 from fhir_profiles.terminology import lookup
-from fhir_profiles.terminology.concepts import plain
 
 _EVERY: Final = re.compile(r"Q([1-9][0-9]{0,2})(H|D|W|L|M|S)")
 _UNITS: Final = {"H": "h", "D": "d", "W": "wk", "L": "mo", "M": "min", "S": "s"}
 _DURATION: Final = re.compile(r"(H|D|W|M|L|S)([1-9][0-9]{0,3})")
 _HOUR: Final = re.compile(r"(?:[01][0-9]|2[0-3])(?::?[0-5][0-9]){0,2}")
-_SUPERVISED: Final = re.compile(r"\bsupervised\b|\bsupervised consumption\b|\bsupervise\b")
-_UNSUPERVISED: Final = re.compile(r"\bunsupervised\b|\bnot supervised\b|\bno supervision\b|\bwithout supervision\b")
 _TO: Final = "MedicationRequest.dosageInstruction"
 ABSENT: Final = 10_000
 """A field number that no segment has."""
@@ -172,10 +170,8 @@ def instructions(rx: Row, number: int) -> str:
 
 def supervision(text: str) -> Json | None:
     """Say `supervised` or `unsupervised` where the instruction states it; a text that says both says nothing."""
-    words = plain(text)
-    unsupervised = _UNSUPERVISED.search(words) is not None
-    supervised = _SUPERVISED.search(_UNSUPERVISED.sub(" ", words)) is not None
-    if supervised == unsupervised:
+    supervised = supervised_in_words(text)
+    if supervised is None:
         return None
     word = "supervised" if supervised else "unsupervised"
     return {"coding": [coding(systems.SUPERVISION, word)], "text": f"{word} consumption"}
