@@ -65,6 +65,11 @@ _ASSAY_NAMES: Final = table("assay_names").column("name", "group")
 _PANEL_NAMES: Final = frozenset(table("drug_panels").column("name", "name"))
 _PURPOSES: Final = table("test_purposes").column("name", "purpose")
 _RESULTS: Final = table("result_words").column("word", "result")
+_NO_RESULT: Final = re.compile(
+    r"\b(?:refus\w+|declin\w+|insufficient|inadequate|unsuitable|invalid|void|spoil\w+|leak\w+|tamper\w+|adulterat\w+|cancel\w+|"
+    r"no (?:sample|specimen)|not (?:tested|done|performed|obtained|processed|analysed|available|provided)|unable)\b"
+)
+"""Words of a sample from which nothing was found out."""
 _FORMULARY: Final = table("formulary")
 _SUBSTANCES: Final = table("substances")
 _DISPOSITIONS: Final = table("dispositions")
@@ -221,14 +226,26 @@ def test_purpose(concept: Concept) -> str | None:
 
 
 def drug_result(concept: Concept) -> ResultWord:
-    """Say what a result's word or code means. Anything that is not exactly a known word is `unknown`; so are contradicting words."""
+    """Say what a result's word or code means. Anything that is not exactly a known word is `unknown`; so are contradicting words.
+
+    INVARIANT: a sample that was refused, spoiled or not tested has no result, whatever code or flag stands beside the words.
+    """
     pairs, words = read(concept)
-    found = {_RESULTS.get(plain(code)) for _, code in pairs}
-    found.update(map(_RESULTS.get, words))
+    if any(_NO_RESULT.search(text) for text in words):
+        return "unknown"
+    found = {
+        _RESULTS.get(plain(code)) for system, code in pairs if system == systems.INTERPRETATION or not _is_short(code)
+    }
+    found.update(_RESULTS.get(text) for text in words if not _is_short(text))
     found.discard(None)
     if found == {"positive"}:
         return "positive"
     return "negative" if found == {"negative"} else "unknown"
+
+
+def _is_short(text: str) -> bool:
+    """Say whether it is ND, which is "not detected" as a flag of HL7 alone: laboratories write it for "not done"."""
+    return plain(text) == "nd"
 
 
 def product(concept: Concept) -> Product | None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from fhir_profiles import systems, terminology
+from fhir_profiles.shapes import Json
 from fhir_profiles.terminology import SUBSTANCE_GROUPS
 from fhir_profiles.terminology.checking import KEYS
 
@@ -131,3 +132,32 @@ def test_malformed_concepts_are_unknown_and_no_error(broken: terminology.Concept
     assert terminology.drug_result(broken) == "unknown"
     assert terminology.product(broken) is None
     assert not terminology.is_substance_misuse_care_plan(broken)
+
+
+NEGATIVE = {"system": systems.SNOMED, "code": "260385009", "display": "Negative"}
+FLAG = {"coding": [{"system": systems.INTERPRETATION, "code": "NEG"}]}
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["Refused", "Declined to give a sample", "Sample insufficient", "Not tested", "Not done", "Invalid", "Sample leaked in transit", "Unable to provide"],
+)  # fmt: skip
+@pytest.mark.parametrize("beside", [NEGATIVE, FLAG])
+def test_a_sample_from_which_nothing_was_found_out_is_no_negative(said: str, beside: Json) -> None:
+    """Whatever code or flag a laboratory system leaves beside the words."""
+    assert terminology.drug_result([{"text": said}, beside]) == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("concept", "result"),
+    [
+        ({"coding": [{"system": systems.INTERPRETATION, "code": "ND"}]}, "negative"),
+        ({"coding": [{"code": "ND"}], "text": "Not done"}, "unknown"),
+        ({"coding": [{"system": systems.LOCAL_CODE + "l", "code": "ND"}]}, "unknown"),
+        ("ND", "unknown"),
+        ("N.D.", "unknown"),
+        ("Not detected", "negative"),
+    ],
+)
+def test_nd_is_not_detected_only_as_a_flag_of_hl7(concept: Json | str, result: str) -> None:
+    assert terminology.drug_result(concept) == result
