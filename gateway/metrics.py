@@ -26,7 +26,7 @@ from gateway.settings import Settings
 from gateway.states import AnswerState, DeliveryState, MessageState
 from gateway.steps.deliver import Result
 from gateway.steps.unconfirmed import BY_PERSON
-from gateway.store import Store
+from gateway.store import Store, compaction
 from gateway.store.schema import (
     attempt,
     client,
@@ -226,6 +226,11 @@ def _unwitnessed(seen: _Seen) -> Samples:
     return [((), seen.age(first) if first else 0.0)]
 
 
+def _remnants(seen: _Seen) -> Samples:
+    asked_for = compaction.asked(seen.c)
+    return [((), seen.age(compaction.since(asked_for)) if asked_for else 0.0)]
+
+
 def _doors(seen: _Seen) -> Iterator[tuple[tuple[str, ...], float]]:
     for channel, door in seen.doors.items():
         yield from (((channel, word), number) for word, number in door.counted().items())
@@ -302,6 +307,11 @@ METRICS: Final[Mapping[str, Metric]] = {
     ),
     "throughgate_ledger_unwitnessed_seconds": Metric(
         text="Seconds since the witness cosigned last; 0 where there is no witness.", labels=(), read=_unwitnessed
+    ),
+    "throughgate_erased_in_files_seconds": Metric(
+        text="Seconds since the oldest erasure of which remnants can still be in the database's files; 0 where there is none.",
+        labels=(),
+        read=_remnants,
     ),
     "throughgate_limit_used_ratio": Metric(
         text="Share of a declared limit that is used; at 1 nothing new is taken.", labels=("limit",), read=_used

@@ -15,6 +15,11 @@ app = typer.Typer(
 
 add_steps(app, "erase", "erasure", after="`throughgate erase now {act}` does it, and cannot be taken back")
 
+_IN_THE_FILES = {
+    True: "nothing of it is left in the database's files",
+    False: "remnants can still be in the database's files: `throughgate erase compact`, in a quiet hour, takes them out",
+}
+
 
 @app.command("now")
 def now(act_id: ActId, *, reason: Because, by: Who, config: Config = DEFAULT_CONFIG, as_json: AsJson = False) -> None:
@@ -29,6 +34,22 @@ def now(act_id: ActId, *, reason: Because, by: Who, config: Config = DEFAULT_CON
     typer.echo(
         f"erased: {done.people} records, {done.messages} messages, {done.deliveries} letters, {done.sealed} sealed things"
     )
+    typer.echo(_IN_THE_FILES[done.compacted])
     typer.echo(
         "copies of the database that were made before still hold it until they are destroyed: until then it is beyond use, not gone"
     )
+
+
+@app.command("compact")
+def compact(*, config: Config = DEFAULT_CONFIG, as_json: AsJson = False) -> None:
+    """Write the database anew, so that nothing of who was erased is left in its files. Senders wait meanwhile: about 10 seconds a gigabyte."""
+    from gateway.steps.compact import compact as write_anew
+
+    with opened(config) as gateway:
+        done = write_anew(gateway, at_most_bytes=None)
+    if as_json:
+        say_json({"compacted": done})
+    else:
+        typer.echo(_IN_THE_FILES[done])
+    if not done:
+        raise typer.Exit(1)

@@ -24,7 +24,8 @@ UNCONFIRMED: Final = "throughgate_handovers_unconfirmed"
 LAG: Final = "throughgate_ledger_lag_entries"
 USED: Final = "throughgate_limit_used_ratio"
 ATTEMPTS: Final = "throughgate_attempts"
-NAMES: Final = (SILENCE, OLDEST_MESSAGES, OLDEST_LETTERS, UNTOLD, UNCONFIRMED, LAG, USED, ATTEMPTS)
+REMNANTS: Final = "throughgate_erased_in_files_seconds"
+NAMES: Final = (SILENCE, OLDEST_MESSAGES, OLDEST_LETTERS, UNTOLD, UNCONFIRMED, LAG, REMNANTS, USED, ATTEMPTS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +43,7 @@ def health(ask: Ask) -> Page:
     seen = look(ask.gateway, NAMES)
     with ask.gateway.store.read() as c:
         signed, positions = _signed(c, ask)
-    only = {name: seen[name][0][1] for name in (UNTOLD, UNCONFIRMED, LAG)}
+    only = {name: seen[name][0][1] for name in (UNTOLD, UNCONFIRMED, LAG, REMNANTS)}
     table = Table(
         caption="How the gateway is",
         columns=("Measure", "Of", "Value"),
@@ -65,6 +66,7 @@ def health(ask: Ask) -> Page:
             "unconfirmed": int(only[UNCONFIRMED]),
             "lag": int(only[LAG]),
             "behind": only[LAG] > LONG_LAG,
+            "remnants": only[REMNANTS],
             "signed": signed,
             "positions": positions,
             "witness": ask.gateway.settings.witness is not None,

@@ -67,6 +67,7 @@ class LedgerEvent(StrEnum):
     AGREEMENT_ENDED = "agreement-ended"
     SWEPT = "swept"  # retention
     ERASED = "erased"
+    COMPACTED = "compacted"  # what was erased has left the files too
     ACCESS_ASKED = "access-asked"  # a report about a person, or an erasure: one person asks,
     ACCESS_APPROVED = "access-approved"  # another one approves
     ACCESS_REVIEWED = "access-reviewed"  # what the person may be given

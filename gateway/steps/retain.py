@@ -16,6 +16,7 @@ from gateway.ledger import record
 from gateway.log import Code, log
 from gateway.parts import Parts
 from gateway.settings import Category
+from gateway.steps.compact import compact_at_once
 from gateway.store.retention import BATCH, sweep_ended
 from gateway.store.row_retention import (
     RowSweep,
@@ -46,6 +47,7 @@ def retain(parts: Parts, rows: RowSweep) -> Counter[str]:
         gone += parts.store.write(lambda c: _delete_rows(c, parts, due, terms))
     if gone.total():
         log(Code.RETENTION_SWEPT, rows=gone.total())
+    compact_at_once(parts)  # what an erasure could not write anew when it was done
     return +gone
 
 

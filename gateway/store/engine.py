@@ -46,6 +46,14 @@ class Store(Protocol):
         """Is this the one process that does `duty` now? Asked before each turn of it; a process that lost it hears so here and stops."""
         ...
 
+    def compact(self, asked_for: str, *, at_most_bytes: int | None) -> bool:
+        """Writes every table anew, so that of what was deleted before this call nothing stays in the files. Answers whether that is so.
+
+        Nobody is acknowledged meanwhile. False: it is larger than `at_most_bytes` (None: whatever it holds), somebody reads or writes
+        it for too long, or the disk has no room; nothing is lost then. With a bound it is tried once in a process for the same `asked_for`.
+        """
+        ...
+
     def close(self) -> None:
         """Finishes what was asked for, then lets go of the files."""
         ...

@@ -1,8 +1,8 @@
 """The PostgreSQL engine: several processes write at once; each has one group-commit writer for arrivals and a few for the steps.
 
 What one writer gives for nothing is made here with row locks and named locks (gateway/store/locks.py); a work that meets another
-writer is run again as a whole. Rows that were deleted stay in the files until VACUUM and in the write-ahead log until it is recycled:
-they are ciphertext under keys that are overwritten elsewhere, and deploy/production.toml says what to set on the server.
+writer is run again as a whole. Rows that were deleted stay in the files until the tables are written anew (`compact`) and in the
+write-ahead log until it is recycled; deploy/production.toml says what to set on the server.
 This module MUST NOT open a database whose durability it could not verify, nor speak to another machine without verified TLS.
 """
 
@@ -25,6 +25,7 @@ from sqlalchemy.pool import NullPool
 from sqlalchemy.util.concurrency import await_
 
 from gateway.errors import SettingsError, StoreUnavailable
+from gateway.store.compact_many import compact_many
 from gateway.store.compiled import COMPILED
 from gateway.store.engine import StoreError
 from gateway.store.group_commit import GroupCommit, Job
@@ -217,6 +218,7 @@ class PostgresStore:
             for link in self._links[1:]
         ]
         self._duties = _Duties(self._link())
+        self._compacted: set[str] = set()
         self._closed = False
 
     @classmethod
@@ -276,6 +278,9 @@ class PostgresStore:
 
     def lead(self, duty: str) -> bool:
         return self._duties.has(duty)
+
+    def compact(self, asked_for: str, *, at_most_bytes: int | None) -> bool:
+        return compact_many(self._link(), self._compacted, asked_for, at_most_bytes=at_most_bytes)
 
     def close(self) -> None:
         if self._closed:

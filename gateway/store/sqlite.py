@@ -7,6 +7,7 @@ import asyncio
 import errno
 import os
 import sqlite3
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -21,6 +22,7 @@ from gateway.store.engine import StoreError
 from gateway.store.group_commit import GroupCommit
 from gateway.store.guard import guard, mend, raw
 from gateway.store.migrate import migrate
+from gateway.store.size import stored_bytes
 
 T = TypeVar("T")
 
@@ -29,9 +31,11 @@ READERS = 8
 READERS_AT_PEAK = 64
 WAL_LIMIT_BYTES = 4 * 1024 * 1024
 """A write-ahead log longer than this is copied into the database and truncated after the next commit."""
+READERS_END_MILLISECONDS = 2_000
+"""How long the last step of a compaction waits for those who still read what was there before."""
 
-# INVARIANT: WAL with synchronous=FULL: a COMMIT returns after fsync. secure_delete: what retention deletes is overwritten,
-# but not the copy that SQLite leaves behind when it moves a row to another page: that stays until VACUUM (one row of some hundreds).
+# INVARIANT: WAL with synchronous=FULL: a COMMIT returns after fsync. secure_delete: what is deleted is overwritten, but not the copy that
+# SQLite leaves behind when it moves a row within a page or to another one (one row of some hundreds): `compact` is for that.
 _PRAGMAS = {
     "journal_mode": "wal",
     "synchronous": 2,
@@ -130,16 +134,32 @@ class SqliteTransactions:
         return False
 
 
+class _Compaction:
+    """One compaction that was asked for, and how far it came. Tried once: what is left then is to cut the log."""
+
+    def __init__(self, asked_for: str, *, is_large: bool) -> None:
+        self.asked_for = asked_for
+        self.is_large = is_large
+        self.tried = False
+        self.written = False
+        self.is_done = False
+        self.ended = threading.Event()
+
+
 class SqliteStore:
     """See `Store`. One process writes; others (a command beside a running gateway) wait for its commits, `BUSY_MILLISECONDS` at most."""
 
     def __init__(self, path: Path) -> None:
         self._wal = f"{path}-wal"
+        self._folder = str(path.parent)
         self._readers = _engine(path, writes=False)
         self._writers = _engine(path, writes=True)
         self._c = self._writers.connect()
         self._transactions = SqliteTransactions(self._c)
-        self._writer = GroupCommit(self._transactions, self._checkpoint_when_long)
+        self._writer = GroupCommit(self._transactions, self._after_commit)
+        self._compacting = threading.Lock()  # one at a time
+        self._wanted: _Compaction | None = None
+        self._tried: _Compaction | None = None
 
     @classmethod
     def open(cls, database: str) -> "SqliteStore":
@@ -191,8 +211,11 @@ class SqliteStore:
 
         Only for the writer's thread, or after it has stopped.
         """
+        return self._checkpoint(wait_milliseconds=0)
+
+    def _checkpoint(self, *, wait_milliseconds: int) -> bool:
         driver = raw(self._c)
-        driver.execute("PRAGMA busy_timeout = 0")
+        driver.execute(f"PRAGMA busy_timeout = {wait_milliseconds}")
         try:
             busy: int = driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
         except sqlite3.Error:  # another process checkpoints, or the disk is full: the log only stays longer
@@ -200,6 +223,49 @@ class SqliteStore:
         finally:
             driver.execute(f"PRAGMA busy_timeout = {BUSY_MILLISECONDS}")
         return not busy
+
+    def compact(self, asked_for: str, *, at_most_bytes: int | None) -> bool:
+        with self._compacting:
+            wanted = self._tried if self._tried is not None and self._tried.asked_for == asked_for else None
+            if wanted is None or at_most_bytes is None:
+                wanted = _Compaction(asked_for, is_large=at_most_bytes is None)
+            if not wanted.tried and at_most_bytes is not None:
+                with self.read() as c:
+                    if stored_bytes(c) > at_most_bytes:
+                        return False
+            self._tried = self._wanted = wanted
+            wanted.ended.clear()
+            self._writer.submit(lambda _: None).result()  # the writer's thread does it behind this commit
+            wanted.ended.wait()
+            return wanted.is_done
+
+    def _after_commit(self) -> None:
+        wanted, self._wanted = self._wanted, None
+        if wanted is None:
+            self._checkpoint_when_long()
+            return
+        try:
+            if not wanted.tried:
+                wanted.tried = True
+                wanted.written = self._write_anew(in_memory=not wanted.is_large)
+            # INVARIANT: it is done when the log, which holds the pages as they were, has been copied and cut, and not before
+            wanted.is_done = wanted.written and self._checkpoint(wait_milliseconds=READERS_END_MILLISECONDS)
+        finally:
+            wanted.ended.set()
+
+    def _write_anew(self, *, in_memory: bool) -> bool:
+        """VACUUM: every row on a new page. Undone by SQLite itself where it cannot be finished."""
+        driver = raw(self._c)
+        try:
+            if not in_memory:  # the copy that it makes first is a file without a name, on the database's own disk
+                driver.execute("PRAGMA temp_store = 1")
+                driver.execute(f"PRAGMA temp_store_directory = '{self._folder.replace(chr(39), chr(39) * 2)}'")
+            driver.execute("VACUUM")
+        except sqlite3.Error:  # another process writes, or the disk is full: what is there stays as it is
+            return False
+        finally:
+            driver.execute(f"PRAGMA temp_store = {_PRAGMAS['temp_store']}")
+        return True
 
     def _checkpoint_when_long(self) -> None:
         try:

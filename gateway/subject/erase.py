@@ -1,20 +1,24 @@
-"""Erasure: a person's key is destroyed, and with it everything that was sealed for them; nothing in the tables leads to them any more.
+"""Erasure: a person's key is destroyed, and with it everything that was sealed for them; nothing in the tables leads to them any more, and
+nothing in the files once the tables are written anew, which a small store does at once (gateway/store/compaction.py).
 
 The ledger stays as it is: its entries hold commitments under the key that is gone, so every earlier proof and head still holds and nothing
 in it can be linked. Care that is under way MUST NOT be cut off: a person with an open message or letter is not erased.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from sqlalchemy import Column, Connection, delete, func, or_, select, update
 
+from gateway.errors import ThroughgateError
 from gateway.failpoints import around
 from gateway.ledger.entry import decode
 from gateway.parts import Parts
 from gateway.states import DELIVERY_OPEN, MESSAGE_MOVES
+from gateway.steps.compact import compact_at_once
 from gateway.steps.contributions import recount
 from gateway.steps.reasons import seal_reason
+from gateway.store import compaction
 from gateway.store.locks import hold, hold_person
 from gateway.store.schema import (
     checked_number,
@@ -50,6 +54,8 @@ class Erased:
     messages: int
     deliveries: int
     sealed: int
+    compacted: bool = False
+    """Has it left the files too? Else that is still to be done: `throughgate erase compact`."""
 
 
 def erase(parts: Parts, act_id: str, *, reason: str, by: str) -> Erased:
@@ -71,10 +77,20 @@ def erase(parts: Parts, act_id: str, *, reason: str, by: str) -> Erased:
         facts: dict[str, str | int | bool] = {"messages": found.messages, "deliveries": found.deliveries, "note": note}
         # INVARIANT: an erasure leaves an entry in the same transaction, which leads to nobody
         enter(c, parts, act_id, "erased", facts)
+        compaction.ask(c, at=parts.now(), act_id=act_id)
         return found
 
     with around("erase"):
-        return parts.store.write(work)
+        found = parts.store.write(work)
+    return replace(found, compacted=_left_the_files(parts))
+
+
+def _left_the_files(parts: Parts) -> bool:
+    """INVARIANT: the erasure is committed: whatever keeps the files from being written anew now, the sweep tries again."""
+    try:
+        return compact_at_once(parts)
+    except ThroughgateError:
+        return False
 
 
 def _require_nothing_open(c: Connection, person_id: str) -> None:

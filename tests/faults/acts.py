@@ -667,7 +667,7 @@ ENDS = _acts(
     (closing, "close"),
     (asking_for_an_extract, "extract-asked"),
     (approving_an_extract, "extract-approved"),
-    (erasing, "erase"),
+    (erasing, "erase", "compact"),
     (not_coming, "expire"),
     (taking_into_use, "restored-letter", "restored-message"),
     (forgetting, "retention", "retention-rows"),

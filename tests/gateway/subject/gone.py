@@ -134,7 +134,7 @@ def _opened(gateway: Gateway, c: Connection, sealed_id: str) -> Iterator[bytes]:
 
 
 def files_that_hold(line: Line, *what: bytes) -> list[str]:
-    """Every file of an installation that is not served any more in which one of these stands, the database's own among them."""
+    """Every file of an installation that no other process uses in which one of these stands, the database's own and its log among them."""
     return sorted(
         str(path.relative_to(line.folder))
         for path in Path(line.folder).rglob("*")

@@ -13,17 +13,23 @@ from sqlalchemy import Column, Connection, LargeBinary, MetaData, Table, Text, i
 
 from fhir_profiles.systems import NHS_NUMBER
 from gateway import desk
+from gateway.console.health import REMNANTS
 from gateway.demo.people import synthetic_person
 from gateway.ledger.entry import decode
+from gateway.metrics import look
 from gateway.people.find import identifier_index
 from gateway.pipeline import Gateway
+from gateway.steps.compact import compact
 from gateway.steps.link import link
+from gateway.steps.retain import retain
+from gateway.store import MemoryStore, compaction
+from gateway.store.row_retention import RowSweep
 from gateway.store.schema import ledger_entry, metadata, person, sealed
 from gateway.subject import acts, scan
 from gateway.subject.acts import ActError, What
 from gateway.subject.erase import Erased, erase
 from tests.builders import adt_a01, adt_a03, consent, fhir_message, oru_r01, rde_o11
-from tests.gateway.subject.gone import Before, columns_of, everything, holds
+from tests.gateway.subject.gone import Before, columns_of, everything, files_that_hold, holds
 from tests.gateway.subject.reports import message_of, reported
 from tests.line import Line, running
 
@@ -123,6 +129,80 @@ async def test_a_table_that_the_erasure_does_not_know_is_found(tmp_path: Path) -
             assert await erased_after_everything(line) == {"diary.value_index"}
     finally:
         metadata.remove(diary)
+
+
+async def with_erased(line: Line, people: int) -> tuple[Before, list[Erased]]:
+    """Some came in and every second one is erased."""
+    whose = [synthetic_person(number) for number in range(1, people + 1)]
+    await line.play(*(adt_a01(each, message_id=f"IN{number}") for number, each in enumerate(whose)))
+    await collected(line)
+    gone = line.messages()[::2]
+    was = Before.of(line.gateway, {str(each.person_id) for each in gone}, whose[::2], [each.id for each in gone])
+    return was, [done(line.gateway, each.id) for each in gone]
+
+
+def traces(was: Before) -> tuple[bytes, ...]:
+    """What can be looked for in bytes: the indexes of numbers, what was sealed, and the keys that it was sealed with."""
+    return (*was.indexes, *(row["ciphertext"][:32] for row in was.sealed), *(row["wrapped_key"] for row in was.sealed))
+
+
+def health_of(line: Line) -> float:
+    return look(line.gateway, [REMNANTS])[REMNANTS][0][1]
+
+
+async def test_an_erasure_leaves_nothing_in_the_files_while_the_gateway_runs(tmp_path: Path) -> None:
+    """Nor in the log beside the database; nobody has to stop anything for it."""
+    async with running(tmp_path) as line:
+        was, ended = await with_erased(line, 8)
+        assert [each.compacted for each in ended] == [True] * 4
+        assert files_that_hold(line, *traces(was)) == []
+        assert health_of(line) == 0
+        found = [decode(row.body)["event"] for row in line.rows(ledger_entry)]
+        assert found.count("compacted") == found.count("erased") == 4
+
+
+async def test_in_a_large_store_it_is_said_that_it_is_to_be_done_until_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sabotage of the test above: without the tables written anew the look at the bytes finds what it looks for."""
+    monkeypatch.setattr(compaction, "AT_ONCE_BYTES", 1)
+    async with running(tmp_path) as line:
+        was, ended = await with_erased(line, 8)
+        assert [each.compacted for each in ended] == [False] * 4
+        assert files_that_hold(line, *traces(was)) != []
+        retain(line.gateway, RowSweep())
+        assert "compacted" not in [decode(row.body)["event"] for row in line.rows(ledger_entry)]
+        line.clock.advance(days=3)
+        assert health_of(line) == pytest.approx(3 * 86_400, abs=60)
+        assert compact(line.gateway, at_most_bytes=None)
+        assert health_of(line) == 0
+        assert files_that_hold(line, *traces(was)) == []
+
+
+async def test_what_could_not_be_written_anew_is_by_the_sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that died behind the commit of an erasure, or met somebody in its way."""
+    monkeypatch.setattr(compaction, "AT_ONCE_BYTES", 1)
+    async with running(tmp_path) as line:
+        was, _ = await with_erased(line, 2)
+        monkeypatch.undo()
+        retain(line.gateway, RowSweep())
+        assert health_of(line) == 0
+        assert files_that_hold(line, *traces(was)) == []
+
+
+def test_an_erasure_that_comes_meanwhile_is_still_to_be_done() -> None:
+    store = MemoryStore.create()
+    store.write(lambda c: compaction.ask(c, at="2026-01-15T12:00:00.000000Z", act_id="ONE"))
+    with store.read() as c:
+        begun = compaction.asked(c)
+    assert begun is not None
+    store.write(lambda c: compaction.ask(c, at="2026-01-16T12:00:00.000000Z", act_id="TWO"))
+    assert not store.write(lambda c: compaction.done(c, begun))
+    with store.read() as c:
+        assert (left := compaction.asked(c)) is not None
+        assert compaction.since(left) == "2026-01-15T12:00:00.000000Z"
+    assert store.write(lambda c: compaction.done(c, left))
+    store.close()
 
 
 def reachable(start: object) -> Iterator[object]:

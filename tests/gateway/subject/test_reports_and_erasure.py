@@ -79,7 +79,7 @@ async def test_the_report_is_what_the_wires_saw_and_an_erasure_leaves_nothing(
         )
         for number in gone:
             act = asked_and_approved(line.gateway, people[number].first, What.ERASURE)
-            erase(line.gateway, act, reason="a wrong record", by="Cas Example")
+            assert erase(line.gateway, act, reason="a wrong record", by="Cas Example").compacted
         was.assert_gone(line.gateway)
 
         stay = [number for number in range(PEOPLE) if number not in gone]
