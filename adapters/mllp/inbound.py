@@ -10,6 +10,7 @@ import hashlib
 import ssl
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from typing import cast
 
 from adapters.contract import Accept, Answer, Arrival
 from adapters.mllp.frames import Frames, FrameTooLarge, framed
@@ -132,15 +133,16 @@ class _Connection(asyncio.Protocol):
     # what the event loop calls
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        own = self._transport = cast(
+            "asyncio.Transport", transport
+        )  # of the loop's own kind, which need not descend from asyncio's
         if len(self._listener.connections) >= self._settings.max_connections:
             self._listener.counts.refused_connections += 1
-            transport.abort()
+            own.abort()
             return
-        if self._settings.mutual_tls and not self._is_the_client(transport):
+        if self._settings.mutual_tls and not self._is_the_client(own):
             self._listener.counts.refused_certificates += 1
-            transport.abort()
+            own.abort()
             return
         self._listener.counts.connections += 1
         self._listener.connections.add(self)

@@ -12,6 +12,7 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+import uvloop
 from aiohttp import web
 
 NHS_NUMBER = re.compile(rb'"(999\d{7})"')
@@ -73,4 +74,4 @@ async def main(folder: Path, ports: list[int]) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(Path(sys.argv[1]), [int(port) for port in sys.argv[2:]]))
+    uvloop.run(main(Path(sys.argv[1]), [int(port) for port in sys.argv[2:]]))
