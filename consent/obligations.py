@@ -5,7 +5,7 @@ in a letter makes nobody's system delete, mask or keep to itself: so what is not
 says what is owed; it MUST NOT drop an obligation because it is not known how to perform it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 
 from consent.codes import provisions
@@ -16,6 +16,11 @@ from consent.shapes import Coding, Json
 
 PERFORMED = frozenset({"AOD", "AUDIT", "AUDTR", "CPLYCC", "CPLYCD", "MINEC"})
 """What happens to every letter anyway: each disclosure is accounted for in the ledger, labels and consents are obeyed, the least leaves."""
+
+
+def is_owed(resource: Json, permitting: Iterable[Json]) -> bool:
+    """Does the resource, or a Consent by which it may leave, ask for something that nobody would do?"""
+    return owed_for(resource) or any(map(owed_by, permitting))
 
 
 def owed_for(resource: Json) -> bool:

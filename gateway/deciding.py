@@ -10,10 +10,11 @@ from datetime import datetime
 from typing import Any, Final
 
 from consent.codes import pairs_asked, provisions
-from consent.decide import RULES
+from consent.decide import OBLIGATION, RULES
 from consent.fhir_consent import IMPLIED, NOTHING, Judge
 from consent.lint import lint
 from consent.nesting import pairs_nested
+from consent.obligations import is_owed
 from consent.outcomes import PathOutcome, voted_paths
 from consent.prohibitions import FORBIDDEN, forbids
 from consent.reading import coding, holds_key, identifiers, label_of, text
@@ -24,6 +25,7 @@ from fhir_profiles.label import label_bundle
 from fhir_profiles.shapes import Json
 from fhir_profiles.subsumption import subsumes
 from fhir_profiles.terminology import laws_opened_by_agreement
+from gateway.consents.withdrawal import is_withdrawn_by_person
 from gateway.errors import ThroughgateError
 
 _MEMBERS: Final = ("as_of", "recipient", "purpose", "action", "consents", "directory", "resources", "default")
@@ -168,7 +170,15 @@ def _votes(
     default: str,
 ) -> tuple[list[ResourceVote], list[str]]:
     """One vote for each resource, and the rules about the whole."""
-    registered = tuple(RegisteredConsent(consent=one, authority=True, registered=request.as_of) for one in consents)
+    registered = tuple(
+        RegisteredConsent(
+            consent=one,
+            authority=True,
+            registered=request.as_of,
+            withdrawn_by_person=is_withdrawn_by_person(one),
+        )
+        for one in consents
+    )
     try:
         facts = Facts(
             resources=resources,
@@ -196,6 +206,9 @@ def _vote(judge: Judge, resource: Json, default: str) -> ResourceVote:
     voted = judge.vote(resource, default, hold=True)
     if voted.vote is not Vote.DENY and ("implicitRules" in resource or holds_key(resource, "modifierExtension")):
         return ResourceVote(resource=voted.resource, vote=Vote.DENY, rule="not-understood")
+    if voted.vote is Vote.PERMIT and is_owed(resource, judge.permitting(resource)):
+        # There is no exit here that could perform it (docs/decisions/0044).
+        return ResourceVote(resource=voted.resource, vote=Vote.HOLD, rule=OBLIGATION)
     return voted
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from fhir_profiles.systems import WITHDRAWN_EXTENSION
 from gateway.__main__ import app
 from gateway.deciding import QuestionError, decide_question
 
@@ -259,3 +260,27 @@ def test_the_command_exits_0_with_an_answer_and_2_without_a_question(tmp_path: P
     assert (refused.exit_code, refused.stdout) == (2, "")
     assert "as_of: missing" in refused.stderr
     assert CliRunner().invoke(app, ["decide", str(tmp_path / "none.json")]).exit_code == 2
+
+
+def test_what_the_person_took_back_is_a_dissent_here_as_on_the_line() -> None:
+    """R4 has no reason for a status: that it was the person's act is a code, or our extension, and both count here too."""
+    before = consent(meta={"versionId": "1"})
+    said = {"url": WITHDRAWN_EXTENSION, "valueBoolean": True}
+    later = {"status": "inactive", "dateTime": "2026-01-09"}
+    for taken, found in ((consent(**later, extension=[said]), "deny"), (consent(**later), "permit")):
+        assert by_id(answer(consents=[before, taken], default="permit"))["one"][0] == found
+    assert by_id(answer(consents=[before, consent(**later, extension=[said])], default="permit"))["one"][1] == "dissent"
+
+
+def test_a_yes_on_terms_that_nobody_would_keep_is_no_plain_yes() -> None:
+    """As on the line (docs/decisions/0044): the terms of what permits, and what the resource itself asks for; what is done anyway asks for nothing."""
+    label = {"system": ACT_CODE, "code": "NORDSCLCD"}
+    on_terms = consent(provision={"type": "permit", "securityLabel": [label]})
+    assert by_id(answer(consents=[on_terms]))["one"] == ("hold", "obligation")
+    assert by_id(answer(consents=[on_terms], resources=[PATIENT]))["p"] == ("hold", "obligation")
+    assert by_id(answer(resources=[PATIENT, labelled("one", "SUD", "NORDSCLCD")]))["one"] == ("hold", "obligation")
+    assert by_id(answer(resources=[PATIENT, labelled("one", "SUD", "MINEC")]))["one"] == ("permit", "consent-permit")
+    several = [
+        {"system": "http://terminology.hl7.org/CodeSystem/v3-ActReason", "code": code} for code in ("TREAT", "HRESCH")
+    ]
+    assert by_id(answer(consents=[on_terms], purpose=several))["one"] == ("hold", "obligation")
