@@ -3,8 +3,8 @@
 1. integrity: the request fits the agreement, and the letter is about one person
 2. regime: what is anonymous is counted, and consent is not asked (nothing about a person leaves)
 3. the agreement itself: in force until `ends`
-4. each resource: what a statute forbids to tell stays back, whoever agreed or let it go (docs/decisions/0045); so does what we do not understand;
-   unlabelled goes to direct care only
+4. each resource: what a statute forbids to tell stays back, whoever agreed or let it go (docs/decisions/0045); so does what we do not understand,
+   and what would say something else without an element that may not leave with it (docs/decisions/0059); unlabelled goes to direct care only
 5. consent, for each resource; where none speaks, `without_consent`. A duty to tell asks no consent, and what only a harm test lets go neither;
    what needs a consent needs a privacy notice too (docs/decisions/0038)
 6. an override, which lets go what 5 did not, and nothing that 1 to 4 keep: never more than the agreement's paths, never as a consent
@@ -18,7 +18,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from consent import labels, obligations, privacy_notice, prohibitions, purposes, sensitive
+from consent import labels, modifiers, obligations, privacy_notice, prohibitions, purposes, sensitive
 from consent.fhir_consent import Judge
 from consent.graph import references
 from consent.prohibitions import FORBIDDEN
@@ -52,6 +52,10 @@ AGGREGATES = frozenset({"MeasureReport", "Organization"})
 _BY_CONSENT = frozenset({"consent-permit", "implied"})
 """Rules of what leaves because the consents on record let it, or do not stop it."""
 NO_NOTICE = "no-privacy-notice"
+NOT_UNDERSTOOD = "not-understood"
+TURNED = "modifier-left-out"
+_AS_WRITTEN = frozenset({NOT_UNDERSTOOD, TURNED})
+"""Rules that keep something back because of how it is written, and by nobody's wish."""
 OBLIGATION = "obligation"
 TERMS = "terms"
 NOT_WRITTEN = "not-written"
@@ -74,7 +78,8 @@ RULES = {
     "harm-test-only": "only two people's harm test lets it go; no consent does, and no silence",
     "anonymous": "counted for a report about nobody; consent is not asked",
     "aggregate": "a finished report about nobody",
-    "not-understood": "an implicit rule or a modifier that is not understood",
+    NOT_UNDERSTOOD: "an implicit rule or a modifier that is not understood",
+    TURNED: "it would say something else without an element that may not leave under the agreement, so it does not leave either",
     "unlabelled": "a resource without a label, or of which nobody knows what it is about, goes to direct care only",
     "agreement-mismatch": "the request does not fit the agreement",
     "agreement-ended": "the agreement has ended",
@@ -135,7 +140,8 @@ def _anonymous(request: Request, facts: Facts, agreement: Agreement) -> Decision
 
     INVARIANT: consent is not asked, because nothing that it could be about leaves: cells pass disclosure control first.
     """
-    if not facts.resources or not all(_is_about_nobody(resource) for resource in facts.resources):
+    whole = all(_is_about_nobody(each) and not _as_written(each, agreement) for each in facts.resources)
+    if not facts.resources or not whole:
         return _decision(request, agreement, Outcome.COUNTED, ["anonymous"], ())
     votes = tuple(ResourceVote(resource=label_of(item), vote=Vote.PERMIT, rule="aggregate") for item in facts.resources)
     return _decision(request, agreement, Outcome.RELEASE, ["aggregate"], votes)
@@ -228,14 +234,25 @@ def _vote(resource: Json, judge: Judge, request: Request, agreement: Agreement, 
         voted = replace(voted, vote=Vote.PERMIT, rule=f"override-{given.kind}")
     if voted.vote is Vote.DENY:
         return voted
-    if "implicitRules" in resource or holds_key(resource, "modifierExtension"):
+    written = _as_written(resource, agreement)
+    if written:
         if not hold or resource.get("resourceType") not in WHOLE:
-            return ResourceVote(resource=name, vote=Vote.DENY, rule="not-understood")
+            return ResourceVote(resource=name, vote=Vote.DENY, rule=written)
         # Keeping these back would end the whole letter, which no consent has asked for: a person looks.
-        return voted if request.person_released else ResourceVote(resource=name, vote=Vote.HOLD, rule="not-understood")
+        return voted if request.person_released else ResourceVote(resource=name, vote=Vote.HOLD, rule=written)
     if not _direct_care(agreement) and labels.counts_as_every(labels.resource_labels(resource)):
         return ResourceVote(resource=name, vote=Vote.DENY, rule="unlabelled")
     return voted
+
+
+def _as_written(resource: Json, agreement: Agreement) -> str:
+    """The rule that keeps it back because of how it is written; empty where nothing does.
+
+    INVARIANT: what turns round what a resource says leaves with it, or the resource stays.
+    """
+    if "implicitRules" in resource or holds_key(resource, "modifierExtension"):
+        return NOT_UNDERSTOOD
+    return TURNED if modifiers.left_out(resource, agreement.paths) else ""
 
 
 def _obliged(voted: ResourceVote, resource: Json, judge: Judge, request: Request, agreement: Agreement) -> ResourceVote:
@@ -285,7 +302,7 @@ def _whole(
         return Outcome.WITHHOLD, [*rules, "subject-denied"]
     if not any(is_content(resource, resources) for resource in kept):
         # Told to a person where it is not the person's own wish that empties the letter.
-        held = agreement.undecidable == "hold" and "not-understood" in rules
+        held = agreement.undecidable == "hold" and not _AS_WRITTEN.isdisjoint(rules)
         return (Outcome.HOLD if held else Outcome.WITHHOLD), [*rules, "nothing-left"]
     if any(vote.vote is Vote.HOLD for vote in votes):
         return Outcome.HOLD, rules

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import InitVar, dataclass, field
 from typing import Any
 
+from consent.modifiers import left_out_of
 from consent.paths import Node, compile_paths, is_reserved
 from consent.reading import label_of, obj, objects, text
 from consent.sensitive import (
@@ -223,6 +224,10 @@ class _Projection:
             kept = self._value(value, child or _EMPTY, below, f"{path}.{key}", key)
             if kept is not None:
                 made[key] = kept
+        if made and path != holder and left_out_of(path, item, made):
+            # INVARIANT: what turns round what an element says leaves with it, or the element stays.
+            self._withhold(path, "modifier-left-out")
+            return {}
         return made
 
     def _value(self, value: Any, node: Node, whole: bool, path: str, key: str) -> Any:

@@ -60,7 +60,9 @@ _NOWHERE = {
     Outcome.COUNTED: PathOutcome.COUNTED,
 }
 _VOTED = {Vote.PERMIT: PathOutcome.LEAVES, Vote.DENY: PathOutcome.STAYS, Vote.HOLD: PathOutcome.WAITS}
-_BY_VALUE = frozenset({"identifier-system", "not-in-letter", "nothing-left", "sensitive-place", "leak-scan"})
+_BY_VALUE = frozenset(
+    {"identifier-system", "not-in-letter", "nothing-left", "sensitive-place", "leak-scan", "modifier-left-out"}
+)
 """Rules of minimise that look at a value: of one path they may keep back one repetition and let another leave."""
 _MADE_AGAIN = frozenset({"resourceType", "id"})
 

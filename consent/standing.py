@@ -39,7 +39,7 @@ _IS_OF: Final = "medicationReference"
 _MEDICINES: Final = ("MedicationRequest", "MedicationAdministration", "MedicationDispense", "MedicationStatement")
 NAMED_ANYHOW: Final = frozenset({"Composition.author", *(f"{kind}.{_IS_OF}" for kind in _MEDICINES)})
 """A reference that R4 asks for and that says who, or of what: the same. The words of a dose are read without the product that they are of."""
-_UNREAD: Final = frozenset({"not-understood", "unlabelled"})
+_UNREAD: Final = frozenset({"not-understood", "modifier-left-out", "unlabelled"})
 """Rules that keep a resource back because of how it is written: nobody has said that nobody may know of it."""
 
 

@@ -19,6 +19,7 @@ from sqlalchemy import Connection, Row, bindparam, insert, select, update
 from consent.agreement_file import AgreementError, digest_of, read_agreement
 from consent.agreement_lint import lint
 from consent.extracts import LETTER as EXTRACT
+from consent.modifiers import unlisted
 from consent.shapes import Agreement, Reason
 from consent.when import instant, span
 from fhir_profiles.letters import LETTERS
@@ -321,6 +322,11 @@ def _require_fit(parts: Parts, name: str, text: str) -> None:
     asked = lacking(item.path for item in agreement.fields)
     if asked:
         raise ActivationError(f"{name}.toml: fields: what leaves would be no FHIR without {', '.join(asked)}")
+    turned = unlisted(agreement.paths)
+    if turned:
+        raise ActivationError(
+            f"{name}.toml: fields: what leaves would say something else without {', '.join(turned)}: list them too"
+        )
     last, at = span(agreement.text["ends"]), instant(parts.now())
     if last is None or at is None or at >= last.end:
         raise ActivationError(f"{name}.toml: words.ends: the agreement has ended already: agree on a later day")

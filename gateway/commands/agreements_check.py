@@ -1,5 +1,5 @@
-"""`throughgate agreements check`: do the examples and counter-examples inside each agreement come out as they say, and can what leaves be FHIR?
-What is odd about it is said beside that, and fails nothing. Changes nothing.
+"""`throughgate agreements check`: do the examples and counter-examples inside each agreement come out as they say, can what leaves be FHIR, and does it
+say what the whole said? What is odd about it is said beside that, and fails nothing. Changes nothing.
 """
 
 from collections.abc import Sequence
@@ -38,12 +38,14 @@ def agreements_check(*, config: Config = None, as_json: AsJson = False) -> None:
 
 
 def _has_failed(result: dict[str, Any]) -> bool:
-    return "error" in result or bool(result["lacking"]) or not all(each["passed"] for each in result["examples"])
+    unfit = "error" in result or bool(result["lacking"]) or bool(result["modifiers"])
+    return unfit or not all(each["passed"] for each in result["examples"])
 
 
 def _checked(file: AgreementFile, beside: "Sequence[Agreement]") -> dict[str, Any]:
     from consent.agreement_file import check_examples
     from consent.agreement_lint import lint
+    from consent.modifiers import unlisted
     from fhir_profiles.schema.asked import lacking
 
     agreement = file.agreement
@@ -62,7 +64,8 @@ def _checked(file: AgreementFile, beside: "Sequence[Agreement]") -> dict[str, An
     about = {"agreement": agreement.name, "flow": agreement.flow, "draft": agreement.draft, "digest": agreement.digest}
     asked = list(lacking(item.path for item in agreement.fields))
     remarks = [{"code": each.rule, "text": each.text} for each in lint(agreement, beside)]
-    return {**about, "lacking": asked, "examples": examples, "remarks": remarks}
+    turned = list(unlisted(agreement.paths))
+    return {**about, "lacking": asked, "modifiers": turned, "examples": examples, "remarks": remarks}
 
 
 def _say(results: list[dict[str, Any]], folder: Path) -> None:
@@ -78,6 +81,10 @@ def _say(results: list[dict[str, Any]], folder: Path) -> None:
         typer.echo(f"{result['agreement']} ({result['flow']}{kind}): {held} of {len(examples)} examples hold")
         if result["lacking"]:
             typer.echo(f"  FAILED fields: what leaves would be no FHIR without {', '.join(result['lacking'])}")
+        if result["modifiers"]:
+            typer.echo(
+                f"  FAILED fields: what leaves would say something else without {', '.join(result['modifiers'])}"
+            )
         for example in examples:
             if not example["passed"]:
                 typer.echo(

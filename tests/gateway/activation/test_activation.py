@@ -128,6 +128,7 @@ def test_what_is_approved_is_what_was_proposed(config: Path) -> None:
         ("ends = 2035-12-31", "ends = 2026-01-14", "words.ends: the agreement has ended already"),
         ('regime = "uk-gdpr"', 'regime = "none"', "regime: must be one of"),
         ('"Flag.period", "Flag.subject"', '"Flag.period"', "fields: what leaves would be no FHIR without Flag.subject"),
+        ('"Condition.verificationStatus", ', "", "would say something else without Condition.verificationStatus: list"),
     ],
 )
 def test_what_cannot_be_in_force_is_not_signed(config: Path, old: str, new: str, said: str) -> None:

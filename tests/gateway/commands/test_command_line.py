@@ -225,6 +225,15 @@ def test_an_agreement_that_leaves_what_is_no_fhir_is_found(installation: Path) -
     assert "what leaves would be no FHIR without Flag.subject" in found.stdout
 
 
+def test_an_agreement_that_leaves_out_what_turns_a_resource_round_is_found(installation: Path) -> None:
+    activate(installation)
+    file = installation.parent / "agreements" / "handover.toml"
+    file.write_text(file.read_text("utf-8").replace('"Condition.verificationStatus", ', "", 1), "utf-8")
+    found = run("agreements", "check", "--config", str(installation))
+    assert found.exit_code == 1
+    assert "what leaves would say something else without Condition.verificationStatus" in found.stdout
+
+
 def test_nothing_waits_in_a_new_installation(installation: Path) -> None:
     assert json.loads(run("held", "--config", str(installation), "--json").stdout) == {"held": []}
 
