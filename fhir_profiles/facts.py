@@ -42,7 +42,15 @@ from fhir_profiles.elements import (
     words_of,
 )
 from fhir_profiles.in_force import in_force, span_of
-from fhir_profiles.medicines import Contents, Same, contents_of, is_substitute, medication_concepts, same_medicine
+from fhir_profiles.medicines import (
+    Contents,
+    Same,
+    contents_of,
+    is_depot,
+    is_substitute,
+    medication_concepts,
+    same_medicine,
+)
 from fhir_profiles.movements import place_of, stays_that_go_on
 from fhir_profiles.shapes import Json
 from fhir_profiles.supervision import supervised_in_words
@@ -82,6 +90,9 @@ DIAMORPHINE: Final = "diamorphine"
 _INPATIENT: Final = "inpatient"
 _ENDED: Final = frozenset({"stopped", "completed", "ended"})
 _IN_DOUBT: Final = frozenset({"stopped", "on-hold", "unknown"})
+_NOT_GIVEN: Final = "not-done"
+DEPOT_DAYS: Final = 56
+"""A prolonged-release injection is told, and counts as treatment, for twice the longest time between two of them (a month): one may be late."""
 RECENT_DOSE_DAYS: Final = 3
 """A dose of substitute medication in these days shows that the person is in treatment, whatever the prescriptions say."""
 
@@ -346,6 +357,48 @@ def doses_in_doubt(resources: Sequence[Json], as_of: str, request: Json | None =
     return tuple(administration for _, administration in sorted(found, key=lambda each: each[0]))
 
 
+def doses_not_given(resources: Sequence[Json], as_of: str, days: int) -> tuple[Json, ...]:
+    """Give the administrations of substitute medication after the last dose given, and in the last `days` days, that say that none was given.
+
+    A dose that was refused or kept back is why the last one is as old as it is; a day without any record is another thing.
+    """
+    file = well_formed(resources)
+    today, until = days_of(as_of), instant_of(as_of)
+    earliest = today.plus(-days) if today is not None else None
+    last = last_administration(file, as_of)
+    since = instant_of(given_at(last)) if last is not None else None
+    found = []
+    for administration in of_type(file, "MedicationAdministration"):
+        moment = instant_of(given_at(administration))
+        if as_text(administration.get("status")) != _NOT_GIVEN or moment is None:
+            continue
+        lately = on_or_before(earliest, days_of(given_at(administration))) is not False
+        after = (until is None or moment <= until) and (since is None or moment >= since)
+        if lately and after and is_substitute(administration, file):
+            found.append((moment, administration))
+    return tuple(administration for _, administration in sorted(found, key=lambda each: each[0]))
+
+
+def last_depot_dose(resources: Sequence[Json], as_of: str, request: Json | None = None) -> Json | None:
+    """Give the last prolonged-release injection of substitute medication, or of what `request` prescribes, that may still act.
+
+    The next is due by it, whatever was taken since.
+    """
+    file = well_formed(resources)
+    until, today = instant_of(as_of), days_of(as_of)
+    best: tuple[Any, Json] | None = None
+    for administration in of_type(file, "MedicationAdministration"):
+        moment, given = instant_of(given_at(administration)), days_of(given_at(administration))
+        if as_text(administration.get("status")) not in {"completed", "in-progress"} or moment is None or given is None:
+            continue
+        acts = on_or_before(today, given.plus(DEPOT_DAYS)) is not False and (until is None or moment <= until)
+        if not acts or not is_depot(administration, file) or not _is_dose_of(administration, request, file):
+            continue
+        if best is None or moment >= best[0]:
+            best = (moment, administration)
+    return best[1] if best else None
+
+
 def dose_of(administration: Json, resources: Sequence[Json]) -> LastDose:
     """Read one administration as a dose; nothing is computed from it."""
     dosage = as_object(administration.get("dosage"))
@@ -388,7 +441,8 @@ def begins_later(resource: Json, as_of: str) -> bool:
 def on_substitute_medication(resources: Sequence[Json], as_of: str) -> bool:
     """Say whether the person is on substitute medication at `as_of`, for safety: doubt counts as yes, because silence can kill.
 
-    Yes when such a prescription stands, or ended no earlier than that day, or a dose was given in the three days before.
+    Yes when such a prescription stands, or ended no earlier than that day, or a dose was given in the three days before, or a
+    prolonged-release injection that may still act.
     """
     file = well_formed(resources)
     day = days_of(as_of)
@@ -399,7 +453,7 @@ def on_substitute_medication(resources: Sequence[Json], as_of: str) -> bool:
     last = last_administration(file, as_of)
     given = days_of(given_at(last)) if last is not None else None
     until = given.plus(RECENT_DOSE_DAYS) if given is not None else None
-    return bool(on_or_before(day, until))
+    return bool(on_or_before(day, until)) or last_depot_dose(file, as_of) is not None
 
 
 def prescription_for_supply(request: Json) -> bool:

@@ -25,7 +25,7 @@ _NEVER: Final = frozenset(
 """Statuses in which nobody took anything. (Cancelled is "withdrawn before any administration": R4 medicationrequest-status.)"""
 _ENDED: Final = frozenset({"stopped", "completed", "ended"})
 _OPEN: Final = frozenset({"active"})
-_NOT_ORDERED: Final = frozenset({"proposal", "option"})
+NOT_ORDERED: Final = frozenset({"proposal", "option"})
 _DURATION_DAYS: Final = {"d": 1, "day": 1, "days": 1, "wk": 7, "week": 7, "weeks": 7}
 
 
@@ -102,7 +102,7 @@ def span_of(resource: Json) -> Span:
     return Span(
         never=status in _NEVER
         or resource.get("doNotPerform") is True
-        or as_text(resource.get("intent")) in _NOT_ORDERED,
+        or as_text(resource.get("intent")) in NOT_ORDERED,
         status=status,
         start=start,
         end=start if one_day and end is None else end,

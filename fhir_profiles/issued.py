@@ -9,7 +9,7 @@ from typing import Final
 
 from fhir_profiles.days import instant_of
 from fhir_profiles.elements import as_object, as_objects, as_text, name_of, of_type, well_formed
-from fhir_profiles.medicines import Same, same_medicine
+from fhir_profiles.medicines import Same, is_depot, same_medicine
 from fhir_profiles.order_numbers import assigner_of, names_no_authority
 from fhir_profiles.shapes import Json
 
@@ -21,7 +21,8 @@ _IN_DOUBT: Final = frozenset({"stopped", "on-hold", "unknown"})
 def last_issued(request: Json, resources: Sequence[Json], as_of: str) -> tuple[Json, ...]:
     """Give what was issued last of a prescription or of its medicine up to `as_of`, and what may have been in part after it, by time.
 
-    What was issued under an earlier prescription counts: the person has it too. A dispense without a time may be the last.
+    What was issued under an earlier prescription counts: the person has it too. A dispense without a time may be the last. A prolonged-release
+    injection and what is taken daily are told apart: the last of the one says nothing of the other.
     """
     file = well_formed(resources)
     dated: list[tuple[datetime, Json]] = []
@@ -34,8 +35,15 @@ def last_issued(request: Json, resources: Sequence[Json], as_of: str) -> tuple[J
         else:
             dated.append((moment, dispense))
     dated.sort(key=lambda each: each[0])
+    depots = [each for each in dated if is_depot(each[1], file)]
+    others = [each for each in dated if each not in depots]
+    last = sorted((*_from_the_last(depots), *_from_the_last(others)), key=lambda each: each[0])
+    return (*undated, *(dispense for _, dispense in last))
+
+
+def _from_the_last(dated: list[tuple[datetime, Json]]) -> list[tuple[datetime, Json]]:
     whole = [at for at, (_, dispense) in enumerate(dated) if as_text(dispense.get("status")) in _ISSUED]
-    return (*undated, *(dispense for _, dispense in dated[whole[-1] if whole else 0 :]))
+    return dated[whole[-1] if whole else 0 :]
 
 
 def may_be_issued(request: Json, resources: Sequence[Json], as_of: str) -> bool:

@@ -8,6 +8,7 @@ import re
 import tomllib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from enum import StrEnum
 from functools import cache, lru_cache
 from importlib import resources as package_files
@@ -18,6 +19,10 @@ from fhir_profiles.elements import as_object, as_objects, as_text, codings, find
 from fhir_profiles.frozen_concepts import Frozen, frozen, thawed
 from fhir_profiles.shapes import Json
 
+_AMOUNT: Final = re.compile(r"(\d+(?:\.\d+)?|(?<=/))\s*(micrograms?|mcg|milligrams?|mg|millilitres?|ml)\b")
+_DEPOT: Final = re.compile(
+    r"\bprolonged[ -]release\b|\bdepot\b|\bbuvidal\b|\bsublocade\b|\bbrixadi\b|\bbuprenorphine\b.*\binjection\b"
+)
 _WORD: Final = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 
 
@@ -84,6 +89,17 @@ def medication_concepts(resource: Json, resources: Sequence[Json]) -> Iterator[J
             yield from as_objects(ingredient.get("itemCodeableConcept"))
 
 
+def _names_of(resource: Json, resources: Sequence[Json]) -> Iterator[str]:
+    """Give every name of a medicine: as it is written, and as the formulary has it."""
+    for concept in medication_concepts(resource, resources):
+        yield from (
+            as_text(name) for name in (concept.get("text"), *(each.get("display") for each in codings(concept)))
+        )
+        known = terminology.product(concept)
+        if known is not None:
+            yield known.name
+
+
 def contents_of(resource: Json, resources: Sequence[Json]) -> Contents:
     """Read what a MedicationRequest, MedicationStatement or MedicationAdministration contains."""
     return _contents(tuple(map(frozen, medication_concepts(resource, resources))))
@@ -116,6 +132,43 @@ def _rows_named(concept: Json) -> Iterator[_Row]:
                 yield by_word[word]
 
 
+def other_strength(concept: Json) -> str:
+    """Give the name of the formulary's product where the words of a medicine name another strength than its code means; else nothing.
+
+    INVARIANT: a reader of codes and one of words never take two strengths for one without being told: ten times the dose is between them.
+    """
+    for one in codings(concept):
+        known = terminology.product({"coding": [{name: one[name] for name in ("system", "code") if name in one}]})
+        words = {as_text(name).lower() for name in (concept.get("text"), one.get("display")) if as_text(name)}
+        if known is not None and any(_differ(name, known.name) for name in words):
+            return known.name
+    return ""
+
+
+def _differ(name: str, known: str) -> bool:
+    """Do the amounts of a name mean another strength? What names no milligrams, or of a liquid by the millilitre no volume, names none."""
+    (written, volume), (meant, measure) = _strength(name), _strength(known)
+    if not written or (measure == 1 and volume is None):
+        return False
+    same_ratio = (
+        len(written) == len(meant) == 1 and volume and measure and min(written) * measure == min(meant) * volume
+    )
+    return not same_ratio and (measure == 1 or not written <= meant)
+
+
+def _strength(name: str) -> tuple[frozenset[Decimal], Decimal | None]:
+    """The milligrams that a name holds, and the one volume in millilitres (`/ml` is one)."""
+    milligrams: set[Decimal] = set()
+    volume: Decimal | None = None
+    for digits, unit in _AMOUNT.findall(name.lower().replace(",", "")):
+        number = Decimal(digits or 1)
+        if unit in {"ml", "millilitre", "millilitres"}:
+            volume = number
+        elif digits:
+            milligrams.add(number if unit.startswith(("mg", "milligram")) else number / 1000)
+    return frozenset(milligrams), volume
+
+
 def same_medicine(one: Json, other: Json, resources: Sequence[Json]) -> Same:
     """Compare the medicines of two resources: by their substances; by code, then by words, where one of the two is not known.
 
@@ -141,3 +194,10 @@ def _written(resource: Json, resources: Sequence[Json]) -> frozenset[tuple[str, 
 def is_substitute(resource: Json, resources: Sequence[Json]) -> bool:
     """Say whether the medicine is substitute medication (opioid agonist treatment: methadone, buprenorphine)."""
     return contents_of(resource, resources).substitute
+
+
+def is_depot(resource: Json, resources: Sequence[Json]) -> bool:
+    """Say whether a medicine is substitute medication that is injected and acts for a week or a month."""
+    if not is_substitute(resource, resources):
+        return False
+    return any(_DEPOT.search(name.lower()) for name in _names_of(resource, resources))

@@ -55,7 +55,7 @@ LETTER: Final = LetterKind(
     wires=("fhir-document", "fhir-message", "fhir-collection"),
     whole_picture=True,
     required=tuple(
-        replace(fact, present=lambda p: bool(release_plan.naloxone_medicines(p))) if fact.name == "naloxone" else fact
+        replace(fact, present=release_plan.naloxone_medicine_known) if fact.name == "naloxone" else fact
         for fact in handover.REQUIRED
         if fact.name not in _NOT_ASKED
     ),

@@ -36,8 +36,14 @@ PARTS: Final = (
     Part(
         code="treatments-and-interventions",
         title="Last dose given",
-        pick=selection.last_dose,
+        pick=selection.last_doses,
         empty="No dose of substitute medication is recorded as given.",
+    ),
+    Part(
+        code="treatments-and-interventions",
+        title="Naloxone given",
+        pick=release_plan.naloxone_given,
+        empty="No naloxone is recorded as given.",
     ),
     Part(
         code="discontinued-medications",
@@ -280,7 +286,7 @@ REQUIRED: Final[Missing] = (
         name="naloxone",
         heading="Naloxone to take home",
         text="Whether naloxone was offered, supplied or declined is not in the file.",
-        present=lambda p: bool(p.once(release_plan.naloxone)),
+        present=release_plan.naloxone_known,
     ),
     RequiredFact(
         name="blood-borne-viruses",

@@ -16,7 +16,7 @@ from fhir_profiles.shapes import Event, Json
 
 
 def _in_prison(picture: Picture) -> tuple[Json, ...]:
-    return tuple(r for r in selection.substitute_medication(picture) if not facts.prescription_for_supply(r))
+    return tuple(r for r in selection.substitute_prescriptions(picture) if not facts.prescription_for_supply(r))
 
 
 def _provider(picture: Picture) -> tuple[Json, ...]:
@@ -28,7 +28,7 @@ _PARTS: Final = (
     PaperPart(
         code="active-medications",
         title="Your treatment medicine",
-        pick=told_of(release_plan.medicine_after_release),
+        pick=told_of(release_plan.for_supply),
         empty="We know of no medicine for you to get outside. Ask us today.",
         fact="medicine-after-release",
     ),

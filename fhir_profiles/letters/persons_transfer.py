@@ -16,7 +16,7 @@ _PARTS: Final = (
     PaperPart(
         code="active-medications",
         title="Your treatment medicine",
-        pick=told_of(selection.substitute_medication),
+        pick=told_of(selection.substitute_prescriptions),
         empty="We know of no medicine for you. Ask the nurse here today.",
         fact="medicine",
     ),

@@ -41,12 +41,13 @@ def prescriptions(picture: Picture) -> tuple[Json, ...]:
 
 
 def last_doses(picture: Picture) -> tuple[Json, ...]:
-    """The last dose given of what each prescription prescribes, and what may have been given in part after it, each once."""
+    """The last dose given of what each prescription prescribes, an injection that still acts, and what may have been in part after it, each once."""
     found: dict[str, Json] = {}
     for request in prescriptions(picture):
         dose = facts.last_administration(picture.file, picture.as_of, request)
         in_doubt = facts.doses_in_doubt(picture.file, picture.as_of, request)
-        found |= {name_of(each): each for each in (dose, *in_doubt) if each is not None}
+        injected = facts.last_depot_dose(picture.file, picture.as_of, request)
+        found |= {name_of(each): each for each in (injected, dose, *in_doubt) if each is not None}
     return tuple(found.values())
 
 

@@ -11,7 +11,7 @@ from typing import Final
 from fhir_profiles import facts
 from fhir_profiles.content_events import referrals
 from fhir_profiles.elements import as_object, as_objects, as_text, name_of, referenced
-from fhir_profiles.letters.parts import selection
+from fhir_profiles.letters.parts import release_plan, selection
 from fhir_profiles.letters.parts.carried import at_place, carried, write_carried
 from fhir_profiles.letters.parts.identity import CONTACT, WHO, reachable, who
 from fhir_profiles.letters.parts.picture import Picture
@@ -51,7 +51,8 @@ def _with_it(picture: Picture, found: Sequence[Json]) -> tuple[Json, ...]:
     return (
         *selection.risk_flags(picture),
         *selection.substitute_medication(picture),
-        *selection.last_dose(picture),
+        *selection.last_doses(picture),
+        *release_plan.naloxone_given(picture),
         *selection.other_medication(picture),
         *selection.allergies(picture),
         *selection.conditions(picture),

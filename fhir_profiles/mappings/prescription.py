@@ -23,6 +23,7 @@ from fhir_profiles.mappings.datatypes import (
 from fhir_profiles.mappings.dosage import Places, dosages
 from fhir_profiles.mappings.field_ledger import Row, keep_order
 from fhir_profiles.mappings.reading import Reading
+from fhir_profiles.medicines import other_strength
 from fhir_profiles.order_numbers import of_sender
 from fhir_profiles.shapes import Json
 from fhir_profiles.terminology import lookup, product
@@ -156,6 +157,10 @@ def medication(reading: Reading, rx: Row, number: int, *, to: str = _TO) -> Json
     """Read what is ordered or given. Where the formulary knows the product its current dm+d code comes first, the code that was sent beside it."""
     found = concept(rx, number, to=f"{to}.medicationCodeableConcept") or {"text": "not stated"}
     codings = [dict(item) for item in found.get("coding", [])]
+    if other_strength(found):
+        reading.warn(
+            rx.place(number), "the code of this medicine means another strength than its words: letters say both"
+        )
     known = product(found)
     if known is None:
         reading.inform(rx.place(number), "this medicine is not in the formulary; it is carried as it was sent")

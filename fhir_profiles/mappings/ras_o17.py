@@ -33,6 +33,7 @@ _TO: Final = "MedicationAdministration"
 _STATUSES: Final = {"CP": "completed", "PA": "completed", "RE": "not-done", "NA": "not-done"}
 """HL7 table 0322. A part of a dose was taken: the amount says how much, and a note that it was not all."""
 _WHY_NOT: Final = {"RE": "refused by the person", "NA": "not administered"}
+_IN_PART: Final = "only a part of the dose was taken"
 _NO_AMOUNT: Final = 999
 """HL7 v2.5.1 4.14.7.6: an amount that the sender does not know."""
 
@@ -95,7 +96,9 @@ def _administration(reading: Reading, orc: Row, rxa: Row, routes: list[Row], not
     to = f"{_TO}.dosage.text"
     said = [item["text"] for n in range(1, rxa.count(9) + 1) if (item := concept(rxa, 9, n, to=to))]
     said += [words for words in (in_words(rxa, "form", 8, to=to), in_words(rxa, "strength", 13, 14, to=to)) if words]
-    remarks = _remarks(rxa, notes)
+    # in the dosage and not in a note: whoever gets no notes takes a part for the whole
+    said += [_IN_PART] if rxa.peek(20).upper() == "PA" else []
+    remarks = annotations(notes, to=f"{_TO}.note")
     if remarks:
         resource["note"] = remarks
     dosage = _dosage(said, routes, amount)
@@ -171,11 +174,6 @@ def _reason(rxa: Row, status: str) -> list[Json]:
     if status == "not-done" and word is not None:
         return [*found, {"text": word}]
     return found
-
-
-def _remarks(rxa: Row, notes: list[Row]) -> list[Json]:
-    found = ["only a part of the dose was taken"] if rxa.peek(20).upper() == "PA" else []
-    return [*({"text": text} for text in found), *annotations(notes, to=f"{_TO}.note")]
 
 
 def _dosage(said: list[str], routes: list[Row], amount: Json | None) -> Json:

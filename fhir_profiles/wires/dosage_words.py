@@ -63,7 +63,7 @@ def _follows(before: Json, dosage: Json) -> str:
 def dosage_words(dosage: Json) -> Iterator[str]:
     """The dose in figures, then the text as it was written. Empty parts are for the caller to leave off."""
     yield from _amounts(dosage)
-    yield from _timing(as_object(dosage.get("timing")))
+    yield from timing_words(as_object(dosage.get("timing")))
     yield from _condition(dosage)
     yield from _most(dosage)
     for member in ("route", "site", "method"):
@@ -89,7 +89,8 @@ def speed_of(held: Json) -> str:
     return f"at a rate of {rate}" if rate else ""
 
 
-def _timing(timing: Json) -> Iterator[str]:
+def timing_words(timing: Json) -> Iterator[str]:
+    """Write a Timing: how often, when, for how long."""
     repeat = as_object(timing.get("repeat"))
     yield words_of(timing.get("code"))
     yield _how_often(repeat)

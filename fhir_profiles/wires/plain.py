@@ -84,6 +84,7 @@ def _medicine(resource: Json, found: Found) -> Iterator[str]:
         yield f"{said} {as_text(valid.get(end))}" if as_text(valid.get(end)) else ""
     status = as_text(resource.get("status"))
     yield f"It is marked {status}: ask what that means for you" if status not in {"active", "completed"} else ""
+    yield "It is a plan: ask before you take it" if resource.get("intent") == "plan" else ""
 
 
 def _given(resource: Json, found: Found) -> Iterator[str]:

@@ -7,24 +7,34 @@ from fhir_profiles import systems
 from fhir_profiles.drug_tests import CONFIRMATORY
 from fhir_profiles.elements import as_object, as_objects, as_text, codes, kind, referenced, words_of
 from fhir_profiles.facts import supervised
+from fhir_profiles.medicines import other_strength
 from fhir_profiles.shapes import Json
 from fhir_profiles.wires.amounts import number, period, quantity, ratio, span_of
-from fhir_profiles.wires.dosage_words import dosages, speed_of
+from fhir_profiles.wires.dosage_words import dosages, speed_of, timing_words
 
 _NOT_ORDERED: Final = frozenset({"proposal", "plan", "option"})
+_STANDING: Final = frozenset({"active", "completed"})
+_NOT_DONE: Final = "not-done"
+_NOT_HAD: Final[Mapping[tuple[str, str], str]] = {
+    ("MedicationAdministration", _NOT_DONE): "NOT given",
+    ("MedicationStatement", "not-taken"): "NOT taken",
+    ("MedicationDispense", "cancelled"): "NOT supplied",
+    ("MedicationDispense", "declined"): "NOT supplied",
+}
 Found = Mapping[str, Json]
 """fullUrl -> resource of the same letter."""
 
 
 def medicine_name(resource: Json, found: Found) -> str:
-    """Name a medicine, with the form and strength of its product."""
+    """Name a medicine, with the form and strength of its product, and where its code means another strength, which."""
     reference = as_object(resource.get("medicationReference"))
     concepts = (resource.get("medicationCodeableConcept"), as_object(found.get(referenced(reference))).get("code"))
+    coded = next((other for each in concepts if (other := other_strength(as_object(each)))), "")
     words = (*map(words_of, concepts), as_text(reference.get("display")))
     named = next((word for word in words if word), "medicine not named")
     product = as_object(found.get(referenced(reference)))
     more = [each for each in _product(product, found) if each][1:] if product else []
-    return ", ".join((named, *more))
+    return ", ".join((named, *more, *([f"coded as {coded}"] if coded else [])))
 
 
 def _notes(resource: Json) -> Iterator[str]:
@@ -40,6 +50,7 @@ def _when(resource: Json) -> str:
 def _prescription(resource: Json, found: Found) -> Iterator[str]:
     yield medicine_name(resource, found)
     yield "NOT to be given" if resource.get("doNotPerform") is True else ""
+    yield from _stands(resource)
     yield f"intent {_intent(resource)}" if _intent(resource) in _NOT_ORDERED else ""
     yield from dosages(as_objects(resource.get("dosageInstruction")) or as_objects(resource.get("dosage")))
     yield _supervision(resource, unknown="")
@@ -48,9 +59,17 @@ def _prescription(resource: Json, found: Found) -> Iterator[str]:
     written = as_text(resource.get("authoredOn")) or _when(resource)
     yield f"prescribed {written}" if written else "date of prescription not recorded"
     yield f"number {_numbers(resource)}" if _numbers(resource) else ""
-    yield f"status {as_text(resource.get('status')) or 'not recorded'}"
+    status = as_text(resource.get("status"))
+    yield f"status {status}" if status in _STANDING else "" if status else "status not recorded"
     yield from _why(resource)
     yield from _notes(resource)
+
+
+def _stands(resource: Json) -> Iterator[str]:
+    """How an order stands that is not simply active. INVARIANT: nobody reads the dose before that it is none."""
+    status = as_text(resource.get("status"))
+    yield _NOT_HAD.get((kind(resource), status), "")
+    yield f"status {status}" if status and status not in _STANDING else ""
 
 
 def _numbers(resource: Json) -> str:
@@ -105,14 +124,15 @@ def _administration(resource: Json, found: Found) -> Iterator[str]:
     text = as_text(dosage.get("text"))
     status = as_text(resource.get("status"))
     yield medicine_name(resource, found)
-    yield quantity(dosage.get("dose")) or ("" if text else "amount not recorded")
+    yield _NOT_HAD.get((kind(resource), status), "")
+    yield quantity(dosage.get("dose")) or ("" if text or status == _NOT_DONE else "amount not recorded")
     yield speed_of(dosage)
     for member in ("route", "site", "method"):
         yield words_of(dosage.get(member))
     yield f"as written: {text}" if text else ""
     # what was not given, or not to its end, is never said to be given
     yield f"{'given' if status == 'completed' else 'on'} {_when(resource)}" if _when(resource) else "time not recorded"
-    yield _supervision(resource, unknown="supervision not recorded")
+    yield _supervision(resource, unknown="" if status == _NOT_DONE else "supervision not recorded")
     yield f"status {status or 'not recorded'}" if status != "completed" else ""
     yield from _why(resource)
     yield from _notes(resource)
@@ -149,6 +169,7 @@ def _read_as(resource: Json) -> str:
 
 def _observation(resource: Json, _found: Found) -> Iterator[str]:
     yield _when(resource) or "date not recorded"
+    yield "NOT a result" if as_text(resource.get("status")) == "cancelled" else ""
     value = _value(resource)
     parts = as_objects(resource.get("component"))
     named = words_of(resource.get("code")) or "not named"
@@ -193,6 +214,7 @@ def _condition(resource: Json, _found: Found) -> Iterator[str]:
 
 def _allergy(resource: Json, _found: Found) -> Iterator[str]:
     yield words_of(resource.get("code")) or "not named"
+    yield words_of(resource.get("verificationStatus"))
     yield words_of(resource.get("clinicalStatus"))
     for reaction in as_objects(resource.get("reaction")):
         shown = [words_of(each) for each in as_objects(reaction.get("manifestation"))]
@@ -204,7 +226,6 @@ def _allergy(resource: Json, _found: Found) -> Iterator[str]:
         said = ", ".join(each for each in (*shown, *more) if each)
         yield f"reaction: {said}" if said else ""
     yield f"criticality {as_text(resource.get('criticality'))}" if as_text(resource.get("criticality")) else ""
-    yield words_of(resource.get("verificationStatus"))
     yield from _notes(resource)
 
 
@@ -219,8 +240,19 @@ def _plan(resource: Json, _found: Found) -> Iterator[str]:
         said = dict.fromkeys((words_of(detail.get("code")), as_text(detail.get("description"))))
         words = ", ".join(each for each in said if each)
         status = as_text(detail.get("status"))
+        words = ", ".join(each for each in (words, *_scheduled(detail)) if each)
         yield f"activity: {words}{f', status {status}' if status else ''}" if words else ""
     yield from _notes(resource)
+
+
+def _scheduled(detail: Json) -> Iterator[str]:
+    """When and how much of an activity: a reduction is planned in these words."""
+    yield as_text(detail.get("scheduledString")) or period(detail.get("scheduledPeriod"))
+    yield from timing_words(as_object(detail.get("scheduledTiming")))
+    yield words_of(detail.get("productCodeableConcept"))
+    for what, member in (("amount", "quantity"), ("amount of a day", "dailyAmount")):
+        amount = quantity(detail.get(member))
+        yield f"{what} {amount}" if amount else ""
 
 
 def _appointment(resource: Json, found: Found) -> Iterator[str]:
@@ -235,7 +267,8 @@ def _appointment(resource: Json, found: Found) -> Iterator[str]:
     for participant in as_objects(resource.get("participant")):
         actor = participant.get("actor")
         who = named(actor, found) if kind(as_object(found.get(referenced(actor)))) != "Patient" else ""
-        yield f"with {who}" if who else ""
+        declined = ", who declined" if participant.get("status") == "declined" else ""
+        yield f"with {who}{declined}" if who else ""
     yield f"status {as_text(resource.get('status'))}" if as_text(resource.get("status")) else ""
     yield as_text(resource.get("comment"))
     for_person = as_text(resource.get("patientInstruction"))
@@ -244,6 +277,7 @@ def _appointment(resource: Json, found: Found) -> Iterator[str]:
 
 def _dispense(resource: Json, found: Found) -> Iterator[str]:
     yield medicine_name(resource, found)
+    yield _NOT_HAD.get((kind(resource), as_text(resource.get("status"))), "")
     yield quantity(resource.get("quantity"))
     yield from _under(resource, found)
     yield from dosages(as_objects(resource.get("dosageInstruction")))

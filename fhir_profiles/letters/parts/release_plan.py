@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from fhir_profiles import facts
+from fhir_profiles.days import days_of, on_or_before
 from fhir_profiles.elements import as_object, as_objects, as_text, find, kind, name_of
 from fhir_profiles.letters.parts import selection
 from fhir_profiles.letters.parts.picture import Picture
@@ -22,12 +23,28 @@ TREATMENT_PROVIDER: Final = "treatment-provider"
 ITEMS: Final = ("naloxone", "blood-borne-viruses", "smoking", "communication-need")
 """What of the observations of a record has a heading of its own."""
 _ENDED: Final = frozenset({"inactive", "proposed"})
-_MEDICINES: Final = ("MedicationRequest", "MedicationStatement", "MedicationDispense", "MedicationAdministration")
+_NOT_SUPPLIED: Final = frozenset({"stopped", "cancelled", "draft", "on-hold", "unknown", "not-taken"})
 
 
 def care_teams(picture: Picture) -> tuple[Json, ...]:
-    """The teams that have not ended: who is named nurse, recovery co-ordinator and single point of contact stands in them."""
-    return picture.of("CareTeam", keep=lambda team: as_text(team.get("status")) not in _ENDED)
+    """The teams that have not ended, with whoever has not left: who is named nurse, recovery co-ordinator and single point of contact."""
+    today = days_of(picture.as_of)
+
+    def over(held: Json) -> bool:
+        return on_or_before(today, days_of(as_object(held.get("period")).get("end"))) is False
+
+    teams = picture.of("CareTeam", keep=lambda team: as_text(team.get("status")) not in _ENDED and not over(team))
+    return tuple(_without(team, over) for team in teams)
+
+
+def _without(team: Json, over: Callable[[Json], bool]) -> Json:
+    """INVARIANT: who left a team is not asked: an agreement need not let the day out on which they left."""
+    everybody = as_objects(team.get("participant"))
+    still = [each for each in everybody if not over(each)]
+    if len(still) == len(everybody):
+        return team
+    rest = {key: value for key, value in team.items() if key != "participant"}
+    return {**rest, "participant": still} if still else rest
 
 
 def in_role(role: str) -> Callable[[Picture], bool]:
@@ -50,17 +67,25 @@ def treatment_provider(picture: Picture) -> tuple[Json, ...]:
     found = {name_of(each): each for each in members if each is not None and kind(each) == "Organization"}
     if found:
         return tuple(found.values())
-    return tuple(team for team in care_teams(picture) if any(each in team["participant"] for each in named))
+    return tuple(team for team in care_teams(picture) if any(each in team.get("participant", ()) for each in named))
 
 
 def medicine_after_release(picture: Picture) -> tuple[Json, ...]:
-    """Substitute medication for supply outside that stands or begins later: how treatment goes on from the first day."""
-    return tuple(r for r in selection.substitute_medication(picture) if facts.prescription_for_supply(r))
+    """Prescriptions for supply outside that stand or begin later: how treatment goes on from the first day. None goes on by one that is on hold."""
+    return tuple(r for r in for_supply(picture) if as_text(r.get("status")) != "on-hold")
+
+
+def for_supply(picture: Picture) -> tuple[Json, ...]:
+    return tuple(r for r in selection.substitute_prescriptions(picture) if facts.prescription_for_supply(r))
 
 
 def continuation_known(picture: Picture) -> bool:
-    """Say whether a prescription for outside is in the file, or none is to be expected."""
-    return bool(medicine_after_release(picture)) or not selection.in_substitute_treatment(picture)
+    """Say whether a prescription for outside is in the file that is active and more than a plan, or none is to be expected."""
+    written = any(
+        as_text(each.get("status")) == "active" and as_text(each.get("intent")) != "plan"
+        for each in medicine_after_release(picture)
+    )
+    return written or not selection.in_substitute_treatment(picture)
 
 
 def community_pharmacy(picture: Picture) -> tuple[Json, ...]:
@@ -75,7 +100,28 @@ def naloxone(picture: Picture) -> tuple[Json, ...]:
 
 
 def naloxone_medicines(picture: Picture) -> tuple[Json, ...]:
-    return picture.of(*_MEDICINES, keep=lambda r: contents_of(r, picture.file).names == {"naloxone"})
+    """Naloxone that was supplied, or prescribed for outside, or is said to be taken along: never a dose that was given against an overdose."""
+    return _naloxone(
+        picture, "MedicationRequest", "MedicationStatement", "MedicationDispense", keep=facts.prescription_for_supply
+    )
+
+
+def naloxone_given(picture: Picture) -> tuple[Json, ...]:
+    """Doses of naloxone: an overdose that was treated is a risk, and no kit to take home."""
+    return _naloxone(picture, "MedicationAdministration")
+
+
+def _naloxone(picture: Picture, *types: str, keep: Callable[[Json], bool] = bool) -> tuple[Json, ...]:
+    return picture.of(*types, keep=lambda r: contents_of(r, picture.file).names == {"naloxone"} and keep(r))
+
+
+def naloxone_known(picture: Picture) -> bool:
+    """Say whether it is known what became of naloxone to take home: an order that was stopped does not say it."""
+    return naloxone_medicine_known(picture) or bool(_observed(picture, "naloxone"))
+
+
+def naloxone_medicine_known(picture: Picture) -> bool:
+    return any(as_text(each.get("status")) not in _NOT_SUPPLIED for each in naloxone_medicines(picture))
 
 
 def other_medication(picture: Picture) -> tuple[Json, ...]:

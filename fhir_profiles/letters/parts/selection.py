@@ -7,12 +7,13 @@ from fhir_profiles.care_plans import is_substance_misuse_plan
 from fhir_profiles.days import days_of, on_or_before
 from fhir_profiles.drug_tests import is_mandatory
 from fhir_profiles.elements import as_object, as_objects, as_text, codings, identifier_value, name_of, referenced
-from fhir_profiles.in_force import request_days
+from fhir_profiles.in_force import NOT_ORDERED, span_of
 from fhir_profiles.letters.parts.labels_of_ours import NORMAL
 from fhir_profiles.letters.parts.picture import Picture
 from fhir_profiles.medicines import is_substitute
 from fhir_profiles.shapes import Json
 from fhir_profiles.systems import ODS
+from fhir_profiles.terminology import record_items
 
 ENDED_LATELY_DAYS: Final = 28
 """Substitute medication that ended in these days before the release is told, so that nobody takes its end for an omission."""
@@ -24,8 +25,17 @@ def _stands(resource: Json, picture: Picture) -> bool:
     return facts.current(resource, picture.as_of) or facts.begins_later(resource, picture.as_of)
 
 
-def substitute_medication(picture: Picture) -> tuple[Json, ...]:
+def substitute_prescriptions(picture: Picture) -> tuple[Json, ...]:
     return picture.of("MedicationRequest", keep=lambda r: is_substitute(r, picture.file) and _stands(r, picture))
+
+
+def substitute_medication(picture: Picture) -> tuple[Json, ...]:
+    """What is prescribed, and what somebody says is taken: often it is known from outside by words alone."""
+    return picture.of(
+        "MedicationRequest",
+        "MedicationStatement",
+        keep=lambda r: is_substitute(r, picture.file) and _stands(r, picture),
+    )
 
 
 def other_medication(picture: Picture) -> tuple[Json, ...]:
@@ -37,24 +47,33 @@ def other_medication(picture: Picture) -> tuple[Json, ...]:
 
 
 def ended_substitute_medication(picture: Picture) -> tuple[Json, ...]:
-    """Substitute medication that ended in the last 28 days, or on a day that nobody wrote down."""
+    """Substitute medication that ended in the last 28 days, or on a day that nobody wrote down; never what was only proposed."""
     today = days_of(picture.as_of)
     since = today.plus(-ENDED_LATELY_DAYS) if today is not None else None
 
     def lately(request: Json) -> bool:
         if not is_substitute(request, picture.file) or facts.current(request, picture.as_of):
             return False
-        start, end = request_days(request)
-        not_begun = on_or_before(start, today) is False
-        return not not_begun and as_text(request.get("status")) != "draft" and on_or_before(since, end) is not False
+        span = span_of(request)
+        # a cancelled order is told, so that nobody looks for it
+        if span.never and (span.status != "cancelled" or as_text(request.get("intent")) in NOT_ORDERED):
+            return False
+        return on_or_before(span.start, today) is not False and on_or_before(since, span.end) is not False
 
-    return picture.of("MedicationRequest", keep=lately)
+    return picture.of("MedicationRequest", "MedicationStatement", keep=lately)
 
 
 def last_dose(picture: Picture) -> tuple[Json, ...]:
-    """The last dose of substitute medication that was given, and what may have been given in part after it."""
+    """The last injection that may still act, the last dose of substitute medication that was given, and what may have been in part after it."""
     dose = facts.last_administration(picture.file, picture.as_of)
-    return (*((dose,) if dose is not None else ()), *facts.doses_in_doubt(picture.file, picture.as_of))
+    given = [each for each in (facts.last_depot_dose(picture.file, picture.as_of), dose) if each is not None]
+    every = (*given, *facts.doses_in_doubt(picture.file, picture.as_of))
+    return tuple({name_of(each): each for each in every}.values())
+
+
+def last_doses(picture: Picture) -> tuple[Json, ...]:
+    """The last dose, and after it each that was not given, with why: whoever restarts treatment has to know how many days there was none."""
+    return (*last_dose(picture), *facts.doses_not_given(picture.file, picture.as_of, ENDED_LATELY_DAYS))
 
 
 def in_substitute_treatment(picture: Picture) -> bool:
@@ -96,12 +115,13 @@ def drug_tests_and_reports(picture: Picture) -> tuple[Json, ...]:
 
 
 def scores(picture: Picture) -> tuple[Json, ...]:
-    """Assessment scores and social history: the Observations that are no drug test and whose category says so."""
+    """Assessment scores and social history: the Observations that are no drug test and whose category or code says so."""
     tests = {name_of(test) for test in picture.drug_tests}
 
     def is_score(observation: Json) -> bool:
         categories = {as_text(coding.get("code")) for coding in codings(observation.get("category"))}
-        return name_of(observation) not in tests and bool(categories & _SCORES)
+        named = "assessment-score" in record_items(as_object(observation.get("code")))
+        return name_of(observation) not in tests and (named or bool(categories & _SCORES))
 
     return picture.of("Observation", keep=is_score)
 

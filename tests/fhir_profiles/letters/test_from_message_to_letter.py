@@ -21,7 +21,9 @@ from tests.fhir_profiles.letters.files import CONTEXT, HEADING
 from tests.fhir_profiles.letters.test_through_the_gate import minimised
 from tests.fhir_profiles.letters.told_records import (
     CERTAINTIES,
+    DEPOT,
     RELATIONS,
+    RESULTS,
     SEVERITIES,
     SUBSTITUTES,
     Given,
@@ -48,6 +50,8 @@ LETTERS = (
     "persons-handover",
 )
 OF_ALL_DOSES = frozenset({"community-record"})
+OF_MISSED_DOSES = frozenset({"handover", "transfer", "gp-copy", "referral"})
+WITH_SCORES = frozenset({"handover", "transfer"})
 WITHOUT_DOSES = frozenset({"care-plan-update"})
 OF_ALL_ISSUES = frozenset({"community-record"})
 OF_LAST_ISSUES = frozenset({"prescription-copy"})
@@ -81,23 +85,36 @@ def first(value: Any, *steps: str) -> Any:
 def ordered(resource: Json, found: Mapping[str, Json]) -> tuple[str, ...]:
     """A prescription of a letter in the words of the record."""
     bounds = first(resource, "dosageInstruction", "timing", "repeat", "boundsPeriod") or {}
-    dose = first(resource, "dosageInstruction", "doseAndRate", "doseQuantity")
+    doses = [_dose_of(each) for each in resource["dosageInstruction"]]
     who = resource.get("requester", {"display": " "})
     named = first(found.get(who.get("reference", ""), {}), "name", "family") or who["display"].rpartition(" ")[2]
     return (
         first(resource, "medicationCodeableConcept", "text"),
-        f"{dose['value']} {dose['unit']}",
+        " + ".join(doses),
         bounds["start"],
         bounds["end"],
-        first(resource, "dosageInstruction", "text"),
+        first(resource, "dosageInstruction", "text").partition("; dose as written: ")[0],
         named,
     )
+
+
+def _dose_of(dosage: Json) -> str:
+    """How much is taken at a time: the figure, else the quantity of the timing in words; two of them are no dose."""
+    figure = first(dosage, "doseAndRate", "doseQuantity")
+    if figure is not None:
+        return f"{figure['value']} {figure['unit']}"
+    return dosage["text"].partition("quantity as written: ")[2]
+
+
+def dose_in_all(order: Order) -> str:
+    """What is taken at each time of an order, one after the other where it is split."""
+    return " + ".join(f"{part} {order.unit}" for _, part in order.parts) or f"{order.amount} {order.unit}"
 
 
 def as_ordered(letter: str, order: Order) -> tuple[str, ...]:
     """The person's own paper does not say who prescribed."""
     who = "" if letter == "persons-handover" else order.prescriber.family
-    return (order.medicine, f"{order.amount} {order.unit}", order.start, order.end, order.text, who)
+    return (order.medicine, dose_in_all(order), order.start, order.end, order.text, who)
 
 
 def dosed(resource: Json) -> tuple[str, ...]:
@@ -120,17 +137,36 @@ def as_dosed(given: Given) -> tuple[str, ...]:
 
 
 def doses_expected(letter: str, told: Told) -> Counter[tuple[str, ...]]:
-    """The last dose that was given: of all substitute medication, or of each product that a copy is about; a record has every one."""
+    """The last dose that was given: of all substitute medication, or of each product that a copy is about; a record has every one.
+
+    Beside the last of all, the last injection that still acts; and for whoever takes over, each that was not given since.
+    """
     if letter in WITHOUT_DOSES:
         return Counter()
     if letter in OF_ALL_DOSES:
         return Counter(map(as_dosed, told.given))
     had = [each for each in told.given if each.done]
     if letter == "prescription-copy":
-        groups = [[each for each in had if each.order is order] for order in told.orders]
-    else:
-        groups = [[each for each in had if each.order.medicine in SUBSTITUTES]]
-    return Counter(as_dosed(max(group, key=lambda each: each.at)) for group in groups if group)
+        groups = [_of_substance(had, order) for order in told.orders]
+        groups += [[each for each in group if each.order.medicine == DEPOT] for group in groups]
+        return Counter({as_dosed(_last(group)): 1 for group in groups if group})
+    substitutes = [each for each in told.given if each.order.medicine in SUBSTITUTES]
+    had = [each for each in substitutes if each.done]
+    depots = [each for each in had if each.order.medicine == DEPOT]
+    found = Counter({as_dosed(_last(group)): 1 for group in (had, depots) if group})
+    if letter in OF_MISSED_DOSES:
+        since = _last(had).at if had else ""
+        found.update(as_dosed(each) for each in substitutes if not each.done and each.at >= since)
+    return found
+
+
+def _last(group: Sequence[Given]) -> Given:
+    return max(group, key=lambda each: each.at)
+
+
+def _of_substance(had: Sequence[Given], order: Order) -> list[Given]:
+    """A dose of the injection is one of the substance of the tablet."""
+    return [each for each in had if each.order.medicine.split()[0] == order.medicine.split()[0]]
 
 
 def supplied(resource: Json) -> tuple[str, ...]:
@@ -208,15 +244,38 @@ def differences(letter: str, bundle: Json, told: Told) -> list[str]:
     person = next(each for each in every if each["resourceType"] == "Patient")
     said = (first(person, "name", "family"), first(person, "name", "given"), person["birthDate"])
     wrong += [f"person: {said}"] if said != (told.person.family, told.person.given, told.person.born) else []
-    tests = [each for each in every if each["resourceType"] == "Observation"]
-    values = Counter((each["effectiveDateTime"][:16], "ositive" in str(each["valueCodeableConcept"])) for each in tests)
-    known = Counter((each.at, each.positive) for each in told.results)
+    observed = [each for each in every if each["resourceType"] == "Observation"]
+    scores = [str(each["valueQuantity"]["value"]) for each in observed if "valueQuantity" in each]
+    if letter in WITH_SCORES:
+        wrong += [f"scores: {scores}"] if scores != ([told.score] if told.score else []) else []
+    tests = [each for each in observed if "valueQuantity" not in each]
+    values = Counter((each["effectiveDateTime"][:16], found_out(each)) for each in tests)
+    known = Counter((each.at, RESULTS[each.said]) for each in told.results)
     wrong += (
         [f"results: {values}"]
         if values - known or (letter in {"handover", "transfer", "community-record"} and values != known)
         else []
     )
     return wrong
+
+
+def found_out(test: Json) -> str:
+    """What a reader of codes takes a result for: by the value, and by every flag beside it."""
+    held = str([test.get("valueCodeableConcept"), test.get("valueString"), test.get("interpretation")]).casefold()
+    said = [word for word in ("positive", "negative") if word in held]
+    return said[0] if len(said) == 1 else "unknown"
+
+
+def amounts_of(told: Told) -> dict[str, set[str]]:
+    """Every amount that the record has of each medicine."""
+    amounts = {each.medicine: {f"{each.amount} {each.unit}", f"{each.supply} {each.unit}"} for each in told.orders}
+    for order in told.orders:
+        amounts[order.medicine] |= {f"{part} {order.unit}" for _, part in order.parts}
+    for each in told.given:
+        amounts.setdefault(each.order.medicine, set()).add(f"{each.amount} {each.order.unit}")
+    for issue in told.issued:
+        amounts[issue.order.medicine].add(f"{issue.amount} {issue.order.unit}")
+    return amounts
 
 
 def misread(letter: str, lines: Sequence[str], told: Told) -> list[str]:
@@ -226,7 +285,7 @@ def misread(letter: str, lines: Sequence[str], told: Told) -> list[str]:
     for order in told.orders:
         says = (
             order.medicine,
-            f"{order.amount} {order.unit}",
+            *dose_in_all(order).split(" + "),
             as_said(order.start) if own else order.start,
             as_said(order.end) if own else order.end,
         )
@@ -238,7 +297,7 @@ def misread(letter: str, lines: Sequence[str], told: Told) -> list[str]:
         wrong += [f"not on one line: {says}"] if not any(all(each in line for each in says) for line in lines) else []
     for medicine, amount, at, status in doses_expected(letter, told):
         day = as_said(f"{at}:00+00:00") if own else f"given {at}" if status == "completed" else f"on {at}"
-        says = (medicine, amount, day)
+        says = (medicine, amount, day, *(() if status == "completed" or own else ("NOT given",)))
         wrong += [f"not on a line: {says}"] if not any(all(each in line for each in says) for line in lines) else []
     for medicine, amount, at, status in issues_expected(letter, told):
         says = (medicine, amount, f"made ready {at}", f"status {status}")
@@ -249,11 +308,9 @@ def misread(letter: str, lines: Sequence[str], told: Told) -> list[str]:
         wrong += [
             f"not on a line: {says}" for says in known if not any(all(each in line for each in says) for line in lines)
         ]
-    amounts = {each.medicine: {f"{each.amount} {each.unit}", f"{each.supply} {each.unit}"} for each in told.orders}
-    for each in told.given:
-        amounts.setdefault(each.order.medicine, set()).add(f"{each.amount} {each.order.unit}")
-    for issue in told.issued:
-        amounts[issue.order.medicine].add(f"{issue.amount} {issue.order.unit}")
+    if letter in WITH_SCORES and told.score:
+        wrong += [] if any(line.endswith(f": {told.score}") for line in lines) else [f"no score {told.score}"]
+    amounts = amounts_of(told)
     for line in lines:
         about = next((name for name in amounts if name in line), None)
         for digits, unit in AMOUNT.findall(line):
@@ -402,6 +459,9 @@ SABOTAGE: Mapping[str, Callable[[Told], Told]] = {
     "another time of the last dose": of_dose(at="2026-01-14T21:05"),
     "a last dose that was not given": of_dose(done=False),
     "another person": lambda told: replace(told, person=replace(told.person, family="Moffat")),
+    "a missed dose that was given": lambda told: replace(told, given=[replace(each, done=True) for each in told.given]),
+    "a split dose as a whole one": lambda told: replace(told, orders=[replace(each, parts=()) for each in told.orders]),
+    "another score": lambda told: replace(told, score="41"),
 }
 
 
@@ -441,6 +501,16 @@ def test_sabotage_an_issue_that_is_not_the_one_told_is_found_in_data_and_in_text
     assert misread("prescription-copy", lines, other)
 
 
+@pytest.mark.parametrize("said", ["POSITIVE", "NEGATIVE"])
+def test_sabotage_a_result_of_a_sample_that_was_refused_is_found(said: str) -> None:
+    told = next(each for each in map(told_record, range(100)) if any(one.said == "Refused" for one in each.results))
+    other = replace(told, results=[replace(each, said=said) for each in told.results])
+    left = letters_of(file_of(as_hl7v2(told), "hl7v2"))["handover"]
+    data = decode(render(left, "fhir-collection", HEADING).body)
+    assert differences("handover", data, told) == []
+    assert differences("handover", data, other)
+
+
 KNOWN_SABOTAGE: Mapping[str, Callable[[Told], Told]] = {
     "another severity": lambda told: replace(told, allergies=[replace(a, severity="MO") for a in told.allergies]),
     "another reaction": lambda told: replace(told, allergies=[replace(a, reaction="Cough") for a in told.allergies]),
@@ -467,8 +537,8 @@ def test_sabotage_an_allergy_or_diagnosis_that_is_not_the_one_told_is_found_in_d
     assert misread("handover", lines, other)
 
 
-SEED = 3
-"""A record of four orders, the last of 40.00, with doses of substitute medication."""
+SEED = 797
+"""A record of orders of which the fourth is of 40.00 and another is split, with a score, doses of substitute medication, and one missed since."""
 
 
 @pytest.mark.parametrize("name", SABOTAGE)

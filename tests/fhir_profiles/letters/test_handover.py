@@ -389,9 +389,13 @@ def test_a_dose_that_may_have_been_given_in_part_stands_beside_the_last_one(stat
 
 @pytest.mark.parametrize("status", ["not-done", "entered-in-error"])
 def test_a_dose_that_was_not_given_is_no_last_dose(status: str) -> None:
-    """Refused, missed or never recorded rightly."""
-    bundle, _missing = handover(patient(), prescription(), dose("refused", status=status))
-    assert "MedicationAdministration/refused" not in bundle
+    """Refused, missed or never recorded rightly: the gap stays named. What was not given is told as that and as nothing else."""
+    bundle, missing = handover(patient(), prescription(), dose("refused", status=status))
+    assert "last-dose" in missing
+    held = bundle.get("MedicationAdministration/refused", {})
+    assert held.get("status") == ("not-done" if status == "not-done" else None)
+    entries = sections(bundle["Composition/handover"])["Last dose given"].get("entry", [])
+    assert len(entries) == (1 if held else 0)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ It MUST NOT use anything of ours that reads or writes a message.
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from random import Random
 
 from fhir_profiles import systems
@@ -27,13 +28,15 @@ FAMILIES = [
     "Lumsden",
 ]
 GIVENS = ["Alex", "Bailey", "Casey", "Drew", "Elliot", "Frankie", "Harper", "Jamie", "Kit", "Lee"]
+DEPOT = "Buprenorphine 96mg/0.27ml prolonged-release solution for injection pre-filled syringes"
 PRODUCTS = (
     ("36120711000001104", "Methadone 1mg/ml oral solution", "ml"),
     ("42009111000001108", "Buprenorphine 2mg sublingual tablets sugar free", "mg"),
     ("42135711000001109", "Pregabalin 75mg capsules", "capsule"),
     ("41989511000001108", "Thiamine 100mg tablets", "tablet"),
+    ("36752511000001100", DEPOT, "mg"),
 )
-SUBSTITUTES = frozenset(name for _, name, _ in PRODUCTS[:2])
+SUBSTITUTES = frozenset((*(name for _, name, _ in PRODUCTS[:2]), DEPOT))
 ASSAYS = (
     ("19295-5", "Opiates [Presence] in Urine by Screen method"),
     ("19550-3", "Methadone [Presence] in Urine by Screen method"),
@@ -45,6 +48,23 @@ SEVERITIES = {"SV": "severe", "MO": "moderate", "MI": "mild", "": ""}
 DIAGNOSES = ("Opioid dependence", "Asthma", "Epilepsy", "Depressive episode")
 CERTAINTIES = {"W": "provisional", "F": "confirmed", "": ""}
 RELATIONS = {"MTH": "Mother", "SPO": "Spouse", "SIB": "Sibling"}
+SUPERVISION: Mapping[str, bool | None] = {
+    "Supervised consumption": True,
+    "not supervised": False,
+    "supervised: no": False,
+    "Non-supervised": False,
+    "supervised until last week": None,
+    "with water": None,
+}
+"""What a clinic writes of a dose, and whether it says that it was swallowed under watch."""
+RESULTS: Mapping[str, str] = {
+    "POSITIVE": "positive",
+    "NEGATIVE": "negative",
+    "Refused": "unknown",
+    "Sample insufficient": "unknown",
+}
+WHY_NOT = ("Refused", "Intoxicated, withheld", "At court")
+SCORES = ("443280005", "Alcohol use disorders identification test score")
 CELLS = ("B2-014", "A1-002", "H1-007")
 
 
@@ -58,6 +78,8 @@ class Somebody:
 
 @dataclass(frozen=True, kw_only=True)
 class Order:
+    """`parts`: how much of the amount is taken when, where it is split; empty where all of it is taken at each time."""
+
     number: str
     code: str
     medicine: str
@@ -69,23 +91,29 @@ class Order:
     end: str
     text: str
     prescriber: Somebody
+    parts: Sequence[tuple[str, str]] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Given:
+    """A dose at an instant. `supervision` in the words of a clinic, one of SUPERVISION. `why` one that was not given was not."""
+
     order: Order
     at: str
     amount: str
-    supervised: bool
+    supervision: str
     done: bool
+    why: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
+    """`said`: what the laboratory wrote, one of RESULTS. What was not found out is neither positive nor negative."""
+
     code: str
     name: str
     at: str
-    positive: bool
+    said: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,6 +168,7 @@ class Told:
     orders: Sequence[Order]
     given: Sequence[Given]
     results: Sequence[Result]
+    score: str
     issued: Sequence[Issued]
     allergies: Sequence[Allergy]
     diagnoses: Sequence[Diagnosis]
@@ -153,6 +182,12 @@ def _amount(random: Random) -> str:
         if random.random() < 0.5
         else str(random.randint(1, 180))
     )
+
+
+def _parts(random: Random, amount: str) -> Sequence[tuple[str, str]]:
+    """A dose of the morning and one of the night that are the amount together, and neither half of it."""
+    least = Decimal(amount) / random.choice((4, 5, 8))
+    return (("QAM", str(least)), ("QHS", str(Decimal(amount) - least)))
 
 
 def _somebody(random: Random, families: list[str], number: str, born: str = "") -> Somebody:
@@ -181,6 +216,7 @@ def told_record(seed: int) -> Told:
                 end=f"2026-02-{random.randint(1, 28):02}",
                 text=f"{amount} {unit} {HOW_OFTEN[often]}, {random.choice(('supervised', 'as it was before', 'with water'))}",
                 prescriber=_somebody(random, families, f"C{random.randint(1_000_000, 9_999_999)}"),
+                parts=_parts(random, amount) if often == "BID" and random.random() < 0.5 else (),
             )
         )
     given = [
@@ -188,15 +224,19 @@ def told_record(seed: int) -> Told:
             order=order,
             at=f"2026-01-{day:02}T{random.randint(7, 20):02}:{random.randint(0, 59):02}",
             amount=order.amount if random.random() < 0.7 else _amount(random),
-            supervised=random.random() < 0.5,
-            done=random.random() < 0.9,
+            supervision=random.choice(list(SUPERVISION)),
+            done=random.random() < 0.7,
+            why=random.choice(WHY_NOT),
         )
         for order in orders
         for day in random.sample(range(1, 15), random.randint(1, 3))
     ]
     results = [
         Result(
-            code=code, name=name, at=f"2026-01-{random.randint(1, 14):02}T09:{at:02}", positive=random.random() < 0.5
+            code=code,
+            name=name,
+            at=f"2026-01-{random.randint(1, 14):02}T09:{at:02}",
+            said=random.choice(list(RESULTS)),
         )
         for at, (code, name) in enumerate(random.sample(ASSAYS, random.randint(0, 2)))
     ]
@@ -205,6 +245,7 @@ def told_record(seed: int) -> Told:
         orders=orders,
         given=given,
         results=results,
+        score=str(random.randint(0, 40)) if random.random() < 0.5 else "",
         issued=_issued(random, orders),
         allergies=[
             Allergy(
@@ -376,7 +417,14 @@ def as_hl7v2(told: Told) -> list[bytes]:
             10: order.supply,
             11: f"{order.unit}^{order.unit}",
         }
-        tq1 = {1: "1", 3: order.often, 7: _digits(order.start), 8: _digits(order.end)}
+        bounds = {7: _digits(order.start), 8: _digits(order.end)}
+        timings = [{1: "1", 3: order.often}]
+        if order.parts:
+            unit = f"{order.unit}&{order.unit}"
+            timings = [
+                {1: str(n), 2: f"{part}^{unit}", 3: when, 12: "A" if n == 1 else ""}
+                for n, (when, part) in enumerate(order.parts, 1)
+            ]
         messages.append(
             _v2(
                 "RDE^O11",
@@ -384,7 +432,7 @@ def as_hl7v2(told: Told) -> list[bytes]:
                 told.person,
                 _segment("ORC", orc),
                 _segment("RXE", rxe),
-                _segment("TQ1", tq1),
+                *(_segment("TQ1", timing | bounds) for timing in timings),
                 "RXR|PO^Oral",
             )
         )
@@ -400,8 +448,9 @@ def as_hl7v2(told: Told) -> list[bytes]:
             7: order.unit,
         }
         rxa |= {
-            9: "^Supervised consumption" if dose.supervised else "^not supervised",
+            9: f"^{dose.supervision}",
             10: "N77^Nightly^Nurse",
+            18: "" if dose.done else f"^{dose.why}",
             20: "CP" if dose.done else "RE",
             21: "A",
         }
@@ -435,7 +484,8 @@ def as_hl7v2(told: Told) -> list[bytes]:
                     1: str(at),
                     2: "ST",
                     3: f"{each.code}^{each.name}^LN",
-                    5: "POSITIVE" if each.positive else "NEGATIVE",
+                    5: each.said,
+                    8: "" if RESULTS[each.said] == "positive" else "ND",
                     11: "F",
                     14: _digits(each.at),
                 },
@@ -443,6 +493,11 @@ def as_hl7v2(told: Told) -> list[bytes]:
             for at, each in enumerate(told.results, 1)
         ]
         messages.append(_v2("ORU^R01", "ORU-1", told.person, _segment("OBR", obr), *found))
+    if told.score:
+        code = "^".join((*SCORES, "SCT"))
+        obx = {1: "1", 2: "NM", 3: code, 5: told.score, 11: "F", 14: "20260112"}
+        obr = {1: "1", 2: "L-2", 3: "F-2", 4: code, 7: "20260112", 25: "F"}
+        messages.append(_v2("ORU^R01", "ORU-2", told.person, _segment("OBR", obr), _segment("OBX", obx)))
     return [*messages, *_issued_as_hl7v2(told), *stay_as_hl7v2(told)]
 
 
@@ -463,11 +518,20 @@ def _quantity(amount: str, unit: str) -> Json:
 
 def _ordered(at: int, order: Order) -> tuple[Json, Json]:
     repeat = {"frequency": 1 if order.often == "QD" else 2, "period": 1, "periodUnit": "d"}
-    dosage = {
-        "text": order.text,
-        "timing": {"repeat": {**repeat, "boundsPeriod": {"start": order.start, "end": order.end}}},
-        "doseAndRate": [{"doseQuantity": _quantity(order.amount, order.unit)}],
-    }
+    bounds = {"boundsPeriod": {"start": order.start, "end": order.end}}
+    dosage = {"text": order.text, "timing": {"repeat": {**repeat, **bounds}}}
+    dosages = [{**dosage, "doseAndRate": [{"doseQuantity": _quantity(order.amount, order.unit)}]}]
+    if order.parts:
+        once = {"frequency": 1, "period": 1, "periodUnit": "d"}
+        dosages = [
+            {
+                "sequence": 1,
+                "text": order.text,
+                "timing": {"repeat": {**once, **bounds, "when": ["MORN" if when == "QAM" else "HS"]}},
+                "doseAndRate": [{"doseQuantity": _quantity(part, order.unit)}],
+            }
+            for when, part in order.parts
+        ]
     who = {
         "resourceType": "Practitioner",
         "id": f"w{at}",
@@ -484,14 +548,14 @@ def _ordered(at: int, order: Order) -> tuple[Json, Json]:
         "medicationCodeableConcept": _concept(order),
         "authoredOn": "2026-01-10",
         "requester": {"reference": f"Practitioner/w{at}"},
-        "dosageInstruction": [dosage],
+        "dosageInstruction": dosages,
         "dispenseRequest": {"quantity": _quantity(order.supply, order.unit)},
     }
     return who, request
 
 
 def _dosed(at: int, dose: Given) -> Json:
-    supervision = "supervised consumption" if dose.supervised else "not supervised"
+    why = {} if dose.done else {"statusReason": [{"text": dose.why}]}
     return {
         "resourceType": "MedicationAdministration",
         "id": f"d{at}",
@@ -499,8 +563,8 @@ def _dosed(at: int, dose: Given) -> Json:
         "subject": ABOUT,
         "medicationCodeableConcept": _concept(dose.order),
         "effectiveDateTime": f"{dose.at}:00Z",
-        "dosage": {"text": supervision, "dose": _quantity(dose.amount, dose.order.unit)},
-    }
+        "dosage": {"text": dose.supervision, "dose": _quantity(dose.amount, dose.order.unit)},
+    } | why
 
 
 def _found(at: int, result: Result) -> Json:
@@ -515,7 +579,20 @@ def _found(at: int, result: Result) -> Json:
             "text": result.name,
         },
         "effectiveDateTime": f"{result.at}:00Z",
-        "valueCodeableConcept": {"text": "Positive" if result.positive else "Negative"},
+        "valueCodeableConcept": {"text": result.said},
+    }
+
+
+def _scored(score: str) -> Json:
+    code, name = SCORES
+    return {
+        "resourceType": "Observation",
+        "id": "s1",
+        "status": "final",
+        "subject": ABOUT,
+        "code": {"coding": [{"system": systems.SNOMED, "code": code, "display": name}], "text": name},
+        "effectiveDateTime": "2026-01-12",
+        "valueQuantity": {"value": f"@{score}@"},
     }
 
 
@@ -600,6 +677,7 @@ def as_fhir(told: Told) -> list[bytes]:
         *(each for at, order in enumerate(told.orders) for each in _ordered(at, order)),
         *(_dosed(at, dose) for at, dose in enumerate(told.given)),
         *(_found(at, result) for at, result in enumerate(told.results)),
+        *([_scored(told.score)] if told.score else []),
         *(_issue(at, issued, told.orders) for at, issued in enumerate(told.issued)),
         *(_allergy(at, allergy) for at, allergy in enumerate(told.allergies)),
         *(_diagnosis(at, diagnosis) for at, diagnosis in enumerate(told.diagnoses)),

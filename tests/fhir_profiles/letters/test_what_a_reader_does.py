@@ -1,0 +1,353 @@
+"""What a nurse or a pharmacist would do after reading a letter: doses that were not taken, kits that nobody has, orders that are none, two strengths.
+
+Each case is a file that a first reading by a clinician found told wrongly, in every letter that tells it and in its text form.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from fhir_profiles import facts, systems
+from fhir_profiles.elements import name_of
+from fhir_profiles.ids import PATIENT_REFERENCE
+from fhir_profiles.label import label_resource
+from fhir_profiles.shapes import Json
+from fhir_profiles.wires.envelope import entries_of
+from fhir_profiles.wires.readable import is_redacted, readable
+from tests.fhir_profiles.letters.files import (
+    AS_OF,
+    CONTEXT,
+    HEADING,
+    METHADONE,
+    dose,
+    in_team,
+    issue,
+    patient,
+    prescription,
+    simple,
+    whole_file,
+)
+from tests.fhir_profiles.letters.test_through_the_gate import minimised
+
+SUBJECT = {"subject": {"reference": PATIENT_REFERENCE}}
+WHOLE = ("handover", "gp-copy", "transfer")
+"""The whole pictures for those who take over treatment."""
+PROFESSIONAL = (*WHOLE, "referral")
+PAPERS = ("persons-handover", "persons-transfer")
+DEPOT = "Buprenorphine 96mg/0.27ml prolonged-release solution for injection pre-filled syringes"
+TABLETS = "Buprenorphine 2mg sublingual tablets sugar free"
+NALOXONE = "Naloxone 1.8mg/0.1ml nasal spray unit dose"
+
+
+def file_of(*resources: Json) -> list[Json]:
+    return [label_resource(each) for each in (patient(), *resources)]
+
+
+def headings(letter: str, file: Sequence[Json]) -> dict[str, tuple[str, ...]]:
+    """The lines of a letter under their headings, as its reader has them after minimisation."""
+    bundle = minimised(letter, file, replace(CONTEXT, focus=tuple(map(name_of, file))))
+    written = readable(entries_of(bundle, HEADING), HEADING, redacted=is_redacted(bundle))
+    found: dict[str, tuple[str, ...]] = {}
+    for part in written.parts:
+        found[part.heading] = found.get(part.heading, ()) + part.lines
+    return found
+
+
+def lines(letter: str, file: Sequence[Json], *about: str) -> list[str]:
+    """The lines of a letter that name something, wherever they stand."""
+    every = (line for held in headings(letter, file).values() for line in held)
+    return [line for line in every if all(word in line for word in about)]
+
+
+def missed(day: int, **more: Any) -> Json:
+    given = f"2026-01-{day:02}T08:00:00+00:00"
+    return {
+        **dose(f"missed-{day}", given=given, status="not-done", supervised=None),
+        "statusReason": [{"text": "Refused"}],
+        **more,
+    }
+
+
+@pytest.mark.parametrize("letter", PROFESSIONAL)
+def test_doses_that_were_not_given_since_the_last_are_told_as_not_given(letter: str) -> None:
+    """After three days without a dose the next one is titrated anew: the days and the reason are there, and no amount reads as had."""
+    last = dose(given="2026-01-11T08:00:00+00:00")
+    file = file_of(prescription(), last, missed(9), *(missed(day) for day in (12, 13, 14)))
+    told = lines(letter, file, "NOT given")
+    assert [line for line in told if "because: Refused" in line] == told
+    assert [day for day in range(1, 16) if any(f"2026-01-{day:02}" in line for line in told)] == [12, 13, 14]
+    for line in told:
+        assert line.index("NOT given") < line.index("40.00 ml")
+        assert "supervis" not in line
+
+
+@pytest.mark.parametrize("letter", PAPERS)
+def test_the_persons_own_paper_has_the_last_dose_and_no_missed_one(letter: str) -> None:
+    file = file_of(prescription(), dose(given="2026-01-11T08:00:00+00:00"), missed(14))
+    assert lines(letter, file, "14 January") == []
+    assert len(lines(letter, file, "11 January 2026")) == 1
+
+
+def test_what_was_not_given_long_ago_or_after_the_letter_is_not_told() -> None:
+    def told(*held: Json) -> list[str]:
+        return [name_of(each) for each in facts.doses_not_given(file_of(*held), AS_OF, 28)]
+
+    old = missed(1, effectiveDateTime="2025-12-01T08:00:00+00:00")
+    late = missed(2, effectiveDateTime="2026-01-16T08:00:00+00:00")
+    other = missed(3, medicationCodeableConcept={"text": "Sertraline 50mg tablets"})
+    assert told(old, late, other, missed(14)) == ["MedicationAdministration/missed-14"]
+    assert told(missed(14), dose()) == []
+
+
+@pytest.mark.parametrize("letter", [*PROFESSIONAL, *PAPERS])
+def test_an_injection_that_still_acts_is_told_beside_a_dose_taken_since(letter: str) -> None:
+    """The next injection is due by the last one; who reads of the tablet alone gives another depot, or none."""
+    injection = dose("injection", given="2025-12-28T09:00:00+00:00", amount=Decimal(96), medicine=DEPOT)
+    tablet = dose("tablet", given="2026-01-14T09:00:00+00:00", amount=Decimal(4), medicine=TABLETS)
+    file = file_of(prescription("b", medicine=DEPOT), prescription("t", medicine=TABLETS), injection, tablet)
+    days = ("28 December 2025", "14 January 2026") if letter in PAPERS else ("2025-12-28", "2026-01-14")
+    assert len(lines(letter, file, DEPOT, days[0])) == 1
+    assert len(lines(letter, file, TABLETS, days[1])) == 1
+
+
+@pytest.mark.parametrize(
+    ("medicine", "given", "acts"),
+    [
+        (DEPOT, "2025-12-20", True),
+        ({"coding": [{"system": systems.SNOMED, "code": "36752511000001100"}]}, "2025-12-20", True),
+        ("Buvidal 96mg", "2025-12-20", True),
+        ("Buprenorphine 96 mg, injection", "2025-12-20", True),
+        (TABLETS, "2025-12-20", False),
+        (METHADONE, "2025-12-20", False),
+        (DEPOT, "2025-11-01", False),
+        ("Aripiprazole 400mg prolonged-release injection", "2025-12-20", False),
+    ],
+)
+def test_who_had_an_injection_is_in_treatment_while_it_may_act(medicine: Json | str, given: str, acts: bool) -> None:
+    """Its order is completed on the day it is given: nothing else shows that treatment goes on."""
+    had = dose("injection", given=f"{given}T09:00:00+00:00", medicine=medicine)
+    assert facts.on_substitute_medication(file_of(had), AS_OF) is acts
+    assert (facts.last_depot_dose(file_of(had), AS_OF) is not None) is acts
+
+
+@pytest.mark.parametrize("letter", PROFESSIONAL)
+def test_naloxone_given_against_an_overdose_is_no_kit_to_take_home(letter: str) -> None:
+    rescue = dose(
+        "rescue", given="2026-01-10T03:00:00+00:00", amount=Decimal("1.8"), medicine=NALOXONE, supervised=None
+    )
+    found = headings(letter, file_of(rescue))
+    assert [line for line in lines(letter, file_of(rescue), "Naloxone 1.8mg") if "2026-01-10T03:00" in line]
+    assert not any("2026-01-10" in line for line in found.get("Naloxone to take home", ()))
+    if letter in {"handover", "gp-copy"}:
+        assert "Naloxone to take home" in found["Missing: what this letter should hold and the file does not"]
+
+
+def test_the_persons_paper_does_not_take_a_dose_of_naloxone_for_a_kit() -> None:
+    rescue = dose("rescue", given="2026-01-10T03:00:00+00:00", medicine=NALOXONE)
+    assert headings("persons-handover", file_of(rescue))["Naloxone to take home"] == (
+        "We do not know if you have it. Ask us for it.",
+    )
+
+
+@pytest.mark.parametrize(
+    ("held", "known"),
+    [
+        (issue("kit", medicine=NALOXONE), True),
+        (issue("kit", medicine=NALOXONE, status="declined"), True),
+        (issue("kit", medicine=NALOXONE, status="cancelled"), False),
+        (prescription("kit", medicine=NALOXONE), True),
+        (prescription("kit", medicine=NALOXONE, status="stopped"), False),
+        (prescription("kit", medicine=NALOXONE, category=[{"coding": [{"code": "inpatient", "system": systems.MEDICATION_REQUEST_CATEGORY}]}]), False),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("letter", ["handover", "gp-copy"])
+def test_what_does_not_say_that_there_is_a_kit_leaves_the_gap_named(letter: str, held: Json, known: bool) -> None:
+    gaps = headings(letter, file_of(held))["Missing: what this letter should hold and the file does not"]
+    assert ("Naloxone to take home" not in gaps) is known
+
+
+def statement(**more: Any) -> Json:
+    return simple(
+        "MedicationStatement",
+        "told",
+        **{
+            "status": "active",
+            "medicationCodeableConcept": {"text": "Methadone 1mg/ml oral solution"},
+            "dosage": [{"text": "60 ml a day, as the person says"}],
+            **SUBJECT,
+            **more,
+        },
+    )
+
+
+@pytest.mark.parametrize("letter", PROFESSIONAL)
+def test_substitute_medication_that_somebody_reports_is_told(letter: str) -> None:
+    """A letter that said that there is none, of who is in treatment elsewhere, would be believed."""
+    assert lines(letter, file_of(statement()), "60 ml a day, as the person says")
+    if letter in WHOLE:
+        gone = statement(status="stopped", effectivePeriod={"end": "2026-01-10"})
+        assert headings(letter, file_of(gone))["Substitute medication that ended lately"][0].startswith("Methadone")
+        never = statement(status="not-taken")
+        assert headings(letter, file_of(never))["Substitute medication that ended lately"] == ("None in the file.",)
+
+
+@pytest.mark.parametrize("intent", ["proposal", "option"])
+@pytest.mark.parametrize("letter", WHOLE)
+def test_what_was_only_proposed_never_ended(letter: str, intent: str) -> None:
+    found = headings(letter, file_of(prescription(intent=intent)))
+    assert found["Substitute medication that ended lately"] == ("None in the file.",)
+    assert not lines(letter, file_of(prescription(intent=intent)), "is in substitute treatment")
+
+
+GAP = "Release plan: substitute medication"
+ON = "Release plan: substitute medication from the day of release"
+
+
+@pytest.mark.parametrize(
+    ("status", "intent", "listed", "known"),
+    [
+        ("active", "order", True, True),
+        ("active", "plan", True, False),
+        ("on-hold", "order", False, False),
+        ("unknown", "order", True, False),
+    ],
+)
+@pytest.mark.parametrize("letter", ["handover", "gp-copy"])
+def test_treatment_goes_on_only_by_a_prescription_that_stands(
+    letter: str, status: str, intent: str, listed: bool, known: bool
+) -> None:
+    """One on hold, or of which nobody knows, does not reach a pharmacy: the gap is named while there is a day left."""
+    found = headings(letter, file_of(prescription(status=status, intent=intent)))
+    assert any("Methadone" in line for line in found[ON]) is listed
+    assert (GAP not in found["Missing: what this letter should hold and the file does not"]) is known
+    assert any("Methadone" in line for line in found["Substitute medication"])
+
+
+@pytest.mark.parametrize("letter", PAPERS)
+def test_a_plan_is_no_medicine_to_take(letter: str) -> None:
+    assert lines(letter, file_of(prescription(intent="plan")), "It is a plan: ask before you take it")
+    assert not lines(letter, file_of(prescription()), "It is a plan")
+
+
+@pytest.mark.parametrize(
+    ("held", "said", "before"),
+    [
+        (prescription(status="on-hold"), "status on-hold", "40 ml"),
+        (prescription(status="stopped"), "status stopped", "40 ml"),
+        (prescription(status="cancelled"), "status cancelled", "40 ml"),
+        (statement(status="not-taken"), "NOT taken", "60 ml"),
+        (missed(14), "NOT given", "40.00 ml"),
+    ],
+)
+def test_how_it_stands_is_read_before_the_dose(held: Json, said: str, before: str) -> None:
+    (line,) = lines("community-record", file_of(held), said)
+    assert line.index(said) < line.index(before)
+
+
+@pytest.mark.parametrize(("status", "had"), [("declined", False), ("cancelled", False), ("completed", True)])
+def test_what_was_not_supplied_says_so_before_the_amount(status: str, had: bool) -> None:
+    told = lines("community-record", file_of(prescription(), issue(status=status)), "120.00 ml")
+    assert told
+    assert all(("NOT supplied" in line.split("120.00 ml")[0]) is not had for line in told)
+
+
+OTHER = {"coding": [{"system": systems.SNOMED, "code": "36120711000001104"}], "text": "Methadone 10mg/ml oral solution"}
+
+
+@pytest.mark.parametrize("letter", [*PROFESSIONAL, *PAPERS, "prescription-copy", "community-record"])
+def test_two_strengths_for_one_medicine_are_both_told(letter: str) -> None:
+    """The words say 10 mg in a millilitre and the code 1 mg: ten times the dose lies between a reader of one and of the other."""
+    file = file_of(prescription(medicine=OTHER), dose(medicine=OTHER))
+    told = lines(letter, file, "10mg/ml")
+    assert told
+    assert all("coded as Methadone 1mg/ml oral solution" in line for line in told)
+    same = {**OTHER, "text": "Methadone 5mg/5ml oral solution"}
+    assert not lines(letter, file_of(prescription(medicine=same)), "coded as")
+
+
+@pytest.mark.parametrize("letter", ["handover", "transfer"])
+@pytest.mark.parametrize(
+    "code",
+    [
+        {"coding": [{"system": systems.SNOMED, "code": "443280005"}]},
+        {"coding": [{"system": systems.LOINC, "code": "75624-7"}], "text": "Total score"},
+        {"text": "AUDIT total score"},
+        {"text": "COWS total"},
+        {"text": "CIWA-Ar score"},
+    ],
+)
+def test_a_score_is_one_by_its_code_too(letter: str, code: Json) -> None:
+    """A laboratory system sends scores as results, without a category of their own: the letter said that there was none."""
+    laboratory = [{"coding": [{"system": systems.OBSERVATION_CATEGORY, "code": "laboratory"}]}]
+    score = simple("Observation", "score", status="final", category=laboratory, code=code, valueInteger=22, **SUBJECT)
+    assert any(line.endswith(": 22") for line in headings(letter, file_of(score))["Assessment scores"])
+    assert not any(
+        "22" in line for held in headings("gp-copy", file_of(score)).values() for line in held if "score" in line
+    )
+
+
+@pytest.mark.parametrize("letter", WHOLE)
+def test_whoever_left_a_team_is_not_asked(letter: str) -> None:
+    gone = {**in_team("named-nurse", {"display": "Gone Nurse"}), "period": {"end": "2025-12-01"}}
+    here = {**in_team("named-nurse", {"display": "New Nurse"}), "period": {"start": "2025-12-01"}}
+    team = simple("CareTeam", "team", status="active", participant=[gone, here], **SUBJECT)
+    assert not lines(letter, file_of(team), "Gone Nurse")
+    assert lines(letter, file_of(team), "New Nurse")
+    over = simple("CareTeam", "team", status="active", period={"end": "2025-12-01"}, participant=[here], **SUBJECT)
+    assert not lines(letter, file_of(over), "New Nurse")
+    alone = simple("CareTeam", "team", status="active", participant=[gone], **SUBJECT)
+    assert (
+        "Named nurse" in headings(letter, file_of(alone))["Missing: what this letter should hold and the file does not"]
+    )
+
+
+@pytest.mark.parametrize("letter", ["handover", "transfer"])
+def test_a_result_that_was_cancelled_is_none(letter: str) -> None:
+    test = next(each for each in whole_file() if name_of(each) == "Observation/test")
+    told = lines(letter, file_of({**test, "status": "cancelled"}), "opiates")
+    assert told
+    assert all(line.index("NOT a result") < line.index("positive") for line in told)
+
+
+@pytest.mark.parametrize("letter", [*WHOLE, "care-plan-update"])
+def test_the_steps_of_a_reduction_are_in_the_plan(letter: str) -> None:
+    detail = {
+        "code": {"text": "Reduction"},
+        "status": "in-progress",
+        "dailyAmount": {"value": Decimal("35.0"), "unit": "ml"},
+    }
+    timing = {"repeat": {"frequency": 1, "period": 1, "periodUnit": "wk"}}
+    plan = simple(
+        "CarePlan",
+        "plan",
+        status="active",
+        intent="plan",
+        activity=[{"detail": {**detail, "scheduledTiming": timing}}],
+        **SUBJECT,
+    )
+    (line,) = lines(letter, file_of(plan), "activity: Reduction")
+    assert "once every week" in line
+    assert "amount of a day 35.0 ml" in line
+
+
+@pytest.mark.parametrize("letter", ["handover", "transfer", "gp-copy", "referral"])
+def test_an_allergy_that_was_refuted_says_so_before_its_reaction(letter: str) -> None:
+    refuted = {
+        "coding": [
+            {"system": "http://terminology.hl7.org/CodeSystem/allergyintolerance-verification", "code": "refuted"}
+        ]
+    }
+    reaction = [{"manifestation": [{"text": "Anaphylaxis"}]}]
+    allergy = simple(
+        "AllergyIntolerance",
+        "a",
+        code={"text": "Penicillin"},
+        verificationStatus=refuted,
+        reaction=reaction,
+        patient={"reference": PATIENT_REFERENCE},
+    )
+    (line,) = lines(letter, file_of(allergy), "Penicillin")
+    assert line.startswith("Penicillin; refuted; ")
