@@ -252,7 +252,7 @@ def _as_written(resource: Json, agreement: Agreement) -> str:
     """
     if "implicitRules" in resource or holds_key(resource, "modifierExtension"):
         return NOT_UNDERSTOOD
-    return TURNED if modifiers.left_out(resource, agreement.paths) else ""
+    return TURNED if modifiers.left_out(resource, agreement.tree) else ""
 
 
 def _obliged(voted: ResourceVote, resource: Json, judge: Judge, request: Request, agreement: Agreement) -> ResourceVote:

@@ -4,11 +4,10 @@ An agreement leaves out what it does not list. INVARIANT: of these none is left 
 Modifier extensions and implicit rules are not here: no agreement can let them leave (consent/paths.py). Structure alone: it knows no clinical code.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
-from functools import cache
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from consent.paths import Node, compile_paths
+from consent.paths import Node
 from consent.reading import text
 from consent.shapes import Json
 
@@ -77,14 +76,16 @@ _OF_THE_SAME: Final = frozenset({"seealso", "replaces"})
 """Kinds of Patient.link that do not send the reader to another record."""
 
 
-def left_out(resource: Json, paths: tuple[str, ...]) -> str:
-    """A modifier of the resource itself that turns it and that these paths do not let leave with the rest of it; empty where there is none.
-
-    A type of which they let nothing leave has no rest.
+def left_out(resource: Json, tree: Node) -> str:
+    """A modifier of the resource itself that turns it and that an agreement (its paths as a tree) does not let leave with the rest of it; empty
+    where there is none. A type of which it lets nothing leave has no rest.
     """
     kind = text(resource, "resourceType")
+    node = tree.child(kind)
+    if node is None:
+        return ""
     for name, harmless in MODIFIERS.get(kind, {}).items():
-        if name in resource and not _says_nothing(name, resource[name], harmless) and not _leaves(paths, kind, name):
+        if name in resource and node.child(name) is None and not _says_nothing(name, resource[name], harmless):
             return f"{kind}.{name}"
     return ""
 
@@ -101,9 +102,9 @@ def left_out_of(path: str, before: Json, made: Json) -> str:
     return ""
 
 
-def unlisted(paths: Iterable[str]) -> tuple[str, ...]:
-    """The modifiers without which nothing of their type could ever leave, and that are not among these paths; sorted."""
-    return tuple(sorted(_unlisted(compile_paths(tuple(paths)))))
+def unlisted(tree: Node) -> tuple[str, ...]:
+    """The modifiers without which nothing of their type could ever leave, and that an agreement does not let leave; sorted."""
+    return tuple(sorted(_unlisted(tree)))
 
 
 def _unlisted(root: Node) -> Iterator[str]:
@@ -119,12 +120,6 @@ def _unlisted(root: Node) -> Iterator[str]:
             whole = whole or (within is not None and within.whole)
         if within is not None and not whole:
             yield from (f"{path}.{name}" for name, none in held.items() if not none and within.child(name) is None)
-
-
-@cache
-def _leaves(paths: tuple[str, ...], kind: str, name: str) -> bool:
-    node = compile_paths(paths).child(kind)
-    return node is None or node.child(name) is not None
 
 
 def _says_nothing(name: str, value: Any, harmless: frozenset[object]) -> bool:

@@ -6,6 +6,8 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Any, Literal
 
+from consent.paths import Node, compile_paths
+
 Json = dict[str, Any]
 
 
@@ -166,6 +168,11 @@ class Agreement:
     def paths(self) -> tuple[str, ...]:
         """The paths of `fields`, in their order."""
         return tuple(item.path for item in self.fields)
+
+    @cached_property
+    def tree(self) -> Node:
+        """The same as a tree, compiled once."""
+        return compile_paths(self.paths)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -322,7 +322,7 @@ def _require_fit(parts: Parts, name: str, text: str) -> None:
     asked = lacking(item.path for item in agreement.fields)
     if asked:
         raise ActivationError(f"{name}.toml: fields: what leaves would be no FHIR without {', '.join(asked)}")
-    turned = unlisted(agreement.paths)
+    turned = unlisted(agreement.tree)
     if turned:
         raise ActivationError(
             f"{name}.toml: fields: what leaves would say something else without {', '.join(turned)}: list them too"

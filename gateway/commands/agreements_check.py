@@ -64,7 +64,7 @@ def _checked(file: AgreementFile, beside: "Sequence[Agreement]") -> dict[str, An
     about = {"agreement": agreement.name, "flow": agreement.flow, "draft": agreement.draft, "digest": agreement.digest}
     asked = list(lacking(item.path for item in agreement.fields))
     remarks = [{"code": each.rule, "text": each.text} for each in lint(agreement, beside)]
-    turned = list(unlisted(agreement.paths))
+    turned = list(unlisted(agreement.tree))
     return {**about, "lacking": asked, "modifiers": turned, "examples": examples, "remarks": remarks}
 
 

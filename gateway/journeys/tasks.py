@@ -249,7 +249,8 @@ TASKS: Final[Mapping[str, TaskKind]] = {
     "undecidable": TaskKind(
         role=CLINICAL_LEAD,
         tell=True,
-        text="a letter of care waits: what the person said cannot be decided; read it, then release or reject the letter",
+        text="a letter of care waits: what the person said cannot be decided, or their record says of itself what this letter cannot (they died, it is in "
+        "use no more); read it, then release or reject the letter",
     ),
     "leak-scan": TaskKind(
         role=IG_OFFICER,
