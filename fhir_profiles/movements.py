@@ -28,17 +28,28 @@ def place_of(stay: Json) -> str:
 def stays_that_go_on(resources: Sequence[Json], as_of: str | None) -> tuple[Json, ...]:
     """Give the stays in an establishment that are in progress, or whose end can still be reversed at `as_of` (an instant; None: none can).
 
-    A stay that began before another one there ended is the same one, told by another system: it has ended with it.
+    A stay that began before another one there ended is the same one, told by another system: it has ended with it. Of a stay whose
+    beginning nobody told counts since when it is known to go on (`known_to_go_on`).
     """
     stays = _stays(resources)
     over = [each for each in stays if _is_inpatient(each) and not _goes_on(each, as_of)]
 
     def ended_elsewhere(stay: Json) -> bool:
-        began = instant_of(as_object(stay.get("period")).get("start"))
+        began = _known_since(stay)
         ends = (_end(other) for other in over if place_of(other) == place_of(stay))
         return began is not None and any(end is not None and end > began for end in ends)
 
     return tuple(each for each in stays if _goes_on(each, as_of) and not ended_elsewhere(each))
+
+
+def known_to_go_on(stay: Json, when: str | None) -> None:
+    """Write into a stay that goes on, if nothing says when it began, since when that is known (R4 Encounter.statusHistory).
+
+    Without it another system's end of the same stay could not end it: somebody who came back from court and was then released by the health
+    record's word alone would be in custody for good.
+    """
+    if when is not None and stay["status"] == "in-progress" and "start" not in as_object(stay.get("period")):
+        stay["statusHistory"] = [{"status": "in-progress", "period": {"start": when}}]
 
 
 def left_at(resources: Sequence[Json], told: datetime | None) -> datetime | None:
@@ -109,6 +120,11 @@ def _is_inpatient(stay: Json) -> bool:
 
 def _stays(resources: Sequence[Json]) -> tuple[Json, ...]:
     return tuple(each for each in of_type(well_formed(resources), "Encounter") if place_of(each))
+
+
+def _known_since(stay: Json) -> datetime | None:
+    told = [as_object(each.get("period")).get("start") for each in as_objects(stay.get("statusHistory"))]
+    return next(filter(None, map(instant_of, (as_object(stay.get("period")).get("start"), *told))), None)
 
 
 def _end(stay: Json) -> datetime | None:

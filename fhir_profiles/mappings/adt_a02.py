@@ -10,6 +10,7 @@ from fhir_profiles.mappings.adt_details import add_details
 from fhir_profiles.mappings.encounter import encounter, happened, period
 from fhir_profiles.mappings.person import add_patient, identity_hold
 from fhir_profiles.mappings.reading import open_message
+from fhir_profiles.movements import known_to_go_on
 from fhir_profiles.shapes import Channel, Event, Translation
 from fhir_profiles.v2_identity import agency
 
@@ -37,6 +38,8 @@ def translate(channel: Channel, body: bytes) -> Translation:
                 "PV1-6", "a move between two prisons: senders say a discharge and an admission", code="business-rule"
             )
     add_details(reading, hold)
-    moved = reading.finish((event,), occurred=happened(reading, None), hold=hold)
+    occurred = happened(reading, None)
+    known_to_go_on(stay, occurred)
+    moved = reading.finish((event,), occurred=occurred, hold=hold)
     # A handover is written by the prison that was left, for the one where the person is now.
     return moved if left is None else replace(moved, establishment=left, destination=moved.establishment)

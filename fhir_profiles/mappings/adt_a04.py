@@ -8,6 +8,7 @@ from fhir_profiles.mappings.adt_details import add_details
 from fhir_profiles.mappings.encounter import encounter, happened, period
 from fhir_profiles.mappings.person import add_patient, identity_hold
 from fhir_profiles.mappings.reading import Reading, open_message
+from fhir_profiles.movements import known_to_go_on
 from fhir_profiles.shapes import Channel, Event, Translation
 from fhir_profiles.v2_identity import agency
 
@@ -28,7 +29,9 @@ def translate(channel: Channel, body: bytes) -> Translation:
     reading.resources.append(stay)
     add_details(reading, hold)
     event = Event.RECEPTION if _is_custody(reading) and "end" not in bounds else Event.RECORD
-    return reading.finish((event,), occurred=happened(reading, bounds.get("start")), hold=hold)
+    occurred = happened(reading, bounds.get("start"))
+    known_to_go_on(stay, occurred)
+    return reading.finish((event,), occurred=occurred, hold=hold)
 
 
 def _is_custody(reading: Reading) -> bool:

@@ -4,6 +4,7 @@ from fhir_profiles.mappings.adt_details import add_details
 from fhir_profiles.mappings.encounter import encounter, happened, period
 from fhir_profiles.mappings.person import add_patient, identity_hold
 from fhir_profiles.mappings.reading import open_message
+from fhir_profiles.movements import known_to_go_on
 from fhir_profiles.shapes import Channel, Event, Translation
 
 
@@ -24,4 +25,6 @@ def translate(channel: Channel, body: bytes) -> Translation:
     if visit is not None:
         for number in (36, 37, 45):
             visit.residual(number, 0, reason="about the discharge that this message cancels")
-    return reading.finish((Event.RELEASE_CANCELLED,), occurred=happened(reading, None), hold=hold)
+    occurred = happened(reading, None)
+    known_to_go_on(stay, occurred)
+    return reading.finish((Event.RELEASE_CANCELLED,), occurred=occurred, hold=hold)

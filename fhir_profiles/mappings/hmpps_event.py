@@ -207,6 +207,8 @@ def _received(reading: _Reading) -> tuple[Event, ...]:
     stay = _stay(reading, "in-progress" if begins or reason in _BACK else "unknown")
     if stay is not None and begins and reading.occurred is not None:
         stay["period"] = {"start": reading.occurred}
+    if stay is not None and reason in _BACK:
+        movements.known_to_go_on(stay, reading.occurred)
     if reason in _READMITTED:
         if stay is not None:
             stay["meta"] = {"tag": [movements.READMITTED]}

@@ -7,6 +7,7 @@ from fhir_profiles.mappings.adt_details import add_details
 from fhir_profiles.mappings.encounter import encounter, happened, period
 from fhir_profiles.mappings.person import add_patient, identity_hold
 from fhir_profiles.mappings.reading import open_message
+from fhir_profiles.movements import known_to_go_on
 from fhir_profiles.shapes import Channel, Event, Translation
 
 
@@ -31,4 +32,6 @@ def about_stay(
         stay["status"] = "finished"
     reading.resources.append(stay)
     add_details(reading, hold)
-    return reading.finish((event,), occurred=happened(reading, bounds.get("start") if begins else None), hold=hold)
+    occurred = happened(reading, bounds.get("start") if begins else None)
+    known_to_go_on(stay, occurred)
+    return reading.finish((event,), occurred=occurred, hold=hold)

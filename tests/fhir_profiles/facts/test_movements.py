@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from fhir_profiles.movements import READMITTED, REVERSIBLE, was_taken_back
+from fhir_profiles.movements import READMITTED, REVERSIBLE, known_to_go_on, stays_that_go_on, was_taken_back
 from fhir_profiles.systems import AGENCY
 
 LEFT = "2026-01-15T12:00:00+00:00"
@@ -49,3 +49,19 @@ def test_a_return_elsewhere_or_of_another_kind_takes_nothing_back() -> None:
     assert not was_taken_back([stay(LEFT, READMITTED, place="ZEX")], [released], LEFT)
     assert not was_taken_back([stay(LEFT, REVERSIBLE)], [released], LEFT)
     assert not was_taken_back([stay(LEFT, READMITTED, status="finished")], [released], LEFT)
+
+
+@pytest.mark.parametrize(
+    ("back", "goes_on"), [("2026-01-10T09:00:00Z", False), ("2026-01-20T09:00:00Z", True), (None, True)]
+)
+def test_a_stay_whose_beginning_nobody_told_ends_with_the_end_that_another_system_tells(
+    back: str | None, *, goes_on: bool
+) -> None:
+    """Back from court on the 10th and released on the 15th by the health record's word; back on the 20th, or nobody knows when: in custody."""
+    went_on = stay("", {"code": "none"})
+    del went_on["period"]
+    went_on["id"] = "told by the other system"
+    known_to_go_on(went_on, back)
+    record = stay("2026-01-02T09:00:00+00:00", {"code": "none"}, status="finished")
+    record["period"]["end"] = LEFT
+    assert (went_on in stays_that_go_on([went_on, record], None)) is goes_on
