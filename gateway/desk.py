@@ -232,7 +232,7 @@ def _require_read(parts: Parts, row: DeliveryRow) -> None:
     """A held letter is decided again from what was kept with it. Raises DeskError where that cannot be read."""
     with parts.store.read() as c:
         try:
-            open_kept(c, parts.keys, sealed_of(c, row.decision_id))
+            open_kept(c, parts.keys, sealed_of(c, row.decision_id), of=row.decision_id)
         except KeptUnread as error:
             raise DeskError(f"{error}; `throughgate replay` of its message makes another, or reject it") from None
 
@@ -244,7 +244,7 @@ def has_to_be_named(parts: Parts, delivery_id: str) -> bool:
         if row is None or row.state != D.HELD:
             return False
         try:
-            kept = open_kept(c, parts.keys, sealed_of(c, row.decision_id))
+            kept = open_kept(c, parts.keys, sealed_of(c, row.decision_id), of=row.decision_id)
         except KeptUnread:
             return True  # nobody knows whether the record was flagged: it cannot be let go (`_require_read`)
     return row.recipient is None or kept.decision.unplaced is not None

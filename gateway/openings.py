@@ -20,6 +20,7 @@ from gateway.journeys.tasks import add_tasks, task_of
 from gateway.keys import SealedGone
 from gateway.moves import enter
 from gateway.parts import Parts
+from gateway.steps.kept import is_bound
 from gateway.steps.reasons import seal_reason
 from gateway.store.locks import held, hold
 from gateway.store.schema import decision, delivery, message, opening, staff
@@ -254,6 +255,8 @@ def _content(c: Connection, parts: Parts, kind: str, about: str) -> Content:
         body = parts.keys.unseal(c, sealed_id)
     except SealedGone:
         raise OpeningError("what it says is not kept any more") from None
+    if kind == "decision":
+        is_bound(c, sealed_id, of=about)
     if kind == "message":
         form = c.execute(select(message.c.format).where(message.c.id == about)).scalar_one()
         return Content(kind=kind, about=about, form=str(form), content_type="", body=body)

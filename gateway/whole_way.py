@@ -68,6 +68,10 @@ class DecisionWay:
     missing: tuple[str, ...]
     gone: bool = False
     unread: bool = False
+    fault: str = ""
+    """Why it is unread."""
+    bound: bool = False
+    """See `Kept`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -222,13 +226,13 @@ def _asked_as(c: Connection, parts: Parts, answer_id: str | None) -> Mapping[str
 
 def decision_way(c: Connection, parts: Parts, row: Row[tuple[object, ...]]) -> DecisionWay:
     """One decision's row, with what was sealed beside it."""
-    kept, is_unread = None, False
+    kept, is_unread, fault = None, False, ""
     try:
-        kept = open_kept(c, parts.keys, row.sealed_id)
+        kept = open_kept(c, parts.keys, row.sealed_id, of=row.id)
     except SealedGone:
         pass
-    except KeptUnread:
-        is_unread = True
+    except KeptUnread as error:
+        is_unread, fault = True, str(error)
     return DecisionWay(
         id=row.id,
         recipient=row.recipient,
@@ -244,6 +248,8 @@ def decision_way(c: Connection, parts: Parts, row: Row[tuple[object, ...]]) -> D
         missing=kept.missing if kept else (),
         gone=kept is None and not is_unread,
         unread=is_unread,
+        fault=fault,
+        bound=kept is not None and kept.bound,
     )
 
 
@@ -255,17 +261,17 @@ def kept_decision(c: Connection, parts: Parts, decision_id: str) -> KeptDecision
     row = c.execute(select(decision.c.sealed_id).where(decision.c.id == decision_id)).one_or_none()
     if row is None:
         return None
-    return opened_decision(c, parts, row.sealed_id, letters_under(c, [decision_id]).get(decision_id, ()))
+    return opened_decision(c, parts, decision_id, row.sealed_id, letters_under(c, [decision_id]).get(decision_id, ()))
 
 
 def opened_decision(
-    c: Connection, parts: Parts, sealed_id: str | None, letters: Sequence[tuple[str, str]]
+    c: Connection, parts: Parts, decision_id: str, sealed_id: str | None, letters: Sequence[tuple[str, str]]
 ) -> KeptDecision | None:
     """`kept_decision` for who has read many rows at once. Raises KeptUnread."""
     if sealed_id is None:
         return None
     try:
-        return KeptDecision(kept=open_kept(c, parts.keys, sealed_id), letters=tuple(letters))
+        return KeptDecision(kept=open_kept(c, parts.keys, sealed_id, of=decision_id), letters=tuple(letters))
     except SealedGone:
         return None
 

@@ -109,4 +109,5 @@ def _officers_more(found: "KeptDecision") -> tuple[str, ...]:
     )
     missing = (f"Named in the letter as not on file: {', '.join(found.kept.missing)}.",) if found.kept.missing else ()
     letters = tuple(f"Letter {delivery_id}: {state}." for delivery_id, state in found.letters)
-    return (*(asked or ("Asked: no consent was on record.",)), *missing, *letters)
+    unbound = () if found.kept.bound else ("It was decided before the ledger held which sealed content is its own.",)
+    return (*(asked or ("Asked: no consent was on record.",)), *missing, *letters, *unbound)

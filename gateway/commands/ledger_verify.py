@@ -51,6 +51,10 @@ def ledger_verify(
             typer.echo(f"witnessed  {said}{behind}")
         else:
             typer.echo(f"witnessed  {'never' if has_witness else 'by nobody: no [witness] is set'}. {_NOBODY_CAN_TELL}")
+        if found.unbound:
+            typer.echo(
+                f"unbound    {found.unbound} decisions, entered before an entry said which sealed content is their own"
+            )
         for epoch in found.epochs:
             typer.echo(f"epoch      {epoch}")
         for each in faults:

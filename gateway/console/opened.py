@@ -112,6 +112,8 @@ def content(ask: Ask) -> Page:
         seen = openings.look(ask.gateway, found.id, staff_id=ask.member.id)
     except OpeningError:
         raise NotThere("it is not open for this person") from None
+    except KeptUnread as error:
+        raise NotThere(str(error)) from None
     if seen.kind == "decision":
         values = {"opening": found, "letter": seen.form, "fields": _fields(seen)}
         return Page(template="side_by_side.html", values=values, about=found.id)

@@ -90,6 +90,8 @@ class Shown:
     kept: KeptDecision | None
     withheld: tuple[tuple[str, str, int], ...]
     left: Mapping[str, tuple[str, ...]]
+    fault: str = ""
+    """Why what it was made from is not shown although it is there."""
 
     @property
     def by_rule(self) -> Mapping[str, int]:
@@ -219,11 +221,11 @@ def shown_decision(c: Connection, parts: Parts, decision_id: str) -> Shown:
 def shown_row(c: Connection, parts: Parts, row: Row[Any], letters: Sequence[tuple[str, str]]) -> Shown:
     """`shown_decision` for who has read many decisions, and the letters under them, at once."""
     try:
-        kept = whole_way.opened_decision(c, parts, row.sealed_id, letters)
-    except KeptUnread:
-        kept = None  # INVARIANT: it keeps nothing else about its person from being shown
+        kept, fault = whole_way.opened_decision(c, parts, row.id, row.sealed_id, letters), ""
+    except KeptUnread as error:
+        kept, fault = None, str(error)  # INVARIANT: it keeps nothing else about its person from being shown
     if kept is None:
-        return Shown(row=dict(row._mapping), kept=None, withheld=(), left={})  # noqa: SLF001 - SQLAlchemy's public name for a row as a mapping
+        return Shown(row=dict(row._mapping), kept=None, withheld=(), left={}, fault=fault)  # noqa: SLF001 - SQLAlchemy's public name for a row as a mapping
     counted: dict[tuple[str, str], int] = {}
     for path, rule in kept.kept.withheld:
         # the id in a path may be anything that its sender made it of

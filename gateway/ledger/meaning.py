@@ -1,7 +1,8 @@
 """What the entries mean together: moves that states.py allows, nothing sent without an earlier release, nothing arrived that was not sent.
 
-It reads entries in the order of their positions. It understands these facts: of `decided`, `decision`, `outcome` and `mark` (the keyed
-commitment to the letter's bytes); of a delivery's own entries, `decision` (the one in force from there on) and `mark`.
+It reads entries in the order of their positions. It understands these facts: of `decided`, `decision`, `outcome`, `mark` (the keyed
+commitment to the letter's bytes) and `kept` (the id of what was sealed with it); of a delivery's own entries, `decision` (the one in
+force from there on) and `mark`.
 """
 
 from collections.abc import Mapping
@@ -25,6 +26,7 @@ class _Decision:
     chain: str = ""
     outcome: str = ""
     mark: str = ""
+    kept: str = ""
 
     def lets_go(self, delivery: str) -> bool:
         """A calendar report is `counted` in its own delivery's chain; a result that was counted in a message's chain goes nowhere."""
@@ -64,11 +66,17 @@ class Meaning:
             faults += (f"delivery {chain} is {event} and was never sent",)
         return faults
 
+    def kept_with(self, decision: str) -> str | None:
+        """The id of what was sealed with it; empty where its entry does not say, None where no entry decides it."""
+        found = self._decisions.get(decision)
+        return None if found is None else found.kept
+
     def _decided(self, chain: str, facts: Mapping[str, Any]) -> None:
         decision = self._decisions.setdefault(str(facts.get("decision", chain)), _Decision())
         decision.chain = chain
         decision.outcome = str(facts.get("outcome", ""))
         decision.mark = str(facts.get("mark", decision.mark))
+        decision.kept = decision.kept or str(facts.get("kept", ""))
 
     def _sending(self, chain: str, known: _Chain, facts: Mapping[str, Any]) -> tuple[str, ...]:
         """INVARIANT checked: nothing leaves without an earlier decision that lets exactly these bytes go."""

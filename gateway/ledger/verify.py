@@ -16,7 +16,7 @@ from gateway.ledger.events import LedgerEvent
 from gateway.ledger.meaning import Meaning
 from gateway.ledger.note import Head, NoteError
 from gateway.ledger.tree import Tree, leaf_hash
-from gateway.store.schema import ledger_entry, ledger_head, ledger_position
+from gateway.store.schema import decision, ledger_entry, ledger_head, ledger_position
 
 MOST_FAULTS = 100
 PIECE = 1_000
@@ -39,6 +39,8 @@ class Verification:
     verified: bool
     faults: tuple[str, ...]
     epochs: tuple[str, ...] = ()
+    unbound: int = 0
+    """Decisions whose sealed content is kept and which were entered before an entry said which it is."""
 
 
 class _Faults:
@@ -77,11 +79,13 @@ def verify(ledger: Signed, elsewhere: Sequence[str] = ()) -> Verification:
     signed = _signed_heads(c, (*keys.current, *keys.former), origin, head, faults)
     _add_elsewhere(elsewhere, (*keys.current, *keys.former), origin, signed, faults)
     epochs: list[str] = []
-    size = _walk(c, signed, faults, epochs)
+    meaning = Meaning()
+    size = _walk(c, signed, faults, epochs, meaning)
     if head is not None and size < head.size:
         faults.add(f"cut off: {head.size} entries were signed, {size} are there")
     entries = c.scalar(select(func.count()).select_from(ledger_entry)) or 0
-    _check_waiting(c, faults)
+    _check_waiting(c, faults, meaning)
+    unbound = _check_kept(c, faults, meaning)
     covered = min(head.size, size) if head is not None else 0
     return Verification(
         entries=entries,
@@ -91,6 +95,7 @@ def verify(ledger: Signed, elsewhere: Sequence[str] = ()) -> Verification:
         verified=not faults.texts,
         faults=tuple(faults.texts),
         epochs=tuple(epochs),
+        unbound=unbound,
     )
 
 
@@ -172,11 +177,10 @@ def _rows(c: Connection) -> Iterator[tuple[int, str, bytes, str | None, int | No
         rows = c.execute(query.where(ledger_position.c.position > rows[-1].position)).all()
 
 
-def _walk(c: Connection, signed: dict[int, bytes], faults: _Faults, epochs: list[str]) -> int:
+def _walk(c: Connection, signed: dict[int, bytes], faults: _Faults, epochs: list[str], meaning: Meaning) -> int:
     """Every position in order; answers how many there are."""
     tree = Tree()
     last_steps: dict[str, int] = {}
-    meaning = Meaning()
     _check_root(tree, signed, faults)
     for position, entry_id, leaf, chain, step, body in _rows(c):
         if position != tree.size:
@@ -229,12 +233,32 @@ def _check_body(where: str, body: bytes, row: tuple[str, str, int], faults: _Fau
     return members
 
 
-def _check_waiting(c: Connection, faults: _Faults) -> None:
-    """The form of entries that have no position yet."""
+def _check_waiting(c: Connection, faults: _Faults, meaning: Meaning) -> None:
+    """The form of entries that have no position yet, and what they decide."""
     rows = c.execute(
         select(ledger_entry.c.id, ledger_entry.c.chain, ledger_entry.c.step, ledger_entry.c.body)
         .outerjoin(ledger_position, ledger_position.c.entry_id == ledger_entry.c.id)
         .where(ledger_position.c.entry_id.is_(None))
     )
     for row in rows:
-        _check_body(f"unsequenced entry {row.id}", row.body, (row.id, row.chain, row.step), faults)
+        members = _check_body(f"unsequenced entry {row.id}", row.body, (row.id, row.chain, row.step), faults)
+        if members is not None and members["event"] == LedgerEvent.DECIDED:
+            meaning.add(str(members["chain"]), str(members["event"]), members["facts"])
+
+
+def _check_kept(c: Connection, faults: _Faults, meaning: Meaning) -> int:
+    """INVARIANT checked: what lies sealed with a decision is what was entered with it. Answers of how many no entry says what it is."""
+    whole, unbound = not faults.texts, 0
+    query = select(decision.c.id, decision.c.sealed_id).order_by(decision.c.id).limit(PIECE)
+    query = query.where(decision.c.sealed_id.is_not(None))
+    rows = c.execute(query).all()
+    while rows:
+        for row in rows:
+            said = meaning.kept_with(row.id)
+            if said is None and whole:  # else its entry may be one of those that are not as they were
+                faults.add(f"decision {row.id}: no entry decides it")
+            elif said and said != row.sealed_id:
+                faults.add(f"decision {row.id}: what is kept with it is not what was entered with it")
+            unbound += said == ""
+        rows = c.execute(query.where(decision.c.id > rows[-1].id)).all()
+    return unbound

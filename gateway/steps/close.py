@@ -235,7 +235,7 @@ def remake(parts: Parts, delivery_id: str) -> bool:
             return False
         sealed_id = c.execute(select(decision.c.sealed_id).where(decision.c.id == row.decision_id)).scalar_one()
         try:
-            kept = open_kept(c, parts.keys, sealed_id)
+            kept = open_kept(c, parts.keys, sealed_id, of=row.decision_id)
         except KeptUnread:
             log(Code.DECISION_NOT_READ, delivery=row.id)
             kept = None  # its figures are not known any more: it does not leave, and is told

@@ -4,11 +4,11 @@ Plain FHIR JSON and plain values in one JSON object. This module MUST NOT decide
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, fields, replace
 from typing import Any, Final
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, bindparam, select
 
 from consent.outcomes import PathGroup, PathOutcome, kept_back
 from consent.shapes import (
@@ -29,17 +29,44 @@ from fhir_profiles.shapes import Heading, Json, LetterContext
 from gateway.engine import MadeBy
 from gateway.errors import ThroughgateError
 from gateway.keys import Keys, SealedBroken
+from gateway.ledger.entry import decode
 from gateway.recipients import Recipient
+from gateway.store.schema import decision as decision_table
+from gateway.store.schema import delivery, ledger_entry
+from gateway.store.statement import Statement
 
 _NOT_OURS: Final = (ValueError, LookupError, TypeError, AttributeError)
 """What it raises to read a decision that another program wrote."""
+_OF_MESSAGE: Final = Statement(
+    select(ledger_entry.c.body)
+    .join(decision_table, decision_table.c.message_id == ledger_entry.c.chain)
+    .where(decision_table.c.id == bindparam("decision_id"))
+)
+_OF_DELIVERY: Final = Statement(
+    select(ledger_entry.c.body)
+    .join(delivery, delivery.c.id == ledger_entry.c.chain)
+    .where(delivery.c.decision_id == bindparam("decision_id"))
+)
+"""The chains in which a decision can have been entered: its message's, and that of a letter under it (a report has no message)."""
 
 
 class KeptUnread(ThroughgateError):
     """What was kept with a decision is there, and cannot be read. INVARIANT: whoever looks at several looks at the others all the same."""
 
+    def __init__(self, text: str = "") -> None:
+        super().__init__(
+            text or "what was kept with this decision cannot be read: it was changed, or another program wrote it"
+        )
+
+
+class KeptOfAnother(KeptUnread):
+    """What lies where a decision's own should is not what the ledger says was kept with it: somebody edited the database."""
+
     def __init__(self) -> None:
-        super().__init__("what was kept with this decision cannot be read: it was changed, or another program wrote it")
+        super().__init__(
+            "what is kept with this decision is not what the ledger says: the database was edited. Show nobody what it says, change nothing, "
+            "and call the IG officer; `throughgate ledger verify` names every such decision"
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,6 +128,8 @@ class Kept:
     """Marks of the versions of the person's file that the letter was composed from, in their order."""
     made_by: MadeBy | None
     """Which program decided, and by which terminology; None in what was decided before that was kept."""
+    bound: bool = False
+    """Does the ledger say that this is what was kept with its decision? Not of what was decided before the ledger said so of any."""
 
     @property
     def recipient(self) -> str | None:
@@ -201,13 +230,37 @@ def write_kept(  # noqa: PLR0913  everything that a decision was made from, each
     )
 
 
-def open_kept(c: Connection, keys: Keys, sealed_id: str) -> Kept:
-    """What was sealed with a decision. SealedGone where retention has taken it, KeptUnread where it cannot be read."""
+def open_kept(c: Connection, keys: Keys, sealed_id: str, *, of: str) -> Kept:
+    """What was sealed with the decision `of`. SealedGone where retention has taken it, KeptUnread where it cannot be read or is not its own."""
     try:
         stored = keys.unseal(c, sealed_id)
     except SealedBroken:
         raise KeptUnread from None
-    return read_kept(stored)
+    bound = is_bound(c, sealed_id, of=of)
+    return replace(read_kept(stored), bound=bound)
+
+
+def is_bound(c: Connection, sealed_id: str, *, of: str) -> bool:
+    """Does the ledger say that this is what was kept with that decision? False for one that was entered before the ledger said it of any.
+
+    INVARIANT: a sealed thing cannot be changed without its key and opens under its own id alone; so the one id that was entered with a
+    decision is enough, and another one under it is nobody's to be shown as its own. Raises KeptOfAnother.
+    """
+    said = [*_entered(c, _OF_MESSAGE, of)] or [*_entered(c, _OF_DELIVERY, of)]
+    kept = {each for each in said if each}
+    if not said or kept - {sealed_id}:
+        raise KeptOfAnother
+    return bool(kept)
+
+
+def _entered(c: Connection, chains: Statement, decision_id: str) -> Iterator[str]:
+    """What each entry that decides this says of what was kept; empty where it says nothing."""
+    named = decision_id.encode()
+    for body in chains.column(c, decision_id=decision_id):
+        if named in body and b'"decided"' in body:
+            entry = decode(body)
+            if entry["event"] == "decided" and entry["facts"].get("decision") == decision_id:
+                yield str(entry["facts"].get("kept", ""))
 
 
 def read_kept(text: bytes) -> Kept:

@@ -302,7 +302,7 @@ def _question(
 def _opened(c: Connection, parts: Parts, row: DeliveryRow) -> Kept | None:
     """Raises KeptUnread."""
     try:
-        return open_kept(c, parts.keys, sealed_of(c, row.decision_id))
+        return open_kept(c, parts.keys, sealed_of(c, row.decision_id), of=row.decision_id)
     except SealedGone:
         return None  # retention has taken the letter too: there is nothing left to be told about
 

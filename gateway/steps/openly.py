@@ -42,6 +42,6 @@ def tell_openly(c: Connection, parts: Parts, person_id: str) -> tuple[str, ...]:
 def _was_open(c: Connection, parts: Parts, row: DeliveryRow) -> bool:
     """Was it decided while nobody knew that the record is flagged? Then at least its heading names the prison that sent it."""
     try:
-        return open_kept(c, parts.keys, row.kept_id).decision.unplaced is None
+        return open_kept(c, parts.keys, row.kept_id, of=row.decision_id).decision.unplaced is None
     except (SealedGone, KeptUnread):
         return True

@@ -96,7 +96,7 @@ def _question(c: Connection, parts: Parts, row: DeliveryRow, recipient: Recipien
 
 def _kept(c: Connection, parts: Parts, row: DeliveryRow) -> Kept:
     try:
-        return open_kept(c, parts.keys, sealed_of(c, row.decision_id))
+        return open_kept(c, parts.keys, sealed_of(c, row.decision_id), of=row.decision_id)
     except KeptUnread as error:
         raise NotOverridden(CANNOT + f"{error}; `throughgate replay` of its message makes another") from None
     except SealedGone:

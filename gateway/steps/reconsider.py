@@ -104,7 +104,7 @@ def _again(c: Connection, parts: Parts, row: DeliveryRow, moved: str, word: LetG
     """`word`: a person's, that this one goes."""
     by_person, named = word is not None, word.recipient if word is not None else None
     try:
-        kept = open_kept(c, parts.keys, sealed_of(c, row.decision_id))
+        kept = open_kept(c, parts.keys, sealed_of(c, row.decision_id), of=row.decision_id)
     except KeptUnread:
         # INVARIANT: what nobody can decide again does not leave, is told, and keeps none of the person's other letters back.
         log(Code.DECISION_NOT_READ, delivery=row.id)

@@ -26,6 +26,7 @@ from gateway.steps.kept import (
     Kept,
     KeptUnread,
     consent_mark,
+    is_bound,
     mark_of,
     read_kept,
     recipient_of,
@@ -118,11 +119,14 @@ def find(c: Connection, parts: Parts, decision_id: str) -> Found:
         raise RederiveError("no decision has this id: `throughgate journey` lists a message's decisions")
     try:
         stored = parts.keys.unseal(c, row.sealed_id)
+        is_bound(c, row.sealed_id, of=decision_id)
         kept = read_kept(stored)
     except SealedGone:
         raise RederiveError("retention has deleted what this decision was made from") from None
-    except (SealedBroken, KeptUnread):
+    except SealedBroken:
         raise RederiveError(str(KeptUnread())) from None
+    except KeptUnread as error:
+        raise RederiveError(str(error)) from None
     letter = c.execute(
         select(delivery.c.digest, delivery.c.sealed_id).where(delivery.c.decision_id == decision_id)
     ).one_or_none()

@@ -559,8 +559,8 @@ def write_drafts(
     """Write the decisions and deliveries of drafts, with their entries and tasks. The only insertion of a delivery (DESIGN rule 2)."""
     if not drafts:
         return
-    facts = [_facts(parts, made) for made in drafts]
     sealed = _seal_drafts(c, parts, drafts, owner)
+    facts = [_facts(parts, made, places) for made, places in zip(drafts, sealed, strict=True)]
     write_decisions(c, parts, list(zip(drafts, facts, sealed, strict=True)), owner)
     now = parts.now()
     starts = [
@@ -592,8 +592,8 @@ def write_drafts(
 def refill(c: Connection, parts: Parts, made: Draft, owner: "Owner") -> None:
     """Give a held delivery the letter of a new decision: it keeps its id. A decision that is `hold` again for the same only moves the versions."""
     before = c.execute(select(delivery.c.reason).where(delivery.c.id == made.delivery_id)).scalar_one()
-    facts = _facts(parts, made)
     (places,) = _seal_drafts(c, parts, (made,), owner)
+    facts = _facts(parts, made, places)
     write_decisions(c, parts, [(made, facts, places)], owner)
     c.execute(
         update(delivery)
@@ -697,7 +697,6 @@ def write_counted(
     asked = asked_of(recipient, agreement.letter)
     paths = path_outcomes(None, decision, ())
     kept = write_kept(decision=decision, asked=asked, context=context, counted=counted, paths=paths, made_by=made_by())
-    facts = {"decision": decision_id, "outcome": decision.outcome.value, "agreement": agreement.digest}
     sealed_id = parts.keys.seal(
         c,
         category="decision",
@@ -715,6 +714,12 @@ def write_counted(
         outcome=decision.outcome,
         fields=Fields(composed=0, left=0),
     )
+    facts = {
+        "decision": decision_id,
+        "kept": sealed_id,
+        "outcome": decision.outcome.value,
+        "agreement": agreement.digest,
+    }
     _insert_decisions(c, parts, owner, [row], [facts])
 
 
@@ -759,8 +764,10 @@ def mark(parts: Parts, digest: str) -> str:
     return parts.keys.index("letter-digest", digest).hex()
 
 
-def _facts(parts: Parts, made: Draft) -> dict[str, str | int | bool]:
+def _facts(parts: Parts, made: Draft, places: Places) -> dict[str, str | int | bool]:
+    """INVARIANT: which sealed content is a decision's own is entered with it: who edits a row later cannot give it another's (steps/kept.py)."""
     facts: dict[str, str | int | bool] = {
+        "kept": places.decision,
         "decision": made.decision_id,
         "outcome": made.decision.outcome.value,
         "letter": made.agreement.letter,

@@ -499,7 +499,7 @@ def _kept(c: Connection, parts: Parts, before: DeliveryRow | None) -> Kept | Non
     if before is None:
         return None
     try:
-        return open_kept(c, parts.keys, before.kept_id)
+        return open_kept(c, parts.keys, before.kept_id, of=before.decision_id)
     except SealedGone:
         return None
     except KeptUnread:

@@ -70,7 +70,7 @@ def told_before(c: Connection, parts: Parts, person_id: str, sequence: int) -> B
         if not arrived and DeliveryState(row.state) not in DELIVERY_RECALLABLE:
             continue
         try:
-            kept = open_kept(c, parts.keys, row.kept_id)
+            kept = open_kept(c, parts.keys, row.kept_id, of=row.decision_id)
         except SealedGone:
             continue
         except KeptUnread:

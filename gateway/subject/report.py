@@ -178,7 +178,10 @@ def _otherwise(c: Connection, sorts: dict[str, list[Chain]]) -> Iterable[str]:
         if each.event == "decided" and "decision" in each.facts:
             decided.setdefault(str(each.facts["decision"]), []).append(each)
     for row in c.execute(select(decision).where(decision.c.id.in_(decided)).order_by(decision.c.id)):
-        yield from _compared(f"decision {row.id}", row, _DECIDED, _facts(decided[row.id]))
+        facts = _facts(decided[row.id])
+        yield from _compared(f"decision {row.id}", row, _DECIDED, facts)
+        if row.sealed_id is not None and facts.get("kept", row.sealed_id) != row.sealed_id:
+            yield f"decision {row.id}: what is kept with it is not what was entered with it"
 
 
 def _facts(happened: Iterable[Happened]) -> dict[str, Any]:

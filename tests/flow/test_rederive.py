@@ -1,15 +1,18 @@
 """Every decision can be made again from what is kept, byte for byte, and what is another now is named by its path."""
 
 import json
+import os
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.keywrap import aes_key_wrap
 from sqlalchemy import delete, select, update
 
 from fhir_profiles import fhir_json
-from gateway import desk
+from gateway import desk, keys
 from gateway.engine import made_by
 from gateway.steps.kept import read_kept
 from gateway.steps.link import link
@@ -142,18 +145,15 @@ def _made_by_another(line: Line, decided: str) -> None:
     assert stored["made_by"] == asdict(made_by())
 
     def put(kept: Any) -> None:
+        """As a program with the keys of this installation would have kept it, under the id that was entered."""
+
         def write(c: Any) -> None:
-            now = gateway.now()
-            thing = {
-                "category": "decision",
-                "person_id": row.person_id,
-                "now": now,
-                "ends_at": "2099-01-01T00:00:00.000000Z",
-            }
-            place = (
-                gateway.keys.seal(c, plaintext=fhir_json.encode(kept), **thing) if kept is not None else row.sealed_id
-            )
-            c.execute(update(decision).where(decision.c.id == decided).values(sealed_id=place))
+            key, nonce = os.urandom(32), os.urandom(12)
+            content = fhir_json.encode(kept if kept is not None else stored)
+            again = AESGCM(key).encrypt(nonce, content, keys._associated(row.sealed_id, "decision"))
+            wrapped = aes_key_wrap(gateway.keys._person_wrap(c, row.person_id), key)
+            values = {"nonce": nonce, "ciphertext": again, "wrapped_key": wrapped}
+            c.execute(update(sealed).where(sealed.c.id == row.sealed_id).values(values))
 
         gateway.store.write(write)
 
