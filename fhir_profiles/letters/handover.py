@@ -58,6 +58,12 @@ PARTS: Final = (
         empty="No other current medication is in the file.",
     ),
     Part(
+        code="discontinued-medications",
+        title="Other medication that ended lately",
+        pick=selection.ended_other_medication,
+        empty="None that treats or causes dependence is in the file as ended lately.",
+    ),
+    Part(
         code="naloxone",
         title="Naloxone to take home",
         pick=release_plan.naloxone,
@@ -161,7 +167,7 @@ def sentences(picture: Picture, missing: Missing) -> tuple[str, ...]:
 
 
 def what_is_not_in_it(picture: Picture, missing: Missing) -> tuple[str, ...]:
-    """What every handover says of itself: earlier messages, what was agreed, and facts that it has not."""
+    """What every handover says of itself: earlier messages, what was agreed, several prescriptions of one kind, and facts that it has not."""
     earlier = picture.context.not_contained
     said = [
         "No earlier message that is known to be about this person waits outside it."
@@ -169,6 +175,12 @@ def what_is_not_in_it(picture: Picture, missing: Missing) -> tuple[str, ...]:
         else f"Earlier messages that it does not contain: {earlier}. They wait for a person and follow when they are settled.",
         "What else the person agreed to, or refused, stays in the register of the sending service: ask there before passing this on.",
     ]
+    together = len(selection.prescriptions_of_today(picture))
+    if together > 1:
+        said.append(
+            f"Prescriptions of substitute medication that stand on this day: {together}. "
+            "Ask whether they are taken together, or one takes the place of the other."
+        )
     if missing:
         said.append(f"Facts that it should hold and does not: {len(missing)}. They are named in the section Missing.")
     return tuple(said)

@@ -10,6 +10,7 @@ from typing import Any, Final
 from fhir_profiles import systems
 from fhir_profiles.elements import as_object, as_objects, as_text, codes, codings, kind, referenced, words_of
 from fhir_profiles.shapes import Json
+from fhir_profiles.systems import DATA_ABSENT
 from fhir_profiles.wires.amounts import number
 from fhir_profiles.wires.er7 import comment, components, formatted, leaf, repeated, segment, timestamp
 from fhir_profiles.wires.sentences import Found
@@ -169,12 +170,19 @@ def _pair(said: Json) -> tuple[str, str, str] | None:
     return None
 
 
+def _why_none(said: Json) -> str:
+    """Say why there is no value, in the words of the sender. INVARIANT: a sample that was lost or refused is no empty final result."""
+    reason = as_object(said.get("dataAbsentReason"))
+    words = words_of(reason)
+    return "" if words in codes(reason, DATA_ABSENT) and words == "unknown" else words
+
+
 def _plain(said: Json) -> tuple[str, str, str]:
     for member in ("valueInteger", "valueBoolean"):
         value: Any = said.get(member)
         if isinstance(value, int):
             return ("NM" if member == "valueInteger" else "ST"), str(value).lower(), ""
-    text = as_text(said.get("valueString"))
+    text = as_text(said.get("valueString")) or _why_none(said)
     if text:
         return "FT", formatted((text,)), ""
     return "", "", ""

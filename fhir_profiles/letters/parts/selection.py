@@ -1,5 +1,6 @@
 """What a handover picks from the file. Each pick says what it takes and what it leaves; it must never change what it takes."""
 
+from collections.abc import Callable
 from typing import Final
 
 from fhir_profiles import facts
@@ -10,7 +11,7 @@ from fhir_profiles.elements import as_object, as_objects, as_text, codings, iden
 from fhir_profiles.in_force import NOT_ORDERED, span_of
 from fhir_profiles.letters.parts.labels_of_ours import NORMAL
 from fhir_profiles.letters.parts.picture import Picture
-from fhir_profiles.medicines import is_substitute
+from fhir_profiles.medicines import Contents, contents_of, is_substitute
 from fhir_profiles.shapes import Json
 from fhir_profiles.systems import ODS
 from fhir_profiles.terminology import record_items
@@ -46,13 +47,34 @@ def other_medication(picture: Picture) -> tuple[Json, ...]:
     )
 
 
+def prescriptions_of_today(picture: Picture) -> tuple[Json, ...]:
+    """Prescriptions of substitute medication that are in force, for certain or perhaps: of two a reader has to know how they go together."""
+    return tuple(
+        each
+        for each in substitute_prescriptions(picture)
+        if facts.current(each, picture.as_of) and as_text(each.get("status")) != "on-hold"
+    )
+
+
 def ended_substitute_medication(picture: Picture) -> tuple[Json, ...]:
     """Substitute medication that ended in the last 28 days, or on a day that nobody wrote down; never what was only proposed."""
+    return _ended_lately(picture, lambda contents: contents.substitute)
+
+
+def ended_other_medication(picture: Picture) -> tuple[Json, ...]:
+    """What else ended lately that treats dependence or that a drug test finds: a detoxification, a benzodiazepine, a gabapentinoid.
+
+    Who reads only that it is not current starts it anew at the old dose, or does not see why somebody has a fit.
+    """
+    return _ended_lately(picture, lambda held: not held.substitute and (held.treats or bool(held.explains)))
+
+
+def _ended_lately(picture: Picture, keep: Callable[[Contents], bool]) -> tuple[Json, ...]:
     today = days_of(picture.as_of)
     since = today.plus(-ENDED_LATELY_DAYS) if today is not None else None
 
     def lately(request: Json) -> bool:
-        if not is_substitute(request, picture.file) or facts.current(request, picture.as_of):
+        if not keep(contents_of(request, picture.file)) or facts.current(request, picture.as_of):
             return False
         span = span_of(request)
         # a cancelled order is told, so that nobody looks for it

@@ -14,6 +14,7 @@ from fhir_profiles import facts, systems
 from fhir_profiles.elements import name_of
 from fhir_profiles.ids import PATIENT_REFERENCE
 from fhir_profiles.label import label_resource
+from fhir_profiles.render import render
 from fhir_profiles.shapes import Json
 from fhir_profiles.wires.envelope import entries_of
 from fhir_profiles.wires.readable import is_redacted, readable
@@ -351,3 +352,68 @@ def test_an_allergy_that_was_refuted_says_so_before_its_reaction(letter: str) ->
     )
     (line,) = lines(letter, file_of(allergy), "Penicillin")
     assert line.startswith("Penicillin; refuted; ")
+
+
+SEVERAL = "Prescriptions of substitute medication that stand on this day: 2. Ask whether they are taken together"
+
+
+@pytest.mark.parametrize("letter", WHOLE)
+def test_of_two_prescriptions_that_stand_it_is_asked_how_they_go_together(letter: str) -> None:
+    """Two of 40 ml may be one and its change: whoever gives both gives twice the dose."""
+    one, other = prescription("one"), prescription("other", text="60 ml once a day")
+    assert lines(letter, file_of(one, other), SEVERAL)
+    for later in (
+        {"start": "2026-01-16"},
+        {"status": "on-hold"},
+        {"status": "stopped"},
+        {"medicine": "Sertraline 50mg tablets"},
+    ):
+        assert not lines(letter, file_of(one, prescription("other", **later)), "stand on this day")  # type: ignore[arg-type]  # keyword of a builder
+    assert not lines(letter, file_of(one), "stand on this day")
+
+
+ENDED = "Other medication that ended lately"
+
+
+@pytest.mark.parametrize(
+    "medicine",
+    [
+        "Diazepam 5mg tablets",
+        "Pregabalin 75mg capsules",
+        "Chlordiazepoxide 10mg capsules",
+        "Lofexidine 200microgram tablets",
+    ],
+)
+@pytest.mark.parametrize("letter", WHOLE)
+def test_a_detoxification_that_ended_lately_is_told(letter: str, medicine: str) -> None:
+    """Nobody starts it anew at the old dose, nor wonders at a fit."""
+    ended = prescription("detox", medicine=medicine, status="stopped", start="2026-01-02", end="2026-01-13")
+    assert any(medicine in line and "status stopped" in line for line in headings(letter, file_of(ended))[ENDED])
+    old = prescription("detox", medicine=medicine, status="stopped", start="2025-10-02", end="2025-11-13")
+    assert not lines(letter, file_of(old), medicine)
+    assert not any(
+        medicine in line for line in headings(letter, file_of(prescription("detox", medicine=medicine)))[ENDED]
+    )
+
+
+def test_what_neither_treats_nor_causes_dependence_is_not_told_once_it_ended() -> None:
+    ended = prescription(
+        "s", medicine="Sertraline 50mg tablets", status="stopped", start="2026-01-02", end="2026-01-13"
+    )
+    methadone = prescription(status="stopped", start="2026-01-02", end="2026-01-13")
+    assert not lines("handover", file_of(ended), "Sertraline")
+    assert not any("Methadone" in line for line in headings("handover", file_of(methadone))[ENDED])
+
+
+@pytest.mark.parametrize(
+    ("reason", "written"),
+    [("Sample lost", "Sample lost"), ("Refused by the person", "Refused by the person"), ("", "")],
+)
+def test_why_there_is_no_value_goes_on_as_the_value_of_hl7_v2(reason: str, written: str) -> None:
+    """An empty final result reads as nothing found."""
+    test = next(each for each in whole_file() if name_of(each) == "Observation/test")
+    absent = {"text": reason} if reason else {"coding": [{"system": systems.DATA_ABSENT, "code": "unknown"}]}
+    lost = {key: value for key, value in test.items() if key != "valueCodeableConcept"} | {"dataAbsentReason": absent}
+    body = render(minimised("handover", file_of(lost), CONTEXT), "hl7v2-oru", HEADING).body.decode()
+    (obx,) = [each.split("|") for each in body.split("\r") if each.startswith("OBX") and "substance-group" in each]
+    assert obx[5] == written

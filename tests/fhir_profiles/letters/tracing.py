@@ -63,7 +63,8 @@ def record_of(file: Sequence[Json], context: LetterContext, heading: Heading, as
 @dataclass(frozen=True, kw_only=True)
 class Own:
     """Words of a letter's own. `{place}` and the like stand for what the letter was told, `{MedicationRequest}` for how many of them are in it,
-    `{counts}` for what it counts of all that it carries, `{missing}` for how many facts it names as missing, `{record:Type.path}` for a value of the
+    `{counts}` for what it counts of all that it carries, `{missing}` for how many facts it names as missing, `{today}` for how many prescriptions under
+    "Substitute medication" have begun and are not on hold, `{record:Type.path}` for a value of the
     record at another path than the one it came from.
     """
 
@@ -192,7 +193,7 @@ class Trace:
             return r"[A-Za-z ]+: \d+(?:[,;] [a-z ,]+: \d+)*"
         if name[0].isupper():
             return str(sum(self.counts[kind] for kind in name.split("+")))
-        return re.escape(str(self.counts["missing"]) if name == "missing" else self.record.told[name])
+        return re.escape(str(self.counts[name]) if name in {"missing", "today"} else self.record.told[name])
 
     def _counted(self, text: str) -> bool:
         return sum(map(int, re.findall(r": (\d+)", text))) == sum(
@@ -205,6 +206,7 @@ class Trace:
         self.counts = Counter(each["resourceType"] for each in placed.values())
         self.counts["Communication"] -= any(is_notice(each) for each in placed.values())
         self.counts["missing"] = sum(map(facts_missing, placed.values()))
+        self.counts["today"] = sum(begun(each, self.record.told["as_of"][:10]) for each in substitutes_in(placed))
         sources = {url: self._source(resource) for url, resource in placed.items()}
         found = [f"{path} = {value}" for _, missing in sources.values() for path, value in missing]
         for url, resource in placed.items():
@@ -248,6 +250,19 @@ def facts_missing(resource: Json) -> int:
     """How many facts a document names as missing."""
     sections = resource.get("section", ()) if resource["resourceType"] == "Composition" else ()
     return sum(len(each["section"]) for each in sections if "section" in each)
+
+
+def substitutes_in(placed: Mapping[str, Json]) -> list[Json]:
+    """The prescriptions that a document lists as substitute medication."""
+    sections = [each for held in placed.values() for each in held.get("section", ()) if isinstance(each, dict)]
+    listed = [url for each in sections if each.get("title") == "Substitute medication" for url in references(each)]
+    return [placed[url] for url in listed if placed[url]["resourceType"] == "MedicationRequest"]
+
+
+def begun(request: Json, day: str) -> bool:
+    bounds = [each.get("timing", {}).get("repeat", {}).get("boundsPeriod", {}) for each in request["dosageInstruction"]]
+    starts = [each["start"] for each in bounds if "start" in each] or [request.get("authoredOn", "")]
+    return request["status"] != "on-hold" and min(starts)[:10] <= day
 
 
 def references(value: Any) -> list[str]:
