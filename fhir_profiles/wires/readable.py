@@ -66,6 +66,9 @@ WITHHELD: Final = Part(
 """The words of the record standard, as in the section of a document; never what is left out, nor why."""
 
 
+_NOT_LASTING: Final = frozenset({"old", "temp"})
+
+
 @dataclass(frozen=True, kw_only=True)
 class Readable:
     """`mark` stands on every page and in front of every text; empty for a letter that holds nothing prescribed.
@@ -192,23 +195,31 @@ def _person(patient: Json, found: Found) -> Iterator[str]:
     for name in as_objects(patient.get("name")):
         use = as_text(name.get("use"))
         yield from _said(f"Name{f' ({use})' if use not in {'', 'official', 'usual'} else ''}", person_name(name))
+    yield from _said("Record", "not in use" if patient.get("active") is False else "")
     yield from _said("Date of birth", as_text(patient.get("birthDate")))
     yield from _said("Gender", as_text(patient.get("gender")))
     died = as_text(patient.get("deceasedDateTime"))
     yield from _said("Died", died or {True: "yes", False: "no"}.get(patient.get("deceasedBoolean", ""), ""))
     for identifier in as_objects(patient.get("identifier")):
         named = _IDENTIFIERS.get(as_text(identifier.get("system"))) or words_of(identifier.get("type")) or "Number"
-        yield from _said(named, as_text(identifier.get("value")))
+        yield from _said(_of_use(named, identifier), as_text(identifier.get("value")))
     for address in as_objects(patient.get("address")):
-        yield from _said("Address", address_line(address))
+        yield from _said(_of_use("Address", address), address_line(address))
     for contact in as_objects(patient.get("telecom")):
-        yield from _said(as_text(contact.get("system")).capitalize() or "Contact", as_text(contact.get("value")))
+        named = as_text(contact.get("system")).capitalize() or "Contact"
+        yield from _said(_of_use(named, contact), as_text(contact.get("value")))
     for spoken in as_objects(patient.get("communication")):
         yield from _said("Language", words_of(spoken.get("language")))
     for practice in as_objects(patient.get("generalPractitioner")):
         code = as_text(as_object(practice.get("identifier")).get("value"))
         named = as_text(practice.get("display")) or as_text(as_object(found.get(referenced(practice))).get("name"))
         yield from _said("General practice", ", ".join(each for each in (named, code) if each))
+
+
+def _of_use(what: str, held: Json) -> str:
+    """INVARIANT: what holds no more, or not for long, is not read as what holds (R4 marks `use` as a modifier)."""
+    use = as_text(held.get("use"))
+    return f"{what} ({use})" if use in _NOT_LASTING else what
 
 
 def _said(what: str, value: str) -> Iterator[str]:

@@ -17,6 +17,7 @@ _GENDERS: Final = {"male": "M", "female": "F", "other": "O", "unknown": "U"}
 _NAME_USES: Final = {"official": "L", "usual": "D", "maiden": "M", "nickname": "N", "old": "BAD", "temp": "TEMP"}
 _ADDRESS_USES: Final = {"home": "H", "work": "B", "temp": "C", "old": "BA", "billing": "BI"}
 _EQUIPMENT: Final = {"phone": "PH", "fax": "FX", "pager": "BP", "email": "Internet", "other": "MD"}
+_NOT_LASTING: Final = frozenset({"old", "temp"})
 _CONTACT_USES: Final = {"home": "PRN", "work": "WPN", "temp": "VHN", "mobile": "PRS"}
 
 
@@ -54,7 +55,8 @@ def pd1(patient: Json, found: Found) -> str:
 
 def _identifier(identifier: Json) -> str:
     value, system = as_text(identifier.get("value")), as_text(identifier.get("system"))
-    if not value:
+    # INVARIANT: PID-3 has no word for a number that holds no more: somebody would be found by it, and it may be another's.
+    if not value or as_text(identifier.get("use")) in _NOT_LASTING:
         return ""
     authority, kind = AUTHORITIES.get(system, (system.removeprefix(systems.LOCAL_ID), ""))
     kind = kind or next((as_text(each.get("code")) for each in codings(identifier.get("type"))), "")
@@ -80,7 +82,7 @@ def _address(address: Json) -> str:
 
 def _contact(contact: Json) -> str:
     value, system = as_text(contact.get("value")), as_text(contact.get("system"))
-    if not value:
+    if not value or as_text(contact.get("use")) == "old":  # of a telephone there is no code for that either
         return ""
     if system == "email":
         return components("", "NET", "Internet", value)
