@@ -69,7 +69,8 @@ def dosages(
 ) -> list[Json]:
     """Make one Dosage for each TQ1, or for each repetition of RXE-1 or ORC-7 in the way of older messages. `stopped_at` ends what has no end of its own."""
     dose, words = _dose(reading, rx, at)
-    old = (orc, 7) if at.timing is None else (rx, at.timing)
+    # a sender that has said it in the ORC need not say it again in the RXE: "1" alone says nothing of when
+    old = (orc, 7) if at.timing is None or rx.repetition(at.timing) in {"", "1"} else (rx, at.timing)
     dosed = dose is not None or bool(words)
     said = [_Timing(reading, row, (row, 0), 1, dosed=dosed) for row in timings]
     said = said or [

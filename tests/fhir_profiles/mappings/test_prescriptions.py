@@ -272,6 +272,18 @@ def test_each_repetition_of_an_old_timing_is_a_dosage(field: str) -> None:
     assert ("40 ml" in night["text"]) == ("40" in field)
 
 
+@pytest.mark.parametrize("written", ["", "1"])
+def test_a_timing_that_stands_in_the_orc_alone_is_not_lost(written: str) -> None:
+    """A dose without how often and until when is another dose."""
+    lines = ("ORC|NW|RX-1|||||^BID^^20260310^20260323", rxe(f1=written, f3="20", f5="ml"))
+    old = prescribe(*lines, kind="RDE^O01").bundle["entry"][1]["resource"]
+    (dosage,) = old["dosageInstruction"]
+    bounds = {"boundsPeriod": {"start": "2026-03-10", "end": "2026-03-23"}}
+    assert dosage["timing"]["repeat"] == {**bounds, "frequency": 2, "period": 1, "periodUnit": "d"}
+    other = prescribe(lines[0], rxe(f1="^QD", f3="20", f5="ml"), kind="RDE^O01").bundle["entry"][1]["resource"]
+    assert other["dosageInstruction"][0]["timing"]["repeat"] == {"frequency": 1, "period": 1, "periodUnit": "d"}
+
+
 @pytest.mark.parametrize("timing", ["TQ1|1||QAM~QHS", "TQ1|1||FRIDAYS~QAM", "TQ1|1||QAM~FRIDAYS"])
 def test_of_two_patterns_neither_is_the_timing(timing: str) -> None:
     """A reader of the structure alone would give one of two doses."""
