@@ -10,8 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from consent.decide import decide
+from consent.labels import UNRECOGNISED
 from consent.prohibitions import SYSTEM
-from consent.shapes import Agreement, Decision, Facts, Outcome, RegisteredConsent, Vote
+from consent.shapes import Agreement, Decision, Facts, Outcome, Override, OverrideKind, RegisteredConsent, Vote
 from tests.consent.made import (
     ASKS_FIRST,
     DIRECTORY,
@@ -218,6 +219,53 @@ def test_labelling_higher_never_releases_more_to_a_flow_that_asks(
         for item in RESOURCES
     ]
     assert released(decided(given_consents, agreed, raised)) <= released(decided(given_consents, agreed))
+
+
+NAMES = st.sets(st.sampled_from([each["id"] for each in RESOURCES if each["resourceType"] != "Patient"]))
+
+
+@laws
+@given(several, agreements, NAMES)
+def test_what_nobody_can_classify_is_never_more_than_before(
+    given_consents: list[RegisteredConsent], agreed: Agreement, unread: set[str]
+) -> None:
+    """Whatever its sender said of it; and to a flow that asks it never goes (consent.md 3.4b 1, DESIGN section 2 rule 8)."""
+    mark = {"system": UNRECOGNISED.system, "code": UNRECOGNISED.code}
+    after = [
+        {**item, "meta": {"security": [*item.get("meta", {}).get("security", []), mark]}}
+        if item["id"] in unread
+        else item
+        for item in RESOURCES
+    ]
+    before, now = released(decided(given_consents, agreed)), released(decided(given_consents, agreed, after))
+    assert now <= before
+    marked = {name for name in before if name.split("/")[1] in unread}
+    assert before - marked <= now, "nothing else is touched"
+    assert agreed.without_consent == "implied" or not now & marked
+
+
+@laws
+@given(several, agreements, st.booleans())
+def test_an_override_lets_go_what_consents_keep_and_nothing_else(
+    given_consents: list[RegisteredConsent], agreed: Agreement, forbidden: bool
+) -> None:
+    """consent.md 3.6: never more than the agreement's paths, and nothing that another layer keeps."""
+    kept_back = resource("MedicationRequest", "turned", status="active", intent="order", doNotPerform=forbidden)
+    unread = resource("Observation", "odd", implicitRules="urn:x")
+    resources = (*RESOURCES, kept_back, unread)
+    kind = OverrideKind.VITAL_INTEREST if agreed.without_consent == "implied" else OverrideKind.HARM_TEST
+    given_now = Override(kind=kind, until="9999-01-01T00:00:00Z")
+    facts = Facts(resources=resources, consents=(*given_consents, *NOTICED), directory=DIRECTORY, subsumes=LABELS)
+    before = decide(request(agreed), facts, agreed)
+    after = decide(replace(request(agreed), override=given_now), facts, agreed)
+    never = {"Observation/odd", *({"MedicationRequest/turned"} if forbidden else ())}
+    never |= {"Flag/bare"} if agreed.without_consent != "implied" else set()
+    assert released(before) <= released(after)
+    assert released(after) == {f"{each['resourceType']}/{each['id']}" for each in resources} - never
+    assert set(after.permitted) <= set(agreed.paths)
+    assert {vote.rule for vote in after.votes if vote.resource in released(after) - released(before)} <= {
+        f"override-{kind}"
+    }
 
 
 @laws
