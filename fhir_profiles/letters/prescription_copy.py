@@ -16,6 +16,7 @@ from fhir_profiles.letters.parts.labels_of_ours import CONFIDENTIAL
 from fhir_profiles.letters.parts.notice import establishment, notice
 from fhir_profiles.letters.parts.picture import Picture
 from fhir_profiles.letters.parts.spec import LetterKind, Missing, RequiredFact
+from fhir_profiles.medicines import Same, same_medicine
 from fhir_profiles.profiles import prescription_copy as copy
 from fhir_profiles.profiles.notice import letter_concept
 from fhir_profiles.shapes import Event, Json
@@ -103,9 +104,25 @@ that a consent may keep back.
 """
 
 
+_ANOTHER: Final = "Another prescription of this medicine stands: before a supply, ask whether this one takes its place."
+
+
+def _is_alone(request: Json, picture: Picture) -> bool:
+    """INVARIANT: whoever supplies by two that stand is told to ask: a change that did not end what it changed is twice the dose."""
+    return not any(
+        facts.current(each, picture.as_of)
+        and as_text(each.get("status")) != "on-hold"
+        and facts.prescription_for_supply(each)
+        and same_medicine(each, request, picture.file) is Same.YES
+        for each in picture.of("MedicationRequest")
+        if name_of(each) != name_of(request)
+    )
+
+
 def _not_known(request: Json, picture: Picture) -> tuple[str, ...]:
     """What is said where something is not known of this prescription, or of what was issued and taken of its medicine."""
-    said = (sentence for knows, sentence in _OF_EACH if not knows(request, picture))
+    said = [sentence for knows, sentence in _OF_EACH if not knows(request, picture)]
+    said += [_ANOTHER] if facts.current(request, picture.as_of) and not _is_alone(request, picture) else []
     perhaps = may_be_issued(request, picture.file, picture.as_of)
     return tuple(_PERHAPS if sentence == _NEVER and perhaps else sentence for sentence in said)
 

@@ -417,3 +417,27 @@ def test_why_there_is_no_value_goes_on_as_the_value_of_hl7_v2(reason: str, writt
     body = render(minimised("handover", file_of(lost), CONTEXT), "hl7v2-oru", HEADING).body.decode()
     (obx,) = [each.split("|") for each in body.split("\r") if each.startswith("OBX") and "substance-group" in each]
     assert obx[5] == written
+
+
+ANOTHER = "Another prescription of this medicine stands: before a supply, ask whether this one takes its place."
+
+
+@pytest.mark.parametrize(
+    ("other", "told"),
+    [
+        ({"text": "60 ml once a day"}, True),
+        ({"medicine": "Methadone 10mg/ml oral solution"}, True),
+        ({"status": "stopped"}, False),
+        ({"status": "on-hold"}, False),
+        ({"start": "2026-01-16"}, False),
+        ({"medicine": "Sertraline 50mg tablets"}, False),
+        ({"category": [{"coding": [{"system": systems.MEDICATION_REQUEST_CATEGORY, "code": "inpatient"}]}]}, False),
+    ],
+)
+def test_a_copy_says_that_another_prescription_of_its_medicine_stands(other: dict[str, Any], told: bool) -> None:
+    """The pharmacy had a copy of the other before, and supplies by both."""
+    file = file_of(prescription(), prescription("other", **other))
+    bundle = minimised("prescription-copy", file, CONTEXT)
+    notes = [note["text"] for each in bundle["entry"] for note in each["resource"].get("note", ())]
+    assert (ANOTHER in notes) is told
+    assert any(ANOTHER in line for line in lines("prescription-copy", file_of(prescription()), "")) is False
