@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from consent.minimise import PSEUDONYM, PSEUDONYM_SYSTEM, WITHHELD_TEXT, NothingLeaves, Released, minimise, rebuilt_id
 from consent.paths import PathError, compile_paths, permits, steps
-from consent.shapes import Decision, Naming, Outcome, ResourceVote, Vote
+from consent.sensitive import NOT_NAMED
+from consent.shapes import Decision, Naming, Outcome, ResourceVote, Unplaced, Vote
 from tests.consent.letters import LETTERS, bundle, letter, resources_of, send
 from tests.consent.made import (
     LABELS,
@@ -81,6 +82,22 @@ def test_without_a_key_nothing_leaves() -> None:
     for key in (b"", b"short"):
         with pytest.raises(NothingLeaves):
             minimise(bundle(resource(status="final")), decision, Naming(id_key=key))
+
+
+def test_a_key_of_the_least_length_is_a_key() -> None:
+    one = resource(status="final")
+    decision = decided(one, permitted=("Observation.status",))
+    key = b"k" * 16
+    assert minimise(bundle(one), decision, dataclasses.replace(NAMING, id_key=key)).bundle["entry"]
+    with pytest.raises(NothingLeaves):
+        minimise(bundle(one), decision, dataclasses.replace(NAMING, id_key=key[1:]))
+
+
+def test_a_letter_stays_the_kind_of_bundle_that_it_was() -> None:
+    one = resource(status="final")
+    for kind in ("document", "message"):
+        made = minimise({**bundle(one), "type": kind}, decided(one, permitted=("Observation.status",)), NAMING)
+        assert made.bundle["type"] == kind
 
 
 def test_a_pseudonym_without_its_key_or_its_recipient_is_an_error() -> None:
@@ -184,6 +201,47 @@ def test_references_are_rebuilt_or_left_out(reference: str, *, survives: bool) -
         assert ("Observation.subject", "not-in-letter") in {(item.path, item.rule) for item in released.withheld}
 
 
+def test_a_reference_that_holds_more_than_it_may_is_rebuilt_like_any_other() -> None:
+    """An internal id leaves in none, whatever stands beside it."""
+    person, one = patient(active=True), resource(status="final", subject={"reference": "Patient/patient", "other": 1})
+    made = minimise(
+        bundle(person, one), decided(person, one, permitted=("Patient.active", "Observation.subject")), NAMING
+    )
+    (observation,) = resources_of(made, "Observation")
+    assert observation["subject"] == {"reference": f"urn:uuid:{rebuilt_id(NAMING.id_key, 'Patient/patient')}"}
+
+
+def test_of_a_reference_leaves_what_is_permitted_of_it_and_the_rest_is_listed_by_its_path() -> None:
+    code = {"system": "urn:example:code", "value": "ZZC01", "assigner": {"display": "An office"}}
+    one = resource(performer=[{"identifier": code, "display": "Clinic"}])
+    assert project(one, "Observation.performer.display") == {"performer": [{"display": "Clinic"}]}
+
+    decision = decided(one, permitted=("Observation.performer.identifier.value",))
+    made = minimise(bundle(one), decision, NAMING)
+    assert resources_of(made, "Observation")[0]["performer"] == [{"identifier": {"value": "ZZC01"}}]
+    assert {"Observation.performer.identifier.assigner", "Observation.performer.display"} <= {
+        item.path for item in made.withheld
+    }
+
+
+def test_of_a_person_flagged_sensitive_every_name_of_a_reference_goes_and_is_listed() -> None:
+    """That somebody is there leaves; the identifier and the name of who it is do not."""
+    one = resource(performer=[{"identifier": {"system": "urn:example:code", "value": "ZZC01"}, "display": "Clinic"}])
+    paths = ("Observation.performer.identifier", "Observation.performer.display")
+    flagged = dataclasses.replace(decided(one, permitted=paths), unplaced=Unplaced(own=(), words=("Clinic",)))
+    made = minimise(bundle(one), flagged, NAMING)
+    assert resources_of(made, "Observation")[0]["performer"] == [{"display": NOT_NAMED}]
+    assert {(path, "sensitive-place") for path in paths} <= {(item.path, item.rule) for item in made.withheld}
+
+
+def test_a_persons_identifier_in_a_reference_is_listed_by_its_path() -> None:
+    one = resource(status="final", subject={"identifier": {"system": "urn:example:other", "value": "7"}})
+    made = minimise(
+        bundle(one), decided(one, permitted=("Observation.status", "Observation.subject.identifier")), NAMING
+    )
+    assert ("Observation.subject.identifier", "identifier-system") in {(item.path, item.rule) for item in made.withheld}
+
+
 def test_a_reference_to_what_was_denied_goes_too() -> None:
     denies = fhir_consent(
         provision(
@@ -224,6 +282,12 @@ def test_a_path_permits_what_is_below_but_not_what_is_reserved() -> None:
         ]["text"]
         == "words"
     )
+
+
+@pytest.mark.parametrize("name", [True, 7, "Ivo", ["Ivo"], [True]])
+def test_a_value_where_an_object_is_permitted_does_not_leave(name: object) -> None:
+    """A family name may; what is no name at all is not let through in its place."""
+    assert project(patient(active=True, name=name), "Patient.active", "Patient.name.family") == {"active": True}
 
 
 def test_choices() -> None:
