@@ -1,5 +1,6 @@
 """Versions of a consent, dissent, and who may widen (consent.md 3.4 a, c, f and 3.4b 3, 10)."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,11 +11,13 @@ from tests.consent.made import (
     ASKS_FIRST,
     THEM,
     actor,
+    agreement,
     ask,
     fhir_consent,
     label,
     patient,
     provision,
+    purpose,
     registered,
     resource,
     rule,
@@ -141,6 +144,18 @@ def test_the_error_of_one_resource_uncovers_the_denial_before_it() -> None:
     decision = ask(first, wrong, error)
     assert vote(decision) == D
     assert any(reason.rule == "entered-in-error" for reason in decision.reasons)
+
+
+def test_of_several_purposes_the_conflict_in_one_is_listed_once() -> None:
+    """One consent permits; another denies for research alone, or for both of what is asked."""
+    handover = agreement("handover")
+    both = replace(handover, purpose=(*handover.purpose, replace(handover.purpose[0], code="HRESCH")))
+    yes = fhir_consent(YES, name="a", lineage="A", issued="2026-01-09")
+    for denied in ([purpose("HRESCH")], [purpose("TREAT"), purpose("HRESCH")]):
+        no = fhir_consent(provision("deny", purpose=denied), name="b", lineage="B", issued="2025-01-01")
+        found = [each for each in ask(yes, no, under=both).conflicts if each.resource == "Observation/one"]
+        assert [(each.permits.consent, each.denies.consent) for each in found] == [("a", "b")]
+    assert not ask(yes, under=both).conflicts
 
 
 def test_between_lineages_a_denial_overrides_and_is_listed() -> None:
