@@ -8,7 +8,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
-from fhir_profiles.elements import in_error, kind, of_type, well_formed
+from fhir_profiles import facts
+from fhir_profiles.elements import as_text, in_error, kind, of_type, well_formed
 from fhir_profiles.letters.parts.carried import carried, write_carried
 from fhir_profiles.letters.parts.identity import WHO
 from fhir_profiles.letters.parts.picture import Picture
@@ -24,13 +25,40 @@ TYPES: Final = (*_MEDICINES, *_DOSES, "Observation", "Flag", "Condition", "Aller
 _WORDS: Final = {
     "MedicationRequest": "prescriptions",
     "MedicationStatement": "medicines as somebody says that they are taken",
-    "MedicationAdministration": "doses given",
-    "MedicationDispense": "supplies",
+    "not-taken": "medicines that somebody says are not taken",
+    "given": "doses given",
+    "not-given": "doses not given",
+    "unsure": "doses of which nobody knows whether they were given",
+    "supplied": "supplies",
+    "not-supplied": "supplies that were not made",
+    "unsure-supply": "supplies of which nobody knows whether they were made",
     "Observation": "results and scores",
     "Flag": "risks",
     "Condition": "conditions",
     "AllergyIntolerance": "allergies",
 }
+
+
+_HAD: Final = frozenset({"completed", "in-progress"})
+_NOT_HAD: Final = frozenset({"not-done", "not-taken", "cancelled", "declined", "preparation", "draft"})
+_COUNTED: Final = {
+    "MedicationAdministration": ("given", "not-given", "unsure"),
+    "MedicationDispense": ("supplied", "not-supplied", "unsure-supply"),
+}
+
+
+def _as_what(resource: Json) -> str:
+    """What it is counted as. INVARIANT: what was not given or supplied is never counted as if it were: a reader doses by it."""
+    status = as_text(resource.get("status"))
+    if kind(resource) in _COUNTED:
+        had, not_had, unsure = _COUNTED[kind(resource)]
+        return had if status in _HAD else not_had if status in _NOT_HAD else unsure
+    return "not-taken" if kind(resource) == "MedicationStatement" and status == "not-taken" else kind(resource)
+
+
+def _is_taken(resource: Json, picture: Picture) -> bool:
+    stands = facts.current(resource, picture.as_of) or facts.begins_later(resource, picture.as_of)
+    return kind(resource) in _MEDICINES and stands
 
 
 def told(picture: Picture) -> tuple[Json, ...]:
@@ -43,7 +71,7 @@ def causes(brought: Sequence[Json], _before: Sequence[Json]) -> tuple[Json, ...]
 
 def write(picture: Picture, missing: Missing) -> tuple[Json, ...]:
     found = told(picture)
-    counted = Counter(map(kind, found))
+    counted = Counter(map(_as_what, found))
     by = picture.context.recorded_by or "an organisation that is not named"
     listed = ", ".join(f"{words}: {counted[name]}" for name, words in _WORDS.items() if counted[name])
     return write_carried(
@@ -69,13 +97,13 @@ LETTER: Final = LetterKind(
             name="prescription",
             heading="Prescription",
             text="The message named no medicine that the person takes outside.",
-            present=lambda p: any(kind(each) in _MEDICINES for each in told(p)),
+            present=lambda p: any(_is_taken(each, p) for each in told(p)),
         ),
         RequiredFact(
             name="last-dose",
             heading="Last dose",
             text="The message said of no dose that it was given or supplied. Ask before giving any dose.",
-            present=lambda p: any(kind(each) in _DOSES for each in told(p)),
+            present=lambda p: any(_as_what(each) in {"given", "supplied"} for each in told(p)),
         ),
         RequiredFact(
             name="allergies",

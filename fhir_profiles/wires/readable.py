@@ -23,7 +23,7 @@ NOT_NAMED: Final = "letter"
 _HEADINGS: Final[Mapping[str, str]] = {
     "ServiceRequest": "Referral",
     "MedicationRequest": "Prescribed",
-    "MedicationStatement": "Reported as taken",
+    "MedicationStatement": "Medicines that somebody reports",
     "MedicationAdministration": "Doses",
     "MedicationDispense": "Supplies",
     "Observation": "Results and observations",

@@ -8,6 +8,7 @@ from fhir_profiles.drug_tests import CONFIRMATORY
 from fhir_profiles.elements import as_object, as_objects, as_text, codes, kind, referenced, words_of
 from fhir_profiles.facts import supervised
 from fhir_profiles.medicines import other_strength
+from fhir_profiles.profiles.notice import LETTER_CODES
 from fhir_profiles.shapes import Json
 from fhir_profiles.wires.amounts import number, period, quantity, ratio, span_of
 from fhir_profiles.wires.dosage_words import dosages, speed_of, timing_words
@@ -382,8 +383,14 @@ def _organisation(resource: Json, _found: Found) -> Iterator[str]:
 
 
 def _communication(resource: Json, _found: Found) -> Iterator[str]:
+    ours = any(codes(each, LETTER_CODES) for each in as_objects(resource.get("category")))
+    status = as_text(resource.get("status"))
+    # words such as "on Friday" are of the day on which they were said; a letter says of itself when it was written
+    yield "" if ours else as_text(resource.get("sent"))
+    yield "NOT done" if status == _NOT_DONE else f"Status {status}" if status not in {"completed", ""} else ""
     for payload in as_objects(resource.get("payload")):
         yield as_text(payload.get("contentString")).rstrip(".")
+    yield from _why(resource)
 
 
 def _goal(resource: Json, _found: Found) -> Iterator[str]:
@@ -411,6 +418,8 @@ def _referral(resource: Json, found: Found) -> Iterator[str]:
 def _form(resource: Json, _found: Found) -> Iterator[str]:
     """Every question that was answered, in the words of the form."""
     yield as_text(resource.get("authored")) or "time not recorded"
+    status = as_text(resource.get("status"))
+    yield f"status {status}" if status not in {"completed", ""} else ""
     yield from _answers(resource)
 
 
@@ -425,6 +434,8 @@ def _answers(holder: Json) -> Iterator[str]:
         answers = [words for answer in as_objects(item.get("answer")) if (words := _answer(answer))]
         if answers:
             yield f"{as_text(item.get('text')) or as_text(item.get('linkId'))}: {', '.join(answers)}"
+        for answer in as_objects(item.get("answer")):
+            yield from _answers(answer)
         yield from _answers(item)
 
 

@@ -18,6 +18,7 @@ from fhir_profiles.render import render
 from fhir_profiles.shapes import Json
 from fhir_profiles.wires.envelope import entries_of
 from fhir_profiles.wires.readable import is_redacted, readable
+from fhir_profiles.wires.sentences import sentence
 from tests.fhir_profiles.letters.files import (
     AS_OF,
     CONTEXT,
@@ -441,3 +442,62 @@ def test_a_copy_says_that_another_prescription_of_its_medicine_stands(other: dic
     notes = [note["text"] for each in bundle["entry"] for note in each["resource"].get("note", ())]
     assert (ANOTHER in notes) is told
     assert any(ANOTHER in line for line in lines("prescription-copy", file_of(prescription()), "")) is False
+
+
+@pytest.mark.parametrize(
+    ("held", "counted", "gap"),
+    [
+        ([dose()], "doses given: 1", False),
+        ([missed(13), missed(14)], "doses not given: 2", True),
+        ([dose(status="unknown")], "doses of which nobody knows whether they were given: 1", True),
+        ([issue()], "supplies: 1", False),
+        ([issue(status="cancelled")], "supplies that were not made: 1", True),
+        ([issue(status="stopped")], "supplies of which nobody knows whether they were made: 1", True),
+        ([dose(), missed(16)], "doses given: 1, doses not given: 1", False),
+    ],
+)
+def test_a_record_counts_no_dose_that_was_not_given(held: list[Json], counted: str, gap: bool) -> None:
+    """Four refused doses are no four doses given, and leave the gap: ask before giving any."""
+    said = " ".join(headings("community-record", file_of(prescription(), *held))["What this letter says"])
+    assert f"Prescriptions: 1, {counted}." in said
+    assert ("Ask before giving any dose" in said) is gap
+
+
+@pytest.mark.parametrize(
+    ("held", "gap"),
+    [
+        (prescription(), False),
+        (prescription(start="2026-02-01"), False),
+        (prescription(status="stopped", end="2026-01-10"), True),
+        (statement(), False),
+        (statement(status="not-taken"), True),
+    ],
+)
+def test_a_record_that_names_no_medicine_that_is_taken_says_so(held: Json, gap: bool) -> None:
+    found = headings("community-record", file_of(held))
+    said = " ".join(found["What this letter says"])
+    assert ("The message named no medicine that the person takes outside" in said) is gap
+    assert ("medicines that somebody says are not taken: 1" in said.casefold()) is (held.get("status") == "not-taken")
+    assert "Reported as taken" not in found
+
+
+def call(**more: Any) -> Json:
+    said = {"sent": "2026-01-13T15:00:00+00:00", "payload": [{"contentString": "Seen next on Friday"}]}
+    return simple("Communication", "call", **{"status": "completed", **SUBJECT, **said, **more})
+
+
+def test_a_message_or_call_says_when_it_was_and_whether_it_was_made() -> None:
+    """On which Friday, and that nobody was reached."""
+    assert lines("write-back", file_of(call()), "2026-01-13T15:00:00+00:00. Seen next on Friday")
+    assert lines(
+        "write-back", file_of(call(status="not-done")), "2026-01-13T15:00:00+00:00. NOT done. Seen next on Friday"
+    )
+    assert lines("write-back", file_of(call(status="on-hold")), "Status on-hold. Seen next on Friday")
+
+
+def test_a_form_says_that_it_is_not_complete_and_what_was_asked_below_an_answer() -> None:
+    below = {"text": "Which", "answer": [{"valueString": "Heroin"}]}
+    asked = {"linkId": "1", "text": "Uses drugs", "answer": [{"valueString": "Yes", "item": [below]}]}
+    form = {"resourceType": "QuestionnaireResponse", "id": "f", "authored": "2026-01-14", "item": [asked]}
+    assert sentence({**form, "status": "completed"}, {}) == "2026-01-14; Uses drugs: Yes; Which: Heroin"
+    assert sentence({**form, "status": "in-progress"}, {}).startswith("2026-01-14; status in-progress; ")
