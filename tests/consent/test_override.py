@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from consent.decide import overriding
 from consent.minimise import minimise
 from consent.shapes import Agreement, Decision, Outcome, Override, OverrideKind
 from tests.consent import made
@@ -75,6 +76,14 @@ def test_each_kind_opens_its_own_and_nothing_opens_a_report_about_nobody(
     given: Override, under: str | Agreement, outcome: str
 ) -> None:
     assert decided(given, REFUSED, under=under).outcome == outcome
+
+
+def test_no_act_is_one_for_a_report_about_nobody() -> None:
+    """Asked alone: what is counted never asks, and whoever asks beside it is told none."""
+    for given in (CARE, HARM):
+        asked = {name: replace(made.request(made.agreement(name)), override=given) for name in ("report", "handover")}
+        assert overriding(asked["report"], made.agreement("report")) is None
+        assert (overriding(asked["handover"], made.agreement("handover")) is given) is (given is CARE)
 
 
 def test_a_yes_on_terms_stops_it_no_more_than_a_no() -> None:
