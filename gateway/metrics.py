@@ -12,7 +12,7 @@ from typing import Any, Final, Protocol
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector, CollectorRegistry
-from sqlalchemy import Connection, case, func, or_, select
+from sqlalchemy import Connection, bindparam, case, func, literal_column, or_, select
 
 from adapters.contract import Inbound
 from adapters.discover import discover
@@ -40,6 +40,7 @@ from gateway.store.schema import (
     task,
 )
 from gateway.store.size import stored_bytes
+from gateway.store.statement import Statement
 from gateway.witnessing import last_witnessed
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
@@ -140,15 +141,30 @@ def _oldest_deliveries(seen: _Seen) -> Samples:
     return [((letter, state), found.get((letter, state), 0.0)) for letter in LETTERS for state in OPEN_DELIVERIES]
 
 
-def _unconfirmed(seen: _Seen) -> Samples:
-    some = select(func.count()).where(
-        delivery.c.state == DeliveryState.DELIVERED.value,
-        delivery.c.letter == "handover",
-        delivery.c.ended_at <= seen.before(UNCONFIRMED_AFTER),
-        delivery.c.ended_at > seen.before(UNCONFIRMED_FOR),
+_UNCONFIRMED: Final = Statement(
+    select(func.count()).where(
+        literal_column("state") == literal_column("'delivered'"),  # in the very words of the index over these letters
+        literal_column("letter") == literal_column("'handover'"),
+        delivery.c.ended_at <= bindparam("after"),
+        delivery.c.ended_at > bindparam("before"),
         delivery.c.reason.is_distinct_from(BY_PERSON),
     )
-    return [((), seen.c.execute(some).scalar_one())]
+)
+_NEWEST: Final = Statement(
+    select(message.c.received_at)
+    .where(
+        message.c.channel == bindparam("channel"),
+        or_(message.c.state != MessageState.REJECTED.value, message.c.step > 1),
+    )
+    .order_by(message.c.sequence.desc())
+    .limit(1)
+)
+"""The last message of a channel that was not refused at the door: what a person rejected later had been taken."""
+
+
+def _unconfirmed(seen: _Seen) -> Samples:
+    after, before = seen.before(UNCONFIRMED_AFTER), seen.before(UNCONFIRMED_FOR)
+    return [((), _UNCONFIRMED.value(seen.c, after=after, before=before))]
 
 
 def _fields_withheld(seen: _Seen) -> Samples:
@@ -176,12 +192,7 @@ def _fields_withheld(seen: _Seen) -> Samples:
 def _silence(seen: _Seen) -> Iterator[tuple[tuple[str, ...], float]]:
     """Since the last message that was not refused; since its client was registered where there was none."""
     for channel in seen.settings.channels:
-        last = seen.c.execute(
-            select(message.c.received_at)
-            .where(message.c.channel == channel.name, message.c.key_index.is_not(None))
-            .order_by(message.c.sequence.desc())
-            .limit(1)
-        ).scalar()
+        last = _NEWEST.value(seen.c, channel=channel.name)
         began = last or seen.c.execute(select(client.c.created_at).where(client.c.name == channel.client)).scalar()
         if began is not None:
             yield (channel.name,), seen.age(began)

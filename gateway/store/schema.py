@@ -19,6 +19,7 @@ from sqlalchemy import (
     UniqueConstraint,
     event,
     false,
+    text,
 )
 
 from gateway.states import AnswerState, DeliveryState, MessageState
@@ -332,6 +333,14 @@ delivery = Table(
     Index("ix_delivery_sealed_id", "sealed_id"),
     Index("ix_delivery_decision_id", "decision_id"),
     Index("ix_delivery_supersedes", "supersedes"),
+    # handovers that nobody confirmed, by their age: few of millions of letters, asked for by every look at how the gateway is
+    Index(
+        "ix_delivery_unconfirmed",
+        "state",
+        "ended_at",
+        sqlite_where=text("state = 'delivered' AND letter = 'handover'"),
+        postgresql_where=text("state = 'delivered' AND letter = 'handover'"),
+    ),
 )
 
 attempt = Table(

@@ -10,10 +10,11 @@ from sqlalchemy import select, update
 
 from adapters.mllp.inbound import MllpInbound
 from adapters.mllp.settings import InboundSettings
-from gateway.metrics import METRICS, closed_values, exposition
+from gateway.metrics import _NEWEST, _UNCONFIRMED, METRICS, closed_values, exposition
 from gateway.parts import Parts
 from gateway.steps.receive import receive
 from gateway.store.schema import decision, ledger_entry, message
+from gateway.store.statement import Statement
 from tests.builders import adt_a01, adt_a03
 from tests.gateway.receive.line import HL7_CHANNEL, arrival, make_parts
 from tests.line import running
@@ -88,6 +89,35 @@ async def test_what_was_taken_and_refused_and_how_long_a_feed_is_silent() -> Non
         entries = len(c.execute(ledger_entry.select()).all())
     assert value(parts, "throughgate_ledger_lag_entries") == entries
     assert_closed(parts)
+
+
+async def test_a_silent_feed_is_as_silent_when_retention_has_taken_its_last_answer() -> None:
+    """Nor is every message of it read through to find out."""
+    parts = make_parts()
+    clock: Any = parts.clock
+    clock.pass_seconds(90)
+    await receive(parts, arrival(adt_a01()))
+    taken = {"key_index": None, "answer_id": None, "bundle_index": None, "state": "released"}
+    parts.store.write(lambda c: c.execute(update(message).values(taken)))
+    clock.pass_seconds(30)
+    await receive(parts, arrival(b"nonsense"))
+    assert value(parts, "throughgate_channel_silence_seconds", channel=HL7_CHANNEL) == 30
+    rejected_by_a_person = {"state": "rejected", "step": 4}
+    parts.store.write(
+        lambda c: c.execute(update(message).where(message.c.state == "released").values(rejected_by_a_person))
+    )
+    assert value(parts, "throughgate_channel_silence_seconds", channel=HL7_CHANNEL) == 30
+
+
+@pytest.mark.parametrize(
+    ("question", "index"),
+    [(_UNCONFIRMED, "ix_delivery_unconfirmed (state=? AND ended_at>"), (_NEWEST, "ix_message_channel (channel=")],
+)
+def test_what_is_asked_at_every_look_reads_its_own_index(question: Statement, index: str) -> None:
+    with make_parts().store.read() as c:
+        asked = question._text(c)
+        plan = c.exec_driver_sql(f"EXPLAIN QUERY PLAN {asked.text}", ("",) * len(asked.order)).all()
+    assert [index in row[3] for row in plan] == [True]
 
 
 async def test_a_word_in_the_store_that_is_not_of_the_vocabulary_is_never_a_label() -> None:
