@@ -10,7 +10,7 @@ from gateway.console.asking import Ask, Page
 from gateway.instants import from_text
 from gateway.ledger.note import NoteError
 from gateway.metrics import look
-from gateway.store.schema import ledger_head, ledger_position
+from gateway.store.schema import attempt, delivery, ledger_head, ledger_position
 from gateway.witnessing import Witnessed, last_witnessed
 
 LONG_SILENCE: Final = 86_400.0
@@ -23,9 +23,17 @@ UNTOLD: Final = "throughgate_untold_oldest_seconds"
 UNCONFIRMED: Final = "throughgate_handovers_unconfirmed"
 LAG: Final = "throughgate_ledger_lag_entries"
 USED: Final = "throughgate_limit_used_ratio"
-ATTEMPTS: Final = "throughgate_attempts"
 REMNANTS: Final = "throughgate_erased_in_files_seconds"
-NAMES: Final = (SILENCE, OLDEST_MESSAGES, OLDEST_LETTERS, UNTOLD, UNCONFIRMED, LAG, REMNANTS, USED, ATTEMPTS)
+NAMES: Final = (SILENCE, OLDEST_MESSAGES, OLDEST_LETTERS, UNTOLD, UNCONFIRMED, LAG, REMNANTS, USED)
+
+NEWEST: Final = 10_000
+"""Letters whose attempts are counted."""
+_LETTERS: Final = select(delivery.c.id).order_by(delivery.c.sequence.desc()).limit(NEWEST).subquery()
+_ATTEMPTS: Final = (
+    select(attempt.c.outcome, func.count().label("attempts"))
+    .select_from(_LETTERS.join(attempt, attempt.c.delivery_id == _LETTERS.c.id))
+    .group_by(attempt.c.outcome)
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,11 +51,15 @@ def health(ask: Ask) -> Page:
     seen = look(ask.gateway, NAMES)
     with ask.gateway.store.read() as c:
         signed, positions = _signed(c, ask)
+        attempts = _attempts(c)
     only = {name: seen[name][0][1] for name in (UNTOLD, UNCONFIRMED, LAG, REMNANTS)}
     table = Table(
         caption="How the gateway is",
         columns=("Measure", "Of", "Value"),
-        rows=tuple((name, " ".join(labels), f"{number:g}") for name in NAMES for labels, number in seen[name]),
+        rows=(
+            *((name, " ".join(labels), f"{number:g}") for name in NAMES for labels, number in seen[name]),
+            *((f"attempts of the newest {NEWEST} letters", outcome, str(count)) for outcome, count in attempts),
+        ),
     )
     return Page(
         template="health.html",
@@ -60,7 +72,8 @@ def health(ask: Ask) -> Page:
                 for labels, number in seen[name]
                 if number
             ],
-            "attempts": [(labels[0], int(number)) for labels, number in seen[ATTEMPTS] if number],
+            "attempts": attempts,
+            "newest": NEWEST,
             "used": [(labels[0], number, number > NEARLY_FULL) for labels, number in seen[USED]],
             "untold": only[UNTOLD],
             "unconfirmed": int(only[UNCONFIRMED]),
@@ -73,6 +86,11 @@ def health(ask: Ask) -> Page:
             "witnessed": _witnessed(ask),
         },
     )
+
+
+def _attempts(c: Connection) -> list[tuple[str, int]]:
+    """How attempts to send the newest letters ended: what is wrong now, and no page reads every attempt that there ever was."""
+    return sorted((row.outcome or "unknown", int(row.attempts)) for row in c.execute(_ATTEMPTS))
 
 
 def _witnessed(ask: Ask) -> Witnessed | None:

@@ -2,11 +2,12 @@
 
 import json
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from consent.shapes import OverrideKind
 from gateway import desk
@@ -17,8 +18,9 @@ from gateway.journeys.tasks import TASKS
 from gateway.overrides import Actor, Limb, give
 from gateway.overrides import Role as ActsAs
 from gateway.steps.unconfirmed import escalate_unconfirmed
+from gateway.store import compaction
 from gateway.store.retention import set_end, sweep_ended
-from gateway.store.schema import consent, decision, delivery, ledger_entry, message, override, sealed, task
+from gateway.store.schema import attempt, consent, decision, delivery, ledger_entry, message, override, sealed, task
 from gateway.witnessing import Witnessed
 from tests.console.site import ALEX, Site
 
@@ -40,6 +42,31 @@ def test_what_waits_is_listed_worst_first_and_says_whose_work_it_is(site: Site) 
     assert "someone may be without care" in text
     (refused,) = site.ids(delivery, state="refused")
     assert f"/console/letters/{refused}" in text
+
+
+def test_how_attempts_ended_is_counted_among_the_newest_letters(site: Site) -> None:
+    with site.line.gateway.store.read() as c:
+        ended = Counter(c.scalars(select(attempt.c.outcome)))
+    text = site.as_("aron", "GET", "/console/health").text
+    section = text[text.index('id="attempts"') :].split("<h2")[0]
+    told = re.findall(r"<tr><td>(\w+)</td><td[^>]*>(\d+)</td></tr>", section)
+    assert dict(told) == {str(outcome): str(count) for outcome, count in ended.items()}
+    assert len(told) > 1
+    assert "newest 10000 letters" in section
+
+
+def test_remnants_of_who_was_erased_are_said_as_long_as_they_wait(site: Site) -> None:
+    store = site.line.gateway.store
+    assert "Nothing of who was erased is left" in site.as_("aron", "GET", "/console/health").text
+    store.write(lambda c: compaction.ask(c, at=site.line.gateway.now(), act_id="ACT"))
+    with store.read() as c:
+        asked_for = compaction.asked(c)
+    assert asked_for is not None
+    text = site.as_("aron", "GET", "/console/health").text
+    assert "in the files" in text
+    assert "throughgate erase compact" in text
+    assert store.write(lambda c: compaction.done(c, asked_for))
+    assert "Nothing of who was erased is left" in site.as_("aron", "GET", "/console/health").text
 
 
 def test_every_kind_of_wait_is_there_harm_first_with_its_age(site: Site) -> None:
