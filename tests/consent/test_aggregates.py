@@ -1,7 +1,8 @@
 """Tables for commissioners: a table, the laws, and a reader who subtracts. The solver tries every whole number that the printed figures leave open."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from itertools import product
 from random import Random
 
 import pytest
@@ -29,9 +30,22 @@ def test_what_is_printed() -> None:
     assert written(table((12, 33), (0, 8))) == [["10", "35", "45"], ["0", "10", "10"], ["10", "40", "55"]]
     assert written(table((3,))) == [["*", "*"], ["*", "*"]]
     made = table((3, 30, 30), (20, 25, 40), (90, 60, 80))
-    assert made.shown["r0", "c0"] == HIDDEN
-    assert sum(each == HIDDEN for each in made.shown.values()) == 4
-    assert (made.shown["r2", TOTAL], made.shown[TOTAL, TOTAL]) == ("230", "380"), "no sum is lost where cells can do it"
+    assert written(made) == [["*"] * 4, ["20", "25", "40", "85"], ["90", "60", "80", "230"], ["*"] * 4]
+    assert written(table((3, 0, 30), (0, 0, 40))) == [
+        ["*", "0", "*", "*"],
+        ["0", "0", "40", "40"],
+        ["*", "0", "*", "*"],
+    ]
+
+
+def test_what_is_printed_of_a_row_says_nothing_of_another() -> None:
+    """A row is a board's letter (docs/decisions/0032): what the others are changes nothing in it."""
+    alone = table((20, 25, 40)).shown
+    for other in ((1, 2, 3), (0, 0, 0), (90, 60, 80), (7, 7, 7)):
+        beside = table((20, 25, 40), other).shown
+        assert {place: beside[place] for place in alone if place[0] == "r0"} == {
+            place: alone[place] for place in alone if place[0] == "r0"
+        }
 
 
 def test_the_rules_are_the_installations() -> None:
@@ -149,3 +163,59 @@ def test_whoever_subtracts_recovers_what_is_hidden_alone() -> None:
         }
         found += bool(recovered(Table(rows=(*rows, TOTAL), columns=(*columns, TOTAL), shown=alone), counts))
     assert found > 10
+
+
+def told_apart(
+    close: Callable[[Mapping[Place, int], list[str], list[str]], Table], rows: int, columns: int, below: int
+) -> int:
+    """Somebody who knows the rule as well as what is printed, and tries every table there is: of how many small figures not all of 1 to 7 are open."""
+    names, heads = [f"r{n}" for n in range(rows)], [f"c{n}" for n in range(columns)]
+    places = [(row, column) for row in names for column in heads]
+    printed: dict[tuple[str, ...], list[set[int]]] = {}
+    tables = [*product(range(below), repeat=len(places))]
+    read = []
+    for numbers in tables:
+        made = close(dict(zip(places, numbers, strict=True)), names, heads)
+        read.append(tuple(made.shown[row, column] for row in made.rows for column in made.columns))
+        for seen, number in zip(printed.setdefault(read[-1], [set() for _ in places]), numbers, strict=True):
+            seen.add(number)
+    small = set(range(1, RULES.small + 1))
+    return sum(
+        number in small and not small <= seen
+        for numbers, said in zip(tables, read, strict=True)
+        for number, seen in zip(numbers, printed[said], strict=True)
+    )
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns", "below"), [(1, 1, 40), (1, 2, 40), (1, 3, 22), (2, 1, 40), (3, 1, 22), (2, 2, 11)]
+)
+def test_whoever_knows_the_rule_too_recovers_no_hidden_number(rows: int, columns: int, below: int) -> None:
+    assert told_apart(close_table, rows, columns, below) == 0
+
+
+def hides_least(counts: Mapping[Place, int], rows: list[str], columns: list[str]) -> Table:
+    """The rule before docs/decisions/0060: with each small figure three more that can follow it, those that hide least."""
+    whole = {names[0]: sum(counts[place] for place in names[1:]) for names in _sums(tuple(rows), tuple(columns))}
+    whole = {**counts, **whole}
+    hidden = {place for place, count in whole.items() if 0 < count <= RULES.small}
+    for row, column in sorted(hidden):
+        found = []
+        for other_row, other_column in product({*rows, TOTAL} - {row}, {*columns, TOTAL} - {column}):
+            along = 1 if TOTAL in (column, other_column) else -1
+            across = 1 if TOTAL in (row, other_row) else -1
+            signs = {(row, other_column): along, (other_row, column): across, (other_row, other_column): along * across}
+            moves = (1 - whole[row, column], RULES.small - whole[row, column])
+            if all(
+                whole[corner] and whole[corner] + min(sign * move for move in moves) >= 1
+                for corner, sign in signs.items()
+            ):
+                found.append((sum(whole[corner] for corner in signs.keys() - hidden), sorted(signs)))
+        hidden |= {*min(found)[1]} if found else set()
+    shown = {place: HIDDEN if place in hidden else str((count + 2) // 5 * 5) for place, count in whole.items()}
+    return Table(rows=(*rows, TOTAL), columns=(*columns, TOTAL), shown=shown)
+
+
+def test_whoever_knows_the_rule_recovers_what_a_rule_that_looks_at_the_hidden_figures_hides() -> None:
+    """Sabotage: which three are hidden says what they protect. Of (0, 1) and (7, 6) every figure could be told."""
+    assert told_apart(hides_least, 2, 2, 10) > 100
