@@ -4,11 +4,12 @@ Whoever prescribes next to a substance misuse service has to know its medicines,
 assessment scores are the treatment provider's; they MUST NOT be in it. What the file does not hold is named, never invented.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
 from fhir_profiles.letters import handover
-from fhir_profiles.letters.parts import release_plan
+from fhir_profiles.letters.parts import release_plan, selection
 from fhir_profiles.letters.parts.document import document
 from fhir_profiles.letters.parts.picture import Picture
 from fhir_profiles.letters.parts.spec import LetterKind, Missing
@@ -22,11 +23,16 @@ _OBSERVED: Final = frozenset({"blood-borne-viruses", "smoking", "communication-n
 _NOT_FOR_A_PRACTICE: Final = (
     frozenset({"test-result", "assessment-scales", "general-practitioner-practice"}) | _OBSERVED
 )
+_PICKS: Final = {"naloxone": release_plan.naloxone_medicines, "risk-information": selection.risk_flags}
 _PARTS: Final = tuple(
-    replace(part, pick=release_plan.naloxone_medicines) if part.code == "naloxone" else part
+    replace(part, pick=_PICKS.get(part.code, part.pick))
     for part in handover.PARTS
     if part.code not in _NOT_FOR_A_PRACTICE
 )
+_PRESENT: Final[dict[str, Callable[[Picture], bool]]] = {
+    "naloxone": release_plan.naloxone_medicine_known,
+    "risk": lambda picture: bool(picture.once(selection.risk_flags)),
+}
 _NOT_ASKED: Final = frozenset({"test-results", "scores", "general-practice"}) | _OBSERVED
 _SAID: Final = (
     "This is a copy for information: the community treatment provider takes over the treatment of substance misuse.",
@@ -55,7 +61,7 @@ LETTER: Final = LetterKind(
     wires=("fhir-document", "fhir-message", "fhir-collection"),
     whole_picture=True,
     required=tuple(
-        replace(fact, present=release_plan.naloxone_medicine_known) if fact.name == "naloxone" else fact
+        replace(fact, present=_PRESENT.get(fact.name, fact.present))
         for fact in handover.REQUIRED
         if fact.name not in _NOT_ASKED
     ),

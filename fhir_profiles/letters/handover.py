@@ -24,7 +24,7 @@ PARTS: Final = (
     Part(
         code="risk-information",
         title="Risk",
-        pick=selection.risk_flags,
+        pick=release_plan.risks,
         empty="No risk flag is in the file. That is not a finding of no risk.",
     ),
     Part(
@@ -232,7 +232,7 @@ REQUIRED: Final[Missing] = (
         name="risk",
         heading="Risk",
         text="No risk flag is in the file. Ask: that is not a finding of no risk.",
-        present=lambda p: bool(p.once(selection.risk_flags)),
+        present=lambda p: bool(p.once(release_plan.risks)),
     ),
     RequiredFact(
         name="substitute-medication",

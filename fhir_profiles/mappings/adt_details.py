@@ -59,6 +59,10 @@ def observations_of_message(reading: Reading, hold: Hold | None) -> None:
 def add_person_details(reading: Reading, hold: Hold | None) -> None:
     """Add what the message says of the person alone: next of kin, allergies and diagnoses."""
     rows = _rows(reading, ("NK1", "AL1", "DG1"), hold)
+    for segment in reading.message.segments:
+        if segment.name == "IAM":
+            text = "an allergy in an IAM segment is not read: it stays in the original message"
+            reading.warn(reading.row(segment).place(3), text)
     keep_order(rows["NK1"], to="Patient.contact")
     for name in ("AL1", "DG1"):
         keep_order(rows[name], to="Bundle.entry")
@@ -163,7 +167,9 @@ def _condition(reading: Reading, row: Row) -> Json | None:
     if status is not None:
         resource["verificationStatus"] = {"coding": [coding(_CONDITION_VERIFICATION, status)]}
     elif written:
-        row.unsupported(6, reason="not a value of table 0052")
+        # a word such as "ruled out" that is lost leaves a diagnosis
+        reading.warn(row.place(6), "not a value of table 0052: it is carried as written, in a note")
+        resource["note"] = [{"text": f"type of diagnosis, as written: {row.text(6, to=f'{to}.note.text')}"}]
     resource["category"] = [{"coding": [coding(_CONDITION_CATEGORY, "encounter-diagnosis")]}]
     row.text(2, to=f"{to}.code.coding.system")
     resource["code"] = {**(code or {}), "text": described or (code or {}).get("text", described)}

@@ -136,7 +136,7 @@ def in_words(row: Row, name: str, number: int, unit_number: int | None = None, *
     elif number_of(row.peek(number)) is None:
         words = []
     elif unit_number == number:
-        words = [row.text(number, to=to), row.text(number, 2, to=to)]
+        words = [row.text(number, to=to), row.text(number, 2, to=to) or row.text(number, 2, 1, 2, to=to)]
     else:
         words = [row.text(number, to=to), _written(row, unit_number, to=to)]
     written = " ".join(word for word in words if word)
@@ -269,7 +269,7 @@ class _Timing:
         """Look at how much the timing says (TQ1-2, TQ.1), and in which unit."""
         if self.old:
             return number_of(self.row.peek(self.number, 1, self.place)), self.row.peek(self.number, 1, self.place, 2)
-        return number_of(self.row.peek(2)), self.row.peek(2, 2)
+        return number_of(self.row.peek(2)), self.row.peek(2, 2) or self.row.peek(2, 2, 1, 2)
 
     def _says_an_amount(self) -> bool:
         """One without a unit is what a sender writes who has nothing to say (the default, HL7 v2.5.1 4.5.4.2): it is no amount."""

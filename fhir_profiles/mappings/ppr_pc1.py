@@ -124,7 +124,7 @@ def _condition(reading: Reading, problem: _Problem, stay: Json | None) -> Json |
     if stay is not None:
         resource["encounter"] = stay
     _times(reading, row, resource, over=over)
-    notes = annotations(problem.notes, to=f"{_TO}.note")
+    notes = [*_in_words(row, resource), *annotations(problem.notes, to=f"{_TO}.note")]
     if notes:
         resource["note"] = notes
     return resource
@@ -149,11 +149,32 @@ def _statuses(reading: Reading, row: Row, resource: Json) -> bool:
         row.mapped_field(14, to=f"{_TO}.clinicalStatus")
         resource["clinicalStatus"] = {"coding": [coding(_CLINICAL, stands)]}
     elif row.has(14):
-        reading.warn(row.place(14), "how the problem stands is said in words that are not known, and was left out")
+        reading.warn(row.place(14), "how the problem stands is said in words that are not known: they are in its note")
     if sure is not None:
         row.mapped_field(13, to=f"{_TO}.verificationStatus")
         resource["verificationStatus"] = {"coding": [coding(_VERIFICATION, sure)]}
+    elif row.has(13):
+        reading.warn(
+            row.place(13), "how sure the problem is, is said in words that are not known: they are in its note"
+        )
     return stands in _OVER
+
+
+def _in_words(row: Row, resource: Json) -> list[Json]:
+    """INVARIANT: a word that no status holds is kept beside the problem: "excluded" that is lost leaves a diagnosis."""
+    found = []
+    for number, name, what in ((13, "verificationStatus", "how sure it is"), (14, "clinicalStatus", "how it stands")):
+        if row.has(number) and name not in resource and _is_standing(resource):
+            to = f"{_TO}.note.text"
+            words = next((text for part in (2, 1, 9) if (text := row.text(number, part, to=to))), "")
+            found += [{"text": f"{what}, as written: {words}"}] if words else []
+    return found
+
+
+def _is_standing(resource: Json) -> bool:
+    return not any(
+        each["code"] == "entered-in-error" for each in resource.get("verificationStatus", {}).get("coding", ())
+    )
 
 
 def _times(reading: Reading, row: Row, resource: Json, *, over: bool) -> None:

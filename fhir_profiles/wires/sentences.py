@@ -210,6 +210,8 @@ def _condition(resource: Json, _found: Found) -> Iterator[str]:
     yield words_of(resource.get("verificationStatus"))
     onset = as_text(resource.get("onsetDateTime")) or as_text(resource.get("recordedDate"))
     yield f"since or recorded {onset}" if onset else ""
+    ended = as_text(resource.get("abatementDateTime")) or as_text(resource.get("abatementString"))
+    yield f"until {ended}" if ended else ""
     yield from _notes(resource)
 
 

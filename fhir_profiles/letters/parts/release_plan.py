@@ -20,7 +20,7 @@ NAMED_NURSE: Final = "named-nurse"
 RECOVERY_COORDINATOR: Final = "recovery-coordinator"
 SPOC: Final = "spoc"
 TREATMENT_PROVIDER: Final = "treatment-provider"
-ITEMS: Final = ("naloxone", "blood-borne-viruses", "smoking", "communication-need")
+ITEMS: Final = ("naloxone", "blood-borne-viruses", "smoking", "communication-need", "risk")
 """What of the observations of a record has a heading of its own."""
 _ENDED: Final = frozenset({"inactive", "proposed"})
 _NOT_SUPPLIED: Final = frozenset({"stopped", "cancelled", "draft", "on-hold", "unknown", "not-taken"})
@@ -134,6 +134,11 @@ def scores(picture: Picture) -> tuple[Json, ...]:
     """Assessment scores and social history that have no heading of their own."""
     apart = {name_of(each) for item in ITEMS for each in _observed(picture, item)}
     return tuple(each for each in selection.scores(picture) if name_of(each) not in apart)
+
+
+def risks(picture: Picture) -> tuple[Json, ...]:
+    """Every flag that has not been ended, and what somebody observed of a risk: a system without flags sends it as that (R075)."""
+    return (*selection.risk_flags(picture), *_observed(picture, "risk"))
 
 
 def blood_borne_viruses(picture: Picture) -> tuple[Json, ...]:

@@ -501,3 +501,32 @@ def test_a_form_says_that_it_is_not_complete_and_what_was_asked_below_an_answer(
     form = {"resourceType": "QuestionnaireResponse", "id": "f", "authored": "2026-01-14", "item": [asked]}
     assert sentence({**form, "status": "completed"}, {}) == "2026-01-14; Uses drugs: Yes; Which: Heroin"
     assert sentence({**form, "status": "in-progress"}, {}).startswith("2026-01-14; status in-progress; ")
+
+
+@pytest.mark.parametrize("name", ["Suicide risk", "Risk of overdose", "Risk assessment: self-harm"])
+@pytest.mark.parametrize("letter", ["handover", "transfer"])
+def test_a_risk_that_came_as_an_observation_is_under_risk(letter: str, name: str) -> None:
+    """R075: risk is never left out, also of a system that has no flags."""
+    seen = simple("Observation", "risk", status="final", code={"text": name}, valueString="High", **SUBJECT)
+    found = headings(letter, file_of(seen))
+    assert any(f"{name}: High" in line for line in found["Risk"])
+    assert not any("No risk flag" in line for line in found["Risk"])
+
+
+def test_the_practice_is_told_of_flags_alone_and_of_the_gap() -> None:
+    """Its agreement lets no observation out: the heading says that none is there, and that this is no finding."""
+    seen = simple("Observation", "risk", status="final", code={"text": "Suicide risk"}, valueString="High", **SUBJECT)
+    assert any("That is not a finding of no risk" in line for line in headings("gp-copy", file_of(seen))["Risk"])
+
+
+@pytest.mark.parametrize("letter", WHOLE)
+def test_a_condition_that_is_over_says_since_when(letter: str) -> None:
+    over = simple(
+        "Condition",
+        "c",
+        code={"text": "Endocarditis"},
+        onsetDateTime="2024-02-01",
+        abatementDateTime="2024-05-01",
+        **SUBJECT,
+    )
+    assert lines(letter, file_of(over), "Endocarditis; since or recorded 2024-02-01; until 2024-05-01")

@@ -72,3 +72,40 @@ def test_a_problem_is_a_record_and_its_goal_is_no_note() -> None:
     translation = problems(prb(), "NTE|1||of the problem", "GOL|AD|20260401|^Abstinence", "NTE|1||of the goal")
     assert translation.events == (Event.RECORD,)
     assert conditions(translation)[0]["note"] == [{"text": "of the problem"}]
+
+
+@pytest.mark.parametrize(
+    ("fields", "notes"),
+    [
+        ({"f13": "EX^Excluded"}, ["how sure it is, as written: Excluded"]),
+        ({"f13": "whatever", "f14": "sort of"}, ["how sure it is, as written: whatever", "how it stands, as written: sort of"]),
+        ({"f13": "Ruled out", "f14": "Active"}, []),
+        ({"f1": "DE", "f13": "whatever"}, []),
+    ],
+)  # fmt: skip
+def test_a_word_of_a_status_that_is_not_known_stands_beside_the_problem(
+    fields: dict[str, str], notes: list[str]
+) -> None:
+    """A problem that was excluded in a word of the sender's own is no problem."""
+    translation = problems(prb(**fields))
+    (found,) = conditions(translation)
+    assert [each["text"] for each in found.get("note", ())] == notes
+    assert len([issue for issue in translation.issues if "not known" in issue.text]) == len(notes)
+
+
+def test_a_type_of_diagnosis_that_is_not_known_stands_beside_it() -> None:
+    lines = ("PV1|1|I|B1^^^LEI", "DG1|1||75544000^Opioid dependence^SCT|||RO", "DG1|2||84757009^Epilepsy^SCT|||W")
+    head = "MSH|^~\\&|PRISON-EHR|LEI|TG|HUB|20260401110000||ADT^A08|ID-1|P|2.5.1\rEVN|A08|20260401110000"
+    translation = translate("\r".join((head, PID, *lines)).encode())
+    first, second = conditions(translation)
+    assert first["note"] == [{"text": "type of diagnosis, as written: RO"}]
+    assert "verificationStatus" not in first
+    assert "note" not in second
+    assert [issue.path for issue in translation.issues] == ["DG1-6"]
+
+
+def test_an_allergy_that_is_not_read_is_said_to_be_not_read() -> None:
+    head = "MSH|^~\\&|PRISON-EHR|LEI|TG|HUB|20260401110000||ADT^A08|ID-1|P|2.8\rEVN|A08|20260401110000"
+    lines = (head, PID, "PV1|1|I|B1^^^LEI", "IAM|1|DA|^Penicillin|SV|Rash|A")
+    translation = translate("\r".join(lines).encode())
+    assert [issue.path for issue in translation.issues] == ["IAM-3"]
