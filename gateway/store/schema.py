@@ -286,6 +286,7 @@ decision = Table(
     Index("ix_decision_message_id", "message_id"),
     Index("ix_decision_agreement", "agreement", "decided_at"),  # what another text would have done to the newest
     Index("ix_decision_sealed_id", "sealed_id"),
+    Index("ix_decision_outcome", "outcome"),  # how many of each, at every look at how the gateway is
 )
 
 delivery = Table(
@@ -336,8 +337,10 @@ delivery = Table(
     # handovers that nobody confirmed, by their age: few of millions of letters, asked for by every look at how the gateway is
     Index(
         "ix_delivery_unconfirmed",
+        "letter",
         "state",
         "ended_at",
+        "reason",
         sqlite_where=text("state = 'delivered' AND letter = 'handover'"),
         postgresql_where=text("state = 'delivered' AND letter = 'handover'"),
     ),

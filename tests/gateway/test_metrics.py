@@ -111,7 +111,10 @@ async def test_a_silent_feed_is_as_silent_when_retention_has_taken_its_last_answ
 
 @pytest.mark.parametrize(
     ("question", "index"),
-    [(_UNCONFIRMED, "ix_delivery_unconfirmed (state=? AND ended_at>"), (_NEWEST, "ix_message_channel (channel=")],
+    [
+        (_UNCONFIRMED, "COVERING INDEX ix_delivery_unconfirmed (letter=? AND state=? AND ended_at>"),
+        (_NEWEST, "ix_message_channel (channel="),
+    ],
 )
 def test_what_is_asked_at_every_look_reads_its_own_index(question: Statement, index: str) -> None:
     with make_parts().store.read() as c:

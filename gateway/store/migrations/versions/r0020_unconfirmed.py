@@ -1,4 +1,4 @@
-"""An index of the handovers that nobody has confirmed: how the gateway is was read from every letter that arrived."""
+"""Indexes of the handovers that nobody has confirmed, and of what was decided: how the gateway is was read from every letter and decision."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -15,7 +15,8 @@ def upgrade() -> None:
     op.create_index(
         "ix_delivery_unconfirmed",
         "delivery",
-        ["state", "ended_at"],
+        ["letter", "state", "ended_at", "reason"],
         sqlite_where=sa.text(OF_WHICH),
         postgresql_where=sa.text(OF_WHICH),
     )
+    op.create_index("ix_decision_outcome", "decision", ["outcome"])
