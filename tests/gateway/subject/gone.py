@@ -142,5 +142,10 @@ def files_that_hold(line: Line, *what: bytes) -> list[str]:
     )
 
 
+def traces(was: Before) -> tuple[bytes, ...]:
+    """What can be looked for in bytes: the indexes of numbers, what was sealed, and the keys that it was sealed with."""
+    return (*was.indexes, *(row["ciphertext"][:32] for row in was.sealed), *(row["wrapped_key"] for row in was.sealed))
+
+
 def _holds_one(content: bytes, what: Iterable[bytes]) -> bool:
     return any(each in content for each in what)

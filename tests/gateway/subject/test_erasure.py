@@ -29,7 +29,7 @@ from gateway.subject import acts, scan
 from gateway.subject.acts import ActError, What
 from gateway.subject.erase import Erased, erase
 from tests.builders import adt_a01, adt_a03, consent, fhir_message, oru_r01, rde_o11
-from tests.gateway.subject.gone import Before, columns_of, everything, files_that_hold, holds
+from tests.gateway.subject.gone import Before, columns_of, everything, files_that_hold, holds, traces
 from tests.gateway.subject.reports import message_of, reported
 from tests.line import Line, running
 
@@ -139,11 +139,6 @@ async def with_erased(line: Line, people: int) -> tuple[Before, list[Erased]]:
     gone = line.messages()[::2]
     was = Before.of(line.gateway, {str(each.person_id) for each in gone}, whose[::2], [each.id for each in gone])
     return was, [done(line.gateway, each.id) for each in gone]
-
-
-def traces(was: Before) -> tuple[bytes, ...]:
-    """What can be looked for in bytes: the indexes of numbers, what was sealed, and the keys that it was sealed with."""
-    return (*was.indexes, *(row["ciphertext"][:32] for row in was.sealed), *(row["wrapped_key"] for row in was.sealed))
 
 
 def health_of(line: Line) -> float:
