@@ -13,6 +13,7 @@ from fhir_profiles.content_events import referrals
 from fhir_profiles.elements import as_object, as_objects, as_text, name_of, referenced
 from fhir_profiles.letters.parts import release_plan, selection
 from fhir_profiles.letters.parts.carried import at_place, carried, write_carried
+from fhir_profiles.letters.parts.document import marked
 from fhir_profiles.letters.parts.identity import CONTACT, WHO, reachable, who
 from fhir_profiles.letters.parts.picture import Picture
 from fhir_profiles.letters.parts.spec import LetterKind, Missing, RequiredFact
@@ -45,9 +46,18 @@ def causes(brought: Sequence[Json], before: Sequence[Json]) -> tuple[Json, ...]:
 
 
 def _with_it(picture: Picture, found: Sequence[Json]) -> tuple[Json, ...]:
-    """What the provider needs beside the request: what it names as told with it, and the file's medicines, risks, plan and appointments."""
+    """What the provider needs beside the request: what it names as told with it, and the file's medicines, risks, plan and appointments.
+
+    A report comes with its results: a test of which nobody says the result is worse than none.
+    """
     named = {referenced(each) for request in found for each in as_objects(request.get("supportingInfo"))}
-    told = picture.of("Observation", "DiagnosticReport", "Condition", keep=lambda each: name_of(each) in named)
+    reports = [each for each in picture.of("DiagnosticReport") if name_of(each) in named]
+    named |= {referenced(each) for report in reports for each in as_objects(report.get("result"))}
+    tests = {name_of(each) for each in picture.drug_tests}
+    told = tuple(
+        marked(each) if name_of(each) in tests else each
+        for each in picture.of("Observation", "DiagnosticReport", "Condition", keep=lambda each: name_of(each) in named)
+    )
     return (
         *selection.risk_flags(picture),
         *selection.substitute_medication(picture),

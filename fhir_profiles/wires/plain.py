@@ -108,7 +108,10 @@ def _handed(resource: Json, found: Found) -> Iterator[str]:
     handed = as_text(resource.get("whenHandedOver"))
     yield f"You got it on {handed}" if handed else ""
     status = as_text(resource.get("status"))
-    yield f"It is marked {status or 'with nothing'}: ask if you have it" if status != "completed" else ""
+    if status in {"cancelled", "declined"}:
+        yield "You did not get this"
+    elif status != "completed":
+        yield f"It is marked {status or 'with nothing'}: ask if you have it"
 
 
 def _noted(resource: Json, _found: Found) -> Iterator[str]:

@@ -15,7 +15,7 @@ from fhir_profiles.profiles.prescription_copy import MARK
 from fhir_profiles.shapes import Heading, Json
 from fhir_profiles.wires.one_line import one_line
 from fhir_profiles.wires.plain import PERSONS_OWN, plain_sentence
-from fhir_profiles.wires.sentences import Found, address_line, person_name, sentence
+from fhir_profiles.wires.sentences import Found, address_line, names_in_order, person_name, sentence
 
 BLANK: Final = "Nothing is left under this heading in this letter."
 NOT_NAMED: Final = "letter"
@@ -192,7 +192,7 @@ def _about(resources: tuple[Json, ...], found: Found, title: str) -> Iterator[Pa
 
 
 def _person(patient: Json, found: Found) -> Iterator[str]:
-    for name in as_objects(patient.get("name")):
+    for name in names_in_order(as_objects(patient.get("name"))):
         use = as_text(name.get("use"))
         yield from _said(f"Name{f' ({use})' if use not in {'', 'official', 'usual'} else ''}", person_name(name))
     yield from _said("Record", "not in use" if patient.get("active") is False else "")

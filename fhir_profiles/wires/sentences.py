@@ -306,6 +306,16 @@ def _team(resource: Json, found: Found) -> Iterator[str]:
     yield f"status {status}" if status not in {"", "active"} else ""
 
 
+def names_in_order(names: tuple[Json, ...]) -> list[Json]:
+    """The names of a person, the one they have before any that they left: the first is what a record system files them under."""
+
+    def rank(name: Json) -> int:
+        left = as_text(as_object(name.get("period")).get("end")) or name.get("use") in {"old", "maiden"}
+        return 3 if left else {"official": 0, "nickname": 2, "temp": 2}.get(as_text(name.get("use")), 1)
+
+    return sorted(names, key=rank)
+
+
 def person_name(name: Json) -> str:
     """Write a HumanName: its text, else title, given names and family name."""
     parts: list[str] = []

@@ -7,7 +7,7 @@ from fhir_profiles import systems
 from fhir_profiles.elements import as_object, as_objects, as_text, codings, referenced, words_of
 from fhir_profiles.shapes import Json
 from fhir_profiles.wires.er7 import components, leaf, repeated, segment, timestamp
-from fhir_profiles.wires.sentences import Found
+from fhir_profiles.wires.sentences import Found, names_in_order
 from fhir_profiles.wires.sentences import named as words_for
 from fhir_profiles.wires.v2_types import concept, subcomponents
 
@@ -29,7 +29,7 @@ def pid(patient: Json) -> str:
         {
             1: "1",
             3: repeated(*map(_identifier, as_objects(patient.get("identifier")))),
-            5: repeated(*map(_name, as_objects(patient.get("name")))) or "^",
+            5: repeated(*map(_name, names_in_order(as_objects(patient.get("name"))))) or "^",
             7: timestamp(as_text(patient.get("birthDate"))),
             8: _GENDERS.get(as_text(patient.get("gender")), ""),
             11: repeated(*map(_address, as_objects(patient.get("address")))),

@@ -530,3 +530,49 @@ def test_a_condition_that_is_over_says_since_when(letter: str) -> None:
         **SUBJECT,
     )
     assert lines(letter, file_of(over), "Endocarditis; since or recorded 2024-02-01; until 2024-05-01")
+
+
+def test_a_report_that_a_referral_brings_comes_with_its_results() -> None:
+    """A screen of which nobody says what it found is read as clear, or done again."""
+    every = {name_of(each): each for each in whole_file()}
+    asked = simple(
+        "ServiceRequest",
+        "asked",
+        status="active",
+        intent="order",
+        supportingInfo=[{"reference": "DiagnosticReport/panel"}],
+        **SUBJECT,
+    )
+    file = [*every.values(), label_resource(asked)]
+    bundle = minimised("referral", file, replace(CONTEXT, event="referral", focus=("ServiceRequest/asked",)))
+    results = [entry["resource"] for entry in bundle["entry"] if entry["resource"]["resourceType"] == "Observation"]
+    assert len(results) == 2
+    (report,) = [
+        entry["resource"] for entry in bundle["entry"] if entry["resource"]["resourceType"] == "DiagnosticReport"
+    ]
+    assert len(report["result"]) == 2
+    body = render(bundle, "hl7v2", HEADING).body.decode()
+    assert "opiates: positive" in body
+    assert "Presumptive: this is not a confirmatory result." in body
+
+
+@pytest.mark.parametrize("wire", ["hl7v2", "hl7v2-oru"])
+def test_the_name_that_a_person_has_comes_before_those_that_they_left(wire: str) -> None:
+    """A record system files under the first repetition of PID-5."""
+    left = {"use": "official", "family": "Married", "given": ["Alex"], "period": {"end": "2020-01-01"}}
+    names = [
+        {"use": "old", "family": "Former", "given": ["Al"]},
+        left,
+        {"use": "official", "family": "Example", "given": ["Alex"]},
+    ]
+    person = label_resource(patient(name=[*names, {"use": "nickname", "text": "Lex"}]))
+    bundle = minimised("handover", [person, *file_of(prescription())[1:]], CONTEXT)
+    (pid,) = [line for line in render(bundle, wire, HEADING).body.decode().split("\r") if line.startswith("PID")]
+    assert [each.split("^")[0] for each in pid.split("|")[5].split("~")] == ["Example", "Lex", "Former", "Married"]
+    people = readable(entries_of(bundle, HEADING), HEADING, redacted=False).parts[0].lines
+    assert people[0] == "Name: Alex Example"
+
+
+def test_the_persons_paper_does_not_say_that_they_may_have_what_was_cancelled() -> None:
+    kit = issue("kit", medicine=NALOXONE, status="cancelled")
+    assert "You did not get this." in lines("persons-handover", file_of(kit), "Naloxone 1.8mg")[0]
