@@ -5,7 +5,7 @@ from pathlib import Path
 from consent.ig_document import Rules
 
 HERE = Path(__file__).parent
-PAGES = ("who-gets-what", "parts-of-a-letter", "forbidden-by-law", "kinds-of-data", "cells")
+PAGES = ("who-gets-what", "parts-of-a-letter", "forbidden-by-law", "what-turns-a-meaning", "kinds-of-data", "cells")
 """Every page, in the order in which the IG document has them."""
 
 

@@ -10,9 +10,9 @@ from consent.prohibitions import FORBIDDEN
 from fhir_profiles.terminology import laws_opened_by_agreement
 from tests.consent.made import NHS, ask, label, patient, resource
 from tests.spec.tables import HERE, PAGES, cells, read_page
-from tests.spec.words import BY_LAW, KEEPS_BACK, LETTERS, OUTCOMES, PARTS, SAID, UNNOTICED
+from tests.spec.words import BY_LAW, KEEPS_BACK, LETTERS, OUTCOMES, PARTS, PERMITS_ALL, SAID, TURNS, UNNOTICED
 
-WHO, SPLIT, LAW, DATA, CELLS = (read_page(name) for name in PAGES)
+WHO, SPLIT, LAW, TURNED, DATA, CELLS = (read_page(name) for name in PAGES)
 PERSON = patient(identifier=[{"system": NHS, "value": "9990000018"}])
 
 
@@ -58,6 +58,29 @@ def test_what_a_law_forbids(said: str, recipient: str, fate: str) -> None:
     assert fate == "told" or votes["Condition/protected"].rule == FORBIDDEN
 
 
+@pytest.mark.parametrize(("said", "recipient", "fate"), cells(TURNED))
+def test_what_turns_a_meaning(said: str, recipient: str, fate: str) -> None:
+    """With everybody's yes: nothing but the agreement keeps it back."""
+    agreed, kinds = LETTERS[recipient]
+    things = {each["id"]: each for each in (PERSON, *(resource(kind, f"r{n}") for n, kind in enumerate(kinds)))}
+    turned = TURNS[said]
+    made = (
+        PERSON | turned if turned["resourceType"] == "Patient" else resource(turned["resourceType"], "turned", **turned)
+    )
+    decision = ask(*PERMITS_ALL, resources=(things | {made["id"]: made}).values(), under=agreed)
+    vote = next(each for each in decision.votes if each.resource == f"{made['resourceType']}/{made['id']}")
+    leaves = made["resourceType"] in agreed.tree.children
+    assert fate == ("not in it" if not leaves else TURNED_FATES[vote.rule == "modifier-left-out", decision.outcome])
+
+
+TURNED_FATES = {
+    (False, "release"): "told",
+    (True, "hold"): "the letter waits",
+    (True, "withhold"): "no letter",
+    (True, "reduce"): "stays back",
+}
+
+
 @pytest.mark.parametrize(("kind", "recipient", "answer"), cells(DATA))
 def test_kinds_of_data(kind: str, recipient: str, answer: str) -> None:
     agreed, _ = LETTERS[recipient]
@@ -76,13 +99,15 @@ def test_every_word_is_used_and_known() -> None:
     assert [row[0] for row in WHO.rows] == list(SAID)
     assert [row[0] for row in SPLIT.rows] == list(KEEPS_BACK)
     assert [row[0] for row in LAW.rows] == list(BY_LAW)
+    assert [row[0] for row in TURNED.rows] == list(TURNS)
     assert set(LAW.columns[1:]) < set(LETTERS)
+    assert set(TURNED.columns[1:]) < set(LETTERS)
     assert [row[0] for row in DATA.rows] == list(KINDS)
     assert list(WHO.columns[1:]) == list(LETTERS)
     assert set(DATA.columns[1:]) < set(LETTERS)
 
 
-@pytest.mark.parametrize("page", [WHO, SPLIT, LAW, DATA, CELLS], ids=lambda page: page.heading)
+@pytest.mark.parametrize("page", [WHO, SPLIT, LAW, TURNED, DATA, CELLS], ids=lambda page: page.heading)
 def test_a_page_can_be_read_and_rendered(page: Any) -> None:
     assert page.heading
     assert len(page.text.split()) > 20

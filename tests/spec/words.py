@@ -169,3 +169,15 @@ PARTS = {
     "HIV test": "Observation/hiv",
     "risk flag": "Flag/risk",
 }
+
+
+TURNS: dict[str, Json] = {
+    "that they died": {"resourceType": "Patient", "deceasedBoolean": True},
+    "that their record is not in use": {"resourceType": "Patient", "active": False},
+    "that their record was joined to another": {"resourceType": "Patient", "link": [{"type": "replaced-by"}]},
+    "an order not to give a medicine": {"resourceType": "MedicationRequest", "doNotPerform": True},
+    "a product that may no longer be used": {"resourceType": "Medication", "status": "inactive"},
+    "an organisation that is no more": {"resourceType": "Organization", "active": False},
+}
+"""What of a record would turn round what is left of it, were it left out (consent/modifiers.py)."""
+PERMITS_ALL: tuple[RegisteredConsent, ...] = (_one(YES),)
