@@ -10,15 +10,18 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Column, Connection, LargeBinary, MetaData, Table, Text, insert, select
+from typer.testing import CliRunner
 
 from fhir_profiles.systems import NHS_NUMBER
-from gateway import desk
+from gateway import desk, wiring
+from gateway.__main__ import app
 from gateway.console.health import REMNANTS
 from gateway.demo.people import synthetic_person
 from gateway.ledger.entry import decode
 from gateway.metrics import look
 from gateway.people.find import identifier_index
 from gateway.pipeline import Gateway
+from gateway.settings import read_settings
 from gateway.steps.compact import compact
 from gateway.steps.link import link
 from gateway.steps.retain import retain
@@ -172,6 +175,21 @@ async def test_in_a_large_store_it_is_said_that_it_is_to_be_done_until_it_was(
         assert compact(line.gateway, at_most_bytes=None)
         assert health_of(line) == 0
         assert files_that_hold(line, *traces(was)) == []
+
+
+async def test_the_command_writes_a_large_store_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compaction, "AT_ONCE_BYTES", 1)
+    async with running(tmp_path) as line:
+        was, _ = await with_erased(line, 8)
+        line.clock.advance(days=1)
+        assert health_of(line) > 0
+    command = ["erase", "compact", "--config", str(line.config)]
+    done_now = CliRunner().invoke(app, command)
+    assert (done_now.exit_code, done_now.output) == (0, "nothing of it is left in the database's files\n")
+    assert files_that_hold(line, *traces(was)) == []
+    assert json.loads(CliRunner().invoke(app, [*command, "--json"]).output) == {"compacted": True}
+    with wiring.open_parts(read_settings(line.config)) as gateway:
+        assert look(gateway, [REMNANTS])[REMNANTS][0][1] == 0
 
 
 async def test_what_could_not_be_written_anew_is_by_the_sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
