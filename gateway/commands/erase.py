@@ -17,7 +17,7 @@ add_steps(app, "erase", "erasure", after="`throughgate erase now {act}` does it,
 
 _IN_THE_FILES = {
     True: "nothing of it is left in the database's files",
-    False: "remnants can still be in the database's files: `throughgate erase compact`, in a quiet hour, takes them out",
+    False: "remnants can still be in the database's files: stop the gateway in a quiet hour, and `throughgate erase compact` takes them out",
 }
 
 
@@ -42,7 +42,7 @@ def now(act_id: ActId, *, reason: Because, by: Who, config: Config = DEFAULT_CON
 
 @app.command("compact")
 def compact(*, config: Config = DEFAULT_CONFIG, as_json: AsJson = False) -> None:
-    """Write the database anew, so that nothing of who was erased is left in its files. Senders wait meanwhile: about 10 seconds a gigabyte."""
+    """Write the database anew, so that nothing of who was erased is left in its files: about 10 seconds a gigabyte. Stop the gateway first."""
     from gateway.steps.compact import compact as write_anew
 
     with opened(config) as gateway:

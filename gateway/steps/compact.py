@@ -17,10 +17,12 @@ def compact_at_once(parts: Parts) -> bool:
 
 
 def compact(parts: Parts, *, at_most_bytes: int | None) -> bool:
-    """Is nothing left of who was erased? Does what is to be done for it, in a store of any size with None (`Store.compact`)."""
+    """Is nothing left of who was erased? Does what is to be done for it; with None in a store of any size, and also where nobody was erased: what
+    retention deleted leaves the files by it too.
+    """
     with parts.store.read() as c:
-        asked_for = compaction.asked(c)
-    if asked_for is None:
+        asked_for = compaction.asked(c) or ""
+    if not asked_for and at_most_bytes is not None:
         return True
     if not parts.store.compact(asked_for, at_most_bytes=at_most_bytes):
         return False

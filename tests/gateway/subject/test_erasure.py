@@ -190,6 +190,9 @@ async def test_the_command_writes_a_large_store_anew(tmp_path: Path, monkeypatch
     assert json.loads(CliRunner().invoke(app, [*command, "--json"]).output) == {"compacted": True}
     with wiring.open_parts(read_settings(line.config)) as gateway:
         assert look(gateway, [REMNANTS])[REMNANTS][0][1] == 0
+        with gateway.store.read() as c:
+            found = [decode(body)["event"] for body in c.scalars(select(ledger_entry.c.body))]
+    assert found.count("compacted") == 2, "what retention deleted leaves the files by the command too"
 
 
 async def test_what_could_not_be_written_anew_is_by_the_sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
