@@ -12,6 +12,7 @@ from fhir_profiles.fhir_message import object_of, objects_of, text_of
 from fhir_profiles.shapes import Json
 
 _NO_TEST: Final = frozenset({"social-history", "survey", "exam", "vital-signs"})
+_NO_SPECIMEN: Final = frozenset({"unavailable", "unsatisfactory"})
 _LABORATORY: Final = frozenset({"laboratory", "LAB", "TX", "CH"})
 
 
@@ -22,7 +23,21 @@ def normalise_drug_tests(resources: list[Json], establishment: str | None) -> li
         for resource in resources
         if resource["resourceType"] == "ServiceRequest"
     }
-    return [_normalised(resource, ordered, establishment) for resource in resources]
+    useless = {
+        f"Specimen/{resource['id']}": text_of(resource.get("status"))
+        for resource in resources
+        if resource["resourceType"] == "Specimen" and resource.get("status") in _NO_SPECIMEN
+    }
+    return [_normalised(_with_specimen(resource, useless), ordered, establishment) for resource in resources]
+
+
+def _with_specimen(resource: Json, useless: dict[str, str]) -> Json:
+    """INVARIANT: no letter holds a Specimen: a result of one that was of no use says so itself, or it is read as a negative."""
+    status = useless.get(text_of(object_of(resource.get("specimen") or {}).get("reference")))
+    if resource["resourceType"] != "Observation" or status is None:
+        return resource
+    read = [*objects_of(resource.get("interpretation") or []), {"text": f"specimen {status}"}]
+    return _in_place(resource, "interpretation", read)
 
 
 def purposes_in(*places: Any) -> tuple[str, ...]:

@@ -54,7 +54,7 @@ _RESULT_FLAGS: Final = {"positive": ("POS", "Positive"), "negative": ("NEG", "Ne
 
 @dataclass(kw_only=True)
 class Order:
-    """What the OBR (and ORC, SPM) of an order says for all its results."""
+    """What the OBR (and ORC, SPM) of an order says for all its results. `rejected`: why its specimen was, `remarks` how it came, in words."""
 
     key: tuple[str, ...]
     code: Json
@@ -64,6 +64,8 @@ class Order:
     method: str | None
     specimen: Json | None
     encounter: Json | None
+    rejected: str = ""
+    remarks: Sequence[str] = ()
     seen: dict[tuple[str, ...], int] = field(default_factory=dict)
     drug_tests: int = 0
 
@@ -88,6 +90,8 @@ def observation(reading: Reading, row: Row, notes: Sequence[Json], order: Order)
     if reading.establishment is not None:
         resource["extension"] = [establishment_extension(reading.establishment)]
     flags = _flags(row)
+    if order.rejected:
+        flags.append({"text": f"specimen rejected: {order.rejected}"})
     found = value(reading, row)
     row.text(2, to="Observation.value[x]")
     drug_test = group is not None
@@ -100,8 +104,9 @@ def observation(reading: Reading, row: Row, notes: Sequence[Json], order: Order)
     if flags:
         resource["interpretation"] = flags
     _circumstances(reading, row, resource, order)
+    notes = [*notes, *({"text": remark} for remark in order.remarks)]
     if notes:
-        resource["note"] = list(notes)
+        resource["note"] = notes
     return _in_order(resource)
 
 

@@ -25,7 +25,7 @@ from fhir_profiles.mappings.observation import Order, observation
 from fhir_profiles.mappings.observation_value import DOCUMENTS, attachment
 from fhir_profiles.mappings.person import add_patient, identity_hold
 from fhir_profiles.mappings.reading import Reading, open_message
-from fhir_profiles.mappings.specimen import specimen_of
+from fhir_profiles.mappings.specimen import as_it_came, rejected, specimen_of
 from fhir_profiles.shapes import Channel, Event, HoldCode, Json, Translation
 from fhir_profiles.terminology import is_drug_panel, substance_group, test_method, test_purpose
 
@@ -173,6 +173,8 @@ def _order(reading: Reading, group: Group, obr: Row, report: Json, visit: Json |
         method=test_method(code),
         specimen=specimen,
         encounter=visit,
+        rejected=rejected(group.specimens),
+        remarks=as_it_came(group.specimens),
     )
 
 

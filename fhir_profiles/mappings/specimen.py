@@ -141,6 +141,32 @@ def _collection(reading: Reading, row: Row, obr: Row) -> tuple[str | None, Json]
     return begun, collection
 
 
+def rejected(rows: Sequence[Row]) -> str:
+    """Read why the laboratory would not test the first specimen (SPM-21), or that it is not there (SPM-20 N); empty where it says neither.
+
+    INVARIANT: no letter holds a Specimen: a result of one that was rejected says so itself, or it is read as a negative.
+    """
+    if not rows:
+        return ""
+    row, to = rows[0], "Observation.interpretation.text"
+    found = []
+    for repetition in range(1, row.count(21) + 1):
+        words = [row.text(21, component, repetition, to=to) for component in (2, 1, 9)]
+        found += [next((word for word in words if word), "")]
+    said = ", ".join(word for word in found if word)
+    return said or ("not available" if row.peek(20).upper() == "N" else "")
+
+
+def as_it_came(rows: Sequence[Row]) -> list[str]:
+    """Give in words in which condition the first specimen was (SPM-24), and what was remarked of it (SPM-14)."""
+    row = rows[0] if rows else None
+    if row is None:
+        return []
+    repetitions = range(1, row.count(24) + 1)
+    found = [row.peek(24, 2, each) or row.peek(24, 1, each) or row.peek(24, 9, each) for each in repetitions]
+    return [f"specimen, as written: {words}" for words in (*found, row.peek(14)) if words]
+
+
 def _handling(row: Row, resource: Json) -> None:
     """Read the container and what was added, the condition, and the remark."""
     kind = concept(row, 27, to=f"{_TO}.container.type")

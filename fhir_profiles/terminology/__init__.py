@@ -66,7 +66,7 @@ _PANEL_NAMES: Final = frozenset(table("drug_panels").column("name", "name"))
 _PURPOSES: Final = table("test_purposes").column("name", "purpose")
 _RESULTS: Final = table("result_words").column("word", "result")
 _NO_RESULT: Final = re.compile(
-    r"\b(?:refus\w+|declin\w+|insufficient|inadequate|unsuitable|invalid|void|spoil\w+|leak\w+|tamper\w+|adulterat\w+|cancel\w+|"
+    r"\b(?:refus\w+|declin\w+|reject\w+|unsatisfactory|unavailable|insufficient|inadequate|unsuitable|invalid|void|spoil\w+|leak\w+|tamper\w+|adulterat\w+|cancel\w+|"
     r"no (?:sample|specimen)|not (?:tested|done|performed|obtained|processed|analysed|available|provided)|unable)\b"
 )
 """Words of a sample from which nothing was found out."""

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 import fhir_profiles.translate as translator
 from fhir_profiles import systems
+from fhir_profiles.facts import tests as facts_of_tests
 from fhir_profiles.fhir_json import decode, encode
 from fhir_profiles.mappings import MAPPINGS, fhir_message
 from fhir_profiles.mappings.fhir_carry import KNOWN_EXTENSIONS
@@ -676,3 +677,18 @@ def test_official_messages_are_understood_or_held_for_a_reason() -> None:
         outcome = found.hold.code.value if found.hold else "understood"
         outcomes[outcome] = outcomes.get(outcome, 0) + 1
     assert outcomes == {"understood": 118, "no-person": 95, "unreadable-content": 5}
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [("unsatisfactory", ["specimen unsatisfactory"]), ("unavailable", ["specimen unavailable"]), ("available", [])],
+)
+def test_a_result_of_a_specimen_of_no_use_is_no_negative(status: str, said: list[str]) -> None:
+    """No letter and no count holds the Specimen: its result says it."""
+    taken = {"resourceType": "Specimen", "id": "s1", "status": status, "subject": result()["subject"]}
+    clear = result(specimen={"reference": "Specimen/s1"}, valueCodeableConcept={"text": "Negative"})
+    read_back = read(bundle(taken, clear))
+    (found,) = carried(read_back, "Observation")
+    assert [each["text"] for each in found.get("interpretation", ()) if "text" in each] == said
+    (test,) = facts_of_tests([entry["resource"] for entry in (read_back.bundle or {})["entry"]])
+    assert test.result == ("unknown" if said else "negative")

@@ -11,6 +11,7 @@ from tests.fhir_profiles.mappings.golden_pairs import translate
 PID = "PID|1||9990000018^^^NHS^NH~A1234BC^^^NOMIS^PI"
 PANEL = "69739-1^Drugs of abuse panel^LN"
 OPIATES = "19295-5^Opiates^LN"
+CLEAR = f"OBX|1|ST|{OPIATES}||NEGATIVE||||||F"
 
 
 def order(number: int = 1, *, code: str = PANEL, **fields: str) -> str:
@@ -211,3 +212,30 @@ def test_the_establishment_is_on_every_result() -> None:
     assert found["extension"] == [
         {"url": systems.ESTABLISHMENT_EXTENSION, "valueIdentifier": {"system": systems.AGENCY, "value": "LEI"}}
     ]
+
+
+@pytest.mark.parametrize(
+    ("spm", "said"),
+    [
+        ({21: "QS^Quantity not sufficient"}, "specimen rejected: Quantity not sufficient"),
+        ({21: "QS~^Broken"}, "specimen rejected: QS, Broken"),
+        ({20: "N"}, "specimen rejected: not available"),
+        ({20: "Y"}, None),
+        ({}, None),
+    ],
+)
+def test_a_result_of_a_specimen_that_was_rejected_is_no_negative(spm: dict[int, str], said: str | None) -> None:
+    """The Specimen is in no letter and in no count: its result says it."""
+    translation = report(CLEAR, after=segment("SPM", {1: "1", 4: "Urine", **spm}))
+    (found,) = observations(translation)
+    texts = [each["text"] for each in found.get("interpretation", ()) if "text" in each]
+    assert texts == ([said] if said else [])
+    (test,) = facts_of_tests([entry["resource"] for entry in translation.bundle["entry"]])
+    assert test.result == ("unknown" if said else "negative")
+
+
+def test_how_a_specimen_came_stands_beside_its_result() -> None:
+    found = one(CLEAR, after=segment("SPM", {1: "1", 4: "Urine", 14: "Cold", 24: "CLOT^clotted~DIL"}))
+    assert [each["text"] for each in found["note"]] == [
+        "specimen, as written: clotted", "specimen, as written: DIL", "specimen, as written: Cold",
+    ]  # fmt: skip
