@@ -37,7 +37,7 @@ from tests.fhir_profiles.letters.told_records import (
 )
 from tests.fhir_profiles.letters.tracing import AMOUNT, MEASURES, as_said
 
-CASES = max(5, int(1500 * float(os.environ.get("THROUGHGATE_SOAK") or 0)))
+CASES = max(15, int(1500 * float(os.environ.get("THROUGHGATE_SOAK") or 0)))
 STANDARDS: Mapping[str, Callable[[Told], list[bytes]]] = {"hl7v2": as_hl7v2, "fhir": as_fhir}
 LETTERS = (
     "handover",
@@ -137,6 +137,12 @@ def as_dosed(given: Given) -> tuple[str, ...]:
 
 
 def doses_expected(letter: str, told: Told) -> Counter[tuple[str, ...]]:
+    """Those of what was prescribed, and naloxone given against an overdose: for whoever takes over, never for a pharmacy or the person."""
+    rescue = told.rescue if letter in OF_MISSED_DOSES | OF_ALL_DOSES else None
+    return _prescribed_doses(letter, told) + Counter([as_dosed(rescue)] if rescue is not None else [])
+
+
+def _prescribed_doses(letter: str, told: Told) -> Counter[tuple[str, ...]]:
     """The last dose that was given: of all substitute medication, or of each product that a copy is about; a record has every one.
 
     Beside the last of all, the last injection that still acts; and for whoever takes over, each that was not given since.
@@ -273,6 +279,8 @@ def amounts_of(told: Told) -> dict[str, set[str]]:
         amounts[order.medicine] |= {f"{part} {order.unit}" for _, part in order.parts}
     for each in told.given:
         amounts.setdefault(each.order.medicine, set()).add(f"{each.amount} {each.order.unit}")
+    if told.rescue is not None:
+        amounts[told.rescue.order.medicine] = {"1.8 mg"}
     for issue in told.issued:
         amounts[issue.order.medicine].add(f"{issue.amount} {issue.order.unit}")
     return amounts
@@ -461,6 +469,7 @@ SABOTAGE: Mapping[str, Callable[[Told], Told]] = {
     "another person": lambda told: replace(told, person=replace(told.person, family="Moffat")),
     "a missed dose that was given": lambda told: replace(told, given=[replace(each, done=True) for each in told.given]),
     "a split dose as a whole one": lambda told: replace(told, orders=[replace(each, parts=()) for each in told.orders]),
+    "an overdose that was not treated": lambda told: replace(told, rescue=None),
     "another score": lambda told: replace(told, score="41"),
 }
 
@@ -537,8 +546,9 @@ def test_sabotage_an_allergy_or_diagnosis_that_is_not_the_one_told_is_found_in_d
     assert misread("handover", lines, other)
 
 
-SEED = 797
-"""A record of orders of which the fourth is of 40.00 and another is split, with a score, doses of substitute medication, and one missed since."""
+SEED = 3664
+"""A record of orders of which the fourth is of 40.00 and another is split, with a score, a treated overdose, doses of
+substitute medication, and one missed since."""
 
 
 @pytest.mark.parametrize("name", SABOTAGE)

@@ -162,13 +162,17 @@ class Stay:
 
 @dataclass(frozen=True, kw_only=True)
 class Told:
-    """One person's record. Days are `2026-01-09`, instants `2026-01-09T08:05`, in winter, amounts as they are written."""
+    """One person's record. Days are `2026-01-09`, instants `2026-01-09T08:05`, in winter, amounts as they are written.
+
+    `rescue`: naloxone that was given against an overdose, and is no kit to take home.
+    """
 
     person: Somebody
     orders: Sequence[Order]
     given: Sequence[Given]
     results: Sequence[Result]
     score: str
+    rescue: Given | None
     issued: Sequence[Issued]
     allergies: Sequence[Allergy]
     diagnoses: Sequence[Diagnosis]
@@ -246,6 +250,7 @@ def told_record(seed: int) -> Told:
         given=given,
         results=results,
         score=str(random.randint(0, 40)) if random.random() < 0.5 else "",
+        rescue=_rescue(random, seed) if random.random() < 0.5 else None,
         issued=_issued(random, orders),
         allergies=[
             Allergy(
@@ -273,6 +278,29 @@ def told_record(seed: int) -> Told:
             before=families.pop(),
         ),
     )
+
+
+def _rescue(random: Random, seed: int) -> Given:
+    nobody = Somebody(family="", given="", number="")
+    order = Order(
+        number=f"RESCUE-{seed}",
+        code="35750411000001102",
+        medicine="Naloxone 1.8mg/0.1ml nasal spray unit dose",
+        amount="1.8",
+        unit="mg",
+        supply="",
+        often="QD",
+        start="",
+        end="",
+        text="",
+        prescriber=nobody,
+    )
+    at = f"2026-01-{random.randint(1, 14):02}T{random.randint(0, 6):02}:{random.randint(0, 59):02}"
+    return Given(order=order, at=at, amount="1.8", supervision="with water", done=True, why="")
+
+
+def _every_dose(told: Told) -> list[Given]:
+    return [*told.given, *([told.rescue] if told.rescue is not None else [])]
 
 
 def _day(random: Random) -> str:
@@ -436,7 +464,7 @@ def as_hl7v2(told: Told) -> list[bytes]:
                 "RXR|PO^Oral",
             )
         )
-    for at, dose in enumerate(told.given):
+    for at, dose in enumerate(_every_dose(told)):
         order = dose.order
         rxa = {
             1: "0",
@@ -675,7 +703,7 @@ def as_fhir(told: Told) -> list[bytes]:
         head,
         _patient(told.person, told.kin),
         *(each for at, order in enumerate(told.orders) for each in _ordered(at, order)),
-        *(_dosed(at, dose) for at, dose in enumerate(told.given)),
+        *(_dosed(at, dose) for at, dose in enumerate(_every_dose(told))),
         *(_found(at, result) for at, result in enumerate(told.results)),
         *([_scored(told.score)] if told.score else []),
         *(_issue(at, issued, told.orders) for at, issued in enumerate(told.issued)),
