@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from consent.minimise import NothingLeaves, minimise
 from fhir_profiles.compose import LETTERS
 from fhir_profiles.fhir_json import decode
+from fhir_profiles.ids import PATIENT_REFERENCE
 from fhir_profiles.label import label_resource
 from fhir_profiles.render import render
 from fhir_profiles.shapes import Json, LetterContext
@@ -45,7 +46,13 @@ from tests.fhir_profiles.validators.leaving import FILES
 ABOUT_A_PERSON = tuple(name for name in LETTERS if name not in REPORTS)
 SOAK = float(os.environ.get("THROUGHGATE_SOAK") or 0)
 EXAMPLES = max(50, int(5000 * SOAK))
-MEDICINES = ("Methadone 1mg/ml oral solution", "Buprenorphine 2mg sublingual tablets", "Pregabalin 75mg capsules")
+MEDICINES = (
+    "Methadone 1mg/ml oral solution",
+    "Buprenorphine 2mg sublingual tablets",
+    "Buprenorphine 96mg/0.27ml prolonged-release solution for injection",
+    "Pregabalin 75mg capsules",
+    "Naloxone 1.8mg nasal spray",
+)
 PRESCRIBERS = ("Practitioner/prescriber", "Practitioner/nurse")
 
 
@@ -94,6 +101,18 @@ AMOUNTS = st.decimals(Decimal("0.1"), Decimal(250), places=2, allow_nan=False)
 DAYS = st.integers(1, 28).map(lambda day: f"2026-01-{day:02}")
 
 
+def statement(name: str, medicine: str, status: str) -> Json:
+    """What somebody says is taken of a medicine."""
+    return {
+        "resourceType": "MedicationStatement",
+        "id": f"{name}-said",
+        "status": status,
+        "subject": {"reference": PATIENT_REFERENCE},
+        "medicationCodeableConcept": {"text": medicine},
+        "dosage": [{"text": "as the person says"}],
+    }
+
+
 @st.composite
 def courses(draw: st.DrawFn, name: str) -> list[Json]:
     """A prescription, a dose of it and a result, of amounts, units, days and people of their own."""
@@ -106,7 +125,8 @@ def courses(draw: st.DrawFn, name: str) -> list[Json]:
         start=draw(st.none() | DAYS),
         text=f"{amount} {unit} {draw(st.sampled_from(['daily', 'each morning', 'once a week']))}",
         requester={"reference": draw(st.sampled_from(PRESCRIBERS))},
-        status=draw(st.sampled_from(["active", "stopped", "on-hold"])),
+        status=draw(st.sampled_from(["active", "active", "stopped", "on-hold", "cancelled", "completed", "unknown"])),
+        intent=draw(st.sampled_from(["order", "order", "plan", "proposal"])),
         dispenseRequest={"quantity": {"value": draw(AMOUNTS), "unit": unit}},
     )
     ordered["dosageInstruction"][0] |= {
@@ -115,14 +135,21 @@ def courses(draw: st.DrawFn, name: str) -> list[Json]:
             "repeat": {"frequency": draw(st.integers(1, 3)), "period": 1, "periodUnit": draw(st.sampled_from("dh"))}
         },
     }
-    taken = dose(f"{name}-dose", given=f"{day}T{hour:02}:05:00+00:00", amount=draw(AMOUNTS), medicine=medicine)
+    had = draw(st.sampled_from(["completed", "completed", "not-done", "stopped", "unknown"]))
+    taken = dose(
+        f"{name}-dose", given=f"{day}T{hour:02}:05:00+00:00", amount=draw(AMOUNTS), medicine=medicine, status=had
+    )
+    if had == "not-done":
+        taken["statusReason"] = [{"text": "Refused"}]
+    said = statement(name, medicine, draw(st.sampled_from(["active", "stopped", "not-taken"])))
     taken["dosage"]["dose"] = {"value": taken["dosage"]["dose"]["value"], "unit": unit}
     level = {"value": draw(AMOUNTS), "unit": draw(st.sampled_from(["ng/mL", "mmol/L"]))}
     tested = drug_test(
         f"{name}-test", group=draw(st.sampled_from(["opiates", "methadone"])), note=[{"text": f"{day} {amount}"}]
     )
     tested["component"] = [{"code": {"text": "Concentration"}, "valueQuantity": level}]
-    return [label_resource(each) for each in (ordered, taken, tested)]
+    tested["status"] = draw(st.sampled_from(["final", "cancelled", "preliminary"]))
+    return [label_resource(each) for each in (ordered, taken, tested, said)]
 
 
 @st.composite
