@@ -140,7 +140,7 @@ _ROWS: Final = (
     (
         "kept-back",
         "operator",
-        "part of a message is not in the file: it has rules that are not known, or does not say whom it is about; ask the sender",
+        "part of a message is not in the file: it has rules that are not known, does not say whom it is about, or is a risk assessment; ask",
     ),
 )
 TASKS: Final[Mapping[str, Task]] = MappingProxyType(

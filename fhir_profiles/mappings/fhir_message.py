@@ -34,6 +34,7 @@ from fhir_profiles.mappings.fhir_naming import Lead, Naming, Part, parts_of
 from fhir_profiles.mappings.fhir_person import PLACE, named_person
 from fhir_profiles.mappings.minimised import rule_of
 from fhir_profiles.mappings.referrals import referral_tasks
+from fhir_profiles.medicines import other_strength
 from fhir_profiles.order_numbers import own_numbers
 from fhir_profiles.shapes import (
     Channel,
@@ -76,6 +77,9 @@ _OF_A_THING: Final = "kept back: it is about a place, an organisation or a thing
 _THINGS: Final = frozenset({"Device", "HealthcareService", "Location", "Medication", "Organization", "Substance"})
 """What a subject may be that is nobody: a warning about a place says nothing of the person, and is no second person either."""
 _UNSUPPORTED: Final = "a type of resource that does not join a person's file here"
+_TO_BE_SEEN: Final = frozenset({"RiskAssessment"})
+"""What no letter can hold and a person has to look at: risk is never left out in silence (R075)."""
+_TWO_STRENGTHS: Final = "the code of this medicine means another strength than its words: letters say both"
 _CONTAINED: Final = "contained: it explains a resource that is not carried, or would be more than it is when lifted out"
 _TOLD_ONCE: Final = "told-once"
 _EXPLAINED: Final = frozenset({"MedicationDispense", "MedicationAdministration"})
@@ -266,6 +270,10 @@ class _Message:
         self._mention_extensions(carrier.unknown_extensions)
         resources = normalise_medicines(normalise_drug_tests(said.resources, self.establishment))
         resources = own_numbers(resources, self.sender)
+        for resource in resources:
+            name = f"{resource['resourceType']}/{resource['id']}"
+            if name in places and other_strength(object_of(resource.get("medicationCodeableConcept"))):
+                self._note(Severity.WARNING, "code-invalid", places[name][0].path, _TWO_STRENGTHS)
         if next(without_purpose(resources), None) is not None:
             self.tasks.append(TASKS["purpose-unknown"])
         self.tasks += referral_tasks(resources)
@@ -374,7 +382,10 @@ class _Message:
             carrier.minimise(own, part.path, rule.name)
         else:
             carrier.leave(own, part.path, Fate.UNSUPPORTED, _UNSUPPORTED)
-            self._note(Severity.INFORMATION, "not-supported", part.path, _UNSUPPORTED)
+            seen = part.kind in _TO_BE_SEEN
+            self._note(Severity.WARNING if seen else Severity.INFORMATION, "not-supported", part.path, _UNSUPPORTED)
+            if seen and TASKS["kept-back"] not in self.tasks:
+                self.tasks.append(TASKS["kept-back"])
 
     def _is_explained(self, part: Part) -> bool:
         """Say whether it is the prescription that the dispense, or the dose, around it is of."""

@@ -692,3 +692,27 @@ def test_a_result_of_a_specimen_of_no_use_is_no_negative(status: str, said: list
     assert [each["text"] for each in found.get("interpretation", ()) if "text" in each] == said
     (test,) = facts_of_tests([entry["resource"] for entry in (read_back.bundle or {})["entry"]])
     assert test.result == ("unknown" if said else "negative")
+
+
+def test_a_risk_that_no_letter_can_hold_is_seen_by_a_person() -> None:
+    """R075: risk is never left out in silence."""
+    risk = {"resourceType": "RiskAssessment", "id": "ra", "status": "final", "subject": ABOUT}
+    found = read(bundle(risk))
+    (issue,) = [
+        each for each in found.issues if each.path.endswith("entry[2].resource") and each.code == "not-supported"
+    ]
+    assert issue.severity is Severity.WARNING
+    assert [task.code for task in found.tasks] == ["kept-back"]
+    other = read(bundle({"resourceType": "Immunization", "id": "i", "status": "completed", "patient": ABOUT}))
+    assert other.tasks == ()
+
+
+def test_a_code_and_words_of_two_strengths_are_a_warning() -> None:
+    coded = {
+        "coding": [{"system": systems.SNOMED, "code": "36120711000001104"}],
+        "text": "Methadone 10mg/ml oral solution",
+    }
+    found = read(bundle(request(medicationCodeableConcept=coded)))
+    assert [each.path for each in found.issues if "another strength" in each.text] == ["Bundle.entry[2].resource"]
+    same = read(bundle(request(medicationCodeableConcept=coded | {"text": "Methadone 1mg/ml"})))
+    assert not [each for each in same.issues if "another strength" in each.text]
