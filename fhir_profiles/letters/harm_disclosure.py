@@ -9,7 +9,7 @@ from typing import Final
 from fhir_profiles import facts
 from fhir_profiles.drug_tests import Purpose, groups_of, result_of
 from fhir_profiles.elements import as_objects, name_of
-from fhir_profiles.letters.parts.identity import CONTACT
+from fhir_profiles.letters.parts.identity import CONTACT, TURNS
 from fhir_profiles.letters.parts.labels_of_ours import RESTRICTED
 from fhir_profiles.letters.parts.notice import establishment, notice
 from fhir_profiles.letters.parts.picture import Picture
@@ -23,7 +23,7 @@ WHOSE: Final = {
     "harm-to-the-person": "harm to the person themselves",
     "harm-to-others": "harm to others: prisoners, staff or the safety of the prison",
 }
-_WHO: Final = ("resourceType", "id", "meta", "identifier", "name")
+_WHO: Final = ("resourceType", "id", "meta", "identifier", "name", *TURNS)
 _RESULT: Final = (
     "resourceType",
     "id",

@@ -8,7 +8,7 @@ from typing import Final
 
 from fhir_profiles.elements import as_text
 from fhir_profiles.fhir_json import FhirJsonError, decode
-from fhir_profiles.letters.parts.identity import CONTACT, who
+from fhir_profiles.letters.parts.identity import CONTACT, TURNS, who
 from fhir_profiles.letters.parts.labels_of_ours import CONFIDENTIAL
 from fhir_profiles.letters.parts.notice import establishment, notice
 from fhir_profiles.letters.parts.picture import Picture
@@ -27,7 +27,9 @@ def as_told(picture: Picture) -> Json:
         told = decode(picture.context.known_as.encode()) if picture.context.known_as else {}
     except FhirJsonError:
         told = {}
-    frame: Json = {key: picture.patient[key] for key in ("resourceType", "id", "meta") if key in picture.patient}
+    frame: Json = {
+        key: picture.patient[key] for key in ("resourceType", "id", "meta", *TURNS) if key in picture.patient
+    }
     return {**(who(told) if told.get("resourceType") == "Patient" else {}), **frame}
 
 

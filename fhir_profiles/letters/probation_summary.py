@@ -36,7 +36,7 @@ TITLE: Final = "Resettlement summary for probation"
 _OVER: Final = frozenset({"cancelled", "noshow", "fulfilled"})
 _PLAN: Final = ("resourceType", "id", "meta", "status", "intent", "period", "subject")
 _APPOINTMENT: Final = ("resourceType", "id", "meta", "status", "start", "end")
-_PROVIDER: Final = ("resourceType", "id", "meta", "identifier", "name", "telecom", "address")
+_PROVIDER: Final = ("resourceType", "id", "meta", "active", "identifier", "name", "telecom", "address")
 _CHANGES: Final = ("CareTeam", "Consent")
 """What is never told, and says whom or whether to tell of."""
 _NO_PLACE: Final = LetterContext(establishment="", establishment_name="")

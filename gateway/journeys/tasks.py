@@ -284,8 +284,8 @@ TASKS: Final[Mapping[str, TaskKind]] = {
     "notice-held": TaskKind(
         role=IG_OFFICER,
         tell=True,
-        text="a notice of withdrawal waits: the person's record is flagged sensitive, or the notice's own agreement has ended; tell the recipient "
-        "by hand and reject it, or release it",
+        text="a notice of withdrawal waits: the person's record is flagged sensitive or says that they died, or the notice's own agreement has ended; "
+        "tell the recipient by hand and reject it, or release it",
     ),
     "recalled-left": TaskKind(
         role=IG_OFFICER,

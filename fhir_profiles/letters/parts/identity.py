@@ -9,11 +9,11 @@ from fhir_profiles.letters.parts.spec import Missing, RequiredFact
 from fhir_profiles.shapes import Json
 from fhir_profiles.systems import NHS_NUMBER
 
-_TURNS: Final = ("active", "deceasedBoolean", "deceasedDateTime", "link")
+TURNS: Final = ("active", "deceasedBoolean", "deceasedDateTime", "link")
 """What would make the rest say something else (R4 modifiers). INVARIANT: no letter loses them before its agreement is asked, which lets them leave or
 keeps the letter back (docs/decisions/0059).
 """
-_WHO: Final = ("resourceType", "id", "meta", "identifier", "name", "gender", "birthDate", *_TURNS)
+_WHO: Final = ("resourceType", "id", "meta", "identifier", "name", "gender", "birthDate", *TURNS)
 """Enough to find the right person, and no more: no address, no telephone, no practitioner."""
 
 

@@ -32,7 +32,7 @@ _KEPT: Final = {
     "Observation": (*_HEAD, "code", "effectiveDateTime", "valueCodeableConcept", "valueString"),
     "Appointment": (*_HEAD, "start", "end", "participant"),
     "CareTeam": (*_HEAD, "participant", "telecom"),
-    "Organization": ("resourceType", "id", "meta", "identifier", "name", "telecom", "address"),
+    "Organization": ("resourceType", "id", "meta", "active", "identifier", "name", "telecom", "address"),
 }
 """What of a resource is told; notes, reasons, free words about an appointment (a clinic says what it treats) and whoever wrote it are not."""
 _TO_ASK: Final = frozenset(
