@@ -380,6 +380,8 @@ def _encounter(resource: Json, _found: Found) -> Iterator[str]:
 def _product(resource: Json, _found: Found) -> Iterator[str]:
     """A product by its name, form and strength: a strength that is lost changes the dose."""
     yield words_of(resource.get("code")) or "medicine not named"
+    status = as_text(resource.get("status"))
+    yield f"the record of this product is {status}" if status not in {"active", ""} else ""
     yield words_of(resource.get("form"))
     yield f"amount {amount}" if (amount := ratio(resource.get("amount"), " in ")) else ""
     for part in as_objects(resource.get("ingredient")):
@@ -391,6 +393,7 @@ def _product(resource: Json, _found: Found) -> Iterator[str]:
 
 def _organisation(resource: Json, _found: Found) -> Iterator[str]:
     yield as_text(resource.get("name"))
+    yield "this record is not in use" if resource.get("active") is False else ""
     yield from _reached(resource)
 
 

@@ -223,3 +223,28 @@ def test_of_several_dosages_it_is_said_whether_one_follows_the_other(
     ]
     told = sentence({"resourceType": "MedicationRequest", "dosageInstruction": given}, {})
     assert f"dosage 1 of 2; as written: Before; dosage 2 of 2{said}; as written: After" in told
+
+
+@pytest.mark.parametrize(
+    ("status", "said"), [("active", ""), (None, ""), ("inactive", "the record of this product is inactive")]
+)
+def test_a_product_that_is_out_of_use_says_so_wherever_it_is_named(status: str | None, said: str) -> None:
+    """In the text forms too: its status leaves so that nobody reads a withdrawn product as if all were well (decision 0059)."""
+    product = {"resourceType": "Medication", "id": "m", "code": {"text": "Methadone 1mg/ml oral solution"}}
+    product |= {"status": status} if status else {}
+    order = {
+        "resourceType": "MedicationRequest",
+        "status": "active",
+        "medicationReference": {"reference": "urn:uuid:m"},
+    }
+    for resource in (product, order):
+        line = sentence(resource, {"urn:uuid:m": product})
+        assert "Methadone 1mg/ml oral solution" in line
+        assert ("the record of this product" in line) is bool(said)
+        assert said in line
+
+
+@pytest.mark.parametrize(("active", "said"), [(True, False), (False, True)])
+def test_an_organisation_whose_record_is_out_of_use_says_so(*, active: bool, said: bool) -> None:
+    line = sentence({"resourceType": "Organization", "name": "Northfell", "active": active}, {})
+    assert ("this record is not in use" in line) is said
