@@ -234,6 +234,19 @@ def test_of_a_person_flagged_sensitive_every_name_of_a_reference_goes_and_is_lis
     assert {(path, "sensitive-place") for path in paths} <= {(item.path, item.rule) for item in made.withheld}
 
 
+def test_of_a_person_flagged_sensitive_a_list_of_texts_names_no_place_either() -> None:
+    """And a list of what is no text stays as it is."""
+    one = resource("Communication", "one", description=["Seen at Fellgate", "Seen"], other=[True, 7])
+    paths = ("Communication.description", "Communication.other")
+    flagged = dataclasses.replace(decided(one, permitted=paths), unplaced=Unplaced(own=(), words=("Fellgate",)))
+    made = minimise(bundle(one), flagged, NAMING)
+    (said,) = resources_of(made, "Communication")
+    assert said["description"][1] == "Seen"
+    assert "Fellgate" not in TEXT(made.bundle)
+    assert said["other"] == [True, 7]
+    assert ("Communication.description", "sensitive-place") in {(item.path, item.rule) for item in made.withheld}
+
+
 def test_a_persons_identifier_in_a_reference_is_listed_by_its_path() -> None:
     one = resource(status="final", subject={"identifier": {"system": "urn:example:other", "value": "7"}})
     made = minimise(
