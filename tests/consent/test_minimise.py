@@ -247,6 +247,32 @@ def test_of_a_person_flagged_sensitive_a_list_of_texts_names_no_place_either() -
     assert ("Communication.description", "sensitive-place") in {(item.path, item.rule) for item in made.withheld}
 
 
+def test_of_a_person_flagged_sensitive_their_own_name_stays_where_something_is_about_them() -> None:
+    one = resource(subject={"display": "Ivo"})
+    flagged = dataclasses.replace(
+        decided(one, permitted=("Observation.subject.display",)), unplaced=Unplaced(own=(), words=("Fellgate",))
+    )
+    (observation,) = resources_of(minimise(bundle(one), flagged, NAMING), "Observation")
+    assert observation["subject"] == {"display": "Ivo"}
+
+
+def test_an_author_of_whom_nothing_may_be_said_is_somebody_all_the_same() -> None:
+    """R4 asks for one: without it the letter would be no document."""
+    one = resource("Composition", "one", status="final", author=[{"display": "Dr Roe"}])
+    made = project(one, "Composition.status", "Composition.author.identifier")
+    assert made["author"] == [{"display": NOT_NAMED}]
+    named = project(one, "Composition.status", "Composition.author.display")
+    assert named["author"] == [{"display": "Dr Roe"}]
+
+
+def test_what_is_shaped_like_a_reference_is_one() -> None:
+    """And a reference that is no text names nothing."""
+    said = {"display": "Clinic", "type": "Organization", "identifier": {"system": "urn:example:code", "value": "7"}}
+    for whole in ({"reference": 7, "id": "x", "extension": [], **said}, {"reference": 7, "display": "Clinic"}):
+        made = project(resource(performer=[whole]), "Observation.performer", "Observation.performer.display")
+        assert made == {"performer": [{"display": "Clinic"}]}
+
+
 def test_a_persons_identifier_in_a_reference_is_listed_by_its_path() -> None:
     one = resource(status="final", subject={"identifier": {"system": "urn:example:other", "value": "7"}})
     made = minimise(

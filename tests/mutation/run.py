@@ -39,6 +39,7 @@ TESTS = [
         "test_lineages",
         "test_lint_and_explain",
         "test_minimise",
+        "test_modifiers",
         "test_mutants",
         "test_obligations",
         "test_outcomes",
