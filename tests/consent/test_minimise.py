@@ -273,6 +273,20 @@ def test_what_is_shaped_like_a_reference_is_one() -> None:
         assert made == {"performer": [{"display": "Clinic"}]}
 
 
+def test_an_order_of_a_product_that_is_kept_back_is_listed_as_of_nothing() -> None:
+    product = resource("Medication", "m", status="active")
+    order = resource("MedicationRequest", "one", status="active", medicationReference={"reference": "Medication/m"})
+    person = patient(active=True)
+    paths = ("Patient.active", "MedicationRequest.status", "MedicationRequest.medication", "Medication.status")
+    whole = decided(person, order, product, permitted=paths)
+    kept = (*whole.votes[:2], dataclasses.replace(whole.votes[2], vote=Vote.DENY, rule="consent-deny"))
+    made = minimise(bundle(person, order, product), dataclasses.replace(whole, votes=kept), NAMING)
+    assert not resources_of(made, "MedicationRequest")
+    assert {("MedicationRequest/one", "nothing-left"), ("Medication/m", "consent-deny")} <= {
+        (item.path, item.rule) for item in made.withheld
+    }
+
+
 def test_a_persons_identifier_in_a_reference_is_listed_by_its_path() -> None:
     one = resource(status="final", subject={"identifier": {"system": "urn:example:other", "value": "7"}})
     made = minimise(
