@@ -14,7 +14,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
-import uvloop
 from hypothesis import settings
 
 from tests.faults.account import HEADING, PROPERTY, Account
@@ -58,40 +57,6 @@ def refuse_network(event: str, arguments: tuple[object, ...]) -> None:
 
 
 sys.addaudithook(refuse_network)
-
-
-class GuardedLoop(uvloop.Loop):
-    """The loop that `serve` runs on. It connects and binds in C, where no audit hook hears of it, so that its own ways out are guarded here."""
-
-    async def create_connection(self, factory: Any, host: Any = None, port: Any = None, **more: Any) -> Any:
-        """As asyncio's."""
-        refuse_network("socket.getaddrinfo", (host,))
-        return await super().create_connection(factory, host, port, **more)
-
-    async def create_server(self, factory: Any, host: Any = None, port: Any = None, **more: Any) -> Any:
-        """As asyncio's."""
-        if more.get("sock") is None:
-            refuse_network("socket.bind", (None, (host, port)))
-        return await super().create_server(factory, host, port, **more)
-
-    async def getaddrinfo(self, host: Any, port: Any, **more: Any) -> Any:
-        """As asyncio's."""
-        refuse_network("socket.getaddrinfo", (host,))
-        return await super().getaddrinfo(host, port, **more)
-
-    async def sock_connect(self, sock: Any, address: Any) -> Any:
-        """As asyncio's."""
-        refuse_network("socket.connect", (sock, address))
-        return await super().sock_connect(sock, address)
-
-    async def create_datagram_endpoint(self, factory: Any, *_where: Any, **_more: Any) -> Any:
-        """Nothing here speaks in datagrams."""
-        raise NetworkRefusedError(factory)
-
-
-def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], GuardedLoop]]:
-    """Every test runs on the loop that the product does."""
-    return {"uvloop": GuardedLoop}
 
 
 LONG = 10.0

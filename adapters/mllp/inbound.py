@@ -10,7 +10,6 @@ import hashlib
 import ssl
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import cast
 
 from adapters.contract import Accept, Answer, Arrival
 from adapters.mllp.frames import Frames, FrameTooLarge, framed
@@ -133,16 +132,15 @@ class _Connection(asyncio.Protocol):
     # what the event loop calls
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        own = self._transport = cast(
-            "asyncio.Transport", transport
-        )  # of the loop's own kind, which need not descend from asyncio's
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
         if len(self._listener.connections) >= self._settings.max_connections:
             self._listener.counts.refused_connections += 1
-            own.abort()
+            transport.abort()
             return
-        if self._settings.mutual_tls and not self._is_the_client(own):
+        if self._settings.mutual_tls and not self._is_the_client(transport):
             self._listener.counts.refused_certificates += 1
-            own.abort()
+            transport.abort()
             return
         self._listener.counts.connections += 1
         self._listener.connections.add(self)

@@ -89,7 +89,7 @@ if __name__ == "__main__":
         make_app(event, outgoing),
         host="127.0.0.1",
         port=port,
-        loop="uvloop",
+        loop="asyncio",
         http="httptools",
         ws="none",
         log_config=None,

@@ -12,7 +12,6 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-import uvloop
 from aiohttp import web
 
 NHS_NUMBER = re.compile(rb'"(999\d{7})"')
@@ -74,4 +73,4 @@ async def main(folder: Path, ports: list[int]) -> None:
 
 
 if __name__ == "__main__":
-    uvloop.run(main(Path(sys.argv[1]), [int(port) for port in sys.argv[2:]]))
+    asyncio.run(main(Path(sys.argv[1]), [int(port) for port in sys.argv[2:]]))

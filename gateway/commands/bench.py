@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-import uvloop
 
 from gateway.commands.outcome import AsJson, Exit, refuse, say_json, say_table
 
@@ -61,7 +60,7 @@ def bench(  # noqa: PLR0913  each is one option of the command line
         raise refuse(f"no such workload: {', '.join(unknown)}; use {', '.join(WORKLOADS)}", Exit.ARGUMENTS)
     with tempfile.TemporaryDirectory(prefix="throughgate-bench-") as folder:
         try:
-            found = uvloop.run(run(Path(folder), names, plan, _progress))
+            found = asyncio.run(run(Path(folder), names, plan, _progress))
         except asyncio.CancelledError:
             raise refuse("ended before there was a result; nothing stays behind") from None
     if against is not None:

@@ -1,12 +1,12 @@
 """`throughgate demo`: the story of one prison, played through real wires on this machine. Exit 0 only if every invariant held."""
 
+import asyncio
 import contextlib
 import tempfile
 from pathlib import Path
 from typing import Annotated
 
 import typer
-import uvloop
 
 from gateway.commands.outcome import AsJson, Exit, refuse, say_json
 
@@ -26,7 +26,7 @@ def demo(
 
     with contextlib.ExitStack() as stack:
         folder = keep or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="throughgate-demo-")))
-        performance = uvloop.run(perform(folder, _silent if as_json else typer.echo))
+        performance = asyncio.run(perform(folder, _silent if as_json else typer.echo))
         if as_json:
             say_json(performance.as_json())
         elif performance.held:

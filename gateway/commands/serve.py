@@ -1,9 +1,9 @@
 """`throughgate serve`: the gateway as one process, until it is told to stop."""
 
+import asyncio
 from pathlib import Path
 
 import typer
-import uvloop
 
 from gateway.commands.agreements_read import say_unsigned
 from gateway.commands.outcome import DEFAULT_CONFIG, Config
@@ -11,7 +11,7 @@ from gateway.commands.outcome import DEFAULT_CONFIG, Config
 
 def serve(config: Config = DEFAULT_CONFIG) -> None:
     """Run the gateway until SIGTERM or Ctrl-C: HTTP, MLLP listeners, deliveries."""
-    uvloop.run(_serve(config))
+    asyncio.run(_serve(config))
 
 
 async def _serve(config: Path) -> None:

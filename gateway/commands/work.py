@@ -4,7 +4,6 @@ import asyncio
 from pathlib import Path
 
 import typer
-import uvloop
 
 from gateway.commands.agreements_read import say_unsigned
 from gateway.commands.outcome import DEFAULT_CONFIG, Config, Exit, refuse
@@ -12,7 +11,7 @@ from gateway.commands.outcome import DEFAULT_CONFIG, Config, Exit, refuse
 
 def work(config: Config = DEFAULT_CONFIG) -> None:
     """Run an extra worker until SIGTERM or Ctrl-C. It takes from the same bus and store; it needs a store that several processes write to."""
-    uvloop.run(_work(config))
+    asyncio.run(_work(config))
 
 
 async def _work(config: Path) -> None:

@@ -11,7 +11,6 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, TypeVar, cast
 
 import asyncpg  # type: ignore[import-untyped]  # the driver has no types
-import uvloop
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -36,7 +35,7 @@ class Link:
     def __init__(self, engine: AsyncEngine, beside: ThreadPoolExecutor) -> None:
         self._engine = engine
         self._beside = beside
-        self._loop = uvloop.new_event_loop()
+        self._loop = asyncio.new_event_loop()
         self._connection: AsyncConnection | None = None
         self._raw: Any = None
 
