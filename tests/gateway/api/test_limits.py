@@ -4,12 +4,13 @@ import asyncio
 import contextlib
 import gzip
 import json
+import socket
 from typing import Any
 
 import pytest
 
 from gateway.api.routes import ROUTES, Route
-from gateway.patience import MAX_HEAD_BYTES
+from gateway.patience import MAX_HEAD_BYTES, MAX_WAITING
 from tests.builders import adt_a01, fhir_message
 from tests.gateway.api.conftest import LETTER, Http
 from tests.gateway.api.test_access import MATRIX
@@ -208,6 +209,109 @@ async def test_a_large_body_in_one_piece_with_its_head_is_no_long_head(http: Htt
     writer.write(head.encode() + padded)
     async with asyncio.timeout(5):
         assert b" 200 " in await reader.readline()
+    writer.close()
+
+
+async def opened(http: Http, said: bytes) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A connection on which a request was sent and its answer, a 404 with a body, was read."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", http.port)
+    writer.write(b"POST /nothing/here HTTP/1.1\r\nHost: x\r\n" + said)
+    head = await reader.readuntil(b"\r\n\r\n")
+    assert b" 404 " in head
+    length = next(line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
+    await reader.readexactly(int(length.split(b":")[1]))
+    return reader, writer
+
+
+async def is_ended(reader: asyncio.StreamReader, seconds: float = 3) -> bool:
+    """Does the other side end this connection in that time?"""
+    try:
+        async with asyncio.timeout(seconds):
+            return await reader.read() == b""
+    except ConnectionError:
+        return True
+    except TimeoutError:
+        return False
+
+
+@pytest.mark.parametrize(
+    ("head", "behind"),
+    [
+        (b"Content-Length: 100000\r\n\r\n", b"x"),
+        (b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n"),
+        (b"Content-Length: 0\r\n\r\n", b"\r\n"),
+    ],
+    ids=["a body", "chunks", "empty lines"],
+)
+@pytest.mark.parametrize("again", [True, False], ids=["for ever", "once"])
+async def test_what_comes_behind_an_answer_keeps_no_connection(
+    http: Http, head: bytes, behind: bytes, again: bool
+) -> None:
+    """Whoever has no bearer has its answer before its body is read, and may not hold a place with what it says after it."""
+    reader, writer = await opened(http, head)
+
+    async def say() -> None:
+        writer.write(behind)
+        while again:
+            await asyncio.sleep(0.05)
+            writer.write(behind)
+
+    saying = asyncio.create_task(say())
+    assert await is_ended(reader)
+    saying.cancel()
+    writer.close()
+
+
+async def test_a_second_request_of_a_connection_is_answered(http: Http) -> None:
+    """Sabotage of the one above: what is right is not cut, also when the first one's body came after its answer."""
+    reader, writer = await opened(http, b"Content-Length: 200000\r\n\r\n")
+    for _ in range(20):
+        writer.write(b"x" * 10_000)
+        await asyncio.sleep(0.01)
+    writer.write(b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n")
+    async with asyncio.timeout(3):
+        assert b" 200 " in await reader.readline()
+    writer.close()
+
+
+async def test_a_caller_that_does_not_read_its_answers_is_cut(http: Http) -> None:
+    """A place is not held by leaving a large answer lie."""
+    asked_for = 60
+    one = len((await http.ask("GET", "/fhir/StructureDefinition"))[2])
+    sock = socket.socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+    sock.setblocking(False)
+    await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", http.port))
+    sock.send(b"GET /fhir/StructureDefinition HTTP/1.1\r\nHost: x\r\n\r\n" * asked_for)
+    await asyncio.sleep(2.5)
+    got = 0
+    with contextlib.suppress(ConnectionError):
+        async with asyncio.timeout(10):
+            while more := await asyncio.get_running_loop().sock_recv(sock, 1_000_000):
+                got += len(more)
+    sock.close()
+    assert got < one * asked_for
+
+
+async def test_many_requests_in_one_piece_are_cut(http: Http) -> None:
+    """What waits behind the one that is answered is not kept without a limit."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", http.port)
+    writer.write(b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n" * 1_600)
+    said = b""
+    with contextlib.suppress(ConnectionError):
+        async with asyncio.timeout(10):
+            said = await reader.read()
+    assert said.count(b"HTTP/1.1 200") <= MAX_WAITING
+    writer.close()
+
+
+async def test_some_requests_in_one_piece_are_answered(http: Http) -> None:
+    """Sabotage of the one above."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", http.port)
+    writer.write(b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n" * MAX_WAITING)
+    async with asyncio.timeout(10):
+        for _ in range(MAX_WAITING):
+            assert b" 200 " in await reader.readuntil(b"\r\n\r\n")
     writer.close()
 
 
