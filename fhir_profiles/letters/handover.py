@@ -28,6 +28,13 @@ PARTS: Final = (
         empty="No risk flag is in the file. That is not a finding of no risk.",
     ),
     Part(
+        code="pregnancy",
+        title="Pregnancy",
+        pick=release_plan.pregnancy,
+        empty="Nothing about a pregnancy is in the file. That is not a finding of none.",
+        applies=release_plan.may_be_pregnant,
+    ),
+    Part(
         code="active-medications",
         title="Substitute medication",
         pick=selection.substitute_medication,
@@ -64,6 +71,18 @@ PARTS: Final = (
         empty="None that treats or causes dependence is in the file as ended lately.",
     ),
     Part(
+        code="allergies-and-adverse-reaction",
+        title="Allergies",
+        pick=selection.allergies,
+        empty="Nothing about allergies is in the file. That is not a finding of no allergy.",
+    ),
+    Part(
+        code="investigation-results",
+        title="Heart tracing (ECG) and QT interval",
+        pick=release_plan.heart_tracings,
+        empty="No heart tracing is in the file. That is not a finding of a normal one.",
+    ),
+    Part(
         code="naloxone",
         title="Naloxone to take home",
         pick=release_plan.naloxone,
@@ -94,12 +113,12 @@ PARTS: Final = (
         empty="No smoking status is in the file.",
     ),
     Part(
-        code="allergies-and-adverse-reaction",
-        title="Allergies",
-        pick=selection.allergies,
-        empty="Nothing about allergies is in the file. That is not a finding of no allergy.",
+        code="investigation-results",
+        title="Liver function",
+        pick=release_plan.liver_function,
+        empty="No test of liver function is in the file.",
     ),
-    Part(code="diagnoses", title="Conditions", pick=selection.conditions, empty="No condition is in the file."),
+    Part(code="diagnoses", title="Conditions", pick=release_plan.conditions, empty="No condition is in the file."),
     Part(
         code="plan-and-requested-actions",
         title="Care plan",
@@ -235,6 +254,12 @@ REQUIRED: Final[Missing] = (
         present=lambda p: bool(p.once(release_plan.risks)),
     ),
     RequiredFact(
+        name="pregnancy",
+        heading="Pregnancy",
+        text="Whether the person is pregnant is not in the file. Ask: that is not a finding of none.",
+        present=release_plan.pregnancy_known,
+    ),
+    RequiredFact(
         name="substitute-medication",
         heading="Substitute medication",
         text="No current substitute medication is in the file. Ask before concluding that there is none.",
@@ -263,6 +288,12 @@ REQUIRED: Final[Missing] = (
         heading="Drug test results",
         text="No clinical drug test result is in the file.",
         present=lambda p: bool(p.drug_tests),
+    ),
+    RequiredFact(
+        name="heart-tracing",
+        heading="Heart tracing (ECG) and QT interval",
+        text="The person is treated with methadone and no heart tracing is in the file. Ask whether one was made.",
+        present=release_plan.heart_tracing_known,
     ),
     RequiredFact(
         name="allergies",

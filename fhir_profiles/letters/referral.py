@@ -58,8 +58,10 @@ def _with_it(picture: Picture, found: Sequence[Json]) -> tuple[Json, ...]:
         marked(each) if name_of(each) in tests else each
         for each in picture.of("Observation", "DiagnosticReport", "Condition", keep=lambda each: name_of(each) in named)
     )
+    risks = release_plan.risks(picture)
+    beside = {name_of(each) for each in risks}
     return (
-        *selection.risk_flags(picture),
+        *risks,
         *selection.substitute_medication(picture),
         *selection.last_doses(picture),
         *release_plan.naloxone_given(picture),
@@ -68,7 +70,7 @@ def _with_it(picture: Picture, found: Sequence[Json]) -> tuple[Json, ...]:
         *selection.conditions(picture),
         *selection.care_plan(picture),
         *selection.appointments(picture),
-        *told,
+        *(each for each in told if name_of(each) not in beside),
     )
 
 
@@ -137,7 +139,7 @@ LETTER: Final = LetterKind(
             name="risk",
             heading="Risk",
             text="No risk flag is in the file. Ask: that is not a finding of no risk.",
-            present=lambda p: bool(p.once(selection.risk_flags)),
+            present=lambda p: bool(p.once(release_plan.risks)),
         ),
         RequiredFact(
             name="last-dose",

@@ -215,6 +215,21 @@ TEST = _labelled(
     "R",
     "SUD",
 )
+TRACING = _labelled(
+    {
+        "resourceType": "Observation",
+        "id": "tracing",
+        "status": "final",
+        "category": [concept("laboratory", "Laboratory", "laboratory")],
+        "code": concept("qtc", "QT interval, corrected", "QTc"),
+        "subject": SUBJECT,
+        "effectiveDateTime": "2026-01-10",
+        "valueQuantity": {"value": 462, "unit": "ms"},
+        "interpretation": [concept("H", "High", "high")],
+        "note": [{"text": "Repeat in a month."}],
+    },
+    "R",
+)
 REPORT = _labelled(
     {
         "resourceType": "DiagnosticReport",
@@ -556,6 +571,7 @@ LETTERS: dict[str, tuple[Json, ...]] = {
         PATIENT,
         METHADONE,
         DOSE,
+        TRACING,
         FLAG,
         PLAN,
         CONDITION,

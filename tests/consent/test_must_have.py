@@ -118,6 +118,8 @@ MUST_HAVE = {
           substitution.allowedBoolean note.text statusReason.text
         MedicationAdministration: status category.coding.code medicationCodeableConcept.coding.code medicationCodeableConcept.text subject.reference
           request.reference effectiveDateTime dosage.text dosage.route.text dosage.dose.value note.text
+        Observation: status category.coding.code code.coding.code code.coding.display code.text subject.reference effectiveDateTime
+          valueQuantity.value valueQuantity.unit interpretation.coding.code note.text
         Flag: status category.coding.code code.coding.display code.text subject.reference period.start
         CarePlan: status intent category.coding.code title description subject.reference addresses.reference author.reference period.start created
           activity.detail.status activity.detail.description activity.detail.code.text note.text

@@ -24,12 +24,16 @@ PRESUMPTIVE: Final = "Presumptive: this is not a confirmatory result."
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """One clinical section: its heading, what it takes from the file, and what it says when that is nothing."""
+    """One clinical section: its heading, what it takes from the file, and what it says when that is nothing.
+
+    `applies`: a section that a person may have no need of is left out where it holds nothing.
+    """
 
     code: str
     title: str
     pick: Callable[[Picture], tuple[Json, ...]]
     empty: str
+    applies: Callable[[Picture], bool] = lambda _picture: True
 
 
 def document(
@@ -53,6 +57,8 @@ def document(
     tests = {name_of(test) for test in picture.drug_tests}
     for part in parts:
         picked = picture.once(part.pick)
+        if not picked and not part.applies(picture):
+            continue
         names = tuple(name_of(resource) for resource in picked)
         sections.append(Section(code=part.code, title=part.title, entries=names, empty=part.empty))
         entries += [marked(resource) if name_of(resource) in tests else resource for resource in picked]

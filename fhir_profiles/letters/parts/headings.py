@@ -18,6 +18,7 @@ HEADINGS: Final = {
     "discontinued-medications": "Discontinued medications",
     "treatments-and-interventions": "Treatments and interventions",
     "test-result": "Test result",
+    "investigation-results": "Investigation results",
     "assessment-scales": "Assessment scales",
     "allergies-and-adverse-reaction": "Allergies and adverse reaction",
     "diagnoses": "Diagnoses",

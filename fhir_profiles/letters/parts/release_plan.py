@@ -9,7 +9,8 @@ from typing import Final
 
 from fhir_profiles import facts
 from fhir_profiles.days import days_of, on_or_before
-from fhir_profiles.elements import as_object, as_objects, as_text, find, kind, name_of
+from fhir_profiles.drug_tests import is_mandatory
+from fhir_profiles.elements import as_object, as_objects, as_text, find, kind, name_of, referenced
 from fhir_profiles.letters.parts import selection
 from fhir_profiles.letters.parts.picture import Picture
 from fhir_profiles.medicines import contents_of
@@ -20,7 +21,16 @@ NAMED_NURSE: Final = "named-nurse"
 RECOVERY_COORDINATOR: Final = "recovery-coordinator"
 SPOC: Final = "spoc"
 TREATMENT_PROVIDER: Final = "treatment-provider"
-ITEMS: Final = ("naloxone", "blood-borne-viruses", "smoking", "communication-need", "risk")
+ITEMS: Final = (
+    "naloxone",
+    "blood-borne-viruses",
+    "smoking",
+    "communication-need",
+    "risk",
+    "pregnancy",
+    "heart-tracing",
+    "liver-function",
+)
 """What of the observations of a record has a heading of its own."""
 _ENDED: Final = frozenset({"inactive", "proposed"})
 _NOT_SUPPLIED: Final = frozenset({"stopped", "cancelled", "draft", "on-hold", "unknown", "not-taken"})
@@ -139,6 +149,63 @@ def scores(picture: Picture) -> tuple[Json, ...]:
 def risks(picture: Picture) -> tuple[Json, ...]:
     """Every flag that has not been ended, and what somebody observed of a risk: a system without flags sends it as that (R075)."""
     return (*selection.risk_flags(picture), *_observed(picture, "risk"))
+
+
+def pregnancy(picture: Picture) -> tuple[Json, ...]:
+    """What is observed or diagnosed of a pregnancy: doses and who is told at once depend on it."""
+    diagnosed = (each for each in selection.conditions(picture) if "pregnancy" in record_items(each.get("code") or {}))
+    return (*diagnosed, *_latest_first(_observed(picture, "pregnancy")))
+
+
+def may_be_pregnant(picture: Picture) -> bool:
+    """Whose gender is not said may be."""
+    return as_text(picture.patient.get("gender")) != "male"
+
+
+def pregnancy_known(picture: Picture) -> bool:
+    return bool(pregnancy(picture)) or not may_be_pregnant(picture)
+
+
+def conditions(picture: Picture) -> tuple[Json, ...]:
+    """Conditions, but a pregnancy, which has a heading of its own."""
+    apart = {name_of(each) for each in pregnancy(picture)}
+    return tuple(each for each in selection.conditions(picture) if name_of(each) not in apart)
+
+
+def heart_tracings(picture: Picture) -> tuple[Json, ...]:
+    """Heart tracings with their QT interval, and the reports of them: methadone lengthens it, and what is given beside it may."""
+    return (*_latest_first(_observed(picture, "heart-tracing")), *_reports(picture, "heart-tracing"))
+
+
+def heart_tracing_known(picture: Picture) -> bool:
+    """Say whether a heart tracing is in the file, or none is to be expected: no methadone stands."""
+    treated = any("methadone" in contents_of(r, picture.file).names for r in selection.substitute_medication(picture))
+    return bool(heart_tracings(picture)) or not treated
+
+
+def liver_function(picture: Picture) -> tuple[Json, ...]:
+    return (*_latest_first(_observed(picture, "liver-function")), *_reports(picture, "liver-function"))
+
+
+def _latest_first(observed: tuple[Json, ...]) -> tuple[Json, ...]:
+    """INVARIANT: an old tracing is not the first that is read; one of no day comes last."""
+
+    def day(each: Json) -> str:
+        began = as_text(as_object(each.get("effectivePeriod")).get("start"))
+        return as_text(each.get("effectiveDateTime")) or as_text(each.get("effectiveInstant")) or began
+
+    return tuple(sorted(observed, key=day, reverse=True))
+
+
+def _reports(picture: Picture, item: str) -> tuple[Json, ...]:
+    """The reports that are named for an item and list nothing that the letter does not tell of it."""
+    told = {name_of(each) for each in _observed(picture, item)}
+
+    def about(report: Json) -> bool:
+        results = {referenced(result) for result in as_objects(report.get("result"))}
+        return item in record_items(as_object(report.get("code"))) and results <= told and not is_mandatory(report)
+
+    return picture.of("DiagnosticReport", keep=about)
 
 
 def blood_borne_viruses(picture: Picture) -> tuple[Json, ...]:

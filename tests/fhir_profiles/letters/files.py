@@ -262,6 +262,8 @@ def care_facts() -> list[Json]:
         observed("smoking", "smoking-status", "Smoker", category=social),
         observed("naloxone-talk", "naloxone-outcome", "Supplied, training given"),
         observed("interpreter", "communication-need", "Interpreter for every appointment"),
+        observed("qtc", "heart-tracing", "QTc 462 ms, sinus rhythm"),
+        observed("liver", "liver-function", "ALT 61, otherwise normal"),
     ]  # fmt: skip
 
 

@@ -54,6 +54,8 @@ MUST_HAVE = {
     "blood-borne viruses": "Observation/bbv",
     "smoking": "Observation/smoking",
     "communication needs": "Observation/interpreter",
+    "heart tracing": "Observation/qtc",
+    "liver function": "Observation/liver",
     "the care team": "CareTeam/team",
     "the named nurse": "Practitioner/nurse",
     "the local treatment provider": "Organization/provider",
@@ -176,6 +178,8 @@ def test_risk_and_medicines_come_before_everything_else() -> None:
         ("blood-borne-viruses", "Observation/bbv"),
         ("smoking", "Observation/smoking"),
         ("scores", "Observation/audit"),
+        ("pregnancy", lambda r: r.update(gender="female")),
+        ("heart-tracing", "Observation/qtc"),
         ("treatment-provider", without_role("treatment-provider")),
         ("single-point-of-contact", without_role("spoc")),
         ("named-nurse", without_role("named-nurse")),
@@ -235,6 +239,8 @@ def test_each_item_stands_under_its_own_heading_and_nowhere_else() -> None:
     assert entries["Naloxone to take home"] == {"MedicationStatement/naloxone", "Observation/naloxone-talk"}
     assert entries["Blood-borne viruses"] == {"Observation/bbv"}
     assert entries["Smoking"] == {"Observation/smoking"}
+    assert entries["Heart tracing (ECG) and QT interval"] == {"Observation/qtc"}
+    assert entries["Liver function"] == {"Observation/liver"}
     assert entries["Assessment scores"] == {"Observation/audit"}
     assert entries["Communication needs"] == {"Observation/interpreter"}
     assert entries["Care team in prison"] == {"CareTeam/team"}
@@ -412,3 +418,65 @@ def test_what_begins_later_and_does_not_stand_is_not_in_it(more: dict[str, Any])
     """Only a prescription that stands is one for the days after."""
     bundle, _missing = handover(patient(), prescription("later", start="2026-01-16", **more))
     assert "MedicationRequest/later" not in bundle
+
+
+TRACING = {"coding": [{"system": systems.LOINC, "code": "8636-3", "display": "Q-T interval corrected"}], "text": "QTc"}
+
+
+def result(resource_id: str, name: Json | str, at: str | None, **value: Any) -> Json:
+    """A result of a laboratory system: it has no category but that, and a name."""
+    return simple(
+        "Observation",
+        resource_id,
+        status="final",
+        category=[{"coding": [{"system": systems.OBSERVATION_CATEGORY, "code": "laboratory"}]}],
+        code={"text": name} if isinstance(name, str) else name,
+        **({"effectiveDateTime": at} if at else {}),
+        **value,
+    )
+
+
+@pytest.mark.parametrize("letter", ["handover", "transfer"])
+def test_what_a_prescriber_needs_of_other_results_has_its_heading_the_newest_first(letter: str) -> None:
+    file = [
+        patient(gender="female"),
+        result("undated", "ECG", None, valueString="sinus rhythm"),
+        result("old", TRACING, "2024-02-01", valueQuantity={"value": 430, "unit": "ms"}),
+        result("new", TRACING, "2026-01-10", valueQuantity={"value": 510, "unit": "ms"}),
+        simple("DiagnosticReport", "ecg", status="final", code={"text": "12 lead ECG"}, conclusion="Prolonged QTc"),
+        result("hcg", "Urine pregnancy test", "2026-01-03", valueString="Positive"),
+        simple("Condition", "pregnant", code={"coding": [{"system": systems.SNOMED, "code": "77386006"}]}),
+        simple("Condition", "asthma", code={"text": "Asthma"}),
+        result("alt", "Alanine aminotransferase", "2026-01-04", valueQuantity={"value": 61, "unit": "U/L"}),
+        result("sodium", "Sodium", "2026-01-04", valueQuantity={"value": 140, "unit": "mmol/L"}),
+    ]
+    bundle = {f"{r['resourceType']}/{r['id']}": r for r in resources_in(compose(letter, file, CONTEXT, AS_OF).bundle)}
+    composition = next(r for r in bundle.values() if r["resourceType"] == "Composition")
+    told = {t: [e["reference"] for e in s.get("entry", ())] for t, s in sections(composition).items()}
+    assert told["Heart tracing (ECG) and QT interval"] == [
+        "Observation/new", "Observation/old", "Observation/undated", "DiagnosticReport/ecg",
+    ]  # fmt: skip
+    assert told["Pregnancy"] == ["Condition/pregnant", "Observation/hcg"]
+    assert list(told)[1:3] == ["Risk", "Pregnancy"]
+    assert told["Liver function"] == ["Observation/alt"]
+    assert told["Conditions"] == ["Condition/asthma"]
+    assert "Observation/sodium" not in bundle
+
+
+@pytest.mark.parametrize(("gender", "asked"), [("male", False), ("female", True), ("unknown", True), ("other", True)])
+def test_pregnancy_is_asked_of_whoever_may_be_pregnant(gender: str, asked: bool) -> None:
+    bundle, missing = handover(patient(gender=gender))
+    assert ("Pregnancy" in sections(bundle["Composition/handover"]), "pregnancy" in missing) == (asked, asked)
+
+
+def test_a_heart_tracing_is_missed_of_methadone_alone() -> None:
+    assert "heart-tracing" in handover(patient(), prescription())[1]
+    assert "heart-tracing" not in handover(patient(), prescription(medicine="Buprenorphine 2mg sublingual tablets"))[1]
+
+
+def test_a_report_of_a_tracing_that_lists_another_result_stays() -> None:
+    report = simple(
+        "DiagnosticReport", "mixed", status="final", code={"text": "ECG"}, result=[{"reference": "Observation/x"}]
+    )
+    bundle, _missing = handover(patient(), report, result("x", "Sodium", "2026-01-04"))
+    assert "DiagnosticReport/mixed" not in bundle

@@ -504,7 +504,7 @@ def test_a_form_says_that_it_is_not_complete_and_what_was_asked_below_an_answer(
 
 
 @pytest.mark.parametrize("name", ["Suicide risk", "Risk of overdose", "Risk assessment: self-harm"])
-@pytest.mark.parametrize("letter", ["handover", "transfer"])
+@pytest.mark.parametrize("letter", WHOLE)
 def test_a_risk_that_came_as_an_observation_is_under_risk(letter: str, name: str) -> None:
     """R075: risk is never left out, also of a system that has no flags."""
     seen = simple("Observation", "risk", status="final", code={"text": name}, valueString="High", **SUBJECT)
@@ -513,10 +513,41 @@ def test_a_risk_that_came_as_an_observation_is_under_risk(letter: str, name: str
     assert not any("No risk flag" in line for line in found["Risk"])
 
 
-def test_the_practice_is_told_of_flags_alone_and_of_the_gap() -> None:
-    """Its agreement lets no observation out: the heading says that none is there, and that this is no finding."""
+@pytest.mark.parametrize(
+    ("name", "heading"),
+    [
+        ("ECG, QTc", "Heart tracing (ECG) and QT interval"),
+        ("Pregnancy test", "Pregnancy"),
+        ("Naloxone", "Naloxone to take home"),
+        ("Interpreter", "Communication needs"),
+        ("Hepatitis C antibody", ""),
+        ("Smoking status", ""),
+        ("Alanine aminotransferase", ""),
+        ("Sodium", ""),
+    ],
+)
+def test_the_practice_is_told_of_these_observations_and_of_no_other(name: str, heading: str) -> None:
+    """What it needs to prescribe safely and to speak with the person; results are the treatment provider's (docs/decisions/0066)."""
+    seen = simple("Observation", "seen", status="final", code={"text": name}, valueString="as noted", **SUBJECT)
+    found = headings("gp-copy", file_of(seen))
+    assert [title for title, held in found.items() if any("as noted" in line for line in held)] == (
+        [heading] if heading else []
+    )
+
+
+def test_the_practice_reads_the_report_of_a_heart_tracing_and_no_other() -> None:
+    said = [
+        simple("DiagnosticReport", at, status="final", code={"text": name}, conclusion=f"{at} as read", **SUBJECT)
+        for at, name in (("one", "12 lead ECG"), ("two", "Urine drug screen"), ("three", "Chest X-ray"))
+    ]
+    told = [line for held in headings("gp-copy", file_of(*said)).values() for line in held if "as read" in line]
+    assert len(told) == 1
+    assert "one as read" in told[0]
+
+
+def test_a_referral_tells_of_a_risk_that_came_as_an_observation() -> None:
     seen = simple("Observation", "risk", status="final", code={"text": "Suicide risk"}, valueString="High", **SUBJECT)
-    assert any("That is not a finding of no risk" in line for line in headings("gp-copy", file_of(seen))["Risk"])
+    assert lines("referral", file_of(seen), "Suicide risk: High")
 
 
 @pytest.mark.parametrize("letter", WHOLE)
@@ -576,3 +607,10 @@ def test_the_name_that_a_person_has_comes_before_those_that_they_left(wire: str)
 def test_the_persons_paper_does_not_say_that_they_may_have_what_was_cancelled() -> None:
     kit = issue("kit", medicine=NALOXONE, status="cancelled")
     assert "You did not get this." in lines("persons-handover", file_of(kit), "Naloxone 1.8mg")[0]
+
+
+@pytest.mark.parametrize("letter", WHOLE)
+def test_what_must_not_be_given_stands_with_the_medicines_and_before_what_can_wait(letter: str) -> None:
+    titles = list(headings(letter, whole_file()))
+    assert titles.index("Allergies") < titles.index("Heart tracing (ECG) and QT interval") < titles.index("Care plan")
+    assert titles.index("Allergies") == titles.index("Other medication that ended lately") + 1

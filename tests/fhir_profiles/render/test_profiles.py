@@ -151,7 +151,7 @@ SABOTAGE: list[tuple[str, str, Callable[[Json], None]]] = [
     ("persons-transfer-composition", "a journey in the person's hands", _set("appointment", "section", 1, "code", "coding", 0, "code")),
     ("gp-copy-composition", "no risk", lambda r: r["section"].pop(1)),
     ("gp-copy-composition", "the provider's own results", lambda r: r["section"][0]["code"]["coding"][0].update(code="test-result")),
-    ("transfer-composition", "no allergies", lambda r: r["section"].pop(12)),
+    ("transfer-composition", "no allergies", lambda r: r["section"].pop(8)),
     ("transfer-composition", "another letter", _set("handover", "type", "coding", 0, "code")),
     ("prescription-copy", "no mark", _set("Take it", "note", 0, "text")),
     ("prescription-copy", "no note", _drop("note")),
