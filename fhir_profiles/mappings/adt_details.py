@@ -1,37 +1,24 @@
-"""What an ADT message says beside the stay: allergies (AL1), diagnoses (DG1), next of kin (NK1) and observations (OBX).
+"""What an ADT message says beside the stay: allergies (AL1, IAM), diagnoses (DG1), next of kin (NK1) and observations (OBX).
 
-It must never say that an allergy or a diagnosis is certain where the message does not: what is not said is left out.
+It must never say that a diagnosis is certain where the message does not: what is not said is left out.
 """
 
 from typing import Final
 
 from fhir_profiles import systems
 from fhir_profiles.ids import PATIENT_REFERENCE, stable_id
-from fhir_profiles.mappings.datatypes import coding, concept, practitioner
+from fhir_profiles.label import keep_labels
+from fhir_profiles.mappings.allergies import add_allergies
+from fhir_profiles.mappings.confidential import labelled
+from fhir_profiles.mappings.datatypes import coding, concept, name_of_code, period_of, practitioner, slug
 from fhir_profiles.mappings.field_ledger import Row, keep_order
 from fhir_profiles.mappings.observation import Order, observation
 from fhir_profiles.mappings.person_contact import addresses, names, telecoms
 from fhir_profiles.mappings.reading import Reading
 from fhir_profiles.shapes import Hold, HoldCode, Json
 
-_ALLERGY_CLINICAL: Final = "http://terminology.hl7.org/CodeSystem/allergyintolerance-clinical"
 _CONDITION_VERIFICATION: Final = "http://terminology.hl7.org/CodeSystem/condition-ver-status"
 _CONDITION_CATEGORY: Final = "http://terminology.hl7.org/CodeSystem/condition-category"
-_ALLERGENS: Final = {
-    "DA": ("allergy", "medication"),
-    "FA": ("allergy", "food"),
-    "EA": ("allergy", "environment"),
-    "LA": ("allergy", "environment"),
-    "PA": ("allergy", "environment"),
-    "AA": ("allergy", "biologic"),
-    "MA": ("allergy", None),
-    "MC": ("intolerance", None),
-}
-"""HL7 table 0127: type and category; pollen and plant are of the environment."""
-_SEVERITIES: Final = {"SV": "severe", "MO": "moderate", "MI": "mild"}
-"""HL7 table 0128; U (unknown) says nothing."""
-_CRITICALITIES: Final = {"SV": "high", "MI": "low"}
-"""HL7 table 0128 again: senders write how bad a reaction was, and how dangerous the next one would be, in the same field."""
 _CERTAINTY: Final = {"A": "provisional", "W": "provisional", "F": "confirmed"}
 """HL7 table 0052: admitting and working diagnoses are provisional."""
 _ELSEWHERE: Final = ("ORC", "OBR", "TQ1", "TXA")
@@ -58,23 +45,44 @@ def observations_of_message(reading: Reading, hold: Hold | None) -> None:
 
 def add_person_details(reading: Reading, hold: Hold | None) -> None:
     """Add what the message says of the person alone: next of kin, allergies and diagnoses."""
-    rows = _rows(reading, ("NK1", "AL1", "DG1"), hold)
-    for segment in reading.message.segments:
-        if segment.name == "IAM":
-            text = "an allergy in an IAM segment is not read: it stays in the original message"
-            reading.warn(reading.row(segment).place(3), text)
+    rows = _rows(reading, ("NK1", "AL1", "IAM", "DG1"), hold)
     keep_order(rows["NK1"], to="Patient.contact")
-    for name in ("AL1", "DG1"):
-        keep_order(rows[name], to="Bundle.entry")
     contacts = [found for row in rows["NK1"] if (found := _contact(row)) is not None]
     if contacts:
         reading.resources[0]["contact"] = contacts
-    reading.resources += [found for row in rows["AL1"] if (found := _allergy(reading, row)) is not None]
-    reading.resources += [found for row in rows["DG1"] if (found := _condition(reading, row)) is not None]
-    once: dict[str, Json] = {}
-    for each in reading.resources:  # an allergy or a diagnosis that is named twice is one: the first counts
-        once.setdefault(each["id"], each)
-    reading.resources[:] = once.values()
+    add_allergies(reading, rows["AL1"], rows["IAM"])
+    _add_diagnoses(reading, rows["DG1"])
+
+
+def _add_diagnoses(reading: Reading, rows: list[Row]) -> None:
+    """Add a Condition for each diagnosis. One that is named twice is one: the surest word counts, and what is deleted there is no word."""
+    keep_order(rows, to="Bundle.entry")
+    once: dict[str, tuple[Row, Json]] = {}
+    for row in rows:
+        found = _condition(reading, row)
+        if found is None:
+            continue
+        said = [once[found["id"]], (row, found)] if found["id"] in once else [(row, found)]
+        (kept, condition), *others = sorted(said, key=lambda one: _surety(one[1]), reverse=True)
+        for other, outdone in others:
+            other.drop("the same diagnosis as in another segment, which is as sure or surer")
+            condition = _with_more_care(condition, outdone)
+        once[found["id"]] = (kept, condition)
+    reading.resources += [found for _, found in once.values()]
+
+
+def _surety(condition: Json) -> int:
+    status = condition.get("verificationStatus", {}).get("coding", [{}])[0].get("code")
+    return ("entered-in-error", None, "provisional", "confirmed").index(status)
+
+
+def _with_more_care(condition: Json, other: Json) -> Json:
+    """Keep of the same diagnosis in another segment what casts doubt on it (a note), and what keeps it back (a label)."""
+    notes = [
+        *condition.get("note", ()),
+        *(each for each in other.get("note", ()) if each not in condition.get("note", ())),
+    ]
+    return keep_labels(other, condition | ({"note": notes} if notes else {}))
 
 
 def _rows(reading: Reading, names_: tuple[str, ...], hold: Hold | None) -> dict[str, list[Row]]:
@@ -94,60 +102,6 @@ def _rows(reading: Reading, names_: tuple[str, ...], hold: Hold | None) -> dict[
     return found
 
 
-def _allergy(reading: Reading, row: Row) -> Json | None:
-    to = "AllergyIntolerance"
-    code = concept(row, 3, to=f"{to}.code")
-    if code is None:
-        reading.warn(row.place(3), "an allergy that does not say to what was left out")
-        return None
-    resource: Json = {
-        "resourceType": to,
-        "id": stable_id(to, reading.sender, _name(code)),
-        "meta": {"profile": [systems.UK_CORE + "UKCore-AllergyIntolerance"]},
-        "clinicalStatus": {"coding": [coding(_ALLERGY_CLINICAL, "active")]},
-    }
-    kind, category = _ALLERGENS.get(row.text(2, to=f"{to}.category").upper(), (None, None))
-    if row.has(2) and kind is None:
-        row.residual(2, 0, reason="not a value of table 0127, or one without a category")
-    row.text(2, 2, to=f"{to}.category")
-    row.text(2, 3, to=f"{to}.category")
-    if kind is not None:
-        resource["type"] = kind
-    if category is not None:
-        resource["category"] = [category]
-    reaction = _reaction(row)
-    criticality = _CRITICALITIES.get(row.peek(4).upper())
-    if criticality is not None:
-        resource["criticality"] = criticality
-    resource["code"] = code
-    resource["patient"] = {"reference": PATIENT_REFERENCE}
-    onset = reading.date_time(row, 6, to=f"{to}.onsetDateTime")
-    if onset is not None:
-        resource["onsetDateTime"] = onset
-    if reaction is not None:
-        resource["reaction"] = [reaction]
-    return resource
-
-
-def _reaction(row: Row) -> Json | None:
-    """Read AL1-5 and AL1-4. FHIR has no reaction without a manifestation: a severity alone says that it was not stated."""
-    to = "AllergyIntolerance.reaction"
-    found = [
-        item
-        for repetition in range(1, row.count(5) + 1)
-        if (item := concept(row, 5, repetition, to=f"{to}.manifestation")) is not None
-    ]
-    severity = _SEVERITIES.get(row.text(4, to=f"{to}.severity").upper())
-    for component in (2, 3):
-        row.text(4, component, to=f"{to}.severity")
-    if not found and severity is None:
-        if row.has(4):
-            row.residual(4, 0, reason="a severity that says nothing")
-        return None
-    result: Json = {"manifestation": found or [{"text": "not stated"}]}
-    return result | ({"severity": severity} if severity is not None else {})
-
-
 def _condition(reading: Reading, row: Row) -> Json | None:
     to = "Condition"
     code = concept(row, 3, to=f"{to}.code")
@@ -155,21 +109,19 @@ def _condition(reading: Reading, row: Row) -> Json | None:
     if code is None and not described:
         reading.warn(row.place(3), "a diagnosis that says nothing was left out")
         return None
+    number, namespace = row.text(20, to=f"{to}.identifier.value"), row.text(20, 2, to=f"{to}.identifier.system")
+    named = ("diagnosis", number, namespace) if number else (name_of_code(code or {"text": described}),)
     resource: Json = {
         "resourceType": to,
-        "id": stable_id(to, reading.sender, _name(code or {"text": described})),
+        "id": stable_id(to, reading.sender, *named),
         "meta": {"profile": [systems.UK_CORE + "UKCore-Condition"]},
     }
-    written = row.text(6, to=f"{to}.verificationStatus").upper()
-    status = (
-        "entered-in-error" if row.text(21, to=f"{to}.verificationStatus").upper() == "D" else _CERTAINTY.get(written)
-    )
+    if number:
+        system = systems.LOCAL_ID + "diagnosis" + (f"/{slug(namespace)}" if namespace else "")
+        resource["identifier"] = [{"system": system, "value": number}]
+    status = _certainty(reading, row, resource)
     if status is not None:
         resource["verificationStatus"] = {"coding": [coding(_CONDITION_VERIFICATION, status)]}
-    elif written:
-        # a word such as "ruled out" that is lost leaves a diagnosis
-        reading.warn(row.place(6), "not a value of table 0052: it is carried as written, in a note")
-        resource["note"] = [{"text": f"type of diagnosis, as written: {row.text(6, to=f'{to}.note.text')}"}]
     resource["category"] = [{"coding": [coding(_CONDITION_CATEGORY, "encounter-diagnosis")]}]
     row.text(2, to=f"{to}.code.coding.system")
     resource["code"] = {**(code or {}), "text": described or (code or {}).get("text", described)}
@@ -180,13 +132,32 @@ def _condition(reading: Reading, row: Row) -> Json | None:
     for name, value in (("onsetDateTime", onset), ("recordedDate", recorded), ("asserter", asserter)):
         if value is not None:
             resource[name] = value
-    return resource
+    return labelled(resource, _confidential(reading, row))
 
 
-def _name(code: Json) -> str:
-    """What names an allergy or a diagnosis among those of one sender: its first code, else its text."""
-    first = code.get("coding", [{}])[0]
-    return f"{first.get('system', '')}|{first['code']}" if "code" in first else code["text"].lower()
+def _certainty(reading: Reading, row: Row, resource: Json) -> str | None:
+    """Read DG1-21 (deleted: it was an error) and DG1-6. INVARIANT: a word such as "ruled out" that is lost leaves a diagnosis."""
+    status = _CERTAINTY.get(row.peek(6).upper())
+    if status is not None:
+        row.mapped_field(6, to="Condition.verificationStatus")
+    elif words := next((each for part in (2, 1, 9) if (each := row.text(6, part, to="Condition.note.text"))), ""):
+        reading.warn(row.place(6), "not a value of table 0052: it is carried as written, in a note")
+        resource["note"] = [{"text": f"type of diagnosis, as written: {words}"}]
+    if row.peek(21).upper() != "D":
+        return status
+    row.mapped_field(21, to="Condition.verificationStatus")
+    return "entered-in-error"
+
+
+def _confidential(reading: Reading, row: Row) -> list[Json]:
+    """Read DG1-18: a diagnosis that its sender calls confidential is not less so here (HL7 table 0136)."""
+    said = row.peek(18).upper()
+    if said == "Y":
+        row.mapped_field(18, to="Condition.meta.security")
+    elif said not in {"", "N"}:
+        row.unsupported(18, reason="not Y or N")
+        reading.warn(row.place(18), "not Y or N: say whether the diagnosis is confidential", code="code-invalid")
+    return [coding(systems.CONFIDENTIALITY, "R")] if said == "Y" else []
 
 
 def _contact(row: Row) -> Json | None:
@@ -214,6 +185,7 @@ def _contact(row: Row) -> Json | None:
         contact["gender"] = gender
     elif row.has(15):
         row.unsupported(15, reason="not a value of table 0001")
+    contact |= period_of((row, 8, 1, 1), (row, 9, 1, 1), to=to)
     return contact if contact.keys() & {"name", "telecom", "address"} else None
 
 

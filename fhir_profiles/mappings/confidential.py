@@ -7,6 +7,7 @@ from fhir_profiles import systems
 from fhir_profiles.label import CONFIDENTIALITY_ORDER
 from fhir_profiles.mappings.datatypes import coding
 from fhir_profiles.mappings.field_ledger import Row
+from fhir_profiles.mappings.reading import Reading
 from fhir_profiles.shapes import Json
 
 _LABELS: Final = {
@@ -27,6 +28,7 @@ _WORDS: Final = {
     "ALCOHOL/DRUG TREATMENT PATIENT": "ETH",
 }
 """The same in the words of the table, where a sender has no code."""
+_ORDINARY: Final = frozenset({"N", "NORMAL", "U", "USUAL CONTROL", "UNRESTRICTED"})
 _SAID: Final = (1, 2, 4, 5, 9)
 """CWE: code and words, the alternate ones, and the original words."""
 
@@ -61,8 +63,8 @@ def _numbers(rows: Iterable[Row | None]) -> dict[tuple[int, str], None]:
     return {(number, value): None for number, value in named if value}
 
 
-def _labels(orc: Row) -> list[tuple[str, str]]:
-    written = (orc.peek(28, component).upper() for component in _SAID)
+def _labels(row: Row, number: int = 28) -> list[tuple[str, str]]:
+    written = (row.peek(number, component).upper() for component in _SAID)
     codes = (_WORDS.get(each, each) for each in written)
     return list(dict.fromkeys(_LABELS[code] for code in codes if code in _LABELS))
 
@@ -73,6 +75,22 @@ def _read(orc: Row, *, to: str) -> list[tuple[str, str]]:
         for component in (1, 2, 3, 4, 5, 6, 9):
             orc.text(28, component, to=f"{to}.meta.security")
     return found
+
+
+def labels_of_problem(reading: Reading, row: Row, number: int, *, to: str) -> list[Json]:
+    """Read how sensitive a problem is (PRB-25, a table of each site), by the same words.
+
+    INVARIANT: a word that nobody knows is no word for "normal": the problem is restricted, and the message has an issue.
+    """
+    found = _labels(row, number)
+    if not found and row.has(number) and not _ORDINARY & {row.peek(number, component).upper() for component in _SAID}:
+        reading.warn(
+            row.place(number), "how sensitive the problem is is said in words that are not known: it is restricted"
+        )
+        found = [_LABELS["R"]]
+    if found:
+        row.mapped_field(number, to=f"{to}.meta.security")
+    return [coding(system, code) for system, code in found]
 
 
 def labelled(resource: Json, labels: Sequence[Json]) -> Json:

@@ -49,6 +49,8 @@ _UNIVERSAL: Final = {"ISO": "urn:oid:", "UUID": "urn:uuid:", "GUID": "urn:uuid:"
 _UNITS: Final = lookup("units").by("written")
 _SHORT: Final = 256
 """Characters. A longer text is read anew each time: those that were read last must not fill memory."""
+Place = tuple[Row, int, int, int]
+"""Where a value stands: segment, field, repetition, component."""
 _ODS_CODE: Final = re.compile(r"(?=[A-Z0-9]*[0-9])[A-Z][A-Z0-9]{2,9}")
 
 
@@ -159,6 +161,12 @@ def concept(row: Row, number: int, repetition: int = 1, *, to: str) -> Json | No
     if not found.codings:
         return {"text": found.text}
     return {"coding": [dict(members) for members in found.codings], "text": found.text}
+
+
+def name_of_code(found: Json) -> str:
+    """Give what names an allergy or a diagnosis among those of one sender: its first code, else its text."""
+    first: Json = found.get("coding", [{}])[0]
+    return f"{first.get('system', '')}|{first['code']}" if "code" in first else found["text"].lower()
 
 
 def number_of(text: str) -> int | Decimal | None:
@@ -299,17 +307,23 @@ def rest_of_identifier(row: Row, number: int, repetition: int, *, to: str) -> Js
 
 
 def validity(row: Row, number: int, repetition: int, first: int, last: int, *, to: str) -> Json:
-    """Read two components as the `period` in which something holds; dates that are none, or the wrong way round, are left in the message."""
+    """Read two components of a field as the `period` in which something holds."""
+    return period_of((row, number, repetition, first), (row, number, repetition, last), to=to)
+
+
+def period_of(start: Place, end: Place, *, to: str) -> Json:
+    """Read two places as the `period` in which something holds; dates that are none, or the wrong way round, are left in the message."""
+    places = {"start": start, "end": end}
     edges = {
         edge: moment
-        for edge, position in (("start", first), ("end", last))
-        if (moment := fhir_date_time(row.peek(number, position, repetition))) is not None
+        for edge, (row, number, repetition, component) in places.items()
+        if (moment := fhir_date_time(row.peek(number, component, repetition))) is not None
     }
     if not edges or (len(edges) == 2 and edges["start"][:10] > edges["end"][:10]):
         return {}
-    for edge, position in (("start", first), ("end", last)):
-        if edge in edges:
-            row.mapped(number, position, repetition, to=f"{to}.period.{edge}")
+    for edge in edges:
+        row, number, repetition, component = places[edge]
+        row.mapped(number, component, repetition, to=f"{to}.period.{edge}")
     return {"period": edges}
 
 

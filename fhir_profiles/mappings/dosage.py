@@ -33,7 +33,7 @@ ABSENT: Final = 10_000
 class Places:
     """Where a segment that says what is ordered says each thing: RXE and RXO differ in nothing else. `ABSENT`: it does not say it.
 
-    `timing` is the field with a TQ of messages without TQ1; None: ORC-7 has it. The unit of `strength` and of `rate` is in the field after it.
+    `timing` is the field with a TQ of messages without TQ1; None: ORC-7 has it. The unit of `strength`, `volume` and `rate` is in the field after it.
     """
 
     code: int
@@ -54,7 +54,10 @@ class Places:
     timing: int | None
     form: int
     strength: int
+    volume: int
     rate: int
+    per: int
+    daily: int
 
 
 def dosages(
@@ -87,9 +90,12 @@ def dosages(
         instructions(rx, at.instructions),
         words,
         in_words(rx, "form", at.form, to=f"{_TO}.text"),
-        in_words(rx, "strength", at.strength, at.strength + 1, to=f"{_TO}.text"),
+        strength(rx, at.strength, at.volume, to=f"{_TO}.text"),
         in_words(rx, "rate", at.rate, at.rate + 1, to=f"{_TO}.text"),
+        in_words(rx, "per unit of time", at.per, to=f"{_TO}.text"),
+        in_words(rx, "total daily dose", at.daily, at.daily, to=f"{_TO}.text"),
         *(_component(row) for row in components),
+        *_more_of_routes(routes),
     )
     text = "; ".join(part for part in given if part)
     route = read_route(routes)
@@ -125,6 +131,13 @@ def _sequence(said: list["_Timing"]) -> list[int]:
     return numbers
 
 
+def strength(row: Row, number: int, volume: int, *, to: str) -> str:
+    """Write a strength with the volume that it is of, each with its unit in the field after it: 10 mg in 5 mL is no 10 mg in 1 mL."""
+    written = in_words(row, "strength", number, number + 1, to=to)
+    of_volume = in_words(row, "in a volume", volume, volume + 1, to=to)
+    return ", ".join(each for each in (written, of_volume) if each)
+
+
 def in_words(row: Row, name: str, number: int, unit_number: int | None = None, *, to: str) -> str:
     """Write what no element holds beside a coded medicine as the sender wrote it: a strength that is lost changes the dose.
 
@@ -155,7 +168,7 @@ def _component(row: Row) -> str:
     if not what:
         return ""
     kind = {"A": "additive", "B": "base"}.get(row.text(1, to=to).upper(), "component")
-    amounts = (in_words(row, "amount", 3, 4, to=to), in_words(row, "strength", 5, 6, to=to))
+    amounts = (in_words(row, "amount", 3, 4, to=to), strength(row, 5, 8, to=to))
     return ", ".join((f"{kind} as written: {what}", *(each for each in amounts if each)))
 
 
@@ -215,6 +228,16 @@ def _unit(rx: Row, number: int) -> Json:
     written = rx.text(number, 1, to=f"{_TO}.doseAndRate")
     display = rx.text(number, 2, to=f"{_TO}.doseAndRate")
     return unit(written, display, rx.text(number, 3, to=f"{_TO}.doseAndRate"))
+
+
+def _more_of_routes(routes: list[Row]) -> Iterator[str]:
+    """Write the instruction of a route (RXR-5), and every route after the first, in words: FHIR has one a dosage."""
+    for place, row in enumerate(routes):
+        if place:
+            words = _written(row, 1, to=f"{_TO}.text")
+            yield f"another route as written: {words}" if words else ""
+        words = _written(row, 5, to=f"{_TO}.text")
+        yield f"routing as written: {words}" if words else ""
 
 
 def read_route(routes: list[Row], *, to: str = _TO) -> Json:
@@ -312,8 +335,10 @@ class _Timing:
         hours = [row.text(4, 1, n, to=to) for n in range(1, row.count(4) + 1) if _HOUR.fullmatch(row.peek(4, 1, n))]
         if hours:
             yield f"times as written: {', '.join(hours)}"
+        yield in_words(row, "relative time", 5, 5, to=to)
         if not self._duration():
             yield in_words(row, "duration", 6, 6, to=to)
+        yield in_words(row, "duration of each", 13, 13, to=to)
         yield in_words(row, "number of times", 14, 14, to=to)
 
     def _lasting(self) -> str:

@@ -71,7 +71,18 @@ def encounter(reading: Reading, *, status: str) -> Json:
         resource["hospitalization"] = admission
     if more is not None:
         _more(reading, more, resource)
+    if more is not None and _is_protected(reading, more):
+        resource["meta"]["security"] = [coding(systems.CONFIDENTIALITY, "R")]
     return resource
+
+
+def _is_protected(reading: Reading, row: Row) -> bool:
+    """Read PV2-22, the protection of the stay (HL7 table 0136), which is less than that of the whole record."""
+    said = row.text(22, to="Encounter.meta.security").upper()
+    if said not in {"", "Y", "N"}:
+        row.unsupported(22, reason="not Y or N")
+        reading.warn(row.place(22), "not Y or N: say whether the stay is protected", code="code-invalid")
+    return said == "Y"
 
 
 def _participants(row: Row, more: Row | None) -> list[Json]:

@@ -250,6 +250,17 @@ class Row:
         """Say by which rule whatever is still unread in this segment is not carried."""
         self.left = _kept_out(rule)
 
+    def drop(self, reason: str) -> None:
+        """Say why nothing of this segment is carried after all; this takes back what every earlier read said."""
+        self.marks.clear()
+        self.firsts.clear()
+        self.leave(reason)
+
+    def drop_by(self, rule: str) -> None:
+        """Say by which rule nothing of this segment is carried after all."""
+        self.drop("")
+        self.leave_by(rule)
+
     def has(self, number: int) -> bool:
         """Say whether a field has any value at all."""
         return number < len(self.fields) and self.fields[number] not in {"", NULL}

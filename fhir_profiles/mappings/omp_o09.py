@@ -28,7 +28,10 @@ RXO: Final = Places(
     timing=None,
     form=5,
     strength=18,
+    volume=25,
     rate=21,
+    per=17,
+    daily=ABSENT,
 )
 
 

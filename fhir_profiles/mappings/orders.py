@@ -2,16 +2,27 @@
 
 from dataclasses import dataclass, field
 
+from fhir_profiles.mappings import participation
 from fhir_profiles.mappings.field_ledger import Row
 from fhir_profiles.mappings.reading import Reading
 
 
 @dataclass(kw_only=True)
+class Medicine:
+    """One RXA or RXD with the routes, the notes, and who took part, that follow it."""
+
+    row: Row
+    routes: list[Row] = field(default_factory=list)
+    notes: list[Row] = field(default_factory=list)
+    people: list[Row] = field(default_factory=list)
+
+
+@dataclass(kw_only=True)
 class Order:
-    """One order as it stands in the message: each medicine (RXA or RXD) with the routes and notes that follow it."""
+    """One order as it stands in the message."""
 
     orc: Row
-    medicines: list[tuple[Row, list[Row], list[Row]]] = field(default_factory=list)
+    medicines: list[Medicine] = field(default_factory=list)
 
 
 def cut_orders(reading: Reading, medicine: str, ordered: frozenset[str], *, first_only: bool) -> list[Order]:
@@ -31,11 +42,13 @@ def cut_orders(reading: Reading, medicine: str, ordered: frozenset[str], *, firs
         elif not orders:
             continue
         elif segment.name == medicine:
-            orders[-1].medicines.append((row, [], []))
+            orders[-1].medicines.append(Medicine(row=row))
         elif segment.name == "RXR" and orders[-1].medicines:
-            orders[-1].medicines[-1][1].append(row)
+            orders[-1].medicines[-1].routes.append(row)
         elif segment.name == "NTE" and orders[-1].medicines:
-            orders[-1].medicines[-1][2].append(row)
+            orders[-1].medicines[-1].notes.append(row)
+        elif segment.name in participation.SEGMENTS and orders[-1].medicines:
+            orders[-1].medicines[-1].people.append(row)
         elif segment.name in ordered and not orders[-1].medicines:
             row.leave_by("told-once")
     return orders

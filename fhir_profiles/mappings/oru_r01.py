@@ -10,6 +10,7 @@ from typing import Final
 from fhir_profiles import systems
 from fhir_profiles.hl7_times import fhir_instant
 from fhir_profiles.ids import PATIENT_REFERENCE, reference, stable_id
+from fhir_profiles.mappings import participation
 from fhir_profiles.mappings.annotation import annotations
 from fhir_profiles.mappings.confidential import Confidential, labelled
 from fhir_profiles.mappings.datatypes import (
@@ -55,6 +56,7 @@ class Group:
     specimens: list[Row] = field(default_factory=list)
     timings: list[Row] = field(default_factory=list)
     notes: list[Row] = field(default_factory=list)
+    people: list[Row] = field(default_factory=list)
     results: list[tuple[Row, list[Row]]] = field(default_factory=list)
 
 
@@ -102,6 +104,8 @@ def orders(reading: Reading, *, first_only: bool) -> list[Group]:
             notes = None
         elif segment.name == "NTE" and notes is not None:
             notes.append(row)
+        elif segment.name in participation.SEGMENTS and groups and not groups[-1].results:
+            groups[-1].people.append(row)
         elif segment.name == "TQ1" and groups:
             groups[-1].timings.append(row)
         elif segment.name == "SPM" and groups:
@@ -211,6 +215,21 @@ def test_purpose_of(reading: Reading, group: Group, obr: Row, *, to: str) -> str
     return found[0][2]
 
 
+def clinical_information(obr: Row, *, to: str) -> list[Json]:
+    """Read OBR-13 in words, unless it is the purpose of a drug test: what the laboratory was told of the person is no purpose and no result."""
+    found = []
+    for repetition in range(1, obr.count(13) + 1):
+        said = [obr.peek(13, part, repetition) for part in (1, 2, 9)]
+        if test_purpose([{"code": said[0]}, *({"text": each} for each in said)]) is None:
+            words = [obr.text(13, part, repetition, to=to) for part in (2, 9, 1)]
+            found += (
+                [{"text": f"clinical information, as written: {words[0] or words[1] or words[2]}"}]
+                if any(words)
+                else []
+            )
+    return found
+
+
 def _report(reading: Reading, group: Group, obr: Row) -> Json:
     to = "DiagnosticReport"
     code = concept(obr, 4, to=f"{to}.code") or {"text": "not stated"}
@@ -220,7 +239,8 @@ def _report(reading: Reading, group: Group, obr: Row) -> Json:
         "meta": {"profile": [PROFILE]},
     }
     extensions = [establishment_extension(reading.establishment)] if reading.establishment is not None else []
-    extensions += [{"url": _NOTE, "valueAnnotation": note} for note in annotations(group.notes, to=f"{to}.extension")]
+    notes = [*clinical_information(obr, to=f"{to}.extension"), *annotations(group.notes, to=f"{to}.extension")]
+    extensions += [{"url": _NOTE, "valueAnnotation": note} for note in notes]
     if extensions:
         resource["extension"] = extensions
     identifiers = _identifiers(group, obr)

@@ -3,6 +3,7 @@
 It must never look a person up, and never put a number under the NHS number's system whose check digit fails: a letter would carry it on.
 """
 
+from collections.abc import Iterator
 from typing import Final
 
 from fhir_profiles import systems
@@ -14,6 +15,7 @@ from fhir_profiles.identifiers import (
     prison_number_is_valid,
 )
 from fhir_profiles.ids import PATIENT_ID
+from fhir_profiles.mappings import participation
 from fhir_profiles.mappings.datatypes import (
     coding,
     concept,
@@ -65,6 +67,7 @@ _UNNAMED: Final = {18: "booking-number"}
 _RESTRICTED: Final = frozenset({"Y", "R", "V", "VIP", "RESTRICTED"})
 """Values of PV1-16 that mark a record as one to protect. Table 0099 has none of its own; another one is a courtesy, and is left out."""
 PROFILE: Final = systems.UK_CORE + "UKCore-Patient"
+_ABOUT_SOMETHING_ELSE: Final = frozenset({"ORC", "OBR", "OBX", "PR1", "IN1", "TXA", "PRB", "PRD", "MRG"})
 _NATIONALITY: Final = "http://hl7.org/fhir/StructureDefinition/patient-nationality"
 
 
@@ -124,10 +127,10 @@ def add_patient(reading: Reading) -> None:
     pd1 = reading.first("PD1")
     if _is_protected(reading, pd1):
         patient["meta"]["security"] = [{"system": systems.CONFIDENTIALITY, "code": "R"}]
-    if pd1 is not None:
-        practitioners = _general_practitioners(pd1)
-        if practitioners:
-            patient["generalPractitioner"] = practitioners
+    practitioners = _general_practitioners(pd1) if pd1 is not None else []
+    practitioners += [each for each in _practitioners_by_part(reading) if each not in practitioners]
+    if practitioners:
+        patient["generalPractitioner"] = practitioners
 
 
 def _is_protected(reading: Reading, pd1: Row | None) -> bool:
@@ -308,19 +311,9 @@ def _general_practitioners(row: Row) -> list[Json]:
     found: list[Json] = []
     to = "Patient.generalPractitioner"
     for repetition in range(1, row.count(4) + 1):
-        found += _gp_of_xcn(row, repetition, to)
+        found += _gp_of_xcn(row, 4, repetition, to)
     for repetition in range(1, row.count(3) + 1):
-        name = row.text(3, 1, repetition, to=f"{to}.display")
-        value = row.text(3, 3, repetition, to=f"{to}.identifier.value") or row.text(
-            3, 10, repetition, to=f"{to}.identifier.value"
-        )
-        ods = value.upper() if value and value[:1].isalpha() and value.isalnum() else ""
-        reference: Json = {"type": "Organization"}
-        if value:
-            system = systems.ODS if ods else systems.LOCAL_ID + "practice"
-            reference["identifier"] = {"system": system, "value": ods or value}
-        if name:
-            reference["display"] = name
+        reference = _practice(row, 3, repetition, to)
         if reference.get("identifier") in [item["identifier"] for item in found if "identifier" in item]:
             row.residual(3, 0, repetition, reason="the practice that PD1-4 names")
         elif len(reference) > 1:
@@ -328,14 +321,45 @@ def _general_practitioners(row: Row) -> list[Json]:
     return found
 
 
-def _gp_of_xcn(row: Row, repetition: int, to: str) -> list[Json]:
-    row.minimise(4, 0, repetition, rule="staff")
-    value = row.text(4, 1, repetition, to=f"{to}.identifier.value")
-    authority = row.text(4, 9, repetition, to=f"{to}.identifier.system")
-    display = display_name(row, 4, repetition, first=2, to=f"{to}.display")
+def _practice(row: Row, number: int, repetition: int, to: str) -> Json:
+    """Read a practice (XON): a number that begins with a letter is its ODS code."""
+    name = row.text(number, 1, repetition, to=f"{to}.display")
+    value = row.text(number, 3, repetition, to=f"{to}.identifier.value") or row.text(
+        number, 10, repetition, to=f"{to}.identifier.value"
+    )
+    ods = value.upper() if value and value[:1].isalpha() and value.isalnum() else ""
+    reference: Json = {"type": "Organization"}
+    if value:
+        system = systems.ODS if ods else systems.LOCAL_ID + "practice"
+        reference["identifier"] = {"system": system, "value": ods or value}
+    return reference | ({"display": name} if name else {})
+
+
+def _practitioners_by_part(reading: Reading) -> Iterator[Json]:
+    """Read the primary care provider of ROL or PRT: PD1-4 is withdrawn in HL7 v2.7. What stands among orders or results is about those."""
+    to = "Patient.generalPractitioner"
+    rows: list[Row] = []
+    for segment in reading.message.segments[2:] if len(reading.message.all("PID")) == 1 else ():
+        if segment.name in _ABOUT_SOMETHING_ELSE:
+            break
+        if segment.name in participation.SEGMENTS:
+            rows.append(reading.row(segment))
+    for part in participation.parts(rows, participation.PRIMARY, at=reading.time_of_message(), to=to):
+        for repetition in range(1, part.row.count(part.person) + 1):
+            yield from _gp_of_xcn(part.row, part.person, repetition, to)
+        practice = _practice(part.row, part.organisation, 1, to)
+        if len(practice) > 1:
+            yield practice
+
+
+def _gp_of_xcn(row: Row, number: int, repetition: int, to: str) -> list[Json]:
+    row.minimise(number, 0, repetition, rule="staff")
+    value = row.text(number, 1, repetition, to=f"{to}.identifier.value")
+    authority = row.text(number, 9, repetition, to=f"{to}.identifier.system")
+    display = display_name(row, number, repetition, first=2, to=f"{to}.display")
     if not value and not display:
         return []
-    ods = ods_code(row, 4, repetition, authority)
+    ods = ods_code(row, number, repetition, authority)
     if ods is not None and not (ods[0] in "CG" and ods[1:].isdigit() and len(ods) == 8):
         reference: Json = {"type": "Organization", "identifier": {"system": systems.ODS, "value": ods}}
     else:

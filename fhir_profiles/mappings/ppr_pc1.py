@@ -11,6 +11,7 @@ from fhir_profiles.hl7_times import is_before
 from fhir_profiles.ids import PATIENT_REFERENCE, stable_id
 from fhir_profiles.mappings.adt_details import observations_of_message
 from fhir_profiles.mappings.annotation import annotations
+from fhir_profiles.mappings.confidential import labelled, labels_of_problem
 from fhir_profiles.mappings.datatypes import coding, concept, establishment_extension, slug
 from fhir_profiles.mappings.encounter import named_stay
 from fhir_profiles.mappings.field_ledger import Row
@@ -127,7 +128,7 @@ def _condition(reading: Reading, problem: _Problem, stay: Json | None) -> Json |
     notes = [*_in_words(row, resource), *annotations(problem.notes, to=f"{_TO}.note")]
     if notes:
         resource["note"] = notes
-    return resource
+    return labelled(resource, labels_of_problem(reading, row, 25, to=_TO))
 
 
 def _name(row: Row, code: Json) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from typing import Final
 
 from fhir_profiles import systems
 from fhir_profiles.ids import PATIENT_REFERENCE, stable_id
+from fhir_profiles.mappings import participation
 from fhir_profiles.mappings.annotation import annotations
 from fhir_profiles.mappings.datatypes import (
     coding,
@@ -77,6 +78,7 @@ class Group:
     routes: list[Row] = field(default_factory=list)
     components: list[Row] = field(default_factory=list)
     notes: list[Row] = field(default_factory=list)
+    people: list[Row] = field(default_factory=list)
 
 
 def request(reading: Reading, group: Group, rx: Row, at: Places) -> Json:
@@ -176,8 +178,10 @@ def medication(reading: Reading, rx: Row, number: int, *, to: str = _TO) -> Json
 
 def _rest(reading: Reading, group: Group, rx: Row, at: Places, resource: Json, stopped_at: str | None) -> None:
     """Add requester, notes, dosage, dispensing and substitution."""
-    requester = practitioner(group.orc, 12, to=f"{_TO}.requester") or practitioner(
-        rx, at.prescriber, to=f"{_TO}.requester"
+    requester = (
+        practitioner(group.orc, 12, to=f"{_TO}.requester")
+        or practitioner(rx, at.prescriber, to=f"{_TO}.requester")
+        or participation.practitioner_as(group.people, participation.ORDERS, to=f"{_TO}.requester")
     )
     if requester is not None:
         resource["requester"] = requester

@@ -10,6 +10,7 @@ from typing import Final
 
 from fhir_profiles.hl7_times import is_before
 from fhir_profiles.ids import PATIENT_REFERENCE, stable_id
+from fhir_profiles.mappings import participation
 from fhir_profiles.mappings.annotation import annotations
 from fhir_profiles.mappings.confidential import Confidential, labelled
 from fhir_profiles.mappings.datatypes import (
@@ -20,10 +21,10 @@ from fhir_profiles.mappings.datatypes import (
     practitioner,
     quantity,
 )
-from fhir_profiles.mappings.dosage import in_words, read_route, supervision
+from fhir_profiles.mappings.dosage import in_words, read_route, strength, supervision
 from fhir_profiles.mappings.encounter import named_stay
 from fhir_profiles.mappings.field_ledger import Row
-from fhir_profiles.mappings.orders import cut_orders
+from fhir_profiles.mappings.orders import Medicine, cut_orders
 from fhir_profiles.mappings.person import add_patient, identity_hold
 from fhir_profiles.mappings.prescription import medication
 from fhir_profiles.mappings.reading import Reading, open_message
@@ -56,8 +57,8 @@ def translate(channel: Channel, body: bytes) -> Translation:
     marked = Confidential((order.orc,) for order in orders)
     for order in orders:
         order.orc.text(1, to=f"{_TO}.status")
-        for rxa, routes, notes in order.medicines:
-            dose = labelled(_administration(reading, order.orc, rxa, routes, notes), marked.labels(order.orc, to=_TO))
+        for medicine in order.medicines:
+            dose = labelled(_administration(reading, order.orc, medicine), marked.labels(order.orc, to=_TO))
             made[dose["id"]] = dose | ({"context": stay} if stay is not None else {})
             occurred = occurred or dose.get("effectiveDateTime") or dose.get("effectivePeriod", {}).get("start")
         order.orc.leave("about the handling of the order: kept in the original message")
@@ -65,7 +66,8 @@ def translate(channel: Channel, body: bytes) -> Translation:
     return reading.finish((Event.ADMINISTRATION,), occurred=occurred, hold=hold)
 
 
-def _administration(reading: Reading, orc: Row, rxa: Row, routes: list[Row], notes: list[Row]) -> Json:
+def _administration(reading: Reading, orc: Row, medicine: Medicine) -> Json:
+    rxa = medicine.row
     when = _when(reading, rxa)
     amount = _amount(reading, rxa)
     given = _status(reading, rxa, known=amount is not None)
@@ -84,7 +86,10 @@ def _administration(reading: Reading, orc: Row, rxa: Row, routes: list[Row], not
     resource["medicationCodeableConcept"] = medication(reading, rxa, 5, to=_TO)
     resource["subject"] = {"reference": PATIENT_REFERENCE}
     resource |= when
-    performer = practitioner(rxa, 10, to=f"{_TO}.performer.actor")
+    to = f"{_TO}.performer.actor"
+    performer = practitioner(rxa, 10, to=to) or participation.practitioner_as(
+        medicine.people, participation.ADMINISTERS, to=to
+    )
     if performer is not None:
         resource["performer"] = [{"actor": performer}]
     indication = concept(rxa, 19, to=f"{_TO}.reasonCode")
@@ -95,13 +100,18 @@ def _administration(reading: Reading, orc: Row, rxa: Row, routes: list[Row], not
         resource["request"] = ordered
     to = f"{_TO}.dosage.text"
     said = [item["text"] for n in range(1, rxa.count(9) + 1) if (item := concept(rxa, 9, n, to=to))]
-    said += [words for words in (in_words(rxa, "form", 8, to=to), in_words(rxa, "strength", 13, 14, to=to)) if words]
+    words = (
+        in_words(rxa, "form", 8, to=to),
+        in_words(rxa, "per unit of time", 12, to=to),
+        strength(rxa, 13, 23, to=to),
+    )
+    said += [each for each in words if each]
     # in the dosage and not in a note: whoever gets no notes takes a part for the whole
     said += [_IN_PART] if rxa.peek(20).upper() == "PA" else []
-    remarks = annotations(notes, to=f"{_TO}.note")
+    remarks = annotations(medicine.notes, to=f"{_TO}.note")
     if remarks:
         resource["note"] = remarks
-    dosage = _dosage(said, routes, amount)
+    dosage = _dosage(said, medicine.routes, amount)
     if dosage:
         resource["dosage"] = dosage
     return resource

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from fhir_profiles.mappings import participation
 from fhir_profiles.mappings.confidential import Confidential, labelled
 from fhir_profiles.mappings.dosage import Places
 from fhir_profiles.mappings.encounter import named_stay
@@ -31,7 +32,10 @@ RXE: Final = Places(
     timing=1,
     form=6,
     strength=25,
+    volume=33,
     rate=23,
+    per=22,
+    daily=19,
 )
 
 
@@ -85,6 +89,8 @@ def _groups(reading: Reading, medicine: str, *, first_only: bool) -> list[Group]
             groups[-1].components.append(row)
         elif segment.name in _ORDERED and groups[-1].medicine is None:
             row.leave_by("told-once")
+        elif segment.name in participation.SEGMENTS:
+            groups[-1].people.append(row)
         elif segment.name == "NTE":
             groups[-1].notes.append(row)
     return groups

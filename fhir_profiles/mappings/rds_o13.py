@@ -21,10 +21,10 @@ from fhir_profiles.mappings.datatypes import (
     quantity,
     slug,
 )
-from fhir_profiles.mappings.dosage import in_words, read_route
+from fhir_profiles.mappings.dosage import in_words, read_route, strength
 from fhir_profiles.mappings.encounter import named_stay
 from fhir_profiles.mappings.field_ledger import Row
-from fhir_profiles.mappings.orders import cut_orders
+from fhir_profiles.mappings.orders import Medicine, cut_orders
 from fhir_profiles.mappings.person import add_patient, identity_hold
 from fhir_profiles.mappings.prescription import medication
 from fhir_profiles.mappings.reading import Reading, open_message
@@ -59,15 +59,16 @@ def translate(channel: Channel, body: bytes) -> Translation:
     orders = cut_orders(reading, "RXD", _ORDERED, first_only=hold is not None and hold.code is HoldCode.TWO_PEOPLE)
     marked = Confidential((order.orc,) for order in orders)
     for order in orders:
-        for rxd, routes, notes in order.medicines:
-            dispense = labelled(_dispense(reading, order.orc, rxd, routes, notes), marked.labels(order.orc, to=_TO))
+        for medicine in order.medicines:
+            dispense = labelled(_dispense(reading, order.orc, medicine), marked.labels(order.orc, to=_TO))
             made[dispense["id"]] = dispense | ({"context": stay} if stay is not None else {})
         order.orc.leave_by("told-once")
     reading.resources += made.values()
     return reading.finish((Event.RECORD,), hold=hold)
 
 
-def _dispense(reading: Reading, orc: Row, rxd: Row, routes: list[Row], notes: list[Row]) -> Json:
+def _dispense(reading: Reading, orc: Row, medicine: Medicine) -> Json:
+    rxd = medicine.row
     amount = _amount(reading, rxd)
     resource: Json = {
         "resourceType": _TO,
@@ -104,10 +105,10 @@ def _dispense(reading: Reading, orc: Row, rxd: Row, routes: list[Row], notes: li
         for repetition in range(1, rxd.count(9) + 1)
         if (item := concept(rxd, 9, repetition, to=f"{_TO}.note.text")) is not None
     ]
-    remarks += annotations(notes, to=f"{_TO}.note")
+    remarks += annotations(medicine.notes, to=f"{_TO}.note")
     if remarks:
         resource["note"] = remarks
-    dosage = _dosage(rxd, routes)
+    dosage = _dosage(rxd, medicine.routes)
     if dosage:
         resource["dosageInstruction"] = [dosage]
     substituted = rxd.text(11, to=f"{_TO}.substitution.wasSubstituted").upper()
@@ -183,7 +184,7 @@ def _dosage(rxd: Row, routes: list[Row]) -> Json:
     to = f"{_TO}.dosageInstruction.text"
     said = (
         in_words(rxd, "form", 6, to=to),
-        in_words(rxd, "strength", 16, 17, to=to),
+        strength(rxd, 16, 28, to=to),
         in_words(rxd, "total daily dose", 12, 12, to=to),
     )
     texts += [words for words in said if words]

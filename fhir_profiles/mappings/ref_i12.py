@@ -16,8 +16,8 @@ from fhir_profiles.mappings.datatypes import (
     concept,
     establishment_extension,
     organisation,
+    period_of,
     slug,
-    validity,
 )
 from fhir_profiles.mappings.encounter import named_stay
 from fhir_profiles.mappings.field_ledger import Row, keep_order
@@ -190,11 +190,7 @@ def _provider(reading: Reading, row: Row) -> Json | None:
     role: Json = {"resourceType": _ROLE, "id": stable_id(_ROLE, reading.sender, row.peek(1), number, display)}
     if number:
         role["identifier"] = [{"system": systems.LOCAL_ID + slug(kind or "practitioner"), "value": number}]
-    held = validity(row, 8, 1, 1, 1, to=_ROLE).get("period", {}).get("start")
-    until = validity(row, 9, 1, 1, 1, to=_ROLE).get("period", {}).get("start")
-    period = {edge: day for edge, day in (("start", held), ("end", until)) if day is not None}
-    if period and not (len(period) == 2 and period["start"][:10] > period["end"][:10]):
-        role["period"] = period
+    role |= period_of((row, 8, 1, 1), (row, 9, 1, 1), to=_ROLE)
     if display:
         role["practitioner"] = {"type": "Practitioner", "display": display}
     if works_for is not None:

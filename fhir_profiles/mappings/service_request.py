@@ -4,6 +4,7 @@ from typing import Final
 
 from fhir_profiles import systems
 from fhir_profiles.ids import PATIENT_REFERENCE, stable_id
+from fhir_profiles.mappings import participation
 from fhir_profiles.mappings.annotation import annotations
 from fhir_profiles.mappings.datatypes import (
     coding,
@@ -13,7 +14,7 @@ from fhir_profiles.mappings.datatypes import (
     practitioner,
 )
 from fhir_profiles.mappings.field_ledger import Row
-from fhir_profiles.mappings.oru_r01 import Group, order_key, test_purpose_of
+from fhir_profiles.mappings.oru_r01 import Group, clinical_information, order_key, test_purpose_of
 from fhir_profiles.mappings.reading import Reading
 from fhir_profiles.shapes import Json
 
@@ -71,10 +72,13 @@ def service_request(reading: Reading, group: Group, obr: Row, visit: Json | None
     if visit is not None:
         resource["encounter"] = visit
     _when_and_who(reading, orc, obr, resource)
+    if "requester" not in resource:
+        named = participation.practitioner_as(group.people, participation.ORDERS, to=f"{_TO}.requester")
+        resource |= {"requester": named} if named is not None else {}
     reason = concept(obr, 31, to=f"{_TO}.reasonCode") if purpose is None else None
     if reason is not None:
         resource["reasonCode"] = [reason]
-    notes = annotations(group.notes, to=f"{_TO}.note")
+    notes = [*clinical_information(obr, to=f"{_TO}.note"), *annotations(group.notes, to=f"{_TO}.note")]
     if notes:
         resource["note"] = notes
     for row in (orc, *group.timings):

@@ -104,8 +104,55 @@ def test_a_type_of_diagnosis_that_is_not_known_stands_beside_it() -> None:
     assert [issue.path for issue in translation.issues] == ["DG1-6"]
 
 
-def test_an_allergy_that_is_not_read_is_said_to_be_not_read() -> None:
-    head = "MSH|^~\\&|PRISON-EHR|LEI|TG|HUB|20260401110000||ADT^A08|ID-1|P|2.8\rEVN|A08|20260401110000"
-    lines = (head, PID, "PV1|1|I|B1^^^LEI", "IAM|1|DA|^Penicillin|SV|Rash|A")
-    translation = translate("\r".join(lines).encode())
-    assert [issue.path for issue in translation.issues] == ["IAM-3"]
+def diagnoses(*lines: str) -> list[Json]:
+    head = "MSH|^~\\&|PRISON-EHR|LEI|TG|HUB|20260401110000||ADT^A08|ID-1|P|2.5.1\rEVN|A08|20260401110000"
+    return conditions(translate("\r".join((head, PID, "PV1|1|I|B1^^^LEI", *lines)).encode()))
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "status"),
+    [("A", "F", "confirmed"), ("F", "A", "confirmed"), ("W", "", "provisional"), ("", "W", "provisional")],
+)
+def test_a_diagnosis_named_twice_is_as_sure_as_its_surest_word(first: str, second: str, status: str) -> None:
+    """An admitting diagnosis stands before the final one: the final one was lost."""
+    epilepsy = "84757009^Epilepsy^SCT"
+    (condition,) = diagnoses(f"DG1|1||{epilepsy}|||{first}", f"DG1|2||{epilepsy}|||{second}")
+    assert code_of(condition.get("verificationStatus")) == status
+
+
+def test_a_diagnosis_that_is_deleted_in_one_segment_stands_by_the_other() -> None:
+    deleted = f"DG1|1||84757009^Epilepsy^SCT|||W{'|' * 15}D"
+    (condition,) = diagnoses(deleted, "DG1|2||84757009^Epilepsy^SCT|||F")
+    assert code_of(condition.get("verificationStatus")) == "confirmed"
+    assert [code_of(each["verificationStatus"]) for each in diagnoses(deleted)] == ["entered-in-error"]
+
+
+def test_a_word_that_casts_doubt_stays_with_a_diagnosis_named_twice() -> None:
+    (condition,) = diagnoses("DG1|1||84757009^Epilepsy^SCT|||A", "DG1|2||84757009^Epilepsy^SCT|||^Ruled out")
+    assert condition["note"] == [{"text": "type of diagnosis, as written: Ruled out"}]
+
+
+def test_a_diagnosis_keeps_its_number_when_it_is_corrected() -> None:
+    """DG1-20: what was put right stood beside what was wrong."""
+    (before,) = diagnoses(f"DG1|1||84757009^Epilepsy^SCT{'|' * 17}DX-1^EHR")
+    (after,) = diagnoses(f"DG1|1||91175000^Seizure^SCT{'|' * 17}DX-1^EHR|U")
+    assert before["id"] == after["id"]
+    assert before["identifier"][0]["value"] == "DX-1"
+
+
+@pytest.mark.parametrize(("said", "labels"), [("Y", ["R"]), ("N", []), ("", []), ("?", [])])
+def test_a_diagnosis_called_confidential_is_restricted(said: str, labels: list[str]) -> None:
+    (condition,) = diagnoses(f"DG1|1||84757009^Epilepsy^SCT{'|' * 15}{said}")
+    assert [each["code"] for each in condition["meta"].get("security", ())] == labels
+
+
+@pytest.mark.parametrize(
+    ("said", "labels"),
+    [("", []), ("N", []), ("^Normal", []), ("R", ["R"]), ("V", ["V"]), ("PSY", ["PSY"]), ("X^Only the unit", ["R"])],
+)
+def test_a_problem_called_sensitive_is_restricted(said: str, labels: list[str]) -> None:
+    """PRB-25: a word that nobody knows is no word for "normal"."""
+    translation = problems(prb(f25=said))
+    (condition,) = conditions(translation)
+    assert [each["code"] for each in condition["meta"].get("security", ())] == labels
+    assert bool(translation.issues) == said.startswith("X")

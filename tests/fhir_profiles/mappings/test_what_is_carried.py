@@ -20,8 +20,8 @@ from tests.fhir_profiles.mappings.golden_pairs import CHANNEL, sources, translat
 _SET_ID = re.compile(r"(?:AL1|DG1|NK1|NTE|OBR|OBX|TQ1)(?:\[\d+\])?-1")
 """Carried by the order in which what was made of the segments stands (`field_ledger.keep_order`)."""
 _TRANSLATED = re.compile(
-    r".*\.(?:telecom\.use|telecom\.system|category|severity|priority|status|multipleBirth\[x\])"
-    r"|Patient\.(?:identifier\.(?:system|type)|extension|maritalStatus\.coding\.system)"
+    r".*\.(?:telecom\.use|telecom\.system|category|type|severity|priority|status|verificationStatus|security|multipleBirth\[x\])"
+    r"|Patient\.(?:identifier\.(?:system|type)|extension|maritalStatus\.coding\.system|generalPractitioner(?:\.identifier\.system)?)"
     r"|Translation\.(?:absorbed|occurred)|ServiceRequest\.requester\.identifier\.system"
 )
 """Where a word of a table becomes a word of FHIR: its display and table, and another spelling of the same, change nothing."""
