@@ -151,9 +151,9 @@ class Forge:
 
 
 class Child:
-    """One gateway process. Every word to it raises `Died` when it is dead."""
+    """One gateway process. Every word to it raises `Died` when it is dead. It dies at the first of these passes (point -> number) that it comes to."""
 
-    def __init__(self, forge: Forge, config: Path, *, die_at: tuple[str, int] | None, ahead_seconds: float) -> None:
+    def __init__(self, forge: Forge, config: Path, *, die_at: Mapping[str, int], ahead_seconds: float) -> None:
         control = config.parent / "control"
         control.unlink(missing_ok=True)
         self._log = config.parent / "child.log"
@@ -162,7 +162,12 @@ class Child:
             listener.bind(str(control))
             listener.listen()
             listener.settimeout(0.02)
-            order = {"config": str(config), "control": str(control), "die_at": die_at, "ahead_seconds": ahead_seconds}
+            order = {
+                "config": str(config),
+                "control": str(control),
+                "die_at": dict(die_at),
+                "ahead_seconds": ahead_seconds,
+            }
             self.pid = forge.fork(order)
             self.line = self._connected(listener)
         self.line.settimeout(120)
@@ -247,6 +252,11 @@ class Site:
 
     def taken(self) -> list[Taken]:
         return self.recorder.taken(self.name)
+
+    def died_at(self) -> str:
+        """The point at which its last gateway died."""
+        _, _, name = (self.folder / "child.log").read_text("utf-8").rpartition("died at ")
+        return name.strip()
 
 
 @contextmanager

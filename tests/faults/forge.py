@@ -15,7 +15,7 @@ import sys
 import threading
 import traceback
 from collections import Counter
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -36,12 +36,13 @@ Order = dict[str, Any]
 
 
 class Hook:
-    """Counts the points; at the k-th pass of one it kills its own process, as `kill -9` does, or holds it until the test has done its worst.
+    """Counts the points; at the k-th pass of one it kills its own process, as `kill -9` does, or holds it until the test has done its worst. Of
+    several it dies at the first that it comes to, and its log ends with that one's name.
 
     To be held is to connect to the socket `door` and wait there for a byte.
     """
 
-    def __init__(self, die_at: tuple[str, int] | None, door: str) -> None:
+    def __init__(self, die_at: Mapping[str, int], door: str) -> None:
         self.die_at = die_at
         self.door = door
         self.hold_at: tuple[str, int] | None = None
@@ -51,7 +52,8 @@ class Hook:
     def __call__(self, name: str) -> None:
         with self._turn:
             self.passed[name] += 1
-            if self.die_at == (name, self.passed[name]):
+            if self.die_at.get(name) == self.passed[name]:
+                os.write(2, f"died at {name}\n".encode())
                 os.kill(os.getpid(), signal.SIGKILL)
             held = self.hold_at is not None and self.hold_at[0] == name and self.passed[name] >= self.hold_at[1]
             if held:
@@ -128,8 +130,7 @@ async def attempt(work: Awaitable[None]) -> str:
 
 def be_a_gateway(order: Order) -> None:
     """One child, from build to end."""
-    die_at = (order["die_at"][0], order["die_at"][1]) if order.get("die_at") else None
-    hook = Hook(die_at, f"{order['control']}.door")
+    hook = Hook(order["die_at"], f"{order['control']}.door")
     failpoints.install(hook)
     clock = Clock(order["ahead_seconds"])
     settings = read_settings(Path(order["config"]))

@@ -67,7 +67,7 @@ def test_a_recipient_is_down_for_a_day(tmp_path: Path, account: Callable[..., Ac
     bearer = make_template(tmp_path / "template", recorder.port)
     site = Site(tmp_path / "template", tmp_path / "site", recorder)
     site.config.write_text(f"{site.config.read_text()}\n[limits]\nunfinished_deliveries = {LIMIT}\n")
-    child = Child(forge, site.config, die_at=None, ahead_seconds=0)
+    child = Child(forge, site.config, die_at={}, ahead_seconds=0)
     plans = [plan_of(person, f"F-{person}") for person in range(PEOPLE)]
     assert all(send_fhir(child, each, bearer) for each in plans)
     child.tell("settle")

@@ -95,7 +95,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     forge, recorder = Forge(), Recorder(folder, steady=True)
     template = folder / "template"
     bearer = make_template(template, recorder.port, answered=True)
-    child = Child(forge, template / "throughgate.toml", die_at=None, ahead_seconds=0)
+    child = Child(forge, template / "throughgate.toml", die_at={}, ahead_seconds=0)
     plan = care_plan(start="2026-01-02", description="plan")
     assert send_fhir(child, fhir_message(PERSON, resources=[plan], message_id="F-1"), bearer)
     child.tell("settle")
@@ -124,7 +124,12 @@ class Run:
 
     def _start(self, die_at: tuple[str, int] | None) -> Child:
         try:
-            return Child(self.bench.forge, self.site.config, die_at=die_at, ahead_seconds=self.deaths * 60)
+            return Child(
+                self.bench.forge,
+                self.site.config,
+                die_at=dict([die_at] if die_at else []),
+                ahead_seconds=self.deaths * 60,
+            )
         except Died:
             return self._start_again()
 
@@ -134,7 +139,7 @@ class Run:
         assert self.deaths < 3, "it dies again and again"
         self.before = self.site.taken()
         permitted(self.site, self.before)
-        child = Child(self.bench.forge, self.site.config, die_at=None, ahead_seconds=self.deaths * 60)
+        child = Child(self.bench.forge, self.site.config, die_at={}, ahead_seconds=self.deaths * 60)
         found = child.tell("verify")
         assert found["verified"], found["faults"]
         return child

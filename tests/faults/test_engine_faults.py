@@ -170,7 +170,7 @@ class Run:
         with engines(through, bus_url, kind.name):
             bearer = make_template(template, plant.proxies["recipient"].port)
         site = Site(template, plant.folder / kind.name, plant.recorder, plant.database.url(name))
-        child = Child(plant.forge, site.config, die_at=None, ahead_seconds=0)
+        child = Child(plant.forge, site.config, die_at={}, ahead_seconds=0)
         return cls(plant=plant, kind=kind, site=site, bearer=bearer, child=child)
 
     def send(self, body: bytes) -> None:

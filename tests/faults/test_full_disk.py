@@ -68,7 +68,7 @@ def gateway_with_little_room(folder: Path, library: Path, files: str) -> Iterato
             "DISK_ROOM": str(folder / "room"),
         }
     )
-    child = Child(forge, site.config, die_at=None, ahead_seconds=0)
+    child = Child(forge, site.config, die_at={}, ahead_seconds=0)
     try:
         plan = care_plan(start="2026-01-02", description="plan")
         assert send_fhir(child, fhir_message(PERSON, resources=[plan], message_id="F-1"), bearer)

@@ -94,7 +94,7 @@ class Storm:
         self.child = self._start()
 
     def _start(self) -> Child:
-        return Child(self.forge, self.site.config, die_at=None, ahead_seconds=self.kills * 3)
+        return Child(self.forge, self.site.config, die_at={}, ahead_seconds=self.kills * 3)
 
     def send_all(self) -> None:
         """One sender's life."""
