@@ -9,6 +9,7 @@ import base64
 import hashlib
 from typing import Any, Final
 
+from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 MAX_HEAD_BYTES: Final = 65_536
@@ -29,17 +30,23 @@ def _shown(transport: Any) -> str | None:
     return base64.urlsafe_b64encode(hashlib.sha256(certificate).digest()).rstrip(b"=").decode()
 
 
-def impatient(wait_seconds: float) -> type[HttpToolsProtocol]:
-    """The HTTP protocol of a server that waits this long for a head, and for `LEAST_TAKEN` bytes of an answer to be taken."""
+def impatient(wait_seconds: float, *, most_connections: int, full: ASGIApp) -> type[HttpToolsProtocol]:
+    """The HTTP protocol of a server that waits this long for a head, and for `LEAST_TAKEN` bytes of an answer to be taken. While there are more
+    connections than `most_connections`, `full` answers.
+    """
 
     class Impatient(_Impatient):
         seconds = wait_seconds
+        most = most_connections
+        answer_when_full = staticmethod(full)
 
     return Impatient
 
 
 class _Impatient(HttpToolsProtocol):
     seconds: float
+    most: int
+    answer_when_full: ASGIApp
     _in_head = True
     _head_bytes = 0
     _asked_for: asyncio.TimerHandle | None = None
@@ -47,6 +54,7 @@ class _Impatient(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn narrows it alike
         super().connection_made(transport)
+        self._ordinary = self.app
         self._ask()
 
     def on_message_begin(self) -> None:
@@ -58,6 +66,7 @@ class _Impatient(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._in_head = False
         _cancel(self._asked_for)
+        self.app = self._ordinary if len(self.connections) <= self.most else self.answer_when_full
         super().on_headers_complete()
         # INVARIANT: what is kept of requests that are not answered yet stays within a limit.
         if len(self.pipeline) >= MAX_WAITING:

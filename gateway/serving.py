@@ -17,9 +17,10 @@ import uvicorn
 from adapters.contract import Inbound
 from adapters.discover import discover
 from gateway.api import create_app
+from gateway.api.answers import refusal
 from gateway.console import add_console
 from gateway.doors import missing, server_tls
-from gateway.errors import SettingsError
+from gateway.errors import Fault, SettingsError
 from gateway.patience import impatient
 from gateway.pipeline import Gateway
 from gateway.settings import ChannelSettings, Settings
@@ -56,14 +57,17 @@ class Serving:
             uvicorn.Config(
                 app,
                 loop="asyncio",
-                http=impatient(settings.limits.http_read_seconds),
+                http=impatient(
+                    settings.limits.http_read_seconds,
+                    most_connections=settings.limits.http_connections,
+                    full=refusal(Fault.OVERLOADED, headers={"Connection": "close"}),
+                ),
                 ws="none",
                 lifespan="off",
                 log_config=None,
                 access_log=False,
                 server_header=False,
                 proxy_headers=False,
-                limit_concurrency=settings.limits.http_connections,
                 timeout_graceful_shutdown=GRACE_SECONDS,
             )
         )

@@ -23,9 +23,11 @@ from fastapi import FastAPI
 from sqlalchemy import select
 
 from gateway.api import create_app
+from gateway.api.answers import refusal
 from gateway.console import add_console
 from gateway.console.app import cookie_name
 from gateway.console.staff import Role, add_staff, invited
+from gateway.errors import Fault
 from gateway.patience import impatient
 from tests.builders import (
     METHADONE,
@@ -226,8 +228,9 @@ async def serve(stack: contextlib.AsyncExitStack, app: FastAPI) -> int:
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
     listener.setblocking(False)
+    patient = impatient(30, most_connections=1_000, full=refusal(Fault.OVERLOADED))
     config = uvicorn.Config(
-        app, log_config=None, access_log=False, server_header=False, lifespan="off", ws="none", http=impatient(30)
+        app, log_config=None, access_log=False, server_header=False, lifespan="off", ws="none", http=patient
     )
     server = _Server(config)
     task = asyncio.create_task(server.serve(sockets=[listener]))

@@ -136,3 +136,28 @@ async def test_serve_refuses_a_door_beyond_this_machine(config: Path, host: str)
     with pytest.raises(SettingsError, match="beyond loopback"):
         Serving(gateway, settings)
     gateway.store.close()
+
+
+async def test_beyond_so_many_connections_a_caller_is_asked_to_come_again(config: Path) -> None:
+    """And is served once there is room."""
+    gateway = open_gateway(config, MovableClock())
+    settings = gateway.settings.model_copy(
+        update={"limits": gateway.settings.limits.model_copy(update={"http_connections": 3})}
+    )
+    gateway.settings = settings
+    async with Serving(gateway, settings) as serving:
+        address = serving.addresses()[0].split()[1]
+        idle = [await asyncio.open_connection("127.0.0.1", int(address.rpartition(":")[2])) for _ in range(3)]
+
+        async def ask() -> tuple[int, dict[str, str], Any]:
+            async with aiohttp.ClientSession() as session, session.get(f"{address}/health/live") as answer:
+                return answer.status, dict(answer.headers), await answer.json(content_type=None)
+
+        status, headers, said = await ask()
+        assert (status, headers["Retry-After"], headers["Connection"]) == (503, "30", "close")
+        assert said["resourceType"] == "OperationOutcome"
+        for _, writer in idle:
+            writer.close()
+            await writer.wait_closed()
+        await asyncio.sleep(0.05)
+        assert (await ask())[0] == 200

@@ -13,8 +13,10 @@ import uvicorn
 
 from adapters.contract import Arrival, Letter
 from gateway.api import create_app
+from gateway.api.answers import refusal
 from gateway.audit_feed import Page
 from gateway.clients import Client, issue_token
+from gateway.errors import Fault
 from gateway.parts import Parts
 from gateway.patience import impatient
 from gateway.states import MessageState
@@ -130,7 +132,9 @@ async def http() -> AsyncIterator[Http]:
             server_header=False,
             lifespan="off",
             ws="none",
-            http=impatient(line.settings.limits.http_read_seconds),
+            http=impatient(
+                line.settings.limits.http_read_seconds, most_connections=1_000, full=refusal(Fault.OVERLOADED)
+            ),
         )
     )
     task = asyncio.create_task(server.serve(sockets=[listener]))
