@@ -10,22 +10,22 @@ import base64
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, bindparam, select
+from sqlalchemy import Connection, Row
 
 from adapters.contract import Answer, Arrival
 from fhir_profiles.fhir_kinds import AS_MESSAGE, BY_ITSELF, MESSAGE, RESPONSE
 from fhir_profiles.hmpps import KIND as HMPPS_EVENT
 from fhir_profiles.peek import peek
 from fhir_profiles.shapes import Envelope, Issue, Refusal, RefusalCode, Severity
-from gateway.clients import Client, find
+from gateway.clients import Client
 from gateway.errors import Fault, Overloaded, fault_of, issues_of
 from gateway.failpoints import pass_point
 from gateway.keys import Thing
-from gateway.ledger import record
+from gateway.ledger import Entry
 from gateway.log import Code, log
 from gateway.parts import Parts
 from gateway.refusals import What
@@ -33,9 +33,9 @@ from gateway.settings import Category, ChannelSettings
 from gateway.states import MessageState
 from gateway.steps.acknowledge import Names, fhir_custody, fhir_response, hl7_answer, hl7_later
 from gateway.steps.owed import owe
+from gateway.steps.page import Page
+from gateway.store.alike import Alike
 from gateway.store.locks import hold
-from gateway.store.schema import message
-from gateway.store.statement import Statement
 
 DRY_RUN_PROCESSING_IDS: Final = ("P", "T", "D")
 _LARGE_BYTES: Final = 65_536
@@ -45,18 +45,6 @@ _TO_FHIR: Final = "only a Bundle of type message is taken here: other Bundles an
 _KIND: Final = re.compile(r"[A-Z]{3}\^[A-Z][A-Z0-9][0-9]|fhir-(?:message|response|bundle|resource)|hmpps-event")
 UNREADABLE: Final = "unreadable"
 """The kind of a message whose own has no such form."""
-
-_BEFORE: Final = Statement(
-    select(message.c.id, message.c.body_index, message.c.answer_id, message.c.state).where(
-        message.c.key_index == bindparam("key_index")
-    )
-)
-_SAME_BUNDLE: Final = Statement(
-    select(message.c.id, message.c.body_index, message.c.state)
-    .where(message.c.bundle_index == bindparam("bundle_index"))
-    .limit(1)
-)
-_INSERT: Final = Statement.insert(message)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +67,7 @@ class Received:
 class _Looked:
     """Everything that is known of an arrival before the transaction."""
 
+    parts: Parts
     channel: ChannelSettings
     arrival: Arrival
     seen: Envelope | Refusal
@@ -101,7 +90,7 @@ async def receive(parts: Parts, arrival: Arrival) -> Received:
     else:
         looked = _look(parts, arrival)
     try:
-        received = await parts.store.write_async(lambda c: _keep(c, parts, looked))
+        received = await parts.store.write_async(Alike(_keep_all, looked))
     except Overloaded:
         log(Code.OVERLOADED, channel=arrival.channel)
         return _unkept(looked, Fault.OVERLOADED)
@@ -137,6 +126,7 @@ def _look(parts: Parts, arrival: Arrival) -> _Looked:
         seen = _too_large(seen)
     key = _key_of(channel, arrival, seen) if isinstance(seen, Envelope) else ()
     return _Looked(
+        parts=parts,
         channel=channel,
         arrival=arrival,
         seen=seen,
@@ -188,60 +178,64 @@ def _too_large(seen: Envelope | Refusal) -> Refusal:
     )
 
 
-def _keep(c: Connection, parts: Parts, looked: _Looked) -> Received:
-    """The accepting transaction: register, inbox, then keep as received or as rejected."""
+def _keep_all(c: Connection, looked: Sequence[_Looked]) -> list[Received]:
+    """The accepting transaction of those that came together, in their order. All are of one installation."""
+    page = Page(c, looked[0].parts)
+    if any(isinstance(each.seen, Envelope) for each in looked):
+        hold(c, "acceptance")  # INVARIANT: messages show themselves in the order of their numbers, whoever took them
+    received = [_keep(page, each) for each in looked]
+    page.write()
+    return received
+
+
+def _keep(page: Page, looked: _Looked) -> Received:
+    """Register, inbox, then keep as received or as rejected."""
     seen = looked.seen
     if isinstance(seen, Refusal):
-        return _reject(c, parts, looked, _Verdict(fault=fault_of(seen.code), issues=seen.issues))
-    hold(c, "acceptance")  # INVARIANT: messages show themselves in the order of their numbers, whoever took them
-    judged = _compare_with_register(c, parts, looked, seen)
+        return _reject(page, looked, _Verdict(fault=fault_of(seen.code), issues=seen.issues))
+    judged = _compare_with_register(page, looked, seen)
     if isinstance(judged, _Verdict):
-        return _reject(c, parts, looked, judged)
-    before = _BEFORE.first(c, key_index=looked.key_index)
-    other = None
-    if before is None and looked.bundle_index is not None:
-        other = _SAME_BUNDLE.first(c, bundle_index=looked.bundle_index)
+        return _reject(page, looked, judged)
+    before, other = page.before(looked.key_index, looked.bundle_index)
     if before is None and other is None:
-        return _accept(c, parts, looked, seen, judged)
-    return _again(c, parts, looked, before, other)
+        return _accept(page, looked, seen, judged)
+    return _again(page, looked, before, other)
 
 
-def _again(c: Connection, parts: Parts, looked: _Looked, before: Row[Any] | None, other: Row[Any] | None) -> Received:
+def _again(page: Page, looked: _Looked, before: Row[Any] | None, other: Row[Any] | None) -> Received:
     """`before` has the same message key, `other` only the same Bundle.id."""
     if looked.channel.dialect == "bars":
-        return _again_in_bars(c, parts, looked, before, other)
+        return _again_in_bars(page, looked, before, other)
     if before is None:
         # Bundle.id seen under another MessageHeader.id: ids are never used again. The reverse is a message sent again, and is taken.
-        return _reject(c, parts, looked, _verdict(Fault.ID_REUSED, "Bundle.id"))
+        return _reject(page, looked, _verdict(Fault.ID_REUSED, "Bundle.id"))
     if before.body_index != looked.body_index:
-        return _reject(c, parts, looked, _verdict(Fault.ID_REUSED, _key_path(looked.channel, looked.seen)))
+        return _reject(page, looked, _verdict(Fault.ID_REUSED, _key_path(looked.channel, looked.seen)))
     # INVARIANT: the same message again gets the stored acknowledgement, byte for byte, and has no second effect.
-    stored = stored_answers(parts.keys.unseal(c, before.answer_id))
-    if stored[1] is not None and _asks_later(parts, looked):
-        owe(c, parts, answer_id=looked.names.application_id, message_id=before.id)
+    stored = stored_answers(page.parts.keys.unseal(page.c, before.answer_id))
+    if stored[1] is not None and _asks_later(looked):
+        owe(page.c, page.parts, answer_id=looked.names.application_id, message_id=before.id)
     return Received(answer=stored[0], processed=stored[1], message_id=before.id, accepted=True, duplicate=True)
 
 
-def _again_in_bars(
-    c: Connection, parts: Parts, looked: _Looked, before: Row[Any] | None, other: Row[Any] | None
-) -> Received:
+def _again_in_bars(page: Page, looked: _Looked, before: Row[Any] | None, other: Row[Any] | None) -> Received:
     """425 until the line has done with the message, then 409: what is held for a person says no more than what was released."""
     known = before or other
     if known is None or known.body_index != looked.body_index:
         # INVARIANT: `duplicate` reads as success there: it is said of what is here, byte for byte, and of nothing else.
-        return _reject(c, parts, looked, _verdict(Fault.IDS_REUSED, "" if before else "Bundle.id"))
+        return _reject(page, looked, _verdict(Fault.IDS_REUSED, "" if before else "Bundle.id"))
     fault = Fault.UNDER_WAY if known.state == MessageState.RECEIVED else Fault.DUPLICATE
     answer = fhir_custody(replace(looked.names, message_id=known.id), fault=fault, issues=issues_of(fault), bars=True)
     return Received(answer=answer, message_id=known.id, accepted=True, duplicate=True)
 
 
-def _compare_with_register(c: Connection, parts: Parts, looked: _Looked, seen: Envelope) -> str | _Verdict | None:
+def _compare_with_register(page: Page, looked: _Looked, seen: Envelope) -> str | _Verdict | None:
     """The establishment that the message is kept under (None only when the register is not asked), or why it is refused."""
     if looked.arrival.kinds and seen.kind not in looked.arrival.kinds:
         return _wrong_door(seen, looked.arrival.kinds)
     channel = looked.channel
     v2 = channel.format == "hl7v2"
-    taken = DRY_RUN_PROCESSING_IDS if parts.dry_run else channel.processing_ids
+    taken = DRY_RUN_PROCESSING_IDS if looked.parts.dry_run else channel.processing_ids
     if seen.processing_id not in taken:
         return _verdict(Fault.PROCESSING_ID_WRONG, "MSH-11" if v2 else "Bundle.meta.tag")
     if (
@@ -250,9 +244,9 @@ def _compare_with_register(c: Connection, parts: Parts, looked: _Looked, seen: E
         and not (looked.key_index and looked.arrival.correlation_id)
     ):
         return _verdict(Fault.IDS_MISSING, "")
-    if not parts.register_checked:
+    if not looked.parts.register_checked:
         return seen.establishment
-    client = find(c, looked.arrival.client)
+    client = page.client(looked.arrival.client)
     return _verdict(Fault.CLIENT_UNKNOWN, "") if client is None else _registered(channel, client, seen)
 
 
@@ -298,10 +292,10 @@ def _key_path(channel: ChannelSettings, seen: Envelope | Refusal) -> str:
     return "" if seen.kind in BY_ITSELF or seen.kind == HMPPS_EVENT else "Bundle.id"
 
 
-def _accept(c: Connection, parts: Parts, looked: _Looked, seen: Envelope, establishment: str | None) -> Received:
+def _accept(page: Page, looked: _Looked, seen: Envelope, establishment: str | None) -> Received:
     """Keep the bytes and the acknowledgement. Retention starts when the message has ended, not now."""
-    parts.pressure.require_room(c, parts.settings.limits, parts.clock())
-    names = looked.names
+    parts, names = looked.parts, looked.names
+    parts.pressure.require_room(page.c, parts.settings.limits, parts.clock())
     processed: Answer | None = None
     if looked.channel.format == "hl7v2":
         both = looked.channel.application_acknowledgement == "same-connection"
@@ -313,42 +307,39 @@ def _accept(c: Connection, parts: Parts, looked: _Looked, seen: Envelope, establ
         if seen.kind == MESSAGE:  # a reply is never replied to, and what is no message has no id to answer
             bars = looked.channel.dialect == "bars"
             processed = fhir_response(seen, names, endpoint=parts.settings.sender.endpoint, bars=bars)
-    now = names.time
     packed = _pack(answer, processed, looked.arrival)
-    kept = [
-        Thing(category=Category.BODY.value, plaintext=looked.arrival.body),
-        Thing(category=Category.ANSWER.value, plaintext=packed),
-    ]
-    body_id, answer_id = parts.keys.seal_all(c, kept, person_id=None, now=now)
-    _insert(
-        c,
-        parts,
+    _enter(
+        page,
         looked,
         state=MessageState.RECEIVED,
         kind=seen.kind,
-        establishment=establishment,
-        key_index=looked.key_index,
-        bundle_index=looked.bundle_index,
-        body_id=body_id,
-        answer_id=answer_id,
+        columns={
+            "establishment": establishment,
+            "key_index": looked.key_index,
+            "bundle_index": looked.bundle_index,
+        },
+        things=(
+            Thing(category=Category.BODY.value, plaintext=looked.arrival.body),
+            Thing(category=Category.ANSWER.value, plaintext=packed),
+        ),
+        answer_id=names.application_id if processed is not None and _asks_later(looked) else None,
     )
-    if processed is not None and _asks_later(parts, looked):
-        owe(c, parts, answer_id=names.application_id, message_id=names.message_id)
     return Received(answer=answer, processed=processed, message_id=names.message_id, accepted=True)
 
 
-def _asks_later(parts: Parts, looked: _Looked) -> bool:
+def _asks_later(looked: _Looked) -> bool:
     """Does the sender want its answer as a message of its own, and has it registered where to? An HL7 message that has one asked for it."""
     asks = looked.channel.format == "hl7v2" or looked.arrival.answer_later
-    return asks and looked.channel.answers is not None and not parts.dry_run
+    return asks and looked.channel.answers is not None and not looked.parts.dry_run
 
 
-def _reject(c: Connection, parts: Parts, looked: _Looked, verdict: _Verdict) -> Received:
+def _reject(page: Page, looked: _Looked, verdict: _Verdict) -> Received:
     """Keep that something was refused, and why: no bytes, no person, no claim on the message's id; of one sender no more than declared."""
+    parts = looked.parts
     limits = parts.settings.limits
-    parts.pressure.require_room(c, limits, parts.clock())
+    parts.pressure.require_room(page.c, limits, parts.clock())
     # INVARIANT: who sends junk gets the same answer for ever, and fills the disk no further.
-    if not parts.refusals.may_keep(c, looked.arrival.client, looked.names.time, limits.rejected_per_client_day):
+    if not parts.refusals.may_keep(page.c, looked.arrival.client, looked.names.time, limits.rejected_per_client_day):
         unnamed = replace(looked, names=replace(looked.names, message_id=""))
         return Received(
             answer=_refused(unnamed, verdict),
@@ -357,9 +348,13 @@ def _reject(c: Connection, parts: Parts, looked: _Looked, verdict: _Verdict) -> 
             fault=verdict.fault,
             issues=verdict.issues,
         )
-    kind = looked.seen.kind if _KIND.fullmatch(looked.seen.kind) else UNREADABLE
-    _insert(
-        c, parts, looked, state=MessageState.REJECTED, kind=kind, reason=verdict.fault.value, ended_at=looked.names.time
+    _enter(
+        page,
+        looked,
+        state=MessageState.REJECTED,
+        kind=looked.seen.kind if _KIND.fullmatch(looked.seen.kind) else UNREADABLE,
+        reason=verdict.fault.value,
+        columns={"ended_at": looked.names.time},
     )
     return Received(
         answer=_refused(looked, verdict),
@@ -377,17 +372,18 @@ def _refused(looked: _Looked, verdict: _Verdict) -> Answer:
     return fhir_custody(looked.names, fault=verdict.fault, issues=verdict.issues, bars=bars)
 
 
-def _insert(
-    c: Connection,
-    parts: Parts,
+def _enter(
+    page: Page,
     looked: _Looked,
     *,
     state: MessageState,
     kind: str,
+    columns: Mapping[str, str | bytes | None],
     reason: str | None = None,
-    **columns: str | bytes | None,
+    things: Sequence[Thing] = (),
+    answer_id: str | None = None,
 ) -> None:
-    """The message's row and the first entry of its chain, in one transaction."""
+    """The message's row and the first entry of its chain."""
     processing_id = looked.seen.processing_id if looked.seen.processing_id in DRY_RUN_PROCESSING_IDS else "unknown"
     message_id, now = looked.names.message_id, looked.names.time
     row = {
@@ -403,13 +399,14 @@ def _insert(
         "step": 1,
         "attempts": 0,
         "received_at": now,
+        **columns,
     }
-    _INSERT.run(c, **row, **columns)
     facts: dict[str, str | int | bool] = {"kind": kind, "channel": looked.channel.name, "client": looked.arrival.client}
     if reason:
         facts["reason"] = reason
-    record(c, entry_id=parts.ids.entry(), chain=message_id, step=1, event=state.value, at=now, facts=facts)
-    pass_point("receive.before-commit")
+    entry_id = looked.parts.ids.entry()
+    entry = Entry(id=entry_id, chain=message_id, step=1, event=state.value, at=now, facts=facts)
+    page.keep(row, things, entry, answer_id=answer_id)
 
 
 def _pack(answer: Answer, processed: Answer | None, arrival: Arrival) -> bytes:

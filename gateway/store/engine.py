@@ -39,7 +39,7 @@ class Store(Protocol):
         ...
 
     async def write_async(self, work: Callable[[Connection], T]) -> T:
-        """`write` for coroutines: `work` runs in the writer, the event loop is not blocked."""
+        """`write` for coroutines: `work` runs in the writer, the event loop is not blocked. Works that are `Alike` are done together."""
         ...
 
     def lead(self, duty: str) -> bool:

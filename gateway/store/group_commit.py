@@ -1,4 +1,4 @@
-"""The writer: many works, each with its own savepoint, one durable COMMIT, then everybody is answered.
+"""The writer: many works, each (or all of one kind together) with a savepoint, one durable COMMIT, then everybody is answered.
 
 A batch is whatever waits when the writer is free: while one COMMIT is on its way to the disk the next batch gathers, so nobody
 waits for a timer and a lone work commits at once. This module MUST NOT answer a caller before the COMMIT returned.
@@ -7,12 +7,14 @@ waits for a timer and a lone work commits at once. This module MUST NOT answer a
 import asyncio
 import threading
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Generic, Protocol, TypeVar
 
 from sqlalchemy import Connection
 
 from gateway.errors import StoreUnavailable
 from gateway.failpoints import pass_point
+from gateway.store.alike import Alike, in_one
 from gateway.store.away import is_away
 from gateway.store.engine import StoreError
 from gateway.store.guard import mend
@@ -22,6 +24,8 @@ T = TypeVar("T")
 
 LARGEST_BATCH = 256
 """Works in one commit. Beyond it the first callers would wait for the last ones without any gain."""
+TOGETHER = 64
+"""Works of one kind under one savepoint."""
 ATTEMPTS = 8
 """How often one work is run when other writers are in its way (deadlock, lock not had in time)."""
 
@@ -43,6 +47,11 @@ class Job(Generic[T]):
     def is_urgent(self) -> bool:
         """Does a coroutine wait for it? Then somebody on a wire waits for that."""
         return self.loop is not None
+
+    def fits(self, other: "Job[Any]") -> bool:
+        """Can the other be done in one with this?"""
+        mine, its = self.work, other.work
+        return isinstance(mine, Alike) and isinstance(its, Alike) and mine.many is its.many
 
     def finish(self) -> None:
         self._done.release()
@@ -189,8 +198,12 @@ class GroupCommit:
             job: Job[Any] | None = first
             self._transactions.begin()
             while job is not None:
-                batch.append(job)
-                self._run_one(job)
+                jobs = [job]
+                if not alone:
+                    room = min(TOGETHER, self._largest_batch - len(batch)) - 1
+                    jobs += self._queue.more(urgent=job.is_urgent, fits=job.fits, at_most=room)
+                batch.extend(jobs)
+                self._run_all(jobs)
                 full = alone or len(batch) >= self._largest_batch
                 job = None if full else self._queue.next(len(batch), only_urgent=job.is_urgent)
             pass_point("store.before-commit")
@@ -205,25 +218,41 @@ class GroupCommit:
             if not batch:
                 batch.append(first)
 
-    def _run_one(self, job: Job[Any]) -> None:
-        job.attempts += 1
+    def _run_all(self, jobs: list[Job[Any]]) -> None:
+        """In one; each alone where it is the only one, or where that failed."""
+        if len(jobs) > 1:
+            alike = [job.work for job in jobs if isinstance(job.work, Alike)]
+            answers, error = self._attempt(partial(in_one, works=alike))
+            if error is None:
+                for job, answer in zip(jobs, answers, strict=True):
+                    job.attempts += 1
+                    job.answer = answer
+                return
+        for job in jobs:
+            job.attempts += 1
+            job.answer, job.error = self._attempt(job.work)
+
+    def _attempt(self, work: Callable[[Connection], Any]) -> tuple[Any, BaseException | None]:
+        """What `work` answered, or what it raised; then nothing of it is left."""
+        answer: Any = None
+        error: BaseException | None = None
         self._transactions.savepoint()
         try:
-            job.answer = job.work(self._transactions.c)
-        except BaseException as error:  # noqa: BLE001  raised again in the caller; the others of the batch go on
-            job.error = _unavailable(error) if is_away(error) else error
+            answer = work(self._transactions.c)
+        except BaseException as raised:  # noqa: BLE001  raised again in the caller; the others of the batch go on
+            error = _unavailable(raised) if is_away(raised) else raised
         try:
-            if job.error is not None and self._transactions.is_open():
+            if error is not None and self._transactions.is_open():
                 self._transactions.undo()
-            if job.error is not None or self._transactions.c.in_nested_transaction():
+            if error is not None or self._transactions.c.in_nested_transaction():
                 mend(self._transactions.c)
         except Exception:  # a connection that has gone cannot be mended: that is said below, in the store's own words
             if self._transactions.is_open():
                 raise
         if not self._transactions.is_open():  # disk full, I/O error, connection lost: the whole batch is undone
-            lost, job.error = job.error, None
-            raise StoreUnavailable("the transaction was lost under a work") from lost
+            raise StoreUnavailable("the transaction was lost under a work") from error
         self._transactions.release()
+        return answer, error
 
     def _fail(self, batch: list[Job[Any]], error: BaseException) -> None:
         """INVARIANT: a failed COMMIT fails every caller of the batch; those whose own work raised keep their own error."""

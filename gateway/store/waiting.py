@@ -5,6 +5,7 @@ An acknowledgement waits for few of the others, and they are never kept waiting 
 
 import threading
 from collections import deque
+from collections.abc import Callable
 from typing import Generic, TypeVar
 
 J = TypeVar("J")
@@ -53,6 +54,15 @@ class Waiting(Generic[J]):
             if self._urgent and (only_urgent or not self._others or length >= OTHERS_IN_FRONT):
                 return self._urgent.popleft()
             return self._others.popleft() if self._others and not only_urgent else None
+
+    def more(self, *, urgent: bool, fits: Callable[[J], bool], at_most: int) -> list[J]:
+        """Those at the front of one row that fit to what was just taken from it."""
+        found: list[J] = []
+        with self._some:
+            row = self._urgent if urgent else self._others
+            while row and len(found) < at_most and fits(row[0]):
+                found.append(row.popleft())
+        return found
 
     def __len__(self) -> int:
         return len(self._urgent) + len(self._others)

@@ -2,12 +2,13 @@
 
 import asyncio
 import json
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import Connection, select, update
 
 from gateway import failpoints
 from gateway.clients import end_client
@@ -359,3 +360,72 @@ async def test_sabotage_an_altered_stored_acknowledgement_is_not_sent(parts: Par
 async def test_rde_and_oru_are_taken(parts: Parts) -> None:
     assert (await receive(parts, arrival(rde_o11()))).accepted
     assert (await receive(parts, arrival(oru_r01()))).accepted
+
+
+async def at_once(parts: Parts, *bodies: bytes) -> list[Received]:
+    """All of them wait behind one work that holds the writer, so that they are taken in one."""
+    inside, go = threading.Event(), threading.Event()
+
+    def holds(c: Connection) -> None:
+        inside.set()
+        assert go.wait(20)
+
+    first = asyncio.create_task(parts.store.write_async(holds))
+    await asyncio.to_thread(inside.wait, 20)
+    tasks = [asyncio.create_task(receive(parts, arrival(body))) for body in bodies]
+    await asyncio.sleep(0)
+    go.set()
+    await first
+    return await asyncio.gather(*tasks)
+
+
+@pytest.fixture
+def kept_in_a_file(tmp_path: Path) -> Iterator[Parts]:
+    store = open_store(f"sqlite:///{tmp_path / 'g.db'}")
+    yield make_parts(store)
+    store.close()
+
+
+async def test_a_message_and_its_repeat_that_come_together_are_one_message(kept_in_a_file: Parts) -> None:
+    parts = kept_in_a_file
+    first, other, again, reused = await at_once(
+        parts,
+        adt_a01(),
+        with_field(adt_a01(), 10, b"A01-2"),
+        adt_a01(),
+        adt_a01(synthetic_person(7)),
+    )
+    assert [each.duplicate for each in (first, other, again, reused)] == [False, False, True, False]
+    assert again.answer == first.answer
+    assert again.message_id == first.message_id
+    assert reused.fault is Fault.ID_REUSED
+    assert [(each.id, each.state) for each in rows(parts)] == [
+        (first.message_id, "received"),
+        (other.message_id, "received"),
+        (reused.message_id, "rejected"),
+    ]
+    assert all(len(entries(parts, each.id)) == 1 for each in rows(parts))
+    for kept, body in zip(rows(parts), (adt_a01(), with_field(adt_a01(), 10, b"A01-2")), strict=False):
+        with parts.store.read() as c:
+            assert parts.keys.unseal(c, kept.body_id) == body
+            assert parts.keys.unseal(c, kept.answer_id)
+
+
+async def test_of_those_that_come_together_one_that_cannot_be_kept_costs_nobody_else(
+    kept_in_a_file: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts = kept_in_a_file
+    seal = parts.keys.seal_all
+
+    def breaks(c: Any, things: Any, **named: Any) -> list[str]:
+        if any(b"A01-2" in each.plaintext for each in things):
+            raise ValueError("on purpose")
+        return seal(c, things, **named)
+
+    monkeypatch.setattr(parts.keys, "seal_all", breaks)
+    first, broken, last = await at_once(
+        parts, adt_a01(), with_field(adt_a01(), 10, b"A01-2"), with_field(adt_a01(), 10, b"A01-3")
+    )
+    assert broken.fault is Fault.STORE_UNAVAILABLE
+    assert broken.message_id is None
+    assert [each.id for each in rows(parts)] == [first.message_id, last.message_id]
