@@ -18,6 +18,7 @@ from gateway import audit_feed, desk, openings, overrides, unfinished, witnessin
 from gateway.activation import take_up
 from gateway.bus.protocol import Topic
 from gateway.clients import Client
+from gateway.custody_first import CustodyFirst
 from gateway.failpoints import around, pass_point
 from gateway.log import Code, log
 from gateway.parts import Parts
@@ -57,6 +58,7 @@ class Gateway(Parts):
     waiting_messages: dict[str, str] = field(default_factory=dict)
     """Messages that failed and wait for another attempt, with the instant; only this process's memory of it."""
     working: int = 0
+    _custody_first: CustodyFirst = field(default_factory=CustodyFirst)
     _merge_seen: str | None = None
     """The newest merge after which held messages were looked at; only this process's memory of it."""
     _engagement_due: str = ""
@@ -82,7 +84,8 @@ class Gateway(Parts):
 
     async def receive(self, arrival: Arrival) -> Received:
         """RECEIVE, and what became of it. Never raises on data."""
-        received = await receive(self, arrival)
+        with self._custody_first.arrival():
+            received = await receive(self, arrival)
         if received.accepted and not received.duplicate and received.message_id is not None:
             self._hand_on(received.message_id)
         pass_point("acknowledge.before")
@@ -181,8 +184,9 @@ class Gateway(Parts):
 
     async def _release_all(self, message_ids: Sequence[str]) -> Sequence[Done | Exception]:
         """One turn: whose they are, in the order of acceptance; then their letters."""
-        await self._identify(message_ids)
-        return await asyncio.to_thread(release_messages, self, message_ids)
+        async with self._custody_first.turn():
+            await self._identify(message_ids)
+            return await asyncio.to_thread(release_messages, self, message_ids)
 
     async def _identify(self, wanted: Sequence[str]) -> None:
         more = True
