@@ -15,7 +15,8 @@ from joserfc import jws
 from joserfc.errors import JoseError
 
 from fhir_profiles.fhir_json import FhirJsonError, decode
-from gateway.smart.keys import RegisteredKey, from_base64url
+from gateway.settings import NAME_PATTERN
+from gateway.smart.keys import KID, RegisteredKey, from_base64url
 
 MAX_CHARACTERS: Final = 8_192
 SKEW_SECONDS: Final = 30
@@ -89,7 +90,7 @@ def check(assertion: str, *, find_key: FindKey, audiences: Collection[str], now:
     _check_header(header)
     claims = _object(claims_bytes, Reason.CLAIMS)
     issuer = claims.get("iss")
-    _require(isinstance(issuer, str), Reason.ISSUER)
+    _require(isinstance(issuer, str) and re.fullmatch(NAME_PATTERN, issuer) is not None, Reason.ISSUER)
     assert isinstance(issuer, str)
     # INVARIANT: the key is the registered one of this client and kid, with its own algorithm; a header never chooses.
     key = find_key(issuer, header["kid"])
@@ -108,7 +109,7 @@ def _check_header(header: dict[str, Any]) -> None:
     _require(set(header) <= _HEADER, Reason.HEADER_MEMBER)
     _require(header.get("typ", "JWT") in TYPES if isinstance(header.get("typ", "JWT"), str) else False, Reason.TYPE)
     _require(isinstance(header.get("alg"), str), Reason.ALGORITHM)
-    _require(isinstance(header.get("kid"), str) and 0 < len(header["kid"]) <= 128, Reason.KID)
+    _require(isinstance(header.get("kid"), str) and KID.fullmatch(header["kid"]) is not None, Reason.KID)
 
 
 def _check_claims(claims: dict[str, Any], issuer: str, audiences: Collection[str], now: datetime) -> Proof:

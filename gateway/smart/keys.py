@@ -26,10 +26,10 @@ MAX_KEYS: Final = 10
 MIN_RSA_BITS: Final = 2_048
 MAX_RSA_BITS: Final = 8_192
 RSA_EXPONENT: Final = 65_537
-_KID: Final = re.compile(r"[A-Za-z0-9._~+=@:-]{1,128}")
+KID: Final = re.compile(r"[A-Za-z0-9._~+=@:-]{1,128}")
 _PRIVATE: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 _PUBLIC: Final = {"EC": ("kty", "crv", "x", "y"), "RSA": ("kty", "n", "e")}
-_BY_KID: Final = select(client_key).where(
+_BYKID: Final = select(client_key).where(
     client_key.c.client_id == bindparam("client_id"),
     client_key.c.kid == bindparam("kid"),
     client_key.c.ended_at.is_(None),
@@ -73,7 +73,7 @@ def _key(value: Any, place: str) -> RegisteredKey:
     if not isinstance(kind, str) or kind not in ALGORITHMS:
         raise ClientError(f"{place}: only kty EC (P-384) and RSA are taken")
     kid = value.get("kid")
-    if not isinstance(kid, str) or not _KID.fullmatch(kid):
+    if not isinstance(kid, str) or not KID.fullmatch(kid):
         raise ClientError(f"{place}: a kid of 1 to 128 characters is needed")
     if value.get("alg", ALGORITHMS[kind]) != ALGORITHMS[kind]:
         raise ClientError(f"{place}: alg is {ALGORITHMS[kind]} for this kty")
@@ -146,7 +146,7 @@ def add_keys(parts: RegisterParts, name: str, jwks: bytes) -> tuple[str, ...]:
 
 def find_key(c: Connection, client_id: str, kid: str) -> RegisteredKey | None:
     """The key of exactly this client and kid; None when there is none or it has ended."""
-    row = c.execute(_BY_KID, {"client_id": client_id, "kid": kid}).first()
+    row = c.execute(_BYKID, {"client_id": client_id, "kid": kid}).first()
     if row is None:
         return None
     members = json.loads(row.jwk)

@@ -14,10 +14,11 @@ from gateway.scopes import requested
 from gateway.smart.assertion import AssertionRefused, Reason
 from gateway.smart.grant import TOKEN_SECONDS, Grant, grant, sweep_credentials
 from gateway.smart.keys import add_keys
-from gateway.store import SqliteStore
+from gateway.store import SqliteStore, open_store
 from gateway.store.schema import assertion_used, client_key, ledger_entry, token
+from tests.engines import database
 from tests.gateway.receive.line import make_parts
-from tests.gateway.smart.signer import BASE, INSTANT, TOKEN_URL, assertion, both_keys, ec_key, jwks, public
+from tests.gateway.smart.signer import BASE, INSTANT, TOKEN_URL, assertion, both_keys, ec_key, header, jwks, public
 
 
 @pytest.fixture
@@ -178,3 +179,13 @@ async def test_another_clients_key_proves_nothing(parts: Parts) -> None:
     """Same kid, other key: each client has its own."""
     add_keys(parts, "two-prisons", jwks(public(ec_key("other"), "key-1")))
     assert await refused(parts, assertion(iss="two-prisons", sub="two-prisons")) is Reason.SIGNATURE
+
+
+@pytest.mark.parametrize("signed", [assertion(iss="a\x00b", sub="a\x00b"), assertion({**header(), "kid": "a\x00b"})])
+async def test_what_postgresql_takes_for_no_text_is_refused_there_too(signed: str) -> None:
+    """A NUL in a name that is looked up: the database would raise, and anybody could have a 500 for it."""
+    store = open_store(database().prepared())
+    try:
+        assert await refused(make_parts(store), signed) in (Reason.ISSUER, Reason.KID)
+    finally:
+        store.close()
