@@ -53,7 +53,7 @@ from fhir_profiles.medicines import (
 )
 from fhir_profiles.movements import place_of, stays_that_go_on
 from fhir_profiles.shapes import Json
-from fhir_profiles.supervision import supervised_in_words
+from fhir_profiles.supervision import lost_in_words, supervised_in_words
 from fhir_profiles.terminology import SUBSTANCE_GROUPS, record_items
 
 __all__ = [
@@ -70,8 +70,10 @@ __all__ += [
     "addresses_to_tell",
     "begins_later",
     "doses_in_doubt",
+    "doses_to_tell",
     "establishments",
     "in_custody",
+    "may_be_lost",
     "names_a_practice",
     "on_substitute_medication",
     "prescription_for_supply",
@@ -81,6 +83,7 @@ __all__ += [
     "tests",
     "treatment_providers",
     "was_in_treatment",
+    "without_a_dose_for_days",
 ]
 
 SUPERVISED: Final = "supervised"
@@ -91,6 +94,7 @@ _INPATIENT: Final = "inpatient"
 _ENDED: Final = frozenset({"stopped", "completed", "ended"})
 _IN_DOUBT: Final = frozenset({"stopped", "on-hold", "unknown"})
 _NOT_GIVEN: Final = "not-done"
+_GIVEN: Final = frozenset({"completed", "in-progress"})
 DEPOT_DAYS: Final = 56
 """A prolonged-release injection is told, and counts as treatment, for twice the longest time between two of them (a month): one may be late."""
 RECENT_DOSE_DAYS: Final = 3
@@ -317,7 +321,7 @@ def last_administration(resources: Sequence[Json], as_of: str, request: Json | N
     best: tuple[Any, Json] | None = None
     for administration in of_type(file, "MedicationAdministration"):
         moment = instant_of(given_at(administration))
-        if as_text(administration.get("status")) not in {"completed", "in-progress"} or moment is None:
+        if as_text(administration.get("status")) not in _GIVEN or moment is None:
             continue
         if (
             _is_dose_of(administration, request, file)
@@ -335,7 +339,7 @@ def _is_dose_of(administration: Json, request: Json | None, file: Sequence[Json]
 
 
 def doses_in_doubt(resources: Sequence[Json], as_of: str, request: Json | None = None) -> tuple[Json, ...]:
-    """Give the administrations after the last dose given that may have been given in part: stopped, on hold, or of unknown status.
+    """Give the administrations after the last dose given, and on its day, that may have been given in part: stopped, on hold, or of unknown status.
 
     Whoever reads only the last whole dose would give the rest of that day's a second time.
     """
@@ -343,6 +347,7 @@ def doses_in_doubt(resources: Sequence[Json], as_of: str, request: Json | None =
     until = instant_of(as_of)
     last = last_administration(file, as_of, request)
     since = instant_of(given_at(last)) if last is not None else None
+    day = days_of(given_at(last)) if last is not None else None
     found = []
     for administration in of_type(file, "MedicationAdministration"):
         moment = instant_of(given_at(administration))
@@ -351,10 +356,54 @@ def doses_in_doubt(resources: Sequence[Json], as_of: str, request: Json | None =
         if (
             _is_dose_of(administration, request, file)
             and (until is None or moment <= until)
-            and (since is None or moment >= since)
+            and (since is None or moment >= since or days_of(given_at(administration)) == day)
         ):
             found.append((moment, administration))
     return tuple(administration for _, administration in sorted(found, key=lambda each: each[0]))
+
+
+def doses_to_tell(resources: Sequence[Json], as_of: str, request: Json | None = None) -> tuple[Json, ...]:
+    """Give what a reader has to know of doses: an injection that still acts, every dose of the day of the last one, and what is in doubt. Each once.
+
+    The last comes first. INVARIANT: a dose in two parts, or one given again, is told whole: the last part alone is half the dose of the day.
+    """
+    file = well_formed(resources)
+    last, until = last_administration(file, as_of, request), instant_of(as_of)
+    day = days_of(given_at(last)) if last is not None else None
+    of_the_day = [
+        (moment, administration)
+        for administration in of_type(file, "MedicationAdministration")
+        if as_text(administration.get("status")) in _GIVEN
+        and (moment := instant_of(given_at(administration))) is not None
+        and days_of(given_at(administration)) == day
+        and _is_dose_of(administration, request, file)
+        and (until is None or moment <= until)
+    ]
+    latest = [administration for _, administration in sorted(of_the_day, key=lambda each: each[0])][::-1]
+    injected = last_depot_dose(file, as_of, request)
+    every = (*((injected,) if injected is not None else ()), *latest, *doses_in_doubt(file, as_of, request))
+    return tuple({name_of(each): each for each in every}.values())
+
+
+def may_be_lost(administration: Json) -> bool:
+    """Say whether the record of a dose has words that it was not kept down: in its dosage, its notes or its reasons."""
+    dosages = as_objects(administration.get("dosage"))
+    said = [as_text(each.get("text")) for each in (*dosages, *as_objects(administration.get("note")))]
+    said += [words_of(each) for each in as_objects(administration.get("statusReason"))]
+    return as_text(administration.get("status")) != _NOT_GIVEN and any(map(lost_in_words, said))
+
+
+def without_a_dose_for_days(resources: Sequence[Json], as_of: str, request: Json | None = None) -> bool:
+    """Say whether the last dose on record was followed by three whole days without one, and no injection acts: tolerance may be lost.
+
+    What is not recorded is not known to be missed; whoever gives the next dose has to ask.
+    """
+    file, today = well_formed(resources), days_of(as_of)
+    last = last_administration(file, as_of, request)
+    given = days_of(given_at(last)) if last is not None else None
+    if given is None or last_depot_dose(file, as_of, request) is not None:
+        return False
+    return on_or_before(today, given.plus(RECENT_DOSE_DAYS)) is False
 
 
 def doses_not_given(resources: Sequence[Json], as_of: str, days: int) -> tuple[Json, ...]:
@@ -389,7 +438,7 @@ def last_depot_dose(resources: Sequence[Json], as_of: str, request: Json | None 
     best: tuple[Any, Json] | None = None
     for administration in of_type(file, "MedicationAdministration"):
         moment, given = instant_of(given_at(administration)), days_of(given_at(administration))
-        if as_text(administration.get("status")) not in {"completed", "in-progress"} or moment is None or given is None:
+        if as_text(administration.get("status")) not in _GIVEN or moment is None or given is None:
             continue
         acts = on_or_before(today, given.plus(DEPOT_DAYS)) is not False and (until is None or moment <= until)
         if not acts or not is_depot(administration, file) or not _is_dose_of(administration, request, file):

@@ -185,6 +185,13 @@ def sentences(picture: Picture, missing: Missing) -> tuple[str, ...]:
     return (*said, *what_is_not_in_it(picture, missing))
 
 
+NOT_KEPT_DOWN: Final = (
+    "The record of a last dose has words that it was vomited or not kept down: how much of it was absorbed is not known. "
+    "Ask before giving or replacing a dose, and do not take the amount for tolerated."
+)
+"""Said of every dose under "Last dose given" together: which it is, its own line says."""
+
+
 def what_is_not_in_it(picture: Picture, missing: Missing) -> tuple[str, ...]:
     """What every handover says of itself: earlier messages, what was agreed, several prescriptions of one kind, and facts that it has not."""
     earlier = picture.context.not_contained
@@ -200,6 +207,8 @@ def what_is_not_in_it(picture: Picture, missing: Missing) -> tuple[str, ...]:
             f"Prescriptions of substitute medication that stand on this day: {together}. "
             "Ask whether they are taken together, or one takes the place of the other."
         )
+    if selection.last_dose_may_be_lost(picture):
+        said.append(NOT_KEPT_DOWN)
     if missing:
         said.append(f"Facts that it should hold and does not: {len(missing)}. They are named in the section Missing.")
     return tuple(said)
@@ -282,6 +291,19 @@ REQUIRED: Final[Missing] = (
         heading="Supervision of the last dose",
         text="Whether the last dose was supervised is not recorded.",
         present=_supervision_known,
+    ),
+    RequiredFact(
+        name="dose-on-the-day",
+        heading="Dose on the day of release",
+        text="No dose of substitute medication is recorded as given on the day of release. Ask the prison before giving or supplying one today.",
+        present=selection.dose_of_the_day,
+    ),
+    RequiredFact(
+        name="recent-dose",
+        heading="Days without a dose",
+        text="No dose of substitute medication is recorded for three whole days or more: tolerance may be lost. Ask before giving any dose, "
+        "and do not take the last one for safe.",
+        present=selection.dose_is_recent,
     ),
     RequiredFact(
         name="test-results",

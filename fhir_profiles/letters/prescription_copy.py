@@ -16,7 +16,7 @@ from fhir_profiles.letters.parts.labels_of_ours import CONFIDENTIAL
 from fhir_profiles.letters.parts.notice import establishment, notice
 from fhir_profiles.letters.parts.picture import Picture
 from fhir_profiles.letters.parts.spec import LetterKind, Missing, RequiredFact
-from fhir_profiles.medicines import Same, same_medicine
+from fhir_profiles.medicines import Same, is_substitute, same_medicine
 from fhir_profiles.profiles import prescription_copy as copy
 from fhir_profiles.profiles.notice import letter_concept
 from fhir_profiles.shapes import Event, Json
@@ -42,14 +42,9 @@ def prescriptions(picture: Picture) -> tuple[Json, ...]:
 
 
 def last_doses(picture: Picture) -> tuple[Json, ...]:
-    """The last dose given of what each prescription prescribes, an injection that still acts, and what may have been in part after it, each once."""
-    found: dict[str, Json] = {}
-    for request in prescriptions(picture):
-        dose = facts.last_administration(picture.file, picture.as_of, request)
-        in_doubt = facts.doses_in_doubt(picture.file, picture.as_of, request)
-        injected = facts.last_depot_dose(picture.file, picture.as_of, request)
-        found |= {name_of(each): each for each in (injected, dose, *in_doubt) if each is not None}
-    return tuple(found.values())
+    """The doses of the day of the last one of what each prescription prescribes, an injection that still acts, and what may have been in part, each once."""
+    every = (each for r in prescriptions(picture) for each in facts.doses_to_tell(picture.file, picture.as_of, r))
+    return tuple({name_of(each): each for each in every}.values())
 
 
 def issued(picture: Picture) -> tuple[Json, ...]:
@@ -90,12 +85,35 @@ def _is_taken(request: Json, picture: Picture) -> bool:
     )
 
 
+def _is_kept_down(request: Json, picture: Picture) -> bool:
+    return not any(map(facts.may_be_lost, facts.doses_to_tell(picture.file, picture.as_of, request)))
+
+
+def _is_recent(request: Json, picture: Picture) -> bool:
+    """Say whether no substitute medication was without a dose on record for three whole days: of another no tolerance is lost."""
+    treats = is_substitute(request, picture.file)
+    return not treats or not facts.without_a_dose_for_days(picture.file, picture.as_of, request)
+
+
+_NOT_KEPT_DOWN: Final = (
+    "Last dose perhaps not absorbed: its record has words that it was vomited or not kept down. "
+    "Before a supply, and before a dose is replaced, ask the prescriber."
+)
+
 _OF_EACH: Final[tuple[tuple[Callable[[Json, Picture], bool], str], ...]] = (
     (_says_dosage, "Dosage not recorded: this prescription does not say how the medicine is taken."),
     (_says_quantity, "Quantity not recorded: this prescription does not say how much is to be supplied."),
     (_says_prescriber, "Prescriber not recorded: this prescription does not say who wrote it."),
     (_is_issued, _NEVER),
     (_is_taken, "Last dose not known: nothing in the file says for certain when this medicine was last taken."),
+    (
+        _is_kept_down,
+        _NOT_KEPT_DOWN,
+    ),
+    (
+        _is_recent,
+        "No dose of this medicine is recorded for three whole days or more: tolerance may be lost. Before a supply, ask the prescriber.",
+    ),
 )
 """What a prescription should say, or the file of its medicine, and what is said in its place.
 

@@ -8,8 +8,6 @@ because something is missing, and it must never say that a person is released.
 from dataclasses import replace
 from typing import Final
 
-from fhir_profiles import facts
-from fhir_profiles.days import days_of
 from fhir_profiles.letters import handover
 from fhir_profiles.letters.parts import selection
 from fhir_profiles.letters.parts.document import Part, document
@@ -51,6 +49,7 @@ _NOT_ASKED: Final = frozenset(
         "release-address",
         "appointment",
         "general-practice",
+        "dose-on-the-day",
         "naloxone",
         "treatment-provider",
         "medicine-after-release",
@@ -59,21 +58,11 @@ _NOT_ASKED: Final = frozenset(
 )
 
 
-def _dose_of_the_day(picture: Picture) -> bool:
-    """Say whether a dose of the day of the move is recorded, or none is to be expected."""
-    if not selection.in_substitute_treatment(picture):
-        return True
-    dose = facts.last_administration(picture.file, picture.as_of)
-    moved = days_of(picture.context.occurred or picture.as_of)
-    given = days_of(facts.given_at(dose)) if dose is not None else None
-    return given is not None and given == moved
-
-
 DOSE_OF_THE_DAY: Final = RequiredFact(
     name="dose-on-the-day",
     heading="Dose on the day of the move",
     text="No dose of substitute medication is recorded as given on the day of the move. Ask the prison that was left before giving one.",
-    present=_dose_of_the_day,
+    present=selection.dose_of_the_day,
 )
 
 

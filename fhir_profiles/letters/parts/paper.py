@@ -8,8 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from fhir_profiles import facts
 from fhir_profiles.elements import as_object, as_objects, as_text, kind, name_of, referenced
-from fhir_profiles.letters.parts import release_plan
+from fhir_profiles.letters.parts import release_plan, selection
 from fhir_profiles.letters.parts.headings import Section, section_json
 from fhir_profiles.letters.parts.identity import who
 from fhir_profiles.letters.parts.labels_of_ours import RESTRICTED
@@ -101,6 +102,14 @@ ADVICE: Final = (
 """No more than what the handover and its agreement say: ask before any dose, tolerance is lost within days, a double dose can kill."""
 
 
+SICK: Final = "It is written down that you may not have kept your last dose down. Ask before you take more."
+
+
+def _may_be_lost(picture: Picture) -> bool:
+    """INVARIANT: a dose that the person may not be told of says nothing here either."""
+    return any(facts.may_be_lost(each) for each in picture.once(selection.last_dose) if _may_be_told(each))
+
+
 @dataclass(frozen=True, kw_only=True)
 class PaperWords:
     """What a paper says of itself, in the words of where the person is when they read it."""
@@ -121,6 +130,7 @@ class PaperWords:
             *self.first,
             *((self.unsure,) if context.provisional else ()),
             *((self.late,) if context.not_contained else ()),
+            *((SICK,) if _may_be_lost(picture) else ()),
             *self.advice,
             f"{self.wrong} You can ask to see all that we hold about you.",
         )

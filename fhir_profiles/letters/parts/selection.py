@@ -86,11 +86,27 @@ def _ended_lately(picture: Picture, keep: Callable[[Contents], bool]) -> tuple[J
 
 
 def last_dose(picture: Picture) -> tuple[Json, ...]:
-    """The last injection that may still act, the last dose of substitute medication that was given, and what may have been in part after it."""
+    """The last injection that may still act, every dose of substitute medication of the day of the last one, and what may have been in part."""
+    return facts.doses_to_tell(picture.file, picture.as_of)
+
+
+def last_dose_may_be_lost(picture: Picture) -> bool:
+    return any(map(facts.may_be_lost, picture.once(last_dose)))
+
+
+def dose_is_recent(picture: Picture) -> bool:
+    """Say whether there are no three whole days without a dose on record, or none is to be expected."""
+    return not in_substitute_treatment(picture) or not facts.without_a_dose_for_days(picture.file, picture.as_of)
+
+
+def dose_of_the_day(picture: Picture) -> bool:
+    """Say whether a dose of the day of what happened is recorded, an injection still acts, or no dose is to be expected."""
+    if not in_substitute_treatment(picture) or facts.last_depot_dose(picture.file, picture.as_of) is not None:
+        return True
     dose = facts.last_administration(picture.file, picture.as_of)
-    given = [each for each in (facts.last_depot_dose(picture.file, picture.as_of), dose) if each is not None]
-    every = (*given, *facts.doses_in_doubt(picture.file, picture.as_of))
-    return tuple({name_of(each): each for each in every}.values())
+    day = days_of(picture.context.occurred or picture.as_of)
+    given = days_of(facts.given_at(dose)) if dose is not None else None
+    return given is not None and given == day
 
 
 def last_doses(picture: Picture) -> tuple[Json, ...]:

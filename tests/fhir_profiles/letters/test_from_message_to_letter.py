@@ -23,6 +23,7 @@ from tests.fhir_profiles.letters.told_records import (
     CERTAINTIES,
     DEPOT,
     RELATIONS,
+    REMARKS,
     RESULTS,
     SEVERITIES,
     SUBSTITUTES,
@@ -139,31 +140,66 @@ def as_dosed(given: Given) -> tuple[str, ...]:
 def doses_expected(letter: str, told: Told) -> Counter[tuple[str, ...]]:
     """Those of what was prescribed, and naloxone given against an overdose: for whoever takes over, never for a pharmacy or the person."""
     rescue = told.rescue if letter in OF_MISSED_DOSES | OF_ALL_DOSES else None
-    return _prescribed_doses(letter, told) + Counter([as_dosed(rescue)] if rescue is not None else [])
+    return Counter(map(as_dosed, _prescribed_doses(letter, told))) + Counter([as_dosed(rescue)] if rescue else [])
 
 
-def _prescribed_doses(letter: str, told: Told) -> Counter[tuple[str, ...]]:
-    """The last dose that was given: of all substitute medication, or of each product that a copy is about; a record has every one.
+def _prescribed_doses(letter: str, told: Told) -> list[Given]:
+    """The doses of the day of the last that was given: of all substitute medication, or of each product that a copy is about; a record has every one.
 
-    Beside the last of all, the last injection that still acts; and for whoever takes over, each that was not given since.
+    Beside them the last injection that still acts; and for whoever takes over, each that was not given since.
     """
     if letter in WITHOUT_DOSES:
-        return Counter()
+        return []
     if letter in OF_ALL_DOSES:
-        return Counter(map(as_dosed, told.given))
-    had = [each for each in told.given if each.done]
+        return list(told.given)
     if letter == "prescription-copy":
-        groups = [_of_substance(had, order) for order in told.orders]
-        groups += [[each for each in group if each.order.medicine == DEPOT] for group in groups]
-        return Counter({as_dosed(_last(group)): 1 for group in groups if group})
+        return _each_once([each for order in told.orders for each in _of_order(told, order)])
     substitutes = [each for each in told.given if each.order.medicine in SUBSTITUTES]
     had = [each for each in substitutes if each.done]
-    depots = [each for each in had if each.order.medicine == DEPOT]
-    found = Counter({as_dosed(_last(group)): 1 for group in (had, depots) if group})
+    found = _of_the_last_day(had)
     if letter in OF_MISSED_DOSES:
         since = _last(had).at if had else ""
-        found.update(as_dosed(each) for each in substitutes if not each.done and each.at >= since)
+        found += [each for each in substitutes if not each.done and each.at >= since]
     return found
+
+
+def _of_order(told: Told, order: Order) -> list[Given]:
+    return _of_the_last_day(_of_substance([each for each in told.given if each.done], order))
+
+
+def _of_the_last_day(had: Sequence[Given]) -> list[Given]:
+    """Every dose of the day of the last one, and the last injection."""
+    depots = [each for each in had if each.order.medicine == DEPOT]
+    of_the_day = [each for each in had if each.at[:10] == _last(had).at[:10]]
+    return _each_once([*of_the_day, *([_last(depots)] if depots else [])])
+
+
+def _each_once(given: Sequence[Given]) -> list[Given]:
+    return [each for at, each in enumerate(given) if not any(each is other for other in given[:at])]
+
+
+def is_lost(given: Sequence[Given]) -> bool:
+    return any(each.done and REMARKS[each.remark] for each in given)
+
+
+SICK: Mapping[str, str] = {
+    "handover": "The record of a last dose has words that it was vomited or not kept down",
+    "transfer": "The record of a last dose has words that it was vomited or not kept down",
+    "gp-copy": "The record of a last dose has words that it was vomited or not kept down",
+    "persons-handover": "It is written down that you may not have kept your last dose down",
+}
+"""What a reader is told where a last dose was not kept down; a copy says it of each prescription."""
+
+
+def sick_of(letter: str, lines: Sequence[str], told: Told) -> list[str]:
+    """Where a letter does not say that a dose was vomited, or says it of one that was kept down."""
+    wrong = []
+    if letter in SICK and any(SICK[letter] in line for line in lines) != is_lost(_prescribed_doses(letter, told)):
+        wrong.append(f"vomited or not: {is_lost(_prescribed_doses(letter, told))}")
+    for order in told.orders if letter == "prescription-copy" else ():
+        says = any(order.medicine in each and "Last dose perhaps not absorbed" in each for each in lines)
+        wrong += [f"vomited or not: {order.medicine}"] if says != is_lost(_of_order(told, order)) else []
+    return wrong
 
 
 def _last(group: Sequence[Given]) -> Given:
@@ -327,6 +363,7 @@ def misread(letter: str, lines: Sequence[str], told: Told) -> list[str]:
         for order in told.orders:
             if order.prescriber.family in line and about not in {order.medicine, None}:
                 wrong.append(f"{order.prescriber.family} on: {line[:60]}")
+    wrong += sick_of(letter, lines, told)
     text = "\n".join(lines)
     # whose next of kin somebody is, or by which name they were received, no letter tells
     wrong += [f"{name} is told" for name in (told.stay.before, *(each.who.family for each in told.kin)) if name in text]
@@ -546,7 +583,7 @@ def test_sabotage_an_allergy_or_diagnosis_that_is_not_the_one_told_is_found_in_d
     assert misread("handover", lines, other)
 
 
-SEED = 3664
+SEED = 1032
 """A record of orders of which the fourth is of 40.00 and another is split, with a score, a treated overdose, doses of
 substitute medication, and one missed since."""
 
@@ -560,3 +597,18 @@ def test_sabotage_a_record_that_is_not_the_one_told_is_found_in_data_and_in_text
     assert (differences("handover", data, told), misread("handover", lines, told)) == ([], [])
     assert differences("handover", data, other)
     assert misread("handover", lines, other)
+
+
+@pytest.mark.parametrize("letter", [*SICK, "prescription-copy"])
+@pytest.mark.parametrize("remark", ["Dose not retained", "Settled, no vomiting"])
+def test_sabotage_a_dose_that_was_not_kept_down_and_is_told_as_if_it_was_is_found(letter: str, remark: str) -> None:
+    told = next(
+        each
+        for each in map(told_record, range(200))
+        if is_lost(_prescribed_doses(letter, each)) == (remark != "Dose not retained")
+        and (letter in SICK or len(each.orders) == 1)
+        and _prescribed_doses(letter, each)
+    )
+    other = replace(told, given=[replace(each, remark=remark) for each in told.given])
+    lines = lines_in(render(letters_of(file_of(as_hl7v2(told), "hl7v2"))[letter], "hl7v2", HEADING).body)
+    assert (misread(letter, lines, told), bool(misread(letter, lines, other))) == ([], True)

@@ -73,7 +73,7 @@ MUST_NOT_HAVE = {
 }
 
 
-ALONG_WITH = {"substitute-medication": ("medicine-after-release",)}
+ALONG_WITH = {"last-dose": ("dose-on-the-day",), "substitute-medication": ("medicine-after-release",)}
 """What is missing for the same reason."""
 
 
@@ -206,7 +206,15 @@ def test_a_missing_fact_is_named_and_nothing_is_invented(
 
 def test_the_table_above_covers_every_required_fact() -> None:
     parametrized = {row[0] for row in test_a_missing_fact_is_named_and_nothing_is_invented.pytestmark[0].args[1]}  # type: ignore[attr-defined]  # set by pytest
-    other = {"contact", "last-dose-amount", "last-dose-supervision", "medicine-after-release", "communication-needs"}
+    other = {
+        "dose-on-the-day",
+        "recent-dose",
+        "contact",
+        "last-dose-amount",
+        "last-dose-supervision",
+        "medicine-after-release",
+        "communication-needs",
+    }
     assert {fact.name for fact in LETTERS["handover"].required} == parametrized | other
 
 

@@ -614,3 +614,84 @@ def test_what_must_not_be_given_stands_with_the_medicines_and_before_what_can_wa
     titles = list(headings(letter, whole_file()))
     assert titles.index("Allergies") < titles.index("Heart tracing (ECG) and QT interval") < titles.index("Care plan")
     assert titles.index("Allergies") == titles.index("Other medication that ended lately") + 1
+
+
+def noted(text: str, **more: Any) -> Json:
+    return {**dose(**more), "note": [{"text": text}]}
+
+
+@pytest.mark.parametrize("said", ["note", "reason", "dosage"])
+@pytest.mark.parametrize(
+    ("words", "lost"),
+    [
+        ("Vomited 10 minutes after", True),
+        ("not retained", True),
+        ("brought the dose back up", True),
+        ("couldn't keep it down", True),
+        ("spat out", True),
+        ("not vomited until 10 minutes later", True),
+        ("no nausea or vomiting", False),
+        ("denies vomiting", False),
+        ("Vomiting: nil", False),
+        ("Supervised consumption", False),
+    ],
+)
+def test_a_dose_that_was_vomited_is_told_to_whoever_gives_the_next(words: str, lost: bool, said: str) -> None:
+    """A pharmacy and the person got the amount alone: whoever goes on from it takes a dose for tolerated that was not absorbed."""
+    given = dose()
+    if said == "dosage":
+        given["dosage"]["text"] = words
+    else:
+        given |= {"note": [{"text": words}]} if said == "note" else {"statusReason": [{"text": words}]}
+    file = file_of(prescription(), given)
+    assert bool(lines("prescription-copy", file, "Methadone", "Last dose perhaps not absorbed")) is lost
+    for letter in WHOLE:
+        assert bool(lines(letter, file, "vomited or not kept down")) is lost, letter
+    for letter in ("persons-handover", "persons-transfer"):
+        assert bool(lines(letter, file, "you may not have kept your last dose down")) is lost, letter
+
+
+def test_a_dose_that_the_person_may_not_be_told_of_is_not_told_by_its_words() -> None:
+    hidden = {**noted("Vomited"), "meta": {"security": [{"system": systems.ACT_CODE, "code": "NOPAT"}]}}
+    assert not lines("persons-handover", [patient(), label_resource(prescription()), hidden], "kept your last dose")
+
+
+@pytest.mark.parametrize("letter", [*WHOLE, "referral", "prescription-copy", "persons-handover", "community-record"])
+def test_a_dose_in_two_parts_is_told_whole(letter: str) -> None:
+    """The last part alone was told: half of the day's dose, which the next prescriber would go on with."""
+    morning = dose("morning", given="2026-01-15T08:00:00+00:00", amount=Decimal(25))
+    night = dose("night", given="2026-01-15T11:00:00+00:00", amount=Decimal(35))
+    before = dose("before", given="2026-01-14T11:00:00+00:00", amount=Decimal(36))
+    file = file_of(prescription(), before, night, morning)
+    assert lines(letter, file, "25 ml")
+    assert lines(letter, file, "35 ml")
+    assert bool(lines(letter, file, "36 ml")) is (letter == "community-record")
+
+
+def test_a_dose_that_was_begun_before_the_last_one_of_its_day_is_told() -> None:
+    begun = dose("begun", given="2026-01-15T07:00:00+00:00", amount=Decimal(15), status="stopped")
+    assert lines("handover", file_of(prescription(), begun, dose()), "15 ml", "status stopped")
+    assert lines("prescription-copy", file_of(prescription(), begun, dose()), "15 ml", "status stopped")
+
+
+@pytest.mark.parametrize(
+    ("given", "today", "lately"), [("15", True, True), ("14", False, True), ("12", False, True), ("11", False, False)]
+)
+def test_days_without_a_dose_are_named(given: str, today: bool, lately: bool) -> None:
+    """Three missed days cost tolerance; on the day of release a dose is given before the gate, or nobody knows of one (R107, R110)."""
+    file = file_of(prescription(), dose(given=f"2026-01-{given}T08:00:00+00:00"))
+    assert bool(lines("handover", file, "recorded as given on the day of release")) is not today
+    assert bool(lines("transfer", file, "recorded as given on the day of the move")) is not today
+    for letter in WHOLE:
+        assert bool(lines(letter, file, "three whole days")) is not lately
+    assert bool(lines("prescription-copy", file, "three whole days")) is not lately
+
+
+def test_an_injection_that_acts_is_no_day_without_a_dose() -> None:
+    depot = "Buprenorphine 96mg/0.27ml prolonged-release solution for injection pre-filled syringes"
+    file = file_of(
+        prescription(medicine=depot), dose(given="2026-01-02T08:00:00+00:00", medicine=depot, amount=Decimal(96))
+    )
+    for letter in (*WHOLE, "prescription-copy"):
+        assert not lines(letter, file, "three whole days"), letter
+        assert not lines(letter, file, "on the day of"), letter

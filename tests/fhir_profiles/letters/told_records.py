@@ -64,6 +64,14 @@ RESULTS: Mapping[str, str] = {
     "Sample insufficient": "unknown",
 }
 WHY_NOT = ("Refused", "Intoxicated, withheld", "At court")
+REMARKS: Mapping[str, bool] = {
+    "": False,
+    "Vomited ten minutes after": True,
+    "Dose not retained": True,
+    "Settled, no vomiting": False,
+    "Took it with water": False,
+}
+"""What is remarked of a dose, and whether it says that the dose was not kept down."""
 SCORES = ("443280005", "Alcohol use disorders identification test score")
 CELLS = ("B2-014", "A1-002", "H1-007")
 
@@ -96,7 +104,10 @@ class Order:
 
 @dataclass(frozen=True, kw_only=True)
 class Given:
-    """A dose at an instant. `supervision` in the words of a clinic, one of SUPERVISION. `why` one that was not given was not."""
+    """A dose at an instant; a day may have two. `supervision` in the words of a clinic, one of SUPERVISION. `why` one that was not given was not.
+
+    `remark`: one of REMARKS.
+    """
 
     order: Order
     at: str
@@ -104,6 +115,7 @@ class Given:
     supervision: str
     done: bool
     why: str
+    remark: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -231,9 +243,11 @@ def told_record(seed: int) -> Told:
             supervision=random.choice(list(SUPERVISION)),
             done=random.random() < 0.7,
             why=random.choice(WHY_NOT),
+            remark=random.choice(list(REMARKS)),
         )
         for order in orders
         for day in random.sample(range(1, 15), random.randint(1, 3))
+        for _ in range(random.choice((1, 1, 2)))
     ]
     results = [
         Result(
@@ -493,6 +507,7 @@ def as_hl7v2(told: Told) -> list[bytes]:
                 "RXR|PO^Oral",
                 _segment("RXA", rxa),
                 "RXR|PO^Oral",
+                *([f"NTE|1||{dose.remark}"] if dose.remark else []),
             )
         )
     if told.results:
@@ -584,6 +599,7 @@ def _ordered(at: int, order: Order) -> tuple[Json, Json]:
 
 def _dosed(at: int, dose: Given) -> Json:
     why = {} if dose.done else {"statusReason": [{"text": dose.why}]}
+    why |= {"note": [{"text": dose.remark}]} if dose.remark else {}
     return {
         "resourceType": "MedicationAdministration",
         "id": f"d{at}",
