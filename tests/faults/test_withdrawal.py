@@ -224,8 +224,9 @@ def test_nothing_is_sent_after_a_withdrawal_whoever_dies(
         for (state,) in ask(site, "SELECT state FROM delivery WHERE letter = 'prescription-copy'"):
             states[state] += 1
         assert states.keys() <= {"delivered", "recalled", "withheld", "parked"}, dict(states)
-        # how many leave before their own person's word is a matter of speed: the recipients are there while the words come
-        assert states["recalled"] > plan.queued // 4, "the letters had left before anybody withdrew"
+        # how many leave before their own person's word is a matter of speed, of the engines and of the kills: the recipients are there while the
+        # words come. More than one of each person's was caught by its word.
+        assert states["recalled"] > plan.people, "the letters had left before anybody withdrew"
         told = ask(
             site,
             "SELECT DISTINCT delivery.person_id FROM task JOIN delivery ON delivery.id = task.delivery_id"
