@@ -27,6 +27,7 @@ from fhir_profiles.schema.asked import lacking
 from fhir_profiles.shapes import Event
 from gateway import names
 from gateway.errors import SettingsError, ThroughgateError
+from gateway.failpoints import around
 from gateway.keys import Keys, SealedError
 from gateway.ledger import record
 from gateway.log import Code, log
@@ -289,7 +290,8 @@ def propose(parts: Parts, texts: Texts, *, by: str, reason: str) -> tuple[Signat
         now = standing(c)
         return tuple(_propose(c, parts, now, name, text, person, said) for name, text in sorted(texts.items()))
 
-    return parts.store.write(work)
+    with around("agreement-proposed"):
+        return parts.store.write(work)
 
 
 def approve(parts: Parts, texts: Texts, *, by: str, reason: str) -> tuple[Signature, ...]:
@@ -305,7 +307,8 @@ def approve(parts: Parts, texts: Texts, *, by: str, reason: str) -> tuple[Signat
         now = standing(c)
         return tuple(_approve(c, parts, now, name, text, person, said) for name, text in sorted(texts.items()))
 
-    return parts.store.write(work)
+    with around("agreement-approved"):
+        return parts.store.write(work)
 
 
 def _require_fit(parts: Parts, name: str, text: str) -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from gateway.errors import SettingsError
+from gateway.failpoints import around
 from gateway.keys.identifiers import KEY_BYTES
 
 NAMES = ("installation", "index", "seal", "pseudonym", "ledger-signing")
@@ -147,9 +148,10 @@ class Rotating:
         beside = path.with_name(f".{path.name}.new")
         beside.unlink(missing_ok=True)
         _write(beside, body)
-        beside.rename(path)
-        _sync(path.parent)
-        self._changed()
+        with around("key-file"):
+            beside.rename(path)
+            _sync(path.parent)
+            self._changed()
 
     def _changed(self) -> None:
         """INVARIANT: two steps never have the same stamp, however coarse the clock of the file system is."""

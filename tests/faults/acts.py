@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import insert, update
 
 from consent.shapes import OverrideKind
-from gateway import desk, evidence, openings, opt_outs, overrides, restored, unfinished
+from gateway import activation, desk, evidence, openings, opt_outs, overrides, restored, unfinished
 from gateway.demo.people import SyntheticPerson
 from gateway.extracts import approval
 from gateway.journeys.tasks import NOTICE, OVERDUE
@@ -594,6 +594,24 @@ def _with_an_evaluation(line: Line) -> None:
         line.clock.advance(days=80)
 
 
+def _text(line: Line, n: int) -> dict[str, str]:
+    """An agreement with a remark that it had not before."""
+    folder = line.gateway.settings.gateway.agreements_dir
+    return {"handover": (folder / "handover.toml").read_text("utf-8") + f"\n# {n}\n"}
+
+
+async def proposing(line: Line, n: int) -> Case:
+    """One person puts an agreement forward."""
+    return _once(line, lambda: activation.propose(line.gateway, _text(line, n), **WHY), "agreement-proposed")
+
+
+async def putting_in_force(line: Line, n: int) -> Case:
+    """... a second person signs it: it is in force, or the one before is."""
+    activation.propose(line.gateway, _text(line, n), **WHY)
+    again = {"reason": "read", "by": BEN}
+    return _once(line, lambda: activation.approve(line.gateway, _text(line, n), **again), "agreement-activated")
+
+
 async def marking(line: Line, n: int) -> Case:
     """A person's record is marked sensitive by hand."""
     about = (await _arrived(line, n)).id
@@ -660,6 +678,8 @@ ACTS = _acts(
     (starting, "credentials"),
     (signing, "sequence", "head-file"),
     (finding_again, "held-released", "identify-again"),
+    (proposing, "agreement-proposed"),
+    (putting_in_force, "agreement-approved"),
     (marking, "marked-sensitive"),
     (unmarking, "unmarked-sensitive"),
 )

@@ -28,6 +28,7 @@ ELSEWHERE = {
     "answer-outcome": "tests/gateway/deliver/test_later_answers.py",
     "epoch": "tests/gateway/ledger/test_epoch.py",
     "held-again": "tests/flow/test_take_apart.py",
+    "key-file": "tests/faults/test_key_rotation.py",
     "keep-head": "tests/gateway/ledger/test_epoch.py",
     "replay": "tests/flow/test_replay.py",
     "restore": "tests/gateway/store/test_backup.py",

@@ -10,12 +10,14 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select
 
+from gateway.failpoints import hooked
 from gateway.keys import SealedBroken
 from gateway.keys.key_files import read_files
 from gateway.rotation import Rotated, RotationError, rotate
 from gateway.settings import read_settings
 from gateway.store.schema import delivery, sealed
 from tests.builders import adt_a01, adt_a03, care_plan, fhir_message, synthetic_person
+from tests.faults.test_boundaries import Death
 from tests.line import Line, Mode, embedded, open_gateway, production, running
 from tests.world import check_world
 
@@ -117,6 +119,57 @@ async def test_a_key_is_rotated_under_traffic_and_kills(
                 assert line.gateway.keys.verify_seal_mac(row.mac, *parts)
         for bodies in people(20, 21):
             await line.play(*bodies)
+        check_world(line)
+
+
+class DyingAt:
+    """Raises at the n-th pass of this point, and from then on at every point: whoever is dead does nothing more."""
+
+    def __init__(self, point: str, number: int) -> None:
+        self.point, self.left = point, number
+
+    def __call__(self, passed: str) -> None:
+        if passed.startswith(self.point):
+            self.left -= 1
+        if self.left <= 0:
+            raise Death
+
+
+@pytest.mark.parametrize("name", ["installation", "ledger-signing"])
+async def test_dying_at_each_step_of_the_files_of_a_key(tmp_path: Path, name: str) -> None:
+    """key-file: whoever starts then opens everything, and the same command finishes it; the key that was there first is kept."""
+    async with running(tmp_path) as line:
+        for bodies in people(0, 1):
+            await line.play(*bodies)
+        await line.gateway.stop()
+        keys_dir = read_settings(line.config).gateway.keys_dir
+        died = 0
+        for number in range(1, 20):
+            before = read_files(keys_dir)[name]
+            second = open_gateway(line.config, line.clock)
+            try:
+                with hooked(DyingAt("key-file", number)):
+                    rotate(second, name, lambda what, rows: None)
+                break
+            except Death:
+                died += 1
+            finally:
+                second.store.close()
+            third = open_gateway(line.config, line.clock)
+            try:
+                with third.store.read() as c:
+                    for sealed_id in c.execute(select(sealed.c.id)).scalars().all():
+                        third.keys.unseal(c, sealed_id)
+                assert third.ledger.verify().verified
+            finally:
+                third.store.close()
+            assert rotated(line, name).unopened == 0
+            after = read_files(keys_dir)[name]
+            assert len(after) == 1
+            assert after != before
+            assert any(path.read_bytes() == before[0] for path in (keys_dir / "retired").glob(f"{name}.*.key"))
+        assert died >= 8
+        await line.restart()
         check_world(line)
 
 
