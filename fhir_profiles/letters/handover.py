@@ -24,7 +24,7 @@ PARTS: Final = (
     Part(
         code="risk-information",
         title="Risk",
-        pick=release_plan.risks,
+        pick=release_plan.risks_on_release,
         empty="No risk flag is in the file. That is not a finding of no risk.",
     ),
     Part(

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Final
 
 from fhir_profiles.letters import handover
-from fhir_profiles.letters.parts import selection
+from fhir_profiles.letters.parts import release_plan, selection
 from fhir_profiles.letters.parts.document import Part, document
 from fhir_profiles.letters.parts.picture import Picture
 from fhir_profiles.letters.parts.spec import LetterKind, Missing, RequiredFact
@@ -36,6 +36,8 @@ _RENAMED: Final = {
 
 def _here(part: Part) -> Part:
     part = replace(part, title=_RENAMED.get(part.title, part.title))
+    if part.title == "Risk":
+        return replace(part, pick=release_plan.risks)
     if part.title == "Other current medication":
         return replace(part, pick=selection.other_medication)
     if part.title == "Appointments that stand":

@@ -10,7 +10,8 @@ from typing import Final
 from fhir_profiles import facts
 from fhir_profiles.days import days_of, on_or_before
 from fhir_profiles.drug_tests import is_mandatory
-from fhir_profiles.elements import as_object, as_objects, as_text, find, kind, name_of, referenced
+from fhir_profiles.elements import as_object, as_objects, as_text, codings, find, kind, name_of, referenced
+from fhir_profiles.label import label_resource
 from fhir_profiles.letters.parts import selection
 from fhir_profiles.letters.parts.picture import Picture
 from fhir_profiles.medicines import contents_of
@@ -149,6 +150,36 @@ def scores(picture: Picture) -> tuple[Json, ...]:
 def risks(picture: Picture) -> tuple[Json, ...]:
     """Every flag that has not been ended, and what somebody observed of a risk: a system without flags sends it as that (R075)."""
     return (*selection.risk_flags(picture), *_observed(picture, "risk"))
+
+
+OVERDOSE_RISK: Final = (
+    "High risk of overdose after release: opioid dependence is in the file, also if in remission, and no substitute medication is in force. "
+    "See that the person has naloxone and advice."
+)
+WORKED_OUT: Final = "Worked out by the sending service from this file; nobody recorded it"
+_NOT_HAD: Final = frozenset({"refuted", "entered-in-error"})
+
+
+def risks_on_release(picture: Picture) -> tuple[Json, ...]:
+    """The risks, and before them that of an overdose where the file shows it (R010)."""
+    return (*_overdose_risk(picture), *risks(picture))
+
+
+def _overdose_risk(picture: Picture) -> tuple[Json, ...]:
+    """A flag of our own, labelled by its words: who keeps back what is about opioid dependence keeps it back as well."""
+
+    def dependent(condition: Json) -> bool:
+        sure = {as_text(each.get("code")) for each in codings(condition.get("verificationStatus"))}
+        return "opioid-dependence" in record_items(condition.get("code") or {}) and not _NOT_HAD & sure
+
+    if facts.on_substitute_medication(picture.file, picture.as_of) or not any(
+        map(dependent, selection.conditions(picture))
+    ):
+        return ()
+    flag: Json = {"resourceType": "Flag", "id": "overdose-risk", "status": "active", "category": [{"text": WORKED_OUT}]}
+    return (
+        label_resource({**flag, "code": {"text": OVERDOSE_RISK}, "subject": {"reference": name_of(picture.patient)}}),
+    )
 
 
 def pregnancy(picture: Picture) -> tuple[Json, ...]:

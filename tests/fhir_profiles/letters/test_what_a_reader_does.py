@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from fhir_profiles import facts, systems
+from fhir_profiles.compose import compose
 from fhir_profiles.elements import name_of
 from fhir_profiles.ids import PATIENT_REFERENCE
 from fhir_profiles.label import label_resource
@@ -29,6 +30,7 @@ from tests.fhir_profiles.letters.files import (
     issue,
     patient,
     prescription,
+    resources_in,
     simple,
     whole_file,
 )
@@ -695,3 +697,50 @@ def test_an_injection_that_acts_is_no_day_without_a_dose() -> None:
     for letter in (*WHOLE, "prescription-copy"):
         assert not lines(letter, file, "three whole days"), letter
         assert not lines(letter, file, "on the day of"), letter
+
+
+OPIOIDS = simple("Condition", "opioids", code={"text": "Opioid dependence in remission"}, **SUBJECT)
+
+
+@pytest.mark.parametrize(
+    ("with_it", "told"),
+    [
+        ((), True),
+        ((prescription(status="stopped", start="2025-10-01", end="2025-11-01"),), True),
+        ((prescription(),), False),
+        ((dose(),), False),
+        ((prescription(medicine="Naltrexone 50mg tablets"),), True),
+    ],
+)
+def test_whoever_leaves_without_substitute_medication_is_at_high_risk_of_an_overdose(
+    with_it: tuple[Json, ...], told: bool
+) -> None:
+    """R010: treatment provider and practice are told at the top; a move to another prison is no release."""
+    file = file_of(OPIOIDS, *with_it)
+    for letter in ("handover", "gp-copy"):
+        found = headings(letter, file)
+        assert any("High risk of overdose" in line for line in found["Risk"]) is told
+        assert any("No risk flag" in line for held in found.values() for line in held), (
+            "what nobody recorded is missing"
+        )
+    assert not lines("transfer", file, "High risk of overdose")
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        simple("Condition", "other", code={"text": "Alcohol dependence"}, **SUBJECT),
+        {**OPIOIDS, "verificationStatus": {"coding": [{"code": "refuted"}]}},
+    ],
+)
+def test_no_risk_of_an_overdose_is_worked_out_of_what_is_no_opioid_dependence(condition: Json) -> None:
+    assert not lines("handover", file_of(condition), "High risk of overdose")
+
+
+def test_the_flag_that_is_worked_out_carries_what_it_is_about() -> None:
+    flag = next(
+        each
+        for each in resources_in(compose("handover", file_of(OPIOIDS), CONTEXT, AS_OF).bundle)
+        if each["resourceType"] == "Flag"
+    )
+    assert {"SUD", "OPIOIDUD", "R"} <= {each["code"] for each in flag["meta"]["security"]}
