@@ -17,7 +17,7 @@ from fhir_profiles.late_words import is_late
 from fhir_profiles.shapes import Json
 from gateway.keys import Thing
 from gateway.parts import Parts
-from gateway.store.schema import person, resource, sealed
+from gateway.store.schema import OF_A_PERSON, person, resource, sealed
 from gateway.store.statement import Statement
 
 RENEWED_AFTER_DAYS = 30
@@ -56,6 +56,7 @@ _FLAG: Final = Statement(
 _KEEP_LONGER: Final = Statement(
     update(sealed)
     .where(
+        OF_A_PERSON,
         sealed.c.wrapped_by == bindparam("person_id"),
         sealed.c.category == bindparam("category"),
         sealed.c.ends_at < bindparam("before"),

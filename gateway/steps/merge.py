@@ -34,6 +34,7 @@ from gateway.steps.contributions import counting, read_closed, recount
 from gateway.steps.openly import tell_openly
 from gateway.store.locks import hold, hold_person
 from gateway.store.schema import (
+    OF_A_PERSON,
     consent,
     contribution,
     decision,
@@ -140,7 +141,8 @@ def survivor_of(c: Connection, person_id: str) -> str | None:
 
 
 def _wrap_again(c: Connection, parts: Parts, survivor: str, absorbed: str) -> None:
-    for sealed_id in c.execute(select(sealed.c.id).where(sealed.c.wrapped_by == absorbed)).scalars().all():
+    of_the_absorbed = select(sealed.c.id).where(OF_A_PERSON, sealed.c.wrapped_by == absorbed)
+    for sealed_id in c.execute(of_the_absorbed).scalars().all():
         try:
             parts.keys.wrap_for_person(c, sealed_id, survivor)
         except SealedGone:

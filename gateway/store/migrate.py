@@ -9,7 +9,7 @@ from sqlalchemy.pool import StaticPool
 from gateway.store.engine import StoreError
 
 MIGRATIONS = Path(__file__).parent / "migrations"
-HEAD = "0020"
+HEAD = "0021"
 """The newest revision in `migrations/versions` (a test compares)."""
 
 

@@ -35,6 +35,15 @@ metadata = MetaData(
 )
 
 
+def _partial(name: str, *columns: str, where: str) -> Index:
+    """An index of few of the rows: the others cost it neither a page of a commit nor room. A question for it says `where`, or what implies it."""
+    return Index(name, *columns, sqlite_where=text(where), postgresql_where=text(where))
+
+
+OF_A_PERSON = text("sealed.wrapped_by <> 'installation'")
+"""What a question by `sealed.wrapped_by` says beside the person: the index holds nothing else."""
+
+
 def _one_of(column: str, values: type[MessageState] | type[DeliveryState] | type[AnswerState]) -> str:
     return f"{column} IN ({', '.join(repr(value.value) for value in values)})"
 
@@ -103,8 +112,8 @@ sealed = Table(
     Column("wrapped_by", Text, nullable=False),  # `installation` or a person id
     Column("created_at", Text, nullable=False),
     Column("ends_at", Text),  # retention: set when a person or a receipt ends it; NULL is never swept
-    Index("ix_sealed_ends_at", "ends_at"),
-    Index("ix_sealed_wrapped_by", "wrapped_by", "category", "ends_at"),
+    _partial("ix_sealed_ends_at", "ends_at", where="ends_at IS NOT NULL"),
+    _partial("ix_sealed_wrapped_by", "wrapped_by", "category", "ends_at", where="wrapped_by <> 'installation'"),
 )
 
 person = Table(
@@ -201,14 +210,16 @@ message = Table(
     Column("ended_at", Text),
     CheckConstraint(_one_of("state", MessageState), name="state"),
     UniqueConstraint("key_index"),
-    Index("ix_message_bundle_index", "bundle_index"),
+    _partial("ix_message_bundle_index", "bundle_index", where="bundle_index IS NOT NULL"),
     Index("ix_message_state", "state", "sequence"),
-    Index("ix_message_of_nobody", "state", "person_id", "sequence"),  # a backlog is not read through for each turn
+    _partial(
+        "ix_message_of_nobody", "state", "person_id", "sequence", where="person_id IS NULL"
+    ),  # a backlog is not read through for each turn
     Index("ix_message_channel", "channel", "sequence"),  # the silence of a feed
     Index("ix_message_client", "client", "sequence"),  # these three are what people search by
     Index("ix_message_establishment", "establishment", "sequence"),
     Index("ix_message_kind", "kind", "sequence"),
-    Index("ix_message_person_id", "person_id", "sequence"),
+    _partial("ix_message_person_id", "person_id", "sequence", where="person_id IS NOT NULL"),
     Index("ix_message_body_id", "body_id"),  # these on `sealed` ids are for retention, which must not read whole tables
     Index("ix_message_answer_id", "answer_id"),
 )
@@ -335,14 +346,13 @@ delivery = Table(
     Index("ix_delivery_decision_id", "decision_id"),
     Index("ix_delivery_supersedes", "supersedes"),
     # handovers that nobody confirmed, by their age: few of millions of letters, asked for by every look at how the gateway is
-    Index(
+    _partial(
         "ix_delivery_unconfirmed",
         "letter",
         "state",
         "ended_at",
         "reason",
-        sqlite_where=text("state = 'delivered' AND letter = 'handover'"),
-        postgresql_where=text("state = 'delivered' AND letter = 'handover'"),
+        where="state = 'delivered' AND letter = 'handover'",
     ),
 )
 

@@ -21,6 +21,7 @@ from gateway.steps.reasons import seal_reason
 from gateway.store import compaction
 from gateway.store.locks import hold, hold_person
 from gateway.store.schema import (
+    OF_A_PERSON,
     checked_number,
     consent,
     decision,
@@ -157,7 +158,7 @@ def _forget(c: Connection, parts: Parts, people: list[str]) -> Erased:
 
 def _content(c: Connection, people: list[str], messages: list[str]) -> set[str]:
     """Everything sealed for these people, and what was sealed about them under the installation's key (a message about two people)."""
-    found = set(c.execute(select(sealed.c.id).where(sealed.c.wrapped_by.in_(people))).scalars())
+    found = set(c.execute(select(sealed.c.id).where(OF_A_PERSON, sealed.c.wrapped_by.in_(people))).scalars())
     for column in _CONTENT:
         owner = column.table.c.person_id
         found |= set(c.execute(select(column).where(owner.in_(people), column.is_not(None))).scalars())

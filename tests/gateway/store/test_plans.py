@@ -7,11 +7,12 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import bindparam, select
+import pytest
+from sqlalchemy import Select, bindparam, select
 
 import gateway.pipeline  # every module of the line
 from gateway.store import MemoryStore
-from gateway.store.schema import delivery
+from gateway.store.schema import OF_A_PERSON, delivery, message, sealed
 from gateway.store.statement import Statement
 
 OF_ONE_ENGINE = "pg_advisory_xact_lock"
@@ -71,3 +72,26 @@ def test_a_question_without_an_index_is_found() -> None:
     assert whole_tables(Statement(select(delivery.c.id).where(delivery.c.wire == bindparam("wire")))) == [
         "SCAN delivery"
     ]
+
+
+@pytest.mark.parametrize(
+    ("query", "index"),
+    [
+        (select(sealed.c.id).where(OF_A_PERSON, sealed.c.wrapped_by == bindparam("who")), "ix_sealed_wrapped_by"),
+        (select(sealed.c.id).where(sealed.c.ends_at <= bindparam("now")), "ix_sealed_ends_at"),
+        (select(message.c.id).where(message.c.bundle_index == bindparam("index")), "ix_message_bundle_index"),
+        (select(message.c.id).where(message.c.person_id == bindparam("who")), "ix_message_person_id"),
+        (
+            select(message.c.id).where(message.c.person_id.is_(None), message.c.state == bindparam("state")),
+            "ix_message_of_nobody",
+        ),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_an_index_of_few_rows_answers_what_is_asked_of_it(query: Select[Any], index: str) -> None:
+    store = MemoryStore.create()
+    with store.read() as c:
+        text = Statement(query)._text(c)
+        plan = c.exec_driver_sql(f"EXPLAIN QUERY PLAN {text.text}", (None,) * len(text.order)).all()
+    store.close()
+    assert [index in row[3] for row in plan] == [True]
