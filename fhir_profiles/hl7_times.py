@@ -1,7 +1,8 @@
 """HL7 v2 timestamps as FHIR dates. It must never read a clock or fill in a precision that was not sent.
 
-`YYYY[MM[DD[HH[MM[SS[.S[S[S[S]]]]]]]]][+/-ZZZZ]` (HL7 v2.5.1 section 2.A.22). A time without an offset is Europe/London; of an hour that comes
-twice in autumn the first is meant. FHIR wants minutes and seconds with every time: they are zero where they were not sent.
+`YYYY[MM[DD[HH[MM[SS[.S[S[S[S]]]]]]]]][+/-ZZZZ]` (HL7 v2.5.1 section 2.A.22). A time without an offset is Europe/London, or in the zone
+of the message (MSH-7, HL7 v2.5.1 2.15.9.7) where that is another; of an hour that comes twice in autumn the first is meant. FHIR wants minutes
+and seconds with every time: they are zero where they were not sent.
 """
 
 import re
@@ -17,9 +18,20 @@ _TIMESTAMP: Final = re.compile(
 _TIME: Final = re.compile(r"([0-9]{2})([0-9]{2})?([0-9]{2})?(?:\.[0-9]{1,4})?(?:[+-][0-9]{4})?")
 
 
+@lru_cache(maxsize=256)
+def zone_of_message(written: str) -> str:
+    """Give the offset of MSH-7 (`+0000`) where the sender's clock is not London's at that time; empty where it is, or where nothing says so."""
+    found = _TIMESTAMP.fullmatch(written.strip())
+    moment = fhir_date_time(written)
+    if found is None or moment is None or "T" not in moment or not found.group(8):
+        return ""
+    at_home = _london(datetime.fromisoformat(moment).replace(tzinfo=None))
+    return "" if moment.endswith(at_home) else found.group(8)
+
+
 @lru_cache(maxsize=4_096)
-def fhir_date_time(text: str) -> str | None:
-    """Give a FHIR dateTime with the precision that was sent; None when the text is no timestamp or no real date."""
+def fhir_date_time(text: str, zone: str = "") -> str | None:
+    """Give a FHIR dateTime with the precision that was sent; None when the text is no timestamp or no real date. `zone` is the message's."""
     found = _TIMESTAMP.fullmatch(text.strip())
     if found is None:
         return None
@@ -31,10 +43,11 @@ def fhir_date_time(text: str) -> str | None:
         moment = datetime.fromisoformat(f"{year}-{month}-{day}T{hour}:{minute or '00'}:{second or '00'}")
     except ValueError:
         return None
-    zone = _offset(offset) if offset else _london(moment)
-    if zone is None:
+    offset = offset or zone
+    written = _offset(offset) if offset else _london(moment)
+    if written is None:
         return None
-    return moment.isoformat() + (f".{fraction}" if fraction else "") + zone
+    return moment.isoformat() + (f".{fraction}" if fraction else "") + written
 
 
 def _offset(text: str) -> str | None:
@@ -55,9 +68,9 @@ def fhir_date(text: str) -> str | None:
     return moment[:10] if moment is not None else None
 
 
-def fhir_instant(text: str) -> str | None:
-    """Give a FHIR instant: only a timestamp that has a time is one."""
-    moment = fhir_date_time(text)
+def fhir_instant(text: str, zone: str = "") -> str | None:
+    """Give a FHIR instant: only a timestamp that has a time is one. `zone` is the message's."""
+    moment = fhir_date_time(text, zone)
     return moment if moment is not None and "T" in moment else None
 
 

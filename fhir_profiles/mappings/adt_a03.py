@@ -8,7 +8,7 @@ from typing import Final
 
 from fhir_profiles import systems
 from fhir_profiles.mappings.adt_details import add_details
-from fhir_profiles.mappings.datatypes import code_system, coding, concept
+from fhir_profiles.mappings.datatypes import code_system, coding
 from fhir_profiles.mappings.encounter import encounter, happened, period
 from fhir_profiles.mappings.field_ledger import Row
 from fhir_profiles.mappings.person import add_patient, identity_hold
@@ -62,11 +62,19 @@ def _read_disposition(reading: Reading, stay: Json) -> Disposition:
             reading.warn("PV1-36", "no table knows this discharge disposition", code="code-invalid")
         hospitalization = stay.setdefault("hospitalization", {})
         hospitalization["dischargeDisposition"] = _concept(row, written, meaning)
-    if row is not None and row.has(37):
-        place = concept(row, 37, to="Encounter.hospitalization.destination.display")
-        if place is not None:
-            stay.setdefault("hospitalization", {})["destination"] = {"display": place["text"]}
+    place = _destination(row) if row is not None else ""
+    if place:
+        stay.setdefault("hospitalization", {})["destination"] = {"display": place}
     return meaning
+
+
+def _destination(row: Row) -> str:
+    """Read PV1-37, a DLD: its second component is a date, and the name of the place stands in the first, beside its code."""
+    to = "Encounter.hospitalization.destination.display"
+    name = row.text(37, 1, 1, 2, to=to)
+    if not name and row.peek(37, 2) and row.moment(37, 2) is None:
+        name = row.text(37, 2, to=to)  # senders write a code and its name
+    return name or row.text(37, to=to)
 
 
 def _concept(row: Row, written: str, meaning: Disposition) -> Json:

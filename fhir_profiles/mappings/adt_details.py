@@ -3,14 +3,16 @@
 It must never say that a diagnosis is certain where the message does not: what is not said is left out.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 from fhir_profiles import systems
 from fhir_profiles.ids import PATIENT_REFERENCE, stable_id
 from fhir_profiles.label import keep_labels
 from fhir_profiles.mappings.allergies import add_allergies
-from fhir_profiles.mappings.confidential import labelled
-from fhir_profiles.mappings.datatypes import coding, concept, name_of_code, period_of, practitioner, slug
+from fhir_profiles.mappings.annotation import annotations
+from fhir_profiles.mappings.confidential import Confidential, labelled
+from fhir_profiles.mappings.datatypes import coding, concept, name_of_code, period_of, practitioner, slug, words
 from fhir_profiles.mappings.field_ledger import Row, keep_order
 from fhir_profiles.mappings.observation import Order, observation
 from fhir_profiles.mappings.person_contact import addresses, names, telecoms
@@ -37,10 +39,19 @@ def add_details(reading: Reading, hold: Hold | None) -> None:
 
 def observations_of_message(reading: Reading, hold: Hold | None) -> None:
     """Add an Observation for each OBX of a message whose observations belong to no order."""
-    rows = _rows(reading, ("OBX",), hold)["OBX"]
-    keep_order(rows, to="Bundle.entry")
-    order = _order(reading)
-    reading.resources += [observed(reading, row, order) for row in rows]
+    add_observations(reading, [(row, []) for row in _rows(reading, ("OBX",), hold)["OBX"]])
+
+
+def add_observations(reading: Reading, found: Sequence[tuple[Row, Sequence[Row]]]) -> int:
+    """Add an Observation for each OBX with the notes that follow it, of what is said of the person beside every order; gives how many are drug tests."""
+    keep_order([row for row, _ in found], to="Bundle.entry")
+    order = _of_no_order(reading)
+    # INVARIANT: what belongs to no order may be of any that its sender calls confidential: absent never widens.
+    labels = Confidential((row,) for row in reading.rows("ORC")).labels(to="Observation") if found else []
+    for row, notes in found:
+        made = observed(reading, row, order, annotations(notes, to="Observation.note"))
+        reading.resources.append(labelled(made, labels))
+    return order.drug_tests
 
 
 def add_person_details(reading: Reading, hold: Hold | None) -> None:
@@ -140,9 +151,9 @@ def _certainty(reading: Reading, row: Row, resource: Json) -> str | None:
     status = _CERTAINTY.get(row.peek(6).upper())
     if status is not None:
         row.mapped_field(6, to="Condition.verificationStatus")
-    elif words := next((each for part in (2, 1, 9) if (each := row.text(6, part, to="Condition.note.text"))), ""):
+    elif said := words(row, 6, to="Condition.note.text"):
         reading.warn(row.place(6), "not a value of table 0052: it is carried as written, in a note")
-        resource["note"] = [{"text": f"type of diagnosis, as written: {words}"}]
+        resource["note"] = [{"text": f"type of diagnosis, as written: {said}"}]
     if row.peek(21).upper() != "D":
         return status
     row.mapped_field(21, to="Condition.verificationStatus")
@@ -189,17 +200,17 @@ def _contact(row: Row) -> Json | None:
     return contact if contact.keys() & {"name", "telecom", "address"} else None
 
 
-def _order(reading: Reading) -> Order:
-    """Observations of an ADT belong to no order: they are named by the stay, or else by the message."""
+def _of_no_order(reading: Reading) -> Order:
+    """Observations of an ADT, or of the person in any message, belong to no order: they are named by the stay, or else by the message."""
     visit = reading.message.get("PV1-19")
     key = ("stay", visit) if visit else ("message", reading.message.get("MSH-10") or "")
     return Order(key=key, code={}, panel=False, purpose=None, taken=None, method=None, specimen=None, encounter=None)
 
 
-def observed(reading: Reading, row: Row, order: Order) -> Json:
+def observed(reading: Reading, row: Row, order: Order, notes: Sequence[Json] = ()) -> Json:
     """Make one Observation. It is no laboratory result unless it is a drug test, which is one wherever it stands."""
     before = order.drug_tests
-    resource = observation(reading, row, (), order)
+    resource = observation(reading, row, notes, order)
     if order.drug_tests == before:
         del resource["category"]
         resource["meta"] = {"profile": [systems.UK_CORE + "UKCore-Observation"]}

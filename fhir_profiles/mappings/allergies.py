@@ -9,12 +9,13 @@ from typing import Final
 
 from fhir_profiles import systems
 from fhir_profiles.ids import PATIENT_REFERENCE, stable_id
-from fhir_profiles.mappings.datatypes import coding, concept, name_of_code, slug
+from fhir_profiles.mappings.datatypes import coding, concept, name_of_code, slug, words
 from fhir_profiles.mappings.field_ledger import Row, keep_order
 from fhir_profiles.mappings.reading import Reading
 from fhir_profiles.shapes import Json
 
 _TO: Final = "AllergyIntolerance"
+_NOTE: Final = f"{_TO}.note.text"
 _CLINICAL: Final = "http://terminology.hl7.org/CodeSystem/allergyintolerance-clinical"
 _VERIFICATION: Final = "http://terminology.hl7.org/CodeSystem/allergyintolerance-verification"
 _ALLERGENS: Final = {
@@ -122,17 +123,17 @@ def _managed(reading: Reading, row: Row) -> Json | None:
     if kind is not None:
         row.mapped_field(9, to=f"{_TO}.type")
         resource["type"] = kind
-    elif words := _words(row, 9):
+    elif said := words(row, 9, to=_NOTE):
         resource.pop("type", None)
-        notes.append(f"kind, as written: {words}")
-    if words := _words(row, 10):
-        notes.append(f"group, as written: {words}")
+        notes.append(f"kind, as written: {said}")
+    if said := words(row, 10, to=_NOTE):
+        notes.append(f"group, as written: {said}")
     if notes:
         resource["note"] = [*resource.get("note", ()), *({"text": note} for note in notes)]
     onset = reading.date_time(row, 11, to=f"{_TO}.onsetDateTime")
-    words = row.text(12, to=f"{_TO}.onsetString") if onset is None else ""
+    began = row.text(12, to=f"{_TO}.onsetString") if onset is None else ""
     recorded = reading.date_time(row, 13, to=f"{_TO}.recordedDate")
-    for name, value in (("onsetDateTime", onset), ("onsetString", words), ("recordedDate", recorded)):
+    for name, value in (("onsetDateTime", onset), ("onsetString", began), ("recordedDate", recorded)):
         if value:
             resource[name] = value
     return resource
@@ -170,14 +171,10 @@ def _standing(reading: Reading, row: Row, resource: Json) -> list[str]:
     if sure is not None:
         row.mapped_field(17, to=f"{_TO}.verificationStatus")
         resource["verificationStatus"] = {"coding": [coding(_VERIFICATION, sure)]}
-    elif words := _words(row, 17):
+    elif said := words(row, 17, to=_NOTE):
         reading.warn(row.place(17), "how the allergy stands is said in words that are not known: they are in its note")
-        return [f"how it stands, as written: {words}"]
+        return [f"how it stands, as written: {said}"]
     return []
-
-
-def _words(row: Row, number: int) -> str:
-    return next((found for part in (2, 1, 9) if (found := row.text(number, part, to=f"{_TO}.note.text"))), "")
 
 
 def _say(row: Row, resource: Json) -> None:
@@ -208,19 +205,19 @@ def _manifestation(row: Row, repetition: int) -> Json | None:
     to = f"{_TO}.reaction.manifestation"
     if row.peek(5, 3, repetition) or row.peek(5, 6, repetition):
         return concept(row, 5, repetition, to=to)
-    words = next((found for part in (2, 1, 9) if (found := row.text(5, part, repetition, to=f"{to}.text"))), "")
-    return {"text": words} if words else None
+    said = words(row, 5, repetition, to=f"{to}.text")
+    return {"text": said} if said else None
 
 
 def _severity(row: Row, resource: Json) -> str | None:
     """Read how bad it was, by code or by word; a word that is not known is lost by nobody: it is in the note."""
-    said = [row.peek(4, part) for part in (1, 2, 9)]
-    severity = next((_SEVERITIES[each.upper()] for each in said if each.upper() in _SEVERITIES), None)
+    written = [row.peek(4, part) for part in (1, 2, 9)]
+    severity = next((_SEVERITIES[each.upper()] for each in written if each.upper() in _SEVERITIES), None)
     if severity is not None:
         row.mapped_field(4, to=f"{_TO}.reaction.severity")
-    elif all(each.upper() in _SAYS_NOTHING for each in said):
+    elif all(each.upper() in _SAYS_NOTHING for each in written):
         if row.has(4):
             row.residual(4, 0, reason="a severity that says nothing")
-    elif words := _words(row, 4):
-        resource["note"] = [{"text": f"severity, as written: {words}"}]
+    elif said := words(row, 4, to=_NOTE):
+        resource["note"] = [{"text": f"severity, as written: {said}"}]
     return severity

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from fhir_profiles.hl7_times import fhir_date_time
 from fhir_profiles.mappings.datatypes import practitioner
 from fhir_profiles.mappings.field_ledger import Row, keep_order
 from fhir_profiles.shapes import Json
@@ -13,18 +12,23 @@ def annotations(rows: Sequence[Row], *, to: str) -> list[Json]:
     keep_order(rows, to=to)
     found: list[Json] = []
     for row in rows:
-        lines = [row.text(3, 1, repetition, to=f"{to}.text") for repetition in range(1, row.count(3) + 1)]
-        text = "\n".join(line for line in lines if line)
+        text = remark(row, to=f"{to}.text")
         if text:
             found.append({**_said(row, to), "text": text})
     return found
+
+
+def remark(row: Row, *, to: str) -> str:
+    """Read NTE-3 alone: its repetitions are its lines."""
+    lines = [row.text(3, 1, repetition, to=to) for repetition in range(1, row.count(3) + 1)]
+    return "\n".join(line for line in lines if line)
 
 
 def _said(row: Row, to: str) -> Json:
     if len(row.fields) < 6:
         return {}
     author = practitioner(row, 5, to=f"{to}.authorReference")
-    moment = fhir_date_time(row.peek(6))
+    moment = row.moment(6)
     said: Json = {"authorReference": author} if author is not None else {}
     if moment is not None:
         row.mapped(6, to=f"{to}.time")

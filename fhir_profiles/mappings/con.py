@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from fhir_profiles import systems, terminology
-from fhir_profiles.hl7_times import fhir_date_time, is_before
+from fhir_profiles.hl7_times import is_before
 from fhir_profiles.ids import PATIENT_REFERENCE, stable_id
 from fhir_profiles.mappings.datatypes import code_system, coding
 from fhir_profiles.mappings.fhir_coded_consents import coded_consents
@@ -86,13 +86,13 @@ def _entry(row: Row, sender: str) -> Json:
 
 def _when(row: Row) -> str | None:
     """Give when the person decided (CON-13), else when it was talked about (CON-12)."""
-    return fhir_date_time(row.peek(13)) or fhir_date_time(row.peek(12))
+    return row.moment(13) or row.moment(12)
 
 
 def _is_unsure(row: Row) -> bool:
     """Is it limited (CON-9), given without knowing everything (CON-21), by somebody not competent (CON-16) or by another (CON-23, CON-25)?"""
     edges = [row.peek(number) for number in (14, 15)]
-    moments = [fhir_date_time(edge) for edge in edges]
+    moments = [row.moment(number) for number in (14, 15)]
     unreadable = any(edge and moment is None for edge, moment in zip(edges, moments, strict=True))
     backwards = moments[0] is not None and moments[1] is not None and is_before(moments[1], moments[0])
     return (
@@ -111,7 +111,7 @@ def _with_period(row: Row, consent: Json) -> Json:
     if consent["status"] != "active":
         return {}
     edges = (("start", 14), ("end", 15))
-    period = {edge: moment for edge, number in edges if (moment := fhir_date_time(row.peek(number))) is not None}
+    period = {edge: moment for edge, number in edges if (moment := row.moment(number)) is not None}
     if not period:
         return {}
     for edge, number in edges:
@@ -125,10 +125,10 @@ def _mark(row: Row) -> None:
     row.mapped_field(2, to=f"{_TO}.category")
     row.mapped(11, to=f"{_TO}.status")
     for number in (13, 12):
-        if fhir_date_time(row.peek(number)) is not None:
-            row.mapped(number, to=f"{_TO}.dateTime")
+        if row.moment(number) is not None:
+            row.mapped(number, 1, to=f"{_TO}.dateTime")
             break
     for number in (4, 3):
         if row.peek(number):
-            row.mapped(number, to=f"{_TO}.identifier")
+            row.mapped(number, 1, to=f"{_TO}.identifier")
             break

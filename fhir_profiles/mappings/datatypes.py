@@ -10,7 +10,6 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 
 from fhir_profiles import systems
-from fhir_profiles.hl7_times import fhir_date_time
 from fhir_profiles.hl7v2 import NULL, Delimiters
 from fhir_profiles.mappings.field_ledger import Key, Mark, Row, component_text, went_to
 from fhir_profiles.shapes import Json
@@ -37,7 +36,6 @@ _SYSTEMS: Final = {
 }
 _CODINGS: Final = ((0, 6), (3, 7), (9, 12))
 """Of each coding of a CWE, the index of its first component and of its version."""
-_VERSIONS: Final = frozenset(version + 1 for _, version in _CODINGS)
 _V2_TABLE: Final = re.compile(r"(?:HL7)?([0-9]{4})")
 _ORDER_NUMBERS: Final = {"PLAC": "placer-order", "FILL": "filler-order", "PGN": "placer-group"}
 _NOT_IN_URI: Final = re.compile(r"[^a-z0-9.+-]+")
@@ -121,20 +119,21 @@ def _read(raw: str, delimiters: Delimiters, charset: str) -> _Read:
     parts = [
         component_text(part, delimiters, charset) if part else "" for part in raw.split(delimiters.component, 13)[:13]
     ]
-    carried = [(position, position - 1) for position, part in enumerate(parts, start=1) if part]
-    carried = [each for each in carried if each[0] not in _VERSIONS]
     parts += [""] * (13 - len(parts))
     codings: list[Json] = []
+    carried: list[tuple[int, int]] = []
     for first, version in _CODINGS:
         if parts[first]:
             made = coding(code_system(parts[first + 2]), parts[first], parts[first + 1])
+            carried += [(place + 1, place) for place in range(first, first + 3) if parts[place]]
             if parts[version]:
                 carried.append((version + 1, version))
                 made["version"] = parts[version]
             codings.append(made)
-        elif parts[first + 1]:
-            carried.append((first + 2, 8))
-    text = parts[8] or parts[1] or parts[4] or (codings[0]["code"] if codings else "")
+    said = next((place for place in (8, 1, 4) if parts[place]), None)
+    if said is not None and (said == 8 or not parts[said - 1]):
+        carried.append((said + 1, 8))
+    text = parts[said] if said is not None else (codings[0]["code"] if codings else "")
     return _Read(tuple(tuple(made.items()) for made in codings), text, tuple(carried))
 
 
@@ -161,6 +160,12 @@ def concept(row: Row, number: int, repetition: int = 1, *, to: str) -> Json | No
     if not found.codings:
         return {"text": found.text}
     return {"coding": [dict(members) for members in found.codings], "text": found.text}
+
+
+def words(row: Row, number: int, repetition: int = 1, *, to: str) -> str:
+    """Read a CE or CWE as one reads it, where only its words are carried: the original text, else its name, else its code."""
+    said = (row.text(number, component, repetition, to=to) for component in (9, 2, 5, 1))
+    return next((each for each in said if each), "")
 
 
 def name_of_code(found: Json) -> str:
@@ -197,12 +202,20 @@ def unit(written: str, display: str = "", system: str = "") -> Json:
     return result
 
 
+def unit_of(row: Row, number: int, *, to: str) -> Json:
+    """Read the CE or CWE that names a unit, as `unit` does: what has no code is carried by its name alone."""
+    made = unit(row.peek(number), row.peek(number, 2), row.peek(number, 3))
+    if "code" in made:
+        for component, name in ((1, "code"), (2, "unit"), (3, "system")):
+            row.text(number, component, to=f"{to}.{name}")
+    elif made:
+        row.text(number, 2 if row.peek(number, 2) else 1, to=f"{to}.unit")
+    return made
+
+
 def quantity(value: int | Decimal, row: Row, number: int, *, to: str) -> Json:
     """Make a Quantity of a number and the CE or CWE that names its unit."""
-    written = row.text(number, 1, to=f"{to}.code")
-    display = row.text(number, 2, to=f"{to}.unit")
-    named = row.text(number, 3, to=f"{to}.system")
-    return {"value": value, **unit(written, display, named)}
+    return {"value": value, **unit_of(row, number, to=to)}
 
 
 def ods_code(row: Row, number: int, repetition: int, authority: str) -> str | None:
@@ -317,7 +330,7 @@ def period_of(start: Place, end: Place, *, to: str) -> Json:
     edges = {
         edge: moment
         for edge, (row, number, repetition, component) in places.items()
-        if (moment := fhir_date_time(row.peek(number, component, repetition))) is not None
+        if (moment := row.moment(number, component, repetition)) is not None
     }
     if not edges or (len(edges) == 2 and edges["start"][:10] > edges["end"][:10]):
         return {}

@@ -8,12 +8,13 @@ INVARIANT: a timing that says another quantity than the order says another dose:
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 from typing import Final
 
 from fhir_profiles import systems
 from fhir_profiles.hl7_times import fhir_date_time, is_before
-from fhir_profiles.mappings.datatypes import coding, concept, number_of, unit
+from fhir_profiles.mappings.datatypes import coding, concept, number_of, unit_of, words
 from fhir_profiles.mappings.field_ledger import Row
 from fhir_profiles.mappings.reading import Reading
 from fhir_profiles.shapes import Json
@@ -145,26 +146,21 @@ def in_words(row: Row, name: str, number: int, unit_number: int | None = None, *
     no number is no amount: it stays in the message.
     """
     if unit_number is None:
-        words = [_written(row, number, to=to)]
+        parts = [words(row, number, to=to)]
     elif number_of(row.peek(number)) is None:
-        words = []
+        parts = []
     elif unit_number == number:
-        words = [row.text(number, to=to), row.text(number, 2, to=to) or row.text(number, 2, 1, 2, to=to)]
+        parts = [row.text(number, to=to), row.text(number, 2, to=to) or row.text(number, 2, 1, 2, to=to)]
     else:
-        words = [row.text(number, to=to), _written(row, unit_number, to=to)]
-    written = " ".join(word for word in words if word)
+        parts = [row.text(number, to=to), words(row, unit_number, to=to)]
+    written = " ".join(part for part in parts if part)
     return f"{name} as written: {written}" if written else ""
-
-
-def _written(row: Row, number: int, *, to: str) -> str:
-    """Read a coded word as one reads it: its name, else its code, else the original text."""
-    return next((words for component in (2, 1, 9) if (words := row.text(number, component, to=to))), "")
 
 
 def _component(row: Row) -> str:
     """Write a component of a mixture (RXC): which part it is, what, how much and of which strength."""
     to = f"{_TO}.text"
-    what = _written(row, 2, to=to)
+    what = words(row, 2, to=to)
     if not what:
         return ""
     kind = {"A": "additive", "B": "base"}.get(row.text(1, to=to).upper(), "component")
@@ -174,12 +170,8 @@ def _component(row: Row) -> str:
 
 def instructions(rx: Row, number: int) -> str:
     """Join the provider's administration instructions as one text."""
-    texts = []
-    for repetition in range(1, rx.count(number) + 1):
-        item = concept(rx, number, repetition, to=f"{_TO}.text")
-        if item is not None:
-            texts.append(item["text"])
-    return "; ".join(texts)
+    texts = [words(rx, number, repetition, to=f"{_TO}.text") for repetition in range(1, rx.count(number) + 1)]
+    return "; ".join(text for text in texts if text)
 
 
 def supervision(text: str) -> Json | None:
@@ -201,8 +193,9 @@ def _dose(reading: Reading, rx: Row, at: Places) -> tuple[Json | None, str]:
     if first is None:
         return None, ""
     rx.mapped(at.low, to=f"{_TO}.doseAndRate")
-    unit_of_dose = _unit(rx, at.unit)
     last = number_of(high)
+    spans = last is not None and last > first
+    unit_of_dose = unit_of(rx, at.unit, to=f"{_TO}.doseAndRate.{'doseRange.low' if spans else 'doseQuantity'}")
     if last is None or last <= first:
         words = ""
         if high and last == first:
@@ -224,20 +217,14 @@ def _as_written(rx: Row, at: Places, what: str, number: int) -> str:
     return " ".join(part for part in (f"{what} as written: {amount}", unit_words) if part)
 
 
-def _unit(rx: Row, number: int) -> Json:
-    written = rx.text(number, 1, to=f"{_TO}.doseAndRate")
-    display = rx.text(number, 2, to=f"{_TO}.doseAndRate")
-    return unit(written, display, rx.text(number, 3, to=f"{_TO}.doseAndRate"))
-
-
 def _more_of_routes(routes: list[Row]) -> Iterator[str]:
     """Write the instruction of a route (RXR-5), and every route after the first, in words: FHIR has one a dosage."""
     for place, row in enumerate(routes):
         if place:
-            words = _written(row, 1, to=f"{_TO}.text")
-            yield f"another route as written: {words}" if words else ""
-        words = _written(row, 5, to=f"{_TO}.text")
-        yield f"routing as written: {words}" if words else ""
+            route = words(row, 1, to=f"{_TO}.text")
+            yield f"another route as written: {route}" if route else ""
+        routing = words(row, 5, to=f"{_TO}.text")
+        yield f"routing as written: {routing}" if routing else ""
 
 
 def read_route(routes: list[Row], *, to: str = _TO) -> Json:
@@ -336,17 +323,20 @@ class _Timing:
         if hours:
             yield f"times as written: {', '.join(hours)}"
         yield in_words(row, "relative time", 5, 5, to=to)
-        if not self._duration():
+        if not self._duration(to="text"):
             yield in_words(row, "duration", 6, 6, to=to)
         yield in_words(row, "duration of each", 13, 13, to=to)
         yield in_words(row, "number of times", 14, 14, to=to)
 
     def _lasting(self) -> str:
-        """Write a duration that no element can hold: a Timing has a period or a duration, and an end is never computed."""
-        edges = [fhir_date_time(self._peek(number, component)) for number, component in ((7, 4), (8, 5))]
-        if edges[0] is None or edges[1] is not None:
+        """Write a duration that no element can hold: a Timing has a period or a duration, and neither is computed from the other."""
+        edges = [fhir_date_time(self._peek(*place), self.row.zone) for place in ((7, 4), (8, 5))]
+        if not any(edges):
             return ""
-        found = self._duration().get("boundsDuration")
+        found = self._duration(to="text").get("boundsDuration")
+        if found is not None and _is_as_long(edges, found):
+            self.row.residual(*((self.number, 3, self.place) if self.old else (6, 0, 1)), reason="the period says it")
+            return ""
         return f"for {found['value']} {found['unit']}{'' if found['value'] == 1 else 's'}" if found is not None else ""
 
     def elements(self, stopped_at: str | None) -> Json:
@@ -378,44 +368,55 @@ class _Timing:
         """Give boundsPeriod, else boundsDuration. An end before the start is left out, with an issue."""
         start = self._moment(7, 4, "start")
         end = self._moment(8, 5, "end")
+        place_of_end = (self.number, 5, self.place) if self.old else (8, 1, 1)
         place = self.row.place(self.number, 5, self.place) if self.old else self.row.place(8)
         if start is not None and end is not None and is_before(end, start):
             self.reading.warn(place, "the end of the prescription lies before its start, and was left out")
+            self.row.unsupported(*place_of_end, reason="the end lies before the start")
             end = None
         if stopped_at is not None and (end is None or is_before(stopped_at, end)):
             late = start is not None and is_before(stopped_at, start)
+            if end is not None:
+                self.row.residual(*place_of_end, reason="it was stopped before")
             end = start if late else stopped_at
         period = {edge: moment for edge, moment in (("start", start), ("end", end)) if moment is not None}
         if not period:
-            duration = self._duration()
+            duration = self._duration(to="timing.repeat.boundsDuration")
             if duration:
                 return duration
         return {"boundsPeriod": period} if period else {}
 
     def _moment(self, number: int, component: int, edge: str) -> str | None:
         written = self._value(number, component, f"{_TO}.timing.repeat.boundsPeriod.{edge}")
-        moment = fhir_date_time(written) if written else None
+        moment = fhir_date_time(written, self.row.zone) if written else None
         if written and moment is None:
             place = (self.number, component, self.place) if self.old else (number, 1, 1)
             self.row.unsupported(*place, reason="not a real date and time")
             self.reading.warn(self.row.place(*place), "this is not a real date and time, and was left out")
         return moment
 
-    def _duration(self) -> Json:
-        """Read TQ1-6 (a CQ) in days, or TQ.3 written like D7; only where no period says it."""
+    def _duration(self, *, to: str) -> Json:
+        """Read TQ1-6 (a CQ) in days, or TQ.3 written like D7; `to` is where it goes."""
         if self.old:
             found = _DURATION.fullmatch(self.row.peek(self.number, 3, self.place).upper())
             if found is None or found.group(1) not in "DW":
                 return {}
-            self.row.mapped(self.number, 3, self.place, to=f"{_TO}.timing.repeat.boundsDuration")
+            self.row.mapped(self.number, 3, self.place, to=f"{_TO}.{to}")
             return _bounds_duration(int(found.group(2)), _UNITS[found.group(1)])
         number = number_of(self.row.peek(6))
         written = (self.row.peek(6, 2) or self.row.peek(6, 2, 1, 2)).lower()
         code = {"d": "d", "day": "d", "days": "d", "wk": "wk", "week": "wk", "weeks": "wk"}.get(written)
         if not isinstance(number, int) or number <= 0 or code is None:
             return {}
-        self.row.mapped(6, to=f"{_TO}.timing.repeat.boundsDuration")
+        self.row.mapped(6, to=f"{_TO}.{to}")
         return _bounds_duration(number, code)
+
+
+def _is_as_long(edges: list[str | None], duration: Json) -> bool:
+    """Does a period last as long as a duration says, whether its last day counts or not?"""
+    days = [date.fromisoformat(edge[:10]) for edge in edges if edge is not None and len(edge) >= len("2026-01-15")]
+    lasting = duration["value"] * {"d": 1, "wk": 7}[duration["code"]]
+    return len(days) == len(edges) and 0 <= lasting - (days[1] - days[0]).days <= 1
 
 
 def _bounds_duration(value: int, code: str) -> Json:

@@ -9,6 +9,7 @@ from fhir_profiles import systems
 from fhir_profiles.hl7_times import is_before
 from fhir_profiles.ids import PATIENT_REFERENCE, stable_id
 from fhir_profiles.mappings.datatypes import (
+    code_system,
     coding,
     concept,
     number_of,
@@ -132,14 +133,17 @@ def _more(reading: Reading, row: Row, resource: Json) -> None:
     if days is not None:
         row.mapped(11, to="Encounter.length")
         resource["length"] = {"value": days, "unit": "day", "system": systems.UCUM, "code": "d"}
-    planned = [
+    planned: list[Json] = [
         {"url": f"{_PLANNED}.planned{edge}Date", "valueDateTime": moment}
         for edge, number in (("Start", 8), ("End", 9))
         if (moment := reading.date_time(row, number, to="Encounter.extension")) is not None
     ]
-    arrival = concept(row, 38, to="Encounter.extension")
-    if arrival is not None and "coding" in arrival:
-        planned.append({"url": _ARRIVAL, "valueCoding": arrival["coding"][0]})
+    if row.peek(38):
+        code, display, named = (
+            row.text(38, place, to=f"Encounter.extension.valueCoding.{name}")
+            for place, name in ((1, "code"), (2, "display"), (3, "system"))
+        )
+        planned.append({"url": _ARRIVAL, "valueCoding": coding(code_system(named), code, display)})
     if planned:
         resource["extension"] = planned
 
@@ -266,13 +270,18 @@ def happened(reading: Reading, moment: str | None) -> str | None:
     event = reading.first("EVN")
     if event is None:
         return moment
-    event.text(1, to="Translation.events")
+    named = reading.message.get("MSH-9.2")
+    if named and event.has(1) and event.peek(1) != named:
+        reading.warn("EVN-1", "EVN-1 names another event than MSH-9, which counts", code="business-rule")
+    else:
+        event.text(1, to="Translation.events")
     reading.recorded_by = practitioner(event, 5, to="Provenance.agent.who")
     reading.reason = concept(event, 4, to="Provenance.reason")
     event.leave("about the recording of the event: kept in the original message")
     occurred = reading.date_time(event, 6, to="Translation.occurred")
     recorded = reading.date_time(event, 2, to="Translation.occurred")
-    event.text(7, to="Translation.establishment")
+    if event.peek(7) == reading.establishment:
+        event.text(7, to="Translation.establishment")
     when = moment or occurred or recorded
     for number, read in ((6, occurred), (2, recorded)):
         if read is not None and read != when:

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Final
 
+from fhir_profiles.hl7_times import fhir_date_time, zone_of_message
 from fhir_profiles.hl7v2 import NULL, Delimiters, Message, Segment, path_of, unescape
 from fhir_profiles.mappings import minimised
 from fhir_profiles.shapes import Fate, Field
@@ -200,6 +201,15 @@ class Row:
         if not raw or raw.isalnum():
             return raw
         return "" if raw == NULL else self.message.text(raw).strip()
+
+    def moment(self, number: int, component: int = 1, repetition: int = 1, subcomponent: int = 1) -> str | None:
+        """Read a timestamp as a FHIR dateTime, in the zone of the message where it has none of its own; says nothing about its fate."""
+        return fhir_date_time(self.peek(number, component, repetition, subcomponent), self.zone)
+
+    @property
+    def zone(self) -> str:
+        """The offset of the message's times where it is not London's (MSH-7)."""
+        return zone_of_message(self.message.segments[0].raw_value(7))
 
     def text(self, number: int, component: int = 1, repetition: int = 1, subcomponent: int = 0, *, to: str) -> str:
         """Read a value that goes to the FHIR path `to`; empty when absent or null. Without a subcomponent, the first is read."""

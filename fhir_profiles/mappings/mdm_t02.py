@@ -10,13 +10,14 @@ from fhir_profiles import systems
 from fhir_profiles.hl7_times import fhir_instant
 from fhir_profiles.hl7v2 import NULL
 from fhir_profiles.ids import PATIENT_REFERENCE, stable_id
-from fhir_profiles.mappings.annotation import annotations
+from fhir_profiles.mappings.annotation import remark
 from fhir_profiles.mappings.confidential import Confidential, labelled
 from fhir_profiles.mappings.datatypes import (
     coding,
     concept,
     establishment_extension,
     order_identifier,
+    practitioner,
     practitioners,
     slug,
     universal_id,
@@ -133,18 +134,20 @@ def _identifiers(row: Row, resource: Json) -> None:
 
 def _who_and_when(reading: Reading, row: Row, resource: Json) -> None:
     """Read when it was written (TXA-6, else TXA-4), who wrote it (TXA-9, else TXA-5) and who answers for it (TXA-10)."""
-    written = fhir_instant(row.peek(6)) or fhir_instant(row.peek(4))
+    written = fhir_instant(row.peek(6), row.zone) or fhir_instant(row.peek(4), row.zone)
     if written is not None:
-        row.mapped(6 if fhir_instant(row.peek(6)) else 4, to=f"{_TO}.date")
+        row.mapped(6 if fhir_instant(row.peek(6), row.zone) else 4, 1, to=f"{_TO}.date")
         resource["date"] = written
     authors = practitioners(row, 9, to=f"{_TO}.author") or practitioners(row, 5, to=f"{_TO}.author")
     if authors:
         resource["author"] = authors
-    answers = practitioners(row, 10, to=f"{_TO}.authenticator")
-    if answers:
-        resource["authenticator"] = answers[0]
+    answers = practitioner(row, 10, to=f"{_TO}.authenticator")
+    if answers is not None:
+        resource["authenticator"] = answers
     title = row.text(25, to=f"{_TO}.description")
-    remarks = [note["text"] for note in annotations(reading.rows("NTE"), to=f"{_TO}.description")]
+    notes = reading.rows("NTE")
+    keep_order(notes, to=f"{_TO}.description")
+    remarks = [said for note in notes if (said := remark(note, to=f"{_TO}.description"))]
     if title or remarks:
         resource["description"] = "\n".join([*([title] if title else []), *remarks])
 
@@ -157,7 +160,7 @@ def _context(reading: Reading, row: Row, stay: Json | None, resource: Json) -> N
     related = [
         {"identifier": item}
         for number, kind in ((14, "PLAC"), (15, "FILL"))
-        if (item := order_identifier(row, number, kind=kind, to=f"{_TO}.context.related")) is not None
+        if (item := order_identifier(row, number, kind=kind, to=f"{_TO}.context.related.identifier")) is not None
     ]
     if related:
         context["related"] = related

@@ -17,6 +17,7 @@ from fhir_profiles.mappings.datatypes import (
     organisation,
     practitioners,
     slug,
+    words,
 )
 from fhir_profiles.mappings.field_ledger import Row
 from fhir_profiles.mappings.observation_value import drug_value, value
@@ -217,8 +218,8 @@ def _performers(row: Row) -> list[Json]:
         parts = [row.text(24, position, to=f"{to}.display") for position in (1, 2, 3, 9, 4, 5, 6)]
         laboratory["display"] = ", ".join(part for part in (laboratory.get("display", ""), *parts) if part)
     elif row.has(15):
-        named = concept(row, 15, to=to)
-        laboratory = {"type": "Organization", "display": named["text"]} if named is not None else None
+        named = words(row, 15, to=f"{to}.display")
+        laboratory = {"type": "Organization", "display": named} if named else None
     return [*([laboratory] if laboratory is not None else []), *(practitioners(row, 16, to=to) if row.has(16) else [])]
 
 

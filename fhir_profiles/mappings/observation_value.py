@@ -8,7 +8,7 @@ from base64 import b64decode
 from typing import Final
 
 from fhir_profiles import systems
-from fhir_profiles.hl7_times import fhir_date_time, fhir_time
+from fhir_profiles.hl7_times import fhir_time
 from fhir_profiles.mappings.datatypes import coding, concept, number_of, quantity
 from fhir_profiles.mappings.field_ledger import Row
 from fhir_profiles.mappings.reading import Reading
@@ -64,7 +64,7 @@ def _single(row: Row, kind: str) -> Json | None:
         case "DR":
             return _date_range(row)
         case "DT" | "TS" | "DTM":
-            return _moment(row, "valueDateTime", fhir_date_time(row.peek(5)))
+            return _moment(row, "valueDateTime", row.moment(5))
         case "TM":
             return _moment(row, "valueTime", fhir_time(row.peek(5)))
         case _:
@@ -109,7 +109,7 @@ def _structured_number(row: Row) -> Json | None:
 
 
 def _date_range(row: Row) -> Json | None:
-    start, end = fhir_date_time(row.peek(5, 1)), fhir_date_time(row.peek(5, 2))
+    start, end = row.moment(5, 1), row.moment(5, 2)
     if start is None or end is None or start[:10] > end[:10]:
         return None
     row.mapped(5, to="Observation.valuePeriod")

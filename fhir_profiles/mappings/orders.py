@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from fhir_profiles.mappings import participation
+from fhir_profiles.mappings.adt_details import add_observations
 from fhir_profiles.mappings.field_ledger import Row
 from fhir_profiles.mappings.reading import Reading
 
@@ -28,9 +29,11 @@ class Order:
 def cut_orders(reading: Reading, medicine: str, ordered: frozenset[str], *, first_only: bool) -> list[Order]:
     """Cut the message into orders: each ORC begins one; what is ordered or encoded before its first `medicine` is only named.
 
-    `first_only`: nothing after a second PID is read.
+    An OBX is about the person, and is added at once; a note belongs to what it follows. `first_only`: nothing after a second PID is read.
     """
     orders: list[Order] = []
+    observed: list[tuple[Row, list[Row]]] = []
+    notes: list[Row] | None = None
     persons = 0
     for segment in reading.message.segments:
         row = reading.row(segment)
@@ -39,16 +42,22 @@ def cut_orders(reading: Reading, medicine: str, ordered: frozenset[str], *, firs
             row.leave_by("one-person")
         elif segment.name == "ORC":
             orders.append(Order(orc=row))
+            notes = None
+        elif segment.name == "OBX":
+            notes = []
+            observed.append((row, notes))
         elif not orders:
             continue
         elif segment.name == medicine:
             orders[-1].medicines.append(Medicine(row=row))
+            notes = orders[-1].medicines[-1].notes
         elif segment.name == "RXR" and orders[-1].medicines:
             orders[-1].medicines[-1].routes.append(row)
-        elif segment.name == "NTE" and orders[-1].medicines:
-            orders[-1].medicines[-1].notes.append(row)
+        elif segment.name == "NTE" and notes is not None:
+            notes.append(row)
         elif segment.name in participation.SEGMENTS and orders[-1].medicines:
             orders[-1].medicines[-1].people.append(row)
         elif segment.name in ordered and not orders[-1].medicines:
             row.leave_by("told-once")
+    add_observations(reading, observed)
     return orders

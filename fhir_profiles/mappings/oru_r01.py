@@ -11,6 +11,7 @@ from fhir_profiles import systems
 from fhir_profiles.hl7_times import fhir_instant
 from fhir_profiles.ids import PATIENT_REFERENCE, reference, stable_id
 from fhir_profiles.mappings import participation
+from fhir_profiles.mappings.adt_details import add_observations
 from fhir_profiles.mappings.annotation import annotations
 from fhir_profiles.mappings.confidential import Confidential, labelled
 from fhir_profiles.mappings.datatypes import (
@@ -19,6 +20,7 @@ from fhir_profiles.mappings.datatypes import (
     establishment_extension,
     order_identifier,
     practitioner,
+    words,
 )
 from fhir_profiles.mappings.encounter import named_stay
 from fhir_profiles.mappings.field_ledger import Row, keep_order
@@ -45,6 +47,10 @@ _STATUSES: Final = {
     "O": "registered",
 }
 """HL7 table 0123."""
+
+
+_NO_ORDER: Final = frozenset({"PID", "PV1", "PV2", "SPM"})
+"""What follows them and is a note is none of an order, nor of a result."""
 
 
 @dataclass(kw_only=True)
@@ -83,16 +89,17 @@ def translate(channel: Channel, body: bytes) -> Translation:
 
 
 def orders(reading: Reading, *, first_only: bool) -> list[Group]:
-    """Cut the message into orders: ORC or OBR begins one; NTE belongs to what it follows."""
+    """Cut the message into orders: ORC or OBR begins one; NTE belongs to what it follows. An OBX before them is added at once."""
     groups: list[Group] = []
+    outside: list[tuple[Row, list[Row]]] = []
     notes: list[Row] | None = None
     persons = 0
     for segment in reading.message.segments:
         row = reading.row(segment)
-        if segment.name == "PID":
-            persons += 1
+        persons += segment.name == "PID"
+        if segment.name in _NO_ORDER:
             notes = None
-        elif first_only and persons > 1:
+        if first_only and persons > 1:
             row.leave_by("one-person")
         elif segment.name == "ORC" or (segment.name == "OBR" and (not groups or groups[-1].obr is not None)):
             is_order = segment.name == "ORC"
@@ -100,8 +107,6 @@ def orders(reading: Reading, *, first_only: bool) -> list[Group]:
             notes = groups[-1].notes
         elif segment.name == "OBR":
             groups[-1].obr = row
-        elif segment.name in {"PV1", "PV2"}:
-            notes = None
         elif segment.name == "NTE" and notes is not None:
             notes.append(row)
         elif segment.name in participation.SEGMENTS and groups and not groups[-1].results:
@@ -110,13 +115,14 @@ def orders(reading: Reading, *, first_only: bool) -> list[Group]:
             groups[-1].timings.append(row)
         elif segment.name == "SPM" and groups:
             groups[-1].specimens.append(row)
-            notes = None
         elif segment.name == "OBX" and groups and groups[-1].obr is not None:
             notes = []
             groups[-1].results.append((row, notes))
         elif segment.name == "OBX":
-            row.leave("a result outside every order")
-            notes = None
+            notes = []
+            outside.append((row, notes))
+    if add_observations(reading, outside):
+        reading.task("purpose-unknown")
     return [group for group in groups if group.obr is not None]
 
 
@@ -221,12 +227,8 @@ def clinical_information(obr: Row, *, to: str) -> list[Json]:
     for repetition in range(1, obr.count(13) + 1):
         said = [obr.peek(13, part, repetition) for part in (1, 2, 9)]
         if test_purpose([{"code": said[0]}, *({"text": each} for each in said)]) is None:
-            words = [obr.text(13, part, repetition, to=to) for part in (2, 9, 1)]
-            found += (
-                [{"text": f"clinical information, as written: {words[0] or words[1] or words[2]}"}]
-                if any(words)
-                else []
-            )
+            told = words(obr, 13, repetition, to=f"{to}.text")
+            found += [{"text": f"clinical information, as written: {told}"}] if told else []
     return found
 
 
@@ -239,7 +241,10 @@ def _report(reading: Reading, group: Group, obr: Row) -> Json:
         "meta": {"profile": [PROFILE]},
     }
     extensions = [establishment_extension(reading.establishment)] if reading.establishment is not None else []
-    notes = [*clinical_information(obr, to=f"{to}.extension"), *annotations(group.notes, to=f"{to}.extension")]
+    notes = [
+        *clinical_information(obr, to=f"{to}.extension.valueAnnotation"),
+        *annotations(group.notes, to=f"{to}.extension.valueAnnotation"),
+    ]
     extensions += [{"url": _NOTE, "valueAnnotation": note} for note in notes]
     if extensions:
         resource["extension"] = extensions
@@ -253,14 +258,13 @@ def _report(reading: Reading, group: Group, obr: Row) -> Json:
     taken = reading.date_time(obr, 7, to=f"{to}.effectiveDateTime")
     if taken is not None:
         resource["effectiveDateTime"] = taken
-    issued = fhir_instant(obr.text(22, to=f"{to}.issued"))
+    issued = fhir_instant(obr.text(22, to=f"{to}.issued"), obr.zone)
     if issued is not None:
         resource["issued"] = issued
     interpreter = _interpreter(obr)
     if interpreter is not None:
         resource["resultsInterpreter"] = [interpreter]
     if group.orc is not None:
-        group.orc.text(1, to=f"{to}.status")
         group.orc.leave("about the handling of the order: kept in the original message")
     return resource
 

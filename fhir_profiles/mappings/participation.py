@@ -5,7 +5,7 @@ somebody whose part is taken back, or over.
 from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
-from fhir_profiles.hl7_times import fhir_date_time, is_before
+from fhir_profiles.hl7_times import is_before
 from fhir_profiles.mappings.datatypes import practitioner
 from fhir_profiles.mappings.field_ledger import Row
 from fhir_profiles.shapes import Json
@@ -50,7 +50,7 @@ def parts(rows: Iterable[Row], role: str, *, at: str | None, to: str) -> Iterato
         places = _PLACES[row.segment.name]
         if row.peek(places.role).upper() != role or row.peek(places.role, 3).upper() not in _TABLES:
             continue
-        end = fhir_date_time(row.peek(places.end))
+        end = row.moment(places.end)
         over = end is not None and at is not None and is_before(end, at)
         if row.peek(2).upper() in _TAKEN_BACK or over:
             row.leave("a part that was taken back or is over")

@@ -192,10 +192,11 @@ def _identifiers(reading: Reading, row: Row) -> list[Json]:
             identifier = _identifier(reading, row, number, repetition)
             if identifier is None:
                 continue
-            if not any(
-                other["system"] == identifier["system"] and other["value"] == identifier["value"] for other in found
-            ):
+            same = [each for each in found if all(each[name] == identifier[name] for name in ("system", "value"))]
+            if not same:
                 found.append(identifier)
+            elif identifier not in same:
+                row.residual(number, 0, repetition, reason="a number that stands before it already")
     return found
 
 
@@ -231,7 +232,7 @@ def _identifier(reading: Reading, row: Row, number: int, repetition: int) -> Jso
 
 def _nationality(row: Row) -> list[Json]:
     """Read PID-28: returns to NDTMS ask for it."""
-    found = concept(row, 28, to="Patient.extension")
+    found = concept(row, 28, to="Patient.extension.extension.valueCodeableConcept")
     code = {"url": "code", "valueCodeableConcept": found}
     return [] if found is None else [{"extension": [code], "url": _NATIONALITY}]
 
@@ -287,9 +288,9 @@ def _marital(row: Row, patient: Json) -> None:
         return
     written = row.peek(16).upper()
     if written in _MARITAL:
-        status["coding"] = [coding(_MARITAL_SYSTEM, _MARITAL[written])]
+        status["coding"] = [coding(_MARITAL_SYSTEM, _MARITAL[written]), *status["coding"][1:]]
     elif written in _NO_MARITAL:
-        status["coding"] = [coding(_NULL_FLAVOR, _NO_MARITAL[written])]
+        status["coding"] = [coding(_NULL_FLAVOR, _NO_MARITAL[written]), *status["coding"][1:]]
     patient["maritalStatus"] = status
 
 

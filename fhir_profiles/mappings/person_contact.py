@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Final
 
-from fhir_profiles.hl7_times import fhir_date_time
 from fhir_profiles.mappings.datatypes import number_of, validity
 from fhir_profiles.mappings.field_ledger import Row
 from fhir_profiles.shapes import Json
@@ -151,9 +150,10 @@ def _address(row: Row, number: int, repetition: int, to: str) -> Json:
 
 def _old_validity(row: Row, number: int, repetition: int, to: str) -> Json:
     """Read XAD-12, a range of dates in subcomponents, as HL7 v2.3 to v2.6 write when an address holds."""
-    written = [row.peek(number, 12, repetition, part) for part in (1, 2)]
     edges = {
-        edge: moment for edge, text in zip(("start", "end"), written, strict=True) if (moment := fhir_date_time(text))
+        edge: moment
+        for edge, part in (("start", 1), ("end", 2))
+        if (moment := row.moment(number, 12, repetition, part)) is not None
     }
     if not edges or (len(edges) == 2 and edges["start"][:10] > edges["end"][:10]):
         return {}

@@ -12,7 +12,7 @@ from fhir_profiles.ids import PATIENT_REFERENCE, stable_id
 from fhir_profiles.mappings.adt_details import observations_of_message
 from fhir_profiles.mappings.annotation import annotations
 from fhir_profiles.mappings.confidential import labelled, labels_of_problem
-from fhir_profiles.mappings.datatypes import coding, concept, establishment_extension, slug
+from fhir_profiles.mappings.datatypes import coding, concept, establishment_extension, slug, words
 from fhir_profiles.mappings.encounter import named_stay
 from fhir_profiles.mappings.field_ledger import Row
 from fhir_profiles.mappings.person import add_patient, identity_hold
@@ -166,9 +166,8 @@ def _in_words(row: Row, resource: Json) -> list[Json]:
     found = []
     for number, name, what in ((13, "verificationStatus", "how sure it is"), (14, "clinicalStatus", "how it stands")):
         if row.has(number) and name not in resource and _is_standing(resource):
-            to = f"{_TO}.note.text"
-            words = next((text for part in (2, 1, 9) if (text := row.text(number, part, to=to))), "")
-            found += [{"text": f"{what}, as written: {words}"}] if words else []
+            said = words(row, number, to=f"{_TO}.note.text")
+            found += [{"text": f"{what}, as written: {said}"}] if said else []
     return found
 
 

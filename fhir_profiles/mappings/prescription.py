@@ -20,6 +20,7 @@ from fhir_profiles.mappings.datatypes import (
     order_identifier,
     practitioner,
     slug,
+    words,
 )
 from fhir_profiles.mappings.dosage import Places, dosages
 from fhir_profiles.mappings.field_ledger import Row, keep_order
@@ -205,8 +206,10 @@ def _rest(reading: Reading, group: Group, rx: Row, at: Places, resource: Json, s
     if supply:
         resource["dispenseRequest"] = supply
     # UK Core asks for it, and in England a pharmacy may not substitute unless the prescriber says so (EPS sends false).
-    allowed = rx.text(at.substitution, to=f"{_TO}.substitution.allowedBoolean").upper() in {"G", "T"}
-    resource["substitution"] = {"allowedBoolean": allowed}
+    said = rx.peek(at.substitution).upper()
+    if said in {"G", "T", "N"}:
+        rx.text(at.substitution, to=f"{_TO}.substitution.allowedBoolean")
+    resource["substitution"] = {"allowedBoolean": said in {"G", "T"}}
     group.orc.leave("about the handling of the order: kept in the original message")
 
 
@@ -223,12 +226,8 @@ def _priority(timings: list[Row]) -> str | None:
 
 
 def _notes(group: Group, rx: Row, at: Places) -> list[Json]:
-    notes: list[Json] = []
-    for repetition in range(1, rx.count(at.notes) + 1):
-        item = concept(rx, at.notes, repetition, to=f"{_TO}.note.text")
-        if item is not None:
-            notes.append({"text": item["text"]})
-    return notes + annotations(group.notes, to=f"{_TO}.note")
+    said = [words(rx, at.notes, repetition, to=f"{_TO}.note.text") for repetition in range(1, rx.count(at.notes) + 1)]
+    return [{"text": each} for each in said if each] + annotations(group.notes, to=f"{_TO}.note")
 
 
 def _supply(reading: Reading, rx: Row, at: Places) -> Json:
@@ -254,14 +253,15 @@ def _supply(reading: Reading, rx: Row, at: Places) -> Json:
 
 def _supply_unit(rx: Row, at: Places) -> Json:
     to = f"{_TO}.dispenseRequest.quantity.unit"
-    written, display = rx.text(at.amount_unit, 1, to=to), rx.text(at.amount_unit, 2, to=to)
-    rx.text(at.amount_unit, 3, to=to)
+    written, display = rx.peek(at.amount_unit), rx.peek(at.amount_unit, 2)
     row = next(
         (found for word in (written, display) if (found := lookup("dose_units").by("written").get(word.lower()))), None
     )
     if row is not None:
+        for component in (1, 2):
+            rx.text(at.amount_unit, component, to=to)
         return {"unit": row["display"], "system": systems.SNOMED, "code": row["code"]}
-    name = display or written
+    name = rx.text(at.amount_unit, 2 if display else 1, to=to)
     return {"unit": name} if name else {}
 
 

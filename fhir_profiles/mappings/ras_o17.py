@@ -11,6 +11,7 @@ from typing import Final
 from fhir_profiles.hl7_times import is_before
 from fhir_profiles.ids import PATIENT_REFERENCE, stable_id
 from fhir_profiles.mappings import participation
+from fhir_profiles.mappings.adt_details import add_person_details
 from fhir_profiles.mappings.annotation import annotations
 from fhir_profiles.mappings.confidential import Confidential, labelled
 from fhir_profiles.mappings.datatypes import (
@@ -20,6 +21,7 @@ from fhir_profiles.mappings.datatypes import (
     order_identifier,
     practitioner,
     quantity,
+    words,
 )
 from fhir_profiles.mappings.dosage import in_words, read_route, strength, supervision
 from fhir_profiles.mappings.encounter import named_stay
@@ -50,13 +52,13 @@ def translate(channel: Channel, body: bytes) -> Translation:
     hold = identity_hold(reading)
     add_patient(reading)
     stay = named_stay(reading, to=_TO, at="context")
+    add_person_details(reading, hold)
     first_only = hold is not None and hold.code is HoldCode.TWO_PEOPLE
     occurred: str | None = None
     made: dict[str, Json] = {}
     orders = cut_orders(reading, "RXA", _ORDERED, first_only=first_only)
     marked = Confidential((order.orc,) for order in orders)
     for order in orders:
-        order.orc.text(1, to=f"{_TO}.status")
         for medicine in order.medicines:
             dose = labelled(_administration(reading, order.orc, medicine), marked.labels(order.orc, to=_TO))
             made[dose["id"]] = dose | ({"context": stay} if stay is not None else {})
@@ -99,21 +101,23 @@ def _administration(reading: Reading, orc: Row, medicine: Medicine) -> Json:
     if ordered is not None:
         resource["request"] = ordered
     to = f"{_TO}.dosage.text"
-    said = [item["text"] for n in range(1, rxa.count(9) + 1) if (item := concept(rxa, 9, n, to=to))]
-    words = (
+    said = [words(rxa, 9, n, to=to) for n in range(1, rxa.count(9) + 1)]
+    amounts = (
         in_words(rxa, "form", 8, to=to),
         in_words(rxa, "per unit of time", 12, to=to),
         strength(rxa, 13, 23, to=to),
     )
-    said += [each for each in words if each]
+    said = [each for each in (*said, *amounts) if each]
     # in the dosage and not in a note: whoever gets no notes takes a part for the whole
     said += [_IN_PART] if rxa.peek(20).upper() == "PA" else []
     remarks = annotations(medicine.notes, to=f"{_TO}.note")
     if remarks:
         resource["note"] = remarks
     dosage = _dosage(said, medicine.routes, amount)
-    if dosage:
+    if "dose" in dosage:
         resource["dosage"] = dosage
+    else:
+        resource |= _without_amount(dosage, remarks)
     return resource
 
 
@@ -198,13 +202,23 @@ def _dosage(said: list[str], routes: list[Row], amount: Json | None) -> Json:
         dosage["method"] = {**watched, **method, "coding": [*method.get("coding", ()), *watched["coding"]]}
     if amount is not None:
         dosage["dose"] = amount
-    elif "text" not in dosage and dosage:
-        dosage["text"] = "the amount is not stated"  # mad-1: a dosage has a dose or a rate, or says in words
     return dosage
+
+
+def _without_amount(dosage: Json, remarks: list[Json]) -> Json:
+    """What is said of a dose whose amount nobody states. FHIR has no dosage without one (mad-1): a refused dose would be held for it.
+
+    Whether it was supervised is the category, which whoever gets no notes reads as well; how and in which words is a note.
+    """
+    watched = supervision(dosage.get("text", ""))
+    words = [dosage.get("text", ""), *(dosage.get(part, {}).get("text", "") for part in ("route", "site", "method"))]
+    said = "; ".join(each for each in words if each and (watched is None or each != watched["text"]))
+    told: Json = {"category": watched} if watched is not None else {}
+    return told | ({"note": [*remarks, {"text": said}]} if said else {})
 
 
 def _request(orc: Row) -> Json | None:
     """Name the prescription by the placer's number, as the mapping of its own message names it."""
     value = orc.peek(2)
-    identifier = order_identifier(orc, 2, kind="PLAC", to=f"{_TO}.request")
+    identifier = order_identifier(orc, 2, kind="PLAC", to=f"{_TO}.request.identifier")
     return {"type": "MedicationRequest", "identifier": identifier} if value and identifier is not None else None

@@ -3,9 +3,11 @@
 from typing import Final
 
 from fhir_profiles.mappings import participation
+from fhir_profiles.mappings.adt_details import add_observations, add_person_details
 from fhir_profiles.mappings.confidential import Confidential, labelled
 from fhir_profiles.mappings.dosage import Places
 from fhir_profiles.mappings.encounter import named_stay
+from fhir_profiles.mappings.field_ledger import Row
 from fhir_profiles.mappings.person import add_patient, identity_hold
 from fhir_profiles.mappings.prescription import Group, request
 from fhir_profiles.mappings.reading import Reading, open_message
@@ -53,6 +55,7 @@ def translate_orders(channel: Channel, body: bytes, segment: str, places: Places
     add_patient(reading)
     stay = named_stay(reading, to="MedicationRequest")
     first_only = hold is not None and hold.code is HoldCode.TWO_PEOPLE
+    add_person_details(reading, hold)
     groups = _groups(reading, segment, first_only=first_only)
     marked = Confidential((group.orc,) for group in groups)
     for group in groups:
@@ -67,8 +70,10 @@ def translate_orders(channel: Channel, body: bytes, segment: str, places: Places
 
 
 def _groups(reading: Reading, medicine: str, *, first_only: bool) -> list[Group]:
-    """Cut the message into orders: each ORC begins one."""
+    """Cut the message into orders: each ORC begins one. An OBX is about the person, and is added at once; a note belongs to what it follows."""
     groups: list[Group] = []
+    observed: list[tuple[Row, list[Row]]] = []
+    notes: list[Row] | None = None
     persons = 0
     for segment in reading.message.segments:
         row = reading.row(segment)
@@ -77,10 +82,15 @@ def _groups(reading: Reading, medicine: str, *, first_only: bool) -> list[Group]
             row.leave_by("one-person")
         elif segment.name == "ORC":
             groups.append(Group(orc=row))
+            notes = groups[-1].notes
+        elif segment.name == "OBX":
+            notes = []
+            observed.append((row, notes))
         elif not groups:
             continue
         elif segment.name == medicine and groups[-1].medicine is None:
             groups[-1].medicine = row
+            notes = groups[-1].notes
         elif segment.name == "TQ1":
             (groups[-1].ordered_timings if groups[-1].medicine is None else groups[-1].timings).append(row)
         elif segment.name == "RXR" and groups[-1].medicine is not None:
@@ -91,6 +101,7 @@ def _groups(reading: Reading, medicine: str, *, first_only: bool) -> list[Group]
             row.leave_by("told-once")
         elif segment.name in participation.SEGMENTS:
             groups[-1].people.append(row)
-        elif segment.name == "NTE":
-            groups[-1].notes.append(row)
+        elif segment.name == "NTE" and notes is not None:
+            notes.append(row)
+    add_observations(reading, observed)
     return groups

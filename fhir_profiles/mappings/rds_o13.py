@@ -7,8 +7,8 @@ number (RXD-1) and day: a later dispense of the same order does not replace an e
 from typing import Final
 
 from fhir_profiles import systems
-from fhir_profiles.hl7_times import fhir_date_time
 from fhir_profiles.ids import PATIENT_REFERENCE, stable_id
+from fhir_profiles.mappings.adt_details import add_person_details
 from fhir_profiles.mappings.annotation import annotations
 from fhir_profiles.mappings.confidential import Confidential, labelled
 from fhir_profiles.mappings.datatypes import (
@@ -20,6 +20,7 @@ from fhir_profiles.mappings.datatypes import (
     practitioner,
     quantity,
     slug,
+    words,
 )
 from fhir_profiles.mappings.dosage import in_words, read_route, strength
 from fhir_profiles.mappings.encounter import named_stay
@@ -55,6 +56,7 @@ def translate(channel: Channel, body: bytes) -> Translation:
     hold = identity_hold(reading)
     add_patient(reading)
     stay = named_stay(reading, to=_TO, at="context")
+    add_person_details(reading, hold)
     made: dict[str, Json] = {}
     orders = cut_orders(reading, "RXD", _ORDERED, first_only=hold is not None and hold.code is HoldCode.TWO_PEOPLE)
     marked = Confidential((order.orc,) for order in orders)
@@ -100,11 +102,8 @@ def _dispense(reading: Reading, orc: Row, medicine: Medicine) -> Json:
     when = reading.date_time(rxd, 3, to=f"{_TO}.whenPrepared")
     if when is not None:
         resource["whenPrepared"] = when
-    remarks = [
-        {"text": item["text"]}
-        for repetition in range(1, rxd.count(9) + 1)
-        if (item := concept(rxd, 9, repetition, to=f"{_TO}.note.text")) is not None
-    ]
+    said = [words(rxd, 9, repetition, to=f"{_TO}.note.text") for repetition in range(1, rxd.count(9) + 1)]
+    remarks = [{"text": each} for each in said if each]
     remarks += annotations(medicine.notes, to=f"{_TO}.note")
     if remarks:
         resource["note"] = remarks
@@ -134,7 +133,7 @@ def _name(reading: Reading, orc: Row, rxd: Row) -> tuple[str, ...]:
             break
     else:
         order = ("message", reading.message.get("MSH-10") or "", str(orc.segment.occurrence))
-    return (*order, rxd.peek(1), fhir_date_time(rxd.peek(3)) or rxd.peek(3), rxd.peek(2) or rxd.peek(2, 2))
+    return (*order, rxd.peek(1), rxd.moment(3) or rxd.peek(3), rxd.peek(2) or rxd.peek(2, 2))
 
 
 def _identifiers(orc: Row, rxd: Row) -> list[Json]:
@@ -176,17 +175,13 @@ def _performers(rxd: Row) -> list[Json]:
 
 def _dosage(rxd: Row, routes: list[Row]) -> Json:
     """Read the special instructions (RXD-15) and the route."""
-    texts = [
-        item["text"]
-        for repetition in range(1, rxd.count(15) + 1)
-        if (item := concept(rxd, 15, repetition, to=f"{_TO}.dosageInstruction.text")) is not None
-    ]
     to = f"{_TO}.dosageInstruction.text"
+    texts = [words(rxd, 15, repetition, to=to) for repetition in range(1, rxd.count(15) + 1)]
     said = (
         in_words(rxd, "form", 6, to=to),
         strength(rxd, 16, 28, to=to),
         in_words(rxd, "total daily dose", 12, 12, to=to),
     )
-    texts += [words for words in said if words]
+    texts = [each for each in (*texts, *said) if each]
     dosage: Json = {"text": "; ".join(texts)} if texts else {}
     return dosage | read_route(routes, to=f"{_TO}.dosageInstruction")

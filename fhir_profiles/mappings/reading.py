@@ -73,6 +73,11 @@ class Reading:
             header.mapped_field(number, to=path)
         if not self.message.charset_declared and not self.message.encode().isascii():
             self.warn("MSH-18", "MSH-18 names no character set for these bytes; one was assumed", code="value")
+        if header.zone:
+            self.inform(
+                "MSH-7",
+                "the clock of this message is not London's: its times without an offset are read by that of MSH-7",
+            )
 
     def row(self, segment: Segment) -> Row:
         return self.ledger.row(segment)
@@ -101,7 +106,7 @@ class Reading:
         written = row.text(number, component, to=to)
         if not written:
             return None
-        moment = fhir_date_time(written)
+        moment = fhir_date_time(written, row.zone)
         if moment is None:
             row.unsupported(number, component, reason="not a real date and time")
             self.warn(row.place(number), "this is not a real date and time, and was left out")

@@ -14,6 +14,7 @@ from fhir_profiles.mappings.annotation import annotations
 from fhir_profiles.mappings.confidential import Confidential
 from fhir_profiles.mappings.datatypes import (
     concept,
+    display_name,
     establishment_extension,
     organisation,
     period_of,
@@ -23,7 +24,7 @@ from fhir_profiles.mappings.encounter import named_stay
 from fhir_profiles.mappings.field_ledger import Row, keep_order
 from fhir_profiles.mappings.oru_r01 import add_results, orders
 from fhir_profiles.mappings.person import add_patient, identity_hold
-from fhir_profiles.mappings.person_contact import names, telecoms
+from fhir_profiles.mappings.person_contact import telecoms
 from fhir_profiles.mappings.reading import Reading, open_message
 from fhir_profiles.mappings.referrals import task_of_referral
 from fhir_profiles.mappings.service_request import PRIORITIES
@@ -174,15 +175,7 @@ def _provider(reading: Reading, row: Row) -> Json | None:
     row.leave_by("staff")
     number = row.text(7, to=f"{_ROLE}.identifier.value")
     kind = row.text(7, 2, to=f"{_ROLE}.identifier.system") if number else ""
-    name = next(iter(names(row, 2, to=f"{_ROLE}.practitioner.display")), {})
-    display = " ".join(
-        [
-            *name.get("prefix", ()),
-            *name.get("given", ()),
-            *([name["family"]] if "family" in name else []),
-            *name.get("suffix", ()),
-        ]
-    )
+    display = display_name(row, 2, 1, first=1, to=f"{_ROLE}.practitioner.display")
     works_for = organisation(row, 10, to=f"{_ROLE}.organization")
     if not number and not display and works_for is None:
         return None

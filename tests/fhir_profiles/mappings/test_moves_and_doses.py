@@ -12,8 +12,8 @@ Json = dict[str, Any]
 PID = "PID|1||9990000018^^^NHS^NH~A1234BC^^^NOMIS^PI||Example^Sam||19850713|M"
 
 
-def message(kind: str, *lines: str) -> Translation:
-    header = f"MSH|^~\\&|PRISON-EHR|LEI|TG|HUB|20260401110000||{kind}|ID-1|P|2.5.1"
+def message(kind: str, *lines: str, sent: str = "20260401110000") -> Translation:
+    header = f"MSH|^~\\&|PRISON-EHR|LEI|TG|HUB|{sent}||{kind}|ID-1|P|2.5.1"
     return translate("\r".join((header, *lines)).encode())
 
 
