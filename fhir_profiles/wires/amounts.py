@@ -4,9 +4,11 @@ INVARIANT: a number that came as a power of ten (`4E+1`) is written out: nobody 
 """
 
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 from fhir_profiles.elements import as_object, as_text
+
+NO_UNIT: Final = "(unit not recorded)"
 
 
 def number(value: Any) -> str:
@@ -21,6 +23,13 @@ def quantity(value: Any) -> str:
     digits = number(item.get("value"))
     unit = as_text(item.get("unit")) or as_text(item.get("code"))
     return " ".join(part for part in (as_text(item.get("comparator")) + digits, unit) if part) if digits else ""
+
+
+def dose_amount(value: Any) -> str:
+    """Write a Quantity of a medicine. INVARIANT: 40 of nobody says what is not read as 40 of what the reader is used to, millilitres or milligrams."""
+    item = as_object(value)
+    unit = as_text(item.get("unit")) or as_text(item.get("code"))
+    return f"{quantity(value)} {NO_UNIT}" if quantity(value) and not unit else quantity(value)
 
 
 def span_of(value: Any) -> str:

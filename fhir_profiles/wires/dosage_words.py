@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from fhir_profiles.elements import as_object, as_objects, as_text, words_of
 from fhir_profiles.shapes import Json
-from fhir_profiles.wires.amounts import number, period, quantity, ratio, span_of
+from fhir_profiles.wires.amounts import dose_amount, number, period, quantity, ratio, span_of
 
 _UNITS: Final = {"s": "second", "min": "minute", "h": "hour", "d": "day", "wk": "week", "mo": "month", "a": "year"}
 _TIMES: Final = {"1": "once", "2": "twice"}
@@ -78,7 +78,7 @@ def dosage_words(dosage: Json) -> Iterator[str]:
 def _amounts(dosage: Json) -> Iterator[str]:
     for rate in as_objects(dosage.get("doseAndRate")):
         kind = f" ({words_of(rate.get('type'))})" if words_of(rate.get("type")) else ""
-        dose = quantity(rate.get("doseQuantity")) or span_of(rate.get("doseRange"))
+        dose = dose_amount(rate.get("doseQuantity")) or span_of(rate.get("doseRange"))
         yield f"{dose}{kind}" if dose else ""
         yield f"{speed}{kind}" if (speed := speed_of(rate)) else ""
 

@@ -16,7 +16,7 @@ from fhir_profiles.number_words import in_words
 from fhir_profiles.shapes import Json
 from fhir_profiles.systems import ODS
 from fhir_profiles.terminology import record_items
-from fhir_profiles.wires.amounts import quantity
+from fhir_profiles.wires.amounts import NO_UNIT, dose_amount
 from fhir_profiles.wires.dosage_words import dosages
 from fhir_profiles.wires.sentences import Found, address_line, medicine_name, named
 
@@ -30,12 +30,13 @@ _ROLES: Final[Mapping[str, str]] = {
     "recovery-coordinator": "Your recovery worker",
     "treatment-provider": "Who helps you outside",
 }
+_NO_UNIT: Final = "(of what is not written down: ask)"
 _SURE: Final = frozenset({"booked", "arrived", "checked-in"})
 
 
 def in_plain_words(text: str) -> str:
     """Write each date of a text as a person says it, in the time of England; what is no date stays as it is."""
-    return _DATE.sub(lambda found: _day(found.group()), text)
+    return _DATE.sub(lambda found: _day(found.group()), text).replace(NO_UNIT, _NO_UNIT)
 
 
 def _day(text: str) -> str:
@@ -90,7 +91,7 @@ def _medicine(resource: Json, found: Found) -> Iterator[str]:
 def _given(resource: Json, found: Found) -> Iterator[str]:
     yield medicine_name(resource, found)
     dosage = as_object(resource.get("dosage"))
-    amount = quantity(dosage.get("dose"))
+    amount = dose_amount(dosage.get("dose"))
     how_much = f"{amount}{_in_words(dosage.get('dose'))}" if amount else as_text(dosage.get("text"))
     when = as_text(resource.get("effectiveDateTime")) or as_text(
         as_object(resource.get("effectivePeriod")).get("start")
@@ -104,7 +105,7 @@ def _given(resource: Json, found: Found) -> Iterator[str]:
 
 def _handed(resource: Json, found: Found) -> Iterator[str]:
     yield medicine_name(resource, found)
-    yield quantity(resource.get("quantity"))
+    yield dose_amount(resource.get("quantity"))
     handed = as_text(resource.get("whenHandedOver"))
     yield f"You got it on {handed}" if handed else ""
     status = as_text(resource.get("status"))

@@ -10,7 +10,7 @@ from fhir_profiles.facts import supervised
 from fhir_profiles.medicines import other_strength
 from fhir_profiles.profiles.notice import LETTER_CODES
 from fhir_profiles.shapes import Json
-from fhir_profiles.wires.amounts import number, period, quantity, ratio, span_of
+from fhir_profiles.wires.amounts import dose_amount, number, period, quantity, ratio, span_of
 from fhir_profiles.wires.dosage_words import dosages, speed_of, timing_words
 
 _NOT_ORDERED: Final = frozenset({"proposal", "plan", "option"})
@@ -95,8 +95,8 @@ def _supply(supply: Json) -> Iterator[str]:
     """How much is supplied, in which parts, and until when."""
     repeats = supply.get("numberOfRepeatsAllowed")
     for what, said in (
-        ("quantity", quantity(supply.get("quantity"))),
-        ("first supply", quantity(as_object(supply.get("initialFill")).get("quantity"))),
+        ("quantity", dose_amount(supply.get("quantity"))),
+        ("first supply", dose_amount(as_object(supply.get("initialFill")).get("quantity"))),
         ("interval between supplies", quantity(supply.get("dispenseInterval"))),
         ("repeats allowed", str(repeats) if isinstance(repeats, int) and not isinstance(repeats, bool) else ""),
         ("to last", quantity(supply.get("expectedSupplyDuration"))),
@@ -126,7 +126,7 @@ def _administration(resource: Json, found: Found) -> Iterator[str]:
     status = as_text(resource.get("status"))
     yield medicine_name(resource, found)
     yield _NOT_HAD.get((kind(resource), status), "")
-    yield quantity(dosage.get("dose")) or ("" if text or status == _NOT_DONE else "amount not recorded")
+    yield dose_amount(dosage.get("dose")) or ("" if text or status == _NOT_DONE else "amount not recorded")
     yield speed_of(dosage)
     for member in ("route", "site", "method"):
         yield words_of(dosage.get(member))
@@ -281,7 +281,7 @@ def _appointment(resource: Json, found: Found) -> Iterator[str]:
 def _dispense(resource: Json, found: Found) -> Iterator[str]:
     yield medicine_name(resource, found)
     yield _NOT_HAD.get((kind(resource), as_text(resource.get("status"))), "")
-    yield quantity(resource.get("quantity"))
+    yield dose_amount(resource.get("quantity"))
     yield from _under(resource, found)
     yield from dosages(as_objects(resource.get("dosageInstruction")))
     handed = as_text(resource.get("whenHandedOver"))

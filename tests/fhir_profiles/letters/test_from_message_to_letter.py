@@ -33,6 +33,7 @@ from tests.fhir_profiles.letters.told_records import (
     Told,
     as_fhir,
     as_hl7v2,
+    measured,
     stay_as_hl7v2,
     told_record,
 )
@@ -103,13 +104,13 @@ def _dose_of(dosage: Json) -> str:
     """How much is taken at a time: the figure, else the quantity of the timing in words; two of them are no dose."""
     figure = first(dosage, "doseAndRate", "doseQuantity")
     if figure is not None:
-        return f"{figure['value']} {figure['unit']}"
+        return measured(figure["value"], figure.get("unit", ""))
     return dosage["text"].partition("quantity as written: ")[2]
 
 
 def dose_in_all(order: Order) -> str:
     """What is taken at each time of an order, one after the other where it is split."""
-    return " + ".join(f"{part} {order.unit}" for _, part in order.parts) or f"{order.amount} {order.unit}"
+    return " + ".join(measured(part, order.unit) for _, part in order.parts) or measured(order.amount, order.unit)
 
 
 def as_ordered(letter: str, order: Order) -> tuple[str, ...]:
@@ -119,10 +120,10 @@ def as_ordered(letter: str, order: Order) -> tuple[str, ...]:
 
 
 def dosed(resource: Json) -> tuple[str, ...]:
-    dose = resource["dosage"]["dose"]
+    dose = resource.get("dosage", {}).get("dose", {})
     return (
         first(resource, "medicationCodeableConcept", "text"),
-        f"{dose['value']} {dose['unit']}",
+        measured(dose["value"], dose.get("unit", "")) if dose else "",
         resource["effectiveDateTime"][:16],
         resource["status"],
     )
@@ -131,7 +132,7 @@ def dosed(resource: Json) -> tuple[str, ...]:
 def as_dosed(given: Given) -> tuple[str, ...]:
     return (
         given.order.medicine,
-        f"{given.amount} {given.order.unit}",
+        measured(given.amount, given.order.unit) if given.amount else "",
         given.at,
         "completed" if given.done else "not-done",
     )
@@ -215,14 +216,14 @@ def supplied(resource: Json) -> tuple[str, ...]:
     amount = resource["quantity"]
     return (
         first(resource, "medicationCodeableConcept", "text"),
-        f"{amount['value']} {amount['unit']}",
+        measured(amount["value"], amount.get("unit", "")),
         (resource.get("whenHandedOver") or resource["whenPrepared"])[:16],
         resource["status"],
     )
 
 
 def as_supplied(issued: Issued) -> tuple[str, ...]:
-    return (issued.order.medicine, f"{issued.amount} {issued.order.unit}", issued.at, HOW[issued.how])
+    return (issued.order.medicine, measured(issued.amount, issued.order.unit), issued.at, HOW[issued.how])
 
 
 def issues_expected(letter: str, told: Told) -> Counter[tuple[str, ...]]:
@@ -329,7 +330,7 @@ def misread(letter: str, lines: Sequence[str], told: Told) -> list[str]:
     for order in told.orders:
         says = (
             order.medicine,
-            *dose_in_all(order).split(" + "),
+            *(_plainly(each) if own else each for each in dose_in_all(order).split(" + ")),
             as_said(order.start) if own else order.start,
             as_said(order.end) if own else order.end,
         )
@@ -341,7 +342,13 @@ def misread(letter: str, lines: Sequence[str], told: Told) -> list[str]:
         wrong += [f"not on one line: {says}"] if not any(all(each in line for each in says) for line in lines) else []
     for medicine, amount, at, status in doses_expected(letter, told):
         day = as_said(f"{at}:00+00:00") if own else f"given {at}" if status == "completed" else f"on {at}"
-        says = (medicine, amount, day, *(() if status == "completed" or own else ("NOT given",)))
+        shown = amount or ("not written down" if own else "amount not recorded" if status == "completed" else "")
+        says = (
+            medicine,
+            _plainly(shown) if own else shown,
+            day,
+            *(() if status == "completed" or own else ("NOT given",)),
+        )
         wrong += [f"not on a line: {says}"] if not any(all(each in line for each in says) for line in lines) else []
     for medicine, amount, at, status in issues_expected(letter, told):
         says = (medicine, amount, f"made ready {at}", f"status {status}")
@@ -369,6 +376,10 @@ def misread(letter: str, lines: Sequence[str], told: Told) -> list[str]:
     wrong += [f"{name} is told" for name in (told.stay.before, *(each.who.family for each in told.kin)) if name in text]
     wrong += [each for each in (told.person.family, told.person.given) if each not in text]
     return wrong
+
+
+def _plainly(amount: str) -> str:
+    return amount.replace("(unit not recorded)", "(of what is not written down: ask)")
 
 
 ESCAPES = {"F": "|", "S": "^", "T": "&", "R": "~", "E": "\\"}
@@ -583,7 +594,7 @@ def test_sabotage_an_allergy_or_diagnosis_that_is_not_the_one_told_is_found_in_d
     assert misread("handover", lines, other)
 
 
-SEED = 1032
+SEED = 4302
 """A record of orders of which the fourth is of 40.00 and another is split, with a score, a treated overdose, doses of
 substitute medication, and one missed since."""
 

@@ -744,3 +744,22 @@ def test_the_flag_that_is_worked_out_carries_what_it_is_about() -> None:
         if each["resourceType"] == "Flag"
     )
     assert {"SUD", "OPIOIDUD", "R"} <= {each["code"] for each in flag["meta"]["security"]}
+
+
+@pytest.mark.parametrize("letter", [*WHOLE, "referral", "prescription-copy", "persons-handover", "care-plan-update"])
+def test_an_amount_without_a_unit_says_so(letter: str) -> None:
+    """40 of a solution of 1 mg in a millilitre is 40 mg; of one of 10 mg it is 4 or 400, and the reader takes what they are used to."""
+    bare = prescription(text="once a day", dispenseRequest={"quantity": {"value": Decimal(280)}})
+    bare["dosageInstruction"][0]["doseAndRate"] = [{"doseQuantity": {"value": Decimal(40)}}]
+    unit = "of what is not written down: ask" if letter.startswith("persons") else "unit not recorded"
+    assert lines(letter, file_of(bare), f"40 ({unit})")
+    if not letter.startswith("persons"):
+        assert lines(letter, file_of(bare), f"quantity 280 ({unit})")
+
+
+def test_a_dose_given_without_a_unit_says_so_and_a_score_does_not() -> None:
+    given = dose()
+    given["dosage"]["dose"] = {"value": Decimal(40)}
+    assert lines("handover", file_of(given), "40 (unit not recorded)")
+    score = simple("Observation", "s", status="final", code={"text": "AUDIT"}, valueQuantity={"value": 20}, **SUBJECT)
+    assert not lines("handover", file_of(score), "unit not recorded")

@@ -104,9 +104,9 @@ class Order:
 
 @dataclass(frozen=True, kw_only=True)
 class Given:
-    """A dose at an instant; a day may have two. `supervision` in the words of a clinic, one of SUPERVISION. `why` one that was not given was not.
+    """A dose at an instant; a day may have two. `amount`: empty where nobody wrote it down. `supervision` in the words of a clinic, one of SUPERVISION.
 
-    `remark`: one of REMARKS.
+    `why` one that was not given was not; `remark`: one of REMARKS.
     """
 
     order: Order
@@ -225,12 +225,12 @@ def told_record(seed: int) -> Told:
                 code=code,
                 medicine=medicine,
                 amount=amount,
-                unit=unit,
+                unit=unit if random.random() < 0.85 else "",
                 supply=str(random.randint(7, 560)),
                 often=often,
                 start=f"2026-01-{random.randint(1, 14):02}",
                 end=f"2026-02-{random.randint(1, 28):02}",
-                text=f"{amount} {unit} {HOW_OFTEN[often]}, {random.choice(('supervised', 'as it was before', 'with water'))}",
+                text=f"{amount} {HOW_OFTEN[often]}, {random.choice(('supervised', 'as it was before', 'with water'))}",
                 prescriber=_somebody(random, families, f"C{random.randint(1_000_000, 9_999_999)}"),
                 parts=_parts(random, amount) if often == "BID" and random.random() < 0.5 else (),
             )
@@ -239,7 +239,7 @@ def told_record(seed: int) -> Told:
         Given(
             order=order,
             at=f"2026-01-{day:02}T{random.randint(7, 20):02}:{random.randint(0, 59):02}",
-            amount=order.amount if random.random() < 0.7 else _amount(random),
+            amount=random.choice((*[order.amount] * 7, *[_amount(random)] * 2, "")),
             supervision=random.choice(list(SUPERVISION)),
             done=random.random() < 0.7,
             why=random.choice(WHY_NOT),
@@ -431,12 +431,21 @@ def _issued_as_hl7v2(told: Told) -> list[bytes]:
             2: f"{order.code}^{order.medicine}^SCT",
             3: _digits(each.at),
             4: each.amount,
-            5: f"{order.unit}^{order.unit}",
+            5: _unit(order),
             7: f"D{at}",
         }
         orc = f"ORC|{_CONTROLS[each.how]}|{order.number}^EHR|F{at}^PHARM"
         messages.append(_v2("RDS^O13", f"RDS-{at}", told.person, orc, _segment("RXE", rxe), _segment("RXD", rxd)))
     return messages
+
+
+def _unit(order: Order) -> str:
+    return f"{order.unit}^{order.unit}" if order.unit else ""
+
+
+def _unknown(at: int) -> str:
+    """An amount that nobody knows: nothing, or HL7's own word for it."""
+    return ("", "999")[at % 2]
 
 
 def as_hl7v2(told: Told) -> list[bytes]:
@@ -454,17 +463,17 @@ def as_hl7v2(told: Told) -> list[bytes]:
         rxe = {
             2: f"{order.code}^{order.medicine}^SCT",
             3: order.amount,
-            5: f"{order.unit}^{order.unit}",
+            5: _unit(order),
             7: f"^{order.text}",
             10: order.supply,
-            11: f"{order.unit}^{order.unit}",
+            11: _unit(order),
         }
         bounds = {7: _digits(order.start), 8: _digits(order.end)}
         timings = [{1: "1", 3: order.often}]
         if order.parts:
-            unit = f"{order.unit}&{order.unit}"
+            unit = f"{order.unit}&{order.unit}" if order.unit else ""
             timings = [
-                {1: str(n), 2: f"{part}^{unit}", 3: when, 12: "A" if n == 1 else ""}
+                {1: str(n), 2: f"{part}^{unit}".rstrip("^"), 3: when, 12: "A" if n == 1 else ""}
                 for n, (when, part) in enumerate(order.parts, 1)
             ]
         messages.append(
@@ -486,8 +495,8 @@ def as_hl7v2(told: Told) -> list[bytes]:
             3: _digits(dose.at),
             4: _digits(dose.at),
             5: f"{order.code}^{order.medicine}^SCT",
-            6: dose.amount,
-            7: order.unit,
+            6: dose.amount or _unknown(at),
+            7: order.unit if dose.amount else "",
         }
         rxa |= {
             9: f"^{dose.supervision}",
@@ -556,7 +565,12 @@ def _concept(order: Order) -> Json:
 
 
 def _quantity(amount: str, unit: str) -> Json:
-    return {"value": f"@{amount}@", "unit": unit}
+    return {"value": f"@{amount}@"} | ({"unit": unit} if unit else {})
+
+
+def measured(amount: str, unit: str) -> str:
+    """An amount as a reader has to find it: what has no unit says so."""
+    return f"{amount} {unit}" if unit else f"{amount} (unit not recorded)"
 
 
 def _ordered(at: int, order: Order) -> tuple[Json, Json]:
@@ -599,7 +613,10 @@ def _ordered(at: int, order: Order) -> tuple[Json, Json]:
 
 def _dosed(at: int, dose: Given) -> Json:
     why = {} if dose.done else {"statusReason": [{"text": dose.why}]}
-    why |= {"note": [{"text": dose.remark}]} if dose.remark else {}
+    notes = [each for each in (dose.remark, "" if dose.amount else dose.supervision) if each]
+    why |= {"note": [{"text": each} for each in notes]} if notes else {}
+    if dose.amount:
+        why["dosage"] = {"text": dose.supervision, "dose": _quantity(dose.amount, dose.order.unit)}
     return {
         "resourceType": "MedicationAdministration",
         "id": f"d{at}",
@@ -607,7 +624,6 @@ def _dosed(at: int, dose: Given) -> Json:
         "subject": ABOUT,
         "medicationCodeableConcept": _concept(dose.order),
         "effectiveDateTime": f"{dose.at}:00Z",
-        "dosage": {"text": dose.supervision, "dose": _quantity(dose.amount, dose.order.unit)},
     } | why
 
 
