@@ -4,7 +4,7 @@ No label names a person, a wing or anything that came in a message: every value 
 channel of the settings. `METRICS` is the whole list; `deploy/alerts.yml` may use these and no others (tests compare).
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final, Protocol
@@ -20,6 +20,8 @@ from consent.shapes import Outcome
 from fhir_profiles.letters import LETTERS
 from gateway.instants import from_text, to_text
 from gateway.journeys.tasks import TASKS
+from gateway.ledger.entry import decode
+from gateway.ledger.head import HeadFile, HeadMissing
 from gateway.ledger.note import NoteError
 from gateway.pressure import OPEN_DELIVERIES, OPEN_MESSAGES, unfinished
 from gateway.settings import Settings
@@ -41,7 +43,7 @@ from gateway.store.schema import (
 )
 from gateway.store.size import stored_bytes
 from gateway.store.statement import Statement
-from gateway.witnessing import last_witnessed
+from gateway.witnessing import last_witnessed, size_of
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 LAG_SEEN: Final = 5_000
@@ -213,14 +215,46 @@ def _untold(seen: _Seen) -> Samples:
     return [((), seen.age(oldest) if oldest else 0.0)]
 
 
+_UNSIGNED: Final = (
+    select(ledger_entry.c.body)
+    .join(ledger_position, ledger_position.c.entry_id == ledger_entry.c.id)
+    .where(ledger_position.c.position >= bindparam("signed"))
+    .order_by(ledger_position.c.position)
+    .limit(LAG_SEEN)
+)
+_NEW: Final = (
+    select(ledger_entry.c.id, ledger_entry.c.sequence, ledger_entry.c.body)
+    .order_by(ledger_entry.c.sequence.desc())
+    .limit(LAG_SEEN)
+    .subquery()
+)
+_UNPLACED: Final = (
+    select(_NEW.c.body)
+    .select_from(_NEW.outerjoin(ledger_position, ledger_position.c.entry_id == _NEW.c.id))
+    .where(ledger_position.c.entry_id.is_(None))
+    .order_by(_NEW.c.sequence)
+)
+
+
+def _unsigned(seen: _Seen) -> Sequence[bytes]:
+    """Entries that no signed head holds, the oldest first.
+
+    INVARIANT: the head file says what is signed: a ledger whose head cannot be written any more is behind, though its entries get positions.
+    """
+    try:
+        signed = size_of(HeadFile(seen.settings.gateway.head_file).read())
+    except (HeadMissing, ValueError, OSError):
+        signed = 0
+    placed = seen.c.execute(_UNSIGNED, {"signed": signed}).scalars().all()
+    return [*placed, *seen.c.execute(_UNPLACED).scalars()][:LAG_SEEN]
+
+
 def _lag(seen: _Seen) -> Samples:
-    newest = select(ledger_entry.c.id).order_by(ledger_entry.c.sequence.desc()).limit(LAG_SEEN).subquery()
-    missing = (
-        select(func.count())
-        .select_from(newest.outerjoin(ledger_position, ledger_position.c.entry_id == newest.c.id))
-        .where(ledger_position.c.entry_id.is_(None))
-    )
-    return [((), seen.c.execute(missing).scalar_one())]
+    return [((), len(_unsigned(seen)))]
+
+
+def _unsigned_seconds(seen: _Seen) -> Samples:
+    return [((), max((seen.age(decode(body)["at"]) for body in _unsigned(seen)[:1]), default=0.0))]
 
 
 def _unwitnessed(seen: _Seen) -> Samples:
@@ -314,7 +348,12 @@ METRICS: Final[Mapping[str, Metric]] = {
         text="Age of the oldest task that a person should have been told of and was not.", labels=(), read=_untold
     ),
     "throughgate_ledger_lag_entries": Metric(
-        text="Ledger entries that have no position yet, up to 5000.", labels=(), read=_lag
+        text="Ledger entries that no signed head holds yet, up to 5000.", labels=(), read=_lag
+    ),
+    "throughgate_ledger_unsigned_seconds": Metric(
+        text="Age of the oldest ledger entry that no signed head holds yet; 0 where all are held.",
+        labels=(),
+        read=_unsigned_seconds,
     ),
     "throughgate_ledger_unwitnessed_seconds": Metric(
         text="Seconds since the witness cosigned last; 0 where there is no witness.", labels=(), read=_unwitnessed

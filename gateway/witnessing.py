@@ -72,7 +72,7 @@ def last_witnessed(settings: Settings, now: datetime) -> Witnessed | None:
     witness = PublicKey.read(settings.witness.key)
     at = cosigned_at(text, witness)
     age = int((now - at).total_seconds())
-    return Witnessed(name=witness.name, size=_size_of(text), at=to_text(at), age_seconds=max(0, age))
+    return Witnessed(name=witness.name, size=size_of(text), at=to_text(at), age_seconds=max(0, age))
 
 
 async def ask(settings: Settings, ledger: Ledger) -> None:
@@ -81,7 +81,7 @@ async def ask(settings: Settings, ledger: Ledger) -> None:
         return
     kept = await asyncio.to_thread(last_word, settings)
     try:
-        old = _size_of(kept)
+        old = size_of(kept)
     except ValueError:
         old = 0
     for _ in range(2):
@@ -93,8 +93,8 @@ async def ask(settings: Settings, ledger: Ledger) -> None:
         seen = _number(said) if status == 409 else None
         if seen is None:
             break
-        if seen > _size_of(note):
-            raise WitnessRefused(f"the witness has seen {seen} entries, this ledger has {_size_of(note)}")
+        if seen > size_of(note):
+            raise WitnessRefused(f"the witness has seen {seen} entries, this ledger has {size_of(note)}")
         old = seen  # its last answer to us was lost, or it began again: prove from there
     raise WitnessRefused(f"the witness answered {status}")
 
@@ -143,5 +143,9 @@ def _number(text: str) -> int | None:
     return int(text) if re.fullmatch(r"[0-9]{1,18}\n?", text) else None
 
 
-def _size_of(text: str) -> int:
-    return int(text.split("\n")[1]) if text else 0
+def size_of(text: str) -> int:
+    """How many entries a signed head holds, as it says; 0 of an empty text. ValueError for a text that is no head."""
+    if not text:
+        return 0
+    _, size, *_ = text.split("\n")
+    return int(size)

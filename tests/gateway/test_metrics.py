@@ -10,6 +10,7 @@ from sqlalchemy import select, update
 
 from adapters.mllp.inbound import MllpInbound
 from adapters.mllp.settings import InboundSettings
+from gateway.ledger import LedgerFault
 from gateway.metrics import _NEWEST, _UNCONFIRMED, METRICS, closed_values, exposition
 from gateway.parts import Parts
 from gateway.steps.receive import receive
@@ -157,6 +158,30 @@ async def test_after_a_real_story_the_numbers_are_the_stores(tmp_path: Path) -> 
         assert not re.search(r"[A-Z][0-9]{4}[A-Z]{2}|\b999[0-9]{7}\b", text)
 
 
+async def test_a_ledger_that_is_not_signed_any_more_is_behind_though_its_entries_have_positions(tmp_path: Path) -> None:
+    """The head file cannot be written, or does not continue: positions are given all the same, and only the log said so."""
+    lag, age = "throughgate_ledger_lag_entries", "throughgate_ledger_unsigned_seconds"
+    async with running(tmp_path) as line:
+        await line.play(adt_a01())
+        assert (value(line.gateway, lag), value(line.gateway, age)) == (0, 0)
+        head = line.gateway.settings.gateway.head_file
+        text = head.read_text("utf-8")
+        head.write_text(text.replace("\n", "\nx", 1), "utf-8")
+        await line.gateway._end_background()
+        line.clock.advance(seconds=10)
+        assert line.is_accepted(await line.send(adt_a03()))
+        with pytest.raises(LedgerFault):
+            line.gateway.ledger.advance()
+        line.clock.advance(minutes=10)
+        assert line.gateway.ledger.lag() == 0
+        assert value(line.gateway, lag) > 0
+        assert value(line.gateway, age) >= 600
+        head.write_text(text, "utf-8")
+        assert 600 <= value(line.gateway, age) < 620
+        line.gateway.ledger.advance()
+        assert (value(line.gateway, lag), value(line.gateway, age)) == (0, 0)
+
+
 ALERTS = (DEPLOY / "alerts.yml").read_text("utf-8")
 RUNBOOK = (DEPLOY / "runbook.md").read_text("utf-8")
 TITLES = re.findall(r"^ +- alert: (\w+)$", ALERTS, re.MULTILINE)
@@ -195,7 +220,7 @@ def test_sabotage_the_comparison_finds_a_metric_that_is_not_there() -> None:
 
 @pytest.mark.parametrize(
     "metric",
-    ["throughgate_channel_silence_seconds", "throughgate_handovers_unconfirmed", "throughgate_ledger_lag_entries"],
+    ["throughgate_channel_silence_seconds", "throughgate_handovers_unconfirmed", "throughgate_ledger_unsigned_seconds"],
 )
 def test_what_must_have_an_alert_has_one(metric: str) -> None:
     assert metric in ALERTS
