@@ -287,7 +287,7 @@ class Delivery(Strict):
     backoff_max_seconds: float = Field(default=3_600, gt=0, le=86_400)
     send_timeout_seconds: float = Field(default=30, gt=0, le=300)
     retry_after_max_seconds: float = Field(default=3_600, gt=0, le=86_400)
-    concurrency: int = Field(default=8, ge=1, le=256)
+    concurrency: int = Field(default=16, ge=1, le=256)
     mailbox_acknowledge_seconds: float = Field(default=3_600, gt=0, le=604_800)
     """A collected letter that is not acknowledged in this time is `ambiguous` and told."""
     expire_days: int = Field(default=30, ge=1, le=365)
