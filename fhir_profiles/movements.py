@@ -42,6 +42,14 @@ def stays_that_go_on(resources: Sequence[Json], as_of: str | None) -> tuple[Json
     return tuple(each for each in stays if _goes_on(each, as_of) and not ended_elsewhere(each))
 
 
+def ends_a_stay_that_goes_on(resources: Sequence[Json], brought: Sequence[Json]) -> bool:
+    """Say whether a stay among `brought` is the end of one that goes on in the same establishment by the file. A visit to its clinic is no stay."""
+    ended = {
+        place_of(each) for each in _stays(brought) if _is_inpatient(each) and as_text(each.get("status")) == "finished"
+    }
+    return bool(ended & {place_of(each) for each in stays_that_go_on(resources, None)})
+
+
 def known_to_go_on(stay: Json, when: str | None) -> None:
     """Write into a stay that goes on, if nothing says when it began, since when that is known (R4 Encounter.statusHistory).
 

@@ -58,6 +58,11 @@ _ROWS: Final = (
         "a release was told after its reversal: nobody was handed over; see that the person is in custody, or hand over by hand today",
     ),
     (
+        "end-by-update",
+        "clinical-lead",
+        "an update says that the person's stay has ended, and no discharge was told: no handover has left; ask the sender, and hand over by hand today",
+    ),
+    (
         "referral-received",
         "clinical-lead",
         "a message refers the person for care: see that whom it asks has it and answers",

@@ -21,7 +21,7 @@ def translate(channel: Channel, body: bytes) -> Translation:
     hold = identity_hold(reading)
     add_patient(reading)
     stay = encounter(reading, status="in-progress")
-    bounds = period(reading, with_end=True)
+    bounds = period(reading, with_end=True, planned=True)
     if bounds:
         stay["period"] = bounds
     if "end" in bounds:

@@ -247,8 +247,11 @@ def location(row: Row, number: int, *, with_facility: bool = True) -> Json | Non
     return {"location": place} | ({"physicalType": {"text": kind}} if kind else {})
 
 
-def period(reading: Reading, *, with_end: bool) -> Json:
-    """Read PV1-44 and PV1-45. An end before its start is left out, with an issue: a wrong clock must not hold a release."""
+def period(reading: Reading, *, with_end: bool, planned: bool = False) -> Json:
+    """Read PV1-44 and PV1-45. An end before its start is left out, with an issue: a wrong clock must not hold a release.
+
+    `planned`: the message is no discharge, so that an end after it is a plan.
+    """
     row = reading.first("PV1")
     if row is None:
         return {}
@@ -257,7 +260,11 @@ def period(reading: Reading, *, with_end: bool) -> Json:
     if start is not None:
         result["start"] = start
     end = reading.date_time(row, 45, to="Encounter.period.end") if with_end else None
-    if end is not None and start is not None and is_before(end, start):
+    sent = reading.time_of_message()
+    if end is not None and planned and sent is not None and is_before(sent, end):
+        row.residual(45, 0, reason="a day that had not come: a plan, and no end")
+        reading.warn("PV1-45", "the discharge lies after the message: it is a plan, and does not end the stay")
+    elif end is not None and start is not None and is_before(end, start):
         row.unsupported(45, reason="the end lies before the start")
         reading.warn("PV1-45", "the discharge lies before the admission, and was left out of the period")
     elif end is not None:

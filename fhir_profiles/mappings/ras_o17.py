@@ -100,7 +100,7 @@ def _administration(reading: Reading, orc: Row, medicine: Medicine) -> Json:
     ordered = _request(orc)
     if ordered is not None:
         resource["request"] = ordered
-    to = f"{_TO}.dosage.text"
+    to = f"{_TO}.dosage.text" if amount is not None else f"{_TO}.note.text"
     said = [words(rxa, 9, n, to=to) for n in range(1, rxa.count(9) + 1)]
     amounts = (
         in_words(rxa, "form", 8, to=to),
@@ -113,11 +113,10 @@ def _administration(reading: Reading, orc: Row, medicine: Medicine) -> Json:
     remarks = annotations(medicine.notes, to=f"{_TO}.note")
     if remarks:
         resource["note"] = remarks
-    dosage = _dosage(said, medicine.routes, amount)
-    if "dose" in dosage:
-        resource["dosage"] = dosage
+    if amount is not None:
+        resource["dosage"] = _dosage(said, medicine.routes, amount)
     else:
-        resource |= _without_amount(dosage, remarks)
+        resource |= _without_amount(said, medicine.routes, remarks)
     return resource
 
 
@@ -190,31 +189,27 @@ def _reason(rxa: Row, status: str) -> list[Json]:
     return found
 
 
-def _dosage(said: list[str], routes: list[Row], amount: Json | None) -> Json:
-    dosage: Json = {}
+def _dosage(said: list[str], routes: list[Row], amount: Json) -> Json:
     text = "; ".join(said)
-    if text:
-        dosage["text"] = text
+    dosage: Json = {"text": text} if text else {}
     dosage |= read_route(routes, to=f"{_TO}.dosage")
     watched = supervision(text)
     if watched is not None:
         method = dosage.get("method", {})
         dosage["method"] = {**watched, **method, "coding": [*method.get("coding", ()), *watched["coding"]]}
-    if amount is not None:
-        dosage["dose"] = amount
-    return dosage
+    return {**dosage, "dose": amount}
 
 
-def _without_amount(dosage: Json, remarks: list[Json]) -> Json:
+def _without_amount(said: list[str], routes: list[Row], remarks: list[Json]) -> Json:
     """What is said of a dose whose amount nobody states. FHIR has no dosage without one (mad-1): a refused dose would be held for it.
 
     Whether it was supervised is the category, which whoever gets no notes reads as well; how and in which words is a note.
     """
-    watched = supervision(dosage.get("text", ""))
-    words = [dosage.get("text", ""), *(dosage.get(part, {}).get("text", "") for part in ("route", "site", "method"))]
-    said = "; ".join(each for each in words if each and (watched is None or each != watched["text"]))
+    watched = supervision("; ".join(said))
+    by = [words(row, field, to=f"{_TO}.note.text") for row in routes[:1] for field in (1, 2, 4)]
+    text = "; ".join(each for each in (*said, *by) if each)
     told: Json = {"category": watched} if watched is not None else {}
-    return told | ({"note": [*remarks, {"text": said}]} if said else {})
+    return told | ({"note": [*remarks, {"text": text}]} if text else {})
 
 
 def _request(orc: Row) -> Json | None:

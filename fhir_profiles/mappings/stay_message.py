@@ -25,7 +25,7 @@ def about_stay(
     hold = identity_hold(reading)
     add_patient(reading)
     stay = encounter(reading, status=status)
-    bounds = period(reading, with_end=with_end)
+    bounds = period(reading, with_end=with_end, planned=True)
     if bounds:
         stay["period"] = bounds
     if status == "unknown" and "end" in bounds:

@@ -34,6 +34,7 @@ _WITHOUT_CARE: Final = UNCONFIRMED | {
     "controlled-prescriber-missing",
     "controlled-quantity-missing",
     "discharge-short-supply",
+    "end-by-update",
     "handover-not-made",
     "handover-refused",
     "handover-restored",

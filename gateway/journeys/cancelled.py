@@ -15,7 +15,7 @@ from sqlalchemy import Connection, bindparam, or_, select
 
 from fhir_profiles.days import instant_of
 from fhir_profiles.letters import LETTERS
-from fhir_profiles.movements import last_left, left_at, same_movement, was_taken_back
+from fhir_profiles.movements import ends_a_stay_that_goes_on, last_left, left_at, same_movement, was_taken_back
 from fhir_profiles.shapes import Event, Json, Translation
 from fhir_profiles.tasks import TASKS
 from gateway.instants import from_text, to_text
@@ -163,6 +163,8 @@ def in_the_light_of(translation: Translation, before: Sequence[Json], handovers:
     INVARIANT: absent never decides: a word without a time takes nothing back, and a person is asked.
     """
     brought = tuple(entry["resource"] for entry in translation.bundle.get("entry", []))
+    if not set(translation.events) & (LEAVES_CUSTODY | NO_RELEASE) and ends_a_stay_that_goes_on(before, brought):
+        return replace(translation, tasks=(*translation.tasks, TASKS["end-by-update"]))
     if LEAVES_CUSTODY & set(translation.events) and was_taken_back(before, brought, translation.occurred):
         return _taken_back(translation)
     standing = [each for each in handovers if not each.corrected]

@@ -67,3 +67,23 @@ async def test_a_refusal_in_a_con_segment_stops_the_letter_and_a_yes_of_no_autho
     (handover,) = [row for row in line.deliveries() if row.letter == "handover"]
     assert (handover.state, handover.reason) == ("withheld", "withheld-by-consent")
     check_world(line)
+
+
+async def test_an_update_that_ends_a_stay_hands_nobody_over_and_somebody_is_told(line: Line) -> None:
+    """A discharge that only an A08 tells was nobody's release, and nobody heard of it. After a discharge the same update is no news."""
+    await line.play(adt_a01(ONE), event("A08"))
+    assert line.deliveries() == []
+    assert "end-by-update" in line.told_codes()
+    await line.play(adt_a01(OTHER, message_id="IN-2"), adt_a03(OTHER, message_id="OUT-2"))
+    before = line.told_codes().count("end-by-update")
+    await line.play(event("A08", OTHER))
+    assert line.told_codes().count("end-by-update") == before
+    check_world(line)
+
+
+async def test_a_planned_discharge_in_an_update_ends_nothing(line: Line) -> None:
+    planned = event("A08").replace(b"|||||||||20260115120000+0000", b"|||||||||20260301110000")
+    assert planned != event("A08")
+    await line.play(adt_a01(ONE), planned)
+    assert "end-by-update" not in line.told_codes()
+    check_world(line)

@@ -225,3 +225,26 @@ def test_an_order_without_a_medicine_is_an_issue() -> None:
 def test_the_golden_pairs_hold_every_new_kind() -> None:
     kinds = {line.split("|")[8][:7] for source in sources() for line in source.read_text("utf-8").splitlines()[:1]}
     assert {"ADT^A02", "ADT^A04", "ADT^A08", "ADT^A11", "OMP^O09", "RAS^O17"} <= kinds
+
+
+@pytest.mark.parametrize(
+    ("kind", "end", "status"),
+    [
+        ("A08", "20260331", "finished"),
+        ("A08", "20260401", "finished"),
+        ("A08", "20260401110001", "unknown"),
+        ("A08", "20260501", "unknown"),
+        ("A07", "20260331", "unknown"),
+        ("A04", "20260501", "in-progress"),
+        ("A03", "20260501", "finished"),
+    ],
+)
+def test_a_discharge_that_has_not_come_ends_no_stay(kind: str, end: str, status: str) -> None:
+    """Senders keep the planned day in PV1-45: the person was out of custody by the file. A discharge itself says that it was."""
+    translation = adt(kind, "PV1|1|I|B1^^^LEI" + "|" * 42 + end)
+    (stay,) = of(translation, "Encounter")
+    assert stay["status"] == status
+    assert ("end" in stay.get("period", {})) == (status == "finished")
+    assert any(issue.path == "PV1-45" for issue in translation.issues) == (
+        kind in {"A08", "A04"} and status != "finished"
+    )
