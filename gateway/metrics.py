@@ -48,8 +48,8 @@ from gateway.witnessing import last_witnessed, size_of
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 LAG_SEEN: Final = 5_000
 """The ledger's lag is counted among its newest entries, no further than this."""
-FIELDS_SEEN: Final = 10_000
-"""The newest letters whose fields are counted."""
+LETTERS_SEEN: Final = 10_000
+"""The newest letters, whose fields and attempts are counted."""
 UNCONFIRMED_AFTER: Final = timedelta(hours=24)
 UNCONFIRMED_FOR: Final = timedelta(days=7)
 
@@ -118,7 +118,10 @@ def closed_values(settings: Settings) -> Mapping[str, frozenset[str]]:
 
 def _by(seen: _Seen, column: Any, values: Iterable[str]) -> Samples:
     """How many rows have each of these values, none counts as `unknown`; a value that is not listed is left out."""
-    rows = seen.c.execute(select(column, func.count()).group_by(column))
+    return _counted(seen.c.execute(select(column, func.count()).group_by(column)), values)
+
+
+def _counted(rows: Iterable[Any], values: Iterable[str]) -> Samples:
     found = {"unknown" if value is None else str(value): count for value, count in rows}
     return [((value,), found.get(value, 0)) for value in values]
 
@@ -169,9 +172,22 @@ def _unconfirmed(seen: _Seen) -> Samples:
     return [((), _UNCONFIRMED.value(seen.c, after=after, before=before))]
 
 
+_NEWEST_LETTERS: Final = select(delivery.c.id).order_by(delivery.c.sequence.desc()).limit(LETTERS_SEEN).subquery()
+_ATTEMPTS: Final = Statement(
+    select(attempt.c.outcome, func.count())
+    .select_from(_NEWEST_LETTERS.join(attempt, attempt.c.delivery_id == _NEWEST_LETTERS.c.id))
+    .group_by(attempt.c.outcome)
+)
+"""Attempts have no index of their outcomes, and there are more of them than of anything else."""
+
+
+def _attempts(seen: _Seen) -> Samples:
+    return _counted(_ATTEMPTS.all(seen.c), RESULTS)
+
+
 def _fields_withheld(seen: _Seen) -> Samples:
     """Of what was composed for letters that were decided; of one that waits for a person nobody can say yet."""
-    newest = (seen.c.execute(select(func.max(delivery.c.sequence))).scalar() or 0) - FIELDS_SEEN
+    newest = (seen.c.execute(select(func.max(delivery.c.sequence))).scalar() or 0) - LETTERS_SEEN
     stayed = delivery.c.state.in_((DeliveryState.WITHHELD.value, DeliveryState.RECALLED.value))
     rows = seen.c.execute(
         select(
@@ -311,9 +327,9 @@ METRICS: Final[Mapping[str, Metric]] = {
         text="Decisions, by outcome.", labels=("outcome",), read=lambda seen: _by(seen, decision.c.outcome, OUTCOMES)
     ),
     "throughgate_attempts": Metric(
-        text="Attempts to send, by outcome; unknown while one runs.",
+        text="Attempts to send the newest 10000 letters, by outcome; unknown while one runs.",
         labels=("outcome",),
-        read=lambda seen: _by(seen, attempt.c.outcome, RESULTS),
+        read=_attempts,
     ),
     "throughgate_message_oldest_seconds": Metric(
         text="Age of the oldest message that has not ended, by state; 0 where there is none.",

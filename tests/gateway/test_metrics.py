@@ -11,7 +11,7 @@ from sqlalchemy import select, update
 from adapters.mllp.inbound import MllpInbound
 from adapters.mllp.settings import InboundSettings
 from gateway.ledger import LedgerFault
-from gateway.metrics import _NEWEST, _UNCONFIRMED, METRICS, closed_values, exposition
+from gateway.metrics import _ATTEMPTS, _NEWEST, _UNCONFIRMED, METRICS, closed_values, exposition
 from gateway.parts import Parts
 from gateway.steps.receive import receive
 from gateway.store.schema import decision, ledger_entry, message
@@ -122,6 +122,15 @@ def test_what_is_asked_at_every_look_reads_its_own_index(question: Statement, in
         asked = question._text(c)
         plan = c.exec_driver_sql(f"EXPLAIN QUERY PLAN {asked.text}", ("",) * len(asked.order)).all()
     assert [index in row[3] for row in plan] == [True]
+
+
+def test_attempts_are_found_by_their_letters_and_never_read_from_end_to_end() -> None:
+    with make_parts().store.read() as c:
+        asked = _ATTEMPTS._text(c).text
+        plan = [row[3] for row in c.exec_driver_sql(f"EXPLAIN QUERY PLAN {asked}", (10, 0)).all()]
+    assert [step for step in plan if "attempt" in step] == [
+        "SEARCH attempt USING INDEX sqlite_autoindex_attempt_1 (delivery_id=?)"
+    ]
 
 
 async def test_a_word_in_the_store_that_is_not_of_the_vocabulary_is_never_a_label() -> None:
