@@ -16,7 +16,8 @@ from fhir_profiles.elements import name_of
 from fhir_profiles.ids import PATIENT_REFERENCE
 from fhir_profiles.label import label_resource
 from fhir_profiles.render import render
-from fhir_profiles.shapes import Json
+from fhir_profiles.shapes import Channel, Json
+from fhir_profiles.translate import translate
 from fhir_profiles.wires.envelope import entries_of
 from fhir_profiles.wires.readable import is_redacted, readable
 from fhir_profiles.wires.sentences import sentence
@@ -763,3 +764,19 @@ def test_a_dose_given_without_a_unit_says_so_and_a_score_does_not() -> None:
     assert lines("handover", file_of(given), "40 (unit not recorded)")
     score = simple("Observation", "s", status="final", code={"text": "AUDIT"}, valueQuantity={"value": 20}, **SUBJECT)
     assert not lines("handover", file_of(score), "unit not recorded")
+
+
+@pytest.mark.parametrize("amount", ["", "999"])
+@pytest.mark.parametrize(("status", "told"), [("RE", "NOT given"), ("CP", "supervised; note: ")])
+def test_a_dose_whose_amount_nobody_states_is_told_and_not_held(amount: str, status: str, told: str) -> None:
+    """A refused dose has none, and 999 is HL7's word for one that is not known: the message was held, and the last dose with it."""
+    body = (
+        b"MSH|^~\\&|EHR|LEI|TG|HUB|20260115110000+0000||RAS^O17^RAS_O17|M1|P|2.5.1\rPID|1||9990000026^^^NHS^NH||Example^Alex\r"
+        b"ORC|RE|RX1^EHR\rRXA|0|1|20260115080500+0000||36120711000001104^Methadone 1mg/ml oral solution^SCT|"
+        + f"{amount}|||^Supervised consumption|||||||||||{status}|A\rRXR|PO^Oral\r".encode()
+    )
+    translation = translate(Channel(name="generated", format="hl7v2"), body)
+    assert translation.hold is None
+    file = file_of(*(entry["resource"] for entry in (translation.bundle or {})["entry"]))
+    assert lines("handover", file, "Methadone", "2026-01-15T08:05:00+00:00", told, "Supervised consumption; Oral")
+    assert bool(lines("prescription-copy", file_of(prescription(), *file), "amount not recorded")) is (status == "CP")
