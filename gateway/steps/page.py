@@ -6,7 +6,7 @@ A page is of one transaction and one look at the inbox: who repeats a message of
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, bindparam, select
+from sqlalchemy import Connection, LargeBinary, Row, bindparam, select
 
 from gateway.clients import Client, find
 from gateway.failpoints import pass_point
@@ -17,9 +17,11 @@ from gateway.steps.owed import owe
 from gateway.store.schema import message
 from gateway.store.statement import Statement
 
+ASKED_AT_ONCE: Final = 16
+_KEYS: Final = tuple(f"key_{number}" for number in range(ASKED_AT_ONCE))
 _BEFORE: Final = Statement(
-    select(message.c.id, message.c.body_index, message.c.answer_id, message.c.state).where(
-        message.c.key_index == bindparam("key_index")
+    select(message.c.key_index, message.c.id, message.c.body_index, message.c.answer_id, message.c.state).where(
+        message.c.key_index.in_([bindparam(each, b"", type_=LargeBinary) for each in _KEYS])
     )
 )
 _SAME_BUNDLE: Final = Statement(
@@ -31,9 +33,11 @@ _INSERT: Final = Statement.insert(message)
 
 
 class Page:
-    """Use inside one work of the store. Nothing is written before `write`, and nothing may be answered before that returned."""
+    """Use inside one work of the store, which holds the acceptance. Nothing is written before `write`, and nothing may be answered before
+    that returned. `keys` are those of the messages that will be asked for.
+    """
 
-    def __init__(self, c: Connection, parts: Parts) -> None:
+    def __init__(self, c: Connection, parts: Parts, keys: Sequence[bytes]) -> None:
         self.c = c
         self.parts = parts
         self._clients: dict[str, Client | None] = {}
@@ -42,6 +46,13 @@ class Page:
         self._things: list[tuple[Thing, ...]] = []
         self._entries: list[Entry] = []
         self._owed: list[tuple[str, str]] = []
+        self._known: dict[bytes, Row[Any]] = {}
+        self._look_up(keys)
+
+    def _look_up(self, keys: Sequence[bytes]) -> None:
+        for start in range(0, len(keys), ASKED_AT_ONCE):
+            found = _BEFORE.all(self.c, **dict(zip(_KEYS, keys[start : start + ASKED_AT_ONCE], strict=False)))
+            self._known |= {row.key_index: row for row in found}
 
     def client(self, name: str) -> Client | None:
         """Who is registered under this name."""
@@ -53,7 +64,8 @@ class Page:
         """The message that has the same key; else one that has only the same Bundle.id."""
         if self._claimed & {key_index, bundle_index}:
             self.write()  # INVARIANT: one that came a moment ago, in the same page, is a message before this one too
-        before = _BEFORE.first(self.c, key_index=key_index)
+            self._look_up([key_index] if key_index is not None else [])
+        before = self._known.get(key_index) if key_index is not None else None
         if before is not None or bundle_index is None:
             return before, None
         return None, _SAME_BUNDLE.first(self.c, bundle_index=bundle_index)
