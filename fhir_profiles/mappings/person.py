@@ -68,6 +68,7 @@ _RESTRICTED: Final = frozenset({"Y", "R", "V", "VIP", "RESTRICTED"})
 """Values of PV1-16 that mark a record as one to protect. Table 0099 has none of its own; another one is a courtesy, and is left out."""
 PROFILE: Final = systems.UK_CORE + "UKCore-Patient"
 _ABOUT_SOMETHING_ELSE: Final = frozenset({"ORC", "OBR", "OBX", "PR1", "IN1", "TXA", "PRB", "PRD", "MRG"})
+_DISABILITY: Final = "http://hl7.org/fhir/StructureDefinition/patient-disability"
 _NATIONALITY: Final = "http://hl7.org/fhir/StructureDefinition/patient-nationality"
 
 
@@ -125,6 +126,9 @@ def add_patient(reading: Reading) -> None:
     if segments:
         _read_pid(reading, segments[0], patient)
     pd1 = reading.first("PD1")
+    disability = concept(pd1, 6, to="Patient.extension.valueCodeableConcept") if pd1 is not None else None
+    if disability is not None:
+        patient.setdefault("extension", []).append({"url": _DISABILITY, "valueCodeableConcept": disability})
     if _is_protected(reading, pd1):
         patient["meta"]["security"] = [{"system": systems.CONFIDENTIALITY, "code": "R"}]
     practitioners = _general_practitioners(pd1) if pd1 is not None else []

@@ -4,6 +4,7 @@ import pytest
 
 from fhir_profiles import systems
 from fhir_profiles.shapes import HoldCode, Json, Translation
+from tests.builders import adt_a01
 from tests.fhir_profiles.mappings.golden_pairs import translate
 
 NHS, OTHER_NHS = "9990000018^^^NHS^NH", "9990000026^^^NHS^NH"
@@ -157,3 +158,12 @@ def test_a_message_without_pid_has_an_empty_patient() -> None:
     assert set(translation.bundle["entry"][0]["resource"]) == {"resourceType", "id", "meta"}
     assert translation.hold is not None
     assert translation.hold.code is HoldCode.NO_PERSON
+
+
+def test_a_disability_is_carried_beside_what_is_said_of_the_person() -> None:
+    """PD1-6, where HL7's map puts it: what somebody needs to be understood must not stay in a message."""
+    lines = [line for line in adt_a01().decode().split("\r") if not line.startswith("PD1")]
+    body = "\r".join([*lines[:3], "PD1||||||H^Hearing impaired^L", *lines[3:]]).encode()
+    patient = translate(body).bundle["entry"][0]["resource"]
+    (found,) = [each for each in patient["extension"] if each["url"].endswith("/patient-disability")]
+    assert found["valueCodeableConcept"]["text"] == "Hearing impaired"
