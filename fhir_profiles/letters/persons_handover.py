@@ -19,6 +19,14 @@ def _in_prison(picture: Picture) -> tuple[Json, ...]:
     return tuple(r for r in selection.substitute_prescriptions(picture) if not facts.prescription_for_supply(r))
 
 
+def _others_for_outside(picture: Picture) -> tuple[Json, ...]:
+    return tuple(r for r in release_plan.other_medication(picture) if facts.prescription_for_supply(r))
+
+
+def _others_in_prison(picture: Picture) -> tuple[Json, ...]:
+    return tuple(r for r in release_plan.other_medication(picture) if not facts.prescription_for_supply(r))
+
+
 def _provider(picture: Picture) -> tuple[Json, ...]:
     """The organisations alone: a name in a team stands under whom to ask."""
     return tuple(each for each in release_plan.treatment_provider(picture) if kind(each) == "Organization")
@@ -90,7 +98,13 @@ _PARTS: Final = (
     PaperPart(
         code="active-medications",
         title="Your other medicines",
-        pick=told_of(release_plan.other_medication),
+        pick=told_of(_others_for_outside),
+        empty="No more is written down.",
+    ),
+    PaperPart(
+        code="active-medications",
+        title="Your other medicines in prison",
+        pick=told_of(_others_in_prison),
         empty="No more is written down.",
     ),
 )

@@ -6,7 +6,7 @@ from typing import Any, Final
 from fhir_profiles import systems
 from fhir_profiles.drug_tests import CONFIRMATORY
 from fhir_profiles.elements import as_object, as_objects, as_text, codes, kind, referenced, words_of
-from fhir_profiles.facts import supervised
+from fhir_profiles.facts import prescription_for_supply, supervised
 from fhir_profiles.medicines import other_strength
 from fhir_profiles.profiles.notice import LETTER_CODES
 from fhir_profiles.shapes import Json
@@ -52,6 +52,8 @@ def _prescription(resource: Json, found: Found) -> Iterator[str]:
     yield medicine_name(resource, found)
     yield "NOT to be given" if resource.get("doNotPerform") is True else ""
     yield from _stands(resource)
+    # of two orders of one product a reader has to know which goes on outside
+    yield "" if prescription_for_supply(resource) else "inpatient order, not for supply outside"
     yield f"intent {_intent(resource)}" if _intent(resource) in _NOT_ORDERED else ""
     yield from dosages(as_objects(resource.get("dosageInstruction")) or as_objects(resource.get("dosage")))
     yield _supervision(resource, unknown="")

@@ -780,3 +780,25 @@ def test_a_dose_whose_amount_nobody_states_is_told_and_not_held(amount: str, sta
     file = file_of(*(entry["resource"] for entry in (translation.bundle or {})["entry"]))
     assert lines("handover", file, "Methadone", "2026-01-15T08:05:00+00:00", told, "Supervised consumption; Oral")
     assert bool(lines("prescription-copy", file_of(prescription(), *file), "amount not recorded")) is (status == "CP")
+
+
+INPATIENT = [{"coding": [{"system": systems.MEDICATION_REQUEST_CATEGORY, "code": "inpatient"}]}]
+
+
+@pytest.mark.parametrize("letter", [*WHOLE, "referral", "care-plan-update"])
+def test_an_order_for_custody_is_told_from_one_for_outside(letter: str) -> None:
+    """Two orders of one product, 60 ml inside and 40 ml for outside, read the same: both stood as active."""
+    file = file_of(
+        prescription(text="40 ml once a day"), prescription("inside", text="60 ml once a day", category=INPATIENT)
+    )
+    assert lines(letter, file, "60 ml once a day", "inpatient order, not for supply outside")
+    assert not lines(letter, file, "40 ml once a day", "inpatient order")
+
+
+def test_the_persons_paper_has_no_medicine_for_outside_that_was_given_inside_alone() -> None:
+    """A detoxification with chlordiazepoxide read as one to go on with."""
+    detox = prescription("detox", medicine="Chlordiazepoxide 10mg capsules", text="20 mg", category=INPATIENT)
+    found = headings("persons-handover", file_of(detox, prescription("own", medicine="Sertraline 50mg tablets")))
+    assert any("Chlordiazepoxide" in line for line in found["Your other medicines in prison"])
+    assert not any("Chlordiazepoxide" in line for line in found["Your other medicines"])
+    assert any("Sertraline" in line for line in found["Your other medicines"])
