@@ -1,15 +1,16 @@
 """OBX-5 by OBX-2 as a FHIR value[x]: exact decimals, codes with their text, and for a drug test what the result means. It must never guess.
 
-A value that does not fit its type stays as text, with an issue; nothing is rounded, and no unit is converted.
+A value that does not fit its type stays as text with its unit, with an issue; nothing is rounded, and no unit is converted.
 """
 
 import binascii
+import re
 from base64 import b64decode
 from typing import Final
 
 from fhir_profiles import systems
 from fhir_profiles.hl7_times import fhir_time
-from fhir_profiles.mappings.datatypes import coding, concept, number_of, quantity
+from fhir_profiles.mappings.datatypes import coding, concept, number_of, quantity, words
 from fhir_profiles.mappings.field_ledger import Row
 from fhir_profiles.mappings.reading import Reading
 from fhir_profiles.shapes import Json
@@ -21,6 +22,9 @@ DOCUMENTS: Final = frozenset({"ED"})
 POINTERS: Final = frozenset({"RP"})
 """A path or an address in the sender's own system: nobody else can follow it, and it names what a document is called there."""
 _COMPARATORS: Final = frozenset({"<", "<=", ">", ">="})
+_BEYOND: Final = re.compile(r"([<>]=?) ?([0-9.]+)")
+_FIGURE: Final = re.compile(r"[<>=]* ?[0-9][0-9.,]*")
+"""A text that is a figure and no more: it has the unit of OBX-6."""
 _SNOMED: Final = {"positive": ("10828004", "Positive"), "negative": ("260385009", "Negative")}
 _MEDIA_TYPES: Final = {
     "PDF": "application/pdf",
@@ -73,10 +77,15 @@ def _single(row: Row, kind: str) -> Json | None:
 
 def _number(row: Row) -> Json | None:
     number = number_of(row.peek(5))
-    if number is None:
+    if number is not None:
+        row.mapped(5, to="Observation.valueQuantity.value")
+        return {"valueQuantity": quantity(number, row, 6, to="Observation.valueQuantity")}
+    beyond = _BEYOND.fullmatch(row.peek(5))  # below, or above, what can be measured: a number in the way of an SN
+    number = number_of(beyond.group(2)) if beyond is not None else None
+    if beyond is None or number is None:
         return None
-    row.mapped(5, to="Observation.valueQuantity.value")
-    return {"valueQuantity": quantity(number, row, 6, to="Observation.valueQuantity")}
+    row.mapped(5, to="Observation.valueQuantity")
+    return {"valueQuantity": quantity(number, row, 6, to="Observation.valueQuantity") | {"comparator": beyond.group(1)}}
 
 
 def _moment(row: Row, name: str, found: str | None) -> Json | None:
@@ -145,6 +154,8 @@ def _text(row: Row, joint: str) -> Json:
         parts = [row.message.text(part).strip() for part in raw.split(delimiters.component)]
         lines.append(" ".join(part for part in parts if part and part != '""'))
     text = joint.join(lines).strip()
+    if _FIGURE.fullmatch(text) and (unit_words := words(row, 6, to="Observation.valueString")):
+        text = f"{text} {unit_words}"
     return {"valueString": text} if text else {}
 
 

@@ -72,7 +72,7 @@ def _administration(reading: Reading, orc: Row, medicine: Medicine) -> Json:
     rxa = medicine.row
     when = _when(reading, rxa)
     amount = _amount(reading, rxa)
-    given = _status(reading, rxa, known=amount is not None)
+    given = _status(reading, rxa, amount)
     resource: Json = {
         "resourceType": _TO,
         "id": stable_id(_TO, reading.sender, *_name(reading, orc, rxa)),
@@ -160,18 +160,28 @@ def _amount(reading: Reading, rxa: Row) -> Json | None:
     return quantity(number, rxa, 7, to=f"{_TO}.dosage.dose")
 
 
-def _status(reading: Reading, rxa: Row, *, known: bool) -> str:
+def _status(reading: Reading, rxa: Row, amount: Json | None) -> str:
     # INVARIANT: silence is no dose given (hazard "late or lost handover": the last dose decides how a person is restarted).
     written = rxa.text(20, to=f"{_TO}.status").upper()
     if rxa.text(21, to=f"{_TO}.status").upper() == "D":
         return "entered-in-error"
-    if written in _STATUSES:
+    nothing = amount is not None and amount["value"] == 0
+    # a whole dose that was refused, and a dose of nothing, are none: which of the two words is wrong nobody can say
+    contradictory = (written == "CP" and rxa.has(18)) or (written in {"CP", "PA"} and nothing)
+    if written in _STATUSES and not contradictory:
         return _STATUSES[written]
-    if not written and known and not rxa.has(18):
+    if not written and amount is not None and not nothing and not rxa.has(18):
         return "completed"
     if not written and rxa.has(18):
         return "not-done"
-    if written:
+    if contradictory:
+        rxa.unsupported(20, reason="it says that a dose was given, of which nothing was, or which was refused")
+        reading.warn(
+            rxa.place(20),
+            "it says that a dose was given, of which nothing was, or which was refused",
+            code="business-rule",
+        )
+    elif written:
         rxa.unsupported(20, reason="not a value of table 0322")
         reading.warn(rxa.place(20), "not a value of table 0322", code="code-invalid")
     reading.task("administration-unclear")

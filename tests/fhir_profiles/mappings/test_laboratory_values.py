@@ -35,7 +35,7 @@ ABSENT = {"dataAbsentReason": {"coding": [{"system": systems.DATA_ABSENT, "code"
         ("TX", "one~two", {"valueString": "one\ntwo"}),
         ("FT", r"one\.br\two \T\ three", {"valueString": "one\ntwo & three"}),
         ("NM", "clumped", {"valueString": "clumped"}),
-        ("NM", "<5", {"valueString": "<5"}),
+        ("NM", "<5", {"valueQuantity": {"value": 5, "comparator": "<"}}),
         ("NM", "1~2", {"valueString": "1; 2"}),
         ("CWE", "1^One^L", {"valueCodeableConcept": {"coding": [{"system": systems.LOCAL_CODE + "l", "code": "1", "display": "One"}], "text": "One"}}),
         ("CE", "^Words only", {"valueCodeableConcept": {"text": "Words only"}}),
@@ -144,3 +144,32 @@ def test_without_order_numbers_results_are_named_by_their_message() -> None:
         for name in ("M1", "M2")
     }
     assert len(ids) == 2
+
+
+@pytest.mark.parametrize(
+    ("kind", "written", "unit", "found"),
+    [
+        ("NM", "<10", "mg/dL", {"valueQuantity": {"value": 10, "comparator": "<", "unit": "mg/dL"}}),
+        (
+            "NM",
+            ">= 4.50",
+            "mmol/L",
+            {"valueQuantity": {"value": Decimal("4.50"), "comparator": ">=", "unit": "mmol/L"}},
+        ),
+        ("NM", "<", "mg/dL", {"valueString": "<"}),
+        ("NM", "<1.2.3", "mg/dL", {"valueString": "<1.2.3 mg/dL"}),
+        ("ST", "<10", "mg/dL", {"valueString": "<10 mg/dL"}),
+        ("ST", "1,200", "^milligram", {"valueString": "1,200 milligram"}),
+        ("ST", "10", "", {"valueString": "10"}),
+        ("ST", "Negative", "ng/mL", {"valueString": "Negative"}),
+        ("ST", "about 10", "mg/dL", {"valueString": "about 10"}),
+    ],
+)
+def test_a_figure_has_its_unit_whatever_its_type(kind: str, written: str, unit: str, found: dict[str, object]) -> None:
+    """Below what can be measured is a figure; one that is sent as words lost its unit."""
+    observation = one(f"OBX|1|{kind}|2160-0^Creatinine^LN||{written}|{unit}|||||F")
+    (name,) = found
+    said = observation[name]
+    if isinstance(said, dict):
+        said = {key: each for key, each in said.items() if key not in {"system", "code"}}
+    assert said == found[name]
