@@ -314,6 +314,16 @@ def given_at(administration: Json) -> str:
     return ""
 
 
+def _was_given(administration: Json) -> bool:
+    """INVARIANT: a dose of nothing was not given, whatever its status says: who takes it for the last dose gives the next too low, or too soon."""
+    return as_text(administration.get("status")) in _GIVEN and not _is_of_nothing(administration)
+
+
+def _is_of_nothing(administration: Json) -> bool:
+    amount = as_object(as_object(administration.get("dosage")).get("dose")).get("value")
+    return as_text(administration.get("status")) in _GIVEN and amount is not None and amount == 0
+
+
 def last_administration(resources: Sequence[Json], as_of: str, request: Json | None = None) -> Json | None:
     """Give the MedicationAdministration of the last dose given up to `as_of`: of substitute medication, or of what `request` prescribes."""
     file = well_formed(resources)
@@ -321,7 +331,7 @@ def last_administration(resources: Sequence[Json], as_of: str, request: Json | N
     best: tuple[Any, Json] | None = None
     for administration in of_type(file, "MedicationAdministration"):
         moment = instant_of(given_at(administration))
-        if as_text(administration.get("status")) not in _GIVEN or moment is None:
+        if not _was_given(administration) or moment is None:
             continue
         if (
             _is_dose_of(administration, request, file)
@@ -351,7 +361,8 @@ def doses_in_doubt(resources: Sequence[Json], as_of: str, request: Json | None =
     found = []
     for administration in of_type(file, "MedicationAdministration"):
         moment = instant_of(given_at(administration))
-        if as_text(administration.get("status")) not in _IN_DOUBT or moment is None:
+        in_doubt = as_text(administration.get("status")) in _IN_DOUBT or _is_of_nothing(administration)
+        if not in_doubt or moment is None:
             continue
         if (
             _is_dose_of(administration, request, file)
@@ -373,7 +384,7 @@ def doses_to_tell(resources: Sequence[Json], as_of: str, request: Json | None = 
     of_the_day = [
         (moment, administration)
         for administration in of_type(file, "MedicationAdministration")
-        if as_text(administration.get("status")) in _GIVEN
+        if _was_given(administration)
         and (moment := instant_of(given_at(administration))) is not None
         and days_of(given_at(administration)) == day
         and _is_dose_of(administration, request, file)
@@ -438,7 +449,7 @@ def last_depot_dose(resources: Sequence[Json], as_of: str, request: Json | None 
     best: tuple[Any, Json] | None = None
     for administration in of_type(file, "MedicationAdministration"):
         moment, given = instant_of(given_at(administration)), days_of(given_at(administration))
-        if as_text(administration.get("status")) not in _GIVEN or moment is None or given is None:
+        if not _was_given(administration) or moment is None or given is None:
             continue
         acts = on_or_before(today, given.plus(DEPOT_DAYS)) is not False and (until is None or moment <= until)
         if not acts or not is_depot(administration, file) or not _is_dose_of(administration, request, file):

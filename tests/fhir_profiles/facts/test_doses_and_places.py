@@ -6,6 +6,7 @@ import pytest
 
 from fhir_profiles import systems
 from fhir_profiles.facts import (
+    doses_in_doubt,
     gp_practice,
     last_dose,
     nominated_pharmacy,
@@ -143,3 +144,15 @@ def test_the_postcode_is_that_of_the_release_address() -> None:
 def test_an_inpatient_prescription_is_not_for_supply(code: str | None, answer: bool) -> None:
     category = [{"coding": [{"system": systems.MEDICATION_REQUEST_CATEGORY, "code": code}]}] if code else []
     assert prescription_for_supply(prescription(category=category)) is answer
+
+
+@pytest.mark.parametrize("nothing", [0, Decimal("0.0")])
+def test_a_dose_of_nothing_is_no_last_dose_and_is_in_doubt(nothing: int | Decimal) -> None:
+    """A record that is completed with 0 mg was read as the last dose: whoever gives the next gave it too low."""
+    zero = dose("zero", given="2026-01-15T09:30:00+00:00")
+    zero["dosage"]["dose"]["value"] = nothing
+    file = [dose("last", given="2026-01-14T09:00:00+00:00"), zero]
+    found = last_dose(file, AS_OF)
+    assert found is not None
+    assert found.administration == "MedicationAdministration/last"
+    assert [each["id"] for each in doses_in_doubt(file, AS_OF)] == ["zero"]
