@@ -95,12 +95,20 @@ def _is_recent(request: Json, picture: Picture) -> bool:
     return not treats or not facts.without_a_dose_for_days(picture.file, picture.as_of, request)
 
 
+def _is_not_over(request: Json, picture: Picture) -> bool:
+    """Say whether a prescription that nobody ended can still be in force: a message that came late reads as if it were of today."""
+    status, as_of = as_text(request.get("status")), picture.as_of
+    ended = status in {"stopped", "cancelled", "completed", "entered-in-error"}
+    return ended or facts.current(request, as_of) or facts.begins_later(request, as_of)
+
+
 _NOT_KEPT_DOWN: Final = (
     "Last dose perhaps not absorbed: its record has words that it was vomited or not kept down. "
     "Before a supply, and before a dose is replaced, ask the prescriber."
 )
 
 _OF_EACH: Final[tuple[tuple[Callable[[Json, Picture], bool], str], ...]] = (
+    (_is_not_over, "The last day of this prescription is past: before a supply, ask whether another takes its place."),
     (_says_dosage, "Dosage not recorded: this prescription does not say how the medicine is taken."),
     (_says_quantity, "Quantity not recorded: this prescription does not say how much is to be supplied."),
     (_says_prescriber, "Prescriber not recorded: this prescription does not say who wrote it."),

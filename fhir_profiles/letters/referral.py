@@ -11,6 +11,7 @@ from typing import Final
 from fhir_profiles import facts
 from fhir_profiles.content_events import referrals
 from fhir_profiles.elements import as_object, as_objects, as_text, name_of, referenced
+from fhir_profiles.letters import handover
 from fhir_profiles.letters.parts import release_plan, selection
 from fhir_profiles.letters.parts.carried import at_place, carried, write_carried
 from fhir_profiles.letters.parts.document import marked
@@ -29,6 +30,8 @@ _SAYS: Final = {
     "update": "An update: it takes the place of the referral of the same number that was sent before.",
     "delete": "Sent in error: there is no such referral. Mark it as withdrawn in your record, and do not delete it.",
 }
+_AS_A_HANDOVER: Final = frozenset({"named-nurse", "recovery-coordinator", "communication-needs", "pregnancy"})
+"""What a referral names as missing in the words of the handover: who is responsible (R092), how to speak with the person (R056), a pregnancy."""
 _REVOKED: Final = "The referral of this number is taken back. Book nothing because of it, and end nothing that was begun without asking."
 
 
@@ -58,18 +61,23 @@ def _with_it(picture: Picture, found: Sequence[Json]) -> tuple[Json, ...]:
         marked(each) if name_of(each) in tests else each
         for each in picture.of("Observation", "DiagnosticReport", "Condition", keep=lambda each: name_of(each) in named)
     )
-    risks = release_plan.risks(picture)
-    beside = {name_of(each) for each in risks}
+    risks, pregnancy = release_plan.risks(picture), release_plan.pregnancy(picture)
+    tracings, needs = release_plan.heart_tracings(picture), release_plan.communication_needs(picture)
+    beside = {name_of(each) for each in (*risks, *pregnancy, *tracings, *needs)}
     return (
         *risks,
+        *pregnancy,
         *selection.substitute_medication(picture),
         *selection.last_doses(picture),
         *release_plan.naloxone_given(picture),
         *selection.other_medication(picture),
         *selection.allergies(picture),
-        *selection.conditions(picture),
+        *tracings,
+        *release_plan.conditions(picture),
         *selection.care_plan(picture),
         *selection.appointments(picture),
+        *release_plan.care_teams(picture),
+        *needs,
         *(each for each in told if name_of(each) not in beside),
     )
 
@@ -147,6 +155,7 @@ LETTER: Final = LetterKind(
             text="The person is in substitute treatment and no dose given is in the file. Ask before giving any dose.",
             present=lambda p: facts.last_dose(p.file, p.as_of) is not None or not selection.in_substitute_treatment(p),
         ),
+        *(fact for fact in handover.REQUIRED if fact.name in _AS_A_HANDOVER),
         RequiredFact(
             name="release-address",
             heading="Release address",

@@ -653,6 +653,7 @@ LETTERS: dict[str, tuple[Json, ...]] = {
         CONDITION,
         ALLERGY,
         APPOINTMENT,
+        TEAM,
         ESTABLISHMENT,
         PRESCRIBER,
     ),

@@ -370,6 +370,7 @@ MUST_HAVE = {
         Observation: status category.coding.code code.coding.code code.coding.display code.text subject.reference effectiveDateTime issued
           valueCodeableConcept.coding.code valueCodeableConcept.text interpretation.coding.code method.coding.code note.text
           component.code.text component.valueQuantity.value
+        CareTeam: status subject.reference participant.role.text participant.member.display
         Flag: status category.coding.code code.coding.display code.text subject.reference period.start
         CarePlan: status intent category.coding.code title description subject.reference addresses.reference author.reference period.start created
           activity.detail.status activity.detail.description activity.detail.code.text note.text

@@ -138,7 +138,8 @@ NEEDED = {
         "9990000026", "Example", "1985-05-05", "LS1 1ZZ", "REF-77", "Opioid dependence, release in two weeks", "Would like a morning appointment",
         "2026-01-14T09:00:00+00:00", '"intent":"plan"', '"code":"custody-to-community"', '"code":"new"', "Prescriber", "Methadone 1mg/ml oral solution",
         "40 ml once a day, supervised", '"value":40.00', "2026-01-15T08:05:00+00:00", "Risk of self-harm: ACCT open", "Opioid dependence", "Penicillin",
-        "Maintain on methadone", "HMP Fellgate", "0113 496 0000",
+        "Maintain on methadone", "HMP Fellgate", "0113 496 0000", "Nurse", "Sam Recovery", "Fellgate substance misuse desk, 0113 496 0001",
+        "QTc 462 ms, sinus rhythm", "Interpreter for every appointment",
     ),
     "transfer": (
         "9990000026", "Z0001AA", "Example", "1985-05-05", "Moved to another prison, from HMP Fellgate at 2026-01-15T10:30:00+00:00", "not released",

@@ -579,7 +579,7 @@ def test_a_report_that_a_referral_brings_comes_with_its_results() -> None:
     )
     file = [*every.values(), label_resource(asked)]
     bundle = minimised("referral", file, replace(CONTEXT, event="referral", focus=("ServiceRequest/asked",)))
-    results = [entry["resource"] for entry in bundle["entry"] if entry["resource"]["resourceType"] == "Observation"]
+    results = [entry["resource"] for entry in bundle["entry"] if "method" in entry["resource"]]
     assert len(results) == 2
     (report,) = [
         entry["resource"] for entry in bundle["entry"] if entry["resource"]["resourceType"] == "DiagnosticReport"
@@ -802,3 +802,35 @@ def test_the_persons_paper_has_no_medicine_for_outside_that_was_given_inside_alo
     assert any("Chlordiazepoxide" in line for line in found["Your other medicines in prison"])
     assert not any("Chlordiazepoxide" in line for line in found["Your other medicines"])
     assert any("Sertraline" in line for line in found["Your other medicines"])
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("Interpreter", "Polish"), ("ECG, QTc", "510 ms"), ("Pregnancy test", "Positive"), ("Pregnancy", "12 weeks")],
+)
+def test_a_referral_says_how_to_speak_with_the_person_and_what_changes_how_they_are_taken(name: str, said: str) -> None:
+    """R056, R092: with every referral go communication needs and who is responsible; a pregnancy is an urgent way in."""
+    seen = simple("Observation", "seen", status="final", code={"text": name}, valueString=said, **SUBJECT)
+    assert lines("referral", file_of(seen), f"{name}: {said}")
+
+
+def test_a_referral_names_who_is_responsible_or_that_nobody_is() -> None:
+    team = simple("CareTeam", "team", participant=[in_team("named-nurse", {"display": "Nia Nurse"})], **SUBJECT)
+    assert lines("referral", file_of(team), "Nia Nurse")
+    assert lines("referral", file_of(team), "Not in this letter: recovery co-ordinator")
+    assert not lines("referral", file_of(team), "Not in this letter: named nurse")
+
+
+@pytest.mark.parametrize(
+    ("status", "end", "over"),
+    [
+        ("active", "2026-01-10", True),
+        ("active", "2026-02-10", False),
+        ("stopped", "2026-01-10", False),
+        ("unknown", "2026-01-10", True),
+    ],
+)
+def test_a_copy_of_a_prescription_that_is_over_says_so(status: str, end: str, over: bool) -> None:
+    """A message that came late was copied as active, with its dates among twenty words."""
+    file = file_of(prescription(status=status, start="2026-01-01", end=end))
+    assert bool(lines("prescription-copy", file, "The last day of this prescription is past")) is over
