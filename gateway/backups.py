@@ -8,11 +8,11 @@ outside: `throughgate serve` refuses it until a person begins a new epoch. This 
 """
 
 import json
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
+from gateway import durable
 from gateway.ledger import HeadFile
 from gateway.ledger.head import HeadMissing
 from gateway.settings import Settings
@@ -35,7 +35,7 @@ class Backup:
 
 def back_up(settings: Settings, folder: Path, *, now: str) -> Backup:
     """Copy the store into a new folder, beside whoever uses it. Raises BackupError."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    durable.make_folder(folder)
     if any(folder.iterdir()):
         raise BackupError("the folder is not empty: a backup never writes over another; give a new folder")
     folder.chmod(0o700)
@@ -53,12 +53,8 @@ def back_up(settings: Settings, folder: Path, *, now: str) -> Backup:
         head=head,
     )
     # the page is written last: a folder without it is no backup, whatever else is in it
-    descriptor = os.open(folder / PAGE, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        os.write(descriptor, json.dumps(asdict(made), indent=2).encode())
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    durable.write(folder / PAGE, json.dumps(asdict(made), indent=2).encode(), durable.NEW)
+    durable.sync(folder)
     return made
 
 
@@ -80,5 +76,5 @@ def put_back(settings: Settings, folder: Path) -> Backup:
     if found.installation != settings.gateway.installation:
         raise BackupError(f"this is a backup of another installation: {found.installation}")
     copy_in(settings.gateway.store_url, folder / found.file)
-    settings.gateway.head_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    durable.make_folder(settings.gateway.head_file.parent)
     return found

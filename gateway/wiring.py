@@ -16,7 +16,7 @@ from adapters.discover import discover
 from consent.agreement_file import AgreementError, digest_of
 from consent.shapes import Agreement
 from fhir_profiles.letters import WIRES
-from gateway import activation, shipped
+from gateway import activation, durable, shipped
 from gateway.bus import Bus, InProcessBus
 from gateway.engine import made_by
 from gateway.errors import SettingsError
@@ -99,7 +99,7 @@ def create_installation(config: Path) -> None:
     """Keys, an empty store and the ledger's first head beside a new `throughgate.toml`. Raises FileExistsError when any is there."""
     settings = read_settings(config)
     gateway = settings.gateway
-    gateway.keys_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    durable.make_folder(gateway.keys_dir)
     Keys.create(gateway.keys_dir)
     open_store(gateway.store_url).close()
     create_head(settings)
@@ -108,7 +108,7 @@ def create_installation(config: Path) -> None:
 def create_head(settings: Settings) -> None:
     """The signed head of a ledger of which nothing was signed before. Raises FileExistsError when there is one."""
     gateway = settings.gateway
-    gateway.head_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    durable.make_folder(gateway.head_file.parent)
     Ledger.create_head_file(gateway.head_file, Keys.open(gateway.keys_dir).ledger_signer(), _origin(settings))
 
 

@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from gateway import durable
 from gateway.errors import SettingsError
 from gateway.failpoints import around
 from gateway.keys.identifiers import KEY_BYTES
@@ -28,30 +29,11 @@ MOST_IN_A_FILE: Final = 2
 
 def create_files(folder: Path, keys: Mapping[str, bytes]) -> None:
     """Writes every key durably. FileExistsError when one is there already: a key is never overwritten."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    durable.make_folder(folder)
     folder.chmod(0o700)
     for name in NAMES:
-        _write(folder / f"{name}.key", keys[name])
-    _sync(folder)
-
-
-def _write(path: Path, body: bytes) -> None:
-    """Durable, mode 0600. FileExistsError when it is there."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        os.fchmod(descriptor, 0o600)
-        os.write(descriptor, body)
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        durable.write(folder / f"{name}.key", keys[name], durable.NEW)
+    durable.sync(folder)
 
 
 def read_files(folder: Path) -> dict[str, Ring]:
@@ -127,7 +109,7 @@ class Rotating:
         """From now on the old key opens nothing; it is kept aside. `former`: its public half, to be remembered."""
         new, old = self._ring()
         retired = self._folder / "retired"
-        retired.mkdir(mode=0o700, exist_ok=True)
+        durable.make_folder(retired)
         kept = [path.read_bytes() for path in retired.glob(f"{self._name}.*.key")]
         if old not in kept:
             self._put(retired / f"{self._name}.{len(kept) + 1}.key", old)
@@ -147,14 +129,14 @@ class Rotating:
     def _put(self, path: Path, body: bytes) -> None:
         beside = path.with_name(f".{path.name}.new")
         beside.unlink(missing_ok=True)
-        _write(beside, body)
+        durable.write(beside, body, durable.NEW)
         with around("key-file"):
             beside.rename(path)
-            _sync(path.parent)
+            durable.sync(path.parent)
             self._changed()
 
     def _changed(self) -> None:
         """INVARIANT: two steps never have the same stamp, however coarse the clock of the file system is."""
         at = os.stat(self._folder)  # noqa: PTH116  the same call as `stamp` makes
         os.utime(self._folder, ns=(at.st_atime_ns, at.st_mtime_ns + 1_000_000))
-        _sync(self._folder)
+        durable.sync(self._folder)

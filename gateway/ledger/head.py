@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Protocol
 
+from gateway import durable
 from gateway.failpoints import pass_point
 
 
@@ -53,13 +54,8 @@ class HeadFile:
     @classmethod
     def create(cls, path: Path, first: str) -> "HeadFile":
         """Makes the file, once. FileExistsError when it is there."""
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        try:
-            os.write(descriptor, first.encode())
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        _sync_folder(path.parent)
+        durable.write(path, first.encode(), durable.NEW)
+        durable.sync(path.parent)
         return cls(path)
 
     @contextmanager
@@ -90,15 +86,10 @@ class HeadFile:
 
     def _put(self, new: str) -> None:
         beside = self._path.with_name(self._path.name + ".new")
-        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        try:
-            os.write(descriptor, new.encode())
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        durable.write(beside, new.encode(), durable.OVER)
         pass_point("head-file.before-commit")
         beside.rename(self._path)
-        _sync_folder(self._path.parent)
+        durable.sync(self._path.parent)
         pass_point("head-file.after-commit")
 
 
@@ -124,11 +115,3 @@ class HeadInMemory:
 
     def begin_again(self, new: str, *, former: str) -> None:  # noqa: ARG002  nothing is kept beside what ends with the process
         self._text = new
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

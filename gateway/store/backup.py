@@ -17,6 +17,7 @@ from typing import Final
 
 from sqlalchemy.engine import make_url
 
+from gateway import durable
 from gateway.errors import ThroughgateError
 from gateway.failpoints import around
 
@@ -80,7 +81,7 @@ def _put(file: Path, database: Path) -> None:
     _synced(beside)
     with around("restore"):
         beside.rename(database)
-        _sync_folder(database.parent)
+        durable.sync(database.parent)
 
 
 def digest_of(file: Path) -> str:
@@ -130,16 +131,8 @@ def _synced(file: Path) -> Path:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-    _sync_folder(file.parent)
+    durable.sync(file.parent)
     return file
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _run(program: str, *arguments: str) -> str:

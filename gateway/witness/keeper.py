@@ -6,7 +6,6 @@ one is added by hand when the ledger's key is rotated), `last.checkpoint` (the l
 
 import base64
 import binascii
-import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from gateway import durable
 from gateway.errors import ThroughgateError
 from gateway.failpoints import around
 from gateway.instants import Clock
@@ -78,16 +78,16 @@ class Witness:
         try:
             for each in ledger:
                 PublicKey.read(each)
-            folder.mkdir(mode=0o700, parents=True)
+            durable.make_folder(folder.parent)
+            folder.mkdir(mode=0o700)
         except FileExistsError:
             raise WitnessError(f"{folder} is there already") from None
         except NoteError as error:
             raise WitnessError(f"the ledger's key is {error}") from None
         for file, text in (("witness.key", key.hex()), ("witness.name", name), ("ledger.keys", "\n".join(ledger))):
-            descriptor = os.open(folder / file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "w", encoding="utf-8") as out:
-                out.write(f"{text}\n")
+            durable.write(folder / file, f"{text}\n".encode(), durable.NEW)
         HeadFile.create(folder / "last.checkpoint", "")
+        durable.sync(folder.parent)
 
     def public_key(self) -> str:
         """What the gateway's `[witness] key` and the verifier's `--key` are given."""
