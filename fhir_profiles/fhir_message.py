@@ -126,7 +126,7 @@ def establishment_of(entries: tuple[Entry, ...]) -> str | None:
         object_of(stay.get("location")) for encounter in encounters for stay in objects_of(encounter.get("location"))
     ]
     for place in places:
-        found = agency_in(place.get("identifier")) or agency_in(_referred(place, entries).get("identifier"))
+        found = establishment_named(place, entries)
         if found:
             return found
     marked = {
@@ -139,6 +139,11 @@ def establishment_of(entries: tuple[Entry, ...]) -> str | None:
         agency_in(entry.resource.get("identifier")) for entry in entries if entry.kind in ("Organization", "Location")
     } - {""}
     return next((next(iter(found)) for found in (marked, named) if len(found) == 1), None)
+
+
+def establishment_named(place: Json, entries: tuple[Entry, ...]) -> str:
+    """Give the establishment that a reference is to, by its identifier or that of the entry that it leads to; empty where it is none."""
+    return agency_in(place.get("identifier")) or agency_in(_referred(place, entries).get("identifier"))
 
 
 def _referred(reference: Json, entries: tuple[Entry, ...]) -> Json:

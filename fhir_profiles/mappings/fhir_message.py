@@ -17,6 +17,7 @@ from fhir_profiles.fhir_message import (
     PERSON_SYSTEMS,
     Entry,
     entries_of,
+    establishment_named,
     establishment_of,
     header_of,
     object_of,
@@ -63,12 +64,14 @@ _EVENTS: Final = {
     "Communication": Event.CONTACT,
 }
 _HEADER: Final = {
-    "eventCoding": "Provenance.activity",
+    "eventCoding.system": "Provenance.activity",
+    "eventCoding.code": "Provenance.activity",
     "eventUri": "Provenance.activity",
     "id": "Provenance.entity.what.identifier",
-    "source": "Provenance.agent.who",
-    "sender": "Translation.establishment",
+    "source.endpoint": "Provenance.agent.who",
 }
+_SENDER: Final = frozenset({"sender.reference", "sender.identifier.system", "sender.identifier.value"})
+"""What of the sender says which establishment it is, where it is one."""
 _ENVELOPE: Final = "in the envelope of the message, and nothing here reads it"
 _HELD: Final = "the message is held: nothing of it is carried"
 _KEPT_BACK: Final = "kept back: it has a modifier extension or rules that are not known here"
@@ -157,6 +160,8 @@ class _Message:
         self.header = header_of(entries) if kind in AS_MESSAGE else None
         self.sender = sender_of(self.header) if self.header is not None else sender_of_content(channel, content)
         self.establishment = establishment_of(entries) or channel.establishment
+        sender = object_of(self.header.resource.get("sender")) if self.header is not None else {}
+        self.sender_names_it = establishment_named(sender, entries) == self.establishment
         self.parts = parts_of(entries if self.header is None else entries[1:])
         self.issues = list(issues)
         self.tasks: list[Task] = []
@@ -350,16 +355,23 @@ class _Message:
                 carrier.fields.append(field("Bundle.timestamp", Fate.MAPPED, "Provenance.recorded", ""))
             else:
                 _leave_envelope(carrier, value, f"Bundle.{key}")
-        for key, value in self.header.resource.items() if self.header is not None else ():
-            assert self.header is not None
-            mapped = _HEADER.get(key)
+        if self.header is not None:
+            self._header_fields(carrier, self.header)
+
+    def _header_fields(self, carrier: Carrier, header: Entry) -> None:
+        for key, value in header.resource.items():
             if key == "reason":
-                self.reason = carrier.element(value, f"{self.header.path}.{key}", "Provenance.reason")
-            elif mapped is not None:
-                places = leaves(value, f"{self.header.path}.{key}")
-                carrier.fields += [field(place, Fate.MAPPED, mapped, "") for place in places]
-            else:
-                _leave_envelope(carrier, value, f"{self.header.path}.{key}", f"MessageHeader.{key}")
+                self.reason = carrier.element(value, f"{header.path}.{key}", "Provenance.reason")
+                continue
+            for place in leaves(value, f"{header.path}.{key}"):
+                element = place.removeprefix(f"{header.path}.")
+                to = (
+                    "Translation.establishment" if self.sender_names_it and element in _SENDER else _HEADER.get(element)
+                )
+                if to is not None:
+                    carrier.fields.append(field(place, Fate.MAPPED, to, ""))
+                else:
+                    _leave_place(carrier, place, f"MessageHeader.{element}")
 
     def _leave(self, part: Part, carrier: Carrier, aliases: frozenset[str]) -> None:
         own = {key: value for key, value in part.resource.items() if key != "contained"}
@@ -406,12 +418,17 @@ class _Message:
         self.issues.append(Issue(severity=severity, code=code, path=path, text=text))
 
 
-def _leave_envelope(carrier: Carrier, value: Any, source: str, name: str = "") -> None:
-    """Account for what stands around the resources; `name` is the element where `source` does not say it."""
+def _leave_envelope(carrier: Carrier, value: Any, source: str) -> None:
+    """Account for what stands around the resources."""
     for place in leaves(value, source):
-        rule = rule_of(place.replace(source, name, 1) if name else place)
-        fate, reason = (Fate.MINIMISED, rule.reason) if rule is not None else (Fate.RESIDUAL, _ENVELOPE)
-        carrier.fields.append(field(place, fate, "", reason))
+        _leave_place(carrier, place, place)
+
+
+def _leave_place(carrier: Carrier, place: str, element: str) -> None:
+    """Account for one leaf that is not carried; `element` is its name in the rules."""
+    rule = rule_of(element)
+    fate, reason = (Fate.MINIMISED, rule.reason) if rule is not None else (Fate.RESIDUAL, _ENVELOPE)
+    carrier.fields.append(field(place, fate, "", reason))
 
 
 def _held(code: HoldCode, path: str, text: str) -> _HeldError:

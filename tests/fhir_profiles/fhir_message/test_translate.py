@@ -716,3 +716,21 @@ def test_a_code_and_words_of_two_strengths_are_a_warning() -> None:
     assert [each.path for each in found.issues if "another strength" in each.text] == ["Bundle.entry[2].resource"]
     same = read(bundle(request(medicationCodeableConcept=coded | {"text": "Methadone 1mg/ml"})))
     assert not [each for each in same.issues if "another strength" in each.text]
+
+
+def test_the_ledger_calls_of_the_header_only_what_is_carried_mapped() -> None:
+    """Names, versions and telephone numbers of the sending program were said to be in the Provenance, and any sender to be the establishment."""
+    source = {"endpoint": SENDER, "name": "Patient Manager", "software": "PM", "version": "1.7"}
+    ods = {"identifier": {"system": systems.ODS, "value": "X2601"}, "display": "Somebody"}
+    prison = {"identifier": {"system": systems.AGENCY, "value": "LEI"}, "display": "HMP Leeds"}
+    for sender, fate in ((ods, "minimised"), (prison, "mapped")):
+        translation = read(bundle(plan(), head=header(source=source, sender=sender)))
+        fates = {
+            each.source.partition("resource.")[2]: each.fate.value
+            for each in translation.fields
+            if "[0]" in each.source
+        }
+        assert fates["source.endpoint"] == "mapped"
+        assert fates["sender.identifier.value"] == fate
+        for place in ("source.name", "source.software", "source.version", "sender.display"):
+            assert fates[place] == "minimised", place
