@@ -6,12 +6,14 @@ by `end_without_cr` when the sender leaves its <CR> out. A frame that begins aga
 which was never acknowledged and will be sent again.
 """
 
+import re
 from typing import Final
 
 VT: Final = 0x0B
 FS: Final = 0x1C
 CR: Final = 0x0D
 _RESTART: Final = b"\x0bMSH"
+_END: Final = re.compile(rb"\x1c[\x0d\x0b]")
 
 
 class FrameTooLarge(Exception):
@@ -79,14 +81,9 @@ class Frames:
 
     def _find_end(self) -> int | None:
         """Where the payload ends: the first <FS> with <CR> or <VT> behind it. Each byte is searched once."""
-        while (mark := self._buffer.find(FS, self._searched)) >= 0:
-            if mark + 1 == len(self._buffer):
-                self._searched = mark
-                return None
-            if self._buffer[mark + 1] in (CR, VT):
-                return mark
-            self._searched = mark + 1
-        self._searched = len(self._buffer)
+        if found := _END.search(self._buffer, self._searched):
+            return found.start()
+        self._searched = len(self._buffer) - (1 if self.waits_for_cr else 0)
         return None
 
     def _take(self, end: int) -> bytes:

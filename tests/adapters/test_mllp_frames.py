@@ -1,6 +1,7 @@
 """The frame reader under every cut, junk, missing endings and embedded marks."""
 
 import itertools
+import time
 
 import pytest
 from hypothesis import given
@@ -129,3 +130,18 @@ def test_each_byte_is_searched_once() -> None:
         assert frames._searched == frames.buffered
     frames.feed(b"\x1c\r")
     assert frames.next() == b"m" * 4_000_000
+
+
+def test_a_frame_of_nothing_but_ends_that_are_none_holds_nobody_up() -> None:
+    """Five megabytes of <FS>, as quick as five of anything: a listener serves all its connections between two reads of one."""
+
+    def seconds(byte: bytes) -> float:
+        frames = Frames(5_300_000)
+        frames.feed(b"\x0b")
+        began = time.process_time()
+        for _ in range(20):
+            frames.feed(byte * 262_144)
+            assert frames.next() is None
+        return time.process_time() - began
+
+    assert min(seconds(b"\x1c") for _ in range(3)) < 10 * max(seconds(b"m") for _ in range(3)) + 0.2
