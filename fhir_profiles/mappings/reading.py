@@ -130,6 +130,8 @@ class Reading:
         INVARIANT: a CON segment counts in whatever message it stands: no refusal is overlooked because a mapping does not look for one.
         """
         consents = self._consents(hold)
+        if hold is None:
+            self._name_notes_of_nothing()
         return Translation(
             bundle=collection([*self.resources, *consents]),
             events=(*events, Event.CONSENT) if consents else tuple(events),
@@ -145,6 +147,14 @@ class Reading:
             absorbed=absorbed,
             destination=destination,
         )
+
+    def _name_notes_of_nothing(self) -> None:
+        """Name every NTE that no mapping read: what somebody thought worth a note is not left in the message without a word."""
+        for row in self.rows("NTE"):
+            if row.has(3) and not row.marks:
+                self.warn(
+                    row.place(3), "a note that belongs to nothing that is carried: it stays in the original message"
+                )
 
     def _consents(self, hold: Hold | None) -> tuple[Json, ...]:
         """Read the CON segments. Of a message that may be about two people nothing is known of whose they are: none is read."""

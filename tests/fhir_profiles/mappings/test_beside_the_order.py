@@ -112,3 +112,17 @@ def test_a_duration_that_the_period_contradicts_is_told() -> None:
     lines = ("ORC|NW|RX-1", f"RXE||{DRUG}|30||mg", "TQ1|1||QD|||7^d|20260401|20260414")
     (request,) = of(message("RDE^O11", PID, *lines), "MedicationRequest")
     assert "for 7 days" in request["dosageInstruction"][0]["text"]
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ("ADT^A08", "EVN|A08|20260401105500", PID, "NTE|1||Deaf", "PV1|1|I|B1^^^LEI"),
+        ("RDE^O11", PID, "NTE|1||Deaf", "ORC|NW|RX-1", f"RXE||{DRUG}|30||mg", "NTE|1||Do not crush"),
+        ("ORU^R01", PID, "NTE|1||Deaf", "ORC|RE|O-1", "OBR|1|O-1||26604007^FBC^SCT", WEIGHT, "NTE|1||Clothed"),
+    ],
+)
+def test_a_note_of_nothing_that_is_carried_is_an_issue(lines: tuple[str, ...]) -> None:
+    """A note about the person has no place in HL7's map: whoever sent it is told that nobody reads it."""
+    translation = message(*lines)
+    assert [issue.path for issue in translation.issues if issue.path.startswith("NTE")] == ["NTE-3"]
