@@ -11,7 +11,7 @@ from fhir_profiles.mappings.field_ledger import Row
 from fhir_profiles.mappings.person import add_patient, identity_hold
 from fhir_profiles.mappings.prescription import Group, request
 from fhir_profiles.mappings.reading import Reading, open_message
-from fhir_profiles.shapes import Channel, Event, HoldCode, Translation
+from fhir_profiles.shapes import Channel, Event, HoldCode, Json, Translation
 
 _ORDERED: Final = frozenset({"RXO", "RXR", "RXC"})
 """What stands before the RXE says the order as it was placed: its own message (OMP) carries it."""
@@ -58,6 +58,7 @@ def translate_orders(channel: Channel, body: bytes, segment: str, places: Places
     add_person_details(reading, hold)
     groups = _groups(reading, segment, first_only=first_only)
     marked = Confidential((group.orc,) for group in groups)
+    once: dict[str, tuple[Group, Json]] = {}
     for group in groups:
         if group.medicine is None:
             text = f"an order without an {segment} segment says no medicine, and was left out"
@@ -65,8 +66,21 @@ def translate_orders(channel: Channel, body: bytes, segment: str, places: Places
         else:
             labels = marked.labels(group.orc, to="MedicationRequest")
             made = labelled(request(reading, group, group.medicine, places), labels)
-            reading.resources.append(made | ({"encounter": stay} if stay is not None else {}))
+            if made["id"] in once and once[made["id"]][1] != made:
+                _say_twice(reading, group, once[made["id"]][0])
+            once[made["id"]] = (group, made)
+    reading.resources += [made | ({"encounter": stay} if stay is not None else {}) for _, made in once.values()]
     return reading.finish((Event.PRESCRIPTION,), hold=hold)
+
+
+def _say_twice(reading: Reading, group: Group, before: Group) -> None:
+    """Two orders of one number in one message, which differ: the last counts, and a person asks which of the two was meant."""
+    text = "two orders of this message have the same number and differ: the last counts"
+    reading.warn(group.orc.place(2), text, code="duplicate")
+    reading.task("order-control-unclear")
+    medicine = (before.medicine,) if before.medicine is not None else ()
+    for row in (before.orc, *medicine, *before.timings, *before.routes, *before.components, *before.notes):
+        row.drop(text)
 
 
 def _groups(reading: Reading, medicine: str, *, first_only: bool) -> list[Group]:

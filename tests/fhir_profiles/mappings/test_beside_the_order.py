@@ -126,3 +126,27 @@ def test_a_note_of_nothing_that_is_carried_is_an_issue(lines: tuple[str, ...]) -
     """A note about the person has no place in HL7's map: whoever sent it is told that nobody reads it."""
     translation = message(*lines)
     assert [issue.path for issue in translation.issues if issue.path.startswith("NTE")] == ["NTE-3"]
+
+
+@pytest.mark.parametrize(
+    ("second", "status", "asked"),
+    [("ORC|XO|RX-1", "active", True), ("ORC|DC|RX-1", "stopped", True), ("ORC|NW|RX-2", "active", False)],
+)
+def test_two_orders_of_one_number_are_one_and_a_person_is_asked(second: str, status: str, asked: bool) -> None:
+    """Both were in the bundle under one name, and the last replaced the first in the file without a word."""
+    lines = ("ORC|NW|RX-1", f"RXE||{DRUG}|30||mg", second, f"RXE||{DRUG}|40||mg")
+    translation = message("RDE^O11", PID, *lines)
+    requests = of(translation, "MedicationRequest")
+    assert len({each["id"] for each in requests}) == len(requests) == (1 if asked else 2)
+    assert requests[-1]["status"] == status
+    assert requests[-1]["dosageInstruction"][0]["doseAndRate"][0]["doseQuantity"]["value"] == 40
+    assert ("order-control-unclear" in [task.code for task in translation.tasks]) == asked
+    fates = {field.source: field.fate.value for field in translation.fields}
+    assert (fates["RXE-3"] == "residual") == asked
+
+
+def test_the_same_order_twice_is_one() -> None:
+    order = ("ORC|NW|RX-1", f"RXE||{DRUG}|30||mg")
+    translation = message("RDE^O11", PID, *order, *order)
+    assert len(of(translation, "MedicationRequest")) == 1
+    assert not translation.tasks
