@@ -9,6 +9,7 @@ from typing import Final
 from fhir_profiles import systems
 from fhir_profiles.hl7_times import is_before
 from fhir_profiles.ids import PATIENT_REFERENCE, stable_id
+from fhir_profiles.label import keep_labels
 from fhir_profiles.mappings.adt_details import observations_of_message
 from fhir_profiles.mappings.annotation import annotations
 from fhir_profiles.mappings.confidential import labelled, labels_of_problem
@@ -75,7 +76,8 @@ def translate(channel: Channel, body: bytes) -> Translation:
         occurred = occurred or acted
         condition = _condition(reading, problem, stay)
         if condition is not None:
-            made[condition["id"]] = condition
+            # INVARIANT: labels only rise, also of a problem that one message names twice.
+            made[condition["id"]] = keep_labels(made.get(condition["id"], {}), condition)
     reading.resources += made.values()
     observations_of_message(reading, hold)
     return reading.finish((Event.RECORD,), occurred=occurred, hold=hold)

@@ -156,3 +156,9 @@ def test_a_problem_called_sensitive_is_restricted(said: str, labels: list[str]) 
     (condition,) = conditions(translation)
     assert [each["code"] for each in condition["meta"].get("security", ())] == labels
     assert bool(translation.issues) == said.startswith("X")
+
+
+def test_a_problem_named_twice_keeps_the_label_of_either() -> None:
+    for first, second in (("R", ""), ("", "R"), ("R", "N")):
+        (condition,) = conditions(problems(prb(f4="P-1", f25=first), prb(f4="P-1", f25=second)))
+        assert "R" in [each["code"] for each in condition["meta"]["security"]]
