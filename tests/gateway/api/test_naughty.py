@@ -2,14 +2,17 @@
 
 import json
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
 from fhir_profiles.peek import peek
 from fhir_profiles.shapes import Channel, Envelope, Json
 from fhir_profiles.translate import translate
+from gateway.api.routes import ROUTES, Route
 from tests.builders import adt_a01, fhir_message
 from tests.gateway.api.conftest import Http
+from tests.gateway.api.test_access import MATRIX, PUBLIC
 from tests.gateway.receive.line import rows, segments
 from tests.samples import samples_folder
 
@@ -184,3 +187,44 @@ def test_in_every_single_field_of_hl7_nothing_fails(text: str) -> None:
             body = b"\r".join(changed) + b"\r"
             if isinstance(peek(HL7, body), Envelope):
                 translate(HL7, body)
+
+
+ASKED = [route for route in ROUTES if (route.method, route.path) in {*MATRIX, *PUBLIC}]
+
+
+def request_of(http: Http, route: Route) -> tuple[str, dict[str, Any]]:
+    """One that would be served."""
+    path, more, allowed, *_ = MATRIX.get((route.method, route.path), (route.path, {}, (), 0, ()))
+    bearer = http.bearer(allowed[0]) if allowed else {}
+    return path, {**more, "headers": {**more.get("headers", {}), **bearer}}
+
+
+def test_every_route_is_asked() -> None:
+    assert len(ASKED) == len(ROUTES)
+
+
+@pytest.mark.slow(seconds=20)
+@pytest.mark.parametrize("route", ASKED, ids=lambda route: f"{route.method} {route.path}")
+async def test_in_every_text_that_a_route_takes(http: Http, route: Route) -> None:
+    """In its address, its parameters and headers, and each string of its body: never a 5xx, and nothing of it in an error's words."""
+    path, more = request_of(http, route)
+    asked: list[tuple[str, dict[str, Any]]] = []
+    for text in FEW:
+        said = quote(text, safe="")
+        asked += [(f"{path}?{name}={said}", more) for name in (*route.parameters, said or "x")]
+        if "{id}" in route.path:
+            asked.append((route.path.replace("{id}", said or "x"), more))
+        visible = text.encode("ascii", "ignore").decode().translate(dict.fromkeys(range(32)))
+        for name in ("Accept", "Prefer", "Idempotency-Key", "X-Request-ID", "X-Correlation-ID"):
+            asked.append((path, {**more, "headers": {**more["headers"], name: visible}}))
+    body = more.get("data", b"")
+    if body.startswith(b"{"):
+        for number, place in enumerate(leaves(json.loads(body))):
+            for text in FEW[number % 4 :: 4]:
+                document = json.loads(body)
+                put(document, place, text)
+                asked.append((path, {**more, "data": json.dumps(document).encode()}))
+    for where, what in asked:
+        status, _, answer = await http.ask(route.method, where, **what)
+        assert status < 500, (where, what.get("data", b"")[:300])
+        assert status < 400 or not any(text in answer.decode() for text in FEW if len(text) > 4), where
