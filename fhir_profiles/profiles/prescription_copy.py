@@ -10,6 +10,8 @@ from fhir_profiles.number_words import in_words
 from fhir_profiles.profiles.checking.spec import Fault, Profile
 from fhir_profiles.shapes import Json
 
+NO_UNIT: Final = "(unit not recorded)"
+"""Said of an amount of a medicine that has none: 40 of nobody says what is not read as what the reader is used to."""
 MARK: Final = "Information only: not a prescription, not authority to supply."
 _LEFT_OUT: Final = frozenset(
     {"reasonCode", "reasonReference", "supportingInformation", "encounter", "basedOn", "detectedIssue", "eventHistory"}
@@ -77,7 +79,7 @@ def _amount(quantity: Json) -> str:
     except ValueError:
         words = ""
     digits = f"{number:f}" if isinstance(number, Decimal) else str(number)  # never as a power of ten
-    return f"{digits}{f' {unit}' if unit else ''}{words}"
+    return f"{digits} {unit or NO_UNIT}{words}"
 
 
 def _days(days: int | None) -> str:

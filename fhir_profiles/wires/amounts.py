@@ -4,11 +4,10 @@ INVARIANT: a number that came as a power of ten (`4E+1`) is written out: nobody 
 """
 
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any
 
 from fhir_profiles.elements import as_object, as_text
-
-NO_UNIT: Final = "(unit not recorded)"
+from fhir_profiles.profiles.prescription_copy import NO_UNIT
 
 
 def number(value: Any) -> str:

@@ -13,10 +13,11 @@ from typing import Any, Final
 from fhir_profiles.days import LONDON
 from fhir_profiles.elements import as_object, as_objects, as_text, identifier_value, kind, referenced, words_of
 from fhir_profiles.number_words import in_words
+from fhir_profiles.profiles.prescription_copy import NO_UNIT
 from fhir_profiles.shapes import Json
 from fhir_profiles.systems import ODS
 from fhir_profiles.terminology import record_items
-from fhir_profiles.wires.amounts import NO_UNIT, dose_amount
+from fhir_profiles.wires.amounts import dose_amount
 from fhir_profiles.wires.dosage_words import dosages
 from fhir_profiles.wires.sentences import Found, address_line, medicine_name, named
 

@@ -178,6 +178,14 @@ def test_what_is_not_said_is_named() -> None:
     assert text.count("not recorded") == 6
 
 
+def test_an_amount_without_a_unit_says_so() -> None:
+    """560 of nobody says what was read as millilitres."""
+    bare = instalments()
+    bare["dispenseRequest"]["quantity"] = {"value": Decimal(560)}
+    text = build(bare)["note"][1]["text"]
+    assert "Total quantity 560 (unit not recorded) (five hundred and sixty)" in text
+
+
 # advice
 
 
