@@ -5,7 +5,7 @@ said.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, ParamSpec, TypeVar
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
@@ -315,11 +315,8 @@ def _query(request: Request, route: Route) -> dict[str, str]:
 
 
 def _once(request: Request) -> dict[str, str]:
-    """The query, each name at most once. RequestError for one that is there twice."""
-    given = request.query_params.multi_items()
-    if len({name for name, _ in given}) != len(given):
-        raise RequestError(Fault.REQUEST_INVALID)
-    return dict(given)
+    """The query, each name at most once. RequestError for anything else."""
+    return _each_once(request.query_params.multi_items())
 
 
 async def _form(gateway: Gateway, request: Request) -> dict[str, str]:
@@ -338,10 +335,15 @@ async def _form(gateway: Gateway, request: Request) -> dict[str, str]:
         )
     except ValueError:
         raise RequestError(Fault.REQUEST_INVALID) from None
-    form = dict(pairs)
-    if len(form) != len(pairs):
+    return _each_once(pairs)
+
+
+def _each_once(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """By name. RequestError for a name that is there twice, and for a NUL, which no text of a database holds."""
+    named = dict(pairs)
+    if len(named) != len(pairs) or any("\0" in value for value in named.values()):
         raise RequestError(Fault.REQUEST_INVALID)
-    return form
+    return named
 
 
 def _require_same_origin(request: Request) -> None:

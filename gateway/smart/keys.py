@@ -29,7 +29,7 @@ RSA_EXPONENT: Final = 65_537
 KID: Final = re.compile(r"[A-Za-z0-9._~+=@:-]{1,128}")
 _PRIVATE: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 _PUBLIC: Final = {"EC": ("kty", "crv", "x", "y"), "RSA": ("kty", "n", "e")}
-_BYKID: Final = select(client_key).where(
+_BY_KID: Final = select(client_key).where(
     client_key.c.client_id == bindparam("client_id"),
     client_key.c.kid == bindparam("kid"),
     client_key.c.ended_at.is_(None),
@@ -146,7 +146,7 @@ def add_keys(parts: RegisterParts, name: str, jwks: bytes) -> tuple[str, ...]:
 
 def find_key(c: Connection, client_id: str, kid: str) -> RegisteredKey | None:
     """The key of exactly this client and kid; None when there is none or it has ended."""
-    row = c.execute(_BYKID, {"client_id": client_id, "kid": kid}).first()
+    row = c.execute(_BY_KID, {"client_id": client_id, "kid": kid}).first()
     if row is None:
         return None
     members = json.loads(row.jwk)

@@ -65,6 +65,16 @@ def test_each_word_finds_what_it_says_newest_first(site: Site) -> None:
 
 
 FIELDS = [name for name in search.PARAMETERS if name != "before"]
+
+
+def test_a_nul_is_asked_of_no_database(site: Site) -> None:
+    """PostgreSQL takes none as text: a 500 for whoever typed one."""
+    for name in FIELDS:
+        typed = {name: "a\0b"}
+        assert site.as_("aron", "GET", f"/console/search?{urlencode(typed)}").status == 400, name
+        assert site.as_("aron", "POST", "/console/search", typed).status == 400, name
+
+
 NUMBERS = (ALEX.nhs_number, f"{ALEX.nhs_number[:3]} {ALEX.nhs_number[3:6]} {ALEX.nhs_number[6:]}", ALEX.prison_number)
 
 
