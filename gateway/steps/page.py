@@ -41,7 +41,7 @@ class Page:
         self.c = c
         self.parts = parts
         self._clients: dict[str, Client | None] = {}
-        self._claimed: set[bytes] = set()
+        self._claimed: set[bytes] = set()  # by what this page keeps, written or not
         self._rows: list[dict[str, Any]] = []
         self._things: list[tuple[Thing, ...]] = []
         self._entries: list[Entry] = []
@@ -63,7 +63,8 @@ class Page:
     def before(self, key_index: bytes | None, bundle_index: bytes | None) -> tuple[Row[Any] | None, Row[Any] | None]:
         """The message that has the same key; else one that has only the same Bundle.id."""
         if self._claimed & {key_index, bundle_index}:
-            self.write()  # INVARIANT: one that came a moment ago, in the same page, is a message before this one too
+            # INVARIANT: one that came earlier in the same page is a message before this one too, whether it was written for another or not.
+            self.write()
             self._look_up([key_index] if key_index is not None else [])
         before = self._known.get(key_index) if key_index is not None else None
         if before is not None or bundle_index is None:
@@ -85,7 +86,6 @@ class Page:
         if not rows:
             return
         self._rows, self._things, self._entries, self._owed = [], [], [], []
-        self._claimed = set()
         every = [thing for some in things for thing in some]
         ids = iter(self.parts.keys.seal_all(self.c, every, person_id=None, now=rows[0]["received_at"]) if every else ())
         for row, some in zip(rows, things, strict=True):

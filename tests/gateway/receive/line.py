@@ -1,9 +1,11 @@
 """The parts that intake needs, for tests: a real store, real keys, a clock that is set, seeded ids, and registered clients."""
 
+import asyncio
+import threading
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
 from adapters.contract import Arrival
 from gateway.clients import add_client
@@ -11,6 +13,7 @@ from gateway.keys import Keys
 from gateway.keys.identifiers import SeededIds
 from gateway.parts import Parts
 from gateway.settings import Settings
+from gateway.steps.receive import Received, receive
 from gateway.store import MemoryStore, Store
 from gateway.store.schema import ledger_entry, message, person, sealed
 
@@ -83,6 +86,23 @@ def make_parts(
 
 def arrival(body: bytes, *, channel: str = HL7_CHANNEL, client: str = "zfg-ehr", truncated: bool = False) -> Arrival:
     return Arrival(channel=channel, client=client, body=body, content_type="x", truncated=truncated)
+
+
+async def at_once(parts: Parts, *arrivals: Arrival) -> list[Received]:
+    """All of them wait behind one work that holds the writer, so that they are taken in one."""
+    inside, go = threading.Event(), threading.Event()
+
+    def holds(c: Connection) -> None:
+        inside.set()
+        assert go.wait(20)
+
+    first = asyncio.create_task(parts.store.write_async(holds))
+    await asyncio.to_thread(inside.wait, 20)
+    tasks = [asyncio.create_task(receive(parts, each)) for each in arrivals]
+    await asyncio.sleep(0)
+    go.set()
+    await first
+    return await asyncio.gather(*tasks)
 
 
 def rows(parts: Parts) -> list[Any]:

@@ -2,13 +2,12 @@
 
 import asyncio
 import json
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, select, update
+from sqlalchemy import select, update
 
 from gateway import failpoints
 from gateway.clients import end_client
@@ -19,7 +18,7 @@ from gateway.steps.receive import Received, receive
 from gateway.store import MemoryStore, StoreUnavailable, open_store
 from gateway.store.schema import message, owed_answer
 from tests.builders import adt_a01, fhir_message, oru_r01, rde_o11, synthetic_person
-from tests.gateway.receive.line import FHIR_CHANNEL, arrival, count, entries, make_parts, rows, segments
+from tests.gateway.receive.line import FHIR_CHANNEL, arrival, at_once, count, entries, make_parts, rows, segments
 
 CANARY = "Zebediah-Canary"
 
@@ -362,23 +361,6 @@ async def test_rde_and_oru_are_taken(parts: Parts) -> None:
     assert (await receive(parts, arrival(oru_r01()))).accepted
 
 
-async def at_once(parts: Parts, *bodies: bytes) -> list[Received]:
-    """All of them wait behind one work that holds the writer, so that they are taken in one."""
-    inside, go = threading.Event(), threading.Event()
-
-    def holds(c: Connection) -> None:
-        inside.set()
-        assert go.wait(20)
-
-    first = asyncio.create_task(parts.store.write_async(holds))
-    await asyncio.to_thread(inside.wait, 20)
-    tasks = [asyncio.create_task(receive(parts, arrival(body))) for body in bodies]
-    await asyncio.sleep(0)
-    go.set()
-    await first
-    return await asyncio.gather(*tasks)
-
-
 @pytest.fixture
 def kept_in_a_file(tmp_path: Path) -> Iterator[Parts]:
     store = open_store(f"sqlite:///{tmp_path / 'g.db'}")
@@ -390,10 +372,10 @@ async def test_a_message_and_its_repeat_that_come_together_are_one_message(kept_
     parts = kept_in_a_file
     first, other, again, reused = await at_once(
         parts,
-        adt_a01(),
-        with_field(adt_a01(), 10, b"A01-2"),
-        adt_a01(),
-        adt_a01(synthetic_person(7)),
+        arrival(adt_a01()),
+        arrival(with_field(adt_a01(), 10, b"A01-2")),
+        arrival(adt_a01()),
+        arrival(adt_a01(synthetic_person(7))),
     )
     assert [each.duplicate for each in (first, other, again, reused)] == [False, False, True, False]
     assert again.answer == first.answer
@@ -424,7 +406,10 @@ async def test_of_those_that_come_together_one_that_cannot_be_kept_costs_nobody_
 
     monkeypatch.setattr(parts.keys, "seal_all", breaks)
     first, broken, last = await at_once(
-        parts, adt_a01(), with_field(adt_a01(), 10, b"A01-2"), with_field(adt_a01(), 10, b"A01-3")
+        parts,
+        arrival(adt_a01()),
+        arrival(with_field(adt_a01(), 10, b"A01-2")),
+        arrival(with_field(adt_a01(), 10, b"A01-3")),
     )
     assert broken.fault is Fault.STORE_UNAVAILABLE
     assert broken.message_id is None
