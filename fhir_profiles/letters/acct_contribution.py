@@ -1,13 +1,15 @@
 """ACCT contribution: what those who keep somebody safe have to know, in the words of a clinician who wrote it for them (specification A 5.4, 5.9).
 
 The words, the risks that are known, and when somebody sees the person next. No diagnosis, no medicine and no test result MUST be in it, and no
-sentence that a clinician did not write for an ACCT review: nothing is made of the file by rule but the risks.
+sentence that a clinician did not write for an ACCT review: nothing is made of the file by rule but the risks. INVARIANT: an alert, or an
+appointment, of an infection is none of these: those who read an ACCT are officers.
 """
 
 from collections.abc import Sequence
 from typing import Final
 
 from fhir_profiles.content_events import acct_words
+from fhir_profiles.elements import as_object, as_objects
 from fhir_profiles.letters.parts import selection
 from fhir_profiles.letters.parts.carried import at_place, carried, write_carried
 from fhir_profiles.letters.parts.identity import CONTACT
@@ -16,8 +18,11 @@ from fhir_profiles.letters.parts.spec import LetterKind, Missing, RequiredFact
 from fhir_profiles.profiles import acct_contribution as profile
 from fhir_profiles.profiles.notice import letter_concept
 from fhir_profiles.shapes import Event, Json
+from fhir_profiles.systems import ACT_CODE
+from fhir_profiles.terminology import record_items
 
 TITLE: Final = "Contribution to an ACCT review"
+_CALLED: Final = ("code", "category", "serviceType", "serviceCategory", "specialty", "appointmentType", "reasonCode")
 
 
 def words(picture: Picture) -> tuple[Json, ...]:
@@ -26,6 +31,24 @@ def words(picture: Picture) -> tuple[Json, ...]:
 
 def causes(brought: Sequence[Json], _before: Sequence[Json]) -> tuple[Json, ...]:
     return acct_words(brought)
+
+
+def risks(picture: Picture) -> tuple[Json, ...]:
+    return tuple(each for each in selection.risk_flags(picture) if not _of_an_infection(each))
+
+
+def appointments(picture: Picture) -> tuple[Json, ...]:
+    return tuple(each for each in selection.appointments(picture) if not _of_an_infection(each))
+
+
+def _of_an_infection(resource: Json) -> bool:
+    """Say whether a flag or an appointment is about HIV, hepatitis or what is sexually transmitted: by its label, or by what it is called."""
+    labels = as_objects(as_object(resource.get("meta")).get("security"))
+    named = [concept for member in _CALLED for concept in as_objects(resource.get(member))]
+    said = [*named, {"text": resource.get("description")}]
+    return bool(
+        {(ACT_CODE, "HIV"), (ACT_CODE, "STD")} & {(each.get("system"), each.get("code")) for each in labels}
+    ) or ("blood-borne-viruses" in record_items(said))
 
 
 def _told(communication: Json) -> Json:
@@ -43,7 +66,7 @@ def write(picture: Picture, missing: Missing) -> tuple[Json, ...]:
         said=(f"From the health care of {at_place(picture)}, for the person's safety only.",),
         always=(profile.SILENCE,),
         about=tuple(map(_told, words(picture))),
-        beside=(*selection.risk_flags(picture), *selection.appointments(picture)),
+        beside=(*risks(picture), *appointments(picture)),
     )
 
 
@@ -64,14 +87,14 @@ LETTER: Final = LetterKind(
         RequiredFact(
             name="risk",
             heading="Risk",
-            text="No risk flag is in the file. Ask: that is not a finding of no risk.",
-            present=lambda p: bool(p.once(selection.risk_flags)),
+            text="No risk is told here. Ask: that is not a finding of no risk.",
+            present=lambda p: bool(p.once(risks)),
         ),
         RequiredFact(
             name="next-contact",
             heading="Next contact",
-            text="No appointment that is still to come is in the file.",
-            present=lambda p: bool(p.once(selection.appointments)),
+            text="No appointment that is still to come is told here.",
+            present=lambda p: bool(p.once(appointments)),
         ),
     ),
     carries=causes,

@@ -3,6 +3,7 @@
 Each case is a file that a first reading by a clinician found told wrongly, in every letter that tells it and in its text form.
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
@@ -834,3 +835,28 @@ def test_a_copy_of_a_prescription_that_is_over_says_so(status: str, end: str, ov
     """A message that came late was copied as active, with its dates among twenty words."""
     file = file_of(prescription(status=status, start="2026-01-01", end=end))
     assert bool(lines("prescription-copy", file, "The last day of this prescription is past")) is over
+
+
+ALERTS = ("HIV positive", "Hepatitis C carrier", "BBV: infected", "Syphilis")
+
+
+@pytest.mark.parametrize("alert", ALERTS)
+def test_an_infection_is_no_risk_that_officers_read_in_an_acct_document(alert: str) -> None:
+    """An alert of the health record is a Flag whatever it is about: of these an ACCT review had the diagnosis that it promises never to hold."""
+    flags = [
+        {"resourceType": "Flag", "id": f"flag-{place}", "status": "active", "code": {"text": text}, **SUBJECT}
+        for place, text in enumerate((alert, "Risk of self-harm"))
+    ]
+    clinic = {
+        **next(each for each in whole_file() if each["resourceType"] == "Appointment"),
+        "id": "clinic",
+        "serviceType": [{"text": f"Clinic for: {alert}"}],
+    }
+    file = [*whole_file(), *map(label_resource, (*flags, clinic))]
+    body = json.dumps(minimised("acct-contribution", file, CONTEXT), default=str)
+    assert alert not in body
+    assert "Risk of self-harm" in body
+    kept = minimised("acct-contribution", file[:-1], CONTEXT)["entry"]
+    assert len(minimised("acct-contribution", file, CONTEXT)["entry"]) == len(kept)
+    for letter in WHOLE:  # who treats the person has every flag (R075)
+        assert lines(letter, file, alert), letter
