@@ -13,6 +13,7 @@ specimen, from the same day. Only a confirmatory result that found something out
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any, Final
 
@@ -79,6 +80,7 @@ __all__ += [
     "prescription_for_supply",
     "release_addresses",
     "release_postcode",
+    "seen_lost",
     "supplying_pharmacy",
     "tests",
     "treatment_providers",
@@ -94,6 +96,27 @@ _INPATIENT: Final = "inpatient"
 _ENDED: Final = frozenset({"stopped", "completed", "ended"})
 _IN_DOUBT: Final = frozenset({"stopped", "on-hold", "unknown"})
 _NOT_GIVEN: Final = "not-done"
+_KEPT_AFTER: Final = timedelta(hours=6)
+"""A dose of the late evening is vomited on the next day."""
+_DENIALS: Final = frozenset(
+    {
+        "no",
+        "none",
+        "nil",
+        "absent",
+        "negative",
+        "never",
+        "not present",
+        "not seen",
+        "not observed",
+        "denied",
+        "denies",
+        "false",
+        "n",
+        "0",
+    }
+)
+"""What an Observation of vomiting has as its value where there was none."""
 _GIVEN: Final = frozenset({"completed", "in-progress"})
 DEPOT_DAYS: Final = 56
 """A prolonged-release injection is told, and counts as treatment, for twice the longest time between two of them (a month): one may be late."""
@@ -396,12 +419,66 @@ def doses_to_tell(resources: Sequence[Json], as_of: str, request: Json | None = 
     return tuple({name_of(each): each for each in every}.values())
 
 
-def may_be_lost(administration: Json) -> bool:
-    """Say whether the record of a dose has words that it was not kept down: in its dosage, its notes or its reasons."""
+def may_be_lost(administration: Json, resources: Sequence[Json]) -> bool:
+    """Say whether the record of a dose has words that it was not kept down: in its dosage, its notes or its reasons, or in an Observation after it."""
     dosages = as_objects(administration.get("dosage"))
     said = [as_text(each.get("text")) for each in (*dosages, *as_objects(administration.get("note")))]
     said += [words_of(each) for each in as_objects(administration.get("statusReason"))]
-    return as_text(administration.get("status")) != _NOT_GIVEN and any(map(lost_in_words, said))
+    if as_text(administration.get("status")) == _NOT_GIVEN:
+        return False
+    return any(map(lost_in_words, said)) or bool(seen_lost(administration, resources))
+
+
+def seen_lost(administration: Json, resources: Sequence[Json]) -> tuple[Json, ...]:
+    """Give the Observations of vomiting on the day of a dose or in the hours after it, and not before it. An injection cannot be vomited.
+
+    One without a time may be of this dose: whoever gives the next one asks.
+    """
+    file = well_formed(resources)
+    moment, day = instant_of(given_at(administration)), days_of(given_at(administration))
+    if as_text(administration.get("status")) == _NOT_GIVEN or moment is None or is_depot(administration, file):
+        return ()
+
+    def after(observation: Json) -> bool:
+        text = _observed_at(observation)
+        seen = instant_of(text)
+        if seen is None:
+            return True
+        if len(text) <= len("2026-01-01"):
+            return on_or_before(day, days_of(text)) is not False and on_or_before(days_of(text), day) is not False
+        return moment <= seen and (days_of(text) == day or seen - moment <= _KEPT_AFTER)
+
+    return tuple(each for each in of_type(file, "Observation") if _says_lost(each) and after(each))
+
+
+def _observed_at(observation: Json) -> str:
+    began = as_object(observation.get("effectivePeriod")).get("start")
+    for value in (
+        observation.get("effectiveDateTime"),
+        observation.get("effectiveInstant"),
+        began,
+        observation.get("issued"),
+    ):
+        if as_text(value):
+            return as_text(value)
+    return ""
+
+
+def _says_lost(observation: Json) -> bool:
+    """Say whether an Observation says of the person that they vomited: in its value or notes, or as its name where the value does not deny it."""
+    if in_error(observation) or as_text(observation.get("status")) == "cancelled":
+        return False
+    value = words_of(observation.get("valueCodeableConcept")) or as_text(observation.get("valueString"))
+    notes = [as_text(each.get("text")) for each in as_objects(observation.get("note"))]
+    name, figure = words_of(observation.get("code")), as_object(observation.get("valueQuantity")).get("value")
+    denied = (
+        value.casefold().rstrip(".") in _DENIALS
+        or observation.get("valueBoolean") is False
+        or bool(observation.get("dataAbsentReason"))
+        or any(each is not None and each == 0 for each in (figure, observation.get("valueInteger")))
+    )
+    named = lost_in_words(f"{name} {value}") and not denied
+    return named or any(map(lost_in_words, (value, *notes)))
 
 
 def without_a_dose_for_days(resources: Sequence[Json], as_of: str, request: Json | None = None) -> bool:

@@ -86,7 +86,8 @@ def _is_taken(request: Json, picture: Picture) -> bool:
 
 
 def _is_kept_down(request: Json, picture: Picture) -> bool:
-    return not any(map(facts.may_be_lost, facts.doses_to_tell(picture.file, picture.as_of, request)))
+    doses = facts.doses_to_tell(picture.file, picture.as_of, request)
+    return not any(facts.may_be_lost(each, picture.file) for each in doses)
 
 
 def _is_recent(request: Json, picture: Picture) -> bool:

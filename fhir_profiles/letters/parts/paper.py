@@ -106,8 +106,9 @@ SICK: Final = "It is written down that you may not have kept your last dose down
 
 
 def _may_be_lost(picture: Picture) -> bool:
-    """INVARIANT: a dose that the person may not be told of says nothing here either."""
-    return any(facts.may_be_lost(each) for each in picture.once(selection.last_dose) if _may_be_told(each))
+    """INVARIANT: a dose, or what was seen after it, that the person may not be told of says nothing here either."""
+    told = tuple(filter(_may_be_told, picture.file))
+    return any(facts.may_be_lost(each, told) for each in picture.once(selection.last_dose) if _may_be_told(each))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -91,7 +91,7 @@ def last_dose(picture: Picture) -> tuple[Json, ...]:
 
 
 def last_dose_may_be_lost(picture: Picture) -> bool:
-    return any(map(facts.may_be_lost, picture.once(last_dose)))
+    return any(facts.may_be_lost(each, picture.file) for each in picture.once(last_dose))
 
 
 def dose_is_recent(picture: Picture) -> bool:
@@ -110,8 +110,13 @@ def dose_of_the_day(picture: Picture) -> bool:
 
 
 def last_doses(picture: Picture) -> tuple[Json, ...]:
-    """The last dose, and after it each that was not given, with why: whoever restarts treatment has to know how many days there was none."""
-    return (*last_dose(picture), *facts.doses_not_given(picture.file, picture.as_of, ENDED_LATELY_DAYS))
+    """The last dose, what was seen of its not being kept down, and after it each that was not given, with why.
+
+    Whoever restarts treatment has to know how many days there was none.
+    """
+    doses = last_dose(picture)
+    seen = {name_of(each): each for dose in doses for each in facts.seen_lost(dose, picture.file)}
+    return (*doses, *seen.values(), *facts.doses_not_given(picture.file, picture.as_of, ENDED_LATELY_DAYS))
 
 
 def in_substitute_treatment(picture: Picture) -> bool:

@@ -860,3 +860,66 @@ def test_an_infection_is_no_risk_that_officers_read_in_an_acct_document(alert: s
     assert len(minimised("acct-contribution", file, CONTEXT)["entry"]) == len(kept)
     for letter in WHOLE:  # who treats the person has every flag (R075)
         assert lines(letter, file, alert), letter
+
+
+def seen(name: str, at: str | None = "2026-01-15T08:25:00+00:00", **more: Any) -> Json:
+    when = {"effectiveDateTime": at} if at else {}
+    return {
+        "resourceType": "Observation",
+        "id": "seen",
+        "status": "final",
+        "code": {"text": name},
+        **SUBJECT,
+        **when,
+        **more,
+    }
+
+
+@pytest.mark.parametrize(
+    ("observed", "lost"),
+    [
+        (seen("Vomiting"), True),
+        (seen("Vomiting", valueBoolean=True), True),
+        (seen("Vomiting", valueCodeableConcept={"text": "Present"}), True),
+        (seen("Clinic note", valueString="Vomited 20 minutes after methadone"), True),
+        (seen("Observation of the person", note=[{"text": "was sick after the dose"}]), True),
+        (seen("Vomiting", at="2026-01-15"), True),
+        (seen("Vomiting", at=None), True),
+        (seen("Vomiting", at="2026-01-15T07:00:00+00:00"), False),
+        (seen("Vomiting", at="2026-01-14"), False),
+        (seen("Vomiting", valueBoolean=False), False),
+        (seen("Vomiting", valueString="None"), False),
+        (seen("Vomiting", valueCodeableConcept={"text": "Absent"}), False),
+        (seen("Vomiting", valueInteger=0), False),
+        (seen("Vomiting", dataAbsentReason={"text": "Not asked"}), False),
+        (seen("Vomiting", status="entered-in-error"), False),
+        (seen("Vomiting", status="cancelled"), False),
+        (seen("Blood pressure", valueString="120/80"), False),
+    ],
+)
+def test_vomiting_that_is_an_observation_of_its_own_reaches_whoever_gives_the_next_dose(
+    observed: Json, lost: bool
+) -> None:
+    """It stood under no heading of a handover and in no copy, and every one of them said 40 ml, supervised."""
+    file = file_of(prescription(), dose(), observed)
+    assert bool(lines("prescription-copy", file, "Methadone", "Last dose perhaps not absorbed")) is lost
+    for letter in WHOLE:
+        under = headings(letter, file)["Last dose given"]
+        assert bool(lines(letter, file, "vomited or not kept down")) is lost, letter
+        assert (len(under) == 2) is lost, (letter, under)
+    for letter in PAPERS:
+        assert bool(lines(letter, file, "you may not have kept your last dose down")) is lost, letter
+        assert not lines(letter, file, "20 minutes after"), letter
+
+
+def test_vomiting_says_nothing_of_an_injection_nor_of_what_the_person_may_not_be_told() -> None:
+    injected = dose(medicine=DEPOT, amount=Decimal(96))
+    assert not facts.may_be_lost(injected, file_of(injected, seen("Vomiting")))
+    hidden = {**seen("Vomiting"), "meta": {"security": [{"system": systems.ACT_CODE, "code": "NOPAT"}]}}
+    assert not lines("persons-handover", file_of(prescription(), dose(), hidden), "kept your last dose")
+
+
+def test_a_dose_of_the_late_evening_is_vomited_on_the_next_day() -> None:
+    late = dose(given="2026-01-14T23:50:00+00:00")
+    assert facts.may_be_lost(late, file_of(late, seen("Vomiting", at="2026-01-15T00:10:00+00:00")))
+    assert not facts.may_be_lost(late, file_of(late, seen("Vomiting", at="2026-01-15T09:00:00+00:00")))
