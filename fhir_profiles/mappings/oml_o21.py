@@ -6,13 +6,12 @@ What is observed beside an order (the questions that a laboratory asks, earlier 
 from typing import Final
 
 from fhir_profiles.ids import reference
-from fhir_profiles.label import keep_labels
 from fhir_profiles.mappings.adt_details import add_person_details, observed
 from fhir_profiles.mappings.confidential import Confidential, labelled
 from fhir_profiles.mappings.encounter import named_stay
 from fhir_profiles.mappings.field_ledger import keep_order
 from fhir_profiles.mappings.observation import Order
-from fhir_profiles.mappings.oru_r01 import Group, order_key, orders
+from fhir_profiles.mappings.oru_r01 import Group, each_once, order_key, orders
 from fhir_profiles.mappings.person import add_patient, identity_hold
 from fhir_profiles.mappings.reading import Reading, open_message
 from fhir_profiles.mappings.service_request import service_request
@@ -33,14 +32,10 @@ def translate(channel: Channel, body: bytes) -> Translation:
     add_person_details(reading, hold)
     groups = orders(reading, first_only=hold is not None and hold.code is HoldCode.TWO_PEOPLE)
     keep_order([group.obr for group in groups if group.obr is not None], to="Bundle.entry")
-    once: dict[str, Json] = {each["id"]: each for each in reading.resources}
-    reading.resources.clear()
     marked = Confidential((group.orc, group.obr) for group in groups)
     for group in groups:
         _add_order(reading, group, visit, marked)
-    for each in reading.resources:  # an order, or a specimen, that is named twice is one: the last word counts
-        once[each["id"]] = keep_labels(once.get(each["id"], {}), each)
-    reading.resources[:] = once.values()
+    reading.resources[:] = each_once(reading.resources)
     return reading.finish((Event.RECORD,), hold=hold)
 
 

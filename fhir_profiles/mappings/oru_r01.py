@@ -4,12 +4,14 @@ The purpose of a drug test is read from OBR-31, else ORC-16, else OBR-13 (DESIGN
 stated purpose raises a task, and is never reported.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from fhir_profiles import systems
 from fhir_profiles.hl7_times import fhir_instant
 from fhir_profiles.ids import PATIENT_REFERENCE, reference, stable_id
+from fhir_profiles.label import keep_labels
 from fhir_profiles.mappings import participation
 from fhir_profiles.mappings.adt_details import add_observations
 from fhir_profiles.mappings.annotation import annotations
@@ -47,6 +49,7 @@ _STATUSES: Final = {
     "O": "registered",
 }
 """HL7 table 0123."""
+_NOT_FINAL: Final = frozenset({"P", "R", "A", "M", "S", "I", "O"})
 
 
 _NO_ORDER: Final = frozenset({"PID", "PV1", "PV2", "SPM"})
@@ -64,6 +67,15 @@ class Group:
     notes: list[Row] = field(default_factory=list)
     people: list[Row] = field(default_factory=list)
     results: list[tuple[Row, list[Row]]] = field(default_factory=list)
+    number: int = 1
+    """The second order of the same number and code that is none of its corrections is the second."""
+
+    def written(self) -> list[list[str]]:
+        """Every field but the set ids, as it came."""
+        rows = [self.obr, *self.specimens, *self.timings, *self.notes, *self.people]
+        rows += [each for row, notes in self.results for each in (row, *notes)]
+        order = [list(self.orc.fields)] if self.orc is not None else []
+        return order + [[row.segment.name, *row.fields[2:]] for row in rows if row is not None]
 
 
 def translate(channel: Channel, body: bytes) -> Translation:
@@ -79,12 +91,13 @@ def translate(channel: Channel, body: bytes) -> Translation:
     visit = named_stay(reading, to="Observation")
     first_only = hold is not None and hold.code is HoldCode.TWO_PEOPLE
     occurred: str | None = None
-    groups = orders(reading, first_only=first_only)
+    groups = told_apart(reading, orders(reading, first_only=first_only))
     keep_order([group.obr for group in groups if group.obr is not None], to="Bundle.entry")
     marked = Confidential((group.orc, group.obr) for group in groups)
     for group in groups:
         moment = add_results(reading, group, visit, marked)
         occurred = occurred or moment
+    reading.resources[:] = each_once(reading.resources)
     return reading.finish((Event.TEST_RESULT,), occurred=occurred, hold=hold)
 
 
@@ -124,6 +137,61 @@ def orders(reading: Reading, *, first_only: bool) -> list[Group]:
     if add_observations(reading, outside):
         reading.task("purpose-unknown")
     return [group for group in groups if group.obr is not None]
+
+
+def told_apart(reading: Reading, groups: list[Group]) -> list[Group]:
+    """Number the orders of one number and code: in the file each result has a name of its own, unless it corrects what was before it.
+
+    The same order word for word is one. Anything else is an issue.
+    """
+    seen: dict[tuple[str, ...], list[Group]] = {}
+    kept: list[Group] = []
+    for group in groups:
+        if group.obr is None:
+            continue
+        before = seen.setdefault(order_key(reading, group, group.obr), [])
+        if any(group.written() == each.written() for each in before):
+            for row in _rows(group):
+                row.drop("the same order stands earlier in the message, word for word")
+            continue
+        if before:
+            replaces = _replaces(group, before[-1])
+            group.number = before[-1].number + (0 if replaces else 1)
+            said = "the last counts where both have a result" if replaces else "both are kept"
+            reading.warn(
+                group.obr.place(3),
+                f"two orders of this message have the same number and code and differ: {said}",
+                code="duplicate",
+            )
+        before.append(group)
+        kept.append(group)
+    return kept
+
+
+def _rows(group: Group) -> list[Row]:
+    rows = [group.orc, group.obr, *group.specimens, *group.timings, *group.notes, *group.people]
+    return [row for row in rows if row is not None] + [each for row, notes in group.results for each in (row, *notes)]
+
+
+def _replaces(group: Group, before: Group) -> bool:
+    """Does an order say anew what one before it said? A correction, or what is final of the same time as what was not."""
+    if group.obr is None or before.obr is None:
+        return False
+    corrects = "C" in {group.obr.peek(25).upper(), *(row.peek(11).upper() for row, _ in group.results)}
+    completes = group.obr.peek(25).upper() == "F" and before.obr.peek(25).upper() in _NOT_FINAL
+    return corrects or (completes and group.obr.peek(7) == before.obr.peek(7))
+
+
+def each_once(resources: Sequence[Json]) -> list[Json]:
+    """Of resources of one name the last counts, with the labels of every one; a report keeps the results that the last does not name."""
+    once: dict[str, Json] = {}
+    for each in resources:
+        if (before := once.get(each["id"])) is None:
+            once[each["id"]] = each
+            continue
+        results = {result["reference"]: result for result in (*before.get("result", ()), *each.get("result", ()))}
+        once[each["id"]] = keep_labels(before, each) | ({"result": list(results.values())} if results else {})
+    return list(once.values())
 
 
 def add_results(reading: Reading, group: Group, visit: Json | None, marked: Confidential) -> str | None:
@@ -191,11 +259,12 @@ def _order(reading: Reading, group: Group, obr: Row, report: Json, visit: Json |
 def order_key(reading: Reading, group: Group, obr: Row) -> tuple[str, ...]:
     """Name the order: filler number, else placer number, of OBR or ORC; without any, the message and the place in it."""
     code = obr.peek(4) or obr.peek(4, 2)
+    again = (str(group.number),) if group.number > 1 else ()
     for number in (3, 2):
         for row in (obr, group.orc):
             value = row.peek(number) if row is not None else ""
             if value and row is not None:
-                return str(number), value, row.peek(number, 2), code
+                return str(number), value, row.peek(number, 2), code, *again
     return "message", reading.message.get("MSH-10") or "", str(obr.segment.occurrence), code
 
 

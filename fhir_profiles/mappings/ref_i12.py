@@ -8,7 +8,6 @@ from typing import Final
 
 from fhir_profiles import systems
 from fhir_profiles.ids import PATIENT_REFERENCE, reference, stable_id
-from fhir_profiles.label import keep_labels
 from fhir_profiles.mappings.adt_details import add_person_details
 from fhir_profiles.mappings.annotation import annotations
 from fhir_profiles.mappings.confidential import Confidential
@@ -22,7 +21,7 @@ from fhir_profiles.mappings.datatypes import (
 )
 from fhir_profiles.mappings.encounter import named_stay
 from fhir_profiles.mappings.field_ledger import Row, keep_order
-from fhir_profiles.mappings.oru_r01 import add_results, orders
+from fhir_profiles.mappings.oru_r01 import add_results, each_once, orders, told_apart
 from fhir_profiles.mappings.person import add_patient, identity_hold
 from fhir_profiles.mappings.person_contact import telecoms
 from fhir_profiles.mappings.reading import Reading, open_message
@@ -50,17 +49,13 @@ def translate(channel: Channel, body: bytes) -> Translation:
     stay = named_stay(reading, to=_TO)
     add_person_details(reading, hold)
     roles = _providers(reading)
-    groups = orders(reading, first_only=hold is not None and hold.code is HoldCode.TWO_PEOPLE)
+    groups = told_apart(reading, orders(reading, first_only=hold is not None and hold.code is HoldCode.TWO_PEOPLE))
     keep_order([group.obr for group in groups if group.obr is not None], to="Bundle.entry")
-    once: dict[str, Json] = {each["id"]: each for each in reading.resources}
-    reading.resources.clear()
     marked = Confidential((group.orc, group.obr) for group in groups)
     for group in groups:
         add_results(reading, group, stay, marked)
-    for each in reading.resources:
-        once[each["id"]] = keep_labels(once.get(each["id"], {}), each)
-    reports = [each for each in once.values() if each["resourceType"] == "DiagnosticReport"]
-    reading.resources[:] = once.values()
+    reading.resources[:] = each_once(reading.resources)
+    reports = [each for each in reading.resources if each["resourceType"] == "DiagnosticReport"]
     _add_referral(reading, roles, reports, stay)
     return reading.finish((Event.RECORD,), hold=hold)
 

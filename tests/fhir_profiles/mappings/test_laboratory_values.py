@@ -173,3 +173,72 @@ def test_a_figure_has_its_unit_whatever_its_type(kind: str, written: str, unit: 
     if isinstance(said, dict):
         said = {key: each for key, each in said.items() if key not in {"system", "code"}}
     assert said == found[name]
+
+
+def orders(*lines: str) -> Translation:
+    header = ["MSH|^~\\&|LAB|LEI|||20260705||ORU^R01|M1|P|2.5.1", "PID|1||A1234BC^^^NOMIS^PI"]
+    return translate("\r".join([*header, *lines]).encode())
+
+
+def of(translation: Translation, kind: str) -> list[Json]:
+    found = [entry["resource"] for entry in translation.bundle["entry"]]
+    return [each for each in found if each["resourceType"] == kind]
+
+
+FASTING = ("OBR|1||F1|1^Glucose^L|||20260705080000||||||||||||||||||F", "OBX|1|NM|2^Glucose^L||5.1|mmol/L|||||F")
+AFTER_TWO_HOURS = (
+    "OBR|2||F1|1^Glucose^L|||20260705100000||||||||||||||||||F",
+    "OBX|1|NM|2^Glucose^L||9.8|mmol/L|||||F",
+)
+
+
+def test_two_orders_of_one_number_and_code_lose_no_result() -> None:
+    """Both had the same ids, so that in the file the last replaced the first without a word."""
+    translation = orders(*FASTING, *AFTER_TWO_HOURS)
+    results, reports = of(translation, "Observation"), of(translation, "DiagnosticReport")
+    assert [each["valueQuantity"]["value"] for each in results] == [Decimal("5.1"), Decimal("9.8")]
+    assert len({each["id"] for each in results}) == len({each["id"] for each in reports}) == 2
+    for report_of, result in zip(reports, results, strict=True):
+        assert report_of["result"] == [{"reference": f"Observation/{result['id']}"}]
+        assert report_of["effectiveDateTime"] == result["effectiveDateTime"]
+    assert [(issue.code, issue.path) for issue in translation.issues] == [("duplicate", "OBR[2]-3")]
+    alone = orders(*FASTING)
+    assert [each["id"] for each in of(alone, "Observation")] == [results[0]["id"]], "the first keeps its name"
+    assert not alone.issues
+
+
+def test_what_corrects_an_order_of_the_same_message_replaces_it() -> None:
+    """OBR-25 says so; a result that it does not name stays."""
+    first = (*FASTING, "OBX|2|NM|3^Ketones^L||0.1|mmol/L|||||F")
+    corrected = (AFTER_TWO_HOURS[0][:-1] + "C", AFTER_TWO_HOURS[1][:-1] + "C")
+    translation = orders(*first, *corrected)
+    assert [(each["code"]["text"], each["status"]) for each in of(translation, "Observation")] == [
+        ("Glucose", "corrected"),
+        ("Ketones", "final"),
+    ]
+    (made,) = of(translation, "DiagnosticReport")
+    assert made["status"] == "corrected"
+    assert len(made["result"]) == 2
+    assert [issue.code for issue in translation.issues] == ["duplicate"]
+
+
+def test_the_same_order_twice_is_one() -> None:
+    again = (FASTING[0].replace("OBR|1", "OBR|2"), FASTING[1])
+    translation = orders(*FASTING, *again)
+    assert len(of(translation, "Observation")) == len(of(translation, "DiagnosticReport")) == 1
+    fates = {field.source: field.fate for field in translation.fields}
+    assert {fates["OBR[2]-3"], fates["OBX[2]-5"]} == {Fate.RESIDUAL}
+
+
+def test_a_specimen_of_two_orders_is_one_and_keeps_the_mark_of_either() -> None:
+    specimen = "SPM|1|S-9||BLD^Blood^L"
+    lines = (
+        f"ORC|RE||F1{'|' * 25}HIV",
+        *FASTING,
+        specimen,
+        "ORC|RE||F2",
+        AFTER_TWO_HOURS[0].replace("F1", "F2"),
+        specimen,
+    )
+    (found,) = of(orders(*lines), "Specimen")
+    assert "HIV" in [code["code"] for code in found["meta"]["security"]]
