@@ -15,7 +15,14 @@ from fhir_profiles.profiles.prescription_copy import MARK
 from fhir_profiles.shapes import Heading, Json
 from fhir_profiles.wires.one_line import one_line
 from fhir_profiles.wires.plain import PERSONS_OWN, plain_sentence
-from fhir_profiles.wires.sentences import Found, address_line, names_in_order, person_name, sentence
+from fhir_profiles.wires.sentences import (
+    Found,
+    address_line,
+    names_in_order,
+    person_name,
+    sentence,
+    with_clock_of_england,
+)
 
 BLANK: Final = "Nothing is left under this heading in this letter."
 NOT_NAMED: Final = "letter"
@@ -180,7 +187,7 @@ def _holds(parts: tuple[Part, ...], notice: Json | None, found: Found, say: Say)
 
 def _notice(notice: Json | None) -> Iterator[Part]:
     payload = as_objects(as_object(notice).get("payload"))
-    lines = tuple(text for each in payload if (text := as_text(each.get("contentString"))))
+    lines = tuple(with_clock_of_england(text) for each in payload if (text := as_text(each.get("contentString"))))
     if lines and notice is not None:
         yield Part(code="notice", heading="What this letter says", lines=lines)
 

@@ -1,9 +1,15 @@
-"""One resource as one line for a reader, from its data and nothing else. It must never compute, round or explain: numbers keep their digits."""
+"""One resource as one line for a reader, from its data and nothing else. It must never compute, round or explain: numbers keep their digits.
 
+A time stands as it was written, and where the clock of England said another, that one beside it.
+"""
+
+import re
 from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
 from typing import Any, Final
 
 from fhir_profiles import systems
+from fhir_profiles.days import LONDON
 from fhir_profiles.drug_tests import CONFIRMATORY
 from fhir_profiles.elements import as_object, as_objects, as_text, codes, kind, referenced, words_of
 from fhir_profiles.facts import prescription_for_supply, supervised
@@ -22,8 +28,29 @@ _NOT_HAD: Final[Mapping[tuple[str, str], str]] = {
     ("MedicationDispense", "cancelled"): "NOT supplied",
     ("MedicationDispense", "declined"): "NOT supplied",
 }
+_MOMENT: Final = re.compile(r"\b\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:\d\d)(?![\w:])")
 Found = Mapping[str, Json]
 """fullUrl -> resource of the same letter."""
+
+
+def with_clock_of_england(text: str) -> str:
+    """Put beside each time of a text what the clock of England said, where that is another.
+
+    INVARIANT: nobody reads 09:00Z in summer as nine o'clock: an appointment would be missed, and a dose of after midnight be of the day before.
+    """
+    return _MOMENT.sub(lambda found: _on_the_clock(found.group()), text)
+
+
+def _on_the_clock(written: str) -> str:
+    try:
+        moment = datetime.fromisoformat(written)
+        here = moment.astimezone(LONDON)
+    except (ValueError, OverflowError):
+        return written
+    if here.replace(tzinfo=None) == moment.replace(tzinfo=None):
+        return written
+    day = "" if here.date() == moment.date() else f"{here:%Y-%m-%d} "
+    return f"{written} ({day}{here:%H:%M} in England)"
 
 
 def medicine_name(resource: Json, found: Found) -> str:
@@ -486,4 +513,4 @@ def sentence(resource: Json, found: Found) -> str:
     maker = _MAKERS.get(kind(resource))
     parts = [part for part in maker(resource, found) if part] if maker is not None else []
     separator = ". " if kind(resource) == "Communication" else "; "
-    return separator.join(parts) or kind(resource)
+    return with_clock_of_england(separator.join(parts)) or kind(resource)

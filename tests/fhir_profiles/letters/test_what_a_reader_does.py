@@ -923,3 +923,28 @@ def test_a_dose_of_the_late_evening_is_vomited_on_the_next_day() -> None:
     late = dose(given="2026-01-14T23:50:00+00:00")
     assert facts.may_be_lost(late, file_of(late, seen("Vomiting", at="2026-01-15T00:10:00+00:00")))
     assert not facts.may_be_lost(late, file_of(late, seen("Vomiting", at="2026-01-15T09:00:00+00:00")))
+
+
+@pytest.mark.parametrize("letter", WHOLE)
+def test_a_time_of_summer_in_universal_time_has_the_clock_of_england_beside_it(letter: str) -> None:
+    """A practice reads 09:00Z as nine o'clock and misses the person by an hour; a dose of half past midnight was told of the day before."""
+    visit = {
+        **next(each for each in whole_file() if each["resourceType"] == "Appointment"),
+        "start": "2026-07-20T09:00:00Z",
+        "end": "2026-07-20T09:30:00+01:00",
+    }
+    given = dose(given="2025-07-14T23:30:00.5+00:00")
+    file = file_of(prescription(), given, visit)
+    (seen_at,) = lines(letter, file, "2026-07-20")
+    assert seen_at.startswith("2026-07-20T09:00:00Z (10:00 in England); until 2026-07-20T09:30:00+01:00;")
+    assert lines(letter, file, "given 2025-07-14T23:30:00.5+00:00 (2025-07-15 00:30 in England)")
+    (when,) = lines(letter, file, "HMP Fellgate at")
+    assert "in England" not in when
+
+
+@pytest.mark.parametrize("letter", ["handover", "transfer", "gp-copy", "reception-notice"])
+def test_when_it_happened_is_told_by_the_clock_of_england_too(letter: str) -> None:
+    context = replace(CONTEXT, occurred="2026-07-15T23:30:00Z")
+    bundle = minimised(letter, whole_file(), context)
+    body = render(bundle, "hl7v2", HEADING).body.decode()
+    assert "2026-07-15T23:30:00Z (2026-07-16 00:30 in England)" in body
