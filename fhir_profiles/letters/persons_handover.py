@@ -113,6 +113,7 @@ WORDS: Final = PaperWords(
     place="the prison",
     unsure="We were not told for sure that you leave now. Ask us if this is right.",
     late="Some news came late and is not on this paper. Ask us.",
+    medicines=release_plan.for_supply,
     wrong="If a thing here is wrong, tell us.",
 )
 LETTER: Final[LetterKind] = paper(

@@ -46,6 +46,7 @@ WORDS: Final = PaperWords(
     first=("Show it to the nurse here.",),
     unsure="We were not told for sure that you moved. Ask the nurse if this is right.",
     late="Some news came late and is not on this paper. Ask the nurse.",
+    medicines=selection.substitute_prescriptions,
     advice=ADVICE[:2],
     wrong="If a thing here is wrong, tell the nurse.",
 )

@@ -22,8 +22,9 @@ TITLE: Final = "A person came into custody: request for the record"
 ASKED: Final = (
     "the current prescription of every medicine: product, strength, form, dose, how often, and whether it is taken under supervision",
     "the last dose given or collected, its day and time, and doses missed in the seven days before",
+    "the last long-acting injection, its strength and day, however long ago",
     "who prescribes, and until when",
-    "allergies, and risks that are known",
+    "allergies, a pregnancy, heart tracings, and risks that are known",
 )
 """What the answer has to say, in the order of harm."""
 

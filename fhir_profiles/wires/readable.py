@@ -14,7 +14,7 @@ from fhir_profiles.profiles.notice import LETTER_CODES
 from fhir_profiles.profiles.prescription_copy import MARK
 from fhir_profiles.shapes import Heading, Json
 from fhir_profiles.wires.one_line import one_line
-from fhir_profiles.wires.plain import PERSONS_OWN, plain_sentence
+from fhir_profiles.wires.plain import PERSONS_OWN, in_plain_words, plain_sentence
 from fhir_profiles.wires.sentences import (
     Found,
     address_line,
@@ -239,7 +239,7 @@ def _sent(heading: Heading, *, own: bool) -> Part:
     lines = (
         f"From: {heading.sender_name}{f', {heading.sender_ods}' if heading.sender_ods else ''}",
         *(() if own else (to,)),  # who prints it is not who it is for
-        f"Written: {_minute(heading.time)}",
+        f"Written: {in_plain_words(heading.time) if own else _minute(heading.time)}",
         f"Letter number: {heading.delivery_id}",
     )
     return Part(code="letter", heading="This letter", lines=lines)

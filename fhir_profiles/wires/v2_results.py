@@ -25,8 +25,9 @@ _REPORT_STATUSES: Final = {
     "partial": "A",
     "registered": "I",
     "cancelled": "X",
+    "unknown": "R",
 }
-"""HL7 table 0123."""
+"""HL7 table 0123. INVARIANT: what nobody says of is stored and not verified (R): a receiver takes an empty status for final."""
 _STATUSES: Final = {
     "final": "F",
     "amended": "C",
@@ -35,6 +36,7 @@ _STATUSES: Final = {
     "registered": "I",
     "cancelled": "X",
     "entered-in-error": "W",
+    "unknown": "R",
 }
 """HL7 table 0085."""
 

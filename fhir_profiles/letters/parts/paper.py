@@ -105,6 +105,17 @@ ADVICE: Final = (
 SICK: Final = "It is written down that you may not have kept your last dose down. Ask before you take more."
 
 
+MORE_THAN_ONE: Final = (
+    "More than one treatment medicine is on this paper. Ask which you take now, and do not take both till you know."
+)
+
+
+def _stand_together(picture: Picture, medicines: Callable[[Picture], tuple[Json, ...]]) -> bool:
+    """INVARIANT: two that stand, of which the one may take the place of the other, are not read as two to take: that is twice the dose."""
+    today = {name_of(each) for each in selection.prescriptions_of_today(picture)}
+    return sum(name_of(each) in today and _may_be_told(each) for each in picture.once(medicines)) > 1
+
+
 def _may_be_lost(picture: Picture) -> bool:
     """INVARIANT: a dose, or what was seen after it, that the person may not be told of says nothing here either."""
     told = tuple(filter(_may_be_told, picture.file))
@@ -120,6 +131,8 @@ class PaperWords:
     first: tuple[str, ...] = ()
     unsure: str
     late: str
+    medicines: Callable[[Picture], tuple[Json, ...]]
+    """What stands under "Your treatment medicine"."""
     advice: tuple[str, ...] = ADVICE
     wrong: str
 
@@ -131,6 +144,7 @@ class PaperWords:
             *self.first,
             *((self.unsure,) if context.provisional else ()),
             *((self.late,) if context.not_contained else ()),
+            *((MORE_THAN_ONE,) if _stand_together(picture, self.medicines) else ()),
             *((SICK,) if _may_be_lost(picture) else ()),
             *self.advice,
             f"{self.wrong} You can ask to see all that we hold about you.",

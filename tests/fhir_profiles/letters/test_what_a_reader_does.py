@@ -948,3 +948,38 @@ def test_when_it_happened_is_told_by_the_clock_of_england_too(letter: str) -> No
     bundle = minimised(letter, whole_file(), context)
     body = render(bundle, "hl7v2", HEADING).body.decode()
     assert "2026-07-15T23:30:00Z (2026-07-16 00:30 in England)" in body
+
+
+@pytest.mark.parametrize("letter", PAPERS)
+def test_a_paper_with_two_prescriptions_of_today_does_not_read_as_two_to_take(letter: str) -> None:
+    """A change of dose that did not end what it changed: 40 ml and 60 ml stood one below the other, with nothing that says which."""
+    said = "do not take both till you know"
+    changed = prescription("changed", text="60 ml once a day")
+    assert lines(letter, file_of(prescription(), changed), said)
+    assert not lines(letter, file_of(prescription()), said)
+    assert not lines(letter, file_of(prescription(), {**changed, "status": "stopped"}), said)
+    assert not lines(letter, file_of(prescription(), prescription("later", start="2026-01-20")), said)
+
+
+def test_a_reception_asks_for_what_the_first_dose_in_custody_depends_on() -> None:
+    """An injection of five weeks ago is no prescription of today, and methadone on top of it was given by an answer that named none."""
+    (asked,) = lines("reception-notice", file_of(), "Please send")
+    for what in ("the last long-acting injection", "a pregnancy", "heart tracings"):
+        assert what in asked
+
+
+@pytest.mark.parametrize("wire", ["hl7v2-oru"])
+def test_a_result_of_unknown_status_is_not_filed_as_a_final_one(wire: str) -> None:
+    test = {**next(each for each in whole_file() if each["resourceType"] == "Observation"), "status": "unknown"}
+    file = [*(each for each in whole_file() if each["resourceType"] != "Observation"), test]
+    body = render(minimised("handover", file, CONTEXT), wire, HEADING).body.decode()
+    held = [line.split("|") for line in body.split("\r") if line.startswith("OBX") and "^L|" not in line]
+    assert held
+    assert {fields[11] for fields in held} == {"R"}
+
+
+def test_a_paper_says_when_it_was_written_as_a_person_does() -> None:
+    bundle = minimised("persons-handover", whole_file(), CONTEXT)
+    heading = replace(HEADING, time="2026-07-15T11:30:01.000000Z")
+    written = readable(entries_of(bundle, heading), heading, redacted=False)
+    assert "Written: Wednesday 15 July 2026 at 12:30" in written.parts[-1].lines
