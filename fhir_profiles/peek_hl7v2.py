@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Final
 
-from fhir_profiles.hl7v2 import KEPT_BYTES, KEPT_MESSAGES, Hl7Error, Message, Segment, parse, path_of, standard
+from fhir_profiles.hl7v2 import KEPT_BYTES, KEPT_MESSAGES, NULL, Hl7Error, Message, Segment, parse, path_of, standard
 from fhir_profiles.limits import MAX_BODY_BYTES
 from fhir_profiles.shapes import (
     AcknowledgementMode,
@@ -182,7 +182,7 @@ def _missing(segments: list[Segment], number: int) -> Iterator[tuple[RefusalCode
 
 def _envelope(message: Message, kind: str) -> Envelope:
     header = message.segments[0]
-    enhanced = bool(header.raw_value(15) or header.raw_value(16))
+    enhanced = any(_value(message, number) not in {"", NULL} for number in (15, 16))
     message_id = _value(message, 10)
     applications = {number: standard(header.field(number), message.delimiters) for number in (3, 4, 5, 6)}
     return Envelope(

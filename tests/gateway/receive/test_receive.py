@@ -72,6 +72,16 @@ async def test_an_enhanced_message_is_accepted_with_ca(parts: Parts) -> None:
     assert codes(received) == ("CA", "A01-1", "")
 
 
+@pytest.mark.parametrize(
+    ("accept", "application", "code"),
+    [("", "", "AA"), (" ", " ", "AA"), ('""', '""', "AA"), ("^", "", "AA"), ('""', "AL", "CA"), ("al", " ", "CA")],
+)
+async def test_only_a_value_makes_it_enhanced(accept: str, application: str, code: str) -> None:
+    """A sender that fills a field with a blank, or with HL7's null, waits for AA: CA would stop it for good."""
+    received = await receive(make_parts(), arrival(enhanced(adt_a01(), accept, application)))
+    assert codes(received) == (code, "A01-1", "")
+
+
 async def test_the_same_message_again_gets_the_stored_acknowledgement(parts: Parts) -> None:
     first = await receive(parts, arrival(adt_a01()))
     parts.clock.pass_seconds(3_600)  # type: ignore[attr-defined] - the test's clock
