@@ -219,6 +219,11 @@ def test_results_come_back_and_what_is_lost_is_said() -> None:
         for before, after in there_and_back(body):
             lost = [leaf_ for leaf_ in said(before) - said(after) if not explained(leaf_[0])]
             made = [leaf_ for leaf_ in said(after) - said(before) if not explained(leaf_[0])]
+            if before.get("status") == "unknown":
+                # no code of HL7 says so; "not verified" comes back as what is not final either
+                lost.remove(("status", "unknown"))
+                made.remove(("status", after["status"]))
+                assert after["status"] in {"preliminary", "partial"}
             assert not lost, (source, name_of(before), lost)
             assert not made, (source, name_of(before), made)
             compared += 1
