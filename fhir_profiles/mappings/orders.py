@@ -61,3 +61,11 @@ def cut_orders(reading: Reading, medicine: str, ordered: frozenset[str], *, firs
             row.leave_by("told-once")
     add_observations(reading, observed)
     return orders
+
+
+def say_replaced(reading: Reading, before: Medicine, after: Medicine) -> None:
+    """Say that of two that have one name in a message and differ the last counts: nothing of the first is carried."""
+    text = "two of this message have the same number, time and medicine and differ: the last counts"
+    reading.warn(after.row.place(3), text, code="duplicate")
+    for row in (before.row, *before.routes, *before.notes, *before.people):
+        row.drop(text)

@@ -26,7 +26,7 @@ from fhir_profiles.mappings.datatypes import (
 from fhir_profiles.mappings.dosage import in_words, read_route, strength, supervision
 from fhir_profiles.mappings.encounter import named_stay
 from fhir_profiles.mappings.field_ledger import Row
-from fhir_profiles.mappings.orders import Medicine, cut_orders
+from fhir_profiles.mappings.orders import Medicine, cut_orders, say_replaced
 from fhir_profiles.mappings.person import add_patient, identity_hold
 from fhir_profiles.mappings.prescription import medication
 from fhir_profiles.mappings.reading import Reading, open_message
@@ -40,7 +40,8 @@ _IN_PART: Final = "only a part of the dose was taken"
 _NO_AMOUNT: Final = 999
 """HL7 v2.5.1 4.14.7.6: an amount that the sender does not know."""
 
-
+_CHANGES: Final = frozenset({"U", "D"})
+"""RXA-21: this says anew what was said before, or takes it back."""
 _ORDERED: Final = frozenset({"RXO", "RXE", "TQ1", "RXR"})
 
 
@@ -55,16 +56,25 @@ def translate(channel: Channel, body: bytes) -> Translation:
     add_person_details(reading, hold)
     first_only = hold is not None and hold.code is HoldCode.TWO_PEOPLE
     occurred: str | None = None
-    made: dict[str, Json] = {}
+    made: dict[str, tuple[Medicine, Json]] = {}
     orders = cut_orders(reading, "RXA", _ORDERED, first_only=first_only)
     marked = Confidential((order.orc,) for order in orders)
     for order in orders:
         for medicine in order.medicines:
             dose = labelled(_administration(reading, order.orc, medicine), marked.labels(order.orc, to=_TO))
-            made[dose["id"]] = dose | ({"context": stay} if stay is not None else {})
+            if stay is not None:
+                dose["context"] = stay
+            before, said = made.get(dose["id"], (medicine, dose))
+            if said != dose:
+                say_replaced(reading, before, medicine)
+                if (
+                    medicine.row.peek(21).upper() not in _CHANGES
+                ):  # which of the two was given, or whether both were, nobody says
+                    reading.task("administration-unclear")
+            made[dose["id"]] = (medicine, dose)
             occurred = occurred or dose.get("effectiveDateTime") or dose.get("effectivePeriod", {}).get("start")
         order.orc.leave("about the handling of the order: kept in the original message")
-    reading.resources += made.values()
+    reading.resources += [dose for _, dose in made.values()]
     return reading.finish((Event.ADMINISTRATION,), occurred=occurred, hold=hold)
 
 

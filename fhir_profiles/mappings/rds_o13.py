@@ -25,7 +25,7 @@ from fhir_profiles.mappings.datatypes import (
 from fhir_profiles.mappings.dosage import in_words, read_route, strength
 from fhir_profiles.mappings.encounter import named_stay
 from fhir_profiles.mappings.field_ledger import Row
-from fhir_profiles.mappings.orders import Medicine, cut_orders
+from fhir_profiles.mappings.orders import Medicine, cut_orders, say_replaced
 from fhir_profiles.mappings.person import add_patient, identity_hold
 from fhir_profiles.mappings.prescription import medication
 from fhir_profiles.mappings.reading import Reading, open_message
@@ -57,15 +57,20 @@ def translate(channel: Channel, body: bytes) -> Translation:
     add_patient(reading)
     stay = named_stay(reading, to=_TO, at="context")
     add_person_details(reading, hold)
-    made: dict[str, Json] = {}
+    made: dict[str, tuple[Medicine, Json]] = {}
     orders = cut_orders(reading, "RXD", _ORDERED, first_only=hold is not None and hold.code is HoldCode.TWO_PEOPLE)
     marked = Confidential((order.orc,) for order in orders)
     for order in orders:
         for medicine in order.medicines:
             dispense = labelled(_dispense(reading, order.orc, medicine), marked.labels(order.orc, to=_TO))
-            made[dispense["id"]] = dispense | ({"context": stay} if stay is not None else {})
+            if stay is not None:
+                dispense["context"] = stay
+            before, said = made.get(dispense["id"], (medicine, dispense))
+            if said != dispense:
+                say_replaced(reading, before, medicine)
+            made[dispense["id"]] = (medicine, dispense)
         order.orc.leave_by("told-once")
-    reading.resources += made.values()
+    reading.resources += [dispense for _, dispense in made.values()]
     return reading.finish((Event.RECORD,), hold=hold)
 
 

@@ -187,6 +187,39 @@ def test_a_dose_is_given_only_where_it_says_so(fields: dict[str, str], status: s
     assert [task.code for task in translation.tasks] == (["administration-unclear"] if status == "unknown" else [])
 
 
+@pytest.mark.parametrize(("action", "asked"), [("A", True), ("", True), ("U", False), ("D", False)])
+def test_two_doses_of_one_name_in_one_message_are_asked_about(action: str, asked: bool) -> None:
+    """30 mg and 10 mg of one moment, or 30 mg that became 10: the last replaced the first without a word. RXA-21 says when it is a change."""
+    translation = message("RAS^O17", PID, "ORC|RE|RX-1", rxa(f6="30", f20="CP"), rxa(f6="10", f20="CP", f21=action))
+    (given,) = of(translation, "MedicationAdministration")
+    assert given["dosage"]["dose"]["value"] == 10
+    assert ("administration-unclear" in [task.code for task in translation.tasks]) == asked
+    assert [(issue.code, issue.path) for issue in translation.issues if issue.code == "duplicate"] == [
+        ("duplicate", "RXA[2]-3")
+    ]
+    fates = {field.source: field.fate.value for field in translation.fields}
+    assert (fates["RXA-6"], fates["RXA[2]-6"]) == ("residual", "mapped")
+
+
+def test_the_same_dose_twice_is_one_and_another_time_is_another() -> None:
+    same = message("RAS^O17", PID, "ORC|RE|RX-1", *[rxa(f6="40", f20="CP")] * 2)
+    assert len(of(same, "MedicationAdministration")) == 1
+    later = rxa(f3="20260401180000", f6="40", f20="CP")
+    two = message("RAS^O17", PID, "ORC|RE|RX-1", rxa(f6="40", f20="CP"), later)
+    assert len(of(two, "MedicationAdministration")) == 2
+    for translation in (same, two):
+        assert not translation.tasks
+        assert not [issue for issue in translation.issues if issue.code == "duplicate"]
+
+
+def test_two_dispenses_of_one_name_that_differ_are_an_issue() -> None:
+    lines = [f"RXD|1|322496005^Buprenorphine^SCT|20260401|{amount}|1^Tablet" for amount in (7, 14)]
+    translation = message("RDS^O13", PID, "ORC|RE|RX-1", *lines)
+    (given,) = of(translation, "MedicationDispense")
+    assert given["quantity"]["value"] == 14
+    assert "RXD[2]-3" in [issue.path for issue in translation.issues if issue.code == "duplicate"]
+
+
 @pytest.mark.parametrize(
     ("text", "known"),
     [
