@@ -51,12 +51,17 @@ def serial_of(request: Json) -> str:
     return identifier_value(request.get("identifier"), SERIAL)
 
 
+def says_instalments(request: Json) -> bool:
+    """Say whether its course or its form says that it is one; an interval or a first supply alone may be of a repeat."""
+    course = any(as_text(each.get("code")) == INSTALMENTS for each in codings(request.get("courseOfTherapyType")))
+    return course or form_of(request) in _FORMS
+
+
 def instalments_of(request: Json) -> Instalments | None:
     """Read an instalment prescription; None where nothing says that it is one."""
     supply = as_object(request.get("dispenseRequest"))
     first = as_object(supply.get("initialFill"))
-    course = any(as_text(each.get("code")) == INSTALMENTS for each in codings(request.get("courseOfTherapyType")))
-    if not (course or form_of(request) in _FORMS or supply.get("dispenseInterval") or first.get("quantity")):
+    if not (says_instalments(request) or supply.get("dispenseInterval") or first.get("quantity")):
         return None
     repeats = supply.get("numberOfRepeatsAllowed")
     return Instalments(

@@ -13,6 +13,7 @@ from fhir_profiles.days import LONDON
 from fhir_profiles.drug_tests import CONFIRMATORY
 from fhir_profiles.elements import as_object, as_objects, as_text, codes, kind, referenced, words_of
 from fhir_profiles.facts import prescription_for_supply, supervised
+from fhir_profiles.instalments import says_instalments
 from fhir_profiles.medicines import other_strength
 from fhir_profiles.profiles.notice import LETTER_CODES
 from fhir_profiles.shapes import Json
@@ -84,7 +85,7 @@ def _prescription(resource: Json, found: Found) -> Iterator[str]:
     yield f"intent {_intent(resource)}" if _intent(resource) in _NOT_ORDERED else ""
     yield from dosages(as_objects(resource.get("dosageInstruction")) or as_objects(resource.get("dosage")))
     yield _supervision(resource, unknown="")
-    yield from _supply(as_object(resource.get("dispenseRequest")))
+    yield from _supply(resource)
     yield f"prescriber {named(resource.get('requester'), found)}" if named(resource.get("requester"), found) else ""
     written = as_text(resource.get("authoredOn")) or _when(resource)
     yield f"prescribed {written}" if written else "date of prescription not recorded"
@@ -120,14 +121,27 @@ def _intent(resource: Json) -> str:
     return as_text(resource.get("intent"))
 
 
-def _supply(supply: Json) -> Iterator[str]:
-    """How much is supplied, in which parts, and until when."""
-    repeats = supply.get("numberOfRepeatsAllowed")
+def _supply(resource: Json) -> Iterator[str]:
+    """How much is supplied, in which parts, and until when.
+
+    INVARIANT: instalments are not read as repeats: "560 ml, repeats allowed 13" is fourteen times what was prescribed.
+    """
+    supply = as_object(resource.get("dispenseRequest"))
+    repeats, parts = supply.get("numberOfRepeatsAllowed"), says_instalments(resource)
     for what, said in (
-        ("quantity", dose_amount(supply.get("quantity"))),
-        ("first supply", dose_amount(as_object(supply.get("initialFill")).get("quantity"))),
-        ("interval between supplies", quantity(supply.get("dispenseInterval"))),
-        ("repeats allowed", str(repeats) if isinstance(repeats, int) and not isinstance(repeats, bool) else ""),
+        ("total quantity" if parts else "quantity", dose_amount(supply.get("quantity"))),
+        (
+            "each instalment" if parts else "first supply",
+            dose_amount(as_object(supply.get("initialFill")).get("quantity")),
+        ),
+        (
+            "interval between instalments" if parts else "interval between supplies",
+            quantity(supply.get("dispenseInterval")),
+        ),
+        (
+            "instalments after the first" if parts else "repeats allowed",
+            str(repeats) if isinstance(repeats, int) and not isinstance(repeats, bool) else "",
+        ),
         ("to last", quantity(supply.get("expectedSupplyDuration"))),
         ("valid", period(supply.get("validityPeriod"))),
     ):

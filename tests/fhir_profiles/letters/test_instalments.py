@@ -21,6 +21,7 @@ from fhir_profiles.shapes import Channel, Event, Json
 from fhir_profiles.tasks import TASKS
 from fhir_profiles.terminology import lookup
 from fhir_profiles.translate import translate
+from fhir_profiles.wires.sentences import sentence
 from tests.fhir_profiles.letters.files import HEADING, METHADONE, case
 from tests.fhir_profiles.letters.test_through_the_gate import minimised
 
@@ -181,7 +182,7 @@ def test_what_is_not_said_is_named() -> None:
 def test_an_amount_without_a_unit_says_so() -> None:
     """560 of nobody says what was read as millilitres."""
     bare = instalments()
-    bare["dispenseRequest"]["quantity"] = {"value": Decimal(560)}
+    bare["dispenseRequest"] = SUPPLY | {"quantity": {"value": Decimal(560)}}
     text = build(bare)["note"][1]["text"]
     assert "Total quantity 560 (unit not recorded) (five hundred and sixty)" in text
 
@@ -358,3 +359,16 @@ def test_an_ordinary_prescription_says_its_form_and_serial_number_where_they_are
         each["resource"] for each in copied(request)["entry"] if each["resource"]["resourceType"] == "MedicationRequest"
     )
     assert [note["text"] for note in copy["note"]] == [MARK, *said, "Take with food"]
+
+
+def test_the_line_of_a_prescription_does_not_call_instalments_repeats() -> None:
+    """A quantity of 560.5 ml with "repeats allowed 13" is fourteen times what was prescribed to whoever reads no further."""
+    line = sentence(instalments(), {})
+    assert "total quantity 560.5 ml; each instalment 40 ml; interval between instalments 1 day" in line
+    assert "instalments after the first 13; to last 14 days" in line
+    assert "repeats" not in line
+    plain = instalments(
+        category=[{"text": "community"}],
+        dispenseRequest={"quantity": {"value": 28, "unit": "ml"}, "numberOfRepeatsAllowed": 2},
+    )
+    assert "quantity 28 ml; repeats allowed 2" in sentence(plain, {})
