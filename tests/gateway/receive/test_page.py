@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,12 @@ import pytest
 from sqlalchemy import Connection, select
 
 from adapters.contract import Arrival
-from gateway.errors import Fault
+from gateway.errors import Fault, Overloaded
 from gateway.parts import Parts
+from gateway.pressure import Pressure
 from gateway.settings import Limits
 from gateway.steps import receive as step
-from gateway.steps.page import Page
+from gateway.steps.page import ASKED_AT_ONCE, Page
 from gateway.steps.receive import Received
 from gateway.store import Store, open_store
 from gateway.store.schema import owed_answer
@@ -148,6 +150,20 @@ async def test_together_is_as_one_after_the_other(together: tuple[Arrival, ...],
             assert (again.duplicate, again.answer, again.processed) == (True, first.answer, first.processed)
 
 
+async def test_a_page_that_repeats_what_came_before_it_is_a_page_of_repeats(store: Store, pages: Pages) -> None:
+    """More of them than are asked for at once."""
+    parts = make_parts(store)
+    sent = [message(f"b-{number}", f"h-{number}") for number in range(ASKED_AT_ONCE * 2 + 1)]
+    first = await one_by_one(parts, sent)
+    pages.sizes.clear()
+    again = await at_once(parts, *sent)
+    assert pages.sizes == [len(sent)]
+    assert [(each.duplicate, each.answer, each.message_id) for each in again] == [
+        (True, each.answer, each.message_id) for each in first
+    ]
+    assert kept(parts) == [(each.message_id, "received") for each in first]
+
+
 async def test_one_answer_is_owed_for_each_message_of_a_page(store: Store, pages: Pages) -> None:
     parts = make_parts(store, **ANSWERS)
     first, second, again, plain = await at_once(parts, owing("A"), owing("B"), owing("A"), v2("C"))
@@ -159,8 +175,45 @@ async def test_one_answer_is_owed_for_each_message_of_a_page(store: Store, pages
     assert sorted(found) == sorted([(first.message_id, "queued"), (second.message_id, "queued")])
 
 
-async def test_a_limit_that_is_reached_inside_a_page_keeps_what_was_answered_and_nothing_else(store: Store) -> None:
-    """Each look at the limits comes a second after the one before, so that the page is full in its middle."""
+class Full(Pressure):
+    """Full at these looks, the first of them being 1."""
+
+    def __init__(self, *looks: int) -> None:
+        super().__init__()
+        self.left = list(looks)
+        self.looks = 0
+
+    def require_room(self, c: Connection, limits: Limits, now: datetime) -> None:
+        self.looks += 1
+        if self.looks in self.left:
+            raise Overloaded("on purpose")
+        super().require_room(c, limits, now)
+
+
+@pytest.mark.parametrize(
+    ("looks", "taken"),
+    [((2,), (True, True, True)), ((2, 4), (True, False, True)), ((3, 4, 6), (False, True, False))],
+)
+async def test_a_limit_that_is_reached_in_the_middle_of_a_page(
+    looks: tuple[int, ...], taken: tuple[bool, ...], store: Store
+) -> None:
+    """Then the page is undone and each is asked alone: what is answered as kept is kept, once, and of the others there is nothing."""
+    parts = make_parts(store, **ANSWERS)
+    before = await step.receive(parts, v2("A"))
+    parts.pressure = Full(*looks)
+    *new, again = await at_once(parts, owing("B"), owing("C"), owing("D"), v2("A"))
+    assert (again.duplicate, again.answer) == (True, before.answer)
+    assert tuple(each.accepted for each in new) == taken
+    for each in new:
+        if not each.accepted:
+            assert (each.fault, each.message_id) == (Fault.OVERLOADED, None)
+    ids = [each.message_id for each in new if each.accepted]
+    assert kept(parts) == [(each, "received") for each in (before.message_id, *ids)]
+    with parts.store.read() as c:
+        assert sorted(c.execute(select(owed_answer.c.message_id)).scalars()) == sorted(ids)
+
+
+async def test_beyond_a_limit_a_page_keeps_nothing_new_and_answers_repeats(store: Store) -> None:
     parts = make_parts(store)
     parts.settings = parts.settings.model_copy(update={"limits": Limits(unfinished_messages=1)})  # type: ignore[arg-type] - a table of limits
     before = await step.receive(parts, v2("A"))
