@@ -1,10 +1,18 @@
 """A release that is told after its reversal: which returns take it back, to the instant."""
 
+from datetime import datetime
 from typing import Any
 
 import pytest
 
-from fhir_profiles.movements import READMITTED, REVERSIBLE, known_to_go_on, stays_that_go_on, was_taken_back
+from fhir_profiles.movements import (
+    READMITTED,
+    REVERSIBLE,
+    known_to_go_on,
+    same_movement,
+    stays_that_go_on,
+    was_taken_back,
+)
 from fhir_profiles.systems import AGENCY
 
 LEFT = "2026-01-15T12:00:00+00:00"
@@ -42,6 +50,23 @@ def test_a_return_takes_a_release_back_from_its_very_instant_on_and_never_by_a_d
     """The ruling of decision 0030: at the same instant it is the reversal of it; a day without a time says nothing of the order."""
     released = stay("2026-01-02T09:00:00+00:00", REVERSIBLE, status="finished")
     assert was_taken_back([stay(back, READMITTED)], [released], left) is taken
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        (LEFT, "2026-01-15T12:44:59+00:00", True),
+        (LEFT, "2026-01-15T11:15:01+00:00", True),
+        (LEFT, "2026-01-15T12:45:00+00:00", False),
+        (LEFT, "2026-01-15T11:15:00+00:00", False),
+        (None, LEFT, None),
+        (LEFT, None, None),
+    ],
+)
+def test_two_words_are_of_one_movement_within_the_window_to_the_second(
+    one: str | None, other: str | None, same: bool | None
+) -> None:
+    assert same_movement(datetime.fromisoformat(one) if one else None, other) is same
 
 
 def test_a_return_elsewhere_or_of_another_kind_takes_nothing_back() -> None:

@@ -14,6 +14,7 @@ from gateway.clients import end_client
 from gateway.errors import Fault
 from gateway.parts import Parts
 from gateway.states import MessageState
+from gateway.steps.answering import due_answers
 from gateway.steps.receive import Received, receive
 from gateway.store import MemoryStore, StoreUnavailable, open_store
 from gateway.store.schema import message, owed_answer
@@ -125,6 +126,31 @@ async def test_one_answer_is_owed_however_often_a_message_comes(refusal: bytes) 
     dry = make_parts(dry_run=True, **ANSWERS)
     assert (await receive(dry, arrival(asked))).accepted
     assert owed(dry) == []
+
+
+@pytest.mark.parametrize(
+    ("hl7", "state", "goes"),
+    [
+        (True, "received", False),
+        (True, "held", True),
+        (True, "parked", True),
+        (True, "released", True),
+        (True, "rejected", True),
+        (False, "received", False),
+        (False, "held", False),
+        (False, "parked", False),
+        (False, "released", True),
+        (False, "rejected", True),
+    ],
+)
+async def test_when_an_answer_may_go(hl7: bool, state: str, goes: bool) -> None:
+    """That bytes are kept is said once the line has come to them; what became of a FHIR message once that has ended."""
+    parts = make_parts(**ANSWERS)
+    await receive(parts, arrival(enhanced(adt_a01(), "AL", "AL")))
+    values = {"state": state, **({} if hl7 else {"format": "fhir"})}
+    parts.store.write(lambda c: c.execute(update(message).values(**values)))
+    with parts.store.read() as c:
+        assert len(due_answers(c, parts)) == goes
 
 
 async def test_what_is_not_kept_is_owed_nothing(tmp_path: Path) -> None:
