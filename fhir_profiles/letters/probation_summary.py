@@ -75,7 +75,8 @@ def appointments(picture: Picture) -> tuple[Json, ...]:
             # Of what it is for nothing is left: a label by its words stays, and without one it says what the plan says.
             labelled = as_objects(as_object(each.get("meta")).get("security"))
             with_whom = [{"display": as_text(one["name"])} for one in named if as_text(one.get("name"))]
-            who = [{"actor": actor, "status": "accepted"} for actor in ({"reference": PATIENT_REFERENCE}, *with_whom)]
+            # INVARIANT: R4 asks for an answer of each; nobody's is told, and none is made up: the person may have declined.
+            who = [{"actor": one, "status": "needs-action"} for one in ({"reference": PATIENT_REFERENCE}, *with_whom)]
             found.append(
                 {**_least(each, _APPOINTMENT), **({} if labelled else {"meta": RESTRICTED}), "participant": who}
             )

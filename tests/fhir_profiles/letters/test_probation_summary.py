@@ -125,3 +125,13 @@ def test_what_leaves_of_an_appointment_says_when_and_with_whom() -> None:
         {"reference": "Patient/patient"},
         {"display": "Exampleton Recovery"},
     ]
+
+
+@pytest.mark.parametrize("answer", ["declined", "tentative", "accepted"])
+def test_nobodys_answer_to_an_appointment_is_told_and_none_is_made_up(answer: str) -> None:
+    """It said "accepted" of somebody who had declined; and what the person answers is not for probation."""
+    with_provider = changed("Appointment/with-provider")
+    answers = [{**each, "status": answer} for each in with_provider["participant"]]
+    picture = picture_of(but({**with_provider, "participant": answers}), CONTEXT, AS_OF)
+    (appointment,) = [each for each in ahead(picture) if each["id"] == "with-provider"]
+    assert {each["status"] for each in appointment["participant"]} == {"needs-action"}
