@@ -10,7 +10,7 @@ from typing import Final
 
 from fhir_profiles import facts
 from fhir_profiles.content_events import referrals
-from fhir_profiles.elements import as_object, as_objects, as_text, name_of, referenced
+from fhir_profiles.elements import as_object, as_objects, as_text, name_of, of_type, referenced
 from fhir_profiles.letters import handover
 from fhir_profiles.letters.parts import release_plan, selection
 from fhir_profiles.letters.parts.carried import at_place, carried, write_carried
@@ -38,7 +38,7 @@ _REVOKED: Final = "The referral of this number is taken back. Book nothing becau
 def requests(picture: Picture) -> tuple[Json, ...]:
     """The referral that caused this letter, also where it was sent in error: then the letter says so, and is no new one."""
     focus = frozenset(picture.context.focus)
-    errors = (each for each in picture.sent_in_error if name_of(each) in focus)
+    errors = (each for each in of_type(picture.sent_in_error, "ServiceRequest") if name_of(each) in focus)
     return tuple(map(referral.build, (*carried(picture, "ServiceRequest"), *errors)))
 
 

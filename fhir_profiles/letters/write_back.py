@@ -7,7 +7,7 @@ anything that the prison's own system said, nor anything of the file but who the
 from collections import Counter
 from typing import Final
 
-from fhir_profiles.elements import as_object, as_text, name_of
+from fhir_profiles.elements import as_object, as_text, name_of, of_type
 from fhir_profiles.letters.parts.identity import WHO, who
 from fhir_profiles.letters.parts.labels_of_ours import RESTRICTED
 from fhir_profiles.letters.parts.notice import establishment, notice
@@ -29,12 +29,22 @@ def contacts(picture: Picture) -> tuple[Json, ...]:
     return picture.of(*CONTACTS, keep=lambda resource: name_of(resource) in focus)
 
 
+def gone(picture: Picture) -> int:
+    """How many of what caused this letter are said to have been entered in error: an earlier entry of the record does not stand."""
+    focus = frozenset(picture.context.focus)
+    return sum(name_of(each) in focus for each in of_type(picture.sent_in_error, *CONTACTS))
+
+
 def _sentences(picture: Picture, missing: Missing) -> tuple[str, ...]:
     counted = Counter(as_text(each.get("resourceType")) for each in contacts(picture))
     recorded = ", ".join(f"{_WORDS[kind]}: {counted[kind]}" for kind in CONTACTS if counted[kind])
     by = picture.context.recorded_by or "an organisation that is not named"
     said = [f"Recorded by {by}. {recorded[:1].upper()}{recorded[1:]}." if recorded else f"Recorded by {by}."]
     said.append("For the person's health record, as an external contact. It changes nothing that is prescribed.")
+    if gone(picture):
+        said.append(
+            f"Entered in error, as who recorded it says: {gone(picture)}. It does not stand, also where an earlier entry told of it. Ask them which it was."
+        )
     said += [f"Not in this entry: {fact.heading.lower()}. {fact.text}" for fact in missing]
     return tuple(said)
 
@@ -69,7 +79,7 @@ LETTER: Final = LetterKind(
             name="contact",
             heading="Contact or appointment",
             text="What was recorded is not in the file.",
-            present=lambda p: bool(contacts(p)),
+            present=lambda p: bool(contacts(p)) or gone(p) > 0,
         ),
         RequiredFact(
             name="time",

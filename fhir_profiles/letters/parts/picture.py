@@ -25,6 +25,7 @@ from fhir_profiles.label import is_sensitive
 from fhir_profiles.shapes import Json, LetterContext
 
 Answer = TypeVar("Answer")
+_TAKEN_BACK: Final = ("ServiceRequest", "Appointment", "Encounter", "Communication")
 _ORDERS: Final = frozenset({"MedicationRequest", "ServiceRequest"})
 
 
@@ -33,7 +34,7 @@ class Picture:
     """What a letter may look at. `file` has no mandatory test in it: such a result is the prison's and never leaves as a clinical one.
 
     `prison_tests` are the mandatory ones, for the referral that security makes of them and for no other letter. `sent_in_error` are the
-    referrals that never should have been, for the letter that takes one back and for no other. `not_to_be_done` names the prescriptions and plans
+    referrals and contacts that never should have been, for the letters that take one back and for no other. `not_to_be_done` names the prescriptions and plans
     that say that something is not to be given or done: what an agreement leaves of one would read as the order to do it.
     """
 
@@ -80,7 +81,7 @@ class Picture:
 def picture_of(resources: Sequence[Any], context: LetterContext, as_of: str) -> Picture:
     """Make the picture from the current file (resources with internal ids)."""
     everything = well_formed(resources)
-    errors = tuple(each for each in of_type(everything, "ServiceRequest") if in_error(each))
+    errors = tuple(each for each in of_type(everything, *_TAKEN_BACK) if in_error(each))
     file, forbidden = _what_is_not_to_be_done_apart(File(resource for resource in everything if not in_error(resource)))
     kept, prison_tests = _mandatory_tests_apart(file)
     return Picture(

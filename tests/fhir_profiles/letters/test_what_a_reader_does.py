@@ -983,3 +983,18 @@ def test_a_paper_says_when_it_was_written_as_a_person_does() -> None:
     heading = replace(HEADING, time="2026-07-15T11:30:01.000000Z")
     written = readable(entries_of(bundle, heading), heading, redacted=False)
     assert "Written: Wednesday 15 July 2026 at 12:30" in written.parts[-1].lines
+
+
+def test_a_contact_that_was_entered_in_error_is_taken_back_in_the_record_it_was_written_to() -> None:
+    """The entry said that what was recorded is not in the file, and the visit that never was stayed in the prison's record."""
+    visit = {
+        "resourceType": "Encounter",
+        "id": "visit",
+        "status": "entered-in-error",
+        "class": {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "AMB"},
+        **SUBJECT,
+    }
+    assert lines("write-back", file_of(visit), "Entered in error, as who recorded it says: 1.")
+    assert not lines("write-back", file_of(visit), "is not in the file", "What was recorded")
+    assert not lines("write-back", file_of({**visit, "status": "finished"}), "Entered in error")
+    assert lines("write-back", file_of(), "What was recorded is not in the file")
