@@ -18,6 +18,7 @@ from gateway.store.statement import Statement
 OF_ONE_ENGINE = "pg_advisory_xact_lock"
 OF_A_SWEEP = {
     "gateway.activation._IN_FORCE": "agreements are few",
+    "gateway.metrics._ATTEMPTS": "the newest 10,000 letters, from the end of their own key",
     "gateway.overrides._TO_LOOK_AFTER": "overrides are few",
     "gateway.steps.close._FIRST_ENTRY": "one row, the first",
     "gateway.steps.unengaged._SILENT": "registered systems are few",
