@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Select, bindparam, select
 
+import gateway.metrics
 import gateway.pipeline  # every module of the line
 from gateway.store import MemoryStore
 from gateway.store.schema import OF_A_PERSON, delivery, message, sealed
@@ -60,6 +61,7 @@ def whole_tables(statement: Statement) -> list[str]:
 
 def test_no_question_of_the_line_reads_a_whole_table() -> None:
     assert gateway.pipeline is not None
+    assert gateway.metrics is not None
     found = dict(statements())
     assert len(found) > 40
     assert {
