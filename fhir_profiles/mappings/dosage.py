@@ -17,6 +17,7 @@ from fhir_profiles.hl7_times import fhir_date_time, is_before
 from fhir_profiles.mappings.datatypes import coding, concept, number_of, unit_of, words
 from fhir_profiles.mappings.field_ledger import Row
 from fhir_profiles.mappings.reading import Reading
+from fhir_profiles.profiles.prescription_copy import NO_UNIT
 from fhir_profiles.shapes import Json
 from fhir_profiles.supervision import supervised_in_words
 from fhir_profiles.terminology import lookup
@@ -214,6 +215,8 @@ def _dose(reading: Reading, rx: Row, at: Places) -> tuple[Json | None, str]:
 def _as_written(rx: Row, at: Places, what: str, number: int) -> str:
     amount = rx.text(number, to=f"{_TO}.text")
     unit_words = rx.text(at.unit, 2, to=f"{_TO}.text") or rx.text(at.unit, 1, to=f"{_TO}.text")
+    if not unit_words and number_of(amount) is not None:
+        unit_words = NO_UNIT
     return " ".join(part for part in (f"{what} as written: {amount}", unit_words) if part)
 
 
@@ -315,10 +318,10 @@ class _Timing:
         if self.old:
             if says:
                 parts = (row.text(self.number, 1, self.place, part, to=to) for part in (1, 2))
-                yield f"quantity as written: {' '.join(part for part in parts if part)}"
+                yield f"quantity as written: {' '.join(part for part in parts if part)}{self._of_nobody()}"
             return
         if says:
-            yield in_words(row, "quantity", 2, 2, to=to)
+            yield in_words(row, "quantity", 2, 2, to=to) + self._of_nobody()
         hours = [row.text(4, 1, n, to=to) for n in range(1, row.count(4) + 1) if _HOUR.fullmatch(row.peek(4, 1, n))]
         if hours:
             yield f"times as written: {', '.join(hours)}"
@@ -327,6 +330,10 @@ class _Timing:
             yield in_words(row, "duration", 6, 6, to=to)
         yield in_words(row, "duration of each", 13, 13, to=to)
         yield in_words(row, "number of times", 14, 14, to=to)
+
+    def _of_nobody(self) -> str:
+        """What stands behind an amount without a unit."""
+        return "" if self._quantity()[1] else f" {NO_UNIT}"
 
     def _lasting(self) -> str:
         """Write a duration that no element can hold: a Timing has a period or a duration, and neither is computed from the other."""

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from consent.minimise import NothingLeaves, minimise
 from fhir_profiles.compose import LETTERS
+from fhir_profiles.elements import name_of
 from fhir_profiles.fhir_json import decode
 from fhir_profiles.ids import PATIENT_REFERENCE
 from fhir_profiles.label import label_resource
@@ -192,6 +193,36 @@ def test_every_letter_of_every_file_says_nothing_of_its_own(file: str) -> None:
     assert len(used) > 150
 
 
+def scene(*resources: Json) -> Callable[[str], tuple[list[Json], LetterContext]]:
+    """A small file of somebody, which the letter is about."""
+    file = [label_resource(each) for each in (patient(), *resources)]
+    return lambda letter: (file, replace(case(letter)[1], focus=tuple(map(name_of, file))))
+
+
+ABOUT = {"subject": {"reference": PATIENT_REFERENCE}}
+SCENES: dict[str, Callable[[str], tuple[list[Json], LetterContext]]] = {
+    "no dose on record": scene(prescription()),
+    "a dose of which nobody says how much": scene(
+        prescription(), {name: held for name, held in dose().items() if name != "dosage"}
+    ),
+    "a dose that was vomited": scene(prescription(), {**dose(), "note": [{"text": "Vomited"}]}),
+    "days without a dose": scene(prescription(), dose(given="2026-01-11T08:00:00+00:00")),
+    "a prescription whose last day is past": scene(prescription(start="2026-01-01", end="2026-01-10")),
+    "opioid dependence and nothing in force": scene(
+        {"resourceType": "Condition", "id": "opioids", "code": {"text": "Opioid dependence"}, **ABOUT}
+    ),
+    "a contact entered in error": scene(
+        {"resourceType": "Encounter", "id": "visit", "status": "entered-in-error", "class": {"code": "AMB"}, **ABOUT}
+    ),
+}
+"""What the files above never are, and what a letter has words of its own for."""
+
+
+@pytest.mark.parametrize("name", SCENES)
+def test_every_letter_of_every_scene_says_nothing_of_its_own(name: str) -> None:
+    assert {letter: found for letter in ABOUT_A_PERSON if (found := look(letter, *SCENES[name](letter))[0])} == {}
+
+
 def with_what_is_not_to_be_done(letter: str) -> tuple[list[Json], LetterContext]:
     file, context = case(letter)
     forbidden = label_resource(prescription("forbidden", doNotPerform=True))
@@ -317,6 +348,8 @@ if SOAK:
                     replace(context, replaces="0000000000000000000P", taken_back=2, focus=()),
                 ):
                     used |= look(letter, file, told)[1].used
+            for made in SCENES.values():
+                used |= look(letter, *made(letter))[1].used
             used |= look(letter, *with_what_is_not_to_be_done(letter))[1].used
             used |= look(letter, [patient(), prescription(), mixture], CONTEXT)[1].used
             file, context = case(letter)

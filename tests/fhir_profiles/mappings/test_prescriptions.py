@@ -229,6 +229,20 @@ def test_what_no_element_holds_is_in_the_words(lines: tuple[str, ...], text: str
     assert dosage.get("text") == text
 
 
+@pytest.mark.parametrize(
+    "lines",
+    [
+        (rxe(f3="86"), "TQ1|1|10.75|QAM", "TQ1|2|75.25|QHS"),
+        (rxe(f1="10.75^QAM~75.25^QHS", f3="86"),),
+    ],
+)
+def test_the_parts_of_a_dose_without_a_unit_say_so(lines: tuple[str, ...]) -> None:
+    """Found by generated records: the words of a split dose had "86" and "10.75" of nobody says what."""
+    texts = [each["text"] for each in request(ORC, *lines)["dosageInstruction"]]
+    whole = "dose as written: 86 (unit not recorded)"
+    assert texts == [f"{whole}; quantity as written: {part} (unit not recorded)" for part in ("10.75", "75.25")]
+
+
 SPLIT = (
     ("TQ1|1|20^ml|QAM", "TQ1|2|40^ml|QHS"),
     ("TQ1|1|20|QAM", "TQ1|2|40^ml|QHS"),
