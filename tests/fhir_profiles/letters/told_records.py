@@ -249,6 +249,9 @@ def told_record(seed: int) -> Told:
         for day in random.sample(range(1, 15), random.randint(1, 3))
         for _ in range(random.choice((1, 1, 2)))
     ]
+    given = list(
+        {(each.order.number, each.at): each for each in given}.values()
+    )  # of one minute it is one dose, told again
     results = [
         Result(
             code=code,
