@@ -88,6 +88,8 @@ def dosages(
         )
         highest = _as_written(rx, at, "maximum dose", at.high) if "doseRange" in dose else ""
         dose, words = None, "; ".join(part for part in (_as_written(rx, at, "dose", at.low), highest, words) if part)
+        for each in said:  # beside a 4 the 1 is a part of the dose too
+            each.dosed = False
     given = (
         instructions(rx, at.instructions),
         words,
@@ -254,7 +256,7 @@ def read_route(routes: list[Row], *, to: str = _TO) -> Json:
 class _Timing:
     """Timing of one TQ1, or of a repetition of RXE-1 or ORC-7 (a TQ) where there is none: pattern, start, end, duration, text, priority.
 
-    `dosed`: the order itself says how much.
+    `dosed`: the order itself says how much is taken at a time.
     """
 
     def __init__(self, reading: Reading, row: Row | None, old: tuple[Row, int], place: int, *, dosed: bool) -> None:

@@ -229,18 +229,16 @@ def test_what_no_element_holds_is_in_the_words(lines: tuple[str, ...], text: str
     assert dosage.get("text") == text
 
 
-@pytest.mark.parametrize(
-    "lines",
-    [
-        (rxe(f3="86"), "TQ1|1|10.75|QAM", "TQ1|2|75.25|QHS"),
-        (rxe(f1="10.75^QAM~75.25^QHS", f3="86"),),
-    ],
-)
-def test_the_parts_of_a_dose_without_a_unit_say_so(lines: tuple[str, ...]) -> None:
-    """Found by generated records: the words of a split dose had "86" and "10.75" of nobody says what."""
-    texts = [each["text"] for each in request(ORC, *lines)["dosageInstruction"]]
+@pytest.mark.parametrize("parts", [("10.75", "75.25"), ("1", "4"), ("4", "1")])
+@pytest.mark.parametrize("old", [False, True])
+def test_the_parts_of_a_dose_without_a_unit_say_so(parts: tuple[str, str], old: bool) -> None:
+    """Found by generated records: the words of a split dose had "10.75" of nobody says what, and the 1 of 1 and 4 was lost."""
+    morning, night = parts
+    timings = () if old else (f"TQ1|1|{morning}|QAM", f"TQ1|2|{night}|QHS")
+    order = rxe(f1=f"{morning}^QAM~{night}^QHS", f3="86") if old else rxe(f3="86")
+    texts = [each["text"] for each in request(ORC, order, *timings)["dosageInstruction"]]
     whole = "dose as written: 86 (unit not recorded)"
-    assert texts == [f"{whole}; quantity as written: {part} (unit not recorded)" for part in ("10.75", "75.25")]
+    assert texts == [f"{whole}; quantity as written: {part} (unit not recorded)" for part in parts]
 
 
 SPLIT = (
