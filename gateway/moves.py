@@ -238,13 +238,10 @@ def enter(
 
 
 def enter_all(c: Connection, parts: Parts, entries: Sequence[ToEnter]) -> None:
-    """`enter` for several at once: a person's key is looked up once for all that are about them."""
+    """`enter` for several at once: the keys of those whom they are about are looked up once."""
     now = parts.now()
-    commitments = {
-        each: parts.keys.commitments_of(c, each)
-        for each in dict.fromkeys(entry.person_id for entry in entries)
-        if each is not None
-    }
+    people = dict.fromkeys(entry.person_id for entry in entries if entry.person_id is not None)
+    commitments = parts.keys.commitments_of(c, people) if people else {}
     made = []
     for each in entries:
         entry_id, facts = parts.ids.entry(), each.facts

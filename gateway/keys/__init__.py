@@ -13,9 +13,10 @@ or written into the database unwrapped.
 import hashlib
 import hmac
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
@@ -27,6 +28,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap, aes_key_wrap
 from sqlalchemy import Connection, bindparam, select, update
 
+from gateway.among import Several, among
 from gateway.errors import SettingsError, ThroughgateError
 from gateway.keys.identifiers import Ids, RandomIds
 from gateway.keys.key_files import NAMES, Ring, create_files, read_files, read_former, stamp
@@ -47,8 +49,9 @@ _BLOCK_BYTES: Final = 64
 _NONCE_BYTES = 12
 
 _INSERT_SEALED = Statement.insert(sealed)
-_FIND_SEALED = Statement(
+_FIND_SEALED = Several(
     select(
+        sealed.c.id,
         sealed.c.category,
         sealed.c.nonce,
         sealed.c.ciphertext,
@@ -57,12 +60,14 @@ _FIND_SEALED = Statement(
         person.c.wrapped_key.label("person_key"),
     )
     .outerjoin(person, person.c.id == sealed.c.wrapped_by)
-    .where(sealed.c.id == bindparam("sealed_id"))
+    .where(among(sealed.c.id)),
+    sealed.c.id,
 )
-_FIND_WRAP = Statement(
-    select(sealed.c.wrapped_key, sealed.c.wrapped_by, person.c.wrapped_key.label("person_key"))
+_FIND_WRAP = Several(
+    select(sealed.c.id, sealed.c.wrapped_key, sealed.c.wrapped_by, person.c.wrapped_key.label("person_key"))
     .outerjoin(person, person.c.id == sealed.c.wrapped_by)
-    .where(sealed.c.id == bindparam("sealed_id"))
+    .where(among(sealed.c.id)),
+    sealed.c.id,
 )
 _WRAP_AGAIN = Statement(
     update(sealed)
@@ -70,7 +75,7 @@ _WRAP_AGAIN = Statement(
     .values(wrapped_key=bindparam("wrapped_key"), wrapped_by=bindparam("wrapped_by"))
 )
 _INSERT_PERSON = Statement.insert(person)
-_FIND_PERSON_KEY = Statement(select(person.c.wrapped_key).where(person.c.id == bindparam("person_id")))
+_FIND_PERSON_KEYS = Several(select(person.c.id, person.c.wrapped_key).where(among(person.c.id)), person.c.id)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,6 +110,27 @@ def _mac(key: bytes, *parts: bytes) -> bytes:
 
 def _associated(sealed_id: str, category: str) -> bytes:
     return _framed(b"throughgate sealed v1", sealed_id.encode(), category.encode())
+
+
+def _commitments(person_key: bytes) -> Callable[[bytes], bytes]:
+    """Makes the commitments of the person who has this key, of what `_framed` joined."""
+    key = _mac(person_key, b"ledger commitments")
+    # HMAC of RFC 2104 with both padded blocks hashed once: a third of the time of hmac.digest, asked for each entry and each person
+    block = key.ljust(_BLOCK_BYTES, b"\0")
+    inner = hashlib.sha256(bytes(each ^ 0x36 for each in block))
+    outer = hashlib.sha256(bytes(each ^ 0x5C for each in block))
+
+    def made(framed: bytes) -> bytes:
+        first, second = inner.copy(), outer.copy()
+        first.update(framed)
+        second.update(first.digest())
+        return second.digest()
+
+    return made
+
+
+def _commitment(made: Callable[[bytes], bytes], nonce: bytes, data: bytes) -> str:
+    return made(_framed(nonce, data)).hex()
 
 
 class Keys:
@@ -186,9 +212,17 @@ class Keys:
 
     def seal_all(self, c: Connection, things: Sequence["Thing"], *, person_id: str | None, now: str) -> list[str]:
         """`seal` for several things at once, each under a key of its own; their ids in the same order."""
-        wrapping = self._wrap(SEALED) if person_id is None else self._person_wrap(c, person_id)
-        common = {"wrapped_by": INSTALLATION if person_id is None else person_id, "created_at": now}
-        rows = [{**self._sealed_row(each, wrapping), **common} for each in things]
+        return self.seal_each(c, [(person_id, each) for each in things], now=now)
+
+    def seal_each(self, c: Connection, things: Sequence[tuple[str | None, "Thing"]], *, now: str) -> list[str]:
+        """The same for things of several people, each with whose it is: their keys are looked up once."""
+        keys = self._person_keys(c, {person_id for person_id, _ in things if person_id is not None})
+        wraps = {person_id: self._wrap_of(person_id, key) for person_id, key in keys.items()}
+        rows = []
+        for person_id, each in things:
+            wrapping = self._wrap(SEALED) if person_id is None else wraps[person_id]
+            common = {"wrapped_by": INSTALLATION if person_id is None else person_id, "created_at": now}
+            rows.append({**self._sealed_row(each, wrapping), **common})
         _INSERT_SEALED.many(c, rows)
         return [str(row["id"]) for row in rows]
 
@@ -207,7 +241,15 @@ class Keys:
 
     def unseal(self, c: Connection, sealed_id: str) -> bytes:
         """The plaintext. SealedGone when retention or erasure took it, SealedBroken when it was tampered with."""
-        row = _FIND_SEALED.first(c, sealed_id=sealed_id)
+        return self.unsealed(sealed_id, self.sealed_rows(c, (sealed_id,)))
+
+    def sealed_rows(self, c: Connection, sealed_ids: Iterable[str]) -> dict[str, Any]:
+        """Several sealed things as they lie in the store, by id, for `unsealed`; what is gone is not among them."""
+        return {row.id: row for row in _FIND_SEALED.of(c, sealed_ids)}
+
+    def unsealed(self, sealed_id: str, rows: Mapping[str, Any]) -> bytes:
+        """`unseal` of one of those that were looked up."""
+        row = rows.get(sealed_id)
         if row is None:
             raise SealedGone(f"sealed {sealed_id} is gone")
         key = self._unwrap(sealed_id, row)
@@ -222,17 +264,20 @@ class Keys:
 
     def wrap_all_for_person(self, c: Connection, sealed_ids: Iterable[str], person_id: str) -> None:
         """`wrap_for_person` for several at once."""
-        found = {each: _FIND_WRAP.first(c, sealed_id=each) for each in sealed_ids}
-        if gone := [each for each, row in found.items() if row is None]:
+        self.wrap_each(c, dict.fromkeys(sealed_ids, person_id))
+
+    def wrap_each(self, c: Connection, owners: Mapping[str, str]) -> None:
+        """The same for several people: `owners` says by sealed id whose each is now."""
+        found = {row.id: row for row in _FIND_WRAP.of(c, owners)}
+        if gone := [each for each in owners if each not in found]:
             raise SealedGone(f"sealed {gone[0]} is gone")
-        moving = {each: self._unwrap(each, row) for each, row in found.items() if row.wrapped_by != person_id}
-        if not moving:
-            return
-        wrapping = self._person_wrap(c, person_id)
+        moving = {each: self._unwrap(each, found[each]) for each in owners if found[each].wrapped_by != owners[each]}
+        keys = self._person_keys(c, {owners[each] for each in moving})
+        wraps = {person_id: self._wrap_of(person_id, key) for person_id, key in keys.items()}
         _WRAP_AGAIN.many(
             c,
             [
-                {"sealed_id": each, "wrapped_key": aes_key_wrap(wrapping, key), "wrapped_by": person_id}
+                {"sealed_id": each, "wrapped_key": aes_key_wrap(wraps[owners[each]], key), "wrapped_by": owners[each]}
                 for each, key in moving.items()
             ],
         )
@@ -264,9 +309,13 @@ class Keys:
         )
         return person_id
 
-    def _person_key(self, c: Connection, person_id: str) -> bytes:
+    def _person_keys(self, c: Connection, person_ids: Collection[str]) -> dict[str, bytes | None]:
         # never cached: once a person's key is destroyed nothing in this process may still open with it
-        return self._opened_person_key(person_id, _FIND_PERSON_KEY.value(c, person_id=person_id))
+        found = {row.id: row.wrapped_key for row in _FIND_PERSON_KEYS.of(c, person_ids)}
+        return {each: found.get(each) for each in person_ids}
+
+    def _person_key(self, c: Connection, person_id: str) -> bytes:
+        return self._opened_person_key(person_id, self._person_keys(c, (person_id,))[person_id])
 
     def _opened_person_key(self, person_id: str, wrapped: bytes | None) -> bytes:
         if not wrapped:
@@ -275,9 +324,6 @@ class Keys:
             return self._unwrapped(PERSON, wrapped)[0]
         except InvalidUnwrap:
             raise SealedBroken(f"the key of person {person_id} was changed or is not of this installation") from None
-
-    def _person_wrap(self, c: Connection, person_id: str) -> bytes:
-        return self._wrap_of(person_id, _FIND_PERSON_KEY.value(c, person_id=person_id))
 
     def _wrap_of(self, person_id: str, wrapped: bytes | None) -> bytes:
         return _mac(self._opened_person_key(person_id, wrapped), b"wrap sealed keys")
@@ -331,29 +377,18 @@ class Keys:
         )
         return _mac(key, nonce, data).hex()
 
-    def commitments_of(self, c: Connection, person_id: str) -> Callable[[bytes, bytes], str]:
-        """`commitment` of one person, with the key looked up once: for who writes many entries. SealedGone when it was destroyed."""
-        made = self.commitments_of_framed(c, person_id)
-        return lambda nonce, data: made(_framed(nonce, data)).hex()
+    def commitments_of(self, c: Connection, person_ids: Collection[str]) -> dict[str, Callable[[bytes, bytes], str]]:
+        """`commitment` of each of these people, with their keys looked up once: for who writes many entries. SealedGone when one was destroyed."""
+        keys = self._person_keys(c, person_ids)
+        made = {each: _commitments(self._opened_person_key(each, keys[each])) for each in person_ids}
+        return {each: partial(_commitment, one) for each, one in made.items()}
 
     def commitments_of_framed(self, c: Connection, person_id: str) -> Callable[[bytes], bytes]:
         """The bytes of `commitment` for what `framed` joined: for who tries every entry of the ledger with many people's keys.
 
         SealedGone when the key was destroyed.
         """
-        key = _mac(self._person_key(c, person_id), b"ledger commitments")
-        # HMAC of RFC 2104 with both padded blocks hashed once: a third of the time of hmac.digest, asked for each entry and each person
-        block = key.ljust(_BLOCK_BYTES, b"\0")
-        inner = hashlib.sha256(bytes(each ^ 0x36 for each in block))
-        outer = hashlib.sha256(bytes(each ^ 0x5C for each in block))
-
-        def made(framed: bytes) -> bytes:
-            first, second = inner.copy(), outer.copy()
-            first.update(framed)
-            second.update(first.digest())
-            return second.digest()
-
-        return made
+        return _commitments(self._person_key(c, person_id))
 
     @staticmethod
     def framed(nonce: bytes, data: bytes) -> bytes:
