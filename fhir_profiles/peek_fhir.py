@@ -30,6 +30,7 @@ from fhir_profiles.fhir_transaction import transaction_problems
 from fhir_profiles.file_types import ALONE
 from fhir_profiles.hmpps import is_event
 from fhir_profiles.limits import MAX_ENTRIES
+from fhir_profiles.mappings.fhir_coded_consents import is_coded_consent
 from fhir_profiles.peek_hmpps import peek_hmpps
 from fhir_profiles.shapes import (
     AcknowledgementMode,
@@ -134,6 +135,7 @@ def _of_message(bundle: Json, kind: str, entries: tuple[Entry, ...]) -> Envelope
         sending_facility=_identifier(header.resource.get("sender")),
         receiving_application=text_of(destination.get("endpoint")),
         receiving_facility=_identifier(destination.get("receiver")),
+        speaks_of_consent=_speaks_of_consent(entries),
     )
 
 
@@ -152,7 +154,12 @@ def _of_content(channel: Channel, content: Json, kind: str, entries: tuple[Entry
         acknowledgement=AcknowledgementMode.ORIGINAL,
         processing_id="T" if _is_test(content) else "P",
         version="4.0.1",
+        speaks_of_consent=_speaks_of_consent(whole),
     )
+
+
+def _speaks_of_consent(entries: tuple[Entry, ...]) -> bool:
+    return any(entry.kind == "Consent" or is_coded_consent(entry.resource) for entry in entries)
 
 
 def _persons(entries: tuple[Entry, ...]) -> tuple[PersonIdentifier, ...]:

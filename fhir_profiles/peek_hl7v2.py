@@ -202,6 +202,7 @@ def _envelope(message: Message, kind: str) -> Envelope:
         sending_facility=applications[4],
         receiving_application=applications[5],
         receiving_facility=applications[6],
+        speaks_of_consent=bool(message.all("CON")),
     )
 
 

@@ -86,6 +86,8 @@ class Envelope:
     sending_facility: str = ""
     receiving_application: str = ""
     receiving_facility: str = ""
+    speaks_of_consent: bool = False
+    """It brings somebody's word about sharing: a Consent, a coded entry of one, or a segment CON. What the word is, only its meaning says."""
 
 
 class RefusalCode(StrEnum):

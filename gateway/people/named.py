@@ -1,13 +1,14 @@
-"""Whom a message names that waits for a person because nobody could say whose it is: its numbers, hidden as those of people are.
+"""Whom a message names that is nobody's: its numbers, hidden as those of people are.
 
-So that a whole picture of a person can say how many earlier messages about them it does not contain. This module MUST NOT say whose a
-message is: that is what it waits for.
+Kept for what waits because nobody could say whose it is, so that a whole picture of a person can say how many earlier messages about them it does not
+contain; and from acceptance on for what brings a word about sharing, so that no letter about them leaves before the word was heard. This module
+MUST NOT say whose a message is: that is what it waits for.
 """
 
 from collections.abc import Iterable
 from typing import Final
 
-from sqlalchemy import Connection, bindparam, delete, func, insert, select
+from sqlalchemy import Connection, bindparam, delete, exists, func, literal, select
 
 from fhir_profiles.shapes import PersonIdentifier
 from gateway.keys import Keys
@@ -24,14 +25,13 @@ _OWN: Final = select(func.count()).where(
     message.c.sequence < bindparam("sequence"),
     _WAITS,
 )
+_SAME_NUMBER: Final = (person_identifier.c.system == named_number.c.system) & (
+    person_identifier.c.value_index == named_number.c.value_index
+)
 _NAMING: Final = (
     select(func.count(message.c.id.distinct()))
     .join(named_number, named_number.c.message_id == message.c.id)
-    .join(
-        person_identifier,
-        (person_identifier.c.system == named_number.c.system)
-        & (person_identifier.c.value_index == named_number.c.value_index),
-    )
+    .join(person_identifier, _SAME_NUMBER)
     .where(
         person_identifier.c.person_id == bindparam("person_id"),
         message.c.person_id.is_(None),
@@ -39,20 +39,32 @@ _NAMING: Final = (
         _WAITS,
     )
 )
+UNHEARD: Final = exists(
+    select(message.c.id)
+    .join(named_number, named_number.c.message_id == message.c.id)
+    .join(person_identifier, _SAME_NUMBER)
+    .where(
+        person_identifier.c.person_id == bindparam("person_id"),
+        message.c.state == literal(MessageState.RECEIVED.value),
+    )
+)
+"""Is there a word about sharing that names the person `person_id`, taken and not yet worked on? Of what is received, only such messages are named here."""
+_FORGET: Final = Statement(delete(named_number).where(named_number.c.message_id == bindparam("message_id")))
+_INSERT: Final = Statement.insert(named_number)
 _WAITING: Final = Statement(select((_OWN.scalar_subquery() + _NAMING.scalar_subquery()).label("waiting")))
 
 
 def note_named(c: Connection, keys: Keys, message_id: str, persons: Iterable[PersonIdentifier]) -> None:
-    """Keep the numbers that a message names which has nobody. A number that is not valid names nobody; nothing is kept twice."""
+    """Keep the numbers that a message names. A number that is not valid names nobody; nothing is kept twice."""
     numbers = {
         (one.system, identifier_index(keys, one.system, one.value))
         for one in persons
         if one.valid and one.system in NAMING_SYSTEMS
     }
-    c.execute(delete(named_number).where(named_number.c.message_id == message_id))
-    rows = [{"message_id": message_id, "system": system, "value_index": index} for system, index in sorted(numbers)]
-    if rows:
-        c.execute(insert(named_number), rows)
+    _FORGET.run(c, message_id=message_id)
+    _INSERT.many(
+        c, [{"message_id": message_id, "system": system, "value_index": index} for system, index in sorted(numbers)]
+    )
 
 
 def count_waiting(c: Connection, person_id: str, sequence: int) -> int:

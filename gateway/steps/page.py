@@ -8,11 +8,13 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, LargeBinary, Row, bindparam, select
 
+from fhir_profiles.shapes import PersonIdentifier
 from gateway.clients import Client, find
 from gateway.failpoints import pass_point
 from gateway.keys import Thing
 from gateway.ledger import Entry, record_all
 from gateway.parts import Parts
+from gateway.people.named import note_named
 from gateway.steps.owed import owe
 from gateway.store.schema import message
 from gateway.store.statement import Statement
@@ -46,6 +48,7 @@ class Page:
         self._things: list[tuple[Thing, ...]] = []
         self._entries: list[Entry] = []
         self._owed: list[tuple[str, str]] = []
+        self._named: list[tuple[str, Sequence[PersonIdentifier]]] = []
         self._known: dict[bytes, Row[Any]] = {}
         self._look_up(keys)
 
@@ -80,12 +83,16 @@ class Page:
         if answer_id is not None:
             self._owed.append((answer_id, row["id"]))
 
+    def name(self, message_id: str, persons: Sequence[PersonIdentifier]) -> None:
+        """Whom a message that was kept names, where no letter about them may leave before it is heard."""
+        self._named.append((message_id, persons))
+
     def write(self) -> None:
         """Everything that was kept since the last time."""
-        rows, things, entries, owed = self._rows, self._things, self._entries, self._owed
+        rows, things, entries, owed, named = self._rows, self._things, self._entries, self._owed, self._named
         if not rows:
             return
-        self._rows, self._things, self._entries, self._owed = [], [], [], []
+        self._rows, self._things, self._entries, self._owed, self._named = [], [], [], [], []
         every = [thing for some in things for thing in some]
         ids = iter(self.parts.keys.seal_all(self.c, every, person_id=None, now=rows[0]["received_at"]) if every else ())
         for row, some in zip(rows, things, strict=True):
@@ -95,4 +102,6 @@ class Page:
         record_all(self.c, entries)
         for answer_id, message_id in owed:
             owe(self.c, self.parts, answer_id=answer_id, message_id=message_id)
+        for message_id, persons in named:
+            note_named(self.c, self.parts.keys, message_id, persons)
         pass_point("receive.before-commit")

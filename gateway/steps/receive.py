@@ -324,6 +324,8 @@ def _accept(page: Page, looked: _Looked, seen: Envelope, establishment: str | No
         ),
         answer_id=names.application_id if processed is not None and _asks_later(looked) else None,
     )
+    if seen.speaks_of_consent:
+        page.name(names.message_id, seen.persons)
     return Received(answer=answer, processed=processed, message_id=names.message_id, accepted=True)
 
 

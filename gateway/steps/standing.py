@@ -12,6 +12,7 @@ from fhir_profiles.shapes import Event
 from gateway.consents.register import read_consents
 from gateway.journeys.tasks import NOTICE
 from gateway.parts import Parts
+from gateway.people.named import UNHEARD
 from gateway.states import DELIVERY_OPEN, DeliveryState, MessageState
 from gateway.store.schema import consent, decision, delivery, message, person
 from gateway.store.statement import Statement, one_of
@@ -62,13 +63,6 @@ _EARLIER: Final = (
     delivery.c.recipient == bindparam("recipient"),
     delivery.c.sequence < bindparam("sequence"),
 )
-_SENDING_BEFORE: Final = Statement(
-    select(delivery.c.id)
-    .where(*_EARLIER, delivery.c.whole_picture, delivery.c.state == DeliveryState.SENDING.value)
-    .limit(1)
-)
-
-
 _OWN: Final = select(message.c.sequence).where(message.c.id == bindparam("message_id")).scalar_subquery()
 _PARKED_BEFORE: Final = exists().where(
     message.c.person_id == bindparam("person_id"),
@@ -85,10 +79,23 @@ def _in_front(*, collected: bool) -> Statement:
         ~delivery.c.whole_picture & one_of(delivery.c.state, open_states),
         delivery.c.whole_picture & one_of(delivery.c.state, moving),
     )
-    return Statement(select(exists().where(*_EARLIER, in_front).label("letter"), _PARKED_BEFORE.label("message")))
+    return Statement(
+        select(
+            exists().where(*_EARLIER, in_front).label("letter"),
+            _PARKED_BEFORE.label("message"),
+            UNHEARD.label("unheard"),
+        )
+    )
+
+
+def _in_front_of_whole_picture(*, collected: bool) -> Statement:
+    moving = () if collected else (DeliveryState.SENDING.value,)
+    in_front = exists().where(*_EARLIER, delivery.c.whole_picture, one_of(delivery.c.state, moving))
+    return Statement(select(in_front.label("letter"), UNHEARD.label("unheard")))
 
 
 _IN_FRONT: Final = {collected: _in_front(collected=collected) for collected in (False, True)}
+_IN_FRONT_OF_WHOLE_PICTURE: Final = {each: _in_front_of_whole_picture(collected=each) for each in (False, True)}
 _PERSON_NOW: Final = Statement(
     select(
         person.c.consent_version,
@@ -152,7 +159,7 @@ def is_behind(c: Connection, parts: Parts, row: DeliveryRow, *, collected: bool)
 
     A letter that changes something waits for every earlier one that is not ended, and for a parked message of the person: nobody knows
     what that would have changed. A whole picture waits only for one that is on its way this moment. `collected`: the recipient fetches,
-    and an earlier letter that it has fetched is not in the way.
+    and an earlier letter that it has fetched is not in the way. Every letter waits while a word of the person about sharing is unheard.
     """
     if row.person_id is None:
         return False
@@ -160,11 +167,13 @@ def is_behind(c: Connection, parts: Parts, row: DeliveryRow, *, collected: bool)
     if row.letter == NOTICE and _TO_NOTICE.first(c, person_id=row.person_id) is not None:
         return True
     earlier = {"person_id": row.person_id, "recipient": row.recipient, "sequence": row.sequence}
+    # INVARIANT: from the moment that we answered for a word about sharing, no letter about its person leaves before it was heard (decision 0075).
     if row.whole_picture:
-        return not collected and _SENDING_BEFORE.first(c, **earlier) is not None
+        in_front = _IN_FRONT_OF_WHOLE_PICTURE[collected].one(c, **earlier)
+        return bool(in_front.letter or in_front.unheard)
     # INVARIANT: per person and recipient, order holds for letters that change something.
     in_front = _IN_FRONT[collected].one(c, **earlier, message_id=row.message_id)
-    return in_front.letter or (in_front.message and not _is_correction(parts, row))
+    return in_front.letter or in_front.unheard or (in_front.message and not _is_correction(parts, row))
 
 
 def _is_correction(parts: Parts, row: DeliveryRow) -> bool:

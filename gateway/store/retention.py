@@ -8,7 +8,7 @@ from typing import Final
 
 from sqlalchemy import Connection, bindparam, delete, exists, or_, select, update
 
-from gateway.states import DELIVERY_OPEN, MESSAGE_MOVES
+from gateway.states import DELIVERY_OPEN, MESSAGE_MOVES, MessageState
 from gateway.store.schema import agreement, consent, decision, delivery, message, named_number, resource, sealed
 from gateway.store.statement import Statement, one_of
 
@@ -33,8 +33,12 @@ _needed = or_(
 )
 
 
-# A message that waits no more, or has its person, is found without the numbers that it names.
-_named_for_nothing = or_(~one_of(message.c.state, _MESSAGE_OPEN), message.c.person_id.is_not(None))
+# A message that waits no more, or waits and has its person, is found without the numbers that it names. What is received is named while its
+# word about sharing is unheard (people/named.py), whoever it is about.
+_named_for_nothing = or_(
+    ~one_of(message.c.state, _MESSAGE_OPEN),
+    message.c.person_id.is_not(None) & (message.c.state != MessageState.RECEIVED.value),
+)
 
 # Asked at every sweep, whether anything ended or not.
 _FORGET_NAMED: Final = Statement(

@@ -176,7 +176,9 @@ person_apart = Table(
 named_number = Table(
     "named_number",
     metadata,
-    Column("message_id", Text, ForeignKey("message.id"), nullable=False),  # it waits, and is nobody's yet
+    Column(
+        "message_id", Text, ForeignKey("message.id"), nullable=False
+    ),  # nobody's yet, or a word about sharing is unheard
     Column("system", Text, nullable=False),
     Column("value_index", LargeBinary, nullable=False),  # as in person_identifier
     PrimaryKeyConstraint("message_id", "system", "value_index"),

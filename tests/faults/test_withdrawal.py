@@ -73,16 +73,17 @@ PLANS = (
 MAY_HAVE_HAD = (
     f"SELECT person_id FROM delivery JOIN task ON task.delivery_id = delivery.id WHERE task.code = '{NOTICE}'"
 )
+TAKEN = "the word was taken"
 Entries = Iterable[tuple[int, str, str]]
 """(order of commit, person, event) of everything that the ledger says of a person's messages and letters."""
 
 
 def sent_after_withdrawal(entries: Entries) -> list[tuple[int, str]]:
-    """Intents that were committed after the person's word."""
+    """Intents that were committed after the person's word was taken."""
     withdrawn: dict[str, int] = {}
     late = []
     for order, person, event in sorted(entries):
-        if event == "registered":
+        if event == TAKEN:
             withdrawn.setdefault(person, order)
         elif event == "sending" and person in withdrawn:
             late.append((order, person))
@@ -90,16 +91,21 @@ def sent_after_withdrawal(entries: Entries) -> list[tuple[int, str]]:
 
 
 def test_the_judge_finds_an_intent_that_came_too_late() -> None:
-    entries = [(1, "a", "sending"), (2, "a", "registered"), (3, "b", "sending"), (4, "a", "sending")]
+    entries = [(1, "a", "sending"), (2, "a", TAKEN), (3, "b", "sending"), (4, "a", "sending")]
 
     assert sent_after_withdrawal(entries) == [(4, "a")]
 
 
 def entries_of(site: Site) -> list[tuple[int, str, str]]:
+    """On PostgreSQL the word counts from its registration on: an intent and an acceptance that commit side by side have no order there."""
     letters = f"SELECT id, person_id FROM delivery WHERE letter != '{NOTICE}'"  # the notice of the word comes after it
     people = dict(ask(site, f"SELECT id, person_id FROM message UNION ALL {letters}"))
     rows = ask(site, "SELECT sequence, chain, body FROM ledger_entry ORDER BY sequence")
-    return [(order, people[chain], json.loads(body)["event"]) for order, chain, body in rows if people.get(chain)]
+    events = [(order, chain, json.loads(body)["event"]) for order, chain, body in rows if people.get(chain)]
+    words = {chain for _, chain, event in events if event == "registered"}
+    first = "received" if site.database_url is None else "registered"
+    taken = [(order, people[chain], TAKEN) for order, chain, event in events if chain in words and event == first]
+    return taken + [(order, people[chain], event) for order, chain, event in events]
 
 
 def copies(site: Site) -> set[str]:

@@ -46,6 +46,26 @@ def test_an_envelope_says_who_sent_what_about_whom() -> None:
     assert (found.processing_id, found.receiving_application) == ("P", "https://us.example")
 
 
+def test_whether_it_speaks_of_consent() -> None:
+    """A Consent, and an entry of a record whose code is one; a plan and another observation do not, and a segment CON does."""
+    coded = [
+        {
+            "resourceType": "Observation",
+            "id": "o",
+            "status": "final",
+            "code": {"coding": [{"system": systems.SNOMED, "code": code}]},
+        }
+        for code in ("425691002", "271649006")
+    ]
+    consents = [{"resourceType": "Consent", "id": "c", "status": "inactive"}]
+    spoken = [envelope(bundle(each)).speaks_of_consent for each in (*consents, *coded, plan())]
+    assert spoken == [True, True, False, False]
+    v2 = [adt_a01(), adt_a01() + b"CON|1|X\r"]
+    channel = Channel(**{**vars(CHANNEL), "format": "hl7v2"})
+    found = [peek(channel, each) for each in v2]
+    assert [isinstance(each, Envelope) and each.speaks_of_consent for each in found] == [False, True]
+
+
 def test_any_event_is_taken_and_kept() -> None:
     assert (
         envelope(bundle(head=without(header(), "eventCoding") | {"eventUri": "urn:anything"})).event == "urn:anything"
