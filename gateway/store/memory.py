@@ -7,7 +7,9 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
+from itertools import count
 from typing import TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine
@@ -21,13 +23,18 @@ from gateway.store.schema import metadata
 T = TypeVar("T")
 
 
+_numbers = count()
+_database: ContextVar[str] = ContextVar("_database")
+"""The database that the next connection is one to: an engine opens its connections by itself, and each store has a database of its own."""
+
+
 @cache
 def _engine() -> Engine:
-    """One engine for all memory stores; every connection is a database of its own."""
+    """One engine for all memory stores."""
     engine = create_engine(
         "sqlite+pysqlite://",
         creator=lambda: sqlite3.connect(
-            ":memory:", check_same_thread=False, isolation_level=None, cached_statements=256
+            _database.get(), uri=True, check_same_thread=False, isolation_level=None, cached_statements=256
         ),
         poolclass=NullPool,
         isolation_level="AUTOCOMMIT",  # transactions are driven below, one statement each
@@ -39,10 +46,20 @@ def _engine() -> Engine:
     return engine
 
 
+def _connect(database: str) -> Connection:
+    _database.set(database)
+    return _engine().connect()
+
+
+def _new() -> str:
+    """A database in memory that is there until its last connection closes, under a name that no other has."""
+    return f"file:/throughgate-{next(_numbers)}?vfs=memdb"
+
+
 @cache
 def _template() -> Connection:
     """An empty database with every table, made once in a process."""
-    c = _engine().connect()
+    c = _connect(_new())
     metadata.create_all(c)
     mend(c)
     return c
@@ -57,13 +74,15 @@ def outcome_of(write: Callable[[Callable[[Connection], T]], T], work: Callable[[
 
 
 class MemoryStore:
-    """One connection under one lock: a read sees what was written, a write excludes everything else."""
+    """One lock: a read sees what was written, a write excludes everything else. One connection reads and one writes.
 
-    def __init__(self, c: Connection) -> None:
-        self._c = c
+    INVARIANT: the one that reads can do nothing else, and is not switched between the two: SQLite prepares every statement again after a switch.
+    """
+
+    def __init__(self, c: Connection, reader: Connection) -> None:
+        self._c, self._reader = c, reader
         self._raw = raw(c)
         self._lock = threading.RLock()
-        self._readers = 0
 
     @classmethod
     def create(cls) -> "MemoryStore":
@@ -72,10 +91,12 @@ class MemoryStore:
 
     @classmethod
     def _filled_from(cls, source: sqlite3.Connection) -> "MemoryStore":
-        c = _engine().connect()
+        database = _new()
+        c, reader = _connect(database), _connect(database)
         source.backup(raw(c))
         raw(c).execute("PRAGMA foreign_keys = ON")
-        return cls(c)
+        raw(reader).execute("PRAGMA query_only = ON")
+        return cls(c, reader)
 
     def copy(self) -> "MemoryStore":
         """Another store with the same rows; what happens in one does not show in the other."""
@@ -88,23 +109,16 @@ class MemoryStore:
             if self._raw.in_transaction:  # a work that reads: it sees its own transaction
                 yield self._c
                 return
-            self._readers += 1
-            self._raw.execute("PRAGMA query_only = ON")
             try:
-                yield self._c
+                yield self._reader
             except BaseException:
-                mend(self._c)
+                mend(self._reader)
                 raise
-            finally:
-                self._readers -= 1
-                if not self._readers:
-                    self._raw.execute("PRAGMA query_only = OFF")
 
     def write(self, work: Callable[[Connection], T]) -> T:
         with self._lock:
             if self._raw.in_transaction:
                 raise StoreError("a work must not call write again")
-            self._raw.execute("PRAGMA query_only = OFF")
             self._raw.execute("BEGIN IMMEDIATE")
             try:
                 answer = work(self._c)
@@ -112,12 +126,8 @@ class MemoryStore:
                 self._raw.execute("ROLLBACK")
                 mend(self._c)
                 raise
-            else:
-                self._raw.execute("COMMIT")
-                return answer
-            finally:
-                if self._readers:
-                    self._raw.execute("PRAGMA query_only = ON")
+            self._raw.execute("COMMIT")
+            return answer
 
     def write_all(self, works: Sequence[Callable[[Connection], T]]) -> list[T | Exception]:
         return [outcome_of(self.write, work) for work in works]
@@ -133,5 +143,6 @@ class MemoryStore:
 
     def close(self) -> None:
         with self._lock:
-            mend(self._c)
-            self._c.close()
+            for c in (self._reader, self._c):
+                mend(c)
+                c.close()
