@@ -1,4 +1,4 @@
-"""Workloads that end when the letters have come: to few and to many recipients, with a larger store, with more workers, and a backlog.
+"""Workloads that end when the letters have come: to few and to many recipients, with a larger store or longer files, with more workers, and a backlog.
 
 Beside each stands the empty pipe of the same run, in turns.
 """
@@ -6,8 +6,9 @@ Beside each stands the empty pipe of the same run, in turns.
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from itertools import cycle
 
 from gateway.bench import load
 from gateway.bench.load import Measured
@@ -24,12 +25,15 @@ from gateway.bench.stage import (
     peak_mb,
     serving,
 )
+from gateway.demo.people import SyntheticPerson
 
 WARM_UP_SECONDS = 0.5
 MORE_RECIPIENTS = 36
 """Beside the four: ten times as many are configured."""
 MESSAGES_A_PERSON = 10
 """In a backlog, so that order can be lost."""
+SHORT_HISTORY, LONG_HISTORY = 10, 100
+"""Prescriptions that somebody's file has: of a few weeks, and of years."""
 
 
 async def turn(stage: Stage, url: str, messages: Iterator[Message], *, at_once: int, seconds: float) -> Measured:
@@ -151,10 +155,27 @@ async def growth(stage: Stage) -> list[Workload]:
     return [small, drained, compared(large, small, large.name)]
 
 
-async def backlog(stage: Stage, name: str, number: int) -> Workload:
-    """So many messages as fast as they are taken, then until every letter has come, each person's in order."""
+async def history(stage: Stage) -> list[Workload]:
+    """Prescriptions of people with a short file, then of the same people with one that is ten times as long."""
+    people = [stage.population.person() for _ in range(stage.plan.at_once)]
+    in_turn = cycle(people)
+
+    def of_the_next() -> Message:
+        return stage.population.prescription(next(in_turn))
+
+    async with serving(stage, 1) as processes:
+        await backlog(stage, "short files", SHORT_HISTORY * len(people), people)
+        short = await beside_the_pipe(stage, "short-files", of_the_next, 1, processes)
+        await backlog(stage, "long files", (LONG_HISTORY - SHORT_HISTORY) * len(people), people)
+        long = await beside_the_pipe(stage, "ten-times-the-file", of_the_next, 1, processes)
+    return [compared(long, short, long.name)]
+
+
+async def backlog(stage: Stage, name: str, number: int, people: Sequence[SyntheticPerson] | None = None) -> Workload:
+    """So many messages as fast as they are taken, then until every letter has come, each person's in order. `people`: of these, else of new ones."""
     arrivals, make = stage.arrivals, stage.population.prescription
-    people = [stage.population.person() for _ in range(max(number // MESSAGES_A_PERSON, stage.plan.at_once))]
+    if people is None:
+        people = [stage.population.person() for _ in range(max(number // MESSAGES_A_PERSON, stage.plan.at_once))]
     messages = [make(people[place % len(people)]) for place in range(number)]
     # What is of one person stays in one sequence, whose order is theirs.
     sequences = [

@@ -13,7 +13,7 @@ from typing import Any
 from gateway.bench import targets
 from gateway.bench.acknowledging import acknowledged, lone
 from gateway.bench.deciding import decide, give_meaning
-from gateway.bench.end_to_end import end_to_end, growth, more_recipients, more_workers
+from gateway.bench.end_to_end import end_to_end, growth, history, more_recipients, more_workers
 from gateway.bench.engines import own_database, own_queues
 from gateway.bench.floors import floors
 from gateway.bench.stage import Plan, Say, Stage, Workload, set_up
@@ -37,6 +37,7 @@ WORKLOADS: Mapping[str, Callable[[Stage], Awaitable[list[Workload]]]] = {
     "prescription-to-4": more_recipients,
     "stay-to-4": _stay_to_4,
     "backlog": growth,
+    "ten-times-the-file": history,
     "workers": more_workers,
 }
 """By name, in the order in which they run. `prescription-to-4` also measures ten times the recipients, `backlog` ten times the store."""

@@ -32,7 +32,8 @@ from tests.faults.crash import (
 )
 
 LIMIT = number(480, 20_000)
-PEOPLE, HOURS = 24, 24
+PEOPLE, HOURS = number(24, 480), 24
+"""Who has some twenty to forty prescriptions each: what longer files cost is measured by `throughgate bench` (`ten-times-the-file`)."""
 GROWTH_BYTES = 24 * 2**20
 """How much a gateway may grow while the second half of the limit is filled: a letter kept in memory would show in `make soak`, and what leaks
 with each retry in `make test`."""
