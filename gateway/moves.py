@@ -4,16 +4,18 @@ No other module may write `message.state` or `delivery.state` of a row that exis
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from sqlalchemy import Connection, Integer, Text, bindparam, func, select, update
 
+from gateway.among import Several, among
 from gateway.ledger import Entry, record_all
 from gateway.parts import Parts
 from gateway.states import DELIVERY_MOVES, DELIVERY_OPEN, DELIVERY_START, MESSAGE_MOVES, DeliveryState, MessageState
+from gateway.store.locks import held
 from gateway.store.schema import delivery, message, sealed
-from gateway.store.statement import Statement, one_of
+from gateway.store.statement import Statement
 
 LedgerFacts = Mapping[str, str | int | bool]
 
@@ -21,47 +23,47 @@ SUBJECT: Final = "subject"
 """The fact that says whose an entry is, to who has the person's key: a commitment over the entry's own random id."""
 MESSAGE_ENDED = frozenset({MessageState.RELEASED, MessageState.REJECTED})
 
-_MOVE_MESSAGE: Final = {
-    to: Statement(
-        update(message)
-        .where(
-            message.c.id == bindparam("message_id"),
-            one_of(message.c.state, [old.value for old, moves in MESSAGE_MOVES.items() if to in moves]),
+_MESSAGES: Final = Several(
+    held(
+        select(
+            message.c.id, message.c.state, message.c.step, message.c.body_id, message.c.answer_id, message.c.person_id
         )
-        .values(state=to.value, reason=bindparam("reason"), step=message.c.step + 1, ended_at=bindparam("ended_at"))
-        .returning(message.c.step, message.c.body_id, message.c.answer_id, message.c.person_id)
-    )
-    for to in MessageState
-}
-"""By the state that it is given: done only to a message in a state that may become it."""
-_MOVE_DELIVERY: Final = {
-    to: Statement(
-        update(delivery)
-        .where(
-            delivery.c.id == bindparam("delivery_id"),
-            one_of(delivery.c.state, [old.value for old, moves in DELIVERY_MOVES.items() if to in moves]),
-        )
-        .values(
-            state=to.value,
-            reason=bindparam("reason"),
-            step=delivery.c.step + 1,
-            attempts=delivery.c.attempts + int(to is DeliveryState.SENDING),
-            due_at=func.coalesce(bindparam("due_at", type_=Text), delivery.c.due_at),
-            ended_at=bindparam("ended_at"),
-        )
-        .returning(delivery.c.step, delivery.c.sealed_id)
-    )
-    for to in DeliveryState
-}
-_STATE_OF_MESSAGE: Final = Statement(select(message.c.state).where(message.c.id == bindparam("message_id")))
-_STATE_OF_DELIVERY: Final = Statement(select(delivery.c.state).where(delivery.c.id == bindparam("delivery_id")))
-_START_DELIVERY: Final = Statement.insert(delivery)
-_STEP_OF_MESSAGE: Final = Statement(
+        .where(among(message.c.id))
+        .order_by(message.c.id)
+    ),
+    message.c.id,
+)
+_MOVE_MESSAGE: Final = Statement(
     update(message)
     .where(message.c.id == bindparam("message_id"))
-    .values(step=message.c.step + bindparam("steps", type_=Integer))
-    .returning(message.c.step)
+    .values(
+        state=bindparam("state"), reason=bindparam("reason"), step=bindparam("step"), ended_at=bindparam("ended_at")
+    )
 )
+_NOTE_MESSAGE: Final = Statement(
+    update(message).where(message.c.id == bindparam("message_id")).values(step=bindparam("step"))
+)
+_DELIVERIES: Final = Several(
+    held(
+        select(delivery.c.id, delivery.c.state, delivery.c.step, delivery.c.sealed_id)
+        .where(among(delivery.c.id))
+        .order_by(delivery.c.id)
+    ),
+    delivery.c.id,
+)
+_MOVE_DELIVERY: Final = Statement(
+    update(delivery)
+    .where(delivery.c.id == bindparam("delivery_id"))
+    .values(
+        state=bindparam("state"),
+        reason=bindparam("reason"),
+        step=bindparam("step"),
+        attempts=delivery.c.attempts + bindparam("begun", type_=Integer),
+        due_at=func.coalesce(bindparam("due_at", type_=Text), delivery.c.due_at),
+        ended_at=bindparam("ended_at"),
+    )
+)
+_START_DELIVERY: Final = Statement.insert(delivery)
 _STEP_OF_DELIVERY: Final = Statement(
     update(delivery)
     .where(delivery.c.id == bindparam("delivery_id"))
@@ -91,6 +93,16 @@ class IllegalMove(Exception):
         super().__init__(f"{what}: {old} -> {new} is not a move")
 
 
+@dataclass(frozen=True, kw_only=True)
+class MessageMove:
+    """The next state of a message: see `move_message`."""
+
+    message_id: str
+    to: MessageState
+    reason: str | None = None
+    facts: LedgerFacts = field(default_factory=dict)
+
+
 def move_message(
     c: Connection,
     parts: Parts,
@@ -101,14 +113,38 @@ def move_message(
     facts: LedgerFacts | None = None,
 ) -> None:
     """Give a message its next state. Raises `IllegalMove`."""
-    ended_at = parts.now() if to in MESSAGE_ENDED else None
+    move_messages(c, parts, (MessageMove(message_id=message_id, to=to, reason=reason, facts=facts or {}),))
+
+
+def move_messages(c: Connection, parts: Parts, moves: Sequence[MessageMove]) -> None:
+    """`move_message` for several, each once."""
+    now = parts.now()
+    rows = {row.id: row for row in _MESSAGES.of(c, [each.message_id for each in moves])}
+    changes: list[Mapping[str, object]] = []
+    entries: list[ToEnter] = []
+    ended: list[tuple[str, str | None]] = []
+    for each in moves:
+        row = rows[each.message_id]
+        if each.to not in MESSAGE_MOVES[MessageState(row.state)]:
+            raise IllegalMove("message", row.state, each.to)
+        ends = each.to in MESSAGE_ENDED
+        change = {
+            "state": each.to.value,
+            "reason": each.reason,
+            "step": row.step + 1,
+            "ended_at": now if ends else None,
+        }
+        changes.append({"message_id": row.id, **change})
+        if ends:
+            ended += (("body", row.body_id), ("answer", row.answer_id))
+        facts = {**each.facts, **_reason(each.reason)}
+        entries.append(
+            ToEnter(chain=row.id, step=row.step + 1, event=each.to.value, facts=facts, person_id=row.person_id)
+        )
     # INVARIANT: a change of state and its ledger entry are one transaction (DESIGN section 2, rule 7).
-    moved = _MOVE_MESSAGE[to].first(c, message_id=message_id, reason=reason, ended_at=ended_at)
-    if moved is None:
-        raise IllegalMove("message", _STATE_OF_MESSAGE.one(c, message_id=message_id).state, to)
-    if to in MESSAGE_ENDED:
-        _start_retention(c, parts, (("body", moved.body_id), ("answer", moved.answer_id)))
-    enter(c, parts, message_id, moved.step, to.value, {**(facts or {}), **_reason(reason)}, person_id=moved.person_id)
+    _MOVE_MESSAGE.many(c, changes)
+    _start_retention(c, parts, ended)
+    enter_all(c, parts, entries)
 
 
 def move_delivery(
@@ -140,23 +176,26 @@ class Move:
 def move_deliveries(c: Connection, parts: Parts, moves: Sequence[Move]) -> None:
     """`move_delivery` for several, one after the other."""
     now = parts.now()
+    rows = {row.id: row for row in _DELIVERIES.of(c, [each.delivery_id for each in moves])}
+    states = {name: DeliveryState(row.state) for name, row in rows.items()}
+    steps = {name: row.step for name, row in rows.items()}
+    changes: list[Mapping[str, object]] = []
     entries: list[ToEnter] = []
     ended: list[tuple[str, str | None]] = []
     for each in moves:
-        is_open = each.to in DELIVERY_OPEN
-        moved = _MOVE_DELIVERY[each.to].first(
-            c,
-            delivery_id=each.delivery_id,
-            reason=each.reason,
-            due_at=each.due_at,
-            ended_at=None if is_open else now,
-        )
-        if moved is None:
-            raise IllegalMove("delivery", _STATE_OF_DELIVERY.one(c, delivery_id=each.delivery_id).state, each.to)
+        name, is_open = each.delivery_id, each.to in DELIVERY_OPEN
+        if each.to not in DELIVERY_MOVES[states[name]]:
+            raise IllegalMove("delivery", states[name], each.to)
+        states[name] = each.to
+        steps[name] += 1
+        change = {"state": each.to.value, "reason": each.reason, "step": steps[name], "due_at": each.due_at}
+        begun = {"begun": int(each.to is DeliveryState.SENDING), "ended_at": None if is_open else now}
+        changes.append({"delivery_id": name, **change, **begun})
         if not is_open:
-            ended.append(("letter", moved.sealed_id))
+            ended.append(("letter", rows[name].sealed_id))
         facts = {**each.facts, **_reason(each.reason)}
-        entries.append(ToEnter(chain=each.delivery_id, step=moved.step, event=each.to.value, facts=facts))
+        entries.append(ToEnter(chain=name, step=steps[name], event=each.to.value, facts=facts))
+    _MOVE_DELIVERY.many(c, changes)
     _start_retention(c, parts, ended)
     enter_all(c, parts, entries)
 
@@ -197,13 +236,19 @@ def start_deliveries(c: Connection, parts: Parts, starts: Sequence[Start]) -> No
 
 def note_message(c: Connection, parts: Parts, message_id: str, event: str, *facts: LedgerFacts) -> None:
     """Entries in a message's chain that are no change of state (a decision, a registration), one for each of `facts`."""
-    last = _STEP_OF_MESSAGE.one(c, message_id=message_id, steps=len(facts)).step
-    first = last - len(facts) + 1
-    enter_all(
-        c,
-        parts,
-        [ToEnter(chain=message_id, step=first + at, event=event, facts=said) for at, said in enumerate(facts)],
-    )
+    note_messages(c, parts, event, {message_id: facts})
+
+
+def note_messages(c: Connection, parts: Parts, event: str, facts: Mapping[str, Sequence[LedgerFacts]]) -> None:
+    """The same for several messages: `facts` by the message."""
+    rows = [row for row in _MESSAGES.of(c, facts) if facts[row.id]]
+    _NOTE_MESSAGE.many(c, [{"message_id": row.id, "step": row.step + len(facts[row.id])} for row in rows])
+    entries = [
+        ToEnter(chain=row.id, step=row.step + at, event=event, facts=said)
+        for row in rows
+        for at, said in enumerate(facts[row.id], start=1)
+    ]
+    enter_all(c, parts, entries)
 
 
 def note_delivery(c: Connection, parts: Parts, delivery_id: str, event: str, facts: LedgerFacts) -> None:

@@ -6,11 +6,11 @@ more, and one of which lint says that it may mean something else. That a privacy
 up: it is no consent (docs/decisions/0038). This module MUST NOT decide a disclosure.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, insert, select, update
 
 from consent.benefit import Benefit
 from consent.lint import NEVER_WIDENS, ORDINARY, lint, widens
@@ -21,18 +21,20 @@ from consent.when import instant
 from fhir_profiles import fhir_json
 from fhir_profiles.shapes import HoldCode, Json, Task
 from fhir_profiles.subsumption import subsumes
+from gateway.among import Several, among
 from gateway.consents.withdrawal import is_withdrawn_by_person
 from gateway.journeys.tasks import task_of
 from gateway.journeys.unnoticed import notice_given
 from gateway.moves import note_message
 from gateway.parts import Parts
 from gateway.store.schema import consent, person
-from gateway.store.statement import Statement
 
-_REGISTERED: Final = Statement(
-    select(consent).where(consent.c.person_id == bindparam("person_id")).order_by(consent.c.version, consent.c.id)
+_REGISTERED: Final = Several(
+    select(consent).where(among(consent.c.person_id)).order_by(consent.c.version, consent.c.id), consent.c.person_id
 )
-_OF_MESSAGE: Final = Statement(select(consent.c.id).where(consent.c.message_id == bindparam("message_id")).limit(1))
+_OF_MESSAGES: Final = Several(
+    select(consent.c.message_id).where(among(consent.c.message_id)).distinct(), consent.c.message_id
+)
 
 
 MOST_OF_MESSAGE: Final = 20_000
@@ -182,17 +184,38 @@ def _names(resource: Json) -> set[str]:
     }
 
 
+@dataclass(frozen=True, kw_only=True)
+class SealedConsents:
+    """The registered consents of one person as they lie in the store, oldest first, for `open_consents`."""
+
+    registered: tuple[Any, ...]
+    rows: Mapping[str, Any]
+
+
 def read_consents(c: Connection, parts: Parts, person_id: str) -> tuple[RegisteredConsent, ...]:
     """Every registered version of the person's consents, oldest first. Lineage is for `consent` to read."""
-    rows = _REGISTERED.all(c, person_id=person_id)
+    return open_consents(parts, find_consents(c, parts, (person_id,))[person_id])
+
+
+def find_consents(c: Connection, parts: Parts, person_ids: Collection[str]) -> dict[str, SealedConsents]:
+    """Those of several people, each to be opened by itself: what cannot be opened is its person's matter alone."""
+    registered: dict[str, list[Any]] = {each: [] for each in person_ids}
+    for row in _REGISTERED.of(c, person_ids):
+        registered[row.person_id].append(row)
+    rows = parts.keys.sealed_rows(c, [row.sealed_id for some in registered.values() for row in some])
+    return {each: SealedConsents(registered=tuple(some), rows=rows) for each, some in registered.items()}
+
+
+def open_consents(parts: Parts, found: SealedConsents) -> tuple[RegisteredConsent, ...]:
+    """SealedError where one of them cannot be opened."""
     return tuple(
         RegisteredConsent(
-            consent=fhir_json.decode(parts.keys.unseal(c, row.sealed_id)),
+            consent=fhir_json.decode(parts.keys.unsealed(row.sealed_id, found.rows)),
             authority=row.authority,
             registered=row.registered_at,
             withdrawn_by_person=row.withdrawn_by_person,
         )
-        for row in rows
+        for row in found.registered
     )
 
 
@@ -237,9 +260,9 @@ def _next_version(c: Connection, person_id: str) -> int:
     return int(c.execute(select(person.c.consent_version).where(person.c.id == person_id)).scalar_one())
 
 
-def is_registered_by(c: Connection, message_id: str) -> bool:
-    """Has this message registered its consents before (it was held for its authority, and a person releases it now)?"""
-    return _OF_MESSAGE.first(c, message_id=message_id) is not None
+def registered_by(c: Connection, message_ids: Collection[str]) -> frozenset[str]:
+    """Which of these messages have registered their consents before (held for its authority, and a person releases it now)."""
+    return frozenset(row.message_id for row in _OF_MESSAGES.of(c, message_ids))
 
 
 def give_authority(c: Connection, parts: Parts, person_id: str, message_id: str) -> None:

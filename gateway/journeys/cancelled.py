@@ -18,6 +18,7 @@ from fhir_profiles.letters import LETTERS
 from fhir_profiles.movements import ends_a_stay_that_goes_on, last_left, left_at, same_movement, was_taken_back
 from fhir_profiles.shapes import Event, Json, Translation
 from fhir_profiles.tasks import TASKS
+from gateway.among import Several, among
 from gateway.instants import from_text, to_text
 from gateway.journeys.plan import LEAVES_CUSTODY, LEAVES_PRISON, NO_RELEASE, Arrived
 from gateway.journeys.tasks import end_tasks
@@ -98,6 +99,23 @@ def _around(letters: frozenset[str]) -> Statement:
         )
         .order_by(delivery.c.sequence)
     )
+
+
+@cache
+def _whose(letters: frozenset[str]) -> Several:
+    """Which of these people any delivery of these letters was made for."""
+    return Several(
+        select(delivery.c.person_id).where(among(delivery.c.person_id), one_of(delivery.c.letter, letters)).distinct(),
+        delivery.c.person_id,
+    )
+
+
+def handovers_of_all(
+    c: Connection, person_ids: Collection[str], letters: Collection[str]
+) -> dict[str, tuple[Handover, ...]]:
+    """`handovers_of` each of these people: of most there are none."""
+    having = {row.person_id for row in _whose(frozenset(letters)).of(c, person_ids)}
+    return {each: handovers_of(c, each, letters) if each in having else () for each in person_ids}
 
 
 def handovers_of(c: Connection, person_id: str, letters: Collection[str]) -> tuple[Handover, ...]:

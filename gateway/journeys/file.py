@@ -3,9 +3,9 @@
 Joining is pure; reading and writing are one function each. This module MUST NOT decide what leaves.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import Connection, bindparam, func, select, update
 
@@ -15,8 +15,10 @@ from fhir_profiles.hl7_times import is_before
 from fhir_profiles.label import flagged, is_sensitive, keep_labels
 from fhir_profiles.late_words import is_late
 from fhir_profiles.shapes import Json
+from gateway.among import Several, among
 from gateway.keys import Thing
 from gateway.parts import Parts
+from gateway.store.locks import held
 from gateway.store.schema import OF_A_PERSON, person, resource, sealed
 from gateway.store.statement import Statement
 
@@ -25,22 +27,31 @@ RENEWED_AFTER_DAYS = 30
 REGISTERED_ELSEWHERE = frozenset({"Consent"})
 """Never filed: the register of consents keeps them with their authority."""
 
-_VERSIONS: Final = Statement(
-    select(person.c.consent_version, person.c.file_version, person.c.link_version).where(
-        person.c.id == bindparam("person_id")
+_NOW: Final = (
+    select(
+        person.c.id, person.c.consent_version, person.c.file_version, person.c.link_version, person.c.flagged_by_hand
     )
+    .where(among(person.c.id))
+    .order_by(person.c.id)
 )
-_CURRENT: Final = Statement(
-    select(resource.c.sealed_id)
-    .where(resource.c.person_id == bindparam("person_id"), resource.c.current)
-    .order_by(resource.c.created_at, resource.c.type, resource.c.fhir_id)
+_PEOPLE: Final = Several(_NOW, person.c.id)
+_HELD_PEOPLE: Final = Several(held(_NOW), person.c.id)
+_CURRENT: Final = Several(
+    select(resource.c.person_id, resource.c.sealed_id)
+    .where(among(resource.c.person_id), resource.c.current)
+    .order_by(resource.c.created_at, resource.c.type, resource.c.fhir_id),
+    resource.c.person_id,
 )
 _SAME: Final = (
     resource.c.person_id == bindparam("person_id"),
     resource.c.type == bindparam("type"),
     resource.c.fhir_id == bindparam("fhir_id"),
 )
-_LAST_VERSION: Final = Statement(select(func.max(resource.c.version)).where(*_SAME))
+_WHICH: Final = (resource.c.person_id, resource.c.type, resource.c.fhir_id)
+_SAME_NAMES: Final = tuple(column.name for column in _WHICH)
+_LAST_VERSIONS: Final = Several(
+    select(*_WHICH, func.max(resource.c.version).label("version")).where(among(*_WHICH)).group_by(*_WHICH), *_WHICH
+)
 _SUPERSEDE: Final = Statement(update(resource).where(*_SAME, resource.c.current).values(current=False))
 _INSERT: Final = Statement.insert(resource)
 _MOVE_FILE: Final = Statement(
@@ -124,20 +135,65 @@ def flag_by_hand(c: Connection, person_id: str, *, to: bool) -> None:
 
 def read_versions(c: Connection, person_id: str) -> Versions:
     """The versions in force."""
-    row = _VERSIONS.one(c, person_id=person_id)
-    return Versions(consent=row.consent_version, file=row.file_version, link=row.link_version)
+    return _versions(_PEOPLE.of(c, (person_id,)))[person_id]
+
+
+def hold_people(c: Connection, person_ids: Iterable[str]) -> dict[str, Versions]:
+    """The versions of these people, whom nobody else does anything to until this transaction ends: see `hold_person`, in one statement.
+
+    INVARIANT: whoever holds several holds them in one order, so that two who do never wait for each other.
+    """
+    return _versions(_HELD_PEOPLE.of(c, sorted(set(person_ids))))
+
+
+def _versions(rows: Iterable[Any]) -> dict[str, Versions]:
+    return {row.id: Versions(consent=row.consent_version, file=row.file_version, link=row.link_version) for row in rows}
+
+
+@dataclass(frozen=True, kw_only=True)
+class SealedFile:
+    """A person's current file as it lies in the store, for `open_file`."""
+
+    person_id: str
+    versions: Versions
+    flagged_by_hand: bool
+    sealed_ids: tuple[str, ...]
+    rows: Mapping[str, Any]
 
 
 def read_file(c: Connection, parts: Parts, person_id: str) -> PersonFile:
     """The person's current file, oldest resource first."""
-    found = tuple(
-        fhir_json.decode(parts.keys.unseal(c, sealed_id)) for sealed_id in _CURRENT.column(c, person_id=person_id)
-    )
+    return open_file(parts, find_files(c, parts, (person_id,))[person_id])
+
+
+def find_files(c: Connection, parts: Parts, person_ids: Collection[str]) -> dict[str, SealedFile]:
+    """The current files of several people, each to be opened by itself: what cannot be opened is its person's matter alone."""
+    current: dict[str, list[str]] = {each: [] for each in person_ids}
+    for row in _CURRENT.of(c, person_ids):
+        current[row.person_id].append(row.sealed_id)
+    rows = parts.keys.sealed_rows(c, [each for ids in current.values() for each in ids])
+    people = _PEOPLE.of(c, person_ids)
+    versions = _versions(people)
+    return {
+        row.id: SealedFile(
+            person_id=row.id,
+            versions=versions[row.id],
+            flagged_by_hand=bool(row.flagged_by_hand),
+            sealed_ids=tuple(current[row.id]),
+            rows=rows,
+        )
+        for row in people
+    }
+
+
+def open_file(parts: Parts, found: SealedFile) -> PersonFile:
+    """SealedError where any of it cannot be opened."""
+    opened = (parts.keys.unsealed(each, found.rows) for each in found.sealed_ids)
     return PersonFile(
-        person_id=person_id,
-        versions=read_versions(c, person_id),
-        resources=found,
-        flagged_by_hand=is_flagged_by_hand(c, person_id),
+        person_id=found.person_id,
+        versions=found.versions,
+        resources=tuple(fhir_json.decode(each) for each in opened),
+        flagged_by_hand=found.flagged_by_hand,
     )
 
 
@@ -169,46 +225,52 @@ def join_file(held: Sequence[Json], arrived: Sequence[Json]) -> Filing:
 
 def write_filing(c: Connection, parts: Parts, person_id: str, message_id: str, filing: Filing) -> None:
     """Write the new versions and move the file's version. Nothing new moves nothing."""
-    if not filing.added:
-        return
+    write_filings(c, parts, [(person_id, message_id, filing)])
+
+
+def write_filings(c: Connection, parts: Parts, filings: Sequence[tuple[str, str, Filing]]) -> None:
+    """The same for several people: each filing with its person and its message."""
     now = parts.now()
     ends_at = parts.after(days=parts.settings.retention.days("resource"))
-    stored = [Thing(category="resource", plaintext=fhir_json.encode(each), ends_at=ends_at) for each in filing.added]
-    sealed_ids = parts.keys.seal_all(c, stored, person_id=person_id, now=now)
+    added = [(person_id, message_id, each) for person_id, message_id, filing in filings for each in filing.added]
+    if not added:
+        return
+    things = [
+        (person_id, Thing(category="resource", plaintext=fhir_json.encode(each), ends_at=ends_at))
+        for person_id, _, each in added
+    ]
+    sealed_ids = parts.keys.seal_each(c, things, now=now)
+    names = [(person_id, each["resourceType"], _hidden(parts, each)) for person_id, _, each in added]
+    versions = {(row.person_id, row.type, row.fhir_id): row.version for row in _LAST_VERSIONS.of(c, names)}
+    _SUPERSEDE.many(c, [dict(zip(_SAME_NAMES, name, strict=True)) for name in names if name in versions])
     rows = []
-    for each, sealed_id in zip(filing.added, sealed_ids, strict=True):
-        hidden = parts.keys.index("resource", _name(each)).hex()
-        same = {"person_id": person_id, "type": each["resourceType"], "fhir_id": hidden}
-        version = _LAST_VERSION.value(c, **same) or 0
-        if version:
-            _SUPERSEDE.run(c, **same)
-        new = {"version": version + 1, "current": True, "message_id": message_id, "created_at": now}
-        rows.append({**same, **new, "sealed_id": sealed_id})
+    for name, (_, message_id, _), sealed_id in zip(names, added, sealed_ids, strict=True):
+        new = {"version": versions.get(name, 0) + 1, "current": True, "message_id": message_id, "created_at": now}
+        rows.append({**dict(zip(_SAME_NAMES, name, strict=True)), **new, "sealed_id": sealed_id})
     _INSERT.many(c, rows)
-    _MOVE_FILE.run(c, person_id=person_id)
-    if filing.flags:
-        # INVARIANT: what was decided before the record was flagged is decided again before it leaves.
-        _MOVE_CONSENT.run(c, person_id=person_id)
+    _MOVE_FILE.many(c, [{"person_id": person_id} for person_id, _, filing in filings if filing.added])
+    # INVARIANT: what was decided before the record was flagged is decided again before it leaves.
+    _MOVE_CONSENT.many(c, [{"person_id": person_id} for person_id, _, filing in filings if filing.flags])
 
 
-def keep_longer(c: Connection, parts: Parts, person_id: str) -> None:
-    """The retention of a person's file and consents counts from the last contact: what is there is kept as long as what comes now.
+def keep_longer(c: Connection, parts: Parts, person_ids: Collection[str]) -> None:
+    """The retention of people's files and consents counts from the last contact: what is there is kept as long as what comes now.
 
     INVARIANT: a consent never ends before the file that it protects.
     """
     for category in ("resource", "consent"):
         days = parts.settings.retention.days(category)
-        _KEEP_LONGER.run(
-            c,
-            person_id=person_id,
-            category=category,
-            before=parts.after(days=days - RENEWED_AFTER_DAYS),
-            ends_at=parts.after(days=days),
-        )
+        until = {"before": parts.after(days=days - RENEWED_AFTER_DAYS), "ends_at": parts.after(days=days)}
+        _KEEP_LONGER.many(c, [{"person_id": each, "category": category, **until} for each in person_ids])
 
 
 def _is_flagged(each: Json) -> bool:
     return each["resourceType"] == "Patient" and is_sensitive(each)
+
+
+def _hidden(parts: Parts, each: Json) -> str:
+    """A resource's own id in a column, which says nothing."""
+    return parts.keys.index("resource", _name(each)).hex()
 
 
 def _name(each: Json) -> str:

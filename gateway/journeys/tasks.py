@@ -12,6 +12,7 @@ from sqlalchemy import Connection, bindparam, exists, or_, select, update
 from fhir_profiles import tasks as tasks_of_meaning
 from fhir_profiles.profiles import notice_of_withdrawal
 from fhir_profiles.shapes import Event, HoldCode, Task
+from gateway.among import Several, among
 from gateway.parts import Parts
 from gateway.store.schema import delivery, task
 from gateway.store.statement import Statement, one_of
@@ -411,16 +412,16 @@ TASKS: Final[Mapping[str, TaskKind]] = {
 }
 
 
-_OWNERS: Final = (task.c.message_id, task.c.delivery_id, task.c.agreement)
+_OWNERS: Final = {column.name: column for column in (task.c.message_id, task.c.delivery_id, task.c.agreement)}
 """A task is about a message, about a delivery, about a date of an agreement, or about what was done on a day."""
 _INSERT: Final = Statement.insert(task)
 _OPEN: Final = {
-    column: Statement(
-        select(task.c.id)
-        .where(column == bindparam("owner"), task.c.code == bindparam("code"), task.c.ended_at.is_(None))
-        .limit(1)
+    name: Several(
+        select(column.label("owner"), task.c.code).where(among(column, task.c.code), task.c.ended_at.is_(None)),
+        column,
+        task.c.code,
     )
-    for column in _OWNERS
+    for name, column in _OWNERS.items()
 }
 _OUTLIVES: Final = (
     NOTICE,
@@ -481,25 +482,57 @@ def add_tasks(
     """Write tasks, each code once for what it is about while it is open; about nothing of these, each time. The teller finds them
     (gateway/desk.py).
     """
+    about = TasksOf(tasks=tuple(tasks), message_id=message_id, delivery_id=delivery_id, agreement=agreement)
+    add_all_tasks(c, parts, (about,))
+
+
+@dataclass(frozen=True, kw_only=True)
+class TasksOf:
+    """Tasks and what they are about: see `add_tasks`."""
+
+    tasks: tuple[Task, ...]
+    message_id: str | None = None
+    delivery_id: str | None = None
+    agreement: str | None = None
+
+    @property
+    def owner(self) -> tuple[str, str] | None:
+        """What they are about: the column's name, and the id."""
+        owners = zip(_OWNERS, (self.message_id, self.delivery_id, self.agreement), strict=True)
+        return next(((name, owner) for name, owner in owners if owner is not None), None)
+
+
+def add_all_tasks(c: Connection, parts: Parts, work: Sequence[TasksOf]) -> None:
+    """`add_tasks` for several at once."""
     now = parts.now()
-    owners = (message_id, delivery_id, agreement)
-    about = next((each for each in zip(_OWNERS, owners, strict=True) if each[1] is not None), None)
-    for each in tasks:
-        if about is not None and _OPEN[about[0]].first(c, owner=about[1], code=each.code) is not None:
-            continue
-        _INSERT.run(
-            c,
-            id=parts.ids.entry(),
-            role=each.for_,
-            code=each.code,
-            message_id=message_id,
-            delivery_id=delivery_id,
-            agreement=agreement,
-            tell=is_told(each.code),
-            tell_attempts=0,
-            due_at=now,
-            created_at=now,
-        )
+    asked = [(*each.owner, one.code) for each in work if each.owner is not None for one in each.tasks]
+    is_open = {
+        (name, row.owner, row.code)
+        for name, question in _OPEN.items()
+        for row in question.of(c, [(owner, code) for of, owner, code in asked if of == name])
+    }
+    rows: list[Mapping[str, object]] = []
+    for each in work:
+        for one in each.tasks:
+            if each.owner is not None:
+                if (*each.owner, one.code) in is_open:
+                    continue
+                is_open.add((*each.owner, one.code))
+            rows.append(
+                {
+                    "id": parts.ids.entry(),
+                    "role": one.for_,
+                    "code": one.code,
+                    "message_id": each.message_id,
+                    "delivery_id": each.delivery_id,
+                    "agreement": each.agreement,
+                    "tell": is_told(one.code),
+                    "tell_attempts": 0,
+                    "due_at": now,
+                    "created_at": now,
+                }
+            )
+    _INSERT.many(c, rows)
 
 
 def end_tasks(c: Connection, parts: Parts, *, message_id: str | None = None, delivery_id: str | None = None) -> None:

@@ -4,7 +4,7 @@ The work is written under the letter that it kept back; it is done when an autho
 decide what leaves: `consent/privacy_notice.py` does.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from sqlalchemy import Connection, bindparam, select, update
@@ -21,12 +21,19 @@ _IS_TOLD: Final = Statement(select(task.c.id).where(*_OPEN).limit(1))
 _END: Final = Statement(update(task).where(*_OPEN).values(ended_at=bindparam("at")))
 
 
-def not_told_yet(c: Connection, person_id: str | None, tasks: Sequence[Task]) -> tuple[Task, ...]:
-    """The tasks of one letter without what somebody does for this person already."""
-    if person_id is None or all(each.code != PRIVACY_NOTICE for each in tasks):
-        return tuple(tasks)
-    told = _IS_TOLD.first(c, person_id=person_id) is not None
-    return tuple(each for each in tasks if not told or each.code != PRIVACY_NOTICE)
+def not_told_yet(c: Connection, letters: Iterable[tuple[str | None, Sequence[Task]]]) -> list[tuple[Task, ...]]:
+    """The tasks of each letter, given with whom it is about, without what somebody does for that person already."""
+    told: dict[str, bool] = {}
+    found = []
+    for person_id, tasks in letters:
+        if person_id is None or all(each.code != PRIVACY_NOTICE for each in tasks):
+            found.append(tuple(tasks))
+            continue
+        if person_id not in told:
+            told[person_id] = _IS_TOLD.first(c, person_id=person_id) is not None
+        found.append(tuple(each for each in tasks if not told[person_id] or each.code != PRIVACY_NOTICE))
+        told[person_id] = True
+    return found
 
 
 def notice_given(c: Connection, parts: Parts, person_id: str) -> None:

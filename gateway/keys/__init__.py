@@ -87,6 +87,15 @@ class Thing:
     ends_at: str | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class NewPerson:
+    """A person who is not in the store yet, with a new wrapped key."""
+
+    id: str
+    wrapped_key: bytes
+    created_at: str
+
+
 class SealedError(ThroughgateError):
     """A sealed thing cannot be opened. The text names its id and nothing of its content."""
 
@@ -297,17 +306,25 @@ class Keys:
 
     def create_person(self, c: Connection, now: str) -> str:
         """Inserts a person with a new wrapped key and all versions 1; answers the id."""
-        person_id = self._ids.entry()
-        _INSERT_PERSON.run(
+        made = self.new_person(now)
+        self.insert_people(c, (made,))
+        return made.id
+
+    def new_person(self, now: str) -> NewPerson:
+        """A person for `insert_people`."""
+        wrapped = aes_key_wrap(self._wrap(PERSON), os.urandom(32))
+        return NewPerson(id=self._ids.entry(), wrapped_key=wrapped, created_at=now)
+
+    def insert_people(self, c: Connection, people: Iterable[NewPerson]) -> None:
+        """Inserts people, all their versions 1."""
+        versions = {"consent_version": 1, "file_version": 1, "link_version": 1}
+        _INSERT_PERSON.many(
             c,
-            id=person_id,
-            wrapped_key=aes_key_wrap(self._wrap(PERSON), os.urandom(32)),
-            consent_version=1,
-            file_version=1,
-            link_version=1,
-            created_at=now,
+            [
+                {"id": each.id, "wrapped_key": each.wrapped_key, "created_at": each.created_at, **versions}
+                for each in people
+            ],
         )
-        return person_id
 
     def _person_keys(self, c: Connection, person_ids: Collection[str]) -> dict[str, bytes | None]:
         # never cached: once a person's key is destroyed nothing in this process may still open with it

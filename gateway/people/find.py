@@ -4,7 +4,7 @@ Only the NHS number and the prison number name a person. They are looked up by H
 identifier in clear MUST NOT be written to a column, a log or a text of this module.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,24 +12,28 @@ from sqlalchemy import Connection, bindparam, select, update
 
 from fhir_profiles.shapes import HoldCode, PersonIdentifier
 from fhir_profiles.systems import NHS_NUMBER, PRISON_NUMBER
-from gateway.keys import Keys
+from gateway.among import Several, among
+from gateway.keys import Keys, NewPerson
 from gateway.store.locks import hold
 from gateway.store.schema import person, person_apart, person_identifier
 from gateway.store.statement import Statement
 
 NAMING_SYSTEMS: Final = (NHS_NUMBER, PRISON_NUMBER)
 
-_OWNER: Final = Statement(
-    select(person_identifier.c.person_id).where(
-        person_identifier.c.system == bindparam("system"), person_identifier.c.value_index == bindparam("index")
-    )
-)
+_WHICH: Final = (person_identifier.c.system, person_identifier.c.value_index)
+_OWNERS: Final = Several(select(*_WHICH, person_identifier.c.person_id).where(among(*_WHICH)), *_WHICH)
 _NUMBER: Final = Statement(
     select(person_identifier.c.system).where(
         person_identifier.c.person_id == bindparam("person_id"), person_identifier.c.system == bindparam("system")
     )
 )
 _INSERT: Final = Statement.insert(person_identifier)
+_MOVE_LINK: Final = Statement(
+    update(person).where(person.c.id == bindparam("who")).values(link_version=person.c.link_version + 1)
+)
+
+Number = tuple[str, bytes]
+"""A system, and what its number is found by."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,18 +68,40 @@ def identifier_index(keys: Keys, system: str, value: str) -> bytes:
 
 def resolve(c: Connection, keys: Keys, persons: Sequence[PersonIdentifier], now: str) -> Found | NotFound:
     """Find or make the person that these identifiers name, in the caller's transaction. New identifiers join a known person."""
+    (found,) = resolve_all(c, keys, (persons,), now)
+    return found
+
+
+def resolve_all(
+    c: Connection, keys: Keys, asked: Sequence[Sequence[PersonIdentifier]], now: str
+) -> list[Found | NotFound]:
+    """The same for several messages, in the order of their acceptance: whom the one makes, the next one finds."""
+    if not asked:
+        return []
     hold(c, "people")  # two workers never make one person twice
-    looked = look(c, keys, persons)
-    if isinstance(looked, NotFound):
-        return looked
-    if looked.person_id is None:
-        person_id = keys.create_person(c, now)
-        _add(c, person_id, looked.fresh)
-        return Found(person_id=person_id, new=True)
-    if looked.fresh:
-        _add(c, looked.person_id, looked.fresh)
-        _move_link(c, looked.person_id)
-    return Found(person_id=looked.person_id)
+    owners = _owners(c, [number for persons in asked for number in _numbers(keys, persons)])
+    made: list[NewPerson] = []
+    given: list[tuple[Number, str]] = []
+    moved: list[str] = []
+    found: list[Found | NotFound] = []
+    for persons in asked:
+        looked = _look(c, keys, persons, owners)
+        if isinstance(looked, NotFound):
+            found.append(looked)
+            continue
+        person_id = looked.person_id
+        if person_id is None:
+            made.append(keys.new_person(now))
+            person_id = made[-1].id
+        elif looked.fresh:
+            moved.append(person_id)
+        given += [(number, person_id) for number in looked.fresh]
+        owners |= dict.fromkeys(looked.fresh, person_id)
+        found.append(Found(person_id=person_id, new=looked.person_id is None))
+    keys.insert_people(c, made)
+    _add(c, given)
+    _MOVE_LINK.many(c, [{"who": each} for each in moved])
+    return found
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,26 +114,45 @@ class Looked:
 
 def look(c: Connection, keys: Keys, persons: Sequence[PersonIdentifier]) -> Looked | NotFound:
     """Say whom these identifiers name. Reads only."""
+    return _look(c, keys, persons, _owners(c, _numbers(keys, persons)))
+
+
+def _look(
+    c: Connection, keys: Keys, persons: Sequence[PersonIdentifier], owners: Mapping[Number, str]
+) -> Looked | NotFound:
+    """`owners`: whose the numbers are that have been looked up, or given since."""
     named = _named(persons)
     if isinstance(named, NotFound):
         return named
-    indexes = {system: identifier_index(keys, system, one.value) for system, one in named.items()}
-    known = {system: owner for system, index in indexes.items() if (owner := _owner(c, system, index)) is not None}
-    owners = set(known.values())
-    if len(owners) > 1:
+    numbers = [(system, identifier_index(keys, system, one.value)) for system, one in named.items()]
+    known = {owners[number] for number in numbers if number in owners}
+    if len(known) > 1:
         return _conflict(
             named, "the identifiers belong to two people on record: find which is right, then correct or merge"
         )
-    if not owners:
-        return Looked(person_id=None, fresh=tuple(indexes.items()))
-    person_id = owners.pop()
-    fresh = tuple((system, index) for system, index in indexes.items() if system not in known)
+    if not known:
+        return Looked(person_id=None, fresh=tuple(numbers))
+    person_id = known.pop()
+    fresh = tuple(number for number in numbers if number not in owners)
     # INVARIANT: a person never gets a second number of one system by a message alone, unless it is a merge.
-    if clash := [system for system, _ in fresh if _has_another(c, person_id, system)]:
+    if clash := [
+        system for system, _ in fresh if _is_given(owners, person_id, system) or _has_another(c, person_id, system)
+    ]:
         return _conflict(
             {clash[0]: named[clash[0]]}, "the person on record has another number of this kind: check which is right"
         )
     return Looked(person_id=person_id, fresh=fresh)
+
+
+def _numbers(keys: Keys, persons: Iterable[PersonIdentifier]) -> list[Number]:
+    """What the valid identifiers that name a person are found by, each once."""
+    valid = [one for one in persons if one.valid and one.system in NAMING_SYSTEMS]
+    return list(dict.fromkeys((one.system, identifier_index(keys, one.system, one.value)) for one in valid))
+
+
+def _is_given(owners: Mapping[Number, str], person_id: str, system: str) -> bool:
+    """Does one of the numbers that are known of here give this person one of this system?"""
+    return any(owner == person_id and of == system for (of, _), owner in owners.items())
 
 
 def join(
@@ -119,7 +164,7 @@ def join(
     if isinstance(looked, NotFound):
         return looked
     person_id = looked.person_id or keys.create_person(c, now)
-    _add(c, person_id, looked.fresh)
+    _add(c, [(number, person_id) for number in looked.fresh])
     _move_link(c, person_id)
     return Joined(person_id=person_id, absorbed=looked.absorbed)
 
@@ -149,7 +194,7 @@ def look_join(
         for each in (named, given_up)
         for system, one in each.items()
     )
-    owners = {number: owner for number in numbers if (owner := _owner(c, *number)) is not None}
+    owners = _owners(c, numbers)
     here = {system: owners.get((system, identifier_index(keys, system, one.value))) for system, one in named.items()}
     there = {owners.get((system, identifier_index(keys, system, one.value))) for system, one in given_up.items()}
     survivor = next((each for system in reversed(NAMING_SYSTEMS) if (each := here.get(system)) is not None), None)
@@ -188,16 +233,16 @@ def are_apart(c: Connection, one: str, other: str) -> bool:
 
 def owners_of(c: Connection, keys: Keys, persons: Iterable[PersonIdentifier]) -> tuple[str, ...]:
     """Who has any of these valid identifiers, each once."""
-    valid = [one for one in persons if one.valid and one.system in NAMING_SYSTEMS]
-    owners = (_owner(c, one.system, identifier_index(keys, one.system, one.value)) for one in valid)
-    return tuple(dict.fromkeys(owner for owner in owners if owner is not None))
+    numbers = _numbers(keys, persons)
+    owners = _owners(c, numbers)
+    return tuple(dict.fromkeys(owners[each] for each in numbers if each in owners))
 
 
 def give(c: Connection, keys: Keys, person_id: str, persons: Iterable[PersonIdentifier]) -> None:
     """Give a person every valid identifier that is nobody's: a person's act, never a message's."""
-    valid = [one for one in persons if one.valid and one.system in NAMING_SYSTEMS]
-    numbers = dict.fromkeys((one.system, identifier_index(keys, one.system, one.value)) for one in valid)
-    _add(c, person_id, [number for number in numbers if _owner(c, *number) is None])
+    numbers = _numbers(keys, persons)
+    owners = _owners(c, numbers)
+    _add(c, [(number, person_id) for number in numbers if number not in owners])
     _move_link(c, person_id)
 
 
@@ -207,7 +252,7 @@ def move_identifiers(c: Connection, absorbed: str, survivor: str) -> None:
 
 
 def _move_link(c: Connection, person_id: str) -> None:
-    c.execute(update(person).where(person.c.id == person_id).values(link_version=person.c.link_version + 1))
+    _MOVE_LINK.run(c, who=person_id)
 
 
 def _named(persons: Sequence[PersonIdentifier]) -> dict[str, PersonIdentifier] | NotFound:
@@ -238,9 +283,9 @@ def _conflict(named: dict[str, PersonIdentifier], text: str) -> NotFound:
     return NotFound(code=HoldCode.IDENTITY_CONFLICT, path=first.path, text=text)
 
 
-def _owner(c: Connection, system: str, index: bytes) -> str | None:
-    found: str | None = _OWNER.value(c, system=system, index=index)
-    return found
+def _owners(c: Connection, numbers: Iterable[Number]) -> dict[Number, str]:
+    """Whose each of these numbers is; of one that is nobody's nothing."""
+    return {(row.system, bytes(row.value_index)): row.person_id for row in _OWNERS.of(c, numbers)}
 
 
 def _has_another(c: Connection, person_id: str | None, system: str) -> bool:
@@ -248,9 +293,9 @@ def _has_another(c: Connection, person_id: str | None, system: str) -> bool:
     return _NUMBER.first(c, person_id=person_id, system=system) is not None
 
 
-def _add(c: Connection, person_id: str, numbers: Iterable[tuple[str, bytes]]) -> None:
-    for system, index in numbers:
-        _INSERT.run(c, system=system, value_index=index, person_id=person_id)
+def _add(c: Connection, numbers: Iterable[tuple[Number, str]]) -> None:
+    """Numbers, each with whose it is from now on."""
+    _INSERT.many(c, [{"system": system, "value_index": index, "person_id": who} for (system, index), who in numbers])
 
 
 def _plain(value: str) -> str:

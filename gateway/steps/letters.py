@@ -4,13 +4,13 @@ Read, translated, composed and decided outside a transaction; the commit compare
 and everything else it was made from, and raises `Moved` when one is another now. This module MUST NOT touch bytes that leave.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import partial
 from typing import Any, Final
 
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import Connection, func, select
 
 from consent.decide import decide
 from consent.shapes import Agreement, Decision, Facts, Outcome, Reason, RegisteredConsent, Request
@@ -18,16 +18,19 @@ from fhir_profiles import facts
 from fhir_profiles.letters import LETTERS
 from fhir_profiles.movements import stays_that_go_on
 from fhir_profiles.shapes import Composed, Event, Json, LetterContext, Task, Translation
+from gateway.among import Several, among
 from gateway.consents.register import (
     CONFIRMED,
     NOTHING,
     Registration,
+    SealedConsents,
     Sender,
     Standing,
+    find_consents,
     give_authority,
-    is_registered_by,
+    open_consents,
     prepare,
-    read_consents,
+    registered_by,
     write_consents,
 )
 from gateway.failpoints import around, pass_point
@@ -35,7 +38,7 @@ from gateway.journeys.cancelled import (
     Handover,
     arrived_of,
     handover_letters,
-    handovers_of,
+    handovers_of_all,
     in_the_light_of,
     of_last_movement,
     recall_unsent,
@@ -45,12 +48,15 @@ from gateway.journeys.cancelled import (
 from gateway.journeys.file import (
     Filing,
     PersonFile,
+    SealedFile,
     Versions,
+    find_files,
+    hold_people,
     join_file,
     keep_longer,
-    read_file,
+    open_file,
     read_versions,
-    write_filing,
+    write_filings,
 )
 from gateway.journeys.plan import (
     LEAVES_CUSTODY,
@@ -63,9 +69,9 @@ from gateway.journeys.plan import (
     plan,
     untold,
 )
-from gateway.journeys.tasks import CORRECT_BY_HAND, add_tasks, end_tasks, task_of
+from gateway.journeys.tasks import CORRECT_BY_HAND, TasksOf, add_all_tasks, add_tasks, end_tasks, task_of
 from gateway.log import Code, log
-from gateway.moves import move_delivery, move_message
+from gateway.moves import MessageMove, move_delivery, move_messages
 from gateway.parts import Parts
 from gateway.people.named import count_waiting
 from gateway.recipients import Recipient, choose
@@ -88,35 +94,39 @@ from gateway.steps.release import (
 )
 from gateway.steps.told import NONE_BEFORE, Before, may_correct
 from gateway.steps.told import told_before as carried_before
-from gateway.store.locks import hold_person
+from gateway.store.away import is_away
+from gateway.store.in_one import write_in_one
 from gateway.store.schema import client, decision, message
-from gateway.store.statement import Statement
 
 RESTARTS = 20
 NOT_COUNTED = "not-counted"
 OPEN_MESSAGES = (MessageState.HELD.value, MessageState.PARKED.value)
 
 
-_STATE: Final = Statement(select(message.c.state).where(message.c.id == bindparam("message_id")))
-_MESSAGE: Final = Statement(select(message).where(message.c.id == bindparam("message_id")))
-_OF_PERSON: Final = (
-    select(message.c.id)
-    .where(message.c.person_id == bindparam("person_id"), message.c.state == MessageState.RECEIVED.value)
-    .order_by(message.c.sequence)
-    .limit(1)
+_STATES: Final = Several(select(message.c.id, message.c.state).where(among(message.c.id)), message.c.id)
+_MESSAGES: Final = Several(select(message).where(among(message.c.id)), message.c.id)
+_FIRST: Final = Several(
+    select(message.c.person_id, func.min(message.c.sequence).label("sequence"))
+    .where(among(message.c.person_id), message.c.state == MessageState.RECEIVED.value)
+    .group_by(message.c.person_id),
+    message.c.person_id,
 )
-_EARLIER: Final = Statement(_OF_PERSON.where(message.c.sequence < bindparam("sequence")))
-_FOLLOWING: Final = Statement(_OF_PERSON)
-_SENDER: Final = Statement(
-    select(client.c.consent_authority, client.c.recipient).where(
-        client.c.name == bindparam("client"), client.c.ended_at.is_(None)
-    )
+_NUMBERED: Final = Several(
+    select(message.c.person_id, message.c.id).where(among(message.c.sequence)), message.c.sequence
 )
-_DECIDED: Final = Statement(select(decision.c.id).where(decision.c.message_id == bindparam("message_id")).limit(1))
+_SENDERS: Final = Several(
+    select(client.c.name, client.c.consent_authority, client.c.recipient).where(
+        among(client.c.name), client.c.ended_at.is_(None)
+    ),
+    client.c.name,
+)
+_DECIDED: Final = Several(
+    select(decision.c.message_id).where(among(decision.c.message_id)).distinct(), decision.c.message_id
+)
 
 
 class Moved(Exception):
-    """What a draft was made from is another now: make it again."""
+    """What a draft was made from is another now: make it again. An answer of one of several; raised where there is one alone."""
 
 
 class Contended(Exception):
@@ -248,33 +258,53 @@ def release_messages(parts: Parts, message_ids: Sequence[str], *, by_person: boo
         if not works:
             break
         pass_point("release.before-commit")
-        commits = [partial(_commit, parts=parts, work=work, by_person=by_person) for work in works.values()]
-        became = zip(works, parts.store.write_all(commits), strict=True)
+        commit = partial(_commit, parts=parts, by_person=by_person)
+        became = zip(works, write_in_one(parts.store, commit, tuple(works.values())), strict=True)
         done |= {each: what for each, what in became if not isinstance(what, Moved)}
         pass_point("release.after-commit")
     return [done.get(each, Contended()) for each in message_ids]
 
 
 def _look_at(parts: Parts, message_ids: Sequence[str], *, by_person: bool) -> dict[str, "Looked | Done | Exception"]:
+    """All of them in one snapshot; where one of them breaks that, each in its own."""
+    try:
+        with parts.store.read() as c:
+            return _look_at_all(c, parts, message_ids, by_person=by_person)
+    except Exception as error:  # noqa: BLE001  it is a message's, and the others go on
+        if len(message_ids) == 1 or is_away(error):
+            return dict.fromkeys(message_ids, error)
+    alone = [_look_at(parts, (each,), by_person=by_person) for each in message_ids]
+    return {each: what for some in alone for each, what in some.items()}
+
+
+def _look_at_all(
+    c: Connection, parts: Parts, message_ids: Sequence[str], *, by_person: bool
+) -> dict[str, "Looked | Done | Exception"]:
     found: dict[str, Looked | Done | Exception] = {}
-    with parts.store.read() as c:
-        for each in message_ids:
-            try:
-                found[each] = _look(c, parts, each, by_person=by_person)
-            except Exception as error:  # noqa: BLE001  it is this message's
-                found[each] = error
+    rows = {row.id: row for row in _MESSAGES.of(c, message_ids)}
+    first = _first_of(c, [row.person_id for row in rows.values() if row.person_id is not None])
+    going = []
+    for each in message_ids:
+        row = rows.get(each)
+        if row is None or row.person_id is None or not _may_go(row.state, by_person=by_person):
+            # or another worker was faster, and may have held it
+            found[each] = Done(fate=Fate.NOTHING, person_id=None if row is None else row.person_id)
+        elif not by_person and _waits(first, row.person_id, row.sequence):
+            found[each] = Done(fate=Fate.WAITS, person_id=row.person_id)
+        else:
+            going.append(row)
+    surroundings = _look_around(c, parts, going)
+    for row in going:
+        try:
+            found[row.id] = _look(c, parts, row, surroundings)
+        except Exception as error:  # noqa: BLE001  it is this message's
+            found[row.id] = error
     return found
 
 
-def _look(c: Connection, parts: Parts, message_id: str, *, by_person: bool) -> "Looked | Done":
-    row = _MESSAGE.first(c, message_id=message_id)
-    if row is None or row.person_id is None or not _may_go(row.state, by_person=by_person):
-        # or another worker was faster, and may have held it
-        return Done(fate=Fate.NOTHING, person_id=None if row is None else row.person_id)
-    if not by_person and _waits(c, row.person_id, row.sequence):
-        return Done(fate=Fate.WAITS, person_id=row.person_id)
+def _look(c: Connection, parts: Parts, row: Any, there: "Surroundings") -> "Looked":
     translation = translation_of(c, parts, row)
-    seen = see_message(c, parts, row)
+    seen = _seen(c, parts, row, there)
     if may_correct(translation, seen.file.resources):
         seen = replace(seen, carried=carried_before(c, parts, row.person_id, row.sequence))
     return Looked(seen=seen, translation=translation)
@@ -287,7 +317,7 @@ def _may_go(state: str, *, by_person: bool) -> bool:
 def _identify_again(parts: Parts, message_id: str) -> Done | None:
     """A person releases a message that may have nobody: look again, under today's register of people. None: it has somebody."""
     with parts.store.read() as c:
-        row = _MESSAGE.first(c, message_id=message_id)
+        row = next(iter(_MESSAGES.of(c, (message_id,))), None)
         if row is None or row.person_id is not None or not _may_go(row.state, by_person=True):
             return None
         translation = translation_of(c, parts, row)
@@ -299,9 +329,14 @@ def _identify_again(parts: Parts, message_id: str) -> Done | None:
         return Done(fate=Fate.HELD) if parts.store.write(work) else None
 
 
-def _waits(c: Connection, person_id: str, sequence: int) -> bool:
+def _first_of(c: Connection, person_ids: Iterable[str]) -> dict[str, int]:
+    """The number of the oldest message of each of these people that is not released; of who has none nothing."""
+    return {row.person_id: row.sequence for row in _FIRST.of(c, person_ids)}
+
+
+def _waits(first: Mapping[str, int], person_id: str, sequence: int) -> bool:
     """INVARIANT: releases of one person are serialised in the order of acceptance, by sequence in the database."""
-    return _EARLIER.first(c, person_id=person_id, sequence=sequence) is not None
+    return first.get(person_id, sequence) < sequence
 
 
 def _proves_its_client(parts: Parts, channel: str) -> bool:
@@ -312,26 +347,58 @@ def _proves_its_client(parts: Parts, channel: str) -> bool:
         return False
 
 
+@dataclass(frozen=True, kw_only=True)
+class Surroundings:
+    """What there is about the people of several messages, each question asked once; what is sealed is opened for each alone."""
+
+    senders: Mapping[str, Any]
+    files: Mapping[str, SealedFile]
+    consents: Mapping[str, SealedConsents]
+    registered: frozenset[str]
+    decided: frozenset[str]
+    handovers: Mapping[str, tuple[Handover, ...]]
+    closed: dict[str, dict[str, str]]
+
+
+def _look_around(c: Connection, parts: Parts, rows: Sequence[Any]) -> Surroundings:
+    people = list(dict.fromkeys(row.person_id for row in rows))
+    message_ids = [row.id for row in rows]
+    return Surroundings(
+        senders={each.name: each for each in _SENDERS.of(c, [row.client for row in rows])},
+        files=find_files(c, parts, people),
+        consents=find_consents(c, parts, people),
+        registered=registered_by(c, message_ids),
+        decided=frozenset(each.message_id for each in _DECIDED.of(c, message_ids)),
+        handovers=handovers_of_all(c, people, handover_letters(parts)),
+        closed={
+            agreement.name: dict(read_closed(c, agreement.name, parts.establishments))
+            for agreement in (counting(parts) if rows else ())
+        },
+    )
+
+
 def see_message(c: Connection, parts: Parts, row: Any) -> Seen:
     """Everything about the person of one message, in one snapshot. `row` is a message that has its person."""
-    sender = _SENDER.first(c, client=row.client)
+    return _seen(c, parts, row, _look_around(c, parts, (row,)))
+
+
+def _seen(c: Connection, parts: Parts, row: Any, there: Surroundings) -> Seen:
+    sender = there.senders.get(row.client)
     return Seen(
         message_id=row.id,
         sequence=row.sequence,
         state=MessageState(row.state),
         reason=row.reason,
-        file=read_file(c, parts, row.person_id),
-        consents=read_consents(c, parts, row.person_id),
+        file=open_file(parts, there.files[row.person_id]),
+        consents=open_consents(parts, there.consents[row.person_id]),
         authority=(sender is not None and bool(sender.consent_authority) and _proves_its_client(parts, row.channel))
         or not parts.register_checked,
         source=sender.recipient if sender is not None else None,
-        registered=is_registered_by(c, row.id),
-        decided=_DECIDED.first(c, message_id=row.id) is not None,
-        handovers=handovers_of(c, row.person_id, handover_letters(parts)),
+        registered=row.id in there.registered,
+        decided=row.id in there.decided,
+        handovers=there.handovers[row.person_id],
         not_contained=count_waiting(c, row.person_id, row.sequence),
-        closed={
-            agreement.name: dict(read_closed(c, agreement.name, parts.establishments)) for agreement in counting(parts)
-        },
+        closed=there.closed,
     )
 
 
@@ -541,31 +608,83 @@ def decide_counting(agreement: Agreement, recipient: Recipient | None, at: str, 
     return replace(decided, outcome=Outcome.WITHHOLD, reasons=(Reason(rule=NOT_COUNTED, text=text),), permitted=())
 
 
-def _commit(c: Connection, *, parts: Parts, work: Work, by_person: bool) -> Done:
-    """Everything of one message in one transaction, or `Moved`."""
-    seen, person_id = work.seen, work.seen.file.person_id
-    # INVARIANT: releases of one person are serialised, whichever worker they are in.
-    hold_person(c, person_id)
-    if _STATE.one(c, message_id=seen.message_id).state != seen.state:
-        return Done(fate=Fate.NOTHING)
-    # INVARIANT: the commit reads the versions of consent, file and links again and starts over if they moved.
-    if (
-        read_versions(c, person_id) != seen.file.versions
-        or handovers_of(c, person_id, handover_letters(parts)) != seen.handovers
-    ):
-        raise Moved
-    # INVARIANT: what is called unsent has not left meanwhile.
-    if seen.carried != NONE_BEFORE and carried_before(c, parts, person_id, seen.sequence) != seen.carried:
-        raise Moved
-    if not by_person and _waits(c, person_id, seen.sequence):
-        return Done(fate=Fate.WAITS, person_id=person_id)
+def _commit(c: Connection, works: Sequence[Work], *, parts: Parts, by_person: bool) -> list[Done | Moved]:
+    """Everything of several messages in one transaction; `Moved` for one of which nothing was written."""
+    going, became = _stand(c, parts, works, by_person=by_person)
     if by_person:
-        end_tasks(c, parts, message_id=seen.message_id)
-    if seen.file.resources or seen.consents:
-        keep_longer(c, parts, person_id)
-    write_filing(c, parts, person_id, seen.message_id, work.filing)
+        for work in going:
+            end_tasks(c, parts, message_id=work.seen.message_id)
+    known = [work.seen for work in going if work.seen.file.resources or work.seen.consents]
+    keep_longer(c, parts, [seen.file.person_id for seen in known])
+    write_filings(c, parts, [(work.seen.file.person_id, work.seen.message_id, work.filing) for work in going])
+    owners = {}
+    tasks = []
+    for work in going:
+        confirms = by_person and work.seen.registered and work.seen.reason in CONFIRMED
+        told = _write_beside(c, parts, work, confirms=confirms)
+        owners[work.seen.message_id] = _owner(c, work, confirms=confirms)
+        tasks.append(TasksOf(tasks=(*work.tasks, *told), message_id=work.seen.message_id))
+    write_drafts(c, parts, [(made, owners[work.seen.message_id]) for work in going for made in work.drafts])
+    for work in going:
+        for each in work.counting:
+            write_counted(
+                c,
+                parts,
+                decision=each.decision,
+                agreement=each.agreement,
+                recipient=each.recipient,
+                context=each.context,
+                counted=each.counted,
+                owner=owners[work.seen.message_id],
+            )
+    add_all_tasks(c, parts, tasks)
+    became |= _end(c, parts, going, owners)
+    return [became[work.seen.message_id] for work in works]
+
+
+def _stand(
+    c: Connection, parts: Parts, works: Sequence[Work], *, by_person: bool
+) -> tuple[list[Work], dict[str, Done | Moved]]:
+    """Those whose messages are where they were seen, and whose people are as they were; of the others, what becomes of them."""
+    people = [work.seen.file.person_id for work in works]
+    # INVARIANT: releases of one person are serialised, whichever worker they are in.
+    versions = hold_people(c, people)
+    states = {row.id: row.state for row in _STATES.of(c, [work.seen.message_id for work in works])}
+    handovers = handovers_of_all(c, people, handover_letters(parts))
+    first = {} if by_person else _first_of(c, people)
+    going: list[Work] = []
+    became: dict[str, Done | Moved] = {}
+    for work in works:
+        seen, person_id = work.seen, work.seen.file.person_id
+        if states.get(seen.message_id) != seen.state:
+            became[seen.message_id] = Done(fate=Fate.NOTHING)
+        elif _has_moved(c, parts, seen, versions[person_id], handovers[person_id]):
+            became[seen.message_id] = Moved()
+        elif _waits(first, person_id, seen.sequence):
+            became[seen.message_id] = Done(fate=Fate.WAITS, person_id=person_id)
+        else:
+            going.append(work)
+    return going, became
+
+
+def _has_moved(c: Connection, parts: Parts, seen: Seen, versions: Versions, handovers: tuple[Handover, ...]) -> bool:
+    """Is anything that the message was worked out from another now?"""
+    # INVARIANT: the commit reads the versions of consent, file and links again and starts over if they moved.
+    if versions != seen.file.versions or handovers != seen.handovers:
+        return True
+    # INVARIANT: what is called unsent has not left meanwhile.
+    return seen.carried != NONE_BEFORE and (
+        carried_before(c, parts, seen.file.person_id, seen.sequence) != seen.carried
+    )
+
+
+def _write_beside(c: Connection, parts: Parts, work: Work, *, confirms: bool) -> tuple[Task, ...]:
+    """What few messages bring: consents, results that are counted, letters that it makes wrong. Who has to hear of a cell by that.
+
+    `confirms`: a person gives its consents their weight.
+    """
+    seen, person_id = work.seen, work.seen.file.person_id
     write_consents(c, parts, person_id, seen.message_id, work.registration.taken)
-    confirms = by_person and seen.registered and seen.reason in CONFIRMED
     if confirms:
         give_authority(c, parts, person_id, seen.message_id)
     told = _count(c, parts, work)
@@ -579,25 +698,17 @@ def _commit(c: Connection, *, parts: Parts, work: Work, by_person: bool) -> Done
     _ask_by_hand(c, parts, work)
     if work.filing.flags and not seen.file.flagged_by_hand:
         tell_openly(c, parts, person_id)
+    return told
+
+
+def _owner(c: Connection, work: Work, *, confirms: bool) -> Owner:
+    """Whose the letters of a message are, and the versions after what it has changed itself."""
+    seen, person_id = work.seen, work.seen.file.person_id
     moves = confirms or work.registration.taken or work.filing.flags
     after = read_versions(c, person_id) if moves else seen.file.versions
-    owner = Owner(
+    return Owner(
         message_id=seen.message_id, person_id=person_id, consent_version=after.consent, link_version=after.link
     )
-    write_drafts(c, parts, work.drafts, owner)
-    for each in work.counting:
-        write_counted(
-            c,
-            parts,
-            decision=each.decision,
-            agreement=each.agreement,
-            recipient=each.recipient,
-            context=each.context,
-            counted=each.counted,
-            owner=owner,
-        )
-    add_tasks(c, parts, (*work.tasks, *told), message_id=seen.message_id)
-    return _end(c, parts, work, after)
 
 
 def _ask_by_hand(c: Connection, parts: Parts, work: Work) -> None:
@@ -622,19 +733,24 @@ def _count(c: Connection, parts: Parts, work: Work) -> tuple[Task, ...]:
     return tuple(found)
 
 
-def _end(c: Connection, parts: Parts, work: Work, after: Versions) -> Done:
-    """The message's own state: released, or held for a widening that a person has to confirm."""
-    seen = work.seen
-    stale = after.consent != seen.file.versions.consent
-    hold = work.registration.hold
-    if hold is not None:
-        hold_message(c, parts, seen.message_id, hold)
-    else:
-        move_message(c, parts, seen.message_id, MessageState.RELEASED)
-    return Done(
-        fate=Fate.HELD if hold is not None else Fate.RELEASED,
-        person_id=seen.file.person_id,
-        stale=stale,
-        queued=tuple(made.delivery_id for made in work.drafts if made.state is DeliveryState.QUEUED),
-        following=_FOLLOWING.value(c, person_id=seen.file.person_id),
+def _end(c: Connection, parts: Parts, works: Sequence[Work], owners: Mapping[str, Owner]) -> dict[str, Done | Moved]:
+    """The messages' own state: released, or held for a widening that a person has to confirm."""
+    released = [work for work in works if work.registration.hold is None]
+    move_messages(
+        c, parts, [MessageMove(message_id=work.seen.message_id, to=MessageState.RELEASED) for work in released]
     )
+    for work in works:
+        if work.registration.hold is not None:
+            hold_message(c, parts, work.seen.message_id, work.registration.hold)
+    first = _first_of(c, [work.seen.file.person_id for work in works])
+    following = {row.person_id: row.id for row in _NUMBERED.of(c, first.values())}
+    return {
+        work.seen.message_id: Done(
+            fate=Fate.RELEASED if work.registration.hold is None else Fate.HELD,
+            person_id=work.seen.file.person_id,
+            stale=owners[work.seen.message_id].consent_version != work.seen.file.versions.consent,
+            queued=tuple(made.delivery_id for made in work.drafts if made.state is DeliveryState.QUEUED),
+            following=following.get(work.seen.file.person_id),
+        )
+        for work in works
+    }

@@ -40,11 +40,11 @@ from fhir_profiles.shapes import Composed, Heading, Json, LetterContext, Rendere
 from fhir_profiles.subsumption import subsumes
 from fhir_profiles.terminology import laws_opened_by_agreement
 from gateway.engine import MadeBy, made_by
-from gateway.journeys.tasks import CORRECT_BY_HAND, PRIVACY_NOTICE, WORDS_LEFT_OUT, add_tasks, task_of
+from gateway.journeys.tasks import CORRECT_BY_HAND, PRIVACY_NOTICE, WORDS_LEFT_OUT, TasksOf, add_all_tasks, task_of
 from gateway.journeys.unnoticed import not_told_yet
 from gateway.keys import Keys, Thing
 from gateway.log import Code, log
-from gateway.moves import LedgerFacts, Start, move_delivery, note_delivery, note_message, start_deliveries
+from gateway.moves import LedgerFacts, Start, move_delivery, note_delivery, note_messages, start_deliveries
 from gateway.opaque import is_opaque
 from gateway.parts import Parts
 from gateway.recipients import Recipient
@@ -550,67 +550,65 @@ def _heading(parts: Parts, recipient: Recipient | None, delivery_id: str, at: st
 
 def write_draft(c: Connection, parts: Parts, made: Draft, owner: "Owner", *, supersedes: str | None = None) -> None:
     """Write one draft, see `write_drafts`. `supersedes` names the delivery that it stands for."""
-    write_drafts(c, parts, (made,), owner, supersedes=supersedes)
+    write_drafts(c, parts, ((made, owner),), supersedes=supersedes)
 
 
 def write_drafts(
-    c: Connection, parts: Parts, drafts: Sequence[Draft], owner: "Owner", *, supersedes: str | None = None
+    c: Connection, parts: Parts, drafts: Sequence[tuple[Draft, "Owner"]], *, supersedes: str | None = None
 ) -> None:
-    """Write the decisions and deliveries of drafts, with their entries and tasks. The only insertion of a delivery (DESIGN rule 2)."""
+    """Write the decisions and deliveries of drafts, each with whose it is, their entries and tasks. The only insertion of a delivery (DESIGN rule 2)."""
     if not drafts:
         return
-    sealed = _seal_drafts(c, parts, drafts, owner)
-    facts = [_facts(parts, made, places) for made, places in zip(drafts, sealed, strict=True)]
-    write_decisions(c, parts, list(zip(drafts, facts, sealed, strict=True)), owner)
+    written = _seal_drafts(c, parts, drafts)
+    write_decisions(c, parts, written)
     now = parts.now()
     starts = [
         Start(
             values={
-                "id": made.delivery_id,
-                "message_id": owner.message_id,
-                "person_id": owner.person_id,
-                "recipient_class": made.agreement.recipient_class,
-                "letter": made.agreement.letter,
-                "whole_picture": LETTERS[made.agreement.letter].whole_picture,
-                "provisional": made.context.provisional,
-                "state": made.state.value,
+                "id": each.made.delivery_id,
+                "message_id": each.owner.message_id,
+                "person_id": each.owner.person_id,
+                "recipient_class": each.made.agreement.recipient_class,
+                "letter": each.made.agreement.letter,
+                "whole_picture": LETTERS[each.made.agreement.letter].whole_picture,
+                "provisional": each.made.context.provisional,
+                "state": each.made.state.value,
                 "due_at": now,
-                "supersedes": supersedes or made.corrects,
-                **_outbox(made, owner, sealed_id=places.letter),
+                "supersedes": supersedes or each.made.corrects,
+                **_outbox(each),
             },
-            facts=said,
+            facts=each.facts,
         )
-        for made, said, places in zip(drafts, facts, sealed, strict=True)
+        for each in written
     ]
     start_deliveries(c, parts, starts)
-    for made, said in zip(drafts, facts, strict=True):
-        if owner.message_id is None:
-            note_delivery(c, parts, made.delivery_id, "decided", said)
-        _add_tasks(c, parts, made, owner)
+    for each in written:
+        if each.owner.message_id is None:
+            note_delivery(c, parts, each.made.delivery_id, "decided", each.facts)
+    _add_tasks(c, parts, drafts)
 
 
 def refill(c: Connection, parts: Parts, made: Draft, owner: "Owner") -> None:
     """Give a held delivery the letter of a new decision: it keeps its id. A decision that is `hold` again for the same only moves the versions."""
     before = c.execute(select(delivery.c.reason).where(delivery.c.id == made.delivery_id)).scalar_one()
-    (places,) = _seal_drafts(c, parts, (made,), owner)
-    facts = _facts(parts, made, places)
-    write_decisions(c, parts, [(made, facts, places)], owner)
-    c.execute(
-        update(delivery)
-        .where(delivery.c.id == made.delivery_id)
-        .values(**_outbox(made, owner, sealed_id=places.letter), due_at=parts.now())
-    )
+    (written,) = _seal_drafts(c, parts, ((made, owner),))
+    write_decisions(c, parts, (written,))
+    c.execute(update(delivery).where(delivery.c.id == made.delivery_id).values(**_outbox(written), due_at=parts.now()))
     if made.state is DeliveryState.HELD:
-        note_delivery(c, parts, made.delivery_id, "decided", facts)
+        note_delivery(c, parts, made.delivery_id, "decided", written.facts)
         if made.reason != before:  # what it waits for now nobody has heard of
-            _add_tasks(c, parts, made, owner)
+            _add_tasks(c, parts, ((made, owner),))
         return
-    move_delivery(c, parts, made.delivery_id, made.state, reason=made.reason, facts=facts)
-    _add_tasks(c, parts, made, owner)
+    move_delivery(c, parts, made.delivery_id, made.state, reason=made.reason, facts=written.facts)
+    _add_tasks(c, parts, ((made, owner),))
 
 
-def _add_tasks(c: Connection, parts: Parts, made: Draft, owner: "Owner") -> None:
-    add_tasks(c, parts, not_told_yet(c, owner.person_id, made.tasks), delivery_id=made.delivery_id)
+def _add_tasks(c: Connection, parts: Parts, drafts: Sequence[tuple[Draft, "Owner"]]) -> None:
+    untold = not_told_yet(c, [(owner.person_id, made.tasks) for made, owner in drafts])
+    about = [
+        TasksOf(tasks=tasks, delivery_id=made.delivery_id) for (made, _), tasks in zip(drafts, untold, strict=True)
+    ]
+    add_all_tasks(c, parts, about)
 
 
 def restamp(c: Connection, parts: Parts, made: Draft, owner: "Owner", *, delivery_id: str, decision_id: str) -> None:
@@ -639,46 +637,52 @@ NOBODY = Owner(message_id=None, person_id=None, consent_version=0, link_version=
 
 
 @dataclass(frozen=True, kw_only=True)
-class Places:
-    """Where a draft lies sealed: its decision, and its letter where there is one."""
+class Written:
+    """A draft and whose it is; where its decision lies sealed, and its letter where there is one; what is entered of it."""
 
+    made: Draft
+    owner: Owner
     decision: str
     letter: str | None
+    facts: LedgerFacts
 
 
-def _seal_drafts(c: Connection, parts: Parts, drafts: Sequence[Draft], owner: Owner) -> list[Places]:
+def _seal_drafts(c: Connection, parts: Parts, drafts: Sequence[tuple[Draft, Owner]]) -> list[Written]:
     """Seal what is kept of each decision, and each letter, under a key of its own."""
     ends_at = _decision_ends(parts)
-    things: list[Thing] = []
-    for made in drafts:
-        things.append(Thing(category="decision", plaintext=made.kept, ends_at=ends_at))
+    things: list[tuple[str | None, Thing]] = []
+    for made, owner in drafts:
+        things.append((owner.person_id, Thing(category="decision", plaintext=made.kept, ends_at=ends_at)))
         if made.sealed is not None:
-            things.append(Thing(category="letter", plaintext=made.sealed.body))
-    ids = iter(parts.keys.seal_all(c, things, person_id=owner.person_id, now=parts.now()))
-    return [Places(decision=next(ids), letter=next(ids) if made.sealed is not None else None) for made in drafts]
+            things.append((owner.person_id, Thing(category="letter", plaintext=made.sealed.body)))
+    ids = iter(parts.keys.seal_each(c, things, now=parts.now()))
+    written = []
+    for made, owner in drafts:
+        decision, letter = next(ids), next(ids) if made.sealed is not None else None
+        facts = _facts(parts, made, decision)
+        written.append(Written(made=made, owner=owner, decision=decision, letter=letter, facts=facts))
+    return written
 
 
 def _decision_ends(parts: Parts) -> str:
     return parts.after(days=parts.settings.retention.days("decision"))
 
 
-def write_decisions(
-    c: Connection, parts: Parts, made: Sequence[tuple[Draft, LedgerFacts, Places]], owner: Owner
-) -> None:
+def write_decisions(c: Connection, parts: Parts, written: Sequence[Written]) -> None:
     """Keep the decisions of drafts with what they were made from."""
     rows = [
         _decision_row(
-            owner,
-            decision_id=each.decision_id,
-            agreement=each.agreement,
-            recipient=each.recipient.id if each.recipient else None,
-            sealed_id=places.decision,
-            outcome=each.decision.outcome,
-            fields=each.fields,
+            each.owner,
+            decision_id=each.made.decision_id,
+            agreement=each.made.agreement,
+            recipient=each.made.recipient.id if each.made.recipient else None,
+            sealed_id=each.decision,
+            outcome=each.made.decision.outcome,
+            fields=each.made.fields,
         )
-        for each, _, places in made
+        for each in written
     ]
-    _insert_decisions(c, parts, owner, rows, [facts for _, facts, _ in made])
+    _insert_decisions(c, parts, rows, [(each.owner.message_id, each.facts) for each in written])
 
 
 def write_counted(
@@ -720,7 +724,7 @@ def write_counted(
         "outcome": decision.outcome.value,
         "agreement": agreement.digest,
     }
-    _insert_decisions(c, parts, owner, [row], [facts])
+    _insert_decisions(c, parts, [row], [(owner.message_id, facts)])
 
 
 def _decision_row(
@@ -750,13 +754,19 @@ def _decision_row(
 
 
 def _insert_decisions(
-    c: Connection, parts: Parts, owner: Owner, rows: Sequence[dict[str, object]], facts: Sequence[LedgerFacts]
+    c: Connection,
+    parts: Parts,
+    rows: Sequence[dict[str, object]],
+    facts: Sequence[tuple[str | None, LedgerFacts]],
 ) -> None:
-    """The only insertion of decisions: entered in the message's chain (a report's is in its delivery's)."""
+    """The only insertion of decisions: entered in the chains of their messages (a report's is in its delivery's)."""
     now = parts.now()
     _INSERT_DECISION.many(c, [{**row, "decided_at": now} for row in rows])
-    if owner.message_id is not None:
-        note_message(c, parts, owner.message_id, "decided", *facts)
+    said: dict[str, list[LedgerFacts]] = {}
+    for message_id, each in facts:
+        if message_id is not None:
+            said.setdefault(message_id, []).append(each)
+    note_messages(c, parts, "decided", said)
 
 
 def mark(parts: Parts, digest: str) -> str:
@@ -764,10 +774,10 @@ def mark(parts: Parts, digest: str) -> str:
     return parts.keys.index("letter-digest", digest).hex()
 
 
-def _facts(parts: Parts, made: Draft, places: Places) -> dict[str, str | int | bool]:
+def _facts(parts: Parts, made: Draft, kept: str) -> dict[str, str | int | bool]:
     """INVARIANT: which sealed content is a decision's own is entered with it: who edits a row later cannot give it another's (steps/kept.py)."""
     facts: dict[str, str | int | bool] = {
-        "kept": places.decision,
+        "kept": kept,
         "decision": made.decision_id,
         "outcome": made.decision.outcome.value,
         "letter": made.agreement.letter,
@@ -792,18 +802,18 @@ def _versions(made: Draft, owner: Owner) -> dict[str, object]:
     }
 
 
-def _outbox(made: Draft, owner: Owner, *, sealed_id: str | None) -> dict[str, object]:
+def _outbox(written: Written) -> dict[str, object]:
     """The columns of a letter in the outbox, or of the place where none is."""
-    letter = made.sealed
+    made, letter = written.made, written.made.sealed
     return {
         "recipient": made.recipient.id if made.recipient else None,
         "decision_id": made.decision_id,
         "reason": made.reason,
         "wire": letter.stamp.wire if letter else None,
         "content_type": letter.content_type if letter else None,
-        "sealed_id": sealed_id,
+        "sealed_id": written.letter,
         "digest": letter.digest if letter else None,
         "mac": letter.mac if letter else None,
         "leaves_by": made.leaves_by,
-        **_versions(made, owner),
+        **_versions(made, written.owner),
     }

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from fhir_profiles.shapes import HoldCode, PersonIdentifier
 from fhir_profiles.systems import NHS_NUMBER, PRISON_NUMBER
 from gateway.parts import Parts
-from gateway.people.find import Found, NotFound, identifier_index, resolve
+from gateway.people.find import Found, NotFound, identifier_index, resolve, resolve_all
 from gateway.store.schema import metadata, person, person_identifier
 from tests.builders import nhs_number, prison_number
 from tests.gateway.receive.line import make_parts
@@ -152,3 +152,39 @@ def test_in_any_order_a_number_belongs_to_one_person_for_ever(pairs: list[tuple[
     for person_id in set(owners.values()):
         kinds = [kind for (kind, _), owner in owners.items() if owner == person_id]
         assert len(kinds) == len(set(kinds)), "one number of each kind"
+
+
+NAMED = st.lists(st.tuples(st.integers(1, 3) | st.none(), st.integers(1, 3) | st.none()), min_size=1, max_size=20)
+
+
+def outcome(persons: list[Found | NotFound]) -> list[tuple[str, object]]:
+    """What came of each: whose it is by who came first, and whether somebody new; or why not."""
+    seen: dict[str, int] = {}
+    return [
+        (str(seen.setdefault(each.person_id, len(seen))), each.new)
+        if isinstance(each, Found)
+        else (each.code.value, each.path)
+        for each in persons
+    ]
+
+
+def links(parts: Parts) -> list[int]:
+    with parts.store.read() as c:
+        return sorted(c.execute(select(person.c.link_version)).scalars())
+
+
+@given(named=NAMED)
+def test_several_at_once_are_found_as_one_after_the_other(named: list[tuple[int | None, int | None]]) -> None:
+    """Also where the one before has made the person, or given the number, that the next one names."""
+    asked = [
+        [*([nhs(one)] if one is not None else []), *([prison(other)] if other is not None else [])]
+        for one, other in named
+    ]
+    alone, together = make_parts(), make_parts()
+    expected = [ask(alone, *persons) for persons in asked]
+    found_at_once = together.store.write(lambda c: resolve_all(c, together.keys, asked, together.now()))
+    assert outcome(found_at_once) == outcome(expected)
+    assert links(together) == links(alone)
+    assert outcome([ask(together, *persons) for persons in asked]) == outcome(
+        [ask(alone, *persons) for persons in asked]
+    )
