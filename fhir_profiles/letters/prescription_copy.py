@@ -43,7 +43,7 @@ def prescriptions(picture: Picture) -> tuple[Json, ...]:
 
 def last_doses(picture: Picture) -> tuple[Json, ...]:
     """The doses of the day of the last one of what each prescription prescribes, an injection that still acts, and what may have been in part, each once."""
-    every = (each for r in prescriptions(picture) for each in facts.doses_to_tell(picture.file, picture.as_of, r))
+    every = (each for r in picture.once(prescriptions) for each in facts.doses_to_tell(picture.file, picture.as_of, r))
     return tuple({name_of(each): each for each in every}.values())
 
 
@@ -53,7 +53,7 @@ def issued(picture: Picture) -> tuple[Json, ...]:
     One that was issued under the prescription names its copy; one under an earlier prescription names none.
     """
     found: dict[str, Json] = {}
-    requests = prescriptions(picture)
+    requests = picture.once(prescriptions)
     for dispense in (each for request in requests for each in last_issued(request, picture.file, picture.as_of)):
         under = [{"reference": name_of(request)} for request in requests if is_issued_under(dispense, request)]
         told = {key: value for key, value in dispense.items() if key in {*_ISSUE, *_MEDICINE}}
@@ -156,11 +156,11 @@ def _not_known(request: Json, picture: Picture) -> tuple[str, ...]:
 
 def _of_each(knows: Callable[[Json, Picture], bool]) -> Callable[[Picture], bool]:
     """Say whether something is known of every prescription of the copy."""
-    return lambda picture: all(knows(request, picture) for request in prescriptions(picture))
+    return lambda picture: all(knows(request, picture) for request in picture.once(prescriptions))
 
 
 def write(picture: Picture, missing: Missing) -> tuple[Json, ...]:
-    requests = prescriptions(picture)
+    requests = picture.once(prescriptions)
     sentences = [copy.MARK, LATER, f"Prescriptions in this copy: {len(requests)}."]
     sentences += [f"Not in this copy: {fact.heading.lower()}. {fact.text}" for fact in missing]
     note = notice(
@@ -196,7 +196,7 @@ LETTER: Final = LetterKind(
             name="prescription",
             heading="Prescription",
             text="None of the prescriptions named can be supplied by a pharmacy.",
-            present=lambda p: bool(prescriptions(p)),
+            present=lambda p: bool(p.once(prescriptions)),
         ),
         RequiredFact(
             name="dosage",
@@ -226,7 +226,7 @@ LETTER: Final = LetterKind(
             name="last-dose",
             heading="Last dose",
             text="The last dose is not known of a medicine in this copy: the note of that medicine says so.",
-            present=lambda p: bool(prescriptions(p)) and _of_each(_is_taken)(p),
+            present=lambda p: bool(p.once(prescriptions)) and _of_each(_is_taken)(p),
         ),
     ),
     write=write,

@@ -64,11 +64,14 @@ class Amended:
 
 def amended(told: Iterable[Told], before: Sequence[Json], now: Sequence[Json]) -> tuple[Amended, ...]:
     """Of these letters, those of which a message changed something. `before` and `now` are the file without and with the message."""
+    letters = tuple(told)
+    if not letters:
+        return ()  # nearly always, and a long file is not compared for it
     held = {name_of(each): each for each in before}
     changed = {name_of(each): each for each in now if held.get(name_of(each), each) != each}
     if not changed:
         return ()
-    found = (_amended(each, before, now, changed) for each in told if each.letter != REFERRAL.name)
+    found = (_amended(each, before, now, changed) for each in letters if each.letter != REFERRAL.name)
     return tuple(each for each in found if each is not None)
 
 
