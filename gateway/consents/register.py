@@ -208,14 +208,15 @@ def find_consents(c: Connection, parts: Parts, person_ids: Collection[str]) -> d
 
 def open_consents(parts: Parts, found: SealedConsents) -> tuple[RegisteredConsent, ...]:
     """SealedError where one of them cannot be opened."""
+    opened = parts.keys.unsealed_all((row.sealed_id for row in found.registered), found.rows)
     return tuple(
         RegisteredConsent(
-            consent=fhir_json.decode(parts.keys.unsealed(row.sealed_id, found.rows)),
+            consent=fhir_json.read_again(each),
             authority=row.authority,
             registered=row.registered_at,
             withdrawn_by_person=row.withdrawn_by_person,
         )
-        for row in found.registered
+        for row, each in zip(found.registered, opened, strict=True)
     )
 
 

@@ -188,11 +188,11 @@ def find_files(c: Connection, parts: Parts, person_ids: Collection[str]) -> dict
 
 def open_file(parts: Parts, found: SealedFile) -> PersonFile:
     """SealedError where any of it cannot be opened."""
-    opened = (parts.keys.unsealed(each, found.rows) for each in found.sealed_ids)
+    opened = parts.keys.unsealed_all(found.sealed_ids, found.rows)
     return PersonFile(
         person_id=found.person_id,
         versions=found.versions,
-        resources=tuple(fhir_json.decode(each) for each in opened),
+        resources=well_formed(map(fhir_json.read_again, opened)),
         flagged_by_hand=found.flagged_by_hand,
     )
 

@@ -13,7 +13,7 @@ or written into the database unwrapped.
 import hashlib
 import hmac
 import os
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -258,10 +258,19 @@ class Keys:
 
     def unsealed(self, sealed_id: str, rows: Mapping[str, Any]) -> bytes:
         """`unseal` of one of those that were looked up."""
-        row = rows.get(sealed_id)
+        (plaintext,) = self.unsealed_all((sealed_id,), rows)
+        return plaintext
+
+    def unsealed_all(self, sealed_ids: Iterable[str], rows: Mapping[str, Any]) -> Iterator[bytes]:
+        """`unsealed` of several, one after the other: the key of whose they are is opened once for all of them, and kept no longer."""
+        wraps: dict[str, bytes] = {}
+        for each in sealed_ids:
+            yield self._open_one(each, rows.get(each), wraps)
+
+    def _open_one(self, sealed_id: str, row: Any, wraps: dict[str, bytes]) -> bytes:
         if row is None:
             raise SealedGone(f"sealed {sealed_id} is gone")
-        key = self._unwrap(sealed_id, row)
+        key = self._unwrap(sealed_id, row, wraps)
         try:
             return AESGCM(key).decrypt(row.nonce, row.ciphertext, _associated(sealed_id, row.category))
         except InvalidTag:
@@ -280,7 +289,10 @@ class Keys:
         found = {row.id: row for row in _FIND_WRAP.of(c, owners)}
         if gone := [each for each in owners if each not in found]:
             raise SealedGone(f"sealed {gone[0]} is gone")
-        moving = {each: self._unwrap(each, found[each]) for each in owners if found[each].wrapped_by != owners[each]}
+        opened: dict[str, bytes] = {}
+        moving = {
+            each: self._unwrap(each, found[each], opened) for each in owners if found[each].wrapped_by != owners[each]
+        }
         keys = self._person_keys(c, {owners[each] for each in moving})
         wraps = {person_id: self._wrap_of(person_id, key) for person_id, key in keys.items()}
         _WRAP_AGAIN.many(
@@ -291,12 +303,14 @@ class Keys:
             ],
         )
 
-    def _unwrap(self, sealed_id: str, row: Any) -> bytes:
-        """The key of a sealed thing; `row` has `wrapped_key`, `wrapped_by`, and `person_key` of whom that names."""
+    def _unwrap(self, sealed_id: str, row: Any, wraps: dict[str, bytes]) -> bytes:
+        """The key of a sealed thing; `row` has `wrapped_key`, `wrapped_by`, and `person_key` of whom that names. `wraps` are those opened before."""
         try:
             if row.wrapped_by == INSTALLATION:
                 return self._unwrapped(SEALED, row.wrapped_key)[0]
-            return aes_key_unwrap(self._wrap_of(row.wrapped_by, row.person_key), row.wrapped_key)
+            if row.wrapped_by not in wraps:
+                wraps[row.wrapped_by] = self._wrap_of(row.wrapped_by, row.person_key)
+            return aes_key_unwrap(wraps[row.wrapped_by], row.wrapped_key)
         except InvalidUnwrap:
             raise SealedBroken(
                 f"sealed {sealed_id} does not open: its key was changed or is not of this installation"

@@ -20,6 +20,7 @@ from fhir_profiles.fhir_json import (
     decode_value,
     encode,
     plain,
+    read_again,
 )
 from fhir_profiles.limits import MAX_BODY_BYTES, MAX_DEPTH, MAX_NUMBER_CHARACTERS, MAX_NUMBER_EXPONENT
 from tests.samples import samples_folder
@@ -167,6 +168,18 @@ OBJECTS = st.dictionaries(TRICKY_TEXT, JSON_VALUES | TRICKY_TEXT, min_size=1, ma
 def test_any_object_survives_whatever_its_white_space(value: dict[str, object], indent: int | None) -> None:
     body = json.dumps(value, indent=indent, default=float, ensure_ascii=indent == 0).encode()
     assert decode(encode(decode(body))) == decode(body)
+
+
+@given(OBJECTS | st.dictionaries(st.text(max_size=3), st.sampled_from([0, -1, 7])), st.sampled_from(NUMBERS))
+def test_what_was_written_is_read_again_as_it_was_read(value: dict[str, object], number: str) -> None:
+    """Names, texts and each number's own digits: the quick way and the strict one see the same."""
+    written = encode(
+        decode(json.dumps({**value, "n": [0]}, default=float).encode().replace(b"[0]", f"[{number}]".encode()))
+    )
+    again = read_again(written)
+    assert again == decode(written)
+    assert encode(again) == written
+    assert [type(each) for each in again["n"]] == [type(each) for each in decode(written)["n"]]
 
 
 @given(OBJECTS, st.data())
