@@ -4,32 +4,32 @@ After this step the order of one person's messages is a question to the database
 attempt and holds up nobody: whose it is, is not known. This module MUST NOT decide or release anything.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, Text, bindparam, func, select, update
+from sqlalchemy import Connection, bindparam, func, select, update
 
 from fhir_profiles.fhir_kinds import RESPONSE
 from fhir_profiles.shapes import Event, Hold, HoldCode, Translation
 from fhir_profiles.translate import translate
+from gateway.among import Several, among
 from gateway.failpoints import around
 from gateway.journeys.tasks import add_tasks, end_tasks, task_of
 from gateway.moves import move_message, note_message
 from gateway.parts import Parts
-from gateway.people.find import Found, Joined, NotFound, join, resolve
+from gateway.people.find import Found, Joined, NotFound, join, resolve_all
 from gateway.states import MessageState
 from gateway.steps.merge import merge_people
 from gateway.steps.named import note_whom
 from gateway.steps.replies import ReplyMessage, read_reply_message, take_reply
 from gateway.store.away import is_away
-from gateway.store.locks import hold_message as hold_message_row
+from gateway.store.locks import held
 from gateway.store.schema import message
 from gateway.store.statement import Statement
 
 BATCH = 64
 KEPT_TRANSLATIONS = 256
-ASKED_AT_ONCE: Final = 16
 
 _IS_OF_NOBODY: Final = (message.c.state == MessageState.RECEIVED.value, message.c.person_id.is_(None))
 _OF_NOBODY: Final = Statement(
@@ -38,19 +38,19 @@ _OF_NOBODY: Final = Statement(
     .order_by(message.c.sequence)
     .limit(bindparam("limit"))
 )
-_WANTED: Final = tuple(f"wanted_{number}" for number in range(ASKED_AT_ONCE))
-_LAST_WANTED: Final = Statement(
-    select(func.max(message.c.sequence)).where(
-        *_IS_OF_NOBODY, message.c.id.in_([bindparam(each, "", type_=Text) for each in _WANTED])
-    )
+_LAST_WANTED: Final = Several(
+    select(func.max(message.c.sequence).label("sequence")).where(*_IS_OF_NOBODY, among(message.c.id)), message.c.id
 )
 _LAST: Final = Statement(select(func.max(message.c.sequence)).where(*_IS_OF_NOBODY))
-_STATE: Final = Statement(select(message.c.state, message.c.person_id).where(message.c.id == bindparam("message_id")))
+_HELD: Final = Several(
+    held(select(message.c.id, message.c.state, message.c.person_id).where(among(message.c.id)).order_by(message.c.id)),
+    message.c.id,
+)
+_KEPT: Final = Several(
+    select(message.c.id, message.c.body_id, message.c.answer_id).where(among(message.c.id)), message.c.id
+)
 _GIVE: Final = Statement(
-    update(message)
-    .where(message.c.id == bindparam("message_id"))
-    .values(person_id=bindparam("person_id"))
-    .returning(message.c.body_id, message.c.answer_id)
+    update(message).where(message.c.id == bindparam("message_id")).values(person_id=bindparam("person_id"))
 )
 
 
@@ -97,9 +97,8 @@ def _last(c: Connection, wanted: Sequence[str] | None) -> int | None:
     if wanted is None:
         last: int | None = _LAST.value(c)
         return last
-    pieces = (wanted[start : start + ASKED_AT_ONCE] for start in range(0, len(wanted), ASKED_AT_ONCE))
-    found = [_LAST_WANTED.value(c, **dict(zip(_WANTED, piece, strict=False))) for piece in pieces]
-    return max((each for each in found if each is not None), default=None)
+    found = _LAST_WANTED.of(c, wanted)
+    return max((row.sequence for row in found if row.sequence is not None), default=None)
 
 
 def _commit(
@@ -142,15 +141,22 @@ def translation_of(c: Connection, parts: Parts, row: Any) -> Translation:
 def _give_people(
     c: Connection, parts: Parts, read: dict[str, Translation | ReplyMessage]
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    known: list[str] = []
-    held: list[str] = []
+    now = {row.id: row for row in _HELD.of(c, sorted(read))}
+    is_known: dict[str, bool] = {}
+    plain: dict[str, Translation] = {}
     for message_id, found in read.items():
-        hold_message_row(c, message_id)
-        state = _STATE.one(c, message_id=message_id)
-        if state.state != MessageState.RECEIVED or state.person_id is not None:
+        if now[message_id].state != MessageState.RECEIVED or now[message_id].person_id is not None:
             continue  # somebody else was faster
-        (known if _settled(c, parts, message_id, found) else held).append(message_id)
-    return tuple(known), tuple(held)
+        if isinstance(found, Translation) and not _merges(found):
+            plain[message_id] = found
+            continue
+        # INVARIANT: what came before a merge or a reply is its person's before that is taken up.
+        is_known |= {each: hold is None for each, hold in give_all(c, parts, plain).items()}
+        plain = {}
+        is_known[message_id] = _settled(c, parts, message_id, found)
+    is_known |= {each: hold is None for each, hold in give_all(c, parts, plain).items()}
+    known = tuple(each for each, yes in is_known.items() if yes)
+    return known, tuple(each for each, yes in is_known.items() if not yes)
 
 
 def _settled(c: Connection, parts: Parts, message_id: str, found: Translation | ReplyMessage) -> bool:
@@ -161,29 +167,52 @@ def _settled(c: Connection, parts: Parts, message_id: str, found: Translation | 
 
 def give_person(c: Connection, parts: Parts, message_id: str, translation: Translation) -> Hold | None:
     """Give a message its person and wrap it under that person's key, or hold it. What it holds for, or None."""
-    hold = translation.hold
-    if hold is None:
-        found = _find(c, parts, message_id, translation)
-        if isinstance(found, NotFound):
-            hold = Hold(code=found.code, path=found.path, text=found.text)
-        else:
-            # INVARIANT: in the transaction that gives a message its person it is wrapped by that person's key.
-            row = _GIVE.one(c, message_id=message_id, person_id=found.person_id)
-            kept = [each for each in (row.body_id, row.answer_id) if each is not None]
-            parts.keys.wrap_all_for_person(c, kept, found.person_id)
-            return None
+    return give_all(c, parts, {message_id: translation})[message_id]
+
+
+def give_all(c: Connection, parts: Parts, read: Mapping[str, Translation]) -> dict[str, Hold | None]:
+    """The same for several, in the order of acceptance; a merge is given alone."""
+    asked = {each: said for each, said in read.items() if said.hold is None}
+    found: dict[str, Found | Joined | NotFound] = {
+        each: _join(c, parts, each, said) for each, said in asked.items() if _merges(said)
+    }
+    plain = [each for each in asked if each not in found]
+    persons = [asked[each].persons for each in plain]
+    found |= dict(zip(plain, resolve_all(c, parts.keys, persons, parts.now()), strict=True))
+    owners = {each: one.person_id for each, one in found.items() if not isinstance(one, NotFound)}
+    kept = {
+        sealed_id: owners[row.id]
+        for row in _KEPT.of(c, owners)
+        for sealed_id in (row.body_id, row.answer_id)
+        if sealed_id is not None
+    }
+    # INVARIANT: in the transaction that gives a message its person it is wrapped by that person's key.
+    _GIVE.many(c, [{"message_id": each, "person_id": owner} for each, owner in owners.items()])
+    parts.keys.wrap_each(c, kept)
+    holds: dict[str, Hold | None] = {}
+    for message_id, translation in read.items():
+        one = found.get(message_id)
+        hold = Hold(code=one.code, path=one.path, text=one.text) if isinstance(one, NotFound) else translation.hold
+        if hold is not None:
+            _hold(c, parts, message_id, translation, hold)
+        holds[message_id] = hold
+    return holds
+
+
+def _hold(c: Connection, parts: Parts, message_id: str, translation: Translation, hold: Hold) -> None:
     # INVARIANT: the work of an earlier hold ends in the commit that holds it for another reason, or (letters.py) in the one that ends the hold.
     end_tasks(c, parts, message_id=message_id)
     hold_message(c, parts, message_id, hold.code)
     note_whom(c, parts, message_id, translation)
     add_tasks(c, parts, translation.tasks, message_id=message_id)
-    return hold
 
 
-def _find(c: Connection, parts: Parts, message_id: str, translation: Translation) -> Found | Joined | NotFound:
-    """Whose it is. A merge joins the two records here, in the order of acceptance, so that every later message reaches who stays."""
-    if Event.MERGE not in translation.events or not translation.absorbed:
-        return resolve(c, parts.keys, translation.persons, parts.now())
+def _merges(translation: Translation) -> bool:
+    return Event.MERGE in translation.events and bool(translation.absorbed)
+
+
+def _join(c: Connection, parts: Parts, message_id: str, translation: Translation) -> Joined | NotFound:
+    """A merge joins the two records here, in the order of acceptance, so that every later message reaches who stays."""
     found = join(c, parts.keys, translation.persons, translation.absorbed, parts.now())
     if isinstance(found, NotFound):
         return found
