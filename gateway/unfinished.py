@@ -14,7 +14,7 @@ from gateway.journeys.cancelled import NOT_ARRIVED
 from gateway.journeys.tasks import add_tasks, task_of
 from gateway.moves import move_message
 from gateway.parts import Parts
-from gateway.states import DeliveryState, MessageState
+from gateway.states import DELIVERY_OPEN, DeliveryState, MessageState
 from gateway.steps import standing
 from gateway.steps.answering import due_answers
 from gateway.steps.close import due_periods
@@ -54,6 +54,15 @@ _MAY_BE_STALE: Final = (D.QUEUED.value, D.WAITING.value, D.PARKED.value, D.HELD.
 SETTINGS_AT_ONCE: Final = 8
 """For so many sets of recipients and agreements the questions are kept: a process has one, and the next when an agreement is activated."""
 _STATE: Final = Statement(select(message.c.state).where(message.c.id == bindparam("message_id")))
+_FRONT: Final = delivery.alias("front")
+_HAS_ONE_IN_FRONT: Final = exists().where(
+    _FRONT.c.person_id == delivery.c.person_id,
+    _FRONT.c.recipient == delivery.c.recipient,
+    _FRONT.c.sequence < delivery.c.sequence,
+    ~_FRONT.c.whole_picture,
+    one_of(_FRONT.c.state, [state.value for state in DELIVERY_OPEN]),
+)
+"""Of what only one after the other may go, all but the first: most of what waits for a recipient that is down. Who else waits, `is_behind` says."""
 _QUEUED: Final = select(delivery.c.id).where(delivery.c.state == D.QUEUED.value).order_by(delivery.c.sequence)
 _QUEUED_OF_MESSAGE: Final = Statement(_QUEUED.where(delivery.c.message_id == bindparam("message_id")))
 _QUEUED_OF_PERSON: Final = Statement(_QUEUED.where(delivery.c.person_id == bindparam("person_id")))
@@ -114,18 +123,28 @@ def _messages(c: Connection) -> tuple[str, ...]:
 
 
 def _deliveries(c: Connection, parts: Parts) -> tuple[str, ...]:
-    rows = _due_to(frozenset(parts.outbounds)).all(c, now=parts.now())
-    return tuple(row.id for row in rows if not is_behind(c, parts, row, collected=False))
+    # INVARIANT: what waits behind a recipient that is down, or for a person, hides nobody else's letter, however much it is.
+    found: list[str] = []
+    after = 0
+    while len(found) < PUBLISHED_AT_ONCE:
+        rows = _due_to(frozenset(parts.outbounds)).all(c, now=parts.now(), after=after)
+        found += [row.id for row in rows if not is_behind(c, parts, row, collected=False)]
+        if len(rows) < PUBLISHED_AT_ONCE:
+            break
+        after = rows[-1].sequence
+    return tuple(found[:PUBLISHED_AT_ONCE])
 
 
 @lru_cache(maxsize=SETTINGS_AT_ONCE)
 def _due_to(recipients: frozenset[str]) -> Statement:
-    """Letters to these that could go now."""
+    """Letters to these that are due, those left out that would wait behind another anyway."""
     return Statement(
         DELIVERIES.where(
+            delivery.c.sequence > bindparam("after"),
             one_of(delivery.c.state, SENDABLE),
             delivery.c.due_at <= bindparam("now"),
             one_of(delivery.c.recipient, sorted(recipients)),
+            delivery.c.whole_picture | ~_HAS_ONE_IN_FRONT,
         )
         .order_by(delivery.c.sequence)
         .limit(PUBLISHED_AT_ONCE)
