@@ -270,6 +270,7 @@ _ERROR_PATH: Final = re.compile(
 _VERSION: Final = re.compile(r"2(?:\.\d){1,2}")
 _TRIGGER: Final = re.compile(r"[A-Z][A-Z0-9]{2}\^([A-Z][A-Z0-9]{2})")
 _FRAMING: Final = re.compile(r"[\x00-\x1f\x7f|]")
+_CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f]")
 _ESCAPES: Final = str.maketrans({"\\": "\\E\\", "|": "\\F\\", "^": "\\S\\", "&": "\\T\\", "~": "\\R\\"})
 _ASSUMED_VERSION: Final = "2.5.1"
 _MAX_ECHO: Final = 227
@@ -354,7 +355,7 @@ def _is_before_2_5(version: str) -> bool:
 
 def _identifier(value: str) -> str:
     """MSA-2: the sender's MSH-10, whose escapes were resolved when it was read, escaped again."""
-    return re.sub(r"[\x00-\x1f\x7f]", "", value)[:_MAX_ECHO].translate(_ESCAPES)
+    return _CONTROLS.sub("", value)[:_MAX_ECHO].translate(_ESCAPES)
 
 
 def _echo(value: str) -> str:
@@ -363,4 +364,4 @@ def _echo(value: str) -> str:
 
 
 def _escape(text: str) -> str:
-    return re.sub(r"[\x00-\x1f\x7f]", " ", text).translate(_ESCAPES)
+    return _CONTROLS.sub(" ", text).translate(_ESCAPES)

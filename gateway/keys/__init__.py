@@ -226,12 +226,13 @@ class Keys:
     def seal_each(self, c: Connection, things: Sequence[tuple[str | None, "Thing"]], *, now: str) -> list[str]:
         """The same for things of several people, each with whose it is: their keys are looked up once."""
         keys = self._person_keys(c, {person_id for person_id, _ in things if person_id is not None})
-        wraps = {person_id: self._wrap_of(person_id, key) for person_id, key in keys.items()}
+        wraps: dict[str | None, bytes] = {person_id: self._wrap_of(person_id, key) for person_id, key in keys.items()}
+        if any(person_id is None for person_id, _ in things):
+            wraps[None] = self._wrap(SEALED)
         rows = []
         for person_id, each in things:
-            wrapping = self._wrap(SEALED) if person_id is None else wraps[person_id]
             common = {"wrapped_by": INSTALLATION if person_id is None else person_id, "created_at": now}
-            rows.append({**self._sealed_row(each, wrapping), **common})
+            rows.append({**self._sealed_row(each, wraps[person_id]), **common})
         _INSERT_SEALED.many(c, rows)
         return [str(row["id"]) for row in rows]
 

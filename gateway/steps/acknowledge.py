@@ -15,6 +15,7 @@ from gateway.errors import RULES, SEND_AGAIN, Fault, hl7_acknowledgement, operat
 HL7_CONTENT_TYPE: Final = "application/hl7-v2+er7; charset=utf-8"
 FHIR_CONTENT_TYPE: Final = "application/fhir+json; charset=utf-8"
 RETRY_AFTER_SECONDS: Final = 30
+_NO_MARKS: Final = str.maketrans("", "", "-T:")
 REJECTED_BY_A_PERSON: Final = (
     "a person rejected this message: it has no effect; ask the operator why, correct it, and send it under new ids"
 )
@@ -203,7 +204,7 @@ def fhir_rejected(response: Answer) -> Answer:
 
 def _hl7_time(instant: str) -> str:
     """`2026-01-15T12:00:00.000000Z` as `20260115120000+0000`."""
-    return instant[:19].translate({ord(mark): None for mark in "-T:"}) + "+0000"
+    return instant[:19].translate(_NO_MARKS) + "+0000"
 
 
 def _status(fault: Fault | None, *, silent: bool) -> int:

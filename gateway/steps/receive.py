@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+import msgspec
 from sqlalchemy import Connection, Row
 
 from adapters.contract import Answer, Arrival
@@ -39,6 +40,8 @@ from gateway.store.locks import hold
 
 DRY_RUN_PROCESSING_IDS: Final = ("P", "T", "D")
 _LARGE_BYTES: Final = 65_536
+_PACKED: Final = msgspec.json.Encoder()
+"""Bytes become base64."""
 _TO_PROCESS: Final = "a Bundle of type message goes to POST /fhir/$process-message"
 _TO_EVENTS: Final = "an HMPPS domain event goes to POST /events/hmpps, and nothing else does"
 _TO_FHIR: Final = "only a Bundle of type message is taken here: other Bundles and single resources go to POST /fhir"
@@ -415,7 +418,7 @@ def _pack(answer: Answer, processed: Answer | None, arrival: Arrival) -> bytes:
     packed = [_packed(one) for one in (answer, processed) if one]
     named = {"X-Request-ID": arrival.request_id, "X-Correlation-ID": arrival.correlation_id}
     packed[0]["asked"] = {name: value for name, value in named.items() if value}
-    return json.dumps(packed, separators=(",", ":")).encode()
+    return _PACKED.encode(packed)
 
 
 def asked_as(stored: bytes) -> Mapping[str, str]:
@@ -424,7 +427,7 @@ def asked_as(stored: bytes) -> Mapping[str, str]:
 
 
 def _packed(answer: Answer) -> dict[str, object]:
-    bodies = [base64.b64encode(body).decode() for body in (answer.body, *answer.then)]
+    bodies = (answer.body, *answer.then)
     return {"status": answer.status, "type": answer.content_type, "headers": dict(answer.headers), "bodies": bodies}
 
 
