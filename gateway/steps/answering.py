@@ -48,7 +48,7 @@ _DUE: Final = Statement(
     .join(message, message.c.id == owed_answer.c.message_id)
     .where(one_of(owed_answer.c.state, [each.value for each in _SENDABLE]), owed_answer.c.due_at <= bindparam("now"))
     .where(_come_to())
-    .order_by(owed_answer.c.created_at)
+    .order_by(owed_answer.c.due_at, owed_answer.c.created_at)
     .limit(AT_ONCE)
 )
 _LEFT: Final = Statement(
@@ -59,7 +59,7 @@ _LEFT: Final = Statement(
 
 
 def due_answers(c: Connection, parts: Parts) -> tuple[str, ...]:
-    """The answers that could go now, oldest first."""
+    """The answers that could go now, who is due the longest first: those of a sender that is away are due later after each attempt, and hide no other's."""
     return tuple(_DUE.column(c, now=parts.now()))
 
 

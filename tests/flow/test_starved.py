@@ -4,9 +4,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import insert
 
 from gateway import unfinished
-from tests.builders import adt_a03, synthetic_person
+from gateway.states import AnswerState
+from gateway.steps import answering
+from gateway.store.schema import message, owed_answer
+from tests.builders import adt_a01, adt_a03, synthetic_person
 from tests.flow.test_delivery import supply
 from tests.line import running
 from tests.world import check_world
@@ -41,3 +45,24 @@ async def test_letters_behind_a_recipient_that_is_down_hide_no_other(tmp_path: P
             await line.settle()
         assert {row.state for row in line.deliveries()} == {"delivered"}
         check_world(line)
+
+
+async def test_answers_to_a_sender_that_is_away_hide_no_other(tmp_path: Path) -> None:
+    """As many as a sweep takes were tried, and are due again this moment; one that came later and was never tried is due for longer."""
+    async with running(tmp_path) as line:
+        await line.play(adt_a01())
+        (taken,) = line.messages()
+        row = dict(taken._mapping) | {"key_index": None, "bundle_index": None, "body_id": None, "answer_id": None}
+        now, before = line.gateway.now(), "2026-01-01T00:00:00.000000Z"
+        owed = {"state": AnswerState.QUEUED.value, "step": 1, "attempts": 0}
+        names = [f"away-{number}" for number in range(answering.AT_ONCE)]
+        messages = [{**row, "id": name, "sequence": 100 + at} for at, name in enumerate([*names, "never-tried"])]
+        answers = [{**owed, "id": name, "message_id": name, "due_at": now, "created_at": before} for name in names]
+        answers.append({**owed, "id": "late", "message_id": "never-tried", "due_at": before, "created_at": now})
+        line.gateway.store.write(
+            lambda c: (c.execute(insert(message), messages), c.execute(insert(owed_answer), answers))
+        )
+        with line.gateway.store.read() as c:
+            due = answering.due_answers(c, line.gateway)
+        assert len(due) == answering.AT_ONCE
+        assert "late" in due
