@@ -20,7 +20,7 @@ from gateway.instants import Clock, to_text
 from gateway.ledger import note
 from gateway.ledger.head import HeadConflict, HeadFile, HeadKeeper, HeadMissing
 from gateway.ledger.note import Head, NoteError
-from gateway.ledger.sequencer import BATCH, Sequencer
+from gateway.ledger.sequencer import Sequencer
 from gateway.ledger.tree import EMPTY_ROOT, HASH_BYTES, Tree, leaf_hash
 from gateway.ledger.verify import PIECE, PublicKeys, Signed, Verification, verify
 from gateway.store import Store
@@ -51,6 +51,10 @@ _BEHIND = (
     .where(ledger_position.c.position >= bindparam("size"))
     .order_by(ledger_position.c.position)
 )
+
+
+HEAD_AFTER = 500
+"""Positions after which a head is signed though there is more to sequence."""
 
 
 class LedgerFault(ThroughgateError):
@@ -134,8 +138,8 @@ class Ledger:
 
     def advance(self) -> None:
         """Positions for everything that can have one, and signed heads over them: one at least for every 1,000 entries, and one at the end."""
-        # INVARIANT: two turns of the sequencer give no more than 1,000 positions, and then a head is signed
-        while self.sequence(BATCH) >= BATCH:
+        # INVARIANT: this many and a turn of the sequencer more are no more than 1,000 positions, and then a head is signed
+        while self.sequence(HEAD_AFTER) >= HEAD_AFTER:
             self.sign_head()
         self.sign_head()
 
