@@ -9,7 +9,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -30,7 +30,9 @@ BUSY_MILLISECONDS = 5_000
 READERS = 8
 READERS_AT_PEAK = 64
 WAL_LIMIT_BYTES = 4 * 1024 * 1024
-"""A write-ahead log longer than this is copied into the database and truncated after the next commit."""
+"""A write-ahead log longer than this is copied into the database beside the next commits, and truncated between two of them. One that became
+twice as long meanwhile is waited for.
+"""
 READERS_END_MILLISECONDS = 2_000
 """How long the last step of a compaction waits for those who still read what was there before."""
 
@@ -150,6 +152,7 @@ class SqliteStore:
     """See `Store`. One process writes; others (a command beside a running gateway) wait for its commits, `BUSY_MILLISECONDS` at most."""
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         self._wal = f"{path}-wal"
         self._folder = str(path.parent)
         self._readers = _engine(path, writes=False)
@@ -157,6 +160,8 @@ class SqliteStore:
         self._c = self._writers.connect()
         self._transactions = SqliteTransactions(self._c)
         self._writer = GroupCommit(self._transactions, self._after_commit)
+        self._copying: threading.Thread | None = None
+        self._copied = threading.Event()
         self._compacting = threading.Lock()  # one at a time
         self._wanted: _Compaction | None = None
         self._tried: _Compaction | None = None
@@ -214,6 +219,9 @@ class SqliteStore:
         return self._checkpoint(wait_milliseconds=0)
 
     def _checkpoint(self, *, wait_milliseconds: int) -> bool:
+        if self._copying is not None:
+            self._copying.join()  # SQLite turns away a second one that copies
+            self._copying = None
         driver = raw(self._c)
         driver.execute(f"PRAGMA busy_timeout = {wait_milliseconds}")
         try:
@@ -272,8 +280,26 @@ class SqliteStore:
             length = os.stat(self._wal).st_size  # noqa: PTH116  after every commit: pathlib costs several times as much
         except FileNotFoundError:
             return
-        if length > WAL_LIMIT_BYTES:
+        if length <= WAL_LIMIT_BYTES:
+            return
+        if self._copying is None:
+            self._copied.clear()
+            self._copying = threading.Thread(target=self._copy, name="store-copier")
+            self._copying.start()
+        elif self._copied.is_set() or length > 2 * WAL_LIMIT_BYTES:
             self.checkpoint()
+
+    def _copy(self) -> None:
+        """Beside the writer, who waits for the disk while it cuts. Twice: what was committed during the first is little, and less is left."""
+        with (
+            suppress(sqlite3.Error),
+            closing(_connect(self._path, writes=True)) as c,
+        ):  # the writer copies what is not copied here
+            for _ in range(2):
+                c.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        self._copied.set()
+        with suppress(StoreError):  # a store that is closed is cut as it closes
+            self._writer.submit(lambda _: None)  # so that it is cut though nobody writes
 
     def close(self) -> None:
         self._writer.stop()
