@@ -1,7 +1,8 @@
 """One question about several things at once: what a step asks for each message of its turn is asked once for all of them.
 
-The text of a question is built once, with places for `AT_ONCE`; what is wanted beyond that is asked in another round, and places that are
-not needed are NULL, which is nobody. This module MUST NOT ask about nothing.
+The text of a question is built once, with places for `AT_ONCE`; what is wanted beyond that is asked in another round. Places that are not
+needed are NULL, which is nobody: an engine that plans by values plans for as many as are wanted, and for the tables as large as they are then.
+This module MUST NOT ask about nothing.
 """
 
 from collections.abc import Iterable

@@ -8,9 +8,10 @@ MUST NOT say whose a message is: that is what it waits for.
 from collections.abc import Iterable
 from typing import Final
 
-from sqlalchemy import Connection, bindparam, delete, exists, func, literal, select
+from sqlalchemy import Connection, bindparam, delete, exists, literal, select, union
 
 from fhir_profiles.shapes import PersonIdentifier
+from gateway.among import Several, among
 from gateway.keys import Keys
 from gateway.people.find import NAMING_SYSTEMS, identifier_index
 from gateway.states import MessageState
@@ -20,24 +21,15 @@ from gateway.store.statement import Statement, one_of
 WAITING: Final = (MessageState.HELD.value, MessageState.PARKED.value)
 _WAITS: Final = one_of(message.c.state, WAITING)
 
-_OWN: Final = select(func.count()).where(
-    message.c.person_id == bindparam("person_id"),
-    message.c.sequence < bindparam("sequence"),
-    _WAITS,
-)
+_OWN: Final = select(message.c.person_id.label("who"), message.c.sequence).where(among(message.c.person_id), _WAITS)
 _SAME_NUMBER: Final = (person_identifier.c.system == named_number.c.system) & (
     person_identifier.c.value_index == named_number.c.value_index
 )
 _NAMING: Final = (
-    select(func.count(message.c.id.distinct()))
-    .join(named_number, named_number.c.message_id == message.c.id)
+    select(person_identifier.c.person_id.label("who"), message.c.sequence)
+    .join_from(message, named_number, named_number.c.message_id == message.c.id)
     .join(person_identifier, _SAME_NUMBER)
-    .where(
-        person_identifier.c.person_id == bindparam("person_id"),
-        message.c.person_id.is_(None),
-        message.c.sequence < bindparam("sequence"),
-        _WAITS,
-    )
+    .where(among(person_identifier.c.person_id), message.c.person_id.is_(None), _WAITS)
 )
 UNHEARD: Final = exists(
     select(message.c.id)
@@ -51,7 +43,7 @@ UNHEARD: Final = exists(
 """Is there a word about sharing that names the person `person_id`, taken and not yet worked on? Of what is received, only such messages are named here."""
 _FORGET: Final = Statement(delete(named_number).where(named_number.c.message_id == bindparam("message_id")))
 _INSERT: Final = Statement.insert(named_number)
-_WAITING: Final = Statement(select((_OWN.scalar_subquery() + _NAMING.scalar_subquery()).label("waiting")))
+_WAITING: Final = Several(union(_OWN, _NAMING), message.c.person_id)
 
 
 def note_named(c: Connection, keys: Keys, message_id: str, persons: Iterable[PersonIdentifier]) -> None:
@@ -67,6 +59,9 @@ def note_named(c: Connection, keys: Keys, message_id: str, persons: Iterable[Per
     )
 
 
-def count_waiting(c: Connection, person_id: str, sequence: int) -> int:
-    """How many messages accepted before `sequence` wait for a person: those of this person, and those of nobody that name them."""
-    return int(_WAITING.value(c, person_id=person_id, sequence=sequence))
+def waiting_of(c: Connection, person_ids: Iterable[str]) -> dict[str, tuple[int, ...]]:
+    """The numbers of the messages that wait for a person, by whose they are: a person's own, and those of nobody that name them."""
+    found: dict[str, tuple[int, ...]] = {}
+    for row in _WAITING.of(c, person_ids):
+        found[row.who] = (*found.get(row.who, ()), row.sequence)
+    return found

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from functools import lru_cache, partial
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import Connection, bindparam, select, update
 
@@ -22,6 +22,7 @@ from fhir_profiles.shapes import Task
 from gateway.activation import stands
 from gateway.failpoints import around, pass_point
 from gateway.instants import to_text
+from gateway.journeys.file import hold_people
 from gateway.journeys.tasks import NOTICE, add_tasks, end_tasks_of, task_of
 from gateway.keys import SealedError
 from gateway.log import Code, log
@@ -29,10 +30,20 @@ from gateway.moves import Move, move_deliveries, move_delivery
 from gateway.parts import Parts
 from gateway.states import DeliveryState
 from gateway.steps.release import LEAVES, mark
-from gateway.steps.standing import DeliveryRow, behind, delivery_row, is_behind, is_superseded, moved_since
+from gateway.steps.standing import (
+    DeliveryRow,
+    all_moved_since,
+    behind_all,
+    delivery_row,
+    delivery_rows,
+    hold_deliveries,
+    is_behind,
+    is_superseded,
+)
 from gateway.steps.unconfirmed import look_again_at
+from gateway.store.away import is_away
 from gateway.store.in_one import write_in_one
-from gateway.store.locks import held, hold_delivery, hold_person
+from gateway.store.locks import held, hold_delivery
 from gateway.store.schema import attempt, decision, delivery
 from gateway.store.statement import Statement, one_of
 
@@ -127,20 +138,7 @@ def open_at_doors(
     parts: Parts, delivery_ids: Sequence[str], *, collected: bool = False
 ) -> list[Opened | Shut | Exception]:
     """The same for several: looked at in one snapshot, their intents committed together. What one of them raises is its own."""
-    found: dict[str, Opened | Shut | Exception] = {}
-    genuine: list[tuple[DeliveryRow, bytes]] = []
-    with parts.store.read() as c:
-        for each in dict.fromkeys(delivery_ids):
-            try:
-                row = delivery_row(c, each)
-                if row is None or DeliveryState(row.state) not in (COLLECTABLE if collected else SENDABLE):
-                    found[each] = Shut.NOT_NOW
-                elif (body := _genuine_body(c, parts, row)) is None:
-                    found[each] = Shut.BROKEN
-                else:
-                    genuine.append((row, body))
-            except Exception as error:  # noqa: BLE001  one letter that cannot be opened must not stop the others
-                found[each] = error
+    found, genuine = _look_at(parts, tuple(dict.fromkeys(delivery_ids)), collected=collected)
     for each in [one for one, what in found.items() if what is Shut.BROKEN]:
         with around("park-broken"):
             parts.store.write(partial(_park_broken, parts=parts, delivery_id=each))
@@ -167,6 +165,40 @@ def open_at_doors(
     return [found.pop(each, Shut.NOT_NOW) for each in delivery_ids]
 
 
+def _look_at(
+    parts: Parts, delivery_ids: Sequence[str], *, collected: bool
+) -> tuple[dict[str, Opened | Shut | Exception], list[tuple[DeliveryRow, bytes]]]:
+    """Those that may go on, with their bytes, all from one snapshot; what becomes of the others."""
+    open_states = COLLECTABLE if collected else SENDABLE
+    try:
+        with parts.store.read() as c:
+            rows = {
+                row.id: row
+                for row in delivery_rows(c, delivery_ids).values()
+                if DeliveryState(row.state) in open_states
+            }
+            sealed = parts.keys.sealed_rows(c, [row.sealed_id for row in rows.values() if row.sealed_id is not None])
+    except Exception as error:  # noqa: BLE001  it is one letter's, and the others go on
+        if len(delivery_ids) == 1 or is_away(error):
+            return dict.fromkeys(delivery_ids, error), []
+        alone = [_look_at(parts, (each,), collected=collected) for each in delivery_ids]
+        found = {each: what for some, _ in alone for each, what in some.items()}
+        return found, [each for _, some in alone for each in some]
+    shut: dict[str, Opened | Shut | Exception] = {}
+    genuine: list[tuple[DeliveryRow, bytes]] = []
+    for each in delivery_ids:
+        try:
+            if each not in rows:
+                shut[each] = Shut.NOT_NOW
+            elif (body := _genuine_body(parts, rows[each], sealed)) is None:
+                shut[each] = Shut.BROKEN
+            else:
+                genuine.append((rows[each], body))
+        except Exception as error:  # noqa: BLE001  one letter that cannot be opened must not stop the others
+            shut[each] = error
+    return shut, genuine
+
+
 def _conversation(parts: Parts, row: DeliveryRow) -> str:
     """A referral, its updates and its end are one conversation with a provider (Booking and Referral: the same X-Correlation-ID).
 
@@ -177,14 +209,14 @@ def _conversation(parts: Parts, row: DeliveryRow) -> str:
     return parts.keys.index("conversation", f"{row.recipient}|{row.person_id}").hex()
 
 
-def _genuine_body(c: Connection, parts: Parts, row: DeliveryRow) -> bytes | None:
+def _genuine_body(parts: Parts, row: DeliveryRow, sealed: Mapping[str, Any]) -> bytes | None:
     """INVARIANT: bytes leave only when seal, digest and a decision that lets them leave agree."""
     if row.sealed_id is None or row.mac is None or row.recipient is None or Outcome(row.outcome) not in LEAVES:
         return None
     if not parts.keys.verify_seal_mac(row.mac, "letter", row.id, row.recipient, row.decision_id, row.digest):
         return None
     try:
-        body = parts.keys.unseal(c, row.sealed_id)
+        body = parts.keys.unsealed(row.sealed_id, sealed)
     except SealedError:
         return None
     return body if hashlib.sha256(body).hexdigest() == row.digest else None
@@ -202,6 +234,7 @@ def _park_broken(c: Connection, *, parts: Parts, delivery_id: str) -> None:
 
 def _commit_intents(c: Connection, rows: Sequence[DeliveryRow], *, parts: Parts, collected: bool) -> list[Shut | None]:
     """None where the intent is written; else why the door stays shut."""
+    standing = _stand(c, parts, rows)
     shuts: list[Shut | None] = []
     intents: list[Mapping[str, object]] = []
     moves: dict[tuple[str | None, str], Move] = {}
@@ -209,7 +242,8 @@ def _commit_intents(c: Connection, rows: Sequence[DeliveryRow], *, parts: Parts,
         if (seen.person_id, seen.recipient) in moves:  # whether it is behind is asked when the one before it moves
             move_deliveries(c, parts, tuple(moves.values()))
             moves.clear()
-        row, shut = _stands(c, parts, seen, collected=collected)
+        row = standing.rows.get(seen.id)
+        shut = _why_shut(c, parts, seen, standing, collected=collected)
         shuts.append(shut)
         if shut is not None or row is None:
             continue
@@ -226,24 +260,41 @@ def _commit_intents(c: Connection, rows: Sequence[DeliveryRow], *, parts: Parts,
     return shuts
 
 
-def _stands(
-    c: Connection, parts: Parts, seen: DeliveryRow, *, collected: bool
-) -> tuple[DeliveryRow | None, Shut | None]:
-    """A delivery as it is now; or why the door stays shut."""
+@dataclass(frozen=True, kw_only=True)
+class Standing:
+    """Deliveries as they are now, and what of them is another than when they were decided; which agreements, by name and digest, stand."""
+
+    rows: Mapping[str, DeliveryRow]
+    moved: Mapping[str, str | None]
+    agreements: Mapping[tuple[str, str], bool]
+
+
+def _stand(c: Connection, parts: Parts, seen: Sequence[DeliveryRow]) -> Standing:
     # INVARIANT: two workers never send one delivery at once, and nobody registers a consent between this look and the intent.
-    hold_person(c, seen.person_id)
-    hold_delivery(c, seen.id)
-    row = delivery_row(c, seen.id)
+    hold_people(c, [row.person_id for row in seen if row.person_id is not None])
+    hold_deliveries(c, [row.id for row in seen])
+    rows = delivery_rows(c, [row.id for row in seen])
+    agreements = dict.fromkeys((row.agreement, row.agreement_digest) for row in rows.values())
+    return Standing(
+        rows=rows,
+        moved=all_moved_since(c, parts, tuple(rows.values())),
+        agreements={each: stands(c, *each) for each in agreements},
+    )
+
+
+def _why_shut(c: Connection, parts: Parts, seen: DeliveryRow, standing: Standing, *, collected: bool) -> Shut | None:
+    """Why the door stays shut for a delivery as it is now; None where it opens."""
+    row = standing.rows.get(seen.id)
     if row is None or row.step != seen.step or row.mac != seen.mac:
-        return None, Shut.NOT_NOW
+        return Shut.NOT_NOW
     if is_superseded(c, row):
         _retire_superseded(c, parts, row)
-        return None, Shut.NOT_NOW
+        return Shut.NOT_NOW
     if (not collected and row.due_at > parts.now()) or is_behind(c, parts, row, collected=collected):
-        return None, Shut.NOT_NOW
+        return Shut.NOT_NOW
     # INVARIANT: no intent is committed under versions that hold no more (DESIGN section 2, rule 4).
-    stays = moved_since(c, parts, row) is None and stands(c, row.agreement, row.agreement_digest)
-    return (row, None) if stays else (None, Shut.MOVED)
+    stays = standing.moved[row.id] is None and standing.agreements[row.agreement, row.agreement_digest]
+    return None if stays else Shut.MOVED
 
 
 def _retire_superseded(c: Connection, parts: Parts, row: DeliveryRow) -> None:
@@ -264,17 +315,19 @@ def write_receipts(parts: Parts, ended: Sequence[Ended]) -> list[tuple[str, ...]
 
 
 def _receipts(c: Connection, ended: Sequence[Ended], *, parts: Parts) -> list[tuple[str, ...]]:
-    for each in ended:
-        hold_delivery(c, each.delivery_id)
+    ids = [each.delivery_id for each in ended]
+    hold_deliveries(c, ids)
     ended = [_in_the_light_of_earlier(c, each) for each in ended]
     _end_attempts(c, parts, ended)
     arrived: list[Arrived] = []
+    rows = delivery_rows(c, ids)
     for each in ended:
-        row = delivery_row(c, each.delivery_id)
+        row = rows.pop(each.delivery_id, None) or delivery_row(c, each.delivery_id)  # as the one before has left it
         if row is not None and _take_receipt(c, parts, row, each):
             arrived.append(Arrived(row=row, number=each.number, sent=each.sent))
     _deliver(c, parts, arrived)
-    return [behind(c, each.delivery_id) for each in ended]
+    waiting = behind_all(c, ids)
+    return [waiting[each] for each in ids]
 
 
 def _in_the_light_of_earlier(c: Connection, ended: Ended) -> Ended:

@@ -73,7 +73,7 @@ from gateway.journeys.tasks import CORRECT_BY_HAND, TasksOf, add_all_tasks, add_
 from gateway.log import Code, log
 from gateway.moves import MessageMove, move_delivery, move_messages
 from gateway.parts import Parts
-from gateway.people.named import count_waiting
+from gateway.people.named import waiting_of
 from gateway.recipients import Recipient, choose
 from gateway.states import DeliveryState, MessageState
 from gateway.steps.alerts import mostly_positive, mostly_positive_tasks, new_hazards
@@ -304,7 +304,7 @@ def _look_at_all(
 
 def _look(c: Connection, parts: Parts, row: Any, there: "Surroundings") -> "Looked":
     translation = translation_of(c, parts, row)
-    seen = _seen(c, parts, row, there)
+    seen = _seen(parts, row, there)
     if may_correct(translation, seen.file.resources):
         seen = replace(seen, carried=carried_before(c, parts, row.person_id, row.sequence))
     return Looked(seen=seen, translation=translation)
@@ -357,6 +357,7 @@ class Surroundings:
     registered: frozenset[str]
     decided: frozenset[str]
     handovers: Mapping[str, tuple[Handover, ...]]
+    waiting: Mapping[str, tuple[int, ...]]
     closed: dict[str, dict[str, str]]
 
 
@@ -370,6 +371,7 @@ def _look_around(c: Connection, parts: Parts, rows: Sequence[Any]) -> Surroundin
         registered=registered_by(c, message_ids),
         decided=frozenset(each.message_id for each in _DECIDED.of(c, message_ids)),
         handovers=handovers_of_all(c, people, handover_letters(parts)),
+        waiting=waiting_of(c, people),
         closed={
             agreement.name: dict(read_closed(c, agreement.name, parts.establishments))
             for agreement in (counting(parts) if rows else ())
@@ -379,10 +381,10 @@ def _look_around(c: Connection, parts: Parts, rows: Sequence[Any]) -> Surroundin
 
 def see_message(c: Connection, parts: Parts, row: Any) -> Seen:
     """Everything about the person of one message, in one snapshot. `row` is a message that has its person."""
-    return _seen(c, parts, row, _look_around(c, parts, (row,)))
+    return _seen(parts, row, _look_around(c, parts, (row,)))
 
 
-def _seen(c: Connection, parts: Parts, row: Any, there: Surroundings) -> Seen:
+def _seen(parts: Parts, row: Any, there: Surroundings) -> Seen:
     sender = there.senders.get(row.client)
     return Seen(
         message_id=row.id,
@@ -397,7 +399,7 @@ def _seen(c: Connection, parts: Parts, row: Any, there: Surroundings) -> Seen:
         registered=row.id in there.registered,
         decided=row.id in there.decided,
         handovers=there.handovers[row.person_id],
-        not_contained=count_waiting(c, row.person_id, row.sequence),
+        not_contained=sum(each < row.sequence for each in there.waiting.get(row.person_id, ())),
         closed=there.closed,
     )
 

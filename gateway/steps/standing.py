@@ -3,17 +3,20 @@
 Questions only, asked inside the transaction that acts on the answer. This module MUST NOT change anything.
 """
 
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
 from sqlalchemy import Connection, bindparam, exists, or_, select
 
 from consent.edges import passed
 from fhir_profiles.shapes import Event
-from gateway.consents.register import read_consents
+from gateway.among import Several, among
+from gateway.consents.register import SealedConsents, find_consents, open_consents
 from gateway.journeys.tasks import NOTICE
 from gateway.parts import Parts
 from gateway.people.named import UNHEARD
 from gateway.states import DELIVERY_OPEN, DeliveryState, MessageState
+from gateway.store.locks import held
 from gateway.store.schema import consent, decision, delivery, message, person
 from gateway.store.statement import Statement, one_of
 
@@ -43,7 +46,8 @@ DELIVERIES: Final = select(
     decision.c.decided_at.label("decided_at"),
 ).join(decision, decision.c.id == delivery.c.decision_id)
 """What every question below is asked about."""
-_ONE: Final = Statement(DELIVERIES.where(delivery.c.id == bindparam("delivery_id")))
+_ROWS: Final = Several(DELIVERIES.where(among(delivery.c.id)), delivery.c.id)
+_HELD: Final = Several(held(select(delivery.c.id).where(among(delivery.c.id)).order_by(delivery.c.id)), delivery.c.id)
 
 _FRONT: Final = delivery.alias("front")
 _BEHIND: Final = Statement(
@@ -57,6 +61,18 @@ _BEHIND: Final = Statement(
     .where(_FRONT.c.id == bindparam("delivery_id"), delivery.c.state == DeliveryState.QUEUED.value)
     .order_by(delivery.c.sequence)
     .limit(2)
+)
+_SOME_BEHIND: Final = Several(
+    select(_FRONT.c.id).where(
+        among(_FRONT.c.id),
+        exists().where(
+            delivery.c.person_id == _FRONT.c.person_id,
+            delivery.c.recipient == _FRONT.c.recipient,
+            delivery.c.sequence > _FRONT.c.sequence,
+            delivery.c.state == DeliveryState.QUEUED.value,
+        ),
+    ),
+    _FRONT.c.id,
 )
 _EARLIER: Final = (
     delivery.c.person_id == bindparam("person_id"),
@@ -96,12 +112,14 @@ def _in_front_of_whole_picture(*, collected: bool) -> Statement:
 
 _IN_FRONT: Final = {collected: _in_front(collected=collected) for collected in (False, True)}
 _IN_FRONT_OF_WHOLE_PICTURE: Final = {each: _in_front_of_whole_picture(collected=each) for each in (False, True)}
-_PERSON_NOW: Final = Statement(
+_PEOPLE_NOW: Final = Several(
     select(
+        person.c.id,
         person.c.consent_version,
         person.c.link_version,
         exists().where(consent.c.person_id == person.c.id).label("consents"),
-    ).where(person.c.id == bindparam("person_id"))
+    ).where(among(person.c.id)),
+    person.c.id,
 )
 _TO_NOTICE: Final = Statement(
     select(person.c.id).where(person.c.id == bindparam("person_id"), person.c.to_notice).limit(1)
@@ -121,12 +139,28 @@ _NEWER: Final = Statement(
 
 def delivery_row(c: Connection, delivery_id: str) -> DeliveryRow | None:
     """A delivery with the agreement and outcome of its decision."""
-    return _ONE.first(c, delivery_id=delivery_id)
+    return delivery_rows(c, (delivery_id,)).get(delivery_id)
+
+
+def delivery_rows(c: Connection, delivery_ids: Iterable[str]) -> dict[str, DeliveryRow]:
+    """The same for several, by their ids."""
+    return {row.id: row for row in _ROWS.of(c, delivery_ids)}
+
+
+def hold_deliveries(c: Connection, delivery_ids: Iterable[str]) -> None:
+    """Nobody else moves these until this transaction ends: see `hold_delivery`, in one statement, and in one order for whoever holds several."""
+    _HELD.of(c, sorted(set(delivery_ids)))
 
 
 def behind(c: Connection, delivery_id: str) -> tuple[str, ...]:
     """The next letters that may have waited behind this one."""
-    return tuple(_BEHIND.column(c, delivery_id=delivery_id))
+    return behind_all(c, (delivery_id,))[delivery_id]
+
+
+def behind_all(c: Connection, delivery_ids: Collection[str]) -> dict[str, tuple[str, ...]]:
+    """`behind` each of these; nothing is behind most."""
+    some = {row.id for row in _SOME_BEHIND.of(c, delivery_ids)}
+    return {each: tuple(_BEHIND.column(c, delivery_id=each)) if each in some else () for each in delivery_ids}
 
 
 def moved_since(c: Connection, parts: Parts, row: DeliveryRow) -> str | None:
@@ -134,6 +168,19 @@ def moved_since(c: Connection, parts: Parts, row: DeliveryRow) -> str | None:
 
     Also when nobody said anything: a period of a consent, the agreement or an override may have begun or ended since.
     """
+    return all_moved_since(c, parts, (row,))[row.id]
+
+
+def all_moved_since(c: Connection, parts: Parts, rows: Sequence[DeliveryRow]) -> dict[str, str | None]:
+    """`moved_since` of several deliveries, by their ids."""
+    people = {row.id: row for row in _PEOPLE_NOW.of(c, [row.person_id for row in rows if row.person_id is not None])}
+    consents = find_consents(c, parts, [row.id for row in people.values() if row.consents])
+    return {row.id: _moved_since(parts, row, people, consents) for row in rows}
+
+
+def _moved_since(
+    parts: Parts, row: DeliveryRow, people: Mapping[str, Any], registered: Mapping[str, SealedConsents]
+) -> str | None:
     agreement = parts.agreements.get(row.agreement)
     if agreement is None or agreement.digest != row.agreement_digest:
         return "agreement"
@@ -143,10 +190,10 @@ def moved_since(c: Connection, parts: Parts, row: DeliveryRow) -> str | None:
             return "recipient"
     if row.person_id is None:
         return None
-    now = _PERSON_NOW.one(c, person_id=row.person_id)
+    now = people[row.person_id]
     if now.link_version != row.link_version:
         return "link"
-    consents = read_consents(c, parts, row.person_id) if now.consents else ()
+    consents = open_consents(parts, registered[row.person_id]) if now.consents else ()
     # INVARIANT: a consent that holds no more lets nothing out, whether somebody took it back or its time is over.
     if now.consent_version != row.consent_version or passed(consents, agreement, row.decided_at, parts.now()):
         return "consent"
