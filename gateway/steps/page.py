@@ -6,9 +6,10 @@ A page is of one transaction and one look at the inbox: who repeats a message of
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from sqlalchemy import Connection, LargeBinary, Row, bindparam, select
+from sqlalchemy import Connection, Row, bindparam, select
 
 from fhir_profiles.shapes import PersonIdentifier
+from gateway.among import Several, among
 from gateway.clients import Client, find
 from gateway.failpoints import pass_point
 from gateway.keys import Thing
@@ -19,12 +20,11 @@ from gateway.steps.owed import owe
 from gateway.store.schema import message
 from gateway.store.statement import Statement
 
-ASKED_AT_ONCE: Final = 16
-_KEYS: Final = tuple(f"key_{number}" for number in range(ASKED_AT_ONCE))
-_BEFORE: Final = Statement(
+_BEFORE: Final = Several(
     select(message.c.key_index, message.c.id, message.c.body_index, message.c.answer_id, message.c.state).where(
-        message.c.key_index.in_([bindparam(each, b"", type_=LargeBinary) for each in _KEYS])
-    )
+        among(message.c.key_index)
+    ),
+    message.c.key_index,
 )
 _SAME_BUNDLE: Final = Statement(
     select(message.c.id, message.c.body_index, message.c.state)
@@ -53,9 +53,7 @@ class Page:
         self._look_up(keys)
 
     def _look_up(self, keys: Sequence[bytes]) -> None:
-        for start in range(0, len(keys), ASKED_AT_ONCE):
-            found = _BEFORE.all(self.c, **dict(zip(_KEYS, keys[start : start + ASKED_AT_ONCE], strict=False)))
-            self._known |= {row.key_index: row for row in found}
+        self._known |= {row.key_index: row for row in _BEFORE.of(self.c, keys)}
 
     def client(self, name: str) -> Client | None:
         """Who is registered under this name."""

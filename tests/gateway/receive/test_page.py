@@ -11,12 +11,13 @@ import pytest
 from sqlalchemy import Connection, select
 
 from adapters.contract import Arrival
+from gateway.among import AT_ONCE
 from gateway.errors import Fault, Overloaded
 from gateway.parts import Parts
 from gateway.pressure import Pressure
 from gateway.settings import Limits
 from gateway.steps import receive as step
-from gateway.steps.page import ASKED_AT_ONCE, Page
+from gateway.steps.page import Page
 from gateway.steps.receive import Received
 from gateway.store import Store, open_store
 from gateway.store.schema import owed_answer
@@ -153,7 +154,7 @@ async def test_together_is_as_one_after_the_other(together: tuple[Arrival, ...],
 async def test_a_page_that_repeats_what_came_before_it_is_a_page_of_repeats(store: Store, pages: Pages) -> None:
     """More of them than are asked for at once."""
     parts = make_parts(store)
-    sent = [message(f"b-{number}", f"h-{number}") for number in range(ASKED_AT_ONCE * 2 + 1)]
+    sent = [message(f"b-{number}", f"h-{number}") for number in range(AT_ONCE * 2 + 1)]
     first = await one_by_one(parts, sent)
     pages.sizes.clear()
     again = await at_once(parts, *sent)
