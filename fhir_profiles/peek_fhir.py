@@ -31,6 +31,8 @@ from fhir_profiles.file_types import ALONE
 from fhir_profiles.hmpps import is_event
 from fhir_profiles.limits import MAX_ENTRIES
 from fhir_profiles.mappings.fhir_coded_consents import is_coded_consent
+from fhir_profiles.mappings.fhir_naming import parts_of
+from fhir_profiles.mappings.fhir_person import named_person
 from fhir_profiles.peek_hmpps import peek_hmpps
 from fhir_profiles.shapes import (
     AcknowledgementMode,
@@ -159,15 +161,24 @@ def _of_content(channel: Channel, content: Json, kind: str, entries: tuple[Entry
 
 
 def _speaks_of_consent(entries: tuple[Entry, ...]) -> bool:
-    return any(entry.kind == "Consent" or is_coded_consent(entry.resource) for entry in entries)
+    """INVARIANT: whatever the meaning registers as somebody's word is one here: a Consent, and a coded entry, which may be contained."""
+    return any(
+        entry.kind == "Consent"
+        or is_coded_consent(entry.resource)
+        or any(map(is_coded_consent, objects_of(entry.resource.get("contained"))))
+        for entry in entries
+    )
 
 
 def _persons(entries: tuple[Entry, ...]) -> tuple[PersonIdentifier, ...]:
+    """The numbers of every Patient; of whom the resources name, where none comes with them."""
+    patients = [entry for entry in entries if entry.kind == "Patient"]
+    if not patients:
+        return named_person(parts_of(entries)).persons
     found: dict[tuple[str, str], PersonIdentifier] = {}
-    for entry in entries:
-        if entry.kind == "Patient":
-            for identifier in person_identifiers(entry.resource, entry.path):
-                found.setdefault((identifier.system, identifier.value), identifier)
+    for entry in patients:
+        for identifier in person_identifiers(entry.resource, entry.path):
+            found.setdefault((identifier.system, identifier.value), identifier)
     return tuple(found.values())
 
 

@@ -33,7 +33,7 @@ def named_person(parts: Sequence[Part]) -> NamedPerson:
     for place, subject in _subjects(parts):
         literal.add(text_of(subject.get("reference")))
         identifier = object_of(subject.get("identifier"))
-        if identifier.get("system") in PERSON_SYSTEMS:
+        if text_of(identifier.get("system")) in PERSON_SYSTEMS:
             for one in person_identifiers({"identifier": [identifier]}, place):
                 found.setdefault((one.system, one.value), replace(one, path=f"{place}.identifier"))
     if not found:

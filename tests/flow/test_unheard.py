@@ -3,21 +3,25 @@
 The line takes custody at once and works later, in a backlog much later. What the word says is not known until then, only that there is one.
 """
 
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import select
 
-from adapters.contract import Letter
+from adapters.contract import Answer, Arrival, Letter
 from fhir_profiles import systems
+from fhir_profiles.fhir_kinds import BY_ITSELF
+from gateway.clients import add_client
 from gateway.failpoints import hooked
 from gateway.people import named
 from gateway.steps.deliver import Shut, open_at_door
 from gateway.steps.identify import identify
 from gateway.store.retention import sweep_ended
 from gateway.store.schema import named_number
-from tests.builders import adt_a03, adt_a13, fhir_message, synthetic_person
+from tests.builders import adt_a03, adt_a13, consent, fhir_message, synthetic_person
 from tests.flow.test_change_of_mind import BOXED, word
 from tests.flow.test_delivery import supply
 from tests.flow.test_events_of_hl7v2 import GIVEN, event
@@ -28,25 +32,60 @@ ONE, OTHER = synthetic_person(1), synthetic_person(2)
 NO_LONGER = "2026-01-15T11:59:00+00:00"
 
 
-def coded(message_id: str) -> bytes:
+def said(subject: str = "Patient/patient") -> dict[str, Any]:
     """A refusal as a coded entry of a record."""
-    entry = {
+    return {
         "resourceType": "Observation",
         "id": "said",
         "status": "final",
         "code": {"coding": [{"system": systems.SNOMED, "code": "425691002"}]},
-        "subject": {"reference": "Patient/patient"},
+        "subject": {"reference": subject},
         "valueBoolean": False,
         "effectiveDateTime": NO_LONGER,
     }
-    return fhir_message(ONE, resources=[entry], message_id=message_id)
+
+
+def report() -> dict[str, Any]:
+    """A report that contains the entry."""
+    return {
+        "resourceType": "DiagnosticReport",
+        "id": "report",
+        "status": "final",
+        "code": {"text": "what was said"},
+        "subject": {"reference": "Patient/patient"},
+        "contained": [said()],
+        "result": [{"reference": "#said"}],
+    }
+
+
+def alone(**around: Any) -> dict[str, Any]:
+    """A consent that names its person by number, as one comes that brings no Patient."""
+    about = {"identifier": {"system": systems.NHS_NUMBER, "value": ONE.nhs_number}}
+    return {**consent(resource_id="alone", at=NO_LONGER, decision="deny"), "patient": about} | around
 
 
 FORMS = {
     "consent": word("deny", at=NO_LONGER, person=ONE),
-    "coded": coded("CODED"),
+    "coded": fhir_message(ONE, resources=[said()], message_id="CODED"),
+    "contained": fhir_message(ONE, resources=[report()], message_id="CONTAINED"),
     "segment": event("A31", ONE, f"CON|1|{GIVEN}||F-1|||||||R||20260101"),
 }
+
+
+BY_THEMSELVES = {
+    "resource": alone(),
+    "bundle": {"resourceType": "Bundle", "type": "collection", "entry": [{"resource": alone()}]},
+}
+SOURCE = "passing-source"
+
+
+async def post(line: Line, content: dict[str, Any]) -> Answer:
+    """What comes by `POST /fhir`, with no header and no Patient."""
+    add_client(line.gateway, name=SOURCE, kinds=sorted(BY_ITSELF), establishments=("ZFG",))
+    body = json.dumps(content).encode()
+    arrival = Arrival(channel="http-fhir", client=SOURCE, body=body, content_type="application/fhir+json")
+    line.accepted.append(body)
+    return await line.gateway.accept(arrival)
 
 
 @pytest.fixture
@@ -77,6 +116,18 @@ async def test_no_letter_leaves_between_the_answer_and_the_hearing(line: Line, f
     await line.settle()
     assert line.deliveries()[0].state == "recalled"
     assert letter not in {each.key for each in line.neighbours["northfell"].effects}
+    check_world(line)
+
+
+@pytest.mark.parametrize("form", BY_THEMSELVES)
+async def test_a_word_that_names_its_person_by_number_alone_keeps_letters_back_too(line: Line, form: str) -> None:
+    letter, others = (row.id for row in line.deliveries())
+    assert (await post(line, BY_THEMSELVES[form])).status == 202
+    assert open_at_door(line.gateway, letter) is Shut.NOT_NOW
+    assert isinstance(open_at_door(line.gateway, others), Letter)
+    await line.gateway.bus.start()
+    await line.settle()
+    assert line.deliveries()[0].state == "recalled"
     check_world(line)
 
 

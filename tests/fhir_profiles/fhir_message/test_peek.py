@@ -11,6 +11,7 @@ from fhir_profiles import systems
 from fhir_profiles.limits import MAX_BODY_BYTES, MAX_ENTRIES
 from fhir_profiles.peek import peek
 from fhir_profiles.shapes import AcknowledgementMode, Channel, Envelope, Refusal, RefusalCode
+from fhir_profiles.translate import translate
 from tests.builders import PERSON, adt_a01
 from tests.fhir_profiles.fhir_message.messages import CHANNEL, SENDER, bundle, header, patient, plan, without
 from tests.samples import fhir_examples
@@ -57,13 +58,53 @@ def test_whether_it_speaks_of_consent() -> None:
         }
         for code in ("425691002", "271649006")
     ]
-    consents = [{"resourceType": "Consent", "id": "c", "status": "inactive"}]
+    consents: list[Json] = [{"resourceType": "Consent", "id": "c", "status": "inactive"}]
     spoken = [envelope(bundle(each)).speaks_of_consent for each in (*consents, *coded, plan())]
     assert spoken == [True, True, False, False]
     v2 = [adt_a01(), adt_a01() + b"CON|1|X\r"]
     channel = Channel(**{**vars(CHANNEL), "format": "hl7v2"})
     found = [peek(channel, each) for each in v2]
     assert [isinstance(each, Envelope) and each.speaks_of_consent for each in found] == [False, True]
+
+
+def test_the_bytes_say_of_every_word_whose_it_is() -> None:
+    """What the meaning registers: contained in another entry, or brought by itself, with no Patient but a number."""
+    about = {"identifier": {"system": systems.NHS_NUMBER, "value": PERSON.nhs_number}}
+    said = {
+        "resourceType": "Observation",
+        "id": "said",
+        "status": "final",
+        "code": {"coding": [{"system": systems.SNOMED, "code": "425691002"}]},
+        "subject": about,
+    }
+    report = {
+        **said,
+        "id": "report",
+        "code": {"text": "a visit"},
+        "contained": [said],
+        "hasMember": [{"reference": "#said"}],
+    }
+    collection = {"resourceType": "Bundle", "type": "collection", "entry": [{"resource": said}]}
+    for content in (bundle(report), report, said, collection):
+        body = json.dumps(content).encode()
+        meant, seen = translate(CHANNEL, body), envelope(content)
+        assert any(each["resource"]["resourceType"] == "Consent" for each in meant.bundle["entry"])
+        assert seen.speaks_of_consent
+        assert meant.persons
+        assert seen.persons == meant.persons
+
+
+@pytest.mark.parametrize("junk", [None, 1, "x", [], ["x"], {}, [{}], [{"system": [], "code": {}}]])
+def test_what_names_somebody_may_be_anything(junk: object) -> None:
+    """Nothing is validated yet."""
+    entry = {
+        "resourceType": "Observation",
+        "code": junk,
+        "contained": junk,
+        "subject": {"identifier": {"system": junk}},
+    }
+    for content in (entry, {**entry, "code": {"coding": junk}, "subject": junk}, {**entry, "contained": [entry]}):
+        assert envelope(content).persons == ()
 
 
 def test_any_event_is_taken_and_kept() -> None:
