@@ -23,13 +23,13 @@ class Alike(Generic[A, B]):
 
     def __call__(self, c: Connection) -> B:
         """Alone."""
-        (answer,) = self.many(c, (self.one,))
+        (answer,) = each_answered(self.many, (self.one,), c)
         return answer
 
 
-def in_one(c: Connection, works: Sequence[Alike[A, B]]) -> Sequence[B]:
-    """Several of one kind. Raises what that raised, of all of them."""
-    answers = works[0].many(c, [work.one for work in works])
-    if len(answers) != len(works):
+def each_answered(many: Callable[[Connection, Sequence[A]], Sequence[B]], them: Sequence[A], c: Connection) -> list[B]:
+    """What `many` answers for them, in their order. Raises what it raised, of all of them."""
+    answers = list(many(c, them))
+    if len(answers) != len(them):
         raise ValueError("a work has one answer for each that it is given")
     return answers

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from gateway.errors import StoreUnavailable
 from gateway.failpoints import pass_point
-from gateway.store.alike import Alike, in_one
+from gateway.store.alike import Alike, each_answered
 from gateway.store.away import is_away
 from gateway.store.engine import StoreError
 from gateway.store.guard import mend
@@ -222,7 +222,7 @@ class GroupCommit:
         """In one; each alone where it is the only one, or where that failed."""
         if len(jobs) > 1:
             alike = [job.work for job in jobs if isinstance(job.work, Alike)]
-            answers, error = self._attempt(partial(in_one, works=alike))
+            answers, error = self._attempt(partial(each_answered, alike[0].many, [work.one for work in alike]))
             if error is None:
                 for job, answer in zip(jobs, answers, strict=True):
                     job.attempts += 1

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from sqlalchemy import Connection
 
+from gateway.store.alike import each_answered
 from gateway.store.away import is_away
 from gateway.store.engine import Store
 
@@ -24,8 +25,9 @@ def write_in_one(
 ) -> list[B | Exception]:
     """What came of each, in their order, or what it raised. `work` answers as many as it is given; all of them share a commit."""
     pieces = [them[start : start + IN_ONE] for start in range(0, len(them), IN_ONE)]
+    became = store.write_all([partial(each_answered, work, piece) for piece in pieces])
     found: list[B | Exception] = []
-    for piece, answers in zip(pieces, store.write_all([partial(_run, work, piece) for piece in pieces]), strict=True):
+    for piece, answers in zip(pieces, became, strict=True):
         if not isinstance(answers, Exception):
             found += answers
         elif len(piece) == 1 or is_away(answers):
@@ -36,13 +38,6 @@ def write_in_one(
     return found
 
 
-def _run(work: Callable[[Connection, Sequence[A]], Sequence[B]], piece: Sequence[A], c: Connection) -> list[B]:
-    answers = list(work(c, piece))
-    if len(answers) != len(piece):
-        raise ValueError("a work has one answer for each that it is given")
-    return answers
-
-
 def _alone(store: Store, work: Callable[[Connection, Sequence[A]], Sequence[B]], one: A) -> list[B] | list[Exception]:
-    (answers,) = store.write_all([partial(_run, work, (one,))])
+    (answers,) = store.write_all([partial(each_answered, work, (one,))])
     return [answers] if isinstance(answers, Exception) else answers
