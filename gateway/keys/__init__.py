@@ -225,8 +225,8 @@ class Keys:
 
     def seal_each(self, c: Connection, things: Sequence[tuple[str | None, "Thing"]], *, now: str) -> list[str]:
         """The same for things of several people, each with whose it is: their keys are looked up once."""
-        keys = self._person_keys(c, {person_id for person_id, _ in things if person_id is not None})
-        wraps: dict[str | None, bytes] = {person_id: self._wrap_of(person_id, key) for person_id, key in keys.items()}
+        people = {person_id for person_id, _ in things if person_id is not None}
+        wraps: dict[str | None, bytes] = {**self._person_wraps(c, people)}
         if any(person_id is None for person_id, _ in things):
             wraps[None] = self._wrap(SEALED)
         rows = []
@@ -294,8 +294,7 @@ class Keys:
         moving = {
             each: self._unwrap(each, found[each], opened) for each in owners if found[each].wrapped_by != owners[each]
         }
-        keys = self._person_keys(c, {owners[each] for each in moving})
-        wraps = {person_id: self._wrap_of(person_id, key) for person_id, key in keys.items()}
+        wraps = self._person_wraps(c, {owners[each] for each in moving})
         _WRAP_AGAIN.many(
             c,
             [
@@ -356,6 +355,10 @@ class Keys:
             return self._unwrapped(PERSON, wrapped)[0]
         except InvalidUnwrap:
             raise SealedBroken(f"the key of person {person_id} was changed or is not of this installation") from None
+
+    def _person_wraps(self, c: Connection, person_ids: Collection[str]) -> dict[str, bytes]:
+        keys = self._person_keys(c, person_ids)
+        return {each: self._wrap_of(each, keys[each]) for each in person_ids}
 
     def _wrap_of(self, person_id: str, wrapped: bytes | None) -> bytes:
         return _mac(self._opened_person_key(person_id, wrapped), b"wrap sealed keys")

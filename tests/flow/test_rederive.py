@@ -155,7 +155,7 @@ def _made_by_another(line: Line, decided: str) -> None:
             key, nonce = os.urandom(32), os.urandom(12)
             content = fhir_json.encode(kept if kept is not None else stored)
             again = AESGCM(key).encrypt(nonce, content, keys._associated(row.sealed_id, "decision"))
-            wrapped = aes_key_wrap(gateway.keys._person_wrap(c, row.person_id), key)
+            wrapped = aes_key_wrap(gateway.keys._person_wraps(c, (row.person_id,))[row.person_id], key)
             values = {"nonce": nonce, "ciphertext": again, "wrapped_key": wrapped}
             c.execute(update(sealed).where(sealed.c.id == row.sealed_id).values(values))
 
