@@ -174,7 +174,7 @@ class Gateway(Parts):
     # ── what the steps above are made of ──
 
     async def _apart(self, part: Awaitable[object]) -> None:
-        """One part of a sweep: what always fails there is said and holds up nobody else. A store that is away ends the sweep."""
+        """One part of a sweep, or of a turn: what always fails there is said and holds up nobody else. A store that is away ends the whole."""
         try:
             await part
         except Exception as error:
@@ -206,9 +206,10 @@ class Gateway(Parts):
     async def _merged(self, message_id: str) -> None:
         """Two records became one: open letters of either are decided again, and what was held for want of this goes on."""
         person_id = await asyncio.to_thread(unfinished.person_of_message, self, message_id)
+        # INVARIANT: the merge is committed: whatever follows from it and cannot be done now is brought by the sweep, and costs nobody of the turn an attempt.
         if person_id is not None:
-            await self._reconsider(person_id)
-        await self._run_held_again()
+            await self._apart(self._reconsider(person_id))
+        await self._apart(self._run_held_again())
 
     async def _run_held_again(self) -> None:
         """What was held for want of a merge goes on, once after each: also where the process that merged died before it came to this."""

@@ -5,7 +5,7 @@ ledger. This module MUST NOT guess: it does what a person says, and what a messa
 """
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import Connection, delete, func, insert, select
 
@@ -14,6 +14,7 @@ from gateway.errors import ThroughgateError
 from gateway.failpoints import around
 from gateway.journeys.tasks import add_tasks, end_tasks
 from gateway.ledger import record
+from gateway.log import Code, log
 from gateway.moves import move_message
 from gateway.parts import Parts
 from gateway.people.find import NotFound, give, look, look_join, owners_of
@@ -24,6 +25,7 @@ from gateway.steps.merge import merge_people, survivor_of
 from gateway.steps.reasons import seal_reason
 from gateway.steps.reconsider import reconsider
 from gateway.steps.take_apart import Apart, merge_of, take_apart
+from gateway.store.away import is_away
 from gateway.store.locks import hold
 from gateway.store.schema import message, person_apart, person_merge
 from gateway.store.statement import Statement
@@ -175,15 +177,26 @@ def run_held_again(parts: Parts) -> tuple[str, ...]:
         ).all()
     done = []
     for row in rows:
-        with parts.store.read() as c:
-            translation = translation_of(c, parts, row)
-            settled = _is_settled(c, parts, translation)
-        if settled:
-            released = release_message(parts, row.id, by_person=True)
-            if released.stale and released.person_id is not None:
-                reconsider(parts, released.person_id)
-            done.append(row.id)
+        try:
+            if _goes_on(parts, row):
+                done.append(row.id)
+        except Exception as error:
+            if is_away(error):
+                raise
+            # INVARIANT: one that cannot go on stays held for a person, and keeps no other back.
+            log(Code.RELEASE_FAILED, message=row.id, error=type(error).__name__)
     return tuple(done)
+
+
+def _goes_on(parts: Parts, row: Any) -> bool:
+    """Is its identity settled? Then it goes on."""
+    with parts.store.read() as c:
+        settled = _is_settled(c, parts, translation_of(c, parts, row))
+    if settled:
+        released = release_message(parts, row.id, by_person=True)
+        if released.stale and released.person_id is not None:
+            reconsider(parts, released.person_id)
+    return settled
 
 
 def _is_settled(c: Connection, parts: Parts, translation: Translation) -> bool:

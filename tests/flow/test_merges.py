@@ -11,6 +11,7 @@ from sqlalchemy import select
 
 from consent.disclosure_control import ENOUGH_TO_WARN
 from gateway.steps import link as acts
+from gateway.steps.letters import release_message
 from gateway.steps.link import LinkError
 from gateway.store.schema import contribution, person, person_merge, resource, sealed
 from tests.builders import (
@@ -295,4 +296,52 @@ async def test_what_a_held_merge_brought_is_told_after_it_was_let_go(line: Line)
     await line.settle()
     assert line.messages(id=held.id)[0].state == "released"
     assert {"mostly-positive", "mostly-positive-report"} <= set(line.told_codes())
+    check_world(line)
+
+
+def broken(monkeypatch: pytest.MonkeyPatch, message_id: str) -> None:
+    """Whatever is done with this held message, it cannot be released."""
+
+    def breaks(parts: Any, some_id: str, **how: Any) -> Any:
+        if some_id == message_id:
+            raise ValueError("broken")
+        return release_message(parts, some_id, **how)
+
+    monkeypatch.setattr(acts, "release_message", breaks)
+
+
+async def test_one_that_cannot_go_on_after_a_link_keeps_no_other_back(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two merges are held; the first is settled and breaks. What a person said is done, and the second goes on when it is settled."""
+    third, fourth = synthetic_person(3), synthetic_person(4)
+    for at, who in enumerate((STAYS, OTHER, third, fourth)):
+        await line.play(adt_a01(who, message_id=f"A01-{at}"))
+    await line.play(merge(), merge("A40-2", given_up=fourth, stays=third))
+    people = [row.person_id for row in line.messages()[:4]]
+    first, second = line.messages()[-2:]
+    assert [first.state, second.state] == ["held", "held"]
+    broken(monkeypatch, first.id)
+    for one, other in (people[:2], people[2:]):
+        acts.link(line.gateway, one, other, reason="one person, two NHS numbers", by="clerk")
+    await line.settle()
+    assert [row.state for row in line.messages()[-2:]] == ["held", "released"]
+    monkeypatch.undo()
+    check_world(line)
+
+
+async def test_a_merge_whose_followers_break_costs_others_of_its_turn_nothing(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await line.play(adt_a01(STAYS), without_nhs_number(adt_a01(OTHER, message_id="A01-2"), OTHER))
+
+    async def breaks(_: object) -> None:
+        raise ValueError("broken")
+
+    monkeypatch.setattr(type(line.gateway), "_run_held_again", breaks)
+    for body in (merge(), adt_a03(synthetic_person(3))):
+        assert line.is_accepted(await line.send(body))
+    await line.settle()
+    monkeypatch.undo()
+    assert [(row.state, row.attempts) for row in line.messages()[-2:]] == [("released", 0)] * 2
     check_world(line)
