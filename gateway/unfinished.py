@@ -19,7 +19,7 @@ from gateway.steps import standing
 from gateway.steps.answering import due_answers
 from gateway.steps.close import due_periods
 from gateway.steps.named import note_whom
-from gateway.steps.standing import DELIVERIES, is_behind, moved_since
+from gateway.steps.standing import DELIVERIES, all_behind, all_moved_since, people_of
 from gateway.store.locks import hold_message
 from gateway.store.schema import attempt, delivery, message, person, task
 from gateway.store.statement import Statement, one_of
@@ -62,7 +62,7 @@ _HAS_ONE_IN_FRONT: Final = exists().where(
     ~_FRONT.c.whole_picture,
     one_of(_FRONT.c.state, [state.value for state in DELIVERY_OPEN]),
 )
-"""Of what only one after the other may go, all but the first: most of what waits for a recipient that is down. Who else waits, `is_behind` says."""
+"""Of what only one after the other may go, all but the first: most of what waits for a recipient that is down. Who else waits, `all_behind` says."""
 _QUEUED: Final = select(delivery.c.id).where(delivery.c.state == D.QUEUED.value).order_by(delivery.c.sequence)
 _QUEUED_OF_MESSAGE: Final = Statement(_QUEUED.where(delivery.c.message_id == bindparam("message_id")))
 _QUEUED_OF_PERSON: Final = Statement(_QUEUED.where(delivery.c.person_id == bindparam("person_id")))
@@ -128,7 +128,8 @@ def _deliveries(c: Connection, parts: Parts) -> tuple[str, ...]:
     after = 0
     while len(found) < PUBLISHED_AT_ONCE:
         rows = _due_to(frozenset(parts.outbounds)).all(c, now=parts.now(), after=after)
-        found += [row.id for row in rows if not is_behind(c, parts, row, collected=False)]
+        waits = all_behind(c, parts, rows, people_of(c, rows), collected=False)
+        found += [row.id for row in rows if not waits[row.id]]
         if len(rows) < PUBLISHED_AT_ONCE:
             break
         after = rows[-1].sequence
@@ -156,7 +157,8 @@ def _stale_people(c: Connection, parts: Parts) -> tuple[str, ...]:
     digests = frozenset(agreement.digest for agreement in parts.agreements.values())
     versions = frozenset(recipient.version for recipient in parts.recipients.values())
     rows = _decided_under_others(digests, versions).all(c)
-    return tuple({row.person_id: None for row in rows if moved_since(c, parts, row) is not None})
+    moved = all_moved_since(c, parts, rows, people_of(c, rows))
+    return tuple({row.person_id: None for row in rows if moved[row.id] is not None})
 
 
 def _none_of(column: Column[str], values: frozenset[str]) -> ColumnElement[bool]:
@@ -265,8 +267,8 @@ def mailbox(parts: Parts, recipient: str | None) -> Sequence[MailboxItem]:
                 delivery.c.sequence
             )
         ).all()
-        free = [row for row in rows if not is_behind(c, parts, row, collected=True)]
-    return [MailboxItem(id=row.id, queued_at=row.created_at) for row in free]
+        waits = all_behind(c, parts, rows, people_of(c, rows), collected=True)
+    return [MailboxItem(id=row.id, queued_at=row.created_at) for row in rows if not waits[row.id]]
 
 
 def is_in_mailbox(parts: Parts, recipient: str | None, delivery_id: str) -> bool:

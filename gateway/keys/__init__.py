@@ -226,7 +226,7 @@ class Keys:
     def seal_each(self, c: Connection, things: Sequence[tuple[str | None, "Thing"]], *, now: str) -> list[str]:
         """The same for things of several people, each with whose it is: their keys are looked up once."""
         people = {person_id for person_id, _ in things if person_id is not None}
-        wraps: dict[str | None, bytes] = {**self._person_wraps(c, people)}
+        wraps: dict[str | None, bytes] = dict(self._person_wraps(c, people).items())
         if any(person_id is None for person_id, _ in things):
             wraps[None] = self._wrap(SEALED)
         rows = []

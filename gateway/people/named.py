@@ -8,7 +8,7 @@ MUST NOT say whose a message is: that is what it waits for.
 from collections.abc import Iterable
 from typing import Final
 
-from sqlalchemy import Connection, bindparam, delete, exists, literal, select, union
+from sqlalchemy import ColumnElement, Connection, bindparam, delete, exists, literal, select, union
 
 from fhir_profiles.shapes import PersonIdentifier
 from gateway.among import Several, among
@@ -31,19 +31,22 @@ _NAMING: Final = (
     .join(person_identifier, _SAME_NUMBER)
     .where(among(person_identifier.c.person_id), message.c.person_id.is_(None), _WAITS)
 )
-UNHEARD: Final = exists(
-    select(message.c.id)
-    .join(named_number, named_number.c.message_id == message.c.id)
-    .join(person_identifier, _SAME_NUMBER)
-    .where(
-        person_identifier.c.person_id == bindparam("person_id"),
-        message.c.state == literal(MessageState.RECEIVED.value),
-    )
-)
-"""Is there a word about sharing that names the person `person_id`, taken and not yet worked on? Of what is received, only such messages are named here."""
 _FORGET: Final = Statement(delete(named_number).where(named_number.c.message_id == bindparam("message_id")))
 _INSERT: Final = Statement.insert(named_number)
 _WAITING: Final = Several(union(_OWN, _NAMING), message.c.person_id)
+
+
+def is_unheard(person_id: ColumnElement[str]) -> ColumnElement[bool]:
+    """Is there a word about sharing that names the person, taken and not yet worked on? Of what is received, only such messages are named here."""
+    return exists(
+        select(message.c.id)
+        .join(named_number, named_number.c.message_id == message.c.id)
+        .join(person_identifier, _SAME_NUMBER)
+        .where(
+            person_identifier.c.person_id == person_id,
+            message.c.state == literal(MessageState.RECEIVED.value),
+        )
+    )
 
 
 def note_named(c: Connection, keys: Keys, message_id: str, persons: Iterable[PersonIdentifier]) -> None:

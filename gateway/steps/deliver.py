@@ -32,13 +32,14 @@ from gateway.states import DeliveryState
 from gateway.steps.release import LEAVES, mark
 from gateway.steps.standing import (
     DeliveryRow,
+    all_behind,
     all_moved_since,
     behind_all,
     delivery_row,
     delivery_rows,
     hold_deliveries,
-    is_behind,
     is_superseded,
+    people_of,
 )
 from gateway.steps.unconfirmed import look_again_at
 from gateway.store.away import is_away
@@ -234,16 +235,20 @@ def _park_broken(c: Connection, *, parts: Parts, delivery_id: str) -> None:
 
 def _commit_intents(c: Connection, rows: Sequence[DeliveryRow], *, parts: Parts, collected: bool) -> list[Shut | None]:
     """None where the intent is written; else why the door stays shut."""
-    standing = _stand(c, parts, rows)
+    standing = _stand(c, parts, rows, collected=collected)
     shuts: list[Shut | None] = []
     intents: list[Mapping[str, object]] = []
-    moves: dict[tuple[str | None, str], Move] = {}
+    moves: list[Move] = []
+    touched: set[tuple[str | None, str]] = set()
     for seen in rows:
-        if (seen.person_id, seen.recipient) in moves:  # whether it is behind is asked when the one before it moves
-            move_deliveries(c, parts, tuple(moves.values()))
-            moves.clear()
-        row = standing.rows.get(seen.id)
-        shut = _why_shut(c, parts, seen, standing, collected=collected)
+        its, pair = standing, (seen.person_id, seen.recipient)
+        if pair in touched:  # whether it is behind is asked when the one before it moves
+            move_deliveries(c, parts, moves)
+            moves = []
+            its = _stand(c, parts, (seen,), collected=collected)
+        touched.add(pair)
+        row = its.rows.get(seen.id)
+        shut = _why_shut(c, parts, seen, its, collected=collected)
         shuts.append(shut)
         if shut is not None or row is None:
             continue
@@ -252,9 +257,9 @@ def _commit_intents(c: Connection, rows: Sequence[DeliveryRow], *, parts: Parts,
             again = Sent(result=Result.AMBIGUOUS, code="opened-again")
             _end_attempts(c, parts, (Ended(delivery_id=row.id, number=row.attempts, sent=again),))
         facts = {"attempt": number, "decision": row.decision_id, "mark": mark(parts, row.digest)}
-        moves[row.person_id, row.recipient] = Move(delivery_id=row.id, to=D.SENDING, facts=facts)
+        moves.append(Move(delivery_id=row.id, to=D.SENDING, facts=facts))
         intents.append({"delivery_id": row.id, "number": number, "intent_at": parts.now()})
-    move_deliveries(c, parts, tuple(moves.values()))
+    move_deliveries(c, parts, moves)
     # INVARIANT: attempt, digest and decision are committed before the first byte is sent.
     _BEGIN_ATTEMPT.many(c, intents)
     return shuts
@@ -262,23 +267,28 @@ def _commit_intents(c: Connection, rows: Sequence[DeliveryRow], *, parts: Parts,
 
 @dataclass(frozen=True, kw_only=True)
 class Standing:
-    """Deliveries as they are now, and what of them is another than when they were decided; which agreements, by name and digest, stand."""
+    """Deliveries as they are now, and what of them is another than when they were decided, which must wait, and which agreements stand, by name and digest."""
 
     rows: Mapping[str, DeliveryRow]
     moved: Mapping[str, str | None]
+    behind: Mapping[str, bool]
     agreements: Mapping[tuple[str, str], bool]
 
 
-def _stand(c: Connection, parts: Parts, seen: Sequence[DeliveryRow]) -> Standing:
+def _stand(c: Connection, parts: Parts, seen: Sequence[DeliveryRow], *, collected: bool) -> Standing:
     # INVARIANT: two workers never send one delivery at once, and nobody registers a consent between this look and the intent.
     hold_people(c, [row.person_id for row in seen if row.person_id is not None])
     hold_deliveries(c, [row.id for row in seen])
     rows = delivery_rows(c, [row.id for row in seen])
-    agreements = dict.fromkeys((row.agreement, row.agreement_digest) for row in rows.values())
+    now = tuple(rows.values())
+    people = people_of(c, now)
     return Standing(
         rows=rows,
-        moved=all_moved_since(c, parts, tuple(rows.values())),
-        agreements={each: stands(c, *each) for each in agreements},
+        moved=all_moved_since(c, parts, now, people),
+        behind=all_behind(c, parts, now, people, collected=collected),
+        agreements={
+            each: stands(c, *each) for each in dict.fromkeys((row.agreement, row.agreement_digest) for row in now)
+        },
     )
 
 
@@ -290,7 +300,7 @@ def _why_shut(c: Connection, parts: Parts, seen: DeliveryRow, standing: Standing
     if is_superseded(c, row):
         _retire_superseded(c, parts, row)
         return Shut.NOT_NOW
-    if (not collected and row.due_at > parts.now()) or is_behind(c, parts, row, collected=collected):
+    if (not collected and row.due_at > parts.now()) or standing.behind[row.id]:
         return Shut.NOT_NOW
     # INVARIANT: no intent is committed under versions that hold no more (DESIGN section 2, rule 4).
     stays = standing.moved[row.id] is None and standing.agreements[row.agreement, row.agreement_digest]

@@ -6,7 +6,7 @@ Questions only, asked inside the transaction that acts on the answer. This modul
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
-from sqlalchemy import Connection, bindparam, exists, or_, select
+from sqlalchemy import Connection, bindparam, case, exists, func, or_, select
 
 from consent.edges import passed
 from fhir_profiles.shapes import Event
@@ -14,7 +14,7 @@ from gateway.among import Several, among
 from gateway.consents.register import SealedConsents, find_consents, open_consents
 from gateway.journeys.tasks import NOTICE
 from gateway.parts import Parts
-from gateway.people.named import UNHEARD
+from gateway.people.named import is_unheard
 from gateway.states import DELIVERY_OPEN, DeliveryState, MessageState
 from gateway.store.locks import held
 from gateway.store.schema import consent, decision, delivery, message, person
@@ -74,55 +74,47 @@ _SOME_BEHIND: Final = Several(
     ),
     _FRONT.c.id,
 )
-_EARLIER: Final = (
-    delivery.c.person_id == bindparam("person_id"),
-    delivery.c.recipient == bindparam("recipient"),
-    delivery.c.sequence < bindparam("sequence"),
-)
-_OWN: Final = select(message.c.sequence).where(message.c.id == bindparam("message_id")).scalar_subquery()
-_PARKED_BEFORE: Final = exists().where(
-    message.c.person_id == bindparam("person_id"),
-    message.c.state == MessageState.PARKED.value,
-    message.c.sequence < _OWN,
-)
 
 
-def _in_front(*, collected: bool) -> Statement:
+def _in_front(*, collected: bool) -> Several:
+    """The first that a letter that changes something waits for, of those to one recipient about one person; and that a whole picture does."""
     apart = COLLECTED if collected else ()
     open_states = [state.value for state in DELIVERY_OPEN if state.value not in apart]
     moving = [state for state in IN_MOTION if state not in apart]
-    in_front = or_(
+    changing = or_(
         ~delivery.c.whole_picture & one_of(delivery.c.state, open_states),
         delivery.c.whole_picture & one_of(delivery.c.state, moving),
     )
-    return Statement(
+    leaving = delivery.c.whole_picture & one_of(delivery.c.state, () if collected else (DeliveryState.SENDING.value,))
+    pair = (delivery.c.person_id, delivery.c.recipient)
+    return Several(
         select(
-            exists().where(*_EARLIER, in_front).label("letter"),
-            _PARKED_BEFORE.label("message"),
-            UNHEARD.label("unheard"),
+            *pair,
+            func.min(delivery.c.sequence).label("changing"),
+            func.min(case((leaving, delivery.c.sequence))).label("leaving"),
         )
+        .where(among(*pair), changing)
+        .group_by(*pair),
+        *pair,
     )
 
 
-def _in_front_of_whole_picture(*, collected: bool) -> Statement:
-    moving = () if collected else (DeliveryState.SENDING.value,)
-    in_front = exists().where(*_EARLIER, delivery.c.whole_picture, one_of(delivery.c.state, moving))
-    return Statement(select(in_front.label("letter"), UNHEARD.label("unheard")))
-
-
 _IN_FRONT: Final = {collected: _in_front(collected=collected) for collected in (False, True)}
-_IN_FRONT_OF_WHOLE_PICTURE: Final = {each: _in_front_of_whole_picture(collected=each) for each in (False, True)}
+_OWN: Final = Several(select(message.c.id, message.c.sequence).where(among(message.c.id)), message.c.id)
 _PEOPLE_NOW: Final = Several(
     select(
         person.c.id,
         person.c.consent_version,
         person.c.link_version,
+        person.c.to_notice,
         exists().where(consent.c.person_id == person.c.id).label("consents"),
+        select(func.min(message.c.sequence))
+        .where(message.c.person_id == person.c.id, message.c.state == MessageState.PARKED.value)
+        .scalar_subquery()
+        .label("parked"),
+        is_unheard(person.c.id).label("unheard"),
     ).where(among(person.c.id)),
     person.c.id,
-)
-_TO_NOTICE: Final = Statement(
-    select(person.c.id).where(person.c.id == bindparam("person_id"), person.c.to_notice).limit(1)
 )
 _NEWER: Final = Statement(
     select(delivery.c.id)
@@ -163,23 +155,31 @@ def behind_all(c: Connection, delivery_ids: Collection[str]) -> dict[str, tuple[
     return {each: tuple(_BEHIND.column(c, delivery_id=each)) if each in some else () for each in delivery_ids}
 
 
+People: TypeAlias = Mapping[str, Any]
+"""What there is now of people whom deliveries are about: see `people_of`."""
+
+
+def people_of(c: Connection, rows: Iterable[DeliveryRow]) -> People:
+    """The people of these deliveries: what is asked of each for whatever is sent about them."""
+    return {row.id: row for row in _PEOPLE_NOW.of(c, [row.person_id for row in rows if row.person_id is not None])}
+
+
 def moved_since(c: Connection, parts: Parts, row: DeliveryRow) -> str | None:
     """What is another now than when the delivery was decided: `agreement`, `recipient`, `link`, `consent`, `override`; None when nothing is.
 
     Also when nobody said anything: a period of a consent, the agreement or an override may have begun or ended since.
     """
-    return all_moved_since(c, parts, (row,))[row.id]
+    return all_moved_since(c, parts, (row,), people_of(c, (row,)))[row.id]
 
 
-def all_moved_since(c: Connection, parts: Parts, rows: Sequence[DeliveryRow]) -> dict[str, str | None]:
-    """`moved_since` of several deliveries, by their ids."""
-    people = {row.id: row for row in _PEOPLE_NOW.of(c, [row.person_id for row in rows if row.person_id is not None])}
+def all_moved_since(c: Connection, parts: Parts, rows: Sequence[DeliveryRow], people: People) -> dict[str, str | None]:
+    """`moved_since` of several deliveries, by their ids. `people` are theirs."""
     consents = find_consents(c, parts, [row.id for row in people.values() if row.consents])
     return {row.id: _moved_since(parts, row, people, consents) for row in rows}
 
 
 def _moved_since(
-    parts: Parts, row: DeliveryRow, people: Mapping[str, Any], registered: Mapping[str, SealedConsents]
+    parts: Parts, row: DeliveryRow, people: People, registered: Mapping[str, SealedConsents]
 ) -> str | None:
     agreement = parts.agreements.get(row.agreement)
     if agreement is None or agreement.digest != row.agreement_digest:
@@ -201,26 +201,45 @@ def _moved_since(
     return "override" if row.leaves_by is not None and parts.now() >= row.leaves_by else None
 
 
-def is_behind(c: Connection, parts: Parts, row: DeliveryRow, *, collected: bool) -> bool:
-    """Must it wait for an earlier letter to the same recipient about the same person?
+def all_behind(
+    c: Connection, parts: Parts, rows: Sequence[DeliveryRow], people: People, *, collected: bool
+) -> dict[str, bool]:
+    """Must each of these wait for an earlier letter to the same recipient about the same person? By their ids; `people` are theirs.
 
     A letter that changes something waits for every earlier one that is not ended, and for a parked message of the person: nobody knows
     what that would have changed. A whole picture waits only for one that is on its way this moment. `collected`: the recipient fetches,
     and an earlier letter that it has fetched is not in the way. Every letter waits while a word of the person about sharing is unheard.
     """
-    if row.person_id is None:
-        return False
+    about = [row for row in rows if row.person_id is not None]
+    pairs = _IN_FRONT[collected].of(c, [(row.person_id, row.recipient) for row in about])
+    front = {(row.person_id, row.recipient): row for row in pairs}
+    held_up = [row.message_id for row in about if people[row.person_id].parked is not None]
+    own = {row.id: row.sequence for row in _OWN.of(c, [each for each in held_up if each is not None])}
+    return {
+        row.id: row.person_id is not None
+        and _is_behind(parts, row, people[row.person_id], front.get((row.person_id, row.recipient)), own)
+        for row in rows
+    }
+
+
+def _is_behind(parts: Parts, row: DeliveryRow, now: Any, front: Any, own: Mapping[str, int]) -> bool:
+    """`now` is of its person, `front` of its recipient about that person, `own` the numbers of messages whose person has a parked one."""
     # INVARIANT: no notice leaves while nobody has looked whether it is still so (steps/noticed.py).
-    if row.letter == NOTICE and _TO_NOTICE.first(c, person_id=row.person_id) is not None:
+    if row.letter == NOTICE and now.to_notice:
         return True
-    earlier = {"person_id": row.person_id, "recipient": row.recipient, "sequence": row.sequence}
     # INVARIANT: from the moment that we answered for a word about sharing, no letter about its person leaves before it was heard (decision 0075).
+    if now.unheard:
+        return True
     if row.whole_picture:
-        in_front = _IN_FRONT_OF_WHOLE_PICTURE[collected].one(c, **earlier)
-        return bool(in_front.letter or in_front.unheard)
+        return _is_before(front and front.leaving, row.sequence)
     # INVARIANT: per person and recipient, order holds for letters that change something.
-    in_front = _IN_FRONT[collected].one(c, **earlier, message_id=row.message_id)
-    return in_front.letter or in_front.unheard or (in_front.message and not _is_correction(parts, row))
+    if _is_before(front and front.changing, row.sequence):
+        return True
+    return _is_before(now.parked, own.get(row.message_id)) and not _is_correction(parts, row)
+
+
+def _is_before(first: int | None, sequence: int | None) -> bool:
+    return first is not None and sequence is not None and first < sequence
 
 
 def _is_correction(parts: Parts, row: DeliveryRow) -> bool:

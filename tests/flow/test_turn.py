@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import Connection, select, update
 
 from gateway.journeys.file import write_filings
 from gateway.steps import letters
-from gateway.store.schema import ledger_entry, resource
+from gateway.steps.deliver import Opened, Shut, open_at_doors
+from gateway.store.schema import delivery, ledger_entry, resource
 from tests.builders import (
     METHADONE,
     adt_a01,
@@ -116,3 +117,21 @@ async def test_one_that_breaks_the_commit_is_tried_again_and_the_others_are_rele
         await line.settle()
         assert {each.state for each in line.messages()} == {"released"}
         check_world(line)
+
+
+async def test_two_whole_pictures_that_come_to_the_door_together_leave_one_after_the_other(tmp_path: Path) -> None:
+    """What the one before it has become in the same turn is seen: the second waits while the first is on its way."""
+    async with running(tmp_path) as line:
+        line.neighbours["pharmacy"].up = False
+        await line.play(supply(1, 1), supply(1, 2))
+        first, second = (row.id for row in line.deliveries())
+
+        def picture(c: Connection) -> None:
+            c.execute(update(delivery).values(whole_picture=True))
+            c.execute(update(delivery).where(delivery.c.id == second).values(letter="handover"))
+
+        line.gateway.store.write(picture)
+        line.clock.advance(seconds=30)
+        opened = await asyncio.to_thread(open_at_doors, line.gateway, (first, second))
+        assert [type(each) for each in opened] == [Opened, Shut]
+        assert opened[1] is Shut.NOT_NOW
