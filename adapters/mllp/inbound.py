@@ -163,6 +163,9 @@ class _Connection(asyncio.Protocol):
             self.abort()
         elif not self._busy:
             self._advance()
+        elif self._transport is not None:
+            # INVARIANT: one message in flight a connection; the sender waits on TCP, not in our memory.
+            self._transport.pause_reading()
 
     def eof_received(self) -> bool:
         self._closing = True
@@ -226,12 +229,8 @@ class _Connection(asyncio.Protocol):
             self._serve(frame)
 
     def _serve(self, first: bytes, *, truncated: bool = False) -> None:
-        assert self._transport is not None
         self._disarm()
         self._busy = True
-        # INVARIANT: one message in flight a connection; the sender waits on TCP, not in our memory.
-        if not self._closing:
-            self._transport.pause_reading()
         task = asyncio.get_running_loop().create_task(self._answer_frames(first, truncated=truncated))
         self._listener.tasks.add(task)
         task.add_done_callback(self._listener.tasks.discard)
@@ -253,10 +252,14 @@ class _Connection(asyncio.Protocol):
 
     def _following(self) -> tuple[bytes | None, bool]:
         try:
-            return self._frames.next(), False
+            frame = self._frames.next()
         except FrameTooLarge as error:
             self._listener.counts.too_large += 1
             return error.beginning, True
+        if frame is None and self._closing:  # nothing more comes
+            frame = self._frames.end_without_cr()
+            self._listener.counts.missing_cr += frame is not None
+        return frame, False
 
     async def _answer(self, frame: bytes, *, truncated: bool) -> bool:
         """Hand over one frame and write its acknowledgement. False when the connection is of no more use."""
@@ -287,8 +290,9 @@ class _Connection(asyncio.Protocol):
             if body:
                 transport.write(framed(body))
         try:
-            async with asyncio.timeout(self._settings.write_seconds):
-                await self._writable.wait()
+            if not self._writable.is_set():
+                async with asyncio.timeout(self._settings.write_seconds):
+                    await self._writable.wait()
         except TimeoutError:
             self._listener.counts.timeouts += 1
             self.abort()

@@ -162,6 +162,17 @@ async def test_the_last_cr_may_be_missing_when_the_sender_closes_its_side() -> N
         assert await ended(reader) == b""
 
 
+async def test_the_last_of_several_may_want_its_cr_when_the_sender_closes_its_side_while_the_first_is_taken() -> None:
+    async with listening(missing_cr_seconds=5) as (listener, gate):
+        gate.seconds = 0.05
+        reader, writer = await connect(listener)
+        writer.write(framed(b"a") + framed(b"bb")[:-1])
+        writer.write_eof()
+        assert [await answer(reader) for _ in range(2)] == [b"ACK 1", b"ACK 2"]
+        assert await ended(reader) == b""
+        assert listener.counts.missing_cr == 1
+
+
 async def test_half_a_message_is_never_handed_over() -> None:
     async with listening() as (listener, gate):
         reader, writer = await connect(listener)
