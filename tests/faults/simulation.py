@@ -11,8 +11,8 @@ import selectors
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cache
@@ -54,7 +54,8 @@ from tests.world import (
 T = TypeVar("T")
 SERVED = ("northfell", "pharmacy", "security")
 SEND_TIMEOUT = 1.0  # this number and the next belong to the simulation: quick virtual seconds, because the ledger is looked at in each
-BACKOFF, LONGEST_BACKOFF, SWEEP = 0.2, 1.6, 4
+BACKOFF, LONGEST_BACKOFF, SWEEP = 0.2, 1.6, 1
+REST_SECONDS = 0.5  # how often it is looked whether a world that is well again has come to rest
 # Belongs to the simulation: a world whose gateway never opens again says so in a minute.
 LONGEST_VIRTUAL_SECONDS = 12 * 3600.0
 ORIGIN = "throughgate.example/test"
@@ -136,13 +137,11 @@ class SimulatedStore:
         if self.dead:
             raise Killed
 
-    @contextmanager
-    def read(self) -> Iterator[Connection]:
+    def read(self) -> AbstractContextManager[Connection]:
         self._live()
         if self.world.throws("failed_read"):
             raise StoreUnavailable("by the seed")
-        with self.world.kept.read() as c:
-            yield c
+        return self.world.kept.read()
 
     def write(self, work: Callable[[Connection], T]) -> T:
         self._live()
@@ -171,6 +170,9 @@ class SimulatedStore:
 
     def lead(self, duty: str) -> bool:
         return not self.dead
+
+    def compact(self, asked_for: str, *, at_most_bytes: int | None) -> bool:
+        return self.world.kept.compact(asked_for, at_most_bytes=at_most_bytes)
 
     def close(self) -> None:
         self.dead = True
@@ -233,7 +235,9 @@ class SimulatedRecipient:
                 self._take(letter, 200)
                 return Receipt(outcome=Outcome.AMBIGUOUS, code="connection-lost")
             case 5:
-                asyncio.get_running_loop().call_later(6 * self.world.chance.random(), self._take, letter, 200)
+                arrival = self.world.loop.now + 6 * self.world.chance.random()
+                self.world.last_arrival = max(self.world.last_arrival, arrival)
+                self.world.loop.call_at(arrival, self._take, letter, 200)
                 return Receipt(outcome=Outcome.AMBIGUOUS, code="connection-lost")  # it arrives later
             case 6:
                 await asyncio.sleep(SEND_TIMEOUT * 0.95 * self.world.chance.random())  # slow
@@ -262,7 +266,7 @@ class WorldIds(SeededIds):
 
 @dataclass(frozen=True, kw_only=True)
 class Installed:
-    """What is the same for every seed: made once. `store` has the agreements, signed by two people, and nothing else."""
+    """What is the same for every seed: made once. `store` has the agreements, signed by two people, and the clients, and nothing else."""
 
     settings: Settings
     recipients: Mapping[str, Recipient]
@@ -308,6 +312,7 @@ def installation() -> Installed:
     for sign, person in ((activation.propose, "Ada Example"), (activation.approve, "Ben Example")):
         sign(signing, texts, by=person, reason="for a test")
     signatures = activation.in_force(store, keys).signatures
+    register_clients(signing)
     return Installed(
         settings=settings, recipients=recipients, agreements=agreements, signatures=signatures, store=store
     )
@@ -353,12 +358,14 @@ class World:
         self.neighbours = {name: Neighbour(name=name) for name in SERVED}
         self.accepted: list[bytes] = []
         self.sent: Counter[str] = Counter()
+        self.last_arrival = 0.0
         self.told: list[Told] = []
         self.number = 0
         self.ticks = 0
         self.ahead = timedelta()
         self.jumps = jumps
         self.deaths: asyncio.Event
+        self.up = False
         self.gateway: Gateway
         self.store: SimulatedStore
         self.effects_at_last_death = 0
@@ -381,6 +388,7 @@ class World:
     def build(self) -> None:
         """The next process. Nobody of it has died."""
         self.deaths.clear()
+        self.up = False
         installed = installation()
         self.number += 1
         self.store = self.make_store()
@@ -428,20 +436,14 @@ class World:
             self.loop.close()
 
     async def _live(self) -> Found:
-        well = self.odds
-        self.odds = Odds.none()
         self.deaths = asyncio.Event()
         self.build()
-        register_clients(self.gateway)
-        self.odds = well
         await self._open()
         keeper = asyncio.create_task(self._keep_alive())
         await asyncio.gather(*(self._sender(person) for person in self.people))
         self.odds = Odds.none()
-        for _ in range(1000):
-            await asyncio.sleep(SWEEP + 1)
-            if not self.deaths.is_set() and not self._is_open():
-                break
+        while self.deaths.is_set() or not self.up or self._is_open():  # noqa: ASYNC110  the rows of the store say it, and wake nobody
+            await asyncio.sleep(REST_SECONDS)
         keeper.cancel()
         with suppress(asyncio.CancelledError):
             await keeper
@@ -473,9 +475,11 @@ class World:
                 await asyncio.sleep(self.chance.random() * 0.2)
                 self.build()
             else:
+                self.up = True
                 return
 
     def _is_open(self) -> bool:
+        """Is anything unfinished, or a letter still on its way to a recipient?"""
         with self.kept.read() as c:
             rows = c.exec_driver_sql(
                 "SELECT (SELECT count(*) FROM message WHERE state = 'received'),"
@@ -483,7 +487,7 @@ class World:
                 " (SELECT count(*) FROM task WHERE tell AND told_at IS NULL AND ended_at IS NULL AND due_at <= ?)",
                 (self.gateway.now(),),
             ).one()
-        return any(rows)
+        return any(rows) or self.loop.now <= self.last_arrival
 
     async def _sender(self, person: int) -> None:
         """One system that sends one person's messages, each again until it hears an acknowledgement, and now and then twice at once."""
