@@ -20,6 +20,7 @@ from gateway.bus.protocol import Topic
 from gateway.clients import Client
 from gateway.custody_first import CustodyFirst
 from gateway.failpoints import around, pass_point
+from gateway.lasting import Lasting
 from gateway.log import Code, log
 from gateway.parts import Parts
 from gateway.smart.grant import sweep_credentials
@@ -66,6 +67,7 @@ class Gateway(Parts):
     _releasing: Together[str, Done] = field(init=False)
     _opening: Together[str, Opened | Shut] = field(init=False)
     _closing: Together[Ended, tuple[str, ...]] = field(init=False)
+    _lasting: Lasting = field(init=False)
     _sweeping: asyncio.Lock = field(default_factory=asyncio.Lock)
     _background: list[asyncio.Task[None]] = field(default_factory=list)
     _handing_on: set[asyncio.Task[None]] = field(default_factory=set)
@@ -75,7 +77,8 @@ class Gateway(Parts):
     def __post_init__(self) -> None:
         """Those who come to a step at once take it together (gateway/together.py)."""
         self._releasing = Together(self._release_all, TOGETHER)
-        self._opening = Together(lambda ids: asyncio.to_thread(deliver.open_at_doors, self, ids), TOGETHER)
+        self._lasting = Lasting(self.settings.delivery.concurrency, partial(self._publish, "deliveries"))
+        self._opening = Together(self._open_all, TOGETHER)
         self._closing = Together(lambda ended: asyncio.to_thread(deliver.write_receipts, self, ended), TOGETHER)
 
     async def accept(self, arrival: Arrival) -> Answer:
@@ -112,11 +115,28 @@ class Gateway(Parts):
             if opened is Shut.MOVED:
                 await self._reconsider_of(delivery_id)
             if isinstance(opened, Opened):
-                sent = await self._send(opened.letter)
-                behind = await self._closing(Ended(delivery_id=delivery_id, number=opened.number, sent=sent))
+                await self._lasting.send(opened.letter.recipient, delivery_id, self._deliver(opened))
             else:
                 behind = await asyncio.to_thread(unfinished.behind, self, delivery_id)
+                await self._publish_all("deliveries", behind)
+
+    async def _deliver(self, opened: Opened) -> None:
+        """The send and its receipt, then whoever waited behind it."""
+        with _at_work(self):
+            letter = opened.letter
+            sent = await self._send(letter)
+            behind = await self._closing(Ended(delivery_id=letter.delivery_id, number=opened.number, sent=sent))
             await self._publish_all("deliveries", behind)
+
+    async def _open_all(self, delivery_ids: Sequence[str]) -> Sequence[Opened | Shut | Exception]:
+        """One turn at the door. Letters to a recipient that does not answer are turned away: they keep no other waiting."""
+        full = self._lasting.full()
+        turned = await asyncio.to_thread(unfinished.to_any_of, self, delivery_ids, full) if full else {}
+        for delivery_id, recipient in turned.items():
+            self._lasting.turn_away(recipient, delivery_id)
+        going = [each for each in delivery_ids if each not in turned]
+        opened = dict(zip(going, await asyncio.to_thread(deliver.open_at_doors, self, going), strict=True))
+        return [opened.get(each, Shut.NOT_NOW) for each in delivery_ids]
 
     async def on_answer(self, answer_id: str) -> None:
         """What a sender asked to be told later: intent, send, outcome. No letter waits for it, and it shares no connection with one."""
@@ -151,7 +171,7 @@ class Gateway(Parts):
         await self._apart(asyncio.to_thread(answering.time_out_answers, self))
         await self.on_close()
         await self._apart(asyncio.to_thread(notice_withdrawals, self))
-        work = await asyncio.to_thread(unfinished.read, self)
+        work = await self._unfinished()
         for person_id in work.stale_people:
             await self._apart(self._reconsider(person_id))
         await self._apart(self._run_held_again())
@@ -172,6 +192,9 @@ class Gateway(Parts):
         await desk.tell(self)
 
     # ── what the steps above are made of ──
+
+    async def _unfinished(self) -> unfinished.Work:
+        return await asyncio.to_thread(unfinished.read, self, self._lasting.full())
 
     async def _apart(self, part: Awaitable[object]) -> None:
         """One part of a sweep, or of a turn: what always fails there is said and holds up nobody else. A store that is away ends the whole."""
@@ -362,6 +385,7 @@ class Gateway(Parts):
         await self._end_background()
         await asyncio.gather(*self._handing_on)
         await self.bus.stop()
+        await self._lasting.end()
         await asyncio.to_thread(enter_refusals, self)
         await asyncio.to_thread(self._sign)
         await self._let_go()
@@ -373,6 +397,7 @@ class Gateway(Parts):
             publishing.cancel()
         await asyncio.gather(*self._handing_on, return_exceptions=True)
         await self.bus.stop()
+        await self._lasting.end(cancelled=True)
         await self._let_go()
 
     async def _end_background(self) -> None:
@@ -391,7 +416,7 @@ class Gateway(Parts):
             await self.sweep()
             while True:
                 await self._idle()
-                work = await asyncio.to_thread(unfinished.read, self)
+                work = await self._unfinished()
                 if not work.runnable(self._may_try) and not await asyncio.to_thread(unfinished.is_due, self):
                     break
                 await self.sweep()

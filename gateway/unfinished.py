@@ -8,6 +8,7 @@ from typing import Final
 
 from sqlalchemy import Column, ColumnElement, Connection, bindparam, exists, or_, select, true, update
 
+from gateway.among import Several, among
 from gateway.failpoints import around
 from gateway.instants import to_text
 from gateway.journeys.cancelled import NOT_ARRIVED
@@ -64,6 +65,7 @@ _HAS_ONE_IN_FRONT: Final = exists().where(
 )
 """Of what only one after the other may go, all but the first: most of what waits for a recipient that is down. Who else waits, `all_behind` says."""
 _QUEUED: Final = select(delivery.c.id).where(delivery.c.state == D.QUEUED.value).order_by(delivery.c.sequence)
+_RECIPIENTS: Final = Several(select(delivery.c.id, delivery.c.recipient).where(among(delivery.c.id)), delivery.c.id)
 _QUEUED_OF_MESSAGE: Final = Statement(_QUEUED.where(delivery.c.message_id == bindparam("message_id")))
 _QUEUED_OF_PERSON: Final = Statement(_QUEUED.where(delivery.c.person_id == bindparam("person_id")))
 
@@ -101,12 +103,12 @@ class Failure:
     next_message: str | None = None
 
 
-def read(parts: Parts) -> Work:
-    """Everything that is unfinished and could go on now."""
+def read(parts: Parts, full: frozenset[str] = frozenset()) -> Work:
+    """Everything that is unfinished and could go on now. `full` are recipients that get no letter now."""
     with parts.store.read() as c:
         return Work(
             messages=_messages(c),
-            deliveries=_deliveries(c, parts),
+            deliveries=_deliveries(c, parts, frozenset(parts.outbounds) - full),
             stale_people=_stale_people(c, parts),
             untold=_untold(c, parts),
             answers=due_answers(c, parts),
@@ -122,12 +124,12 @@ def _messages(c: Connection) -> tuple[str, ...]:
     return tuple(_RECEIVED.column(c))
 
 
-def _deliveries(c: Connection, parts: Parts) -> tuple[str, ...]:
+def _deliveries(c: Connection, parts: Parts, recipients: frozenset[str]) -> tuple[str, ...]:
     # INVARIANT: what waits behind a recipient that is down, or for a person, hides nobody else's letter, however much it is.
     found: list[str] = []
     after = 0
     while len(found) < PUBLISHED_AT_ONCE:
-        rows = _due_to(frozenset(parts.outbounds)).all(c, now=parts.now(), after=after)
+        rows = _due_to(recipients).all(c, now=parts.now(), after=after)
         waits = all_behind(c, parts, rows, people_of(c, rows), collected=False)
         found += [row.id for row in rows if not waits[row.id]]
         if len(rows) < PUBLISHED_AT_ONCE:
@@ -198,6 +200,13 @@ def of_message(parts: Parts, message_id: str) -> Sequence[str]:
     """The letters of a message that wait to be sent."""
     with parts.store.read() as c:
         return _QUEUED_OF_MESSAGE.column(c, message_id=message_id)
+
+
+def to_any_of(parts: Parts, delivery_ids: Sequence[str], recipients: frozenset[str]) -> dict[str, str]:
+    """Which of these letters are to one of these recipients, and to which."""
+    with parts.store.read() as c:
+        found = _RECIPIENTS.of(c, delivery_ids)
+    return {row.id: row.recipient for row in found if row.recipient in recipients}
 
 
 def of_person(parts: Parts, person_id: str) -> Sequence[str]:

@@ -3,6 +3,7 @@
 Everything goes through the doors that the product has: bytes in through `accept`, bytes out over loopback HTTP or the mailbox.
 """
 
+import asyncio
 import atexit
 import base64
 import json
@@ -146,11 +147,15 @@ class Neighbour:
     replies: Callable[[str], bytes] | None = None
     """What stands in the answer to a letter of this key."""
     up: bool = True
+    answers_when: asyncio.Event | None = None
+    """It takes every connection and says nothing before this."""
     port: int = 0
 
     async def take(self, request: web.Request) -> web.Response:
         """One POST."""
         body = await request.read()
+        if self.answers_when is not None:
+            await self.answers_when.wait()
         status = self.answers.pop(0) if self.answers else 200
         if not self.up:
             status = 503

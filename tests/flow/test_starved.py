@@ -1,12 +1,13 @@
 """A recipient that is down keeps nobody else waiting, however many letters for it wait: a sweep brings what can go, not what came first."""
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from sqlalchemy import insert
 
-from gateway import unfinished
+from gateway import lasting, unfinished
 from gateway.states import AnswerState
 from gateway.steps import answering
 from gateway.store.schema import message, owed_answer
@@ -27,6 +28,13 @@ def few_at_once(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     unfinished._due_to.cache_clear()
 
 
+async def until(so: Callable[[], bool]) -> None:
+    """Waits until it is so."""
+    async with asyncio.timeout(30):
+        while not so():  # noqa: ASYNC110  another side moves it
+            await asyncio.sleep(0.02)
+
+
 async def test_letters_behind_a_recipient_that_is_down_hide_no_other(tmp_path: Path) -> None:
     """Five copies wait for the pharmacy, four of them behind the first; a handover that was refused for a moment goes on all the same."""
     async with running(tmp_path) as line:
@@ -43,6 +51,29 @@ async def test_letters_behind_a_recipient_that_is_down_hide_no_other(tmp_path: P
         for _ in range(10):
             line.clock.advance(minutes=10)
             await line.settle()
+        assert {row.state for row in line.deliveries()} == {"delivered"}
+        check_world(line)
+
+
+async def test_a_recipient_that_does_not_answer_takes_nobody_elses_turn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More copies than can be under way wait for a pharmacy that takes each connection and says nothing; a handover leaves all the same."""
+    monkeypatch.setattr(lasting, "LASTS_SECONDS", 0.1)
+    async with running(tmp_path, send_timeout_seconds=60) as line:
+        pharmacy, northfell = line.neighbours["pharmacy"], line.neighbours["northfell"]
+        pharmacy.answers_when = asyncio.Event()
+        people = range(1, 2 * line.gateway.settings.delivery.concurrency + 2)
+        for person in people:
+            await line.send(supply(1, person=person))
+        await until(lambda: line.gateway._lasting.full() == {"pharmacy"})
+        await line.send(adt_a03(synthetic_person(80)))
+        await until(lambda: bool(northfell.effects))
+        assert not pharmacy.got
+        await line.gateway.sweep()
+        pharmacy.answers_when.set()
+        await until(lambda: len(pharmacy.effects) == len(people))
+        await line.settle()
         assert {row.state for row in line.deliveries()} == {"delivered"}
         check_world(line)
 
