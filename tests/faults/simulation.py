@@ -54,7 +54,8 @@ from tests.world import (
 T = TypeVar("T")
 SERVED = ("northfell", "pharmacy", "security")
 SEND_TIMEOUT = 1.0  # this number and the next belong to the simulation: quick virtual seconds, because the ledger is looked at in each
-BACKOFF, LONGEST_BACKOFF, SWEEP = 0.2, 1.6, 1
+BACKOFF, LONGEST_BACKOFF, SWEEP = 0.2, 1.6, 2
+LONGEST_AFTERMATH = 4  # virtual seconds: most letters leave after the last acknowledgement, and have to meet faults too
 REST_SECONDS = 0.5  # how often it is looked whether a world that is well again has come to rest
 # Belongs to the simulation: a world whose gateway never opens again says so in a minute.
 LONGEST_VIRTUAL_SECONDS = 12 * 3600.0
@@ -441,6 +442,7 @@ class World:
         await self._open()
         keeper = asyncio.create_task(self._keep_alive())
         await asyncio.gather(*(self._sender(person) for person in self.people))
+        await asyncio.sleep(self.chance.random() * LONGEST_AFTERMATH)
         self.odds = Odds.none()
         while self.deaths.is_set() or not self.up or self._is_open():  # noqa: ASYNC110  the rows of the store say it, and wake nobody
             await asyncio.sleep(REST_SECONDS)
