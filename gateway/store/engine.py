@@ -21,6 +21,9 @@ class StoreError(ThroughgateError):
 class Store(Protocol):
     """One durable memory. Safe to use from any thread."""
 
+    in_one: int
+    """How many of a turn go into one work (store/in_one.py): fewer where somebody on a wire waits behind a whole work."""
+
     def read(self) -> AbstractContextManager[Connection]:
         """A read-only snapshot as of entry; later commits do not show in it."""
         ...

@@ -16,15 +16,12 @@ from gateway.store.engine import Store
 A = TypeVar("A")
 B = TypeVar("B")
 
-IN_ONE = 4
-"""Of them in one work: somebody on a wire waits behind a whole work."""
-
 
 def write_in_one(
     store: Store, work: Callable[[Connection, Sequence[A]], Sequence[B]], them: Sequence[A]
 ) -> list[B | Exception]:
     """What came of each, in their order, or what it raised. `work` answers as many as it is given; all of them share a commit."""
-    pieces = [them[start : start + IN_ONE] for start in range(0, len(them), IN_ONE)]
+    pieces = [them[start : start + store.in_one] for start in range(0, len(them), store.in_one)]
     became = store.write_all([partial(each_answered, work, piece) for piece in pieces])
     found: list[B | Exception] = []
     for piece, answers in zip(pieces, became, strict=True):

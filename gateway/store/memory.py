@@ -79,6 +79,8 @@ class MemoryStore:
     INVARIANT: the one that reads can do nothing else, and is not switched between the two: SQLite prepares every statement again after a switch.
     """
 
+    in_one = 4
+
     def __init__(self, c: Connection, reader: Connection) -> None:
         self._c, self._reader = c, reader
         self._raw = raw(c)

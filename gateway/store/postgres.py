@@ -203,6 +203,8 @@ class PostgresTransactions:
 class PostgresStore:
     """See `Store`. Any number of processes may have one on the same database."""
 
+    in_one = 16  # who is taken from a wire has a connection of its own and waits behind none
+
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
         self._beside = ThreadPoolExecutor(max_workers=READERS, thread_name_prefix="store-beside")

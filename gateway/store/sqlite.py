@@ -151,6 +151,8 @@ class _Compaction:
 class SqliteStore:
     """See `Store`. One process writes; others (a command beside a running gateway) wait for its commits, `BUSY_MILLISECONDS` at most."""
 
+    in_one = 4  # one writer does everything: who is taken from a wire waits behind one work
+
     def __init__(self, path: Path) -> None:
         self._path = path
         self._wal = f"{path}-wal"

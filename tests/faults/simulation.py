@@ -131,6 +131,8 @@ class Odds:
 class SimulatedStore:
     """A store that fails, loses, keeps and says it failed, and dies in the middle. What was committed stays for the next process."""
 
+    in_one = 4
+
     def __init__(self, world: "World") -> None:
         self.world, self.dead = world, False
 

@@ -6,10 +6,12 @@ from sqlalchemy import Connection
 
 from gateway.failpoints import hooked
 from gateway.store import SqliteStore, Store, StoreUnavailable
-from gateway.store.in_one import IN_ONE, write_in_one
+from gateway.store.in_one import write_in_one
+from gateway.store.postgres import PostgresStore
 from tests.gateway.store.rows import names, put
 
-MANY = [f"row-{number}" for number in range(2 * IN_ONE + 1)]
+MANY = [f"row-{number}" for number in range(2 * PostgresStore.in_one + 1)]
+"""In several works, whichever the store."""
 
 
 def _put_all(c: Connection, given: Sequence[str]) -> list[str]:
