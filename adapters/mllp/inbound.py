@@ -231,6 +231,9 @@ class _Connection(asyncio.Protocol):
     def _serve(self, first: bytes, *, truncated: bool = False) -> None:
         self._disarm()
         self._busy = True
+        if self._settings.mutual_tls and self._transport is not None:
+            # TLS has no half-closed connection: that no more comes is heard after the answer, which could not be written behind it.
+            self._transport.pause_reading()
         task = asyncio.get_running_loop().create_task(self._answer_frames(first, truncated=truncated))
         self._listener.tasks.add(task)
         task.add_done_callback(self._listener.tasks.discard)

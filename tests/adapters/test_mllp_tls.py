@@ -132,3 +132,71 @@ def test_mutual_tls_is_whole_or_absent_and_needed_beyond_loopback(tmp_path: Path
     with pytest.raises(ValidationError, match="needs certificate"):
         InboundSettings(channel="ehr", client="c", port=0, client_certificates=("00",))
     assert settings(tmp_path, host="0.0.0.0").mutual_tls
+
+
+class _Records:
+    """A TLS session over a socket of its own, record by record: it can say that no more comes, and still read."""
+
+    def __init__(self, context: ssl.SSLContext, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._reader, self._writer = reader, writer
+        self.session = context.wrap_bio(self._in, self._out, server_hostname="127.0.0.1")
+
+    def flush(self) -> None:
+        self._writer.write(self._out.read())
+
+    async def more(self) -> bool:
+        """Whatever the other side says next; False when it has closed."""
+        self.flush()
+        data = await self._reader.read(65_536)
+        self._in.write(data)
+        return bool(data)
+
+    async def handshake(self) -> None:
+        while True:
+            try:
+                return self.session.do_handshake()
+            except ssl.SSLWantReadError:
+                assert await self.more()
+
+    async def read(self) -> bytes:
+        """Everything that comes, until the other side is done."""
+        found = b""
+        while True:
+            try:
+                data = self.session.read(65_536)
+            except ssl.SSLWantReadError:
+                if not await self.more():
+                    return found
+            except ssl.SSLError:
+                return found
+            else:
+                if not data:
+                    return found
+                found += data
+
+
+async def test_who_says_that_no_more_comes_before_the_answer_gets_it(tmp_path: Path) -> None:
+    """close_notify right behind the frame, and the answer takes its time: else its sender would send the same again for ever."""
+    listener = MllpInbound(settings(tmp_path))
+    taken = asyncio.Event()
+
+    async def accept(_: Arrival) -> Answer:
+        taken.set()
+        await asyncio.sleep(0.2)
+        return Answer(body=b"ACK", content_type="x")
+
+    await listener.start(accept)
+    async with asyncio.timeout(10):
+        reader, writer = await asyncio.open_connection("127.0.0.1", listener.port)
+        sender = _Records(shown(tmp_path, "zfg-ehr"), reader, writer)
+        await sender.handshake()
+        sender.session.write(framed(MESSAGE))
+        sender.flush()
+        await taken.wait()
+        with contextlib.suppress(ssl.SSLWantReadError):
+            sender.session.unwrap()
+        sender.flush()
+        assert await sender.read() == framed(b"ACK")
+        writer.close()
+    await listener.stop()
