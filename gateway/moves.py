@@ -241,13 +241,16 @@ def note_message(c: Connection, parts: Parts, message_id: str, event: str, *fact
 
 def note_messages(c: Connection, parts: Parts, event: str, facts: Mapping[str, Sequence[LedgerFacts]]) -> None:
     """The same for several messages: `facts` by the message."""
-    rows = [row for row in _MESSAGES.of(c, facts) if facts[row.id]]
-    _NOTE_MESSAGE.many(c, [{"message_id": row.id, "step": row.step + len(facts[row.id])} for row in rows])
+    steps = {row.id: row.step for row in _MESSAGES.of(c, facts)}
+    # INVARIANT: an entry is of a message that is there: one that is not is KeyError, and nothing is written of any.
     entries = [
-        ToEnter(chain=row.id, step=row.step + at, event=event, facts=said)
-        for row in rows
-        for at, said in enumerate(facts[row.id], start=1)
+        ToEnter(chain=each, step=steps[each] + at, event=event, facts=one)
+        for each, said in facts.items()
+        for at, one in enumerate(said, start=1)
     ]
+    _NOTE_MESSAGE.many(
+        c, [{"message_id": each, "step": steps[each] + len(said)} for each, said in facts.items() if said]
+    )
     enter_all(c, parts, entries)
 
 

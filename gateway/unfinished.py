@@ -216,9 +216,14 @@ def of_person(parts: Parts, person_id: str) -> Sequence[str]:
 
 
 def behind(parts: Parts, delivery_id: str) -> tuple[str, ...]:
-    """The next letters that may have waited behind this one."""
+    """The next letters that may have waited behind this one, where it has ended: behind one that waits itself nobody goes.
+
+    INVARIANT: else each would wake the next two, and those the next, as often as a broker is told of them.
+    """
     with parts.store.read() as c:
-        return standing.behind(c, delivery_id)
+        row = standing.delivery_row(c, delivery_id)
+        is_open = row is not None and DeliveryState(row.state) in DELIVERY_OPEN
+        return () if is_open else standing.behind(c, delivery_id)
 
 
 def _next(c: Connection, person_id: str) -> str | None:

@@ -177,13 +177,14 @@ class _Records:
 
 
 async def test_who_says_that_no_more_comes_before_the_answer_gets_it(tmp_path: Path) -> None:
-    """close_notify right behind the frame, and the answer takes its time: else its sender would send the same again for ever."""
+    """close_notify right behind the frame, and the answer comes after it: else its sender would send the same again for ever."""
     listener = MllpInbound(settings(tmp_path))
-    taken = asyncio.Event()
+    taken, said = asyncio.Event(), asyncio.Event()
 
     async def accept(_: Arrival) -> Answer:
         taken.set()
-        await asyncio.sleep(0.2)
+        await said.wait()
+        await asyncio.sleep(0.1)  # it is at the listener by then
         return Answer(body=b"ACK", content_type="x")
 
     await listener.start(accept)
@@ -197,6 +198,7 @@ async def test_who_says_that_no_more_comes_before_the_answer_gets_it(tmp_path: P
         with contextlib.suppress(ssl.SSLWantReadError):
             sender.session.unwrap()
         sender.flush()
+        said.set()
         assert await sender.read() == framed(b"ACK")
         writer.close()
     await listener.stop()
