@@ -132,6 +132,8 @@ async def http() -> AsyncIterator[Http]:
             server_header=False,
             lifespan="off",
             ws="none",
+            # Both ends share one loop: a machine that stands still for seconds must not end a connection between two requests.
+            timeout_keep_alive=600,
             http=impatient(
                 line.settings.limits.http_read_seconds, most_connections=1_000, full=refusal(Fault.OVERLOADED)
             ),
