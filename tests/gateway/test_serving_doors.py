@@ -75,6 +75,18 @@ async def test_https_and_mutual_tls(config: Path, tmp_path: Path) -> None:
         await writer.wait_closed()
 
 
+async def test_an_answer_waits_for_no_acknowledgement_of_its_head(config: Path) -> None:
+    """Nagle's algorithm (RFC 896) with delayed acknowledgements: a body that follows its head would leave 40 ms after it, each time."""
+    gateway = open_gateway(config, MovableClock())
+    async with Serving(gateway, gateway.settings) as serving, aiohttp.ClientSession() as session:
+        address = serving.addresses()[0].split()[1]
+        async with session.get(f"{address}/health/live") as answer:
+            assert answer.status == 200
+        (connection,) = serving._http.server_state.connections
+        accepted = connection.transport.get_extra_info("socket")
+        assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 1
+
+
 async def test_a_bearer_is_bound_to_the_certificate_that_it_was_given_to(config: Path, tmp_path: Path) -> None:
     """RFC 8705: with its certificate it opens; with another one, with none, and as a bearer of the command line it does not."""
     gateway = open_gateway(config, MovableClock())

@@ -121,7 +121,7 @@ class Http:
 @pytest.fixture
 async def http() -> AsyncIterator[Http]:
     line = Line(make_parts())
-    listener = socket.socket()
+    listener = socket.socket(proto=socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))
     listener.setblocking(False)
     server = _Server(
