@@ -20,7 +20,7 @@ from gateway.steps import standing
 from gateway.steps.answering import due_answers
 from gateway.steps.close import due_periods
 from gateway.steps.named import note_whom
-from gateway.steps.standing import DELIVERIES, all_behind, all_moved_since, people_of
+from gateway.steps.standing import DELIVERIES, all_in_front, all_moved_since, people_of
 from gateway.store.locks import hold_message
 from gateway.store.schema import attempt, delivery, message, person, task
 from gateway.store.statement import Statement, one_of
@@ -63,7 +63,7 @@ _HAS_ONE_IN_FRONT: Final = exists().where(
     ~_FRONT.c.whole_picture,
     one_of(_FRONT.c.state, [state.value for state in DELIVERY_OPEN]),
 )
-"""Of what only one after the other may go, all but the first: most of what waits for a recipient that is down. Who else waits, `all_behind` says."""
+"""Of what only one after the other may go, all but the first: most of what waits for a recipient that is down. Who else waits, `all_in_front` says."""
 _QUEUED: Final = select(delivery.c.id).where(delivery.c.state == D.QUEUED.value).order_by(delivery.c.sequence)
 _RECIPIENTS: Final = Several(select(delivery.c.id, delivery.c.recipient).where(among(delivery.c.id)), delivery.c.id)
 _QUEUED_OF_MESSAGE: Final = Statement(_QUEUED.where(delivery.c.message_id == bindparam("message_id")))
@@ -130,7 +130,7 @@ def _deliveries(c: Connection, parts: Parts, recipients: frozenset[str]) -> tupl
     after = 0
     while len(found) < PUBLISHED_AT_ONCE:
         rows = _due_to(recipients).all(c, now=parts.now(), after=after)
-        waits = all_behind(c, parts, rows, people_of(c, rows), collected=False)
+        waits = all_in_front(c, parts, rows, people_of(c, rows), collected=False)
         found += [row.id for row in rows if not waits[row.id]]
         if len(rows) < PUBLISHED_AT_ONCE:
             break
@@ -281,7 +281,7 @@ def mailbox(parts: Parts, recipient: str | None) -> Sequence[MailboxItem]:
                 delivery.c.sequence
             )
         ).all()
-        waits = all_behind(c, parts, rows, people_of(c, rows), collected=True)
+        waits = all_in_front(c, parts, rows, people_of(c, rows), collected=True)
     return [MailboxItem(id=row.id, queued_at=row.created_at) for row in rows if not waits[row.id]]
 
 

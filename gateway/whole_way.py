@@ -5,19 +5,22 @@ Read only. It shows ids, closed words, paths and rules; it MUST NOT show the con
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, or_, select
 
 from gateway.keys import SealedGone
 from gateway.parts import Parts
-from gateway.states import DeliveryState
+from gateway.states import DeliveryState, InFront
 from gateway.steps.kept import Kept, KeptUnread, open_kept
 from gateway.steps.receive import asked_as
+from gateway.steps.standing import all_in_front, delivery_rows, people_of
 from gateway.store.schema import attempt, decision, delivery, message, owed_answer, task
 
 _AT_ONCE: Final = 1_000
 """Ids in one statement."""
+_TO_LEAVE: Final = (DeliveryState.QUEUED.value, DeliveryState.WAITING.value)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +33,10 @@ class Attempt:
 
 @dataclass(frozen=True, kw_only=True)
 class DeliveryWay:
-    """One letter. `supersedes` is the delivery that it stands for, or the handover that it corrects."""
+    """One letter. `supersedes` is the delivery that it stands for, or the handover that it corrects.
+
+    `waits_for` is asked for where one message or one letter is shown; `due_at` is when a letter that waits for nothing is sent (again).
+    """
 
     id: str
     decision: str
@@ -42,6 +48,8 @@ class DeliveryWay:
     reason: str | None
     provisional: bool
     supersedes: str | None
+    waits_for: InFront | None
+    due_at: str | None
     created_at: str
     ended_at: str | None
     attempts: tuple[Attempt, ...]
@@ -196,7 +204,7 @@ def message_way(c: Connection, parts: Parts, message_id: str) -> MessageWay | No
         ended_at=row.ended_at,
         asked_as=_asked_as(c, parts, row.answer_id),
         decisions=tuple(decision_way(c, parts, each) for each in decisions),
-        deliveries=delivery_ways(c, deliveries),
+        deliveries=delivery_ways(c, deliveries, _in_front(c, parts, deliveries)),
         tasks=_tasks(c, message_id, [each.id for each in deliveries]),
         answer=_answer(c, message_id),
     )
@@ -286,12 +294,14 @@ def letters_under(c: Connection, decisions: Sequence[str]) -> dict[str, list[tup
     return found
 
 
-def delivery_way(c: Connection, row: Row[Any]) -> DeliveryWay:
-    """One delivery's row with its attempts."""
-    return delivery_ways(c, [row])[0]
+def delivery_way(c: Connection, parts: Parts, row: Row[Any]) -> DeliveryWay:
+    """One delivery's row with its attempts, and what it waits for."""
+    return delivery_ways(c, [row], _in_front(c, parts, [row]))[0]
 
 
-def delivery_ways(c: Connection, rows: Sequence[Row[Any]]) -> tuple[DeliveryWay, ...]:
+def delivery_ways(
+    c: Connection, rows: Sequence[Row[Any]], in_front: Mapping[str, InFront | None] = MappingProxyType({})
+) -> tuple[DeliveryWay, ...]:
     """Rows of deliveries, each with its attempts, which are asked for together and not letter by letter."""
     tries: dict[str, list[Attempt]] = {}
     ids = [row.id for row in rows]
@@ -301,10 +311,20 @@ def delivery_ways(c: Connection, rows: Sequence[Row[Any]]) -> tuple[DeliveryWay,
             tries.setdefault(each.delivery_id, []).append(
                 Attempt(number=each.number, intent_at=each.intent_at, outcome=each.outcome, code=each.code)
             )
-    return tuple(_delivery_way(row, tries.get(row.id, ())) for row in rows)
+    return tuple(_delivery_way(row, tries.get(row.id, ()), in_front.get(row.id)) for row in rows)
 
 
-def _delivery_way(row: Row[Any], tries: Sequence[Attempt]) -> DeliveryWay:
+def _in_front(c: Connection, parts: Parts, rows: Sequence[Row[Any]]) -> dict[str, InFront | None]:
+    """What those of these letters wait for that have not left."""
+    found: dict[str, InFront | None] = {}
+    for state in _TO_LEAVE:
+        asked = tuple(delivery_rows(c, [row.id for row in rows if row.state == state]).values())
+        collected = state == DeliveryState.WAITING.value
+        found |= all_in_front(c, parts, asked, people_of(c, asked), collected=collected)
+    return found
+
+
+def _delivery_way(row: Row[Any], tries: Sequence[Attempt], waits_for: InFront | None) -> DeliveryWay:
     return DeliveryWay(
         id=row.id,
         decision=row.decision_id,
@@ -316,6 +336,8 @@ def _delivery_way(row: Row[Any], tries: Sequence[Attempt]) -> DeliveryWay:
         reason=row.reason,
         provisional=bool(row.provisional),
         supersedes=row.supersedes,
+        waits_for=waits_for,
+        due_at=row.due_at if row.state in _TO_LEAVE else None,
         created_at=row.created_at,
         ended_at=row.ended_at,
         attempts=tuple(tries),

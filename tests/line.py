@@ -22,12 +22,13 @@ from aiohttp import web
 from sqlalchemy import select
 
 from adapters.contract import CHECKPOINT, Answer, Arrival
-from gateway import shipped, wiring
+from gateway import shipped, whole_way, wiring
 from gateway.bus import Bus
 from gateway.clients import add_client, find
 from gateway.parts import Parts, Told
 from gateway.pipeline import Gateway
 from gateway.settings import parse_settings, read_settings
+from gateway.states import InFront
 from gateway.steps import replay
 from gateway.store.schema import delivery, message, task
 from tests.engines import broker, database
@@ -435,6 +436,12 @@ class Line:
     def deliveries(self, **where: Any) -> list[Any]:
         """Deliveries, in order of release."""
         return self.rows(delivery, **where)
+
+    def waits_for(self, delivery_id: str) -> InFront | None:
+        """What whoever looks at this letter is told that it waits for."""
+        with self.gateway.store.read() as c:
+            row = c.execute(select(delivery).where(delivery.c.id == delivery_id)).one()
+            return whole_way.delivery_way(c, self.gateway, row).waits_for
 
     def messages(self, **where: Any) -> list[Any]:
         """Messages, in order of acceptance."""

@@ -70,6 +70,10 @@ def _say_way(way: "MessageWay") -> None:
         typer.echo(
             f"  letter {delivery.id}  {delivery.letter} to {delivery.recipient or delivery.recipient_class}: {delivery.state}{reason}"
         )
+        if delivery.waits_for is not None:
+            typer.echo(f"    waits for {delivery.waits_for.value}")
+        elif delivery.due_at is not None:
+            typer.echo(f"    goes from {delivery.due_at}")
         for attempt in delivery.attempts:
             outcome = attempt.outcome or "not known yet"
             typer.echo(

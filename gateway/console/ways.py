@@ -118,7 +118,7 @@ def letter(ask: Ask) -> Page:
         row = c.execute(select(delivery).where(delivery.c.id == ask.path["id"])).one_or_none()
         if row is None:
             raise NotThere("no letter has this id")
-        way = whole_way.delivery_way(c, row)
+        way = whole_way.delivery_way(c, ask.gateway, row)
         done = done_about(c, ask, (way.id,))
     values = {"letter": way, "message": row.message_id, "done": done, "purposes": PURPOSES}
     return Page(template="letter.html", values=values, about=way.id)

@@ -28,11 +28,11 @@ from gateway.keys import SealedError
 from gateway.log import Code, log
 from gateway.moves import Move, move_deliveries, move_delivery
 from gateway.parts import Parts
-from gateway.states import DeliveryState
+from gateway.states import DeliveryState, InFront
 from gateway.steps.release import LEAVES, mark
 from gateway.steps.standing import (
     DeliveryRow,
-    all_behind,
+    all_in_front,
     all_moved_since,
     behind_all,
     delivery_row,
@@ -271,7 +271,7 @@ class Standing:
 
     rows: Mapping[str, DeliveryRow]
     moved: Mapping[str, str | None]
-    behind: Mapping[str, bool]
+    in_front: Mapping[str, InFront | None]
     agreements: Mapping[tuple[str, str], bool]
 
 
@@ -285,7 +285,7 @@ def _stand(c: Connection, parts: Parts, seen: Sequence[DeliveryRow], *, collecte
     return Standing(
         rows=rows,
         moved=all_moved_since(c, parts, now, people),
-        behind=all_behind(c, parts, now, people, collected=collected),
+        in_front=all_in_front(c, parts, now, people, collected=collected),
         agreements={
             each: stands(c, *each) for each in dict.fromkeys((row.agreement, row.agreement_digest) for row in now)
         },
@@ -300,7 +300,7 @@ def _why_shut(c: Connection, parts: Parts, seen: DeliveryRow, standing: Standing
     if is_superseded(c, row):
         _retire_superseded(c, parts, row)
         return Shut.NOT_NOW
-    if (not collected and row.due_at > parts.now()) or standing.behind[row.id]:
+    if (not collected and row.due_at > parts.now()) or standing.in_front[row.id] is not None:
         return Shut.NOT_NOW
     # INVARIANT: no intent is committed under versions that hold no more (DESIGN section 2, rule 4).
     stays = standing.moved[row.id] is None and standing.agreements[row.agreement, row.agreement_digest]

@@ -15,7 +15,7 @@ from gateway.consents.register import SealedConsents, find_consents, open_consen
 from gateway.journeys.tasks import NOTICE
 from gateway.parts import Parts
 from gateway.people.named import is_unheard
-from gateway.states import DELIVERY_OPEN, DeliveryState, MessageState
+from gateway.states import DELIVERY_OPEN, DeliveryState, InFront, MessageState
 from gateway.store.locks import held
 from gateway.store.schema import consent, decision, delivery, message, person
 from gateway.store.statement import Statement, one_of
@@ -201,10 +201,10 @@ def _moved_since(
     return "override" if row.leaves_by is not None and parts.now() >= row.leaves_by else None
 
 
-def all_behind(
+def all_in_front(
     c: Connection, parts: Parts, rows: Sequence[DeliveryRow], people: People, *, collected: bool
-) -> dict[str, bool]:
-    """Must each of these wait for an earlier letter to the same recipient about the same person? By their ids; `people` are theirs.
+) -> dict[str, InFront | None]:
+    """What each of these must wait for: by their ids; None for who waits for nothing. `people` are theirs.
 
     A letter that changes something waits for every earlier one that is not ended, and for a parked message of the person: nobody knows
     what that would have changed. A whole picture waits only for one that is on its way this moment. `collected`: the recipient fetches,
@@ -216,26 +216,28 @@ def all_behind(
     held_up = [row.message_id for row in about if people[row.person_id].parked is not None]
     own = {row.id: row.sequence for row in _OWN.of(c, [each for each in held_up if each is not None])}
     return {
-        row.id: row.person_id is not None
-        and _is_behind(parts, row, people[row.person_id], front.get((row.person_id, row.recipient)), own)
+        row.id: None
+        if row.person_id is None
+        else _in_front_of(parts, row, people[row.person_id], front.get((row.person_id, row.recipient)), own)
         for row in rows
     }
 
 
-def _is_behind(parts: Parts, row: DeliveryRow, now: Any, front: Any, own: Mapping[str, int]) -> bool:
+def _in_front_of(parts: Parts, row: DeliveryRow, now: Any, front: Any, own: Mapping[str, int]) -> InFront | None:
     """`now` is of its person, `front` of its recipient about that person, `own` the numbers of messages whose person has a parked one."""
     # INVARIANT: no notice leaves while nobody has looked whether it is still so (steps/noticed.py).
     if row.letter == NOTICE and now.to_notice:
-        return True
+        return InFront.NOTICE
     # INVARIANT: from the moment that we answered for a word about sharing, no letter about its person leaves before it was heard (decision 0075).
     if now.unheard:
-        return True
+        return InFront.SHARING
     if row.whole_picture:
-        return _is_before(front and front.leaving, row.sequence)
+        return InFront.LETTER if _is_before(front and front.leaving, row.sequence) else None
     # INVARIANT: per person and recipient, order holds for letters that change something.
     if _is_before(front and front.changing, row.sequence):
-        return True
-    return _is_before(now.parked, own.get(row.message_id)) and not _is_correction(parts, row)
+        return InFront.LETTER
+    parked = _is_before(now.parked, own.get(row.message_id)) and not _is_correction(parts, row)
+    return InFront.MESSAGE if parked else None
 
 
 def _is_before(first: int | None, sequence: int | None) -> bool:

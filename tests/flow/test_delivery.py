@@ -12,6 +12,7 @@ from sqlalchemy import Connection, update
 from adapters.contract import DUPLICATE
 from gateway import desk, unfinished
 from gateway.failpoints import hooked
+from gateway.states import InFront
 from gateway.steps.deliver import Ended, Opened, Result, Sent, Shut, open_at_doors, write_receipts
 from gateway.store.schema import person, sealed
 from tests.builders import (
@@ -205,6 +206,10 @@ async def test_a_handover_passes_what_is_parked(tmp_path: Path) -> None:
         (row,) = line.deliveries()
         assert (row.letter, row.state) == ("handover", "delivered")
         assert "Earlier messages that it does not contain: 1." in line.neighbours["northfell"].effects[0].body.decode()
+        await line.play(supply(3))
+        assert [(each.letter, line.waits_for(each.id)) for each in line.deliveries() if each.state == "queued"] == [
+            ("prescription-copy", InFront.MESSAGE)
+        ]
         parked = line.messages()[1]
         assert parked.attempts == 5
         assert desk.release_held(line.gateway, parked.id, reason="fixed", by="op-1") == "released"

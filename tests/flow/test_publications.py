@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from gateway.states import InFront
 from tests.flow.test_delivery import supply
 from tests.line import running
 
@@ -33,4 +34,7 @@ async def test_a_row_of_letters_behind_one_that_waits_is_published_once_each(
         for _ in range(20):  # a broker is quiet between two of them
             await asyncio.sleep(0.05)
             await line.gateway._idle()
+        first_of_all, *behind = (line.waits_for(row.id) for row in line.deliveries())
+        assert first_of_all is None
+        assert behind == [InFront.LETTER] * (LETTERS - 1)
         assert 1 <= len(published) <= 2 * LETTERS, len(published)

@@ -17,6 +17,7 @@ from fhir_profiles.fhir_kinds import BY_ITSELF
 from gateway.clients import add_client
 from gateway.failpoints import hooked
 from gateway.people import named
+from gateway.states import InFront
 from gateway.steps.deliver import Shut, open_at_door
 from gateway.steps.identify import identify
 from gateway.store.retention import sweep_ended
@@ -111,6 +112,7 @@ async def test_no_letter_leaves_between_the_answer_and_the_hearing(line: Line, f
     identify(line.gateway)
     assert line.messages()[-1].person_id is not None
     assert open_at_door(line.gateway, letter) is Shut.NOT_NOW
+    assert [line.waits_for(each) for each in (letter, others)] == [InFront.SHARING, None]
     assert isinstance(open_at_door(line.gateway, others), Letter), "who said nothing waits for nobody's word"
     await line.gateway.bus.start()
     await line.settle()
@@ -136,7 +138,9 @@ async def test_a_mailbox_is_empty_as_long(tmp_path: Path) -> None:
         await line.play(adt_a03(BOXED))
         (row,) = line.deliveries()
         await line.gateway.bus.stop()
+        assert line.waits_for(row.id) is None
         await line.send(word("permit", person=BOXED, at=NO_LONGER))
+        assert line.waits_for(row.id) is InFront.SHARING
         assert not await line.gateway.mailbox_list(line.box_client())
         assert await line.gateway.mailbox_open(line.box_client(), row.id) is None
         await line.gateway.bus.start()
