@@ -6,8 +6,8 @@ Beside each stands the empty pipe of the same run, in turns.
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import cycle
 
 from gateway.bench import load
@@ -24,6 +24,7 @@ from gateway.bench.stage import (
     middle,
     peak_mb,
     serving,
+    set_up,
 )
 from gateway.demo.people import SyntheticPerson
 
@@ -36,10 +37,73 @@ SHORT_HISTORY, LONG_HISTORY = 10, 100
 """Prescriptions that somebody's file has: of a few weeks, and of years."""
 
 
-async def turn(stage: Stage, url: str, messages: Iterator[Message], *, at_once: int, seconds: float) -> Measured:
-    """One contestant's turn, over connections of its own: a server closes those that were silent while it was frozen."""
-    async with load.posting(url, stage.bearer, at_once) as post:
-        return await load.until_arrived(post, stage.arrivals, messages, at_once=at_once, seconds=seconds)
+@dataclass(kw_only=True)
+class Contestant:
+    """Who is posted to, in turns with another one, and what came of its turns. `messages` are for its own people and receivers."""
+
+    stage: Stage
+    url: str
+    processes: Sequence[Process]
+    messages: Iterator[Message]
+    rounds: list[Measured] = field(default_factory=list)
+    used_seconds: float = 0.0
+
+    async def warm_up(self) -> None:
+        """The first posts pay for what is made once."""
+        await self._post(at_once=1, seconds=WARM_UP_SECONDS)
+
+    async def turn(self) -> None:
+        """One turn, over connections of its own: a server closes those that were silent while it was frozen."""
+        plan, before = self.stage.plan, cpu_seconds(self.processes)
+        self.rounds.append(await self._post(at_once=plan.at_once, seconds=plan.round_seconds))
+        self.used_seconds += cpu_seconds(self.processes) - before
+
+    @property
+    def middle(self) -> Measured:
+        """The turn whose speed is the middle one."""
+        return middle(self.rounds)
+
+    @property
+    def cpu_ms(self) -> float:
+        """Processor milliseconds for each message."""
+        return cpu_ms_a_message(self.used_seconds, self.rounds)
+
+    def workload(self, name: str, floor: Mapping[str, float], base: Measured, *, copies: int) -> Workload:
+        """What its turns came to, as a share of the speed of `base`."""
+        mine = self.middle
+        return Workload(
+            name=name,
+            per_second=mine.per_second,
+            p50_ms=mine.percentile_ms(50),
+            p99_ms=mine.percentile_ms(99),
+            floor=floor,
+            ratio_to_floor=mine.per_second / base.per_second,
+            more={
+                "copies": copies,
+                "cpu_ms": self.cpu_ms,
+                "sent": sum(one.sent for one in self.rounds),
+                "lost": sum(one.lost for one in self.rounds),
+                "doubled": self.stage.arrivals.doubled(),
+                "peak_mb": peak_mb(self.processes),
+            },
+        )
+
+    async def _post(self, *, at_once: int, seconds: float) -> Measured:
+        stage = self.stage
+        async with load.posting(self.url, stage.bearer, at_once) as post:
+            return await load.until_arrived(post, stage.arrivals, self.messages, at_once=at_once, seconds=seconds)
+
+
+async def in_turns(name: str, one: Contestant, other: Contestant) -> None:
+    """Their rounds; whose turn it is not, is frozen."""
+    plan = one.stage.plan
+    for number in range(plan.rounds):
+        one.stage.say(f"{name}: round {number + 1} of {plan.rounds}")
+        for mine, theirs in ((one, other), (other, one)):
+            with contextlib.ExitStack() as stack:
+                for process in theirs.processes:
+                    stack.enter_context(process.frozen())
+                await mine.turn()
 
 
 async def end_to_end(
@@ -63,49 +127,19 @@ async def beside_the_pipe(
 ) -> Workload:
     """The rounds of `end_to_end` on a gateway that serves."""
     messages = iter(make_message, None)
-    ours: list[Measured] = []
-    empty: list[Measured] = []
-    used = pipe_used = 0.0
-    await turn(stage, stage.url, messages, at_once=1, seconds=WARM_UP_SECONDS)
-    async with empty_pipe(stage, next(messages).event, copies) as (pipe, pipe_url):
-        await turn(stage, pipe_url, messages, at_once=1, seconds=WARM_UP_SECONDS)
-        for number in range(stage.plan.rounds):
-            stage.say(f"{name}: round {number + 1} of {stage.plan.rounds}")
-            with pipe.frozen():
-                before = cpu_seconds(processes)
-                ours.append(
-                    await turn(stage, stage.url, messages, at_once=stage.plan.at_once, seconds=stage.plan.round_seconds)
-                )
-                used += cpu_seconds(processes) - before
-            with contextlib.ExitStack() as stack:
-                for process in processes:
-                    stack.enter_context(process.frozen())
-                before = pipe.cpu_seconds()
-                empty.append(
-                    await turn(stage, pipe_url, messages, at_once=stage.plan.at_once, seconds=stage.plan.round_seconds)
-                )
-                pipe_used += pipe.cpu_seconds() - before
-    mine, floor = middle(ours), middle(empty)
-    return Workload(
-        name=name,
-        per_second=mine.per_second,
-        p50_ms=mine.percentile_ms(50),
-        p99_ms=mine.percentile_ms(99),
-        floor={
-            "empty_pipe_per_second": floor.per_second,
-            "empty_pipe_p50_ms": floor.percentile_ms(50),
-            "empty_pipe_cpu_ms": cpu_ms_a_message(pipe_used, empty),
-        },
-        ratio_to_floor=mine.per_second / floor.per_second,
-        more={
-            "copies": copies,
-            "cpu_ms": cpu_ms_a_message(used, ours),
-            "sent": sum(one.sent for one in ours),
-            "lost": sum(one.lost for one in (*ours, *empty)),
-            "doubled": stage.arrivals.doubled(),
-            "peak_mb": peak_mb(processes),
-        },
-    )
+    ours = Contestant(stage=stage, url=stage.url, processes=processes, messages=messages)
+    await ours.warm_up()
+    async with empty_pipe(stage, next(messages).event, copies) as (process, url):
+        pipe = Contestant(stage=stage, url=url, processes=(process,), messages=messages)
+        await pipe.warm_up()
+        await in_turns(name, ours, pipe)
+    floor = {
+        "empty_pipe_per_second": pipe.middle.per_second,
+        "empty_pipe_p50_ms": pipe.middle.percentile_ms(50),
+        "empty_pipe_cpu_ms": pipe.cpu_ms,
+    }
+    found = ours.workload(name, floor, pipe.middle, copies=copies)
+    return replace(found, more={**found.more, "lost": found.more["lost"] + sum(one.lost for one in pipe.rounds)})
 
 
 def compared(workload: Workload, base: Workload, name: str) -> Workload:
@@ -138,21 +172,44 @@ async def more_workers(stage: Stage) -> list[Workload]:
 
 
 async def growth(stage: Stage) -> list[Workload]:
-    """A small store, a backlog that makes it ten times larger, and the same again."""
-    make = stage.population.prescription
-    async with serving(stage, 1) as processes:
-        await backlog(stage, "filling the store", stage.plan.backlog // 10)
-        small = await beside_the_pipe(stage, "prescription-to-1", make, 1, processes)
-        drained = await backlog(stage, "backlog", stage.plan.backlog)
-        large = await beside_the_pipe(stage, "ten-times-the-store", make, 1, processes)
-        memory = peak_mb(processes)
+    """A small store, a backlog that makes another one ten times as large, and both in turns.
+
+    A backlog takes minutes, in which a machine changes: its floor is the small store's speed in turns before it and behind it.
+    """
+    async with set_up(stage.folder / "small", stage.plan, stage.say) as little:
+        make = little.population.prescription
+        async with serving(little, 1) as processes:
+            await backlog(little, "filling the small store", stage.plan.backlog // 10)
+            small = await beside_the_pipe(little, "prescription-to-1", make, 1, processes)
+        async with serving(stage, 1) as processes:
+            drained = await backlog(stage, "backlog", stage.plan.backlog)
+            large = _of(stage, processes)
+            async with serving(little, 1) as beside:
+                base = _of(little, beside)
+                await large.warm_up()
+                await base.warm_up()
+                await in_turns("ten-times-the-store", large, base)
+                memory = peak_mb(processes)
+                grown = large.workload(
+                    "ten-times-the-store",
+                    {"base_per_second": base.middle.per_second, "base_cpu_ms": base.cpu_ms},
+                    base.middle,
+                    copies=1,
+                )
+    speed = (small.per_second + base.middle.per_second) / 2
     drained = replace(
         drained,
-        floor={"end_to_end_per_second": small.per_second},
-        ratio_to_floor=drained.per_second / small.per_second,
+        floor={"end_to_end_per_second": speed},
+        ratio_to_floor=drained.per_second / speed,
         more={**drained.more, "peak_mb": memory},
     )
-    return [small, drained, compared(large, small, large.name)]
+    return [small, drained, grown]
+
+
+def _of(stage: Stage, processes: Sequence[Process]) -> Contestant:
+    """A gateway that serves, for prescriptions."""
+    messages = iter(stage.population.prescription, None)
+    return Contestant(stage=stage, url=stage.url, processes=processes, messages=messages)
 
 
 async def history(stage: Stage) -> list[Workload]:

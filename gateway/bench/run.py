@@ -1,12 +1,10 @@
 """One run of the bench: its workloads in order, each on an installation of its own. `throughgate bench` calls it; nothing else does."""
 
 import asyncio
-import contextlib
 import os
 import platform
 import signal
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +12,6 @@ from gateway.bench import targets
 from gateway.bench.acknowledging import acknowledged, lone
 from gateway.bench.deciding import decide, give_meaning
 from gateway.bench.end_to_end import end_to_end, growth, history, more_recipients, more_workers
-from gateway.bench.engines import own_database, own_queues
 from gateway.bench.floors import floors
 from gateway.bench.stage import Plan, Say, Stage, Workload, set_up
 
@@ -56,13 +53,7 @@ async def run(folder: Path, names: Sequence[str], plan: Plan, say: Say) -> dict[
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, running.cancel)
     found: dict[str, dict[str, Any]] = {}
     for name in names:
-        async with contextlib.AsyncExitStack() as stack:
-            own = plan
-            if plan.store_url is not None:
-                own = replace(plan, store_url=await stack.enter_async_context(own_database(plan.store_url)))
-            stage = await stack.enter_async_context(set_up(folder / name, own, say))
-            if plan.bus_url is not None:
-                await stack.enter_async_context(own_queues(plan.bus_url, stage.installation.name))
+        async with set_up(folder / name, plan, say) as stage:
             for workload in await WORKLOADS[name](stage):
                 found.setdefault(workload.name, workload.as_json())
     workloads = list(found.values())

@@ -7,10 +7,11 @@ compared are ratios.
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from gateway.bench.engines import own_database, own_queues
 from gateway.bench.installation import Installation, make_installation, register, share_with
 from gateway.bench.load import Arrivals, Measured
 from gateway.bench.messages import Population
@@ -99,27 +100,32 @@ class Stage:
 
 @contextlib.asynccontextmanager
 async def set_up(folder: Path, plan: Plan, say: Say) -> AsyncIterator[Stage]:
-    """An installation and its receivers; taken down at the end."""
-    installation = await asyncio.to_thread(
-        make_installation, folder / "installation", store_url=plan.store_url, bus_url=plan.bus_url
-    )
-    bearer = await asyncio.to_thread(register, installation)
-    ports = [str(port) for port in installation.receivers]
-    command = python("gateway.bench.receivers", str(folder), *ports)
-    arrivals = Arrivals()
-    async with running("receivers", command, folder / "receivers.log", speaks=True) as receivers:
-        await receivers.says("ready")
-        listening = asyncio.create_task(arrivals.listen(receivers))
-        yield Stage(
-            folder=folder,
-            plan=plan,
-            installation=installation,
-            bearer=bearer,
-            population=Population(),
-            arrivals=arrivals,
-            say=say,
+    """An installation with a database and queues of its own, and its receivers; taken down at the end."""
+    async with contextlib.AsyncExitStack() as stack:
+        if plan.store_url is not None:
+            plan = replace(plan, store_url=await stack.enter_async_context(own_database(plan.store_url)))
+        installation = await asyncio.to_thread(
+            make_installation, folder / "installation", store_url=plan.store_url, bus_url=plan.bus_url
         )
-    await listening
+        if plan.bus_url is not None:
+            await stack.enter_async_context(own_queues(plan.bus_url, installation.name))
+        bearer = await asyncio.to_thread(register, installation)
+        ports = [str(port) for port in installation.receivers]
+        command = python("gateway.bench.receivers", str(folder), *ports)
+        arrivals = Arrivals()
+        async with running("receivers", command, folder / "receivers.log", speaks=True) as receivers:
+            await receivers.says("ready")
+            listening = asyncio.create_task(arrivals.listen(receivers))
+            yield Stage(
+                folder=folder,
+                plan=plan,
+                installation=installation,
+                bearer=bearer,
+                population=Population(),
+                arrivals=arrivals,
+                say=say,
+            )
+        await listening
 
 
 @contextlib.asynccontextmanager
