@@ -4,6 +4,8 @@ Who is told gets ids and a code, never content. A reason is sealed: only its id 
 itself: a person's word resolves what is not known, it never overrides a dissent.
 """
 
+import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -11,13 +13,13 @@ from typing import Final
 
 from sqlalchemy import Connection, bindparam, func, select, update
 
+from gateway.among import Several, among
 from gateway.errors import ThroughgateError
 from gateway.failpoints import around
 from gateway.instants import from_text, to_text
 from gateway.journeys.tasks import NOTICE, OPERATOR, TASKS, end_tasks
-from gateway.ledger import record
 from gateway.log import Code, log
-from gateway.moves import move_delivery, move_message, note_delivery, note_message
+from gateway.moves import LedgerFacts, ToEnter, enter_all, move_delivery, move_message, note_delivery, note_message
 from gateway.parts import Parts, Told
 from gateway.recipients import Recipient
 from gateway.states import DeliveryState, MessageState
@@ -39,14 +41,21 @@ WAITING_MESSAGES = (M.HELD.value, M.PARKED.value)
 TELL_AGAIN_SECONDS = 15.0
 """A person who could not be told is told again within a minute, however often it failed."""
 
-_LAST_STEP: Final = Statement(
-    select(func.max(ledger_entry.c.step).label("last")).where(ledger_entry.c.chain == bindparam("chain"))
+MARKED_WITHIN_SECONDS = 0.25
+"""What people were told is kept for several together, and not later: whoever dies before it tells them again."""
+
+_LAST_STEPS: Final = Several(
+    select(ledger_entry.c.chain, func.max(ledger_entry.c.step).label("last"))
+    .where(among(ledger_entry.c.chain))
+    .group_by(ledger_entry.c.chain),
+    ledger_entry.c.chain,
 )
-_TOLD: Final = Statement(
+_TOLD: Final = Several(
     update(task)
-    .where(task.c.id == bindparam("task_id"), task.c.told_at.is_(None))
+    .where(among(task.c.id), task.c.told_at.is_(None))
     .values(told_at=bindparam("told_at"))
-    .returning(task.c.id)
+    .returning(task.c.id),
+    task.c.id,
 )
 _UNTOLD: Final = Statement(
     select(task)
@@ -369,7 +378,7 @@ def end_task(parts: Parts, task_id: str, *, reason: str, by: str) -> None:
             ended |= set(c.execute(row_lock(select(task.c.id).where(*same))).scalars())
         for each in sorted(ended):
             c.execute(update(task).where(task.c.id == each).values(ended_at=parts.now()))
-            _enter(c, parts, each, "task-ended", {"note": note})
+        _enter(c, parts, sorted(ended), "task-ended", {"note": note})
 
     with around("task-ended"):
         parts.store.write(work)
@@ -383,10 +392,12 @@ def _about(c: Connection, row: DeliveryRow) -> DeliveryRow | None:
     return c.execute(select(message).where(message.c.id == row.message_id)).one_or_none()
 
 
-def _enter(c: Connection, parts: Parts, task_id: str, event: str, facts: dict[str, str | int | bool]) -> None:
-    """An entry in a task's own chain. The task's row is held by who calls."""
-    last = _LAST_STEP.value(c, chain=task_id) or 0
-    record(c, entry_id=parts.ids.entry(), chain=task_id, step=last + 1, event=event, at=parts.now(), facts=facts)
+def _enter(c: Connection, parts: Parts, task_ids: Sequence[str], event: str, facts: LedgerFacts) -> None:
+    """An entry in each task's own chain. The tasks' rows are held by who calls."""
+    last = {row.chain: row.last for row in _LAST_STEPS.of(c, task_ids)}
+    enter_all(
+        c, parts, [ToEnter(chain=each, step=last.get(each, 0) + 1, event=event, facts=facts) for each in task_ids]
+    )
 
 
 def _told(row: DeliveryRow) -> Told:
@@ -399,7 +410,8 @@ async def tell(parts: Parts) -> int:
         return 0
     with parts.store.read() as c:
         rows = _UNTOLD.all(c, now=parts.now())
-    told = 0
+    told: list[str] = []
+    marked, at = 0, asyncio.get_running_loop().time()
     for row in rows:
         try:
             await parts.teller(_told(row))
@@ -409,16 +421,23 @@ async def tell(parts: Parts) -> int:
             with around("tell-later"):
                 await parts.store.write_async(partial(_tell_later, task_id=row.id, again=again))
             continue
-        with around("told"):
-            await parts.store.write_async(partial(_mark_told, parts=parts, task_id=row.id))
-        told += 1
-    return told
+        told.append(row.id)
+        if asyncio.get_running_loop().time() - at >= MARKED_WITHIN_SECONDS:
+            await _mark(parts, told[marked:])
+            marked, at = len(told), asyncio.get_running_loop().time()
+    if told[marked:]:
+        await _mark(parts, told[marked:])
+    return len(told)
+
+
+async def _mark(parts: Parts, told: Sequence[str]) -> None:
+    with around("told"):
+        await parts.store.write_async(partial(_mark_told, parts=parts, task_ids=told))
 
 
 def _tell_later(c: Connection, *, task_id: str, again: str) -> None:
     c.execute(update(task).where(task.c.id == task_id).values(tell_attempts=task.c.tell_attempts + 1, due_at=again))
 
 
-def _mark_told(c: Connection, *, parts: Parts, task_id: str) -> None:
-    if _TOLD.first(c, task_id=task_id, told_at=parts.now()) is not None:
-        _enter(c, parts, task_id, "told", {})
+def _mark_told(c: Connection, *, parts: Parts, task_ids: Sequence[str]) -> None:
+    _enter(c, parts, [row.id for row in _TOLD.of(c, task_ids, told_at=parts.now())], "told", {})

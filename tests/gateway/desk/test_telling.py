@@ -3,14 +3,18 @@
 import asyncio
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiohttp import web
+from sqlalchemy import Connection, select
 
 from gateway import desk
 from gateway.parts import Told
 from gateway.settings import Tell
+from gateway.store.schema import ledger_entry
 from gateway.telling import TellError, teller_of
 from tests.builders import adt_a03, synthetic_person
 from tests.line import running
@@ -111,3 +115,39 @@ async def test_two_sweeps_that_begin_together_tell_once(tmp_path: Path) -> None:
         line.gateway.teller = slowly
         await asyncio.gather(line.gateway.sweep(), line.gateway.sweep())
         assert [each.code for each in told] == ["no-recipient"]
+
+
+@pytest.mark.parametrize(("takes_seconds", "writes"), [(0.0, 1), (2 * desk.MARKED_WITHIN_SECONDS, 3)])
+async def test_what_people_were_told_is_kept_together_and_soon(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, takes_seconds: float, writes: int
+) -> None:
+    """One commit for all that a quick way tells; a slow one is not waited for. Each is told once, and its chain says so."""
+    async with running(tmp_path) as line:
+        line.gateway.teller = None
+        people = [synthetic_person(number, postcode="ZZ9 9ZZ") for number in (1, 2, 3)]
+        await line.play(*(adt_a03(each, message_id=f"OUT-{each.nhs_number}") for each in people))
+        told: list[str] = []
+
+        async def teller(each: Told) -> None:
+            await asyncio.sleep(takes_seconds)
+            told.append(each.task)
+
+        written = 0
+        write = line.gateway.store.write_async
+
+        async def counted(work: Callable[[Connection], Any]) -> Any:
+            nonlocal written
+            written += getattr(work, "func", None) is desk._mark_told
+            return await write(work)
+
+        line.gateway.teller = teller
+        monkeypatch.setattr(line.gateway.store, "write_async", counted)
+        async with line.gateway._sweeping:  # its own sweep would tell them too
+            assert await desk.tell(line.gateway) == len(people)
+            assert await desk.tell(line.gateway) == 0
+        assert written == writes
+        assert sorted(told) == sorted(row.id for row in line.tasks() if row.told_at is not None)
+        with line.gateway.store.read() as c:
+            found = select(ledger_entry.c.chain, ledger_entry.c.step).where(ledger_entry.c.chain.in_(told))
+            entered = [tuple(row) for row in c.execute(found)]
+        assert sorted(entered) == sorted((each, 1) for each in told)
