@@ -1,10 +1,10 @@
 """`make soak`: the bench on both engine pairs, then every part of PARTS with its long numbers; what they say is kept in docs/evidence/ with
 machine, commit and date, part by part, so that a run that is broken off keeps what it had.
 
-`--only PART,PART` runs these, `--share 0.1` a tenth of their numbers, `--first 20000` the simulation and the oracle from that seed on, and `--resume FILE`
-what that file of the same commit and share does not show as passed. `--bench` measures and tests nothing. The bench runs alone: its ratios
-are compared with the committed ones, and one below 0.8 fails the run. It MUST NOT write an account of a run that failed without saying so,
-nor one of a share that does not say which.
+`--only PART,PART` runs these, `--share 0.1` a tenth of their numbers, `--first 20000` the simulation and the oracle from that seed on,
+`--first 3 --share 0.1` each tenth engine fault from the fourth on, and `--resume FILE` what that file of the same commit and share does not show
+as passed. `--bench` measures and tests nothing. The bench runs alone: its ratios are compared with the committed ones, and one below 0.8 fails the run.
+It MUST NOT write an account of a run that failed without saying so, nor one of a share that does not say which.
 """
 
 import argparse
@@ -110,7 +110,7 @@ def conditions(share: str, first: int, more: Sequence[str]) -> str:
     """What was run, of which text: two runs of which this is the same are of the same numbers."""
     full = "the full numbers" if float(share) >= 1 else "of the full numbers, and never less than those of `make test`"
     chosen = f" Of each part only what pytest chose by `{' '.join(more)}`." if more else ""
-    return f"Commit: {commit()}. Share: {share}, {full}. Simulation and oracle from seed {first} on.{chosen}"
+    return f"Commit: {commit()}. Share: {share}, {full}. Simulation and oracle from seed {first} on, engine faults from that one.{chosen}"
 
 
 def write(path: Path, ran: Sequence[Ran], *, said: str, asked: Sequence[str]) -> None:
@@ -186,7 +186,7 @@ def options(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     parser.add_argument("--bench", action="store_true", help="measure, and test nothing")
     parser.add_argument("--only", default="", help=f"some parts: {','.join(PARTS)}")
     parser.add_argument("--share", default="1", help="how much of the long numbers")
-    parser.add_argument("--first", type=int, default=0, help="the first seed of the simulation and of the oracle")
+    parser.add_argument("--first", type=int, default=0, help="the first seed of the simulation and of the oracle, and engine fault")
     parser.add_argument("--resume", type=Path, help="an earlier run: what passed there is not run again")
     found, more = parser.parse_known_args(arguments)
     found.parts = [part for part in found.only.split(",") if part] or list(PARTS)
