@@ -186,7 +186,9 @@ def options(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     parser.add_argument("--bench", action="store_true", help="measure, and test nothing")
     parser.add_argument("--only", default="", help=f"some parts: {','.join(PARTS)}")
     parser.add_argument("--share", default="1", help="how much of the long numbers")
-    parser.add_argument("--first", type=int, default=0, help="the first seed of the simulation and of the oracle, and engine fault")
+    parser.add_argument(
+        "--first", type=int, default=0, help="the first seed of the simulation and of the oracle, and engine fault"
+    )
     parser.add_argument("--resume", type=Path, help="an earlier run: what passed there is not run again")
     found, more = parser.parse_known_args(arguments)
     found.parts = [part for part in found.only.split(",") if part] or list(PARTS)
