@@ -5,6 +5,7 @@ requests with their headers and paths, the answers, the log, the bus, the metric
 told are searched. What care does get of free text is a list, exact in both directions. Resources and Bundles: tests/consent/test_leaks.py.
 """
 
+import asyncio
 import base64
 import contextlib
 import html
@@ -416,17 +417,25 @@ async def errors(line: Line, planted: Planted) -> list[bytes]:
     answers.append((await line.send(planted.in_body(clinical(7)))).body)
     answers.append((await line.send(adt_a03(synthetic_person(7), message_id="R7"))).body)
     await line.settle(60)
-    for number, point in enumerate(("receive", "identify", "release", "deliver"), start=11):
+    for number, point in enumerate(("receive", "identify", "release", "door", "send", "receipt"), start=11):
         words = planted.next()
         error = OperationalError(f"INSERT {words}", {"body": words}, sqlite3.OperationalError(words))
 
-        def fail(here: str, point: str = point, error: Exception = error) -> None:
-            if here.startswith(point):
+        fired: list[str] = []
+
+        def fail(here: str, point: str = point, error: Exception = error, fired: list[str] = fired) -> None:
+            if here.startswith(f"{point}."):
+                fired.append(here)
                 raise error
 
         with hooked(fail), contextlib.suppress(OperationalError):
             answers.append((await line.send(planted.in_body(clinical(number)))).body)
-            await line.gateway.sweep()
+            answers.append((await line.send(adt_a03(synthetic_person(number), message_id=f"E{number}"))).body)
+            async with asyncio.timeout(30):
+                while not fired:
+                    await line.gateway.sweep()
+                    await asyncio.sleep(0.02)
+        assert fired, f"nothing went wrong at {point}"
     async with contextlib.AsyncExitStack() as stack:
         base = f"http://127.0.0.1:{await serve(stack, create_app(line.gateway))}"
         session = await stack.enter_async_context(aiohttp.ClientSession(base))
