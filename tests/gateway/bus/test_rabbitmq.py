@@ -10,7 +10,7 @@ import aio_pika
 import pytest
 
 from gateway.bus import BusError
-from gateway.bus.rabbitmq import RabbitBus
+from gateway.bus.rabbitmq import DELIVERY_LIMIT, TOPICS, RabbitBus
 from gateway.errors import SettingsError
 from gateway.keys.identifiers import SeededIds
 from tests.engines import broker, own_broker
@@ -48,6 +48,49 @@ async def test_a_body_is_an_id_and_its_mac_and_nothing_stands_beside_it(
     assert re.fullmatch("[0-9a-f]{32}", message.message_id or "")  # random, made by the driver
     assert message.delivery_mode == aio_pika.DeliveryMode.PERSISTENT
     await message.ack()
+
+
+async def test_the_broker_has_the_queues_that_nothing_is_lost_in(channel: aio_pika.abc.AbstractChannel) -> None:
+    """As the broker itself says: on several disks, refusing when full, giving up after some deliveries, and keeping what was given up."""
+    name = broker().fresh()
+    bus = bus_of(name)
+    bus.subscribe("deliveries", Recorder(), concurrency=3)
+    await bus.start()
+    try:
+        columns = ("name", "durable", "arguments")
+        lines = broker().control("list_queues", *columns).splitlines()
+        found = {line.split("\t")[0]: line for line in lines if line.startswith(f"{name}.")}
+        assert set(found) == {f"{name}.{each}" for each in (*TOPICS, "dead")}
+        for queue, line in found.items():
+            assert line.split("\t")[1] == "true", queue
+            assert '"x-queue-type","quorum"' in line, queue
+            assert '"x-max-length"' in line, queue
+        for topic in TOPICS:
+            line = found[f"{name}.{topic}"]
+            for asked in (
+                '"x-overflow","reject-publish"',
+                f'"x-delivery-limit",{DELIVERY_LIMIT}',
+                f'"x-dead-letter-exchange","{name}.dead"',
+                '"x-dead-letter-strategy","at-least-once"',
+            ):
+                assert asked in line, (topic, asked)
+        consumers = broker().control("list_consumers", "queue_name", "prefetch_count").splitlines()
+        assert f"{name}.deliveries\t6" in consumers, "twice of what is worked on at once, and no more"
+    finally:
+        await bus.stop()
+    await channel.default_exchange.publish(aio_pika.Message(b"given up"), f"{name}.messages")
+    queue = await channel.get_queue(f"{name}.messages", ensure=False)
+    for _ in range(DELIVERY_LIMIT + 1):
+        given = await queue.get()
+        assert given is not None
+        await given.nack(requeue=True)
+    assert await queue.get(fail=False) is None, "it is given back for ever"
+    dead = await channel.get_queue(f"{name}.dead", ensure=False)
+    async with asyncio.timeout(10):
+        while (kept := await dead.get(fail=False)) is None:  # noqa: ASYNC110 - the broker has no event for it
+            await asyncio.sleep(0.05)
+    assert kept.body == b"given up"
+    await kept.ack()
 
 
 @pytest.mark.parametrize(
