@@ -6,7 +6,6 @@ from datetime import timedelta
 
 from adapters.contract import Inbound, Outbound
 from consent.shapes import Agreement
-from fhir_profiles.shapes import Translation
 from gateway.bus import Bus
 from gateway.instants import Clock, to_text
 from gateway.keys import Keys
@@ -17,6 +16,7 @@ from gateway.recipients import Recipient
 from gateway.refusals import Refusals
 from gateway.settings import Settings
 from gateway.store import Store
+from gateway.translations import Translations
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,8 +64,7 @@ class Parts:
     refusals: Refusals = field(default_factory=Refusals)
     doors: dict[str, Inbound] = field(default_factory=dict)
     """The listeners that are open, by channel. `serving.py` opens and closes them."""
-    translations: dict[str, Translation] = field(default_factory=dict)
-    """What was read lately, by message id: reading is pure, so this only saves time. Bounded by its only writer, `steps/identify.py`."""
+    translations: Translations = field(default_factory=Translations)
 
     def now(self) -> str:
         """Tell this instant as the store writes it."""

@@ -220,7 +220,7 @@ class Gateway(Parts):
                 await self._failed(message_id, error)
             for message_id in found.held:
                 self.waiting_messages.pop(message_id, None)
-                self.translations.pop(message_id, None)
+                self.translations.forget(message_id)
                 log(Code.MESSAGE_HELD, message=message_id)
             for message_id in found.merges:
                 await self._merged(message_id)
@@ -259,7 +259,7 @@ class Gateway(Parts):
         if done.person_id is None:
             return None  # nobody's yet: held, or it failed at the question whose it is and waits its time
         self.waiting_messages.pop(message_id, None)
-        self.translations.pop(message_id, None)
+        self.translations.forget(message_id)
         if done.fate in (Fate.WAITS, Fate.NOTHING):
             return None
         if done.stale:

@@ -17,6 +17,7 @@ def serve(config: Config = DEFAULT_CONFIG) -> None:
 async def _serve(config: Path) -> None:
     from gateway import wiring
     from gateway.collecting import collect_seldom
+    from gateway.large_blocks import give_back_large_blocks
     from gateway.serving import Serving
     from gateway.settings import read_settings
 
@@ -25,6 +26,7 @@ async def _serve(config: Path) -> None:
     say_unsigned(gateway)
     async with Serving(gateway, settings) as serving:
         collect_seldom()
+        give_back_large_blocks()
         for door in serving.addresses():
             typer.echo(door)
         typer.echo("pages  /console/ at the http door; an account: throughgate staff add NAME --role ig-officer")

@@ -17,6 +17,7 @@ def work(config: Config = DEFAULT_CONFIG) -> None:
 async def _work(config: Path) -> None:
     from gateway import wiring
     from gateway.collecting import collect_seldom
+    from gateway.large_blocks import give_back_large_blocks
     from gateway.serving import until_told
     from gateway.settings import read_settings
 
@@ -32,6 +33,7 @@ async def _work(config: Path) -> None:
     await gateway.start()
     try:
         collect_seldom()
+        give_back_large_blocks()
         typer.echo("working; stop with Ctrl-C or SIGTERM")
         await until_told(asyncio.Event())
         typer.echo("stopping: finishing what is in flight")

@@ -4,7 +4,7 @@ After this step the order of one person's messages is a question to the database
 attempt and holds up nobody: whose it is, is not known. This module MUST NOT decide or release anything.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -20,6 +20,7 @@ from gateway.moves import move_message, note_message
 from gateway.parts import Parts
 from gateway.people.find import Found, Joined, NotFound, join, resolve_all
 from gateway.states import MessageState
+from gateway.steps.at_once import MESSAGES, fitting
 from gateway.steps.merge import merge_people
 from gateway.steps.named import note_whom
 from gateway.steps.replies import ReplyMessage, read_reply_message, take_reply
@@ -29,12 +30,10 @@ from gateway.store.schema import message
 from gateway.store.statement import Statement
 
 BATCH = 64
-KEPT_TRANSLATIONS = 256
 
 _IS_OF_NOBODY: Final = (message.c.state == MessageState.RECEIVED.value, message.c.person_id.is_(None))
 _OF_NOBODY: Final = Statement(
-    select(message)
-    .where(*_IS_OF_NOBODY, message.c.sequence <= bindparam("until"))
+    MESSAGES.where(*_IS_OF_NOBODY, message.c.sequence <= bindparam("until"))
     .order_by(message.c.sequence)
     .limit(bindparam("limit"))
 )
@@ -76,12 +75,15 @@ def identify(parts: Parts, wanted: Sequence[str] | None = None, skip: frozenset[
     with parts.store.read() as c:
         until = _last(c, wanted)
         found = () if until is None else _OF_NOBODY.all(c, until=until, limit=BATCH + len(skip))
-        rows = [row for row in found if row.id not in skip][:BATCH]
+        next_ones = [row for row in found if row.id not in skip][:BATCH]
+        rows = fitting(next_ones)
         read: dict[str, Translation | ReplyMessage] = {}
         failed: list[tuple[str, Exception]] = []
+        unread = [row.body_id for row in rows if row.body_id is not None and row.id not in parts.translations]
+        sealed = parts.keys.sealed_rows(c, unread)
         for row in rows:
             try:
-                read[row.id] = _read(c, parts, row)
+                read[row.id] = _read(parts, row, sealed)
             except Exception as error:
                 # INVARIANT: a store that is away is no fault of a message: nothing is skipped for it, so that nobody is overtaken.
                 if is_away(error):
@@ -89,7 +91,13 @@ def identify(parts: Parts, wanted: Sequence[str] | None = None, skip: frozenset[
                 failed.append((row.id, error))  # one message that breaks a mapping must not stop the others
     known, held = _commit(parts, read, failed) if read else ((), ())
     merges = tuple(each for each in known if isinstance(said := read[each], Translation) and said.absorbed)
-    return Identified(known=known, held=held, merges=merges, failed=tuple(failed), more=len(rows) == BATCH)
+    return Identified(
+        known=known,
+        held=held,
+        merges=merges,
+        failed=tuple(failed),
+        more=len(rows) < len(next_ones) or len(rows) == BATCH,
+    )
 
 
 def _last(c: Connection, wanted: Sequence[str] | None) -> int | None:
@@ -118,23 +126,26 @@ def _commit(
         return tuple(k for known, _ in halves for k in known), tuple(h for _, held in halves for h in held)
 
 
-def _read(c: Connection, parts: Parts, row: Any) -> Translation | ReplyMessage:
+def _read(parts: Parts, row: Any, sealed: Mapping[str, Any]) -> Translation | ReplyMessage:
     """A reply is about a letter of ours, whose person is known; everything else has a meaning of its own."""
     if row.kind == RESPONSE:
-        return read_reply_message(row.client, parts.keys.unseal(c, row.body_id))
-    return translation_of(c, parts, row)
+        return read_reply_message(row.client, parts.keys.unsealed(row.body_id, sealed))
+    return _translated(parts, row, lambda: parts.keys.unsealed(row.body_id, sealed))
 
 
 def translation_of(c: Connection, parts: Parts, row: Any) -> Translation:
     """The message's meaning, read once where it can be remembered. `row` is a message. SealedGone when its bytes are."""
+    return _translated(parts, row, lambda: parts.keys.unseal(c, row.body_id))
+
+
+def _translated(parts: Parts, row: Any, body: Callable[[], bytes]) -> Translation:
     message_id = str(row.id)
     found = parts.translations.get(message_id)
     if found is None or row.body_id is None:
         shape = parts.settings.channel(row.channel).shape(row.client, row.establishment)
-        found = translate(shape, parts.keys.unseal(c, row.body_id))
-        while len(parts.translations) >= KEPT_TRANSLATIONS:
-            parts.translations.pop(next(iter(parts.translations)), None)
-        parts.translations[message_id] = found
+        said = body()
+        found = translate(shape, said)
+        parts.translations.keep(message_id, found, len(said))
     return found
 
 

@@ -77,6 +77,7 @@ from gateway.people.named import waiting_of
 from gateway.recipients import Recipient, choose
 from gateway.states import DeliveryState, MessageState
 from gateway.steps.alerts import mostly_positive, mostly_positive_tasks, new_hazards
+from gateway.steps.at_once import MESSAGES, fitting
 from gateway.steps.contributions import CHANGES_RESULTS, counted_of, counting, read_closed, recount
 from gateway.steps.identify import give_person, hold_message, translation_of
 from gateway.steps.kept import Counted, marks_of
@@ -104,7 +105,7 @@ OPEN_MESSAGES = (MessageState.HELD.value, MessageState.PARKED.value)
 
 
 _STATES: Final = Several(select(message.c.id, message.c.state).where(among(message.c.id)), message.c.id)
-_MESSAGES: Final = Several(select(message).where(among(message.c.id)), message.c.id)
+_MESSAGES: Final = Several(MESSAGES.where(among(message.c.id)), message.c.id)
 _FIRST: Final = Several(
     select(message.c.person_id, func.min(message.c.sequence).label("sequence"))
     .where(among(message.c.person_id), message.c.state == MessageState.RECEIVED.value)
@@ -242,10 +243,10 @@ def release_message(parts: Parts, message_id: str, *, by_person: bool = False) -
 
 
 def release_messages(parts: Parts, message_ids: Sequence[str], *, by_person: bool = False) -> list[Done | Exception]:
-    """The same for several: read in one snapshot, worked out, committed together. What one of them raises is its own."""
+    """The same for several: as many as fit are read in one snapshot, worked out, committed together. What one of them raises is its own."""
     done: dict[str, Done | Exception] = {}
-    for _ in range(RESTARTS):
-        left = [each for each in dict.fromkeys(message_ids) if each not in done]
+    restarts = 0
+    while restarts < RESTARTS and (left := [each for each in dict.fromkeys(message_ids) if each not in done]):
         works: dict[str, Work] = {}
         for each, looked in _look_at(parts, left, by_person=by_person).items():
             if not isinstance(looked, Looked):
@@ -256,17 +257,18 @@ def release_messages(parts: Parts, message_ids: Sequence[str], *, by_person: boo
             except Exception as error:  # noqa: BLE001  one message that breaks a letter must not stop the others
                 done[each] = error
         if not works:
-            break
+            continue
         pass_point("release.before-commit")
         commit = partial(_commit, parts=parts, by_person=by_person)
-        became = zip(works, write_in_one(parts.store, commit, tuple(works.values())), strict=True)
-        done |= {each: what for each, what in became if not isinstance(what, Moved)}
+        became = dict(zip(works, write_in_one(parts.store, commit, tuple(works.values())), strict=True))
+        done |= {each: what for each, what in became.items() if not isinstance(what, Moved)}
+        restarts += any(isinstance(what, Moved) for what in became.values())
         pass_point("release.after-commit")
     return [done.get(each, Contended()) for each in message_ids]
 
 
 def _look_at(parts: Parts, message_ids: Sequence[str], *, by_person: bool) -> dict[str, "Looked | Done | Exception"]:
-    """All of them in one snapshot; where one of them breaks that, each in its own."""
+    """The first of them, as many as fit, in one snapshot; where one of them breaks that, each in its own."""
     try:
         with parts.store.read() as c:
             return _look_at_all(c, parts, message_ids, by_person=by_person)
@@ -293,8 +295,9 @@ def _look_at_all(
             found[each] = Done(fate=Fate.WAITS, person_id=row.person_id)
         else:
             going.append(row)
-    surroundings = _look_around(c, parts, going)
-    for row in going:
+    beside_each_other = fitting(going)
+    surroundings = _look_around(c, parts, beside_each_other)
+    for row in beside_each_other:
         try:
             found[row.id] = _look(c, parts, row, surroundings)
         except Exception as error:  # noqa: BLE001  it is this message's

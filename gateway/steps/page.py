@@ -3,10 +3,10 @@
 A page is of one transaction and one look at the inbox: who repeats a message of the same page is looked up after that one was written.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, bindparam, select
+from sqlalchemy import Connection, Row, select
 
 from fhir_profiles.shapes import PersonIdentifier
 from gateway.among import Several, among
@@ -26,20 +26,23 @@ _BEFORE: Final = Several(
     ),
     message.c.key_index,
 )
-_SAME_BUNDLE: Final = Statement(
-    select(message.c.id, message.c.body_index, message.c.state)
-    .where(message.c.bundle_index == bindparam("bundle_index"))
-    .limit(1)
+_SAME_BUNDLE: Final = Several(
+    select(message.c.bundle_index, message.c.id, message.c.body_index, message.c.state).where(
+        among(message.c.bundle_index)
+    ),
+    message.c.bundle_index,
 )
 _INSERT: Final = Statement.insert(message)
 
 
 class Page:
     """Use inside one work of the store, which holds the acceptance. Nothing is written before `write`, and nothing may be answered before
-    that returned. `keys` are those of the messages that will be asked for.
+    that returned. `keys` and `bundles` are those of the messages that will be asked for.
     """
 
-    def __init__(self, c: Connection, parts: Parts, keys: Sequence[bytes]) -> None:
+    def __init__(
+        self, c: Connection, parts: Parts, keys: Iterable[bytes | None], bundles: Iterable[bytes | None]
+    ) -> None:
         self.c = c
         self.parts = parts
         self._clients: dict[str, Client | None] = {}
@@ -50,10 +53,12 @@ class Page:
         self._owed: list[tuple[str, str]] = []
         self._named: list[tuple[str, Sequence[PersonIdentifier]]] = []
         self._known: dict[bytes, Row[Any]] = {}
-        self._look_up(keys)
+        self._bundles: dict[bytes, Row[Any]] = {}
+        self._look_up(keys, bundles)
 
-    def _look_up(self, keys: Sequence[bytes]) -> None:
-        self._known |= {row.key_index: row for row in _BEFORE.of(self.c, keys)}
+    def _look_up(self, keys: Iterable[bytes | None], bundles: Iterable[bytes | None]) -> None:
+        self._known |= {row.key_index: row for row in _BEFORE.of(self.c, filter(None, keys))}
+        self._bundles |= {row.bundle_index: row for row in _SAME_BUNDLE.of(self.c, filter(None, bundles))}
 
     def client(self, name: str) -> Client | None:
         """Who is registered under this name."""
@@ -66,11 +71,11 @@ class Page:
         if self._claimed & {key_index, bundle_index}:
             # INVARIANT: one that came earlier in the same page is a message before this one too, whether it was written for another or not.
             self.write()
-            self._look_up([key_index] if key_index is not None else [])
+            self._look_up([key_index], [bundle_index])
         before = self._known.get(key_index) if key_index is not None else None
         if before is not None or bundle_index is None:
             return before, None
-        return None, _SAME_BUNDLE.first(self.c, bundle_index=bundle_index)
+        return None, self._bundles.get(bundle_index)
 
     def keep(self, row: Mapping[str, Any], things: Sequence[Thing], entry: Entry, *, answer_id: str | None) -> None:
         """A message with its first entry. `things` are its bytes and its answer, or nothing; `answer_id`: an answer of its own is owed."""

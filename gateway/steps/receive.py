@@ -185,7 +185,7 @@ def _keep_all(c: Connection, looked: Sequence[_Looked]) -> list[Received]:
     """The accepting transaction of those that came together, in their order. All are of one installation."""
     if any(isinstance(each.seen, Envelope) for each in looked):
         hold(c, "acceptance")  # INVARIANT: messages show themselves in the order of their numbers, whoever took them
-    page = Page(c, looked[0].parts, [each.key_index for each in looked if each.key_index is not None])
+    page = Page(c, looked[0].parts, [each.key_index for each in looked], [each.bundle_index for each in looked])
     received = [_keep(page, each) for each in looked]
     page.write()
     return received

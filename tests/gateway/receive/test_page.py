@@ -52,9 +52,11 @@ class Pages:
     def __init__(self) -> None:
         self.sizes: list[int] = []
 
-    def __call__(self, c: Connection, parts: Parts, keys: Sequence[bytes]) -> Page:
+    def __call__(
+        self, c: Connection, parts: Parts, keys: Sequence[bytes | None], bundles: Sequence[bytes | None]
+    ) -> Page:
         self.sizes.append(len(keys))
-        return Page(c, parts, keys)
+        return Page(c, parts, keys, bundles)
 
 
 @pytest.fixture
