@@ -10,7 +10,7 @@ from fhir_profiles.shapes import Translation
 
 KEPT: Final = 256
 KEPT_BYTES: Final = 32_000_000
-"""Of the messages that they were read from: what was read is some twice as much."""
+"""Of the messages that they were read from: of a message that is mostly a document, what was read is as much."""
 
 
 class Translations:

@@ -68,8 +68,8 @@ class Contestant:
         """Processor milliseconds for each message."""
         return cpu_ms_a_message(self.used_seconds, self.rounds)
 
-    def workload(self, name: str, floor: Mapping[str, float], base: Measured, *, copies: int) -> Workload:
-        """What its turns came to, as a share of the speed of `base`."""
+    def workload(self, name: str, floor: Mapping[str, float], base: "Contestant", *, copies: int) -> Workload:
+        """What its turns came to, as a share of the speed of `base`; what either lost is lost."""
         mine = self.middle
         return Workload(
             name=name,
@@ -77,12 +77,12 @@ class Contestant:
             p50_ms=mine.percentile_ms(50),
             p99_ms=mine.percentile_ms(99),
             floor=floor,
-            ratio_to_floor=mine.per_second / base.per_second,
+            ratio_to_floor=mine.per_second / base.middle.per_second,
             more={
                 "copies": copies,
                 "cpu_ms": self.cpu_ms,
                 "sent": sum(one.sent for one in self.rounds),
-                "lost": sum(one.lost for one in self.rounds),
+                "lost": sum(one.lost for one in (*self.rounds, *base.rounds)),
                 "doubled": self.stage.arrivals.doubled(),
                 "peak_mb": peak_mb(self.processes),
             },
@@ -138,8 +138,7 @@ async def beside_the_pipe(
         "empty_pipe_p50_ms": pipe.middle.percentile_ms(50),
         "empty_pipe_cpu_ms": pipe.cpu_ms,
     }
-    found = ours.workload(name, floor, pipe.middle, copies=copies)
-    return replace(found, more={**found.more, "lost": found.more["lost"] + sum(one.lost for one in pipe.rounds)})
+    return ours.workload(name, floor, pipe, copies=copies)
 
 
 def compared(workload: Workload, base: Workload, name: str) -> Workload:
@@ -193,7 +192,7 @@ async def growth(stage: Stage) -> list[Workload]:
                 grown = large.workload(
                     "ten-times-the-store",
                     {"base_per_second": base.middle.per_second, "base_cpu_ms": base.cpu_ms},
-                    base.middle,
+                    base,
                     copies=1,
                 )
     speed = (small.per_second + base.middle.per_second) / 2

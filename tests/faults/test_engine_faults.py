@@ -169,9 +169,8 @@ class Run:
         name = plant.database.prepared().rsplit("/", 1)[1]
         through = f"postgresql://app@127.0.0.1:{plant.proxies['database'].port}/{name}"
         bus_url = f"amqp://guest:guest@127.0.0.1:{plant.proxies['broker'].port}/"
-        own = f"{kind.name}-{name}".replace(
-            "_", "-"
-        )  # a story may be played twice on one plant: nothing of one is the other's
+        # A story may be played twice on one plant: nothing of one is the other's.
+        own = f"{kind.name}-{name}".replace("_", "-")
         template = plant.folder / f"template-{own}"
         with engines(through, bus_url, own):
             bearer = make_template(template, plant.proxies["recipient"].port)
