@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import pytest
 from sqlalchemy import update
@@ -174,7 +175,7 @@ async def _calls(
         for person in range(people):
             await line.send(plan_of(person))
         bad = line.messages()[:poisoned]
-        _poison(line, [row.body_id for row in bad])
+        _poison(line, bad)
         bus.is_open = True
         started = next(made)
         for _ in range(MESSAGE_ATTEMPTS):
@@ -198,8 +199,9 @@ async def _calls(
     return spent
 
 
-def _poison(line: Line, body_ids: list[str]) -> None:
-    """What was kept cannot be opened any more."""
-    broken = update(sealed).where(sealed.c.id.in_(body_ids)).values(ciphertext=b"broken")
+def _poison(line: Line, bad: list[Any]) -> None:
+    """What was kept of these messages cannot be opened any more."""
+    broken = update(sealed).where(sealed.c.id.in_([row.body_id for row in bad])).values(ciphertext=b"broken")
     line.gateway.store.write(lambda c: c.execute(broken))
-    line.gateway.translations.clear()
+    for row in bad:
+        line.gateway.translations.forget(row.id)
