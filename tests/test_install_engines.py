@@ -9,6 +9,8 @@ import pytest
 SCRIPT = Path(__file__).resolve().parent.parent / "requirements" / "install-engines.sh"
 INITDB, SERVER = "usr/lib/postgresql/15/bin/initdb", "usr/lib/rabbitmq/bin/rabbitmq-server"
 BROWSER = "usr/bin/chromium"
+PROGRAMS = ("usr/bin/gcc", "usr/bin/curl", "usr/bin/systemd-analyze")
+EVERY = "postgresql rabbitmq-server chromium gcc libc6-dev curl systemd"
 POLICY = "usr/sbin/policy-rc.d"
 APT = """#!/bin/sh
 echo "$*" >> "$ENGINES_ROOT/asked"
@@ -67,20 +69,20 @@ def test_all_are_installed_and_no_service_starts(machine: Path) -> None:
     update, install, policy = asked(machine)
     assert update.startswith("update")
     assert install.split()[0] == "install"
-    assert install.split()[-3:] == ["postgresql", "rabbitmq-server", "chromium"]
+    assert install.endswith(f" {EVERY}")
     assert policy == "policy 101"
     assert not (machine / POLICY).exists(), "a policy was left behind"
 
 
 def test_what_is_there_is_not_installed_again(machine: Path) -> None:
-    installed(machine, INITDB, BROWSER)
+    installed(machine, INITDB, BROWSER, *PROGRAMS)
     run(machine)
     assert asked(machine)[1].split()[-1] == "rabbitmq-server"
     assert "postgresql" not in asked(machine)[1]
 
 
 def test_with_all_nothing_is_asked(machine: Path) -> None:
-    installed(machine, INITDB, SERVER, BROWSER)
+    installed(machine, INITDB, SERVER, BROWSER, *PROGRAMS)
     run(machine)
     assert asked(machine) == []
 
@@ -95,11 +97,11 @@ def test_a_policy_that_was_there_stays(machine: Path) -> None:
 
 def test_an_installation_that_fails_is_said_and_leaves_no_policy(machine: Path) -> None:
     program(machine, "apt-get", APT.format(code=100))
-    assert "could not be installed: postgresql rabbitmq-server chromium" in run(machine).stderr
+    assert f"could not be installed: {EVERY}" in run(machine).stderr
     assert not (machine / POLICY).exists()
 
 
 def test_who_may_not_install_is_told_how(machine: Path) -> None:
     program(machine, "id", "#!/bin/sh\necho 1000\n")
-    assert "apt-get install -y --no-install-recommends postgresql rabbitmq-server chromium" in run(machine).stderr
+    assert f"apt-get install -y --no-install-recommends {EVERY}" in run(machine).stderr
     assert asked(machine) == []
