@@ -2,15 +2,17 @@
 
 `python recorder.py PORT FILE [steady]`: one JSON line a request, written before it answers. Unless steady, it is busy now and then, or hangs
 up after it took a letter. Where a run's folder, beside the file, has a `kill-at-take`, the process that it names dies between the effect and
-the answer; where it has a `down`, every letter of that run is answered with 503.
+the answer; where it has a `down`, every letter of that run is answered with 503; where it has a `slow`, after so many seconds.
 """
 
+import asyncio
 import base64
 import hashlib
 import json
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 
 from aiohttp import web
@@ -44,10 +46,12 @@ def main(port: int, path: Path, *, steady: bool) -> None:
         chance = hashlib.sha256(f"{key}/{number}".encode()).digest()[0]
         if chance < BUSY_OF_256 and not steady:
             return web.Response(status=503, headers={"Retry-After": "0"})
-        line = {"key": key, "path": request.path, "body": base64.b64encode(body).decode()}
+        line = {"key": key, "path": request.path, "at": time.time(), "body": base64.b64encode(body).decode()}
         log.write(json.dumps(line).encode() + b"\n")
         log.flush()
         os.fsync(log.fileno())
+        if (folder / "slow").exists():
+            await asyncio.sleep(float((folder / "slow").read_text()))
         killed = kill_sender(folder)
         if killed or (chance >= 256 - HANGS_UP_OF_256 and not steady):
             assert request.transport is not None

@@ -57,12 +57,18 @@ def wait_for(port: int, seconds: float = 30) -> None:
 
 
 @contextmanager
-def recorders(folder: Path) -> Iterator[dict[str, int]]:
-    """The recipients, each a process of its own."""
+def recorders(folder: Path, *more: str) -> Iterator[dict[str, int]]:
+    """The recipients, each a process of its own; `more` are words for them."""
     ports = {name: free_port() for name in ("northfell", "pharmacy", "security")}
     running = [
         subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("recorder.py")), str(port), str(folder / f"{name}.log")]
+            [
+                sys.executable,
+                str(Path(__file__).with_name("recorder.py")),
+                str(port),
+                str(folder / f"{name}.log"),
+                *more,
+            ]
         )
         for name, port in ports.items()
     ]

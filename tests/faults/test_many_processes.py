@@ -2,6 +2,9 @@
 
 While 80 messages come in, the broker is killed and everything it had on disk is wiped, and a gateway and a worker (whichever duties they
 had) are killed. The judge is a recipient in another process. 0 lost, 0 doubled effects, 0 out of order, 0 sent without a permit.
+
+And they do more than one does. Two cores are full with one process, so what is made scarce here is what more machines would bring more of:
+sends that may be under way at once, to a recipient that takes its time.
 """
 
 import threading
@@ -16,9 +19,11 @@ import pytest
 from gateway import wiring
 from gateway.settings import read_settings
 from tests import line
+from tests.builders import care_plan, fhir_message, synthetic_person
 from tests.engines import Broker, database, own_broker
 from tests.faults import test_kill
 from tests.faults.command import started
+from tests.faults.crash import step
 from tests.faults.test_kill import (
     PRESCRIPTIONS,
     Sender,
@@ -37,6 +42,9 @@ WORKERS = 4
 PEOPLE = 8
 ACKNOWLEDGED_SECONDS = 60  # this number and the next belong to `make test` on two busy cores
 ARRIVED_SECONDS = 240
+SLOW_SECONDS, SENDS_AT_ONCE = 0.6, 2
+LETTERS, GROWS = 40, 2.0
+"""That are sent, each of another person; how many times as fast six processes are, at the least. They have room for six times as much."""
 
 
 def start_worker(config: Path, number: int) -> BaseProcess:
@@ -143,3 +151,71 @@ def test_order_and_single_effect_hold_over_many_processes(tmp_path: Path, monkey
         second.stop()
         with wiring.open_parts(read_settings(first.config)) as gateway:
             judge(tmp_path, gateway, bodies)
+
+
+def wait_for_workers(folder: Path) -> None:
+    """Until each of them says that it works."""
+    ends = time.monotonic() + ARRIVED_SECONDS
+    logs = [folder / f"work-{number}.log" for number in range(WORKERS)]
+    while not all(log.exists() and "working" in log.read_text("utf-8") for log in logs):
+        assert time.monotonic() < ends, "a worker does not start"
+        time.sleep(0.05)
+
+
+def arrivals(folder: Path) -> list[float]:
+    """When each letter came to the pharmacy for the first time, in order."""
+    first: dict[str, float] = {}
+    for each in taken(folder, "pharmacy"):
+        first.setdefault(each["key"], each["at"])
+    return list(first.values())
+
+
+def per_second(folder: Path, sender: Sender, people: range) -> float:
+    """How fast the letters of these people's prescriptions came, all being there to be sent."""
+    before = len(arrivals(folder))
+    for body in (step(synthetic_person(person), 1, of=str(person)) for person in people):
+        assert sender.try_once(body)
+    ends = time.monotonic() + ARRIVED_SECONDS
+    while len(arrivals(folder)) < before + len(people):
+        assert time.monotonic() < ends, "they did not arrive"
+        time.sleep(0.1)
+    times = arrivals(folder)[before:]
+    return (len(times) - 1) / (times[-1] - times[0])
+
+
+@pytest.mark.slow(seconds=40)
+@pytest.mark.timeout(600)
+def test_more_processes_send_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One gateway, then two and four workers, on one database and one broker, for a recipient that answers late."""
+    with recorders(tmp_path, "steady") as ports, ExitStack() as running:
+        monkeypatch.setattr(line.Mode, "engines_of", staticmethod(line.production))
+        first, bearer = make(tmp_path, ports)
+        text = first.config.read_text()
+        for old, new in (
+            ("attempts = 50", f"attempts = 50\nconcurrency = {SENDS_AT_ONCE}"),
+            ("sweep_seconds = 0.3", "sweep_seconds = 2"),
+            ("send_timeout_seconds = 1", "send_timeout_seconds = 5"),
+        ):
+            assert old in text
+            text = text.replace(old, new)
+        first.config.write_text(text)
+        second = second_gateway(first)
+        running.callback(first.kill)
+        start_again(first)
+        sender = Sender(first, bearer)
+        for person in range(2 * LETTERS):
+            plan = care_plan(start="2026-01-02", description="plan")
+            assert sender.try_once(fhir_message(synthetic_person(person), resources=[plan], message_id=f"F-{person}"))
+        wait_until_nothing_is_on_its_way(first.config)
+        (tmp_path / "fhir").mkdir()
+        (tmp_path / "fhir" / "slow").write_text(str(SLOW_SECONDS))
+        alone = per_second(tmp_path, sender, range(LETTERS))
+        running.callback(second.kill)
+        start_again(second)
+        for number in range(WORKERS):
+            worker = start_worker(first.config, number)
+            running.callback(worker.join)
+            running.callback(worker.kill)
+        wait_for_workers(tmp_path)
+        together = per_second(tmp_path, sender, range(LETTERS, 2 * LETTERS))
+        assert together / alone >= GROWS, f"{alone:.1f} a second alone, {together:.1f} with five more"
