@@ -8,6 +8,7 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import cycle
 
 from gateway.bench import load
@@ -32,7 +33,7 @@ WARM_UP_SECONDS = 0.5
 MORE_RECIPIENTS = 36
 """Beside the four: ten times as many are configured."""
 MESSAGES_A_PERSON = 10
-"""In a backlog, so that order can be lost."""
+"""In a backlog, so that order can be lost; and in what its speed is compared with, because a longer file is more to read."""
 SHORT_HISTORY, LONG_HISTORY = 10, 100
 """Prescriptions that somebody's file has: of a few weeks, and of years."""
 
@@ -173,13 +174,13 @@ async def more_workers(stage: Stage) -> list[Workload]:
 async def growth(stage: Stage) -> list[Workload]:
     """A small store, a backlog that makes another one ten times as large, and both in turns.
 
-    A backlog takes minutes, in which a machine changes: its floor is the small store's speed in turns before it and behind it.
+    A backlog takes minutes, in which a machine changes: its floor is the small store's speed with the same mix of messages, in turns before it
+    and behind it.
     """
     async with set_up(stage.folder / "small", stage.plan, stage.say) as little:
-        make = little.population.prescription
         async with serving(little, 1) as processes:
             await backlog(little, "filling the small store", stage.plan.backlog // 10)
-            small = await beside_the_pipe(little, "prescription-to-1", make, 1, processes)
+            small = await beside_the_pipe(little, "ten-a-person", partial(next, some_each(little)), 1, processes)
         async with serving(stage, 1) as processes:
             drained = await backlog(stage, "backlog", stage.plan.backlog)
             large = _of(stage, processes)
@@ -206,9 +207,16 @@ async def growth(stage: Stage) -> list[Workload]:
 
 
 def _of(stage: Stage, processes: Sequence[Process]) -> Contestant:
-    """A gateway that serves, for prescriptions."""
-    messages = iter(stage.population.prescription, None)
-    return Contestant(stage=stage, url=stage.url, processes=processes, messages=messages)
+    """A gateway that serves, for prescriptions as a backlog has them."""
+    return Contestant(stage=stage, url=stage.url, processes=processes, messages=some_each(stage))
+
+
+def some_each(stage: Stage) -> Iterator[Message]:
+    """Prescriptions without end, for each person as many as in a backlog: of so many people in turn as are posted at once, then of the next."""
+    while True:
+        people = [stage.population.person() for _ in range(stage.plan.at_once)]
+        for _ in range(MESSAGES_A_PERSON):
+            yield from map(stage.population.prescription, people)
 
 
 async def history(stage: Stage) -> list[Workload]:

@@ -49,7 +49,7 @@ def test_embedded() -> None:
         "decide",
         "mllp-acknowledgements",
         "stay-to-4",
-        "prescription-to-1",
+        "ten-a-person",
         "backlog",
         "ten-times-the-store",
     }
@@ -58,8 +58,8 @@ def test_embedded() -> None:
         "name": "hl7v2-fhir-bridge",
         "not_measured": "left out by --quick",
     }
-    assert all(by_name[name]["floor"]["empty_pipe_per_second"] > 0 for name in ("stay-to-4", "prescription-to-1"))
-    assert all(arrived_once(by_name[name]) for name in ("stay-to-4", "prescription-to-1", "backlog"))
+    assert all(by_name[name]["floor"]["empty_pipe_per_second"] > 0 for name in ("stay-to-4", "ten-a-person"))
+    assert all(arrived_once(by_name[name]) for name in ("stay-to-4", "ten-a-person", "backlog"))
     assert by_name["backlog"]["disordered"] == 0
     assert by_name["stay-to-4"]["copies"] == 4
     assert {one["workload"] for one in found["targets"]} >= {"decide", "stay-to-4", "backlog", "every"}
