@@ -1,10 +1,13 @@
-"""The crash matrix of the engines: at every failpoint the database or the broker is killed and started again, or a connection is cut half way.
+"""The crash matrix of the engines: at every failpoint the gateway, the database or the broker is killed and started again, or a connection is cut.
 
-The gateway lives on, held at the point until the fault has begun. It reaches PostgreSQL, RabbitMQ and the recipients only through proxies of
-ours that cut after so many bytes, there or back. In `make test` for one message type at the points that touch what fails; in `make soak` every
-point x every fault x five message types. The judge asks the recipients' disks and, with the driver alone, the database.
+The gateway is held at the point until the fault has begun, and lives on unless the fault is its own death. It reaches PostgreSQL, RabbitMQ and the
+recipients only through proxies of ours that cut after so many bytes, there or back. In `make test` for one message type its death at every point,
+the others at the points that touch what fails; in `make soak` every point x every fault x five message types. The judge asks the recipients' disks
+and, with the driver alone, the database.
 """
 
+import os
+import signal
 import socket
 import threading
 import time
@@ -22,6 +25,7 @@ from tests.engines import Broker, Database, own_broker, own_database
 from tests.faults.account import FIRST_SEED, SHARE, SOAKING, Account
 from tests.faults.crash import (
     Child,
+    Died,
     Forge,
     Recorder,
     Site,
@@ -150,7 +154,7 @@ def plant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plant]:
 
 @dataclass(kw_only=True)
 class Run:
-    """One gateway that lives through one fault after the other."""
+    """One installation that lives through one fault after the other."""
 
     plant: Plant
     kind: Kind
@@ -163,6 +167,9 @@ class Run:
     """Where the messages that a fault struck stand in `acked`; the first was struck by none."""
     recovered: int = 0
     missed: list[str] = field(default_factory=list)
+    deaths: int = 0
+    ahead_seconds: int = 0
+    """How far the gateway's clock is ahead of the machine's: the next gateway's is no less."""
 
     @classmethod
     def of(cls, plant: Plant, kind: Kind) -> "Run":
@@ -184,19 +191,37 @@ class Run:
         while not (send_fhir(self.child, body, self.bearer) if body.startswith(b"{") else send_hl7(self.child, body)):
             assert time.monotonic() < ends, "not acknowledged"
             time.sleep(0.05)
+            self.revive()
         self.acked.append(body)
+
+    def die(self) -> None:
+        """`kill -9`."""
+        os.kill(self.child.pid, signal.SIGKILL)
+
+    def revive(self) -> None:
+        """A new process where the last one died, behind the doors of its own."""
+        if self.child.is_alive():
+            return
+        self.child.kill()
+        self.deaths += 1
+        self.child = Child(self.plant.forge, self.site.config, die_at={}, ahead_seconds=self.ahead_seconds)
 
     def settle(self, striker: threading.Thread | None = None) -> None:
         """Until nothing is on its way and everything is well again."""
         ends = time.monotonic() + PATIENCE_SECONDS
+        said = ""
         while True:
-            said = self.child.tell("settle")
-            busy = striker is not None and striker.is_alive() and self.child.tell("go-on")
-            if said == "done" and not busy and not open_letters(self.site):
-                return
             assert time.monotonic() < ends, f"not everything went on: {said}"
-            time.sleep(0.05)
-            self.child.tell("advance 30")
+            try:
+                said = self.child.tell("settle")
+                busy = striker is not None and striker.is_alive() and self.child.tell("go-on")
+                if said == "done" and not busy and not open_letters(self.site):
+                    return
+                time.sleep(0.05)
+                self.child.tell("advance 30")
+                self.ahead_seconds += 30
+            except Died:
+                self.revive()
 
     def prepare(self) -> bytes:
         """The next story up to the message that is struck."""
@@ -295,9 +320,12 @@ class Run:
         }
 
 
-def strikes_of(plant: Plant, passed: Counter[str]) -> list[tuple[str, int, Fault]]:
-    """What happens where: in `make test` at each point what it touches fails, and one of the two cuts; in `make soak` everything everywhere."""
-    every = [fault for engine in plant.proxies for fault in plant.faults_of(engine)]
+def strikes_of(run: Run, passed: Counter[str]) -> list[tuple[str, int, Fault]]:
+    """What happens where: in `make test` at each point the gateway dies, what it touches fails, and one of the two cuts; in `make soak` everything
+    everywhere.
+    """
+    plant, death = run.plant, Fault(name="gateway-kill", begin=run.die)
+    every = [death, *(fault for engine in plant.proxies for fault in plant.faults_of(engine))]
     found: list[tuple[str, int, Fault]] = []
     for at, (point, times) in enumerate(sorted(passed.items())):
         if SOAKING:
@@ -311,7 +339,7 @@ def strikes_of(plant: Plant, passed: Counter[str]) -> list[tuple[str, int, Fault
             engine = "recipient"
         *restart, there, back = plant.faults_of(engine)
         chosen = [there, back] if engine == "recipient" else [*restart, (there, back)[at % 2]]
-        found += [(point, 1, fault) for fault in chosen]
+        found += [(point, 1, fault) for fault in (death, *chosen)]
     every_how_many = max(round(1 / SHARE), 1) if SOAKING else 1
     return found[FIRST_SEED % every_how_many :: every_how_many]
 
@@ -336,7 +364,7 @@ def test_every_point_of_the_engines(plant: Plant, kind: Kind, account: Callable[
     run = Run.of(plant, kind)
     cuts_before = {engine: proxy.cuts for engine, proxy in plant.proxies.items()}
     try:
-        strikes = strikes_of(plant, run.unharmed())
+        strikes = strikes_of(run, run.unharmed())
         for point, number, fault in strikes:
             try:
                 run.strike(point, number, fault)
@@ -355,5 +383,6 @@ def test_every_point_of_the_engines(plant: Plant, kind: Kind, account: Callable[
     cut = {engine: proxy.cuts - cuts_before[engine] for engine, proxy in plant.proxies.items()}
     assert all(cut[engine] >= asked[engine] * 9 // 10 for engine in sure), (asked, cut)
     by_name = Counter(fault.name for _, _, fault in strikes)
+    assert run.deaths >= by_name["gateway-kill"] * 9 // 10, (run.deaths, by_name)
     said = ", ".join(f"{number} {name}" for name, number in sorted(by_name.items()))
     account(name=f"engine-faults/{kind.name}", note=f"{said}; {len(run.missed)} did not happen", **numbers)
