@@ -6,19 +6,32 @@ There is no container engine here: the Dockerfile's own COPY and RUN lines are c
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
+import time
+import urllib.request
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from tests.engines import broker, database
+from tests.builders import adt_a01, mllp_frame
+from tests.engines import broker, database, free_ports, is_open
 
 ROOT = Path(__file__).resolve().parent.parent
 DEPLOY = ROOT / "deploy"
 DOCKERFILE = (DEPLOY / "Dockerfile").read_text("utf-8")
 COMPOSE = (DEPLOY / "compose.yaml").read_text("utf-8")
 UNIT = (DEPLOY / "throughgate.service").read_text("utf-8")
+READ_ONLY = """mount --make-rprivate /
+for each in "$1" "$2"; do mount --bind "$each" "$each"; done
+mount -o remount,bind,ro /
+touch "$3" 2>/dev/null && { echo "this root can be written" >&2; exit 9; }
+shift 3
+exec "$@"
+"""
+"""What `read_only: true` of the services and `ProtectSystem=strict` of the unit come to: only two folders may be written, the head's and /tmp."""
 SECRET = re.compile(r"(?i)(password|secret|token|passwd)\s*[:=]\s*['\"]?[A-Za-z0-9]{6,}")
 
 
@@ -177,13 +190,21 @@ def throughgate(installed: Path, folder: Path, *arguments: str) -> subprocess.Co
 
 @pytest.mark.slow(seconds=60)
 def test_what_is_built_runs_on_the_production_settings(installed: Path, tmp_path: Path) -> None:
-    """`init --settings` with deploy/production.toml on a real database and broker, then `check`: nothing but the client is missing."""
+    """`init --settings` with deploy/production.toml on a real database and broker, then `check`: nothing but the client is missing.
+
+    Then `serve`, where no file but the signed head and what is temporary can be written: a message is taken.
+    """
+    store_url, bus_url = database().fresh(), broker().url
+    http = free_ports(2)  # after the engines have theirs
+    mllp = http + 1
     text = (DEPLOY / "production.toml").read_text("utf-8")
     for pattern, new in (
-        (r'store_url = "[^"]+"', f'store_url = "{database().fresh()}"'),
-        (r'bus_url = "[^"]+"', f'bus_url = "{broker().url}"'),
+        (r'store_url = "[^"]+"', f'store_url = "{store_url}"'),
+        (r'bus_url = "[^"]+"', f'bus_url = "{bus_url}"'),
         (r'head_file = "[^"]+"', f'head_file = "{tmp_path}/head/ledger.head"'),
         (r'installation = "production"', f'installation = "{broker().fresh()}"'),
+        (r"http_port = \d+", f"http_port = {http}"),
+        (r"\nport = \d+", f"\nport = {mllp}"),
     ):
         text, changed = re.subn(pattern, new, text)
         assert changed == 1
@@ -200,6 +221,44 @@ def test_what_is_built_runs_on_the_production_settings(installed: Path, tmp_path
     )
     assert added.returncode == 0, added.stderr
     assert throughgate(installed, tmp_path, "check", *config).returncode == 0
+    answer = served_read_only(installed, tmp_path, http, mllp)
+    assert b"MSA|AA|" in answer, answer
+
+
+def served_read_only(installed: Path, folder: Path, http: int, mllp: int) -> bytes:
+    """What `serve` answered to an admission; it started, was ready and ended well."""
+    temporary, config = folder / "temporary", folder / "made" / "throughgate.toml"
+    temporary.mkdir()
+    namespaces = ["unshare", "--mount", *([] if os.geteuid() == 0 else ["--map-root-user"])]
+    written = [str(folder / "head"), str(temporary), str(folder / "made" / "touched")]
+    serve = [str(installed / "bin" / "throughgate"), "serve", "--config", str(config)]
+    environment = {"PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1", "TMPDIR": str(temporary)}
+    with (folder / "serve.log").open("wb") as log:
+        process = subprocess.Popen(
+            [*namespaces, "sh", "-ec", READ_ONLY, "sh", *written, *serve],
+            cwd=folder,
+            env=environment,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            ends = time.monotonic() + 60
+            while not (is_open(http) and is_open(mllp)):
+                assert process.poll() is None, (folder / "serve.log").read_text("utf-8")
+                assert time.monotonic() < ends, (folder / "serve.log").read_text("utf-8")
+                time.sleep(0.05)
+            with urllib.request.urlopen(f"http://127.0.0.1:{http}/health/ready", timeout=10) as ready:
+                assert ready.status == 200
+            with socket.create_connection(("127.0.0.1", mllp), timeout=20) as line:
+                line.sendall(mllp_frame(adt_a01()))
+                answer = line.recv(65536)
+            process.terminate()
+            assert process.wait(30) == 0, (folder / "serve.log").read_text("utf-8")
+        finally:
+            with suppress(ProcessLookupError):
+                process.kill()
+            process.wait()
+    return answer
 
 
 def test_the_unit_is_hardened_and_verifies(tmp_path: Path) -> None:

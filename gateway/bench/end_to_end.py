@@ -179,10 +179,10 @@ async def growth(stage: Stage) -> list[Workload]:
     """
     async with set_up(stage.folder / "small", stage.plan, stage.say) as little:
         async with serving(little, 1) as processes:
-            await backlog(little, "filling the small store", stage.plan.backlog // 10)
+            await backlog(little, processes, "filling the small store", stage.plan.backlog // 10)
             small = await beside_the_pipe(little, "ten-a-person", partial(next, some_each(little)), 1, processes)
         async with serving(stage, 1) as processes:
-            drained = await backlog(stage, "backlog", stage.plan.backlog)
+            drained = await backlog(stage, processes, "backlog", stage.plan.backlog)
             large = _of(stage, processes)
             async with serving(little, 1) as beside:
                 base = _of(little, beside)
@@ -228,14 +228,20 @@ async def history(stage: Stage) -> list[Workload]:
         return stage.population.prescription(next(in_turn))
 
     async with serving(stage, 1) as processes:
-        await backlog(stage, "short files", SHORT_HISTORY * len(people), people)
+        await backlog(stage, processes, "short files", SHORT_HISTORY * len(people), people)
         short = await beside_the_pipe(stage, "short-files", of_the_next, 1, processes)
-        await backlog(stage, "long files", (LONG_HISTORY - SHORT_HISTORY) * len(people), people)
+        await backlog(stage, processes, "long files", (LONG_HISTORY - SHORT_HISTORY) * len(people), people)
         long = await beside_the_pipe(stage, "ten-times-the-file", of_the_next, 1, processes)
     return [compared(long, short, long.name)]
 
 
-async def backlog(stage: Stage, name: str, number: int, people: Sequence[SyntheticPerson] | None = None) -> Workload:
+async def backlog(
+    stage: Stage,
+    processes: Sequence[Process],
+    name: str,
+    number: int,
+    people: Sequence[SyntheticPerson] | None = None,
+) -> Workload:
     """So many messages as fast as they are taken, then until every letter has come, each person's in order. `people`: of these, else of new ones."""
     arrivals, make = stage.arrivals, stage.population.prescription
     if people is None:
@@ -247,7 +253,7 @@ async def backlog(stage: Stage, name: str, number: int, people: Sequence[Synthet
         for each in range(stage.plan.at_once)
     ]
     waiting = [arrivals.expect(message) for message in messages]
-    started = time.monotonic()
+    started, used = time.monotonic(), cpu_seconds(processes)
     async with load.posting(stage.url, stage.bearer, stage.plan.at_once) as post:
         await load.flood(post, sequences)
     all_sent = time.monotonic()
@@ -270,6 +276,7 @@ async def backlog(stage: Stage, name: str, number: int, people: Sequence[Synthet
         ratio_to_floor=None,
         more={
             "sent": number,
+            "cpu_ms": cpu_ms_a_message(cpu_seconds(processes) - used, [drained]),
             "waiting_when_all_were_sent": left,
             "taken_per_second": round(number / (all_sent - started), 1),
             "lost": drained.lost,
