@@ -40,15 +40,6 @@ class AnswerState(StrEnum):
     PARKED = "parked"
 
 
-class InFront(StrEnum):
-    """What a letter that could leave waits for."""
-
-    NOTICE = "look-at-what-it-tells"
-    SHARING = "word-about-sharing"
-    LETTER = "earlier-letter"
-    MESSAGE = "parked-message"
-
-
 M = MessageState
 D = DeliveryState
 A = AnswerState

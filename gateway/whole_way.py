@@ -12,10 +12,10 @@ from sqlalchemy import Connection, Row, or_, select
 
 from gateway.keys import SealedGone
 from gateway.parts import Parts
-from gateway.states import DeliveryState, InFront
+from gateway.states import DeliveryState
 from gateway.steps.kept import Kept, KeptUnread, open_kept
 from gateway.steps.receive import asked_as
-from gateway.steps.standing import all_in_front, delivery_rows, people_of
+from gateway.steps.standing import InFront, all_in_front, delivery_rows, people_of
 from gateway.store.schema import attempt, decision, delivery, message, owed_answer, task
 
 _AT_ONCE: Final = 1_000

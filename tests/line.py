@@ -28,8 +28,8 @@ from gateway.clients import add_client, find
 from gateway.parts import Parts, Told
 from gateway.pipeline import Gateway
 from gateway.settings import parse_settings, read_settings
-from gateway.states import InFront
 from gateway.steps import replay
+from gateway.steps.standing import InFront
 from gateway.store.schema import delivery, message, task
 from tests.engines import broker, database
 

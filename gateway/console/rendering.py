@@ -42,7 +42,7 @@ def age(seconds: float) -> str:
 
 def plain(word: str | None) -> str:
     """A closed word as people write it: `community-provider` is `community provider`."""
-    return (word or "-").replace("-", " ")
+    return word.replace("-", " ") if word else "-"
 
 
 ENVIRONMENT: Final = Environment(

@@ -28,10 +28,11 @@ from gateway.keys import SealedError
 from gateway.log import Code, log
 from gateway.moves import Move, move_deliveries, move_delivery
 from gateway.parts import Parts
-from gateway.states import DeliveryState, InFront
+from gateway.states import DeliveryState
 from gateway.steps.release import LEAVES, mark
 from gateway.steps.standing import (
     DeliveryRow,
+    InFront,
     all_in_front,
     all_moved_since,
     behind_all,

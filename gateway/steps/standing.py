@@ -4,6 +4,7 @@ Questions only, asked inside the transaction that acts on the answer. This modul
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from enum import StrEnum
 from typing import Any, Final, TypeAlias
 
 from sqlalchemy import Connection, bindparam, case, exists, func, or_, select
@@ -15,10 +16,20 @@ from gateway.consents.register import SealedConsents, find_consents, open_consen
 from gateway.journeys.tasks import NOTICE
 from gateway.parts import Parts
 from gateway.people.named import is_unheard
-from gateway.states import DELIVERY_OPEN, DeliveryState, InFront, MessageState
+from gateway.states import DELIVERY_OPEN, DeliveryState, MessageState
 from gateway.store.locks import held
 from gateway.store.schema import consent, decision, delivery, message, person
 from gateway.store.statement import Statement, one_of
+
+
+class InFront(StrEnum):
+    """What a letter that could leave waits for."""
+
+    NOTICE = "look-at-what-it-tells"
+    SHARING = "word-about-sharing"
+    LETTER = "earlier-letter"
+    MESSAGE = "parked-message"
+
 
 DeliveryRow: TypeAlias = Any
 """Every column of a delivery, and the `agreement`, `outcome` and `decided_at` of its decision."""

@@ -12,8 +12,8 @@ from sqlalchemy import Connection, update
 from adapters.contract import DUPLICATE
 from gateway import desk, unfinished
 from gateway.failpoints import hooked
-from gateway.states import InFront
 from gateway.steps.deliver import Ended, Opened, Result, Sent, Shut, open_at_doors, write_receipts
+from gateway.steps.standing import InFront
 from gateway.store.schema import person, sealed
 from tests.builders import (
     DIAZEPAM,

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gateway.states import InFront
+from gateway.steps.standing import InFront
 from tests.flow.test_delivery import supply
 from tests.line import running
 

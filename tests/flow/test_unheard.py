@@ -17,9 +17,9 @@ from fhir_profiles.fhir_kinds import BY_ITSELF
 from gateway.clients import add_client
 from gateway.failpoints import hooked
 from gateway.people import named
-from gateway.states import InFront
 from gateway.steps.deliver import Shut, open_at_door
 from gateway.steps.identify import identify
+from gateway.steps.standing import InFront
 from gateway.store.retention import sweep_ended
 from gateway.store.schema import named_number
 from tests.builders import adt_a03, adt_a13, consent, fhir_message, synthetic_person
