@@ -1,6 +1,6 @@
 """Two gateways and four workers on one PostgreSQL and one RabbitMQ: order and single effect hold, whoever does the work and whatever dies.
 
-While 80 messages come in, the broker is killed and everything it had on disk is wiped, and a gateway and a worker (whichever duties they
+While 80 messages come in (400 in the soak), the broker is killed and everything it had on disk is wiped, and a gateway and a worker (whichever duties they
 had) are killed. The judge is a recipient in another process. 0 lost, 0 doubled effects, 0 out of order, 0 sent without a permit.
 
 And they do more than one does. Two cores are full with one process, so what is made scarce here is what more machines would bring more of:
@@ -22,6 +22,7 @@ from tests import line
 from tests.builders import care_plan, fhir_message, synthetic_person
 from tests.engines import Broker, database, own_broker
 from tests.faults import test_kill
+from tests.faults.account import number
 from tests.faults.command import started
 from tests.faults.crash import step
 from tests.faults.test_kill import (
@@ -39,9 +40,9 @@ from tests.faults.test_kill import (
 )
 
 WORKERS = 4
-PEOPLE = 8
+PEOPLE = number(8, 40)
 ACKNOWLEDGED_SECONDS = 60  # this number and the next belong to `make test` on two busy cores
-ARRIVED_SECONDS = 240
+ARRIVED_SECONDS = number(240, 1200)
 SLOW_SECONDS, SENDS_AT_ONCE = 0.6, 2
 LETTERS, GROWS = 40, 2.0
 """That are sent, each of another person; how many times as fast six processes are, at the least. They have room for six times as much."""
@@ -80,12 +81,12 @@ def break_the_broker(broker: Broker) -> None:
 
 def send(senders: list[Sender], bodies: list[bytes], done: list[bytes]) -> None:
     """One person's messages in order, each to another gateway, again and again until one acknowledges it."""
-    for number, body in enumerate(bodies):
+    for turn, body in enumerate(bodies):
         ends = time.monotonic() + ACKNOWLEDGED_SECONDS
-        turn = number
-        while not senders[turn % len(senders)].try_once(body):
+        whose = turn
+        while not senders[whose % len(senders)].try_once(body):
             assert time.monotonic() < ends, "not acknowledged"
-            turn += 1
+            whose += 1
             time.sleep(0.05)
         done.append(body)
 
@@ -122,7 +123,7 @@ def test_order_and_single_effect_hold_over_many_processes(tmp_path: Path, monkey
         for served in (first, second):
             running.callback(served.kill)
             start_again(served)
-        workers = [start_worker(first.config, number) for number in range(WORKERS)]
+        workers = [start_worker(first.config, each) for each in range(WORKERS)]
         for worker in workers:
             running.callback(worker.join)
             running.callback(worker.kill)
@@ -156,7 +157,7 @@ def test_order_and_single_effect_hold_over_many_processes(tmp_path: Path, monkey
 def wait_for_workers(folder: Path) -> None:
     """Until each of them says that it works."""
     ends = time.monotonic() + ARRIVED_SECONDS
-    logs = [folder / f"work-{number}.log" for number in range(WORKERS)]
+    logs = [folder / f"work-{each}.log" for each in range(WORKERS)]
     while not all(log.exists() and "working" in log.read_text("utf-8") for log in logs):
         assert time.monotonic() < ends, "a worker does not start"
         time.sleep(0.05)
@@ -212,8 +213,8 @@ def test_more_processes_send_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         alone = per_second(tmp_path, sender, range(LETTERS))
         running.callback(second.kill)
         start_again(second)
-        for number in range(WORKERS):
-            worker = start_worker(first.config, number)
+        for each in range(WORKERS):
+            worker = start_worker(first.config, each)
             running.callback(worker.join)
             running.callback(worker.kill)
         wait_for_workers(tmp_path)
