@@ -10,6 +10,7 @@ from fhir_profiles.fhir_kinds import AS_MESSAGE, BY_ITSELF
 from gateway.clients import add_client
 from gateway.store.schema import resource
 from tests.builders import METHADONE, adt_a01, adt_a03, fhir_message, medication_request, synthetic_person
+from tests.fhir_profiles.fhir_message import golden_pairs
 from tests.line import Line, running
 from tests.world import check_world
 
@@ -105,6 +106,25 @@ async def test_a_transaction_and_a_collection_say_the_same_as_a_message(tmp_path
         assert [row.state for row in line.messages()] == ["released", "released"]
         versions = [row.version for row in line.rows(resource, type="MedicationRequest")]
         assert sorted(versions) == [1, 2]
+        check_world(line)
+
+
+async def test_a_document_is_read_for_what_it_holds_and_reaches_who_treats(tmp_path: Path) -> None:
+    """A discharge summary: its prescription goes where one by itself does, and is in the handover."""
+    document = (golden_pairs.FOLDER / "document.message.json").read_bytes()
+    async with running(tmp_path) as line:
+        register(line)
+        await line.play(adt_a01())
+        answer = await post(line, document)
+        assert answer.status == 202
+        assert (line.messages()[1].state, line.messages()[1].kind) == ("released", "fhir-bundle")
+        assert len({row.person_id for row in line.messages()}) == 1
+        assert {(row.letter, row.recipient) for row in line.deliveries()} == {("prescription-copy", "pharmacy")}
+        await line.play(adt_a03())
+        letter = line.neighbours["northfell"].effects[-1].body.decode()
+        assert "40 ml daily, supervised" in letter
+        assert (await post(line, document)).headers == answer.headers, "the same document again has the same answer"
+        assert len(line.messages()) == 3
         check_world(line)
 
 
