@@ -110,7 +110,7 @@ async def test_a_transaction_and_a_collection_say_the_same_as_a_message(tmp_path
 
 
 async def test_a_document_is_read_for_what_it_holds_and_reaches_who_treats(tmp_path: Path) -> None:
-    """A discharge summary: its prescription goes where one by itself does, and is in the handover."""
+    """A discharge summary: its prescription is asked about as one by itself is, and is in the handover."""
     document = (golden_pairs.FOLDER / "document.message.json").read_bytes()
     async with running(tmp_path) as line:
         register(line)
@@ -119,7 +119,7 @@ async def test_a_document_is_read_for_what_it_holds_and_reaches_who_treats(tmp_p
         assert answer.status == 202
         assert (line.messages()[1].state, line.messages()[1].kind) == ("released", "fhir-bundle")
         assert len({row.person_id for row in line.messages()}) == 1
-        assert {(row.letter, row.recipient) for row in line.deliveries()} == {("prescription-copy", "pharmacy")}
+        assert {(row.letter, row.recipient_class) for row in line.deliveries()} == {("prescription-copy", "pharmacy")}
         await line.play(adt_a03())
         letter = line.neighbours["northfell"].effects[-1].body.decode()
         assert "40 ml daily, supervised" in letter
