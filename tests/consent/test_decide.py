@@ -149,13 +149,13 @@ def test_another_persons_consent_never_decides() -> None:
     """Known to be another: silent. Not known: can hold, cannot permit (consent.md 1.3, group 2)."""
     nhs = "https://fhir.nhs.uk/Id/nhs-number"
     me = patient(identifier=[{"system": nhs, "value": "9990000018"}])
-    other = {"patient": {"identifier": {"system": nhs, "value": "9990000026"}}}
+    other: dict[str, Any] = {"patient": {"identifier": {"system": nhs, "value": "9990000026"}}}
     assert ask(fhir_consent(provision("deny"), **other), resources=(me, resource())).outcome is Outcome.RELEASE
     assert (
         ask(fhir_consent(provision("permit"), **other), resources=(me, resource()), under=ASKS_FIRST).outcome
         is Outcome.WITHHOLD
     )
-    unclear = {"patient": {"reference": "Patient/who-knows"}}
+    unclear: dict[str, Any] = {"patient": {"reference": "Patient/who-knows"}}
     assert ask(fhir_consent(provision("deny"), **unclear), resources=(me, resource())).outcome is Outcome.HOLD
     assert (
         ask(fhir_consent(provision("permit"), **unclear), resources=(me, resource()), under=ASKS_FIRST).outcome

@@ -398,7 +398,8 @@ def test_a_sender_id_that_is_an_identity_does_not_leave(kind: str) -> None:
 
 def test_a_modifier_or_an_implicit_rule_keeps_the_resource_back() -> None:
     for key, planted in (("modifierExtension", EXTENSION), ("implicitRules", URL)):
-        one = resource("Flag", "odd", status="active", **{key: planted})
+        more: dict[str, Any] = {key: planted}
+        one = resource("Flag", "odd", status="active", **more)
         released = send(bundle(patient(active=True), resource(status="final"), one), "handover")
         assert "Flag" not in {entry["resource"]["resourceType"] for entry in released.bundle["entry"]}
 

@@ -225,7 +225,7 @@ def test_a_refusal_of_a_permit_with_a_modifier_is_still_a_refusal() -> None:
 
 
 def test_a_coded_withdrawal_needs_no_flag() -> None:
-    coded = {"category": [{"coding": [{"system": "http://read.info/ctv3", "code": "XaNwU"}]}]}
+    coded: dict[str, Any] = {"category": [{"coding": [{"system": "http://read.info/ctv3", "code": "XaNwU"}]}]}
     assert vote(ask(made(YES, 1), made(YES, 2, status="inactive", **coded))) == D
 
 

@@ -323,7 +323,7 @@ def test_of_somebody_flagged_only_the_recipient_and_what_is_clinical_keep_a_name
         episodeOfCare=[{"reference": "EpisodeOfCare/e", "display": "Leeds clinic"}],
         appointment=[{"reference": "Appointment/a", "identifier": {"system": "urn:x", "value": "17"}}],
     )
-    permitted = ("Organization.name", "Organization.active", "Encounter.status")
+    permitted: tuple[str, ...] = ("Organization.name", "Organization.active", "Encounter.status")
     permitted += tuple(f"Encounter.{name}.display" for name in ("subject", "episodeOfCare"))
     permitted += ("Encounter.appointment.identifier",)
     left, withheld = of_somebody_flagged(flagged(own=("Organization/us",)), us, them, given, permitted=permitted)

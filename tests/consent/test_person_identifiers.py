@@ -1,5 +1,7 @@
 """A person's identifiers leave by system; the practice's code on the same Patient is no identifier of the person."""
 
+from typing import Any
+
 from consent.minimise import minimise
 
 from .made import NAMING, NHS, ODS, PRISON_NUMBER, ask, patient, resource
@@ -11,7 +13,7 @@ def test_the_practice_leaves_and_the_prison_number_does_not() -> None:
         identifier=[{"system": NHS, "value": "9990000018"}, {"system": PRISON_NUMBER, "value": "A1234BC"}],
         generalPractitioner=[{"type": "Organization", "identifier": {"system": ODS, "value": "RXP01"}}],
     )
-    bundle = {
+    bundle: dict[str, Any] = {
         "resourceType": "Bundle",
         "type": "collection",
         "entry": [{"resource": person}, {"resource": resource("Flag", status="active", code={"text": "risk"})}],

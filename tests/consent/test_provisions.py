@@ -325,7 +325,7 @@ def test_claiming_an_emergency_reaches_no_further_than_treatment() -> None:
 
 
 def test_what_is_not_understood_can_deny_and_not_permit() -> None:
-    strange = {"modifierExtension": [{"url": "urn:x", "valueBoolean": True}]}
+    strange: dict[str, Any] = {"modifierExtension": [{"url": "urn:x", "valueBoolean": True}]}
     assert both(fhir_consent(provision(permit), **strange)) == (P, D)
     assert both(fhir_consent(provision(deny), **strange)) == (D, D)
     assert both(fhir_consent(provision(permit, provision=[provision(permit, **strange)]))) == (P, D)

@@ -330,7 +330,7 @@ def _odd_resource(random: Random, item: Json) -> Json:
         made["requester"] = author
     if item["resourceType"] != "Observation" or random.random() < 0.5:
         return made
-    bare = {name: item[name] for name in ("id", "subject", "meta", "code") if name in item}
+    bare: dict[str, Any] = {name: item[name] for name in ("id", "subject", "meta", "code") if name in item}
     dispensed = {**{name: bare[name] for name in bare if name != "code"}, "medicationReference": _MEDICATION}
     return random.choice(
         (

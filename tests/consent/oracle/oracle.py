@@ -35,7 +35,15 @@ END = datetime(9999, 1, 1, tzinfo=UTC)
 CODED = ("valueCodeableConcept", "category", "reasonCode")
 AUTHORS = ("author", "requester", "recorder")
 """The elements that R4 maps to FiveWs.author."""
-AT = ("effectiveDateTime", "effectiveInstant", "issued", "authoredOn", "recordedDate", "date", "performedDateTime")
+AT: tuple[str, ...] = (
+    "effectiveDateTime",
+    "effectiveInstant",
+    "issued",
+    "authoredOn",
+    "recordedDate",
+    "date",
+    "performedDateTime",
+)
 AT += (
     "onsetDateTime",
     "abatementDateTime",

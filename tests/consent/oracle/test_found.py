@@ -1,6 +1,7 @@
 """What the oracle found in the engine, each as a named case: a recorded dissent reaches what it names."""
 
 from dataclasses import replace
+from typing import Literal
 
 import pytest
 
@@ -156,7 +157,9 @@ SEVERAL = replace(made.ASKS_FIRST, purpose=(*made.CONTEXT_PURPOSE, Coding(system
 
 
 @pytest.mark.parametrize("default", ["implied", "nothing"])
-def test_a_denial_inside_a_permit_for_treatment_stands_also_where_research_is_asked_for_beside_it(default: str) -> None:
+def test_a_denial_inside_a_permit_for_treatment_stands_also_where_research_is_asked_for_beside_it(
+    default: Literal["implied", "nothing"],
+) -> None:
     """One purpose more takes the permit away, and must not take the denial with it (consent/README.md: a deny needs one)."""
     denied = made.provision("deny", securityLabel=[made.label("HIV")])
     root = made.provision(purpose=[made.purpose("TREAT")], provision=[denied])
