@@ -91,7 +91,7 @@ def test_a_mapping_that_fails_is_seen_whichever_it_is(monkeypatch: pytest.Monkey
         harmless = (named, 1, 1, "occurredAt" if kind == "hmpps-event" else "id", 0)
         damage(Scripted(*harmless))
         with monkeypatch.context() as broken:
-            broken.setitem(MAPPINGS, kind, failing)  # type: ignore[arg-type]  # a dict behind its read-only type
+            broken.setitem(MAPPINGS, kind, failing)
             with pytest.raises(AssertionError):
                 damage(Scripted(*harmless))
     assert set(by_kind) == {kind for kind in MAPPINGS if "^" not in kind}

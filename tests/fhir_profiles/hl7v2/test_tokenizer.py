@@ -1,6 +1,6 @@
 """The tokenizer gives back every byte, reads every delimiter, and agrees with python-hl7 where both can read."""
 
-import hl7
+import hl7  # type: ignore[import-untyped]  # has no types
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st

@@ -162,7 +162,7 @@ def test_what_was_filed_before_there_was_a_mark_counts_as_every_label_in_a_lette
 def test_what_a_letter_holds_less_of_is_looked_at_whole() -> None:
     """The reason by which a row knows a prescription stays out of a copy of it; the product that it names stands in the file."""
     said = {"security": [{"system": systems.CONFIDENTIALITY, "code": "R"}]}
-    why = {"reasonCode": [{"text": "Opioid dependence"}]}
+    why: Json = {"reasonCode": [{"text": "Opioid dependence"}]}
     by_reason = prescription("methadone", medicine="Linctus 7", **why) | {"meta": said}
     names = prescription("other", medicine="x") | {"meta": said, "medicationReference": {"reference": "Medication/m"}}
     del names["medicationCodeableConcept"]

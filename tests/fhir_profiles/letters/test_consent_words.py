@@ -24,7 +24,7 @@ def consent(scope: str = "patient-privacy", **more: Any) -> Json:
         ([consent()], "consent to the sharing of information, active, 2026-01-02"),
         ([consent("treatment", dateTime="2026-01")], "consent to treatment, active, 2026-01"),
         ([consent("research")], "consent, active, 2026-01-02"),
-        ([consent(scope={"text": "in words"})], "consent, active, 2026-01-02"),
+        ([consent() | {"scope": {"text": "in words"}}], "consent, active, 2026-01-02"),
         ([consent(dateTime="")], "consent to the sharing of information, active, on a day that is not stated"),
         ([consent(), consent()], "On record: consent to the sharing of information, active, 2026-01-02. Ask"),
         (

@@ -105,7 +105,8 @@ def _dose_of(dosage: Json) -> str:
     figure = first(dosage, "doseAndRate", "doseQuantity")
     if figure is not None:
         return measured(figure["value"], figure.get("unit", ""))
-    return dosage["text"].partition("quantity as written: ")[2]
+    text: str = dosage["text"]
+    return text.partition("quantity as written: ")[2]
 
 
 def dose_in_all(order: Order) -> str:
@@ -258,8 +259,12 @@ def known_of(letter: str, every: Sequence[Json], told: Told) -> list[str]:
     """Where the allergies and diagnoses of a letter are not those of the record: all of both, or none."""
     allergies = Counter(allergic(each) for each in every if each["resourceType"] == "AllergyIntolerance")
     diagnoses = Counter(diagnosed(each) for each in every if each["resourceType"] == "Condition")
-    asked = Counter((each.to, each.reaction, SEVERITIES[each.severity]) for each in told.allergies)
-    also = Counter((each.name, CERTAINTIES[each.certainty], each.since) for each in told.diagnoses)
+    asked: Counter[tuple[str, ...]] = Counter(
+        (each.to, each.reaction, SEVERITIES[each.severity]) for each in told.allergies
+    )
+    also: Counter[tuple[str, ...]] = Counter(
+        (each.name, CERTAINTIES[each.certainty], each.since) for each in told.diagnoses
+    )
     if letter in WITHOUT_ALLERGIES:
         asked, also = Counter(), Counter()
     wrong = [f"allergies: {sorted((allergies - asked) + (asked - allergies))}"] if allergies != asked else []
@@ -477,7 +482,7 @@ def test_sabotage_a_stay_that_is_not_the_one_told_is_found(name: str) -> None:
     assert wrong_of_stay(STAY_SABOTAGE[name](told), stay_as_hl7v2(told))
 
 
-def of_order(at: int = 0, **change: str) -> Callable[[Told], Told]:
+def of_order(at: int = 0, **change: Any) -> Callable[[Told], Told]:
     return lambda told: replace(
         told, orders=[replace(each, **change) if place == at else each for place, each in enumerate(told.orders)]
     )

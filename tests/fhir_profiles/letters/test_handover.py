@@ -205,7 +205,7 @@ def test_a_missing_fact_is_named_and_nothing_is_invented(
 
 
 def test_the_table_above_covers_every_required_fact() -> None:
-    parametrized = {row[0] for row in test_a_missing_fact_is_named_and_nothing_is_invented.pytestmark[0].args[1]}  # type: ignore[attr-defined]  # set by pytest
+    parametrized = {row[0] for row in test_a_missing_fact_is_named_and_nothing_is_invented.pytestmark[0].args[1]}
     other = {
         "dose-on-the-day",
         "recent-dose",

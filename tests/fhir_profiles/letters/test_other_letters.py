@@ -92,7 +92,7 @@ def test_a_copy_says_that_a_later_issue_is_not_told_by_itself() -> None:
 
 def test_each_prescription_says_of_its_own_medicine_that_no_issue_is_known() -> None:
     """What was issued of one medicine is not denied for another's sake, and of an issue that may be of it nobody says that there is none."""
-    unknown = {"medicine": "Zymaxol 5mg tablets"}
+    unknown: Json = {"medicine": "Zymaxol 5mg tablets"}
     two = (prescription(), prescription("other", medicine="Sertraline 50mg tablets"))
     bare = {"system": f"{systems.LOCAL_ID}placer-order", "value": "P1"}
     numbered = prescription(identifier=[bare | {"system": f"{bare['system']}/ehr"}], **unknown)
@@ -120,7 +120,7 @@ LACKS = {
     "prescriber": "Prescriber not recorded: this prescription does not say who wrote it.",
     "last-dose": "Last dose not known: nothing in the file says for certain when this medicine was last taken.",
 }
-WHOLE = {
+WHOLE: Json = {
     "dispenseRequest": {"quantity": {"value": 280, "unit": "ml"}},
     "requester": {"display": "Dr P. Scriber"},
     "authoredOn": "2026-01-02",
@@ -243,6 +243,7 @@ def test_a_correction_names_the_letter_and_holds_nothing_clinical() -> None:
     bundle = named(composed.bundle)
     assert set(bundle) == {"Communication/notice", "Patient/patient", "Organization/establishment"}
     assert composed.missing == ()
+    assert CONTEXT.corrects is not None
     assert CONTEXT.corrects in " ".join(sentences(bundle))
     assert bundle["Communication/notice"]["about"] == [
         {"identifier": {"system": "https://throughgate.example/id/delivery", "value": CONTEXT.corrects}}

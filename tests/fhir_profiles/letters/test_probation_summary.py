@@ -14,8 +14,9 @@ from tests.fhir_profiles.letters.files import AS_OF, CONTEXT, case, resources_in
 
 ODS = {"system": systems.ODS, "value": "Y00002"}
 FILE = tuple(case("probation-summary")[0])
-CAUSES = LETTERS["probation-summary"].carries
-assert CAUSES is not None
+_carries = LETTERS["probation-summary"].carries
+assert _carries is not None
+CAUSES = _carries
 
 
 def changed(name: str, **members: Any) -> Json:

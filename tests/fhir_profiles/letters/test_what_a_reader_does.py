@@ -373,7 +373,7 @@ def test_of_two_prescriptions_that_stand_it_is_asked_how_they_go_together(letter
         {"status": "stopped"},
         {"medicine": "Sertraline 50mg tablets"},
     ):
-        assert not lines(letter, file_of(one, prescription("other", **later)), "stand on this day")  # type: ignore[arg-type]  # keyword of a builder
+        assert not lines(letter, file_of(one, prescription("other", **later)), "stand on this day")
     assert not lines(letter, file_of(one), "stand on this day")
 
 

@@ -580,7 +580,7 @@ def _ordered(at: int, order: Order) -> tuple[Json, Json]:
     repeat = {"frequency": 1 if order.often == "QD" else 2, "period": 1, "periodUnit": "d"}
     bounds = {"boundsPeriod": {"start": order.start, "end": order.end}}
     dosage = {"text": order.text, "timing": {"repeat": {**repeat, **bounds}}}
-    dosages = [{**dosage, "doseAndRate": [{"doseQuantity": _quantity(order.amount, order.unit)}]}]
+    dosages: list[Json] = [{**dosage, "doseAndRate": [{"doseQuantity": _quantity(order.amount, order.unit)}]}]
     if order.parts:
         once = {"frequency": 1, "period": 1, "periodUnit": "d"}
         dosages = [
@@ -615,7 +615,7 @@ def _ordered(at: int, order: Order) -> tuple[Json, Json]:
 
 
 def _dosed(at: int, dose: Given) -> Json:
-    why = {} if dose.done else {"statusReason": [{"text": dose.why}]}
+    why: Json = {} if dose.done else {"statusReason": [{"text": dose.why}]}
     notes = [each for each in (dose.remark, "" if dose.amount else dose.supervision) if each]
     why |= {"note": [{"text": each} for each in notes]} if notes else {}
     if dose.amount:

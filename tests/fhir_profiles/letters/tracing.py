@@ -262,7 +262,7 @@ def substitutes_in(placed: Mapping[str, Json]) -> list[Json]:
 def begun(request: Json, day: str) -> bool:
     bounds = [each.get("timing", {}).get("repeat", {}).get("boundsPeriod", {}) for each in request["dosageInstruction"]]
     starts = [each["start"] for each in bounds if "start" in each] or [request.get("authoredOn", "")]
-    return request["status"] != "on-hold" and min(starts)[:10] <= day
+    return bool(request["status"] != "on-hold" and min(starts)[:10] <= day)
 
 
 def references(value: Any) -> list[str]:

@@ -8,7 +8,8 @@ import csv
 import importlib
 import pkgutil
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from dataclasses import field as made_anew
 from pathlib import Path
 from typing import Any, Final
 
@@ -49,7 +50,7 @@ class Compared:
     with_system: bool = False
     as_sent: str = ""
     nothing: str = ""
-    same: Mapping[str, str] = field(default_factory=dict)
+    same: Mapping[str, str] = made_anew(default_factory=dict)
 
 
 def _adt(field: str, hl7: str, line: str, path: str, *, resource: str = "Patient", **more: Any) -> Compared:

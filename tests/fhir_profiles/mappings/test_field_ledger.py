@@ -133,10 +133,10 @@ def test_a_mapping_that_fails_is_seen_whichever_it_is(monkeypatch: pytest.Monkey
         damage(Scripted(*blank_at_the_end))
         real = MAPPINGS[kind]
         for broken, error in ((failing, ZeroDivisionError), (forgetful, AssertionError)):
-            monkeypatch.setitem(MAPPINGS, kind, broken)  # type: ignore[arg-type]  # a dict behind its read-only type
+            monkeypatch.setitem(MAPPINGS, kind, broken)
             with pytest.raises(error):
                 damage(Scripted(*blank_at_the_end))
-        monkeypatch.setitem(MAPPINGS, kind, real)  # type: ignore[arg-type]  # a dict behind its read-only type
+        monkeypatch.setitem(MAPPINGS, kind, real)
 
 
 @settings(deadline=None)

@@ -27,7 +27,7 @@ def test_a_field_that_is_lost_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     def deaf(channel: Channel, body: bytes) -> Translation:
         return adt_a08.translate(channel, body.replace(b"\rIAM|", b"\rZAM|").replace(b"\rPV2|", b"\rZV2|"))
 
-    monkeypatch.setitem(MAPPINGS, "ADT^A08", deaf)  # type: ignore[arg-type]  # a dict behind its read-only type
+    monkeypatch.setitem(MAPPINGS, "ADT^A08", deaf)
     lost = {row[0] for row in left(samples_folder())} - {row[0] for row in listed()}
     assert {"IAM-3", "IAM-17", "PV2-22"} <= lost
 

@@ -17,6 +17,7 @@ def report(*lines: str) -> Translation:
 
 def one(line: str) -> Json:
     resources = [entry["resource"] for entry in report(line).bundle["entry"]]
+    found: Json
     (found,) = (each for each in resources if each["resourceType"] == "Observation")
     return found
 

@@ -1,5 +1,6 @@
 """RDE^O11: what is prescribed, how it stands, from when to when, and the pharmacy; exact, or as text."""
 
+from collections.abc import Sequence
 from decimal import Decimal
 
 import pytest
@@ -313,7 +314,8 @@ def test_dosages_follow_one_another_only_where_the_message_says_so(
     """FHIR reads different sequence numbers as one after another, equal ones as beside each other."""
     timings = [f"TQ1|{at}||QD{'|' * 9}{joint}" for at, joint in enumerate((*joints, ""), 1)]
     found = request(ORC, rxe(f3="30", f5="ml"), *timings)["dosageInstruction"]
-    assert [each.get("sequence") for each in found] == (numbers or [None] * 3)
+    wanted: Sequence[int | None] = numbers or [None] * 3
+    assert [each.get("sequence") for each in found] == wanted
 
 
 def test_a_maximum_that_is_no_amount_is_carried_as_written() -> None:

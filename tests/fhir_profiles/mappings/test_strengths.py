@@ -16,7 +16,7 @@ def segment(name: str, fields: dict[int, str]) -> str:
 
 def words(kind: str, resource: str, *lines: str) -> str:
     (found,) = of(message(kind, PID, *lines), resource)
-    dosage = found.get("dosageInstruction", found.get("dosage"))
+    dosage: Any = found.get("dosageInstruction", found.get("dosage"))
     text: str = (dosage[0] if isinstance(dosage, list) else dosage)["text"]
     return text
 

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import hl7
+import hl7  # type: ignore[import-untyped]  # has no types
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st

@@ -110,7 +110,7 @@ def test_a_page_without_the_mark_is_found() -> None:
 def test_it_can_be_read_aloud() -> None:
     for letter in ("handover", "prescription-copy", "correction"):
         reader = pypdf.PdfReader(io.BytesIO(body_of(letter)))
-        root = reader.trailer["/Root"]
+        root: Any = reader.trailer["/Root"]
         assert bool(root["/MarkInfo"]["/Marked"])
         assert str(root["/Lang"]) == "en-GB"
         assert bool(root["/ViewerPreferences"]["/DisplayDocTitle"])

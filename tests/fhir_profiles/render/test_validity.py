@@ -1,6 +1,7 @@
 """What leaves is valid R4: by our own validator, by the fhir.resources models as a second opinion, and by UK Core where the samples are set."""
 
 import json
+from collections.abc import Callable, Sequence
 from functools import cache
 
 import pytest
@@ -23,7 +24,11 @@ LETTERS = [
     ("report", "fhir-collection"),
     ("indicators", "fhir-collection"),
 ]
-FILES = {"whole file": whole_file, "Patient only": lambda: [patient()], "nothing": list}
+FILES: dict[str, Callable[[], Sequence[Json]]] = {
+    "whole file": whole_file,
+    "Patient only": lambda: [patient()],
+    "nothing": list,
+}
 
 
 @cache

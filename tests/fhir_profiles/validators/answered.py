@@ -70,8 +70,11 @@ def asked(gateway: Answering, path: str, query: str = "") -> Json:
         "headers": [],
         "path_params": {},
     }
-    answer: Response = asyncio.run(route.serve(cast("Intake", gateway), Request(scope), AUDITOR))
-    return decode(bytes(answer.body))
+
+    async def ask() -> Response:
+        return await route.serve(cast("Intake", gateway), Request(scope), AUDITOR)
+
+    return decode(bytes(asyncio.run(ask()).body))
 
 
 def pages(events: Sequence[Json]) -> Iterator[tuple[str, Json]]:

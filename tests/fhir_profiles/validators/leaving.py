@@ -155,10 +155,10 @@ def audit_events() -> Iterator[Judged]:
                 event = made(replace(what, outcome=outcome), OBSERVER)
                 yield Judged(name=f"{made.__name__}, {said}, {outcome}", resource=event)
     acts = {kind: event for event, kind in audit_event.KINDS.items()}  # one event of each kind
-    for event in (*acts.values(), "told"):
+    for name in (*acts.values(), "told"):
         for subject in (HAPPENED.subject, ""):
-            act = audit_event.act(replace(BARE, event=event, subject=subject), OBSERVER)
-            yield Judged(name=f"act: {event} of {'a person' if subject else 'nobody'}", resource=act)
+            act = audit_event.act(replace(BARE, event=name, subject=subject), OBSERVER)
+            yield Judged(name=f"act: {name} of {'a person' if subject else 'nobody'}", resource=act)
 
 
 def leaving() -> list[Judged]:

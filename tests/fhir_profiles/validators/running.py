@@ -48,7 +48,7 @@ def _compiled() -> Path:
     source, classes = HERE / "Hapi.java", FETCHED / "classes"
     made = classes / "Hapi.class"
     if not made.exists() or made.stat().st_mtime < source.stat().st_mtime:
-        command = ["javac", "-nowarn", "-cp", f"{FETCHED}/jars/*", "-d", classes, source]
+        command: list[str | Path] = ["javac", "-nowarn", "-cp", f"{FETCHED}/jars/*", "-d", classes, source]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr[-2000:]
     return classes
