@@ -97,7 +97,7 @@ def package_with(
     package = importlib.import_module("sabotage")
     bad = importlib.import_module("sabotage.bad")
     if spec is not None:
-        bad.SPEC = spec  # type: ignore[attr-defined] - made for this test
+        bad.SPEC = spec  # type: ignore[attr-defined]  # made for this test
     return package
 
 

@@ -5,6 +5,7 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -84,8 +85,8 @@ def answering(*answers: bytes, seen: list[bytes] | None = None) -> Serve:
     return serve
 
 
-def sender(port: int, **more: object) -> MllpOutbound:
-    return MllpOutbound(OutboundSettings(host="127.0.0.1", port=port, **more))  # type: ignore[arg-type] - a table of settings
+def sender(port: int, **more: Any) -> MllpOutbound:
+    return MllpOutbound(OutboundSettings(host="127.0.0.1", port=port, **more))
 
 
 async def known(send: Awaitable[Receipt]) -> tuple[str, str]:
@@ -222,11 +223,12 @@ async def test_under_tls_only_the_named_receiver_is_sent_to(tmp_path: Path) -> N
 def test_beyond_this_machine_there_is_tls(tmp_path: Path) -> None:
     OutboundSettings(host="localhost", port=2575)
     OutboundSettings(host="ehr.example", port=2575, ca=tmp_path / "ca.pem")
-    for bad in (
+    table: tuple[dict[str, Any], ...] = (
         {},
         {"ca": tmp_path / "a", "key": tmp_path / "k"},
         {"certificate": tmp_path / "c", "key": tmp_path / "k"},
-    ):
+    )
+    for bad in table:
         with pytest.raises(ValidationError, match=r"TLS|its key"):
             OutboundSettings(host="ehr.example", port=2575, **bad)
 

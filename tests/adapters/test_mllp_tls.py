@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import ssl
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
@@ -17,7 +18,7 @@ from tests.certificates import authority, certified
 MESSAGE = b"MSH|^~\\&|EHR|LEI|TG|TG|20260115||ADT^A01|1|P|2.5\rPID|1\r"
 
 
-def settings(folder: Path, *clients: str, **more: object) -> InboundSettings:
+def settings(folder: Path, *clients: str, **more: Any) -> InboundSettings:
     certificate, key = certified("gateway").write(folder, "gateway")
     ca, _ = authority().write(folder, "ca")
     return InboundSettings(
@@ -28,7 +29,7 @@ def settings(folder: Path, *clients: str, **more: object) -> InboundSettings:
         key=key,
         client_ca=ca,
         client_certificates=clients or (certified("zfg-ehr").fingerprint,),
-        **more,  # type: ignore[arg-type] - a table of settings
+        **more,
     )
 
 

@@ -119,11 +119,11 @@ class Site:
                 method, path, body, {**given, **{name.replace("_", "-"): value for name, value in headers.items()}}
             )
             answer = connection.getresponse()
-            headers: dict[str, str] = {}
+            answered: dict[str, str] = {}
             for name, value in answer.getheaders():
-                known = headers.get(name.lower())
-                headers[name.lower()] = value if known is None else f"{known}\n{value}"
-            return Answer(status=answer.status, headers=headers, text=answer.read().decode("utf-8", "replace"))
+                known = answered.get(name.lower())
+                answered[name.lower()] = value if known is None else f"{known}\n{value}"
+            return Answer(status=answer.status, headers=answered, text=answer.read().decode("utf-8", "replace"))
         finally:
             connection.close()
 

@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import unquote
 
 import pytest
-from axe_playwright_python.base import AXE_FILE_PATH
+from axe_playwright_python.base import AXE_FILE_PATH  # type: ignore[import-untyped]  # has no types
 from playwright.sync_api import Browser, BrowserContext, Page, Request, sync_playwright
 from playwright.sync_api import Route as PageRoute
 from sqlalchemy import Connection
@@ -272,7 +272,7 @@ def out_of_reach(page: Page) -> list[str]:
     while closed.count():
         closed.first.press("Enter")
     page.evaluate("(e => { e.tabIndex = -1; e.focus(); e.removeAttribute('tabindex') })(document.body)")
-    stops, walked = page.evaluate(STOPS), []
+    stops, walked = page.evaluate(STOPS), list[Any]()
     for pressed in range(3 * stops + 20):  # a date is three stops in one field
         page.keyboard.press("Tab")
         walked = page.evaluate(WALKED) if pressed >= stops else []

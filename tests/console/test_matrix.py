@@ -84,7 +84,7 @@ OPEN = {
     ("POST", "/console/begin/{link}"),
     ("GET", rendering.STYLE_PATH),
 }
-ONE_OF_EACH = {role: name for name, role in reversed(PEOPLE.items())}
+ONE_OF_EACH = {role: name for name, role in reversed([*PEOPLE.items()])}
 
 
 def served(site: Site) -> set[tuple[str, str]]:
@@ -171,7 +171,7 @@ def test_every_cell(site: Site) -> None:
     cells = wrong = 0
     for (method, path), roles in MATRIX.items():
         where = address(site, path)
-        form = {} if method == "POST" else None
+        form: dict[str, str] | None = {} if method == "POST" else None
         nobody = site.ask(method, where, form)
         assert (nobody.status, nobody.headers["location"]) == (303, "/console/log-in"), (method, path)
         for role, name in ONE_OF_EACH.items():

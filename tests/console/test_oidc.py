@@ -129,7 +129,7 @@ def test_who_the_provider_proves_and_nobody_registered_stays_outside(
         add_staff(door.site.line.gateway, "nils", Role.AUDITOR, subject=f"{door.provider.base} subject-of-hana")
 
 
-CLAIMS = {
+CLAIMS: dict[str, dict[str, Any]] = {
     "another issuer": {"iss": "https://idp.example"},
     "another audience": {"aud": "another"},
     "several audiences and no word for whom": {"aud": [CLIENT, "another"]},
@@ -143,7 +143,7 @@ CLAIMS = {
     "no nonce": {"nonce": None},
     "no end": {"exp": None},
 }
-SIGNED = {
+SIGNED: dict[str, dict[str, Any]] = {
     "no signature": {"algorithm": "none"},
     "a shared secret's signature": {"algorithm": "HS256"},
     "another key under the same name": {"signs_with": RSAKey.generate_key(2048)},

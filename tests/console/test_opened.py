@@ -28,7 +28,8 @@ FORM = {"purpose": "came-out-wrong", "reason": REASON}
 
 def handover(site: Site) -> str:
     """A letter about Alex that arrived."""
-    return next(row.id for row in site.rows(delivery, letter="handover", state="delivered"))
+    found: str = next(row.id for row in site.rows(delivery, letter="handover", state="delivered"))
+    return found
 
 
 def ask(site: Site, about: str, name: str = "ines") -> str:

@@ -57,7 +57,7 @@ def test_a_table_that_was_printed_is_listed_once(site: Site) -> None:
 def test_a_table_has_its_measure_and_who_received_a_part_of_it(site: Site) -> None:
     """The fewest people that a printed number can count; a small number is any small one; the other measure does not apply, and it says why."""
     gateway = site.line.gateway
-    entered = {"what": "aggregate", "quarter": "2025-Q2", "small": 7, "base": 5, "row": "ZFG"}
+    entered: dict[str, str | int] = {"what": "aggregate", "quarter": "2025-Q2", "small": 7, "base": 5, "row": "ZFG"}
     figures: dict[str, str | int] = dict.fromkeys(
         (column.replace(" ", "_") for column in (*COLUMNS, "total")), "hidden"
     )
@@ -67,7 +67,7 @@ def test_a_table_has_its_measure_and_who_received_a_part_of_it(site: Site) -> No
 
     def work(c: Connection) -> None:
         facts: dict[str, str | int | bool] = {**entered, **figures}
-        made = {"entry_id": gateway.ids.entry(), "chain": chain_of("2025-Q2"), "step": 1}
+        made: dict[str, Any] = {"entry_id": gateway.ids.entry(), "chain": chain_of("2025-Q2"), "step": 1}
         record(c, **made, event="exported", at=gateway.now(), facts=facts)
         c.execute(delivery.update().where(delivery.c.id == letters[0].id).values(letter="indicators"))
 
@@ -95,7 +95,11 @@ def test_an_extract_is_listed_once_and_whoever_was_left_out_of_it_is_not(site: S
 
     def work(c: Connection) -> None:
         for step in (1, 2):
-            made = {"entry_id": gateway.ids.entry(), "chain": "extract:evaluation-extract:2025-Q4", "step": step}
+            made: dict[str, Any] = {
+                "entry_id": gateway.ids.entry(),
+                "chain": "extract:evaluation-extract:2025-Q4",
+                "step": step,
+            }
             record(c, **made, event="exported", at=gateway.now(), facts=facts)
 
     assert "Extracts for evaluators" in site.as_("aron", "GET", "/console/risk").text

@@ -133,7 +133,7 @@ def rows(number: int) -> Iterator[dict[str, Any]]:
         }
 
 
-WALKS = (
+WALKS: tuple[tuple[dict[str, str], tuple[str, str] | None], ...] = (
     ({}, None),
     ({"sender": "client-3"}, None),
     ({"establishment": "ZFG"}, None),
@@ -178,7 +178,7 @@ def test_no_search_reads_the_table_through_on_postgresql() -> None:
         store.write(lambda c: c.execute(insert(message), list(rows(5_000))))
         store.write(lambda c: c.execute(text("ANALYZE message")))
         with store.read() as c:
-            for plan in plans(c, postgresql.dialect(), "EXPLAIN"):
+            for plan in plans(c, postgresql.dialect(), "EXPLAIN"):  # type: ignore[no-untyped-call]  # has no types
                 assert "Index" in plan, plan
                 assert "Seq Scan" not in plan, plan
             whole = c.execute(text("EXPLAIN SELECT id FROM message WHERE reason = 'x'"))

@@ -13,8 +13,8 @@ from tests.world import check_world
 
 
 def said(code: tuple[str, str], number: int, **changes: Any) -> bytes:
-    about = {"subject": {"reference": "Patient/patient"}, "id": f"said-{number}"}
-    day = {"effectiveDateTime": f"2026-01-{number:02d}T09:00:00Z"}
+    about: dict[str, Any] = {"subject": {"reference": "Patient/patient"}, "id": f"said-{number}"}
+    day: dict[str, Any] = {"effectiveDateTime": f"2026-01-{number:02d}T09:00:00Z"}
     return fhir_message(resources=[entry(code, **day, **about, **changes)], message_id=f"said-{number}")
 
 

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -71,7 +72,7 @@ async def test_a_cancellation_that_overtakes_its_order_stands(tmp_path: Path) ->
 def test_only_what_was_taken_back_is_never_taken_up_again(held: str, arrived: str, late: bool) -> None:
     """A supply that was made is told all the same; and of what has a number of its sender alone the clock decides."""
     assert is_late(item(status=held), item(status=arrived)) == late
-    own = {"identifier": [{"system": "https://throughgate.example/id/rx", "value": "1"}]}
+    own: dict[str, Any] = {"identifier": [{"system": "https://throughgate.example/id/rx", "value": "1"}]}
     assert not is_late(item(status=held, **own), item(status=arrived, **own))
 
 

@@ -126,7 +126,7 @@ async def test_a_letter_that_waits_is_decided_again(line: Line) -> None:
     assert [row.state for row in line.deliveries()] == ["queued"]
     await line.play(rde_o11(STAYS), merge())
     line.neighbours["northfell"].up = True
-    line.gateway.clock.advance(seconds=60)
+    line.clock.advance(seconds=60)
     await line.settle()
     states = [(row.letter, row.state) for row in line.deliveries() if row.letter == "handover"]
     assert states == [("handover", "recalled"), ("handover", "delivered")]
@@ -163,7 +163,7 @@ async def test_a_dissent_stops_a_letter_of_the_other_that_waits(line: Line) -> N
     await line.play(adt_a03(STAYS))
     await line.play(dissent_without_nhs(OTHER), merge())
     line.neighbours["northfell"].up = True
-    line.gateway.clock.advance(seconds=60)
+    line.clock.advance(seconds=60)
     await line.settle()
     assert [(row.state, row.reason) for row in line.deliveries()][-1] == ("withheld", "withheld-by-consent")
     assert not line.neighbours["northfell"].effects

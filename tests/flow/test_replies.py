@@ -9,6 +9,7 @@ import pytest
 from fhir_profiles.replies import names_of
 from gateway.clients import ClientError, add_client
 from gateway.steps import replies
+from gateway.steps.standing import delivery_row
 from tests.builders import adt_a03, synthetic_person
 from tests.flow.test_delivery import supply
 from tests.line import Line, running
@@ -130,7 +131,7 @@ async def test_sabotage_without_the_guard_another_could_confirm(
     answered = replies._answered
 
     def unguarded(c: Any, said: Any) -> Any:
-        return answered(c, said) or replies.delivery_row(c, said.reply.identifier)
+        return answered(c, said) or delivery_row(c, said.reply.identifier)
 
     monkeypatch.setattr(replies, "_answered", unguarded)
     async with running(tmp_path) as line:

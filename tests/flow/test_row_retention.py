@@ -153,8 +153,8 @@ async def test_an_answer_that_is_owed_keeps_its_message(tmp_path: Path) -> None:
         for state in AnswerState:
             if state in ANSWER_OPEN:
                 line.gateway.store.write(
-                    lambda c, state=state: c.execute(update(owed_answer).values(state=state.value))
-                )  # type: ignore[misc]  # used at once
+                    lambda c: c.execute(update(owed_answer).values(state=state.value))  # noqa: B023  # called at once
+                )
                 swept(line)
                 assert len(line.messages()) == 1, state
         line.gateway.store.write(lambda c: c.execute(update(owed_answer).values(state=AnswerState.PARKED.value)))
