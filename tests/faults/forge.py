@@ -102,6 +102,8 @@ async def obey(gateway: Gateway, serving: Serving, hook: Hook, clock: Clock, con
                 said = {"verified": found.verified, "faults": found.faults, "entries": found.entries}
             case ["stop"]:
                 return
+            case _:
+                raise ValueError(f"no such order: {line}")
         writer.write(json.dumps(said).encode() + b"\n")
 
 
@@ -146,8 +148,8 @@ def be_a_gateway(order: Order) -> None:
 def main() -> None:
     """Fork for each order. One story was played in memory before, so that no child reads and compiles again what every gateway needs."""
     simulation.play(1, odds=simulation.Odds.none())
-    for route in (*doors.ROUTES, *pages.ROUTES):
-        compile_path(route.path)
+    for path in (*(each.path for each in doors.ROUTES), *(each.path for each in pages.ROUTES)):
+        compile_path(path)
     gc.collect()
     gc.freeze()  # or each child would walk through all of it at its first collection, and have every page of it copied
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)

@@ -138,8 +138,8 @@ def judged(site: Site, bodies: list[bytes], account: Callable[..., Account], *, 
     wanted: dict[str, list[str]] = defaultdict(list)
     for person, at in prescriptions():
         wanted[synthetic_person(person).nhs_number].append(f"step {at}")
-    for person, texts in arrived.items():
-        assert list(dict.fromkeys(texts)) == [each for each in wanted[person] if each in texts], "out of order"
+    for whose, texts in arrived.items():
+        assert list(dict.fromkeys(texts)) == [each for each in wanted[whose] if each in texts], "out of order"
     account(
         name="recipient-down-a-day",
         attempted=len(bodies),

@@ -79,7 +79,8 @@ def dotted(node: ast.AST) -> str:
             return f"{dotted(node.value)}[]"
         case ast.Call():
             return f"{dotted(node.func)}()"
-    return ""
+        case _:
+            return ""
 
 
 def is_durable_step(node: ast.AST) -> bool:

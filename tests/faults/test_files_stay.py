@@ -15,7 +15,7 @@ from tests.gateway.witness.test_witness import make
 from tests.line import RECIPIENTS, make_installation
 
 KEYS = {name: bytes([at]) * 32 for at, name in enumerate(NAMES)}
-Make = Callable[[Path], None]
+Make = Callable[[Path], object]
 
 
 def _rotate(folder: Path) -> None:
@@ -43,10 +43,7 @@ MADE: dict[str, tuple[Make, str]] = {
     "keys": (lambda folder: create_files(folder / "new" / "keys", KEYS), "new"),
     "a key that is rotated": (_rotate, "keys"),
     "the head of the ledger": (_head, "."),
-    "a witness": (
-        lambda folder: make(folder / "new" / "w") and None,
-        "new",
-    ),
+    "a witness": (lambda folder: make(folder / "new" / "w"), "new"),
     "a backup": (_back_up, "backups"),
     "a letter in a folder": (lambda folder: put(folder, "letter.json", b"{}"), "."),
 }
@@ -91,5 +88,5 @@ def test_one_that_is_not_synced_is_found(tmp_path: Path, monkeypatch: pytest.Mon
     """Sabotage: a file that is only written."""
     folder = tmp_path / "here"
     folder.mkdir()
-    left = not_synced(folder, ".", lambda where: (where / "x").write_text("x") and None, monkeypatch)
+    left = not_synced(folder, ".", lambda where: (where / "x").write_text("x"), monkeypatch)
     assert left == ["here", "here/x"]

@@ -4,7 +4,7 @@ import asyncio
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -18,7 +18,7 @@ from gateway.settings import read_settings
 from gateway.store.schema import delivery, sealed
 from tests.builders import adt_a01, adt_a03, care_plan, fhir_message, synthetic_person
 from tests.faults.test_boundaries import Death
-from tests.line import Line, Mode, embedded, open_gateway, production, running
+from tests.line import Engines, Line, Mode, embedded, open_gateway, production, running
 from tests.world import check_world
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -77,7 +77,8 @@ async def test_a_key_is_rotated_under_traffic_and_kills(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str, name: str
 ) -> None:
     """Every letter once, every row under the new key, the ledger verifies, and a process that starts with the new key alone reads it all."""
-    monkeypatch.setattr(Mode, "engines_of", staticmethod({"embedded": embedded, "production": production}[mode]))
+    engines: Callable[[Path], Engines] = embedded if mode == "embedded" else production
+    monkeypatch.setattr(Mode, "engines_of", staticmethod(engines))
     async with running(tmp_path) as line:
         for bodies in people(0, 2):
             await line.play(*bodies)

@@ -13,6 +13,7 @@ import pytest
 
 from fhir_profiles import movements
 from fhir_profiles.mappings import hmpps_event
+from fhir_profiles.mappings.adt_a03 import EVENTS as EVENT_OF_DISPOSITION
 from fhir_profiles.shapes import Event
 from gateway.journeys import cancelled, plan
 from gateway.steps import letters
@@ -41,7 +42,7 @@ def _no_window(patch: pytest.MonkeyPatch) -> None:
 
 
 def _a_death_is_a_release(patch: pytest.MonkeyPatch) -> None:
-    meanings = dict.fromkeys(hmpps_event.EVENT_OF_DISPOSITION, Event.RELEASE)
+    meanings = dict.fromkeys(EVENT_OF_DISPOSITION, Event.RELEASE)
     patch.setattr(hmpps_event, "EVENT_OF_DISPOSITION", meanings)
 
 
@@ -59,7 +60,7 @@ def _order_is_believed(patch: pytest.MonkeyPatch) -> None:
 
 
 def _absent_decides(patch: pytest.MonkeyPatch) -> None:
-    real = cancelled.same_movement
+    real = movements.same_movement
     patch.setattr(cancelled, "same_movement", lambda *given: real(*given) is not False)
 
 

@@ -255,7 +255,7 @@ def _out_and_in(
 ) -> None:
     feeds = story.chance.choice((((AT_ONCE, 0),), ((LATE, HELD_BACK),), ((AT_ONCE, 0), (LATE, HELD_BACK))))
     for feed, wait in feeds:
-        more = {"nomisMovementReasonCode": code} if feed == LATE else {}
+        more: dict[str, Any] = {"nomisMovementReasonCode": code} if feed == LATE else {}
         story.event(f"{feed}prisoner.released", reason=out, at=story.minute + wait, prisonId=left, **more)
     story.later(least=120)
     for feed, wait in feeds:
