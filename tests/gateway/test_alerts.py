@@ -63,7 +63,8 @@ def read(expression: str, series: Series, minute: int) -> dict[Labels, float]:
         groups: dict[Labels, list[float]] = {}
         for labels, value in read(inner, series, minute).items():
             groups.setdefault(frozenset(pair for pair in labels if pair[0] in kept), []).append(value)
-        return {labels: {"sum": sum, "max": max}[function](values) for labels, values in groups.items()}
+        of_all: Callable[[list[float]], float] = sum if function == "sum" else max
+        return {labels: of_all(values) for labels, values in groups.items()}
     if ranged := _RANGE.fullmatch(expression):
         function, inner = ranged.groups()
         return {labels: changed(function, values) for labels, values in window(inner, series, minute).items()}
@@ -214,7 +215,10 @@ def well(minute: int) -> dict[str, float]:
 
 
 def test_none_goes_off_on_an_ordinary_day() -> None:
-    assert going_off({name: lambda now, name=name: well(now)[name] for name in well(0)}) == set()
+    def of(name: str) -> Callable[[int], float]:
+        return lambda now: well(now)[name]
+
+    assert going_off({name: of(name) for name in well(0)}) == set()
 
 
 @pytest.mark.parametrize(

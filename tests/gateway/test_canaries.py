@@ -29,6 +29,7 @@ from sqlalchemy.exc import OperationalError
 
 from gateway.api import create_app
 from gateway.bus import UnreliableBus
+from gateway.bus.protocol import Topic
 from gateway.clients import add_client
 from gateway.demo.fhir_messages import appointment
 from gateway.failpoints import hooked
@@ -256,9 +257,9 @@ async def told_everybody(
     crossed: list[str] = []
 
     class Watched(UnreliableBus):
-        async def publish(self, topic: str, id: str) -> None:  # type: ignore[override]  # noqa: A002  watches what crosses
+        async def publish(self, topic: Topic, id: str) -> None:  # noqa: A002  watches what crosses
             crossed.append(f"{topic} {id}")
-            await super().publish(topic, id)  # type: ignore[arg-type]  # the same topic as it came
+            await super().publish(topic, id)
 
     async with running(tmp_path, recipients=EVERYBODY, bus=Watched(3)) as line:
         add_client(
@@ -440,11 +441,12 @@ async def errors(line: Line, planted: Planted) -> list[bytes]:
         base = f"http://127.0.0.1:{await serve(stack, create_app(line.gateway))}"
         session = await stack.enter_async_context(aiohttp.ClientSession(base))
         unsigned = form(assertion(iss=planted.next(), sub=planted.next()) + planted.next(), scope=planted.next())
-        for path, how in {
+        refused: dict[str, dict[str, Any]] = {
             "/oauth2/token": {"data": unsigned},
             f"/fhir/{planted.next()}?name={planted.next()}": {"data": planted.in_body(clinical(6))},
             "/fhir/$process-message": {"data": clinical(6), "headers": {"Authorization": f"Bearer {planted.next()}"}},
-        }.items():
+        }
+        for path, how in refused.items():
             async with session.post(path, **how) as answer:
                 assert answer.status >= 400, path
                 answers.append(await answer.read())
@@ -461,7 +463,7 @@ async def test_at_debug_in_the_flows_of_fhir_and_where_things_go_wrong_nothing_i
     with everything_logged() as logged:
         async with running(folder, recipients=WITH_PRACTICE_AND_RECORD) as line:
             for neighbour in line.neighbours.values():
-                neighbour.replies = lambda _key, neighbour=neighbour: neighbour.got[-1].body  # type: ignore[misc]  # a default holds each
+                neighbour.replies = lambda _key, neighbour=neighbour: neighbour.got[-1].body
             for number in (1, 2, 3, 4):
                 await line.play(
                     planted.in_body(clinical(number)), adt_a03(synthetic_person(number), message_id=f"R{number}")

@@ -61,6 +61,6 @@ async def test_a_turn_that_fails_fails_all_of_it_and_the_next_turn_is_taken() ->
     together: Together[int, str] = Together(fails, 2)
     with pytest.raises(OSError, match="away"):
         await together(1)
-    found = await asyncio.gather(together(2), together(3), together(4))
+    found: list[str] = await asyncio.gather(*(together(each) for each in (2, 3, 4)))
     assert found == ["2", "3", "4"]
     assert turns == [1, 2, 1]

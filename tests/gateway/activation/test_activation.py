@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import select, update
 
 from consent.agreement_file import digest_of
+from fhir_profiles.letters import LETTERS
 from gateway import activation, wiring
 from gateway.activation import ENDS, ActivationError
 from gateway.ledger.entry import decode
@@ -190,7 +191,7 @@ def test_an_agreement_whose_letter_is_gone_is_not_in_force_and_is_told(
     config: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After an upgrade that dropped a letter: nothing goes on as if nothing were missing, and the rest goes on."""
-    left = {name: letter for name, letter in activation.LETTERS.items() if name != "handover"}
+    left = {name: letter for name, letter in LETTERS.items() if name != "handover"}
     monkeypatch.setattr(activation, "LETTERS", left)
     with opened(config) as gateway:
         assert gateway.unread == {"handover"}
@@ -203,11 +204,12 @@ def test_what_waited_for_its_second_person_is_looked_at_again(config: Path, monk
     text = edited(config)
     with opened(config) as gateway:
         activation.propose(gateway, {"handover": text}, by=ADA, reason=WHY)
-        left = {name: letter for name, letter in activation.LETTERS.items() if name != "handover"}
+        left = {name: letter for name, letter in LETTERS.items() if name != "handover"}
         with monkeypatch.context() as patched:
             patched.setattr(activation, "LETTERS", left)
             with pytest.raises(ActivationError, match="no such letter"):
                 activation.approve(gateway, {"handover": text}, by=BEN, reason=WHY)
+        assert isinstance(gateway.clock, MovableClock)
         gateway.clock.advance(days=365 * 20)
         with pytest.raises(ActivationError, match="has ended already"):
             activation.approve(gateway, {"handover": text}, by=BEN, reason=WHY)
@@ -224,7 +226,7 @@ def test_what_a_running_program_cannot_read_withdraws_that_alone_and_is_told(
         activation.propose(gateway, {"handover": text, "report": None}, by=ADA, reason=WHY)
         activation.approve(gateway, {"handover": text, "report": None}, by=BEN, reason=WHY)
         assert tell_dates(gateway) == 0, "not yet taken up here, and so not tried"
-        left = {name: letter for name, letter in activation.LETTERS.items() if name != "handover"}
+        left = {name: letter for name, letter in LETTERS.items() if name != "handover"}
         with monkeypatch.context() as patched:
             patched.setattr(activation, "LETTERS", left)
             assert activation.take_up(gateway)

@@ -17,11 +17,10 @@ from gateway.api.answers import refusal
 from gateway.audit_feed import Page
 from gateway.clients import Client, issue_token
 from gateway.errors import Fault
-from gateway.parts import Parts
 from gateway.patience import impatient
 from gateway.states import MessageState
 from gateway.steps.receive import Received, receive
-from tests.gateway.receive.line import make_parts
+from tests.gateway.receive.line import PartsOfTests, make_parts
 
 LETTER = Letter(
     delivery_id="0123456789ABCDEFGHJK",
@@ -43,7 +42,7 @@ class Item:
 class Line:
     """An `Intake`: real custody, and a mailbox with one letter for the pharmacy."""
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: PartsOfTests) -> None:
         self.parts = parts
         self.settings = parts.settings
         self.store = parts.store

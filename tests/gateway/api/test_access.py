@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from typing import Any
 
 import pytest
 from starlette import routing
@@ -42,7 +43,7 @@ EVENT = {
 
 # route: (path asked, more of the request, clients that may, status for them, clients that may not)
 SENDERS = ("zfg-ehr", "two-prisons")
-MATRIX = {
+MATRIX: dict[tuple[str, str], tuple[str, dict[str, Any], tuple[str, ...], int, tuple[str, ...]]] = {
     ("POST", "/hl7v2"): ("/hl7v2", {"data": adt_a01(), "headers": HL7}, SENDERS, 200, ("pharmacy",)),
     ("POST", "/fhir/$process-message"): (
         "/fhir/$process-message",
@@ -107,7 +108,7 @@ PUBLIC = {
     ("GET", "/health/live"): 200,
     ("GET", "/health/ready"): 200,
 }
-BAD_BEARERS = (
+BAD_BEARERS: tuple[dict[str, str], ...] = (
     {},
     {"Authorization": ""},
     {"Authorization": "Bearer"},
@@ -210,7 +211,7 @@ async def test_a_client_sends_only_for_its_establishments(http: Http) -> None:
 async def test_an_expired_bearer_and_an_ended_client_are_nobody(http: Http) -> None:
     headers = http.bearer("pharmacy")
     assert (await http.ask("GET", "/mailbox", headers=headers))[0] == 200
-    http.line.parts.clock.pass_seconds(600)  # type: ignore[attr-defined] - the test's clock
+    http.line.parts.clock.pass_seconds(600)
     assert (await http.ask("GET", "/mailbox", headers=headers))[0] == 401
     headers = http.bearer("pharmacy")
     http.line.store.write(lambda c: end_client(c, http.line.parts, "pharmacy"))

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from sqlalchemy import update
@@ -71,7 +72,7 @@ async def test_core_sends_the_stored_response_again(second: bytes, expected: tup
         assert (again.answer, again.processed) == (first.answer, first.processed)
 
 
-BARS = [
+BARS: list[tuple[Any, ...]] = [
     # X-Request-ID, body: under way, done. `duplicate` reads as success: only what is here byte for byte may get it
     ("the same request", FIRST, sent(), (AGAIN, 425, "transient"), (AGAIN, 409, "duplicate")),
     ("the same message, asked anew", SECOND, sent(), (AGAIN, 425, "transient"), (AGAIN, 409, "duplicate")),

@@ -284,7 +284,7 @@ async def test_a_store_that_is_down_is_503_with_retry_after(http: Http) -> None:
         async def write_async(self, work: Any) -> Any:
             raise StoreUnavailable("disk full")
 
-    http.line.parts.store = Down()  # type: ignore[assignment] - sabotage of the store
+    http.line.parts.store = Down()  # type: ignore[assignment]  # sabotage of the store
     status, answered, body = await http.ask("POST", PROCESS, data=fhir_message(), headers=headers)
     assert status == 503
     assert int(answered["retry-after"]) > 0

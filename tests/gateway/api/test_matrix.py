@@ -5,6 +5,7 @@ client what it was registered for.
 """
 
 import json
+from functools import partial
 
 import pytest
 
@@ -92,7 +93,7 @@ async def test_every_cell(http: Http, route: tuple[str, str]) -> None:
         assert owner is not None
         for scope, (permissions, _) in SCOPES.items():
             bearer = parts.store.write(
-                lambda c, owner=owner, permissions=permissions: insert_token(c, parts, owner, permissions, 600)
+                partial(insert_token, parts=parts, owner=owner, permissions=permissions, ttl_seconds=600)
             )
             headers = {**more.get("headers", {}), "Authorization": f"Bearer {bearer}"}
             status, _, body = await http.ask(route[0], path, **{**more, "headers": headers})

@@ -5,6 +5,7 @@ import json
 import logging
 import re
 from collections.abc import AsyncIterator
+from typing import Any
 
 import aio_pika
 import pytest
@@ -79,12 +80,12 @@ async def test_the_broker_has_the_queues_that_nothing_is_lost_in(channel: aio_pi
     finally:
         await bus.stop()
     await channel.default_exchange.publish(aio_pika.Message(b"given up"), f"{name}.messages")
-    queue = await channel.get_queue(f"{name}.messages", ensure=False)
+    messages = await channel.get_queue(f"{name}.messages", ensure=False)
     for _ in range(DELIVERY_LIMIT + 1):
-        given = await queue.get()
+        given = await messages.get()
         assert given is not None
         await given.nack(requeue=True)
-    assert await queue.get(fail=False) is None, "it is given back for ever"
+    assert await messages.get(fail=False) is None, "it is given back for ever"
     dead = await channel.get_queue(f"{name}.dead", ensure=False)
     async with asyncio.timeout(10):
         while (kept := await dead.get(fail=False)) is None:  # noqa: ASYNC110 - the broker has no event for it
@@ -134,8 +135,8 @@ async def test_what_came_back_before_the_broker_confirmed_it_was_not_handed_over
     assert exchange is not None
     publish = exchange.publish
 
-    async def confirmed_late(*message: object, **how: object) -> object:
-        done = await publish(*message, **how)  # type: ignore[arg-type]  # whatever the bus gives
+    async def confirmed_late(*message: Any, **how: Any) -> object:
+        done = await publish(*message, **how)
         await recorder.has(1)
         return done
 

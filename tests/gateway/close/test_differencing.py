@@ -160,7 +160,7 @@ def _file(parts: Parts, schedule: Schedule, results: Sequence[bool], month: int,
             for number in arrived
             if schedule[number].person == person and number not in replaced
         )
-        parts.store.write(lambda c, person=person, tests=tests: recount(c, parts, "report", person, tests, ("ZFG",)))
+        parts.store.write(lambda c: recount(c, parts, "report", person, tests, ("ZFG",)))  # noqa: B023  # called at once
 
 
 def _test(number: int, month: str, *, positive: bool) -> Test:

@@ -9,8 +9,9 @@ from typer.testing import CliRunner
 
 from gateway.__main__ import app
 from gateway.accountability import DOCUMENTS
+from gateway.settings import read_settings
 from gateway.store.schema import ledger_entry
-from gateway.wiring import open_parts, read_settings
+from gateway.wiring import open_parts
 from tests.line import make_installation
 
 

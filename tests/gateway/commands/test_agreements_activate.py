@@ -4,8 +4,7 @@ import json
 import re
 from pathlib import Path
 
-from click.testing import Result
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from gateway.__main__ import app
 from tests.line import RECIPIENTS, make_installation

@@ -10,8 +10,9 @@ from typer.testing import CliRunner, Result
 
 from gateway.__main__ import app
 from gateway.demo.invariants import marks
+from gateway.settings import read_settings
 from gateway.store.schema import ledger_entry
-from gateway.wiring import open_parts, read_settings
+from gateway.wiring import open_parts
 from tests.builders import PERSON, adt_a01, adt_a03, oru_r01, rde_o11
 from tests.line import running
 

@@ -4,9 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
-from click.testing import Result
 from sqlalchemy import select
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from fhir_profiles.shapes import PersonIdentifier
 from fhir_profiles.systems import PRISON_NUMBER

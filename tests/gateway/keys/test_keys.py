@@ -61,7 +61,7 @@ def test_every_row_has_its_own_key_and_nonce(store: MemoryStore, keys: Keys) -> 
 def test_a_changed_byte_is_found(store: MemoryStore, keys: Keys, column: str) -> None:
     sealed_id = seal(store, keys, b"letter")
     with store.read() as c:
-        value = bytearray(c.scalar(select(sealed.c[column])))
+        value = bytearray(c.execute(select(sealed.c[column])).scalar_one())
     value[-1] ^= 1
     store.write(lambda c: c.execute(update(sealed).values({column: bytes(value)})))
     with pytest.raises(SealedBroken, match=sealed_id):
@@ -210,7 +210,7 @@ def test_a_wrapped_person_key_is_no_report_key(store: MemoryStore, keys: Keys) -
     """One key a purpose: what is wrapped for one cannot be used as another."""
     store.write(lambda c: keys.create_person(c, NOW))
     with store.read() as c:
-        wrapped = c.scalar(select(person.c.wrapped_key))
+        wrapped = c.execute(select(person.c.wrapped_key)).scalar_one()
     with pytest.raises(SealedBroken):
         keys.report_key_unwrap(wrapped)
 

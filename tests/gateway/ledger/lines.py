@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection
@@ -46,11 +47,7 @@ class Line:
         for step, event in enumerate(events, first):
             word, facts = event if isinstance(event, tuple) else (event, {})
             entry_id = self.ids.entry()
-            self.store.write(
-                lambda c, entry_id=entry_id, step=step, word=word, facts=facts: record(
-                    c, entry_id=entry_id, chain=chain, step=step, event=word, at=AT, facts=facts
-                )
-            )
+            self.store.write(partial(record, entry_id=entry_id, chain=chain, step=step, event=word, at=AT, facts=facts))
 
     def deliver(self, message: str, delivery: str) -> None:
         """One message and its one letter, all the way."""

@@ -26,7 +26,11 @@ def turned_back() -> Line:
 
 def entering(line: Line) -> Callable[[Connection, Break], None]:
     def enter(c: Connection, found: Break) -> None:
-        facts = {"former_size": found.former_size, "former_root": found.former_root, "size": found.size}
+        facts: dict[str, str | int | bool] = {
+            "former_size": found.former_size,
+            "former_root": found.former_root,
+            "size": found.size,
+        }
         entry_id = line.ids.entry()
         record(c, entry_id=entry_id, chain=entry_id, step=1, event="epoch-began", at=AT, facts=facts)
 

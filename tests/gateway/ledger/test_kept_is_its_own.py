@@ -72,8 +72,8 @@ async def test_two_decisions_of_one_person_that_were_swapped_are_shown_by_nobody
                 (True, False, (), False)
             ]
             assert "the database was edited" in way.decisions[0].fault
-        found = gateway.ledger.verify()
-        assert sorted(found.faults) == sorted(f"decision {each}: {SWAPPED}" for each in both)
+        verified = gateway.ledger.verify()
+        assert sorted(verified.faults) == sorted(f"decision {each}: {SWAPPED}" for each in both)
         made, _ = reported(gateway, first)
         assert {f"decision {each}: {SWAPPED}" for each in both} <= set(made.differs)
         details = [each for chain in made.messages for each in chain.details if each.id in both]

@@ -16,11 +16,8 @@ def visible(line: Line, *entries: tuple[int, str, int]) -> None:
     for sequence, chain, step in entries:
         entry_id = f"E{sequence}"
         body = encode(entry_id=entry_id, chain=chain, step=step, event="told", at=AT, facts={})
-        line.store.write(
-            lambda c, values=(sequence, entry_id, chain, step, body): c.execute(
-                insert(ledger_entry).values(dict(zip(("sequence", "id", "chain", "step", "body"), values, strict=True)))
-            )
-        )
+        row = {"sequence": sequence, "id": entry_id, "chain": chain, "step": step, "body": body}
+        line.store.write(lambda c: c.execute(insert(ledger_entry).values(row)))  # noqa: B023  # called at once
 
 
 def order(line: Line) -> list[tuple[str, int]]:

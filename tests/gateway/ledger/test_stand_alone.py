@@ -278,9 +278,9 @@ def test_every_change_to_a_proof_is_found(run: Run) -> None:
         assert run(without, "--key", KEY)[0] == (
             1 if at < 3 else 0
         )  # who leaves the last out proves less, and nothing wrong
-    path = made["consistency"]["path"]
-    for change in ([], path[:-1], path[::-1]):
-        assert run({**made, "consistency": {**made["consistency"], "path": change}}, "--key", KEY)[0] == 1
+    path: list[str] = made["consistency"]["path"]
+    for another in ([], path[:-1], path[::-1]):
+        assert run({**made, "consistency": {**made["consistency"], "path": another}}, "--key", KEY)[0] == 1
     assert run({**made, "entries": []}, "--key", KEY)[0] == 1
     assert run({**made, "checkpoint": made["consistency"]["checkpoint"]}, "--key", KEY)[0] == 1
     assert spoiled == 20

@@ -114,7 +114,7 @@ def changed_and_signed_by_another_key(line: Line, choose: random.Random) -> None
 
     line.edit(change)
     with line.store.read() as c:
-        forged = c.scalar(select(ledger_head.c.note).order_by(ledger_head.c.size.desc()).limit(1))
+        forged = c.execute(select(ledger_head.c.note).order_by(ledger_head.c.size.desc()).limit(1)).scalar_one()
     line.head.replace(line.head.read(), forged)
 
 
@@ -250,7 +250,7 @@ def signed_again_with_the_stolen_key(line: Line, choose: random.Random) -> None:
 
     line.edit(change)
     with line.store.read() as c:
-        forged = c.scalar(select(ledger_head.c.note).order_by(ledger_head.c.size.desc()).limit(1))
+        forged = c.execute(select(ledger_head.c.note).order_by(ledger_head.c.size.desc()).limit(1)).scalar_one()
     line.head.replace(line.head.read(), forged)
 
 

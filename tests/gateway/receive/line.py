@@ -35,6 +35,12 @@ class SetClock:
         self.instant += timedelta(seconds=seconds)
 
 
+class PartsOfTests(Parts):
+    """Parts with a clock that a test moves."""
+
+    clock: SetClock
+
+
 def settings(**channel: Any) -> Settings:
     return Settings.model_validate(
         {
@@ -52,12 +58,12 @@ def settings(**channel: Any) -> Settings:
 
 def make_parts(
     store: Store | None = None, *, register_checked: bool = True, dry_run: bool = False, **channel: Any
-) -> Parts:
+) -> PartsOfTests:
     """Parts with a client `zfg-ehr` (everything, ZFG), `referrer` (in the dialect of BaRS), `two-prisons` (everything, ZFG and ZNF),
     `tests-only` (ORU^R01) and `pharmacy` (a mailbox).
     """
     ids = SeededIds("intake")
-    parts = Parts(
+    parts = PartsOfTests(
         settings=settings(**channel),
         store=store or MemoryStore.create(),
         bus=cast("Any", None),

@@ -111,8 +111,8 @@ async def test_no_escape_in_any_field_that_is_echoed_becomes_a_segment() -> None
     answered = 0
     for number, escape in enumerate(ESCAPES):
         for place in range(4):
-            fields = [f"{number}{escape}{place}" if each == place else "x" for each in range(3)]
+            one, two, three = (f"{number}{escape}{place}" if each == place else "x" for each in range(3))
             kind = f"ADT^A01{escape}" if place == 3 else "ADT^A01"
-            answered += await judged(parts, *fields, kind, sorted(SETS)[number % len(SETS)])
+            answered += await judged(parts, one, two, three, kind, sorted(SETS)[number % len(SETS)])
     assert answered > 4 * len(ESCAPES)
     parts.store.close()

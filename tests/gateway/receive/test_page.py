@@ -35,7 +35,7 @@ from tests.gateway.receive.line import (
     segments,
 )
 
-ANSWERS = {"answers": {"adapter": "mllp", "adapter_settings": {"host": "127.0.0.1", "port": 2576}}}
+ANSWERS: dict[str, Any] = {"answers": {"adapter": "mllp", "adapter_settings": {"host": "127.0.0.1", "port": 2576}}}
 
 
 @pytest.fixture(params=["file", "shared"])
@@ -210,7 +210,7 @@ async def test_a_limit_that_is_reached_in_the_middle_of_a_page(
     for each in new:
         if not each.accepted:
             assert (each.fault, each.message_id) == (Fault.OVERLOADED, None)
-    ids = [each.message_id for each in new if each.accepted]
+    ids = [str(each.message_id) for each in new if each.accepted]
     assert kept(parts) == [(each, "received") for each in (before.message_id, *ids)]
     with parts.store.read() as c:
         assert sorted(c.execute(select(owed_answer.c.message_id)).scalars()) == sorted(ids)
@@ -218,7 +218,7 @@ async def test_a_limit_that_is_reached_in_the_middle_of_a_page(
 
 async def test_beyond_a_limit_a_page_keeps_nothing_new_and_answers_repeats(store: Store) -> None:
     parts = make_parts(store)
-    parts.settings = parts.settings.model_copy(update={"limits": Limits(unfinished_messages=1)})  # type: ignore[arg-type] - a table of limits
+    parts.settings = parts.settings.model_copy(update={"limits": Limits(unfinished_messages=1)})
     before = await step.receive(parts, v2("A"))
     clock: Any = parts.clock
     clock.pass_seconds(1)
@@ -231,7 +231,7 @@ async def test_beyond_a_limit_a_page_keeps_nothing_new_and_answers_repeats(store
 
 async def test_a_client_may_have_no_more_refusals_kept_in_a_page_than_alone(store: Store) -> None:
     parts = make_parts(store)
-    parts.settings = parts.settings.model_copy(update={"limits": Limits(rejected_per_client_day=2)})  # type: ignore[arg-type] - a table of limits
+    parts.settings = parts.settings.model_copy(update={"limits": Limits(rejected_per_client_day=2)})
     received = await at_once(parts, *(arrival(b"junk %d" % number) for number in range(4)), v2("A"))
     assert [each.message_id is not None for each in received] == [True, True, False, False, True]
     assert [state for _, state in kept(parts)] == ["rejected", "rejected", "received"]

@@ -18,7 +18,7 @@ from tests.gateway.receive.line import FHIR_CHANNEL, arrival, count, make_parts,
 
 def limited(**limits: int) -> Parts:
     parts = make_parts()
-    parts.settings = parts.settings.model_copy(update={"limits": Limits(**limits)})  # type: ignore[arg-type] - a table of limits
+    parts.settings = parts.settings.model_copy(update={"limits": Limits(**limits)})
     return parts
 
 
@@ -115,4 +115,4 @@ async def test_it_is_looked_at_once_a_second() -> None:
 def test_no_limit_can_be_switched_off(name: str) -> None:
     for value in (0, -1):
         with pytest.raises(ValueError, match="greater"):
-            Limits(**{name: value})  # type: ignore[arg-type] - a table of limits
+            Limits(**{name: value})

@@ -19,7 +19,17 @@ from gateway.steps.receive import Received, receive
 from gateway.store import MemoryStore, StoreUnavailable, open_store
 from gateway.store.schema import message, owed_answer
 from tests.builders import adt_a01, fhir_message, oru_r01, rde_o11, synthetic_person
-from tests.gateway.receive.line import FHIR_CHANNEL, arrival, at_once, count, entries, make_parts, rows, segments
+from tests.gateway.receive.line import (
+    FHIR_CHANNEL,
+    PartsOfTests,
+    arrival,
+    at_once,
+    count,
+    entries,
+    make_parts,
+    rows,
+    segments,
+)
 
 CANARY = "Zebediah-Canary"
 
@@ -83,9 +93,9 @@ async def test_only_a_value_makes_it_enhanced(accept: str, application: str, cod
     assert codes(received) == (code, "A01-1", "")
 
 
-async def test_the_same_message_again_gets_the_stored_acknowledgement(parts: Parts) -> None:
+async def test_the_same_message_again_gets_the_stored_acknowledgement(parts: PartsOfTests) -> None:
     first = await receive(parts, arrival(adt_a01()))
-    parts.clock.pass_seconds(3_600)  # type: ignore[attr-defined] - the test's clock
+    parts.clock.pass_seconds(3_600)
     again = await receive(parts, arrival(adt_a01()))
     assert again.duplicate
     assert again.answer == first.answer
@@ -109,7 +119,7 @@ async def test_an_owed_application_acknowledgement_is_replayed_too() -> None:
     assert (await receive(parts, arrival(enhanced(adt_a01(), "AL", "AL")))).answer == first.answer
 
 
-ANSWERS = {"answers": {"adapter": "mllp", "adapter_settings": {"host": "127.0.0.1", "port": 2576}}}
+ANSWERS: dict[str, Any] = {"answers": {"adapter": "mllp", "adapter_settings": {"host": "127.0.0.1", "port": 2576}}}
 
 
 @pytest.mark.parametrize("refusal", [with_field(adt_a01(), 9, b"ADT^A99"), with_field(adt_a01(), 11, b"T")])
@@ -328,7 +338,7 @@ class Failing:
 )
 async def test_a_store_that_fails_is_never_custody(body: bytes, code: str, error: Exception) -> None:
     parts = make_parts()
-    parts.store = Failing(error)  # type: ignore[assignment] - sabotage of the store
+    parts.store = Failing(error)  # type: ignore[assignment]  # sabotage of the store
     received = await receive(parts, arrival(body))
     assert codes(received) == (code, "A01-1", "207")
     assert (received.accepted, received.message_id, received.answer.status) == (False, None, 503)

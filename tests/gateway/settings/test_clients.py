@@ -1,6 +1,7 @@
 """The register: no client by default, bearers that are never kept, ended clients that are refused."""
 
 import re
+from typing import Any
 
 import pytest
 from sqlalchemy import select
@@ -10,7 +11,7 @@ from gateway.errors import AccessError, Fault
 from gateway.parts import Parts
 from gateway.store import MemoryStore
 from gateway.store.schema import client, ledger_entry, token
-from tests.gateway.receive.line import make_parts
+from tests.gateway.receive.line import PartsOfTests, make_parts
 
 
 @pytest.fixture
@@ -36,12 +37,12 @@ def test_a_new_store_has_no_client() -> None:
         assert c.execute(select(token)).all() == []
 
 
-def test_a_bearer_names_its_client_until_it_expires(parts: Parts) -> None:
+def test_a_bearer_names_its_client_until_it_expires(parts: PartsOfTests) -> None:
     bearer = issue_token(parts, "zfg-ehr", 60)
     assert caller(parts, bearer) == "zfg-ehr"
-    parts.clock.pass_seconds(59)  # type: ignore[attr-defined] - the test's clock
+    parts.clock.pass_seconds(59)
     assert caller(parts, bearer) == "zfg-ehr"
-    parts.clock.pass_seconds(1)  # type: ignore[attr-defined] - the test's clock
+    parts.clock.pass_seconds(1)
     assert refused(parts, bearer)
 
 
@@ -90,9 +91,9 @@ def test_a_bearer_is_short_lived(parts: Parts, seconds: int) -> None:
         ({"name": "new"}, "kinds to send, a recipient"),
     ],
 )
-def test_nothing_is_registered_by_leaving_it_out(parts: Parts, asked: dict[str, object], says: str) -> None:
+def test_nothing_is_registered_by_leaving_it_out(parts: Parts, asked: dict[str, Any], says: str) -> None:
     with pytest.raises(ClientError, match=says):
-        add_client(parts, **asked)  # type: ignore[arg-type] - a table of arguments
+        add_client(parts, **asked)
 
 
 def test_kinds_are_exact_or_a_whole_type(parts: Parts) -> None:

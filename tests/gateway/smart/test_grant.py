@@ -9,6 +9,7 @@ from sqlalchemy import select
 
 from gateway.clients import ClientError, authenticate, end_client
 from gateway.errors import AccessError
+from gateway.keys.identifiers import SeededIds
 from gateway.parts import Parts
 from gateway.scopes import requested
 from gateway.smart.assertion import AssertionRefused, Reason
@@ -51,7 +52,7 @@ async def test_a_bearer_for_what_is_registered(parts: Parts) -> None:
     assert given.seconds == TOKEN_SECONDS == 300
     with parts.store.read() as c:
         caller = authenticate(c, given.bearer, parts.now())
-    assert (caller.name, caller.permissions) == ("zfg-ehr", {"Binary.c", "Bundle.c"})
+    assert (caller.name, caller.permissions) == ("zfg-ehr", frozenset({"Binary.c", "Bundle.c"}))
     kept = str(rows(parts, token)) + str(rows(parts, ledger_entry)) + str(rows(parts, assertion_used))
     assert given.bearer not in kept
     assert given.bearer[3:] not in kept
@@ -105,7 +106,7 @@ async def test_one_of_a_hundred_wins_across_two_workers_and_a_restart(tmp_path: 
     second = make_parts()  # registers in a store of its own, then works on the first one's file
     second.store.close()
     second.store = SqliteStore.open(file)
-    second.ids = type(second.ids)("second")  # type: ignore[call-arg] - seeded ids take a seed
+    second.ids = SeededIds("second")
     workers.append(second)
     signed = assertion()
     answers = await asyncio.gather(*(ask(workers[number % 2], signed) for number in range(100)), return_exceptions=True)
@@ -163,7 +164,7 @@ async def test_a_client_that_ends_while_its_assertion_is_read_gets_nothing(parts
         def write(self, work: Any) -> Any:
             return store.write(work)
 
-    parts.store = Ending()  # type: ignore[assignment] - a store in which somebody is faster
+    parts.store = Ending()  # type: ignore[assignment]  # a store in which somebody is faster
     assert await refused(parts, assertion()) is Reason.CLIENT_UNKNOWN
     assert rows(parts, token) == []
 

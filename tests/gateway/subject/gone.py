@@ -79,7 +79,8 @@ class Before:
         """The columns that still lead to them. That two records were joined stays in the ledger by their random ids, which are nobody's now."""
         entries = [row for row in tables[ledger_entry.name] if decode(row["body"])["event"] not in _JOINED]
         found = columns_of({**tables, ledger_entry.name: entries})
-        return {place for each in (*self.people, *self.indexes) for place in holds(found, each)}
+        leads: list[str | bytes] = [*self.people, *self.indexes]
+        return {place for each in leads for place in holds(found, each)}
 
     def assert_gone(self, gateway: Gateway) -> None:
         """INVARIANT: nothing is decryptable, and nothing can be linked."""

@@ -12,7 +12,7 @@ from fhir.resources.R4B.auditevent import AuditEvent
 from sqlalchemy import func, select
 from typer.testing import CliRunner
 
-from fhir_profiles.audit_event import DECISION, DISCLOSURE, SUBJECT, faults
+from fhir_profiles.audit_event import DECISION, DISCLOSURE, SUBJECT, Observer, faults
 from fhir_profiles.shapes import Severity
 from fhir_profiles.validate import validate
 from gateway import activation, audit_feed
@@ -113,7 +113,7 @@ async def test_an_event_says_what_held_then_whatever_the_register_says_today(tmp
             "step": 2,
             "facts": {},
         }
-        observer = audit_feed.Observer(origin="ledger.test/demo", endpoint="https://throughgate.example/fhir")
+        observer = Observer(origin="ledger.test/demo", endpoint="https://throughgate.example/fhir")
         old = audit_feed._event(1, entry, known, {}, observer)
         assert "ZZ" not in json.dumps(old)
         assert "purposeOfEvent" not in old

@@ -120,7 +120,7 @@ async def test_a_gateway_that_serves_signs_by_itself_and_its_witness_follows(tmp
         witness = witness_of(line, tmp_path / "w")
         async with served(line.gateway.settings, witness) as asking:
             await ask_at(line, asking)
-            sizes = []
+            sizes: list[int] = []
             for body in (adt_a01(), rde_o11()):
                 await line.send(body)
                 sizes.append(await asyncio.wait_for(signed(line, more_than=max(sizes, default=0)), timeout=60))
