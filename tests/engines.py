@@ -130,8 +130,16 @@ class Database:
         )
         with log.open("ab") as output:
             self.process = subprocess.Popen(
-                [self.programs / "postgres", "-D", f"{self.folder}/data", "-p", str(self.port), "-k", str(self.folder)]
-                + [part for each in settings for part in ("-c", each)],
+                [
+                    self.programs / "postgres",
+                    "-D",
+                    f"{self.folder}/data",
+                    "-p",
+                    str(self.port),
+                    "-k",
+                    str(self.folder),
+                    *(part for each in settings for part in ("-c", each)),
+                ],
                 user=self.user,
                 extra_groups=[] if self.user else None,
                 cwd=self.folder,

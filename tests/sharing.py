@@ -4,7 +4,7 @@ What a file sets up is made once, and a file whose tests tell a story one after 
 tests/faults stand alone and take the longest: each goes to whichever worker is free.
 """
 
-from xdist.scheduler import LoadScopeScheduling
+from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]  # has no types
 
 EACH_ALONE = "tests/faults/"
 
@@ -14,7 +14,7 @@ def unit_of(test: str) -> str:
     return test if test.startswith(EACH_ALONE) else test.split("::", maxsplit=1)[0]
 
 
-class ByFile(LoadScopeScheduling):
+class ByFile(LoadScopeScheduling):  # type: ignore[misc]  # has no types
     """In the order of the collection, which begins with the longest (tests/conftest.py): a worker that is nearly done takes the next unit."""
 
     def _split_scope(self, nodeid: str) -> str:

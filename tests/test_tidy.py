@@ -305,9 +305,10 @@ def test_the_tests_are_tidy(rule: Rule) -> None:
     assert not [finding for source in sources_of_tests() if source.path != here for finding in rule(source)]
 
 
-@pytest.mark.parametrize(
-    "rule", sorted({*PRODUCT_RULES, *TEST_RULES}, key=lambda rule: rule.__name__), ids=lambda rule: rule.__name__
-)
+EVERY_RULE: list[Rule] = sorted({*PRODUCT_RULES, *TEST_RULES}, key=lambda rule: rule.__name__)
+
+
+@pytest.mark.parametrize("rule", EVERY_RULE, ids=lambda rule: rule.__name__)
 def test_each_rule_can_fail(rule: Rule) -> None:
     """Sabotage: a rule that finds nothing in a bad file would protect nobody; one that finds fault with a good file would be switched off."""
     (bad_path, bad), (good_path, good) = SABOTAGE[rule]
