@@ -11,7 +11,7 @@ from pydantic import BaseModel
 import adapters
 from adapters.contract import AdapterSpec
 
-NOT_ADAPTERS = frozenset({"contract", "discover"})
+NOT_ADAPTERS = frozenset({"contract", "discover", "failpoints"})
 
 
 class AdapterSpecError(Exception):

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, bindparam, func, select, update
 
 from gateway.among import Several, among
 from gateway.errors import ThroughgateError
-from gateway.failpoints import around
+from gateway.failpoints import around, pass_point
 from gateway.instants import from_text, to_text
 from gateway.journeys.tasks import NOTICE, OPERATOR, TASKS, end_tasks
 from gateway.log import Code, log
@@ -413,6 +413,7 @@ async def tell(parts: Parts) -> int:
     told: list[str] = []
     marked, at = 0, asyncio.get_running_loop().time()
     for row in rows:
+        pass_point("tell.before")
         try:
             await parts.teller(_told(row))
         except Exception as error:  # noqa: BLE001  whatever the way of telling raised, the person has not been told
@@ -421,6 +422,7 @@ async def tell(parts: Parts) -> int:
             with around("tell-later"):
                 await parts.store.write_async(partial(_tell_later, task_id=row.id, again=again))
             continue
+        pass_point("tell.after")
         told.append(row.id)
         if asyncio.get_running_loop().time() - at >= MARKED_WITHIN_SECONDS:
             await _mark(parts, told[marked:])

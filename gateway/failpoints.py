@@ -1,29 +1,13 @@
-"""Named points around every commit, publish and send, where a test can kill, delay or break the process.
+"""The gateway's side of the named points (adapters/failpoints.py): a pair around one durable write, and a hook for the length of a block."""
 
-In production no hook is installed and a point does nothing. A hook gets the point's name and nothing else.
-"""
-
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
-Hook = Callable[[str], None]
+from adapters.failpoints import Hook, install, pass_point
 
-_hook: Hook | None = None
-
-
-def pass_point(name: str) -> None:
-    """Call as `pass_point("store.before-commit")`. May raise whatever the installed hook raises; without a hook it does nothing."""
-    if _hook is not None:
-        _hook(name)
-
+__all__ = ["Hook", "around", "hooked", "install", "pass_point"]
 
 _pass = pass_point  # so that every `pass_point("...")` in a source is one point with its name
-
-
-def install(hook: Hook | None) -> None:
-    """Installs the one hook of this process; None takes it away. Tests only."""
-    global _hook  # noqa: PLW0603  one process, one hook: passing it through every signature would put tests into production code
-    _hook = hook
 
 
 @contextmanager

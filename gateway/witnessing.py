@@ -117,7 +117,10 @@ async def _post(witness: Witness, body: bytes) -> tuple[int, str]:
             aiohttp.ClientSession(timeout=limit, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False) as session,
             session.post(f"{witness.url.rstrip('/')}/add-checkpoint", data=body, allow_redirects=False) as answer,
         ):
+            pass_point("response.before-read")
             said = await answer.content.read(LARGEST_ANSWER)
+            pass_point("response.after-read")
+            pass_point("witness.after-ask")
             return answer.status, said.decode("utf-8", "replace")
     except (aiohttp.ClientError, TimeoutError, OSError):
         raise WitnessAway("the witness did not answer") from None

@@ -50,7 +50,10 @@ PARTS: Mapping[str, tuple[str, ...]] = {
     "recipient-down": (f"{FAULTS}/test_backpressure.py",),
     "simulation": (f"{FAULTS}/test_simulation.py",),
     "rest": (
-        *(f"{FAULTS}/test_{name}.py" for name in ("boundaries", "clock_faults", "deaths", "every_point", "files_stay")),
+        *(
+            f"{FAULTS}/test_{name}.py"
+            for name in ("boundaries", "clock_faults", "deaths", "every_point", "files_stay", "one_commit")
+        ),
         *(
             f"{FAULTS}/test_{name}.py"
             for name in ("key_rotation", "kill", "many_processes", "restore_drill", "store_away")

@@ -17,6 +17,7 @@ from typing import Final
 import aiohttp
 
 from adapters.contract import CHECKPOINT, AdapterError, Outcome, Outgoing, Permanent, Receipt, Transient, in_header
+from adapters.failpoints import pass_point
 from adapters.fhir_http.settings import OutboundSettings
 
 _NAMESPACE: Final = uuid.UUID("7d0b5f0e-6f0f-5d1e-9c58-3a0f5f8f3c11")
@@ -88,12 +89,14 @@ class FhirHttpOutbound:
         """The body within its limit, as bytes; more than that, or one that broke off, is none. The status was said whatever goes wrong here."""
         body = bytearray()
         left = self.settings.max_answer_bytes
+        pass_point("response.before-read")
         try:
             while left >= 0 and (chunk := await answer.content.read(min(left + 1, 65_536))):
                 left -= len(chunk)
                 body += chunk
         except (aiohttp.ClientError, OSError, TimeoutError):
             left = -1
+        pass_point("response.after-read")
         if left < 0:
             answer.close()
             return b""

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 from adapters.contract import Accept, Answer, Arrival
+from adapters.failpoints import pass_point
 from adapters.mllp.frames import Frames, FrameTooLarge, framed
 from adapters.mllp.settings import InboundSettings
 
@@ -292,6 +293,7 @@ class _Connection(asyncio.Protocol):
         for body in (answer.body, *answer.then):
             if body:
                 transport.write(framed(body))
+        pass_point("acknowledge.after")
         try:
             if not self._writable.is_set():
                 async with asyncio.timeout(self._settings.write_seconds):

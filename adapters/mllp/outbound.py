@@ -12,6 +12,7 @@ import ssl
 from typing import Final
 
 from adapters.contract import AdapterError, Outcome, Outgoing, Permanent, Receipt, Transient
+from adapters.failpoints import pass_point
 from adapters.mllp.acknowledgement import judged
 from adapters.mllp.frames import FS, VT, Frames, FrameTooLarge, framed
 from adapters.mllp.settings import OutboundSettings
@@ -62,12 +63,13 @@ class MllpOutbound:
         writer.write(framed(letter.body))
         await writer.drain()
         frames = Frames(self.settings.max_answer_bytes)
-        while data := await reader.read(_READ):
+        answer = None
+        pass_point("response.before-read")
+        while answer is None and (data := await reader.read(_READ)):
             frames.feed(data)
             answer = frames.next()
-            if answer is not None:
-                return judged(answer, letter.delivery_id)
-        answer = frames.end_without_cr()
+        answer = frames.end_without_cr() if answer is None else answer
+        pass_point("response.after-read")
         if answer is not None:
             return judged(answer, letter.delivery_id)
         return Receipt(outcome=Outcome.AMBIGUOUS, code="no-answer")

@@ -5,11 +5,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from adapters.contract import Answer
 from fhir_profiles.fhir_json import encode
 from fhir_profiles.shapes import Issue
 from gateway.errors import RULES, SEND_AGAIN, Fault, operation_outcome
+from gateway.failpoints import pass_point
 from gateway.scopes import scope_text
 from gateway.steps.acknowledge import FHIR_CONTENT_TYPE, RETRY_AFTER_SECONDS
 
@@ -44,6 +46,14 @@ def plain_json(document: dict[str, Any], status: int = 200, headers: Mapping[str
     return Response(json.dumps(document), status, dict(headers or {}), media_type="application/json")
 
 
+class _Acknowledgement(Response):
+    """... whose bytes are with the socket when it has been sent."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await super().__call__(scope, receive, send)
+        pass_point("acknowledge.after")
+
+
 def sent(answer: Answer) -> Response:
     """A gateway's answer as it is. Further acknowledgements that are owed cannot travel here and are left out."""
-    return Response(answer.body, answer.status, dict(answer.headers), media_type=answer.content_type)
+    return _Acknowledgement(answer.body, answer.status, dict(answer.headers), media_type=answer.content_type)

@@ -26,6 +26,9 @@ LARGEST_BATCH = 256
 """Works in one commit. Beyond it the first callers would wait for the last ones without any gain."""
 TOGETHER = 64
 """Works of one kind under one savepoint."""
+_AWAY = "the store is away; nothing of this was kept"
+_AT_COMMIT = "the store went away at the commit: look whether this was kept before it is done again"
+"""The server may have it all the same, and only its answer was lost."""
 ATTEMPTS = 8
 """How often one work is run when other writers are in its way (deadlock, lock not had in time)."""
 
@@ -193,8 +196,10 @@ class GroupCommit:
 
     def _commit(self, first: Job[Any], batch: list[Job[Any]], *, alone: bool = False) -> None:
         """One transaction over everything that waits (or over `first` alone)."""
+        asked = False
 
         def run() -> None:
+            nonlocal asked
             job: Job[Any] | None = first
             self._transactions.begin()
             while job is not None:
@@ -207,6 +212,7 @@ class GroupCommit:
                 full = alone or len(batch) >= self._largest_batch
                 job = None if full else self._queue.next(len(batch), only_urgent=job.is_urgent)
             pass_point("store.before-commit")
+            asked = True
             # INVARIANT: nothing is acknowledged before a durable commit (each engine verifies at connect that it is one)
             self._transactions.commit()
             pass_point("store.after-commit")
@@ -214,7 +220,7 @@ class GroupCommit:
         try:
             self._transactions.within(run)
         except BaseException as error:  # noqa: BLE001  whatever it was, every caller of the batch must hear of it
-            self._fail(batch or [first], error)
+            self._fail(batch or [first], error, _AT_COMMIT if asked else _AWAY)
             if not batch:
                 batch.append(first)
 
@@ -254,17 +260,17 @@ class GroupCommit:
         self._transactions.release()
         return answer, error
 
-    def _fail(self, batch: list[Job[Any]], error: BaseException) -> None:
+    def _fail(self, batch: list[Job[Any]], error: BaseException, said: str) -> None:
         """INVARIANT: a failed COMMIT fails every caller of the batch; those whose own work raised keep their own error."""
         if self._transactions.is_open():
             self._transactions.rollback()
         for job in batch:
             if job.error is None:
-                job.error = _unavailable(error)
+                job.error = _unavailable(error, said)
 
 
-def _unavailable(cause: BaseException) -> StoreUnavailable:
-    unavailable = StoreUnavailable("the store is away; nothing of this was kept")
+def _unavailable(cause: BaseException, said: str = _AWAY) -> StoreUnavailable:
+    unavailable = StoreUnavailable(said)
     unavailable.__cause__ = cause
     return unavailable
 

@@ -64,7 +64,7 @@ class Case:
 
 @dataclass(frozen=True, kw_only=True)
 class Act:
-    """`points`: the boundaries that this act is there for. `prepare` makes a fresh case for the n-th death in it."""
+    """`points`: the boundaries that this act is there for, a commit's by the name of its step. `prepare` makes a fresh case for the n-th death in it."""
 
     prepare: Callable[[Line, int], Awaitable[Case]]
     points: tuple[str, ...]
@@ -575,6 +575,26 @@ def _about_nobody_yet(n: int) -> bytes:
     return fhir_message(somebody(n), resources=[plan], message_id=f"F-{n}")
 
 
+async def remaking(line: Line, n: int) -> Case:
+    """A report that has not left when two people sign another agreement is decided again, and the new one leaves."""
+    line.neighbours["security"].up = False
+    at = f"{line.clock():%Y%m%d%H%M%S}+0000"
+    await line.play(oru_r01(somebody(n), assays=(FOUND,), at=at, message_id=f"M-{n}"))
+    line.clock.advance(days=31)
+    await line.settle()
+    old = line.deliveries()[-1]
+    text = (line.gateway.settings.gateway.agreements_dir / "report.toml").read_text("utf-8")
+    for sign, by in ((activation.propose, ADA), (activation.approve, BEN)):
+        sign(line.gateway, {"report": f"{text}\n# {n}\n"}, reason="for a test", by=by)
+    activation.take_up(line.gateway)
+    line.neighbours["security"].up = True
+
+    def seen() -> bool:
+        return [row.state for row in line.deliveries(supersedes=old.id)] == ["delivered"]
+
+    return Case(do=lambda: line.clock.advance(hours=1), seen=seen)
+
+
 async def asking_for_an_extract(line: Line, n: int) -> Case:
     """Somebody asks for a quarter's extract."""
     _with_an_evaluation(line)
@@ -644,7 +664,7 @@ def _acts(*them: tuple[Any, ...]) -> tuple[Act, ...]:
 
 
 ACTS = _acts(
-    (telling, "told", "tell-later"),
+    (telling, "told", "tell-later", "tell.before", "tell.after"),
     (rejecting, "held-rejected"),
     (sending_again, "unparked"),
     (saying_delivered, "said-delivered"),
@@ -685,6 +705,7 @@ ACTS = _acts(
 )
 ENDS = _acts(
     (closing, "close"),
+    (remaking, "remake"),
     (asking_for_an_extract, "extract-asked"),
     (approving_an_extract, "extract-approved"),
     (erasing, "erase", "compact"),

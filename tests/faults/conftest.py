@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests import line
+from tests.engines import MODES
 
 
 @pytest.fixture
@@ -17,6 +18,14 @@ def on_production() -> Iterator[None]:
     line.Mode.engines_of = staticmethod(line.production)
     yield
     line.Mode.engines_of = staticmethod(line.embedded)
+
+
+@pytest.fixture(params=MODES)
+def on_both(request: pytest.FixtureRequest) -> str:
+    """The same test on both engine pairs; which one it is."""
+    if request.param == "production":
+        request.getfixturevalue("on_production")
+    return str(request.param)
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,7 @@ import pytest
 from gateway import wiring
 from gateway.settings import read_settings
 from tests.builders import adt_a01, synthetic_person
+from tests.engines import database
 from tests.faults.test_kill import ROOT, Sender, make, recorders
 from tests.world import Rows, nothing_acknowledged_is_lost, states_are_legal
 
@@ -55,7 +56,18 @@ def beyond_the_copy(head_file: Path) -> None:
         time.sleep(0.05)
 
 
+def lose_the_store(folder: Path, url: str) -> None:
+    """The disk is gone; in its place is an empty one."""
+    for file in folder.glob("throughgate.db*"):
+        file.unlink()
+    if not url.startswith("sqlite"):
+        name = url.rpartition("/")[2]
+        assert database().sql(f"DROP DATABASE {name} WITH (FORCE)")
+        assert database().sql(f"CREATE DATABASE {name}")
+
+
 @pytest.mark.slow(seconds=40)
+@pytest.mark.usefixtures("on_both")
 def test_backup_under_load_kill_restore_and_go_on(tmp_path: Path) -> None:
     """What was acknowledged before the copy is there, what came after is named and taken again, and the ledger says what happened."""
     with recorders(tmp_path) as ports, ExitStack() as running:
@@ -74,8 +86,7 @@ def test_backup_under_load_kill_restore_and_go_on(tmp_path: Path) -> None:
         # The head is signed about every second: the drill is about one that has seen what the copy has not.
         beyond_the_copy(read_settings(served.config).gateway.head_file)
         served.kill()
-        for file in tmp_path.glob("throughgate.db*"):
-            file.unlink()
+        lose_the_store(tmp_path, read_settings(served.config).gateway.store_url)
         put_back = throughgate(served.config, "restore", str(tmp_path / "backup"), "--json")
         assert put_back.returncode == 0, put_back.stderr
         said = json.loads(put_back.stdout)

@@ -38,6 +38,9 @@ ERRORS = [
     OperationalError("", {}, sqlite3.OperationalError("disk I/O error")),
     sqlite3.OperationalError("disk I/O error"),
 ]
+ON_BOTH = [*(("embedded", error) for error in ERRORS), ("production", ERRORS[0])]
+"""What the driver of a file raises no server does; what they come to is one error of the store."""
+NAMES = ["store", "driver-wrapped", "driver", "production"]
 
 
 async def _later(line: Line, minutes: int = 3) -> None:
@@ -50,7 +53,8 @@ async def _prepare(line: Line) -> None:
     await line.play(fhir_message(PERSON, resources=[care_plan(start="2026-01-02", description="plan")], message_id="F"))
 
 
-@pytest.mark.parametrize("error", ERRORS, ids=["store", "driver-wrapped", "driver"])
+@pytest.mark.usefixtures("on_both")
+@pytest.mark.parametrize(("on_both", "error"), ON_BOTH, indirect=["on_both"], ids=NAMES)
 @pytest.mark.parametrize("passes", [range(1, 2), range(1, 3), range(2, 3), range(1, 4)])
 async def test_nobody_overtakes_while_the_store_is_away(tmp_path: Path, passes: range, error: Exception) -> None:
     """A prescription, then the release of the same person: whatever fails in identifying them, the handover holds the prescription."""
@@ -66,7 +70,8 @@ async def test_nobody_overtakes_while_the_store_is_away(tmp_path: Path, passes: 
         check_world(line)
 
 
-@pytest.mark.parametrize("error", ERRORS, ids=["store", "driver-wrapped", "driver"])
+@pytest.mark.usefixtures("on_both")
+@pytest.mark.parametrize(("on_both", "error"), ON_BOTH, indirect=["on_both"], ids=NAMES)
 @pytest.mark.parametrize("point", ["identify.before-commit", "release.before-commit"])
 async def test_an_outage_parks_nothing(tmp_path: Path, point: str, error: Exception) -> None:
     """Away at every attempt for longer than a poisoned message would live: then it goes on by itself."""
@@ -88,6 +93,7 @@ async def test_an_outage_parks_nothing(tmp_path: Path, point: str, error: Except
 FULL = OSError(errno.ENOSPC, "No space left on device")
 
 
+@pytest.mark.usefixtures("on_both")
 @pytest.mark.parametrize(
     ("point", "error"),
     [("sequence.before-commit", StoreUnavailable("away")), ("ledger.before-sign", FULL)],

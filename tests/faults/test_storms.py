@@ -138,6 +138,17 @@ async def test_poison_harms_nobody_else(
     assert kept >= OTHERS_KEEP, f"others keep {kept:.0%} of their speed: {clean} {poisoned}"
 
 
+@pytest.mark.usefixtures("on_production")
+async def test_poison_is_parked_on_postgresql(
+    tmp_path: Path, account: Callable[..., Account], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same rules where the store is a server; how fast the others are is asked where calls can be counted."""
+    monkeypatch.setattr(unfinished, "RETRY_SECONDS", (5.0,))
+    await _calls(
+        tmp_path / "poison", number(20, 200), itertools.count(), poisoned=2, account=account, where="production"
+    )
+
+
 class HeldBus(InProcessBus):
     """Takes nothing until it is open: then the sweep brings what was kept meanwhile."""
 
@@ -166,7 +177,13 @@ def _counted() -> Iterator[Iterator[int]]:
 
 
 async def _calls(
-    folder: Path, people: int, made: Iterator[int], *, poisoned: int, account: Callable[..., Account] | None = None
+    folder: Path,
+    people: int,
+    made: Iterator[int],
+    *,
+    poisoned: int,
+    account: Callable[..., Account] | None = None,
+    where: str = "embedded",
 ) -> int:
     """Calls in the line's threads for everybody's message, the poison among them."""
     folder.mkdir()  # noqa: ASYNC240  before anything runs
@@ -189,7 +206,7 @@ async def _calls(
         if account:
             assert line.told_codes().count("message-parked") == poisoned
             account(
-                name="poison",
+                name=f"poison/{where}",
                 attempted=people,
                 acked=len(line.accepted),
                 recovered=poisoned,

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from gateway.activation import take_up
 from gateway.demo.people import SyntheticPerson, synthetic_person
 from gateway.extracts import approval
 from gateway.extracts.make import Made, make
+from gateway.failpoints import hooked
 from gateway.ledger.entry import decode
 from gateway.opt_outs import OptOutError
 from gateway.people.find import identifier_index
@@ -117,6 +119,20 @@ def rows_of(made: Made) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(made.csv.decode("utf-8-sig"))))
 
 
+class Dead(Exception):
+    """The process ends here."""
+
+
+def dies_at(point: str) -> Callable[[str], None]:
+    """Whoever passes this point is dead."""
+
+    def pass_by(passed: str) -> None:
+        if passed == point:
+            raise Dead
+
+    return pass_by
+
+
 def exported(gateway: Gateway) -> list[bytes]:
     with gateway.store.read() as c:
         found = c.execute(select(ledger_entry.c.body).where(ledger_entry.c.chain.like("extract:%"))).scalars()
@@ -181,6 +197,10 @@ async def test_an_extract_holds_who_agreed_and_nobody_else(tmp_path: Path) -> No
         index = identifier_index(gateway.keys, NHS_NUMBER, person_of(ERASED[0]).nhs_number)
         assert index not in in_list(gateway), "an erasure takes the number out of the list too"
 
+        with hooked(dies_at("extract-entry.before-commit")), pytest.raises(Dead):
+            make(gateway, act)
+        assert exported(gateway) == [], "nobody had it"
+
         made = make(gateway, act)
         rows = rows_of(made)
         assert tuple(rows[0]) == COLUMNS
@@ -208,6 +228,12 @@ async def test_an_extract_holds_who_agreed_and_nobody_else(tmp_path: Path) -> No
         assert (facts["recipient"], facts["rows"], facts["sha256"]) == ("ZZE01", len(IN_IT), made.sha256)
         assert identifying(entry) == []
         assert not any(each["pseudonym"].encode() in entry for each in rows)
+
+        with hooked(dies_at("extract-entry.after-commit")), pytest.raises(Dead):
+            make(gateway, act)
+        assert [decode(each)["facts"]["sha256"] for each in exported(gateway)] == [made.sha256] * 2, (
+            "entered, had or not"
+        )
 
         # two recipients, two quarters: nobody can be linked; the same one again is the same file; one body has one of a quarter
         assert make(gateway, act).csv == made.csv

@@ -143,8 +143,8 @@ def test_a_failed_commit_fails_every_caller_and_keeps_nothing(file_store: Sqlite
 
 
 def test_a_commit_that_nobody_hears_of_is_kept(file_store: SqliteStore) -> None:
-    """Lost between the commit and the answer: the caller is told that it failed, and tries again against what is there."""
-    with hooked(Commits(raise_at="store.after-commit")), pytest.raises(StoreUnavailable):
+    """Lost between the commit and the answer: the caller is told to look, and nowhere that nothing was kept."""
+    with hooked(Commits(raise_at="store.after-commit")), pytest.raises(StoreUnavailable, match="look whether"):
         file_store.write(put("kept"))
     assert names(file_store) == ["kept"]
 
