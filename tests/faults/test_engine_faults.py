@@ -42,6 +42,8 @@ from tests.faults.crash import (
 from tests.faults.proxy import Proxy, Way
 
 OF_THE_BROKER, OF_A_RECIPIENT = ("bus.", "publish."), ("send.",)
+OF_THE_CLOCK = ("credentials.", "retention.", "retention-rows.")
+"""Passed by a sweep every few minutes and by no message: tests/faults/test_deaths.py is at them."""
 OF_NO_FIXED_NUMBER = ("store.", "ledger.", "sequence.", "head-file.", "keep-head.")
 """Works share a commit, and the ledger is signed by the clock: how often these are passed while a message is under way is chance."""
 PATIENCE_SECONDS = (
@@ -327,7 +329,8 @@ def strikes_of(run: Run, passed: Counter[str]) -> list[tuple[str, int, Fault]]:
     plant, death = run.plant, Fault(name="gateway-kill", begin=run.die)
     every = [death, *(fault for engine in plant.proxies for fault in plant.faults_of(engine))]
     found: list[tuple[str, int, Fault]] = []
-    for at, (point, times) in enumerate(sorted(passed.items())):
+    of_messages = sorted(each for each in passed.items() if not each[0].startswith(OF_THE_CLOCK))
+    for at, (point, times) in enumerate(of_messages):
         if SOAKING:
             later = (times + 1) // 2 if point.startswith(OF_NO_FIXED_NUMBER) else times
             found += [(point, number, fault) for number in sorted({1, later}) for fault in every]
