@@ -146,7 +146,7 @@ def test_a_wrong_command_line_changes_nothing(capsys: pytest.CaptureFixture[str]
 def test_rebuilding_from_the_package_gives_the_same_schema(tmp_path: Path) -> None:
     path = _registry_package(tmp_path)
     if path is None:
-        pytest.xfail("the registry package cannot be had on this machine: the committed schema was not rebuilt")
+        pytest.skip("the registry package cannot be had on this machine: the committed schema was not rebuilt")
     assert compiler.Definitions(path).digest == committed()["source"]["sha256"]
     assert compiler.build(path) == compiler.RESULT.read_text(encoding="utf-8")
 

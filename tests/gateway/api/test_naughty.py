@@ -9,6 +9,7 @@ from urllib.parse import quote
 import pytest
 from sqlalchemy import select
 
+from fhir_profiles.mappings import MAPPINGS
 from fhir_profiles.peek import peek
 from fhir_profiles.shapes import Channel, Envelope, Json
 from fhir_profiles.translate import translate
@@ -28,6 +29,8 @@ from tests.builders import (
     rde_o11,
     risk_flag,
 )
+from tests.fhir_profiles.fhir_message import golden_pairs as fhir_pairs
+from tests.fhir_profiles.mappings import golden_pairs as hl7_pairs
 from tests.gateway.api.conftest import Http
 from tests.gateway.api.test_access import MATRIX, PUBLIC
 from tests.gateway.receive.line import FHIR_CHANNEL, HL7_CHANNEL, arrival, make_parts, rows, segments
@@ -254,21 +257,19 @@ STORIES = {
 }
 
 
-@pytest.mark.slow(seconds=30)
-@pytest.mark.samples
-async def test_one_at_a_time_in_every_text() -> None:
-    """Each text of the message by itself, so that what is refused for one of them hides no other. What every door hands on to: kept byte for byte, or
-    refused, and what is kept has a meaning or waits for a person.
+async def one_by_one(places: list[tuple[str, Callable[[str, str], bytes]]], every: int) -> int:
+    """Each place meets one string in so many and each string many places: kept byte for byte, or refused, and what is kept has a meaning or waits for a
+    person. How many were kept.
     """
     texts, kept, met = naughty(), 0, set[str]()
-    places = list(one_at_a_time())
     parts = make_parts()
     for number, (name, message) in enumerate(places):
-        for text in texts[number % EVERY :: EVERY]:
+        for text in texts[number % every :: every]:
             body = message(text, f"O-{number}-{texts.index(text)}")
             fhir = body.startswith(b"{")
             received = await receive(parts, arrival(body, channel=FHIR_CHANNEL if fhir else HL7_CHANNEL))
             met.add(text)
+            assert received.answer.status < 500, (name, text)
             if not received.accepted:
                 continue
             assert not received.duplicate, (name, text)
@@ -280,9 +281,69 @@ async def test_one_at_a_time_in_every_text() -> None:
                 assert parts.keys.unseal(c, body_id) == body, (name, text)
             translate(FHIR if fhir else HL7, body)
     parts.store.close()
-    assert len(places) > 150
     assert met == set(texts)
-    assert kept > len(places) * len(texts) // EVERY // 2
+    return kept
+
+
+@pytest.mark.slow(seconds=30)
+@pytest.mark.samples
+async def test_one_at_a_time_in_every_text() -> None:
+    """Each text of the message by itself, so that what is refused for one of them hides no other. What every door hands on to."""
+    places = list(one_at_a_time())
+    assert len(places) > 150
+    assert await one_by_one(places, EVERY) > len(places) * len(naughty()) // EVERY // 2
+
+
+def every_field() -> dict[str, Callable[[str, str], bytes]]:
+    """Each field of each segment of the golden pairs of HL7 v2, header, codes, times and numbers too: the first message that has it, from a sender
+    that is known.
+    """
+    found: dict[str, Callable[[str, str], bytes]] = {}
+    for path in hl7_pairs.sources():
+        body = path.read_bytes().decode().replace("LEI", "ZFG")
+        lines = body.split("\r")
+        header = lines[0].split("|")
+        header[9] = AN_ID
+        lines[0] = "|".join(header)
+        for line, segment in enumerate(lines):
+            for field in range(1, segment.count("|") + 1):
+                if (segment[:3], field) != ("MSH", 1):
+                    found.setdefault(
+                        f"{segment[:3]}-{field}", partial(with_field, "\r".join(lines).encode(), line, field)
+                    )
+    return found
+
+
+def every_string() -> dict[str, Callable[[str, str], bytes]]:
+    """Each string of each type of resource of the golden pairs of FHIR, ids, codes, times and references too, where it first stands."""
+    found: dict[str, Callable[[str, str], bytes]] = {}
+    for path in sorted(fhir_pairs.FOLDER.glob("*.message.json")):
+        document = json.loads(path.read_text("utf-8")) | {"id": AN_ID}
+        for place in leaves(document):
+            at, kind = document, document["resourceType"]
+            for step in place[:-1]:
+                at = at[step]
+                kind = at.get("resourceType", kind) if isinstance(at, dict) else kind
+            names = ".".join(step for step in place if isinstance(step, str)).rpartition("resource.")[2]
+            found.setdefault(f"{kind}.{names}", partial(with_string, document, place))
+    return found
+
+
+@pytest.mark.slow(seconds=30)
+@pytest.mark.samples
+@pytest.mark.parametrize(("places", "least"), [(every_field, 500), (every_string, 300)])
+async def test_one_at_a_time_in_every_string_of_whatever_is_read(
+    places: Callable[[], dict[str, Callable[[str, str], bytes]]], least: int
+) -> None:
+    """All that the line takes of every event and type of resource, not only free text."""
+    found = list(places().items())
+    assert len(found) > least
+    assert await one_by_one(found, 2 * EVERY) > len(found)
+
+
+def test_every_event_that_is_read_has_its_places() -> None:
+    events = {peek(HL7, path.read_bytes()).kind for path in hl7_pairs.sources()}
+    assert {event for event in MAPPINGS if "^" in event} <= events
 
 
 ASKED = [route for route in ROUTES if (route.method, route.path) in {*MATRIX, *PUBLIC}]
