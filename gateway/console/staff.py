@@ -196,8 +196,10 @@ def enrol(parts: Parts, link: str, password: str, code: str) -> str | None:
 
 def log_in(parts: Parts, name: str, password: str, code: str) -> str | None:
     """The cookie of a new session; None whatever was wrong. Five failures lock the account for a quarter of an hour."""
+    # INVARIANT: what can be no name (a password, or a patient's name, in the wrong box) is not told to the database, whose log could say it.
+    asked = name if re.fullmatch(NAME_PATTERN, name) else ""
     with parts.store.read() as c:
-        row = c.execute(select(staff).where(staff.c.name == name, staff.c.ended_at.is_(None))).one_or_none()
+        row = c.execute(select(staff).where(staff.c.name == asked, staff.c.ended_at.is_(None))).one_or_none()
     # INVARIANT: a name that nobody has costs the same time.
     right = _is_password(password, row.password if row is not None and row.password else _nobodys())
     if row is None or row.password is None:

@@ -2,57 +2,36 @@
 
 One story with every field, segment and escape of HL7 v2 filled that no recipient is promised, in eight spellings each; then each recipient's
 requests with their headers and paths, the answers, the log, the bus, the metrics, the clear columns, the names of files and what people were
-told are searched. What care does get of free text is a list, exact in both directions. Resources and Bundles: tests/consent/test_leaks.py.
+told are searched. What care does get of free text is a list, exact in both directions. Resources and Bundles:
+tests/consent/test_leaks.py. At DEBUG, on both modes and where things go wrong: test_canaries_at_debug.py.
 """
 
-import asyncio
 import base64
-import contextlib
 import html
-import io
-import json
-import logging
-import sqlite3
-import subprocess
-import tempfile
 import urllib.parse
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from itertools import takewhile
 from pathlib import Path
-from typing import Any
 
-import aiohttp
 import pytest
-from sqlalchemy.exc import OperationalError
 
-from gateway.api import create_app
 from gateway.bus import UnreliableBus
 from gateway.bus.protocol import Topic
 from gateway.clients import add_client
 from gateway.demo.fhir_messages import appointment
-from gateway.failpoints import hooked
 from gateway.metrics import exposition
 from tests.builders import (
-    METHADONE,
     Course,
-    administration,
     adt_a01,
     adt_a03,
     adt_a13,
-    care_plan,
-    consent,
     fhir_message,
     oru_r01,
     rde_o11,
-    risk_flag,
-    synthetic_person,
 )
-from tests.console.site import serve
-from tests.fhir_profiles.fhir_message import golden_pairs
-from tests.gateway.smart.signer import assertion, form
-from tests.line import WITH_PRACTICE_AND_RECORD, Line, RecipientOfTests, running
+from tests.line import WITH_PRACTICE_AND_RECORD, RecipientOfTests, running
 from tests.world import clear_columns
 
 LONG_AGO = "20260102090000+0000"
@@ -333,158 +312,6 @@ async def test_a_canary_of_every_site_leaves_only_where_the_table_says(
     assert {place for place, text in places.items() if text} >= {"the bus", "the clear columns", "the log"}
     left = {place: names(found(text)) for place, text in {**got, **places}.items()}
     assert left == {place: set(MAY_LEAVE.get(place, ())) for place in left}
-
-
-WORDS = frozenset(
-    {"text", "display", "description", "title", "comment", "line", "city", "district", "patientInstruction", "valueString", "contentString"}
-)  # fmt: skip
-"""Elements of FHIR that hold what somebody wrote."""
-FIRST_OF_FHIR = 500
-
-
-class Planted:
-    """FHIR messages with a canary in everything that somebody wrote; `count` is how many there are."""
-
-    def __init__(self) -> None:
-        self.count = 0
-
-    def next(self) -> str:
-        """The next canary, where no JSON can be written: in an address, a token, a signature, what is no message at all."""
-        self.count += 1
-        return word(FIRST_OF_FHIR + self.count - 1)
-
-    def in_body(self, body: bytes) -> bytes:
-        return json.dumps(self._in(json.loads(body))).encode()
-
-    def _in(self, value: Any, name: str = "") -> Any:
-        if isinstance(value, dict):
-            return {key: self._in(each, key) for key, each in value.items()}
-        if isinstance(value, list):
-            return [self._in(each, name) for each in value]
-        return f"{self.next()} {value} {self.next()}" if isinstance(value, str) and name in WORDS else value
-
-    def found(self, text: bytes) -> set[str]:
-        """As bytes, and with every encoding that `spellings` has."""
-        read = readings(text)
-        begins = any(start in read for start in STARTS)
-        numbers = range(FIRST_OF_FHIR, FIRST_OF_FHIR + self.count) if begins else ()
-        return {word(number) for number in numbers if any(each in read for each in spellings(number).values())}
-
-
-def clinical(number: int) -> bytes:
-    """A message with what a clinician writes, of a person of its own."""
-    written = [
-        care_plan(start="2026-01-02", description="plan"),
-        administration(METHADONE, resource_id="dose", given="2026-01-15T08:05:00+00:00", text="supervised"),
-        risk_flag(resource_id="risk", text="risk", start="2026-01-02"),
-        consent(resource_id="word", at="2026-01-02T09:00:00+00:00", decision="permit"),
-    ]
-    return fhir_message(synthetic_person(number), resources=written, message_id=f"FHIR-{number}")
-
-
-@contextlib.contextmanager
-def everything_logged() -> Iterator[io.StringIO]:
-    """What every logger of the process says, ours and everybody's, down to DEBUG."""
-    said = io.StringIO()
-    handler = logging.StreamHandler(said)
-    loggers = [logging.getLogger(), *(logging.getLogger(name) for name in logging.root.manager.loggerDict)]
-    before = [(each, each.level, each.disabled) for each in loggers]
-    for each in loggers:
-        each.setLevel(logging.DEBUG)
-        each.disabled = False
-    logging.root.addHandler(handler)
-    try:
-        yield said
-    finally:
-        logging.root.removeHandler(handler)
-        for each, level, disabled in before:
-            each.setLevel(level)
-            each.disabled = disabled
-
-
-def bytes_of(folder: Path, beside: Path) -> bytes:
-    """Every file, the database and its journal as they lie there. Another process copies them: SQLite's locks are of a process."""
-    subprocess.run(["cp", "-r", folder, beside], check=True)
-    return b"\n".join(each.read_bytes() for each in beside.rglob("*") if each.is_file())
-
-
-async def errors(line: Line, planted: Planted) -> list[bytes]:
-    """Everything that can go wrong on the way, with canaries in it; what was answered."""
-    said = [planted.in_body(path.read_bytes()) for path in golden_pairs.sources()]  # not all of these are taken
-    said += [said[0][:-9], b"{" + planted.next().encode(), planted.in_body(clinical(5)).replace(b'"active"', b'"odd"')]
-    answers = [(await line.send(body)).body for body in said]
-    line.neighbours["surgery"].answers = [503, 0, 400]  # away, gone while it is told, and it refuses
-    line.neighbours["northfell"].answers = [400]
-    answers.append((await line.send(planted.in_body(clinical(7)))).body)
-    answers.append((await line.send(adt_a03(synthetic_person(7), message_id="R7"))).body)
-    await line.settle(60)
-    for number, point in enumerate(("receive", "identify", "release", "door", "send", "receipt"), start=11):
-        words = planted.next()
-        error = OperationalError(f"INSERT {words}", {"body": words}, sqlite3.OperationalError(words))
-
-        fired: list[str] = []
-
-        def fail(here: str, point: str = point, error: Exception = error, fired: list[str] = fired) -> None:
-            if here.startswith(f"{point}."):
-                fired.append(here)
-                raise error
-
-        with hooked(fail), contextlib.suppress(OperationalError):
-            answers.append((await line.send(planted.in_body(clinical(number)))).body)
-            answers.append((await line.send(adt_a03(synthetic_person(number), message_id=f"E{number}"))).body)
-            async with asyncio.timeout(30):
-                while not fired:
-                    await line.gateway.sweep()
-                    await asyncio.sleep(0.02)
-        assert fired, f"nothing went wrong at {point}"
-    async with contextlib.AsyncExitStack() as stack:
-        base = f"http://127.0.0.1:{await serve(stack, create_app(line.gateway))}"
-        session = await stack.enter_async_context(aiohttp.ClientSession(base))
-        unsigned = form(assertion(iss=planted.next(), sub=planted.next()) + planted.next(), scope=planted.next())
-        refused: dict[str, dict[str, Any]] = {
-            "/oauth2/token": {"data": unsigned},
-            f"/fhir/{planted.next()}?name={planted.next()}": {"data": planted.in_body(clinical(6))},
-            "/fhir/$process-message": {"data": clinical(6), "headers": {"Authorization": f"Bearer {planted.next()}"}},
-        }
-        for path, how in refused.items():
-            async with session.post(path, **how) as answer:
-                assert answer.status >= 400, path
-                answers.append(await answer.read())
-    return answers
-
-
-async def test_at_debug_in_the_flows_of_fhir_and_where_things_go_wrong_nothing_is_written_down(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    """Not by any logger at DEBUG, in no byte of a file (database, journal, temporary files), no metric, no answer; recipients have it."""
-    folder, planted = tmp_path / "here", Planted()
-    folder.mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(folder))
-    with everything_logged() as logged:
-        async with running(folder, recipients=WITH_PRACTICE_AND_RECORD) as line:
-            for neighbour in line.neighbours.values():
-                neighbour.replies = lambda _key, neighbour=neighbour: neighbour.got[-1].body
-            for number in (1, 2, 3, 4):
-                await line.play(
-                    planted.in_body(clinical(number)), adt_a03(synthetic_person(number), message_id=f"R{number}")
-                )
-            answers = await errors(line, planted)
-            await line.settle(60)
-            line.clock.advance(days=2)
-            await line.settle(60)
-            got = b"".join(each.body for neighbour in line.neighbours.values() for each in neighbour.got)
-            places = {
-                "files": bytes_of(folder, tmp_path / "copy"),
-                "metrics": exposition(line.gateway),
-                "answers": b"".join(answers),
-            }
-            ends = {row.state for row in line.messages()} | {row.state for row in line.deliveries()}
-    places |= {"loggers": logged.getvalue().encode(), "terminal": "".join(capfd.readouterr()).encode()}
-    assert ends >= {"released", "rejected", "delivered", "refused"}, "void: not everything happened"
-    assert len(SITES) + planted.count >= 500
-    assert planted.found(got), "void: the search does not find what was sent"
-    assert b"SELECT" in places["loggers"], "void: the loggers did not speak at DEBUG"
-    assert {place: planted.found(text) for place, text in places.items()} == {place: set() for place in places}
 
 
 def test_the_matrix_can_fail() -> None:
