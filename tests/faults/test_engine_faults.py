@@ -41,7 +41,7 @@ from tests.faults.crash import (
 )
 from tests.faults.proxy import Proxy, Way
 
-OF_THE_BROKER, OF_A_RECIPIENT = ("bus.", "publish."), ("send.",)
+OF_THE_BROKER, OF_A_RECIPIENT = ("bus.", "publish."), ("send.", "response.")
 OF_THE_CLOCK = ("credentials.", "retention.", "retention-rows.")
 """Passed by a sweep every few minutes and by no message: tests/faults/test_deaths.py is at them."""
 OF_NO_FIXED_NUMBER = ("store.", "ledger.", "sequence.", "head-file.", "keep-head.")
