@@ -30,6 +30,7 @@ from gateway.clients import issue_token
 from gateway.settings import read_settings
 from tests import line
 from tests.builders import Course, Product, mllp_frame, rde_o11
+from tests.faults.account import number
 from tests.line import CLINICAL, make_installation, register_clients
 from tests.world import (
     Rows,
@@ -170,7 +171,7 @@ class Child:
             }
             self.pid = forge.fork(order)
             self.line = self._connected(listener)
-        self.line.settimeout(120)
+        self.line.settimeout(number(120, 1_200))  # a day's letters go through between a word and its answer
         self.said: IO[bytes] = self.line.makefile("rb")
         self.ports = self._answer()
 
