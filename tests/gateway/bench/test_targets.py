@@ -1,6 +1,8 @@
 """What is compared with a run can be found wanting: targets, committed ratios, letters that did not come as they should."""
 
+import json
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +11,9 @@ from gateway.bench.load import Arrivals, NotAccepted, Post, until_acknowledged
 from gateway.bench.messages import Message, Population
 from gateway.bench.profile import shares
 from gateway.bench.stage import Workload
-from gateway.bench.targets import fallen, faults, judged
+from gateway.bench.targets import TARGETS, fallen, faults, judged
+
+EVIDENCE = Path(__file__).resolve().parents[3] / "docs" / "evidence"
 
 
 def workload(name: str, ratio: float | None, **more: Any) -> dict[str, Any]:
@@ -35,6 +39,17 @@ def test_a_backlog_that_is_shorter_than_the_committed_one_is_found() -> None:
     ]
     assert fallen(committed, [workload("backlog", 0.9, sent=600)]) == [], "a longer one is harder"
     assert [one["met"] for one in judged([workload("backlog", 0.9, sent=600)])] == [True, False]
+
+
+@pytest.mark.parametrize("engines", ["embedded", "production"])
+def test_what_is_committed_is_whole_and_without_faults(engines: str) -> None:
+    """Or `make soak` would compare with a run that was itself found wanting, or not at all."""
+    committed = json.loads((EVIDENCE / f"bench-{engines}.json").read_text("utf-8"))
+    assert committed["faults"] == []
+    wanted = {"translate-result", "ten-times-the-file", *(each.workload for each in TARGETS)}
+    if engines == "embedded":
+        wanted = {each for each in wanted if not each.startswith("extra-workers")}
+    assert {each["name"] for each in committed["workloads"]} >= wanted
 
 
 def test_speed_that_does_not_grow_with_workers_is_found() -> None:
