@@ -5,6 +5,9 @@
     folder/answered/name.ack     the acknowledgement, whole or not there
     folder/refused/name   moved aside, with name.error beside it
 
+A name that is used again before the sender has read what was said of the first replaces nothing: the next are `name.2.ack`, `name.2` and
+`name.2.error`.
+
 INVARIANT: custody before removal. A file leaves `taken/` only when the gateway has committed it and its answer is on disk; whatever a
 crash leaves there is handed over again, and the same bytes get the same answer. One process at a time takes from a folder. This
 module MUST NOT read, keep or write about what a file holds, nor say its name to anybody but the sender.
@@ -13,6 +16,8 @@ module MUST NOT read, keep or write about what a file holds, nor say its name to
 import asyncio
 import contextlib
 import fcntl
+import heapq
+import itertools
 import os
 import stat
 from collections.abc import Iterator, Mapping
@@ -128,23 +133,25 @@ class FileDropInbound:
                 return
 
     def _in_hand(self) -> list[str]:
-        return [name for name, _ in sorted(self._files(self._taken), key=_by_age)]
+        return [name for name, _ in self._oldest(self._taken)]
 
     def _still(self, now: float) -> list[str]:
         """Names of files whose size and time of change have not moved for long enough."""
-        found = dict(self._files(self.settings.folder))
+        found = dict(self._oldest(self.settings.folder))
         self._seen = {
             name: before
             if (before := self._seen.get(name)) and (before.size, before.changed) == (at.st_size, at.st_mtime_ns)
             else _Seen(size=at.st_size, changed=at.st_mtime_ns, since=now)
             for name, at in found.items()
         }
-        still = [item for item in found.items() if now - self._seen[item[0]].since >= self.settings.stable_seconds]
-        return [name for name, _ in sorted(still, key=_by_age)]
+        return [name for name in found if now - self._seen[name].since >= self.settings.stable_seconds]
+
+    def _oldest(self, folder: Path) -> list[tuple[str, os.stat_result]]:
+        """`max_files` of a folder, oldest first. Of all that lie there, so that in a backlog too none goes before an older one."""
+        return heapq.nsmallest(self.settings.max_files, self._files(folder), key=_by_age)
 
     def _files(self, folder: Path) -> Iterator[tuple[str, os.stat_result]]:
-        """Ordinary files of a folder, at most `max_files` a turn."""
-        left = self.settings.max_files
+        """Ordinary files of a folder."""
         with os.scandir(folder) as entries:
             for entry in entries:
                 if entry.name.startswith(".") or entry.name.endswith(UNFINISHED):
@@ -153,11 +160,8 @@ class FileDropInbound:
                     at = entry.stat(follow_symlinks=False)
                     if stat.S_ISREG(at.st_mode) and len(os.fsencode(entry.name)) <= _LONGEST_NAME:
                         yield entry.name, at
-                        left -= 1
                     elif not stat.S_ISDIR(at.st_mode):
                         self.counts.left_out += 1
-                if not left:
-                    return
 
     def _claim(self, name: str) -> None:
         (self.settings.folder / name).rename(self._taken / name)
@@ -198,17 +202,29 @@ class FileDropInbound:
 
     def _finish(self, name: str, answer: Answer) -> None:
         if answer.body:
-            put(self._answered, f"{name}.ack", answer.body)
+            free = _free(self._answered, name, ".ack", answer.body)
+            put(self._answered, f"{free}.ack", answer.body)
         (self._taken / name).unlink()
         sync(self._taken)
         self.counts.answered += 1
 
     def _refuse(self, name: str, answer: Answer) -> None:
-        put(self._refused, f"{name}.error", answer.body)
-        (self._taken / name).rename(self._refused / name)
+        free = _free(self._refused, name, ".error", answer.body)
+        put(self._refused, f"{free}.error", answer.body)
+        (self._taken / name).rename(self._refused / free)
         sync(self._refused)
         sync(self._taken)
         self.counts.refused += 1
+
+
+def _free(folder: Path, name: str, ending: str, body: bytes) -> str:
+    """`name`, or the first of `name.2`, `name.3` and so on under which nothing lies there but what a process that died had already put."""
+    for number in itertools.count(1):
+        free = name if number == 1 else f"{name}.{number}"
+        said = folder / f"{free}{ending}"
+        if not (folder / free).exists() and (not said.exists() or said.read_bytes() == body):
+            return free
+    raise AssertionError("numbers do not end")
 
 
 def _by_age(item: tuple[str, os.stat_result]) -> tuple[int, str]:

@@ -34,7 +34,7 @@ class InboundSettings(BaseModel):
     content_type: str = Field(min_length=1)
     max_file_bytes: int = Field(default=5_242_880, ge=64, le=67_108_864)
     max_files: int = Field(default=1_000, ge=1, le=100_000)
-    """How many names are looked at in one turn: a folder with a million files is worked through, never held in memory."""
+    """How many files are taken in one turn, the oldest of all: a folder with a million is worked through, never held in memory."""
     poll_seconds: float = Field(default=1, gt=0, le=300)
     stable_seconds: float = Field(default=2, ge=0, le=300)
     """How long size and time of change have to stay the same. A sender that renames into the folder needs none."""

@@ -215,6 +215,54 @@ async def test_a_refused_file_is_moved_aside_with_the_error(shared: Path) -> Non
     assert not names(shared / "taken")
 
 
+async def test_a_name_that_is_used_again_replaces_nothing(shared: Path) -> None:
+    """The second file of a name took the place of the first that was refused, and of the answer that nobody had read yet."""
+    gate = Gate()
+    async with watching(shared, gate):
+        for status, folder, first, second in (
+            (422, "refused", "same.hl7", "same.hl7.2"),
+            (200, "answered", "same.hl7.ack", "same.hl7.2.ack"),
+        ):
+            gate.status = status
+            for body, found in ((b"1", first), (b"2", second)):
+                (shared / "same.hl7").write_bytes(body)
+                await until(shared / folder / found)
+                await until(lambda: not names(shared) and not names(shared / "taken"))
+    assert {each: (shared / "refused" / each).read_bytes() for each in names(shared / "refused")} == {
+        "same.hl7": b"1",
+        "same.hl7.error": b"ACK 1",
+        "same.hl7.2": b"2",
+        "same.hl7.2.error": b"ACK 2",
+    }
+    assert {each: (shared / "answered" / each).read_bytes() for each in names(shared / "answered")} == {
+        "same.hl7.ack": b"ACK 1",
+        "same.hl7.2.ack": b"ACK 2",
+    }
+
+
+async def test_a_file_that_is_called_as_an_error_takes_no_place_of_one(shared: Path) -> None:
+    gate = Gate()
+    gate.status = 422
+    async with watching(shared, gate):
+        for name, found in (("a", "a"), ("a.error", "a.error.2")):
+            (shared / name).write_bytes(name.encode())
+            await until(shared / "refused" / found)
+    assert names(shared / "refused") == ["a", "a.error", "a.error.2", "a.error.2.error"]
+    assert (shared / "refused" / "a.error").read_bytes() == b"ACK a"
+
+
+async def test_of_more_than_a_turn_takes_the_oldest_go_first(shared: Path) -> None:
+    """Whatever order the file system names them in: a turn took the first names that it came across."""
+    gate = Gate()
+    for number in range(60):
+        file = shared / f"{(number * 37) % 60:02}.hl7"
+        file.write_bytes(b"%02d" % number)
+        os.utime(file, ns=(number, number))
+    async with watching(shared, gate, max_files=4):
+        await until(lambda: len(gate.effects) == 60)
+    assert gate.effects == [b"%02d" % number for number in range(60)]
+
+
 async def test_a_file_beyond_the_limit_is_handed_over_as_a_beginning(shared: Path) -> None:
     gate = Gate()
     gate.status = 413
@@ -242,12 +290,14 @@ class Died(BaseException):
     """The process ends here: nothing behind this line runs."""
 
 
+@pytest.mark.parametrize(("status", "said"), [(200, "answered/one.hl7.ack"), (422, "refused/one.hl7.error")])
 @pytest.mark.parametrize("dies_at", range(1, 13))
 async def test_a_crash_anywhere_loses_nothing_and_doubles_nothing(
-    shared: Path, monkeypatch: pytest.MonkeyPatch, dies_at: int
+    shared: Path, monkeypatch: pytest.MonkeyPatch, dies_at: int, status: int, said: str
 ) -> None:
     """Dies before the n-th call to the file system of one file's way; another process takes up what is there."""
     gate = Gate()
+    gate.status = status
     steps = 0
 
     def counted(real: Any) -> Any:
@@ -277,10 +327,12 @@ async def test_a_crash_anywhere_loses_nothing_and_doubles_nothing(
                 break
     assert steps >= min(dies_at, 10), "there are not as many steps as this test has"
     async with watching(shared, gate):
-        await until(shared / "answered" / "one.hl7.ack")
+        await until(shared / said)
         await until(lambda: not names(shared) and not names(shared / "taken"))
-    assert gate.effects == [b"MSH|one"]
-    assert (shared / "answered" / "one.hl7.ack").read_bytes() == b"ACK MSH|one"
+    assert {each.body for each in gate.arrivals} == {b"MSH|one"}
+    assert gate.effects == ([b"MSH|one"] if status == 200 else [])
+    assert (shared / said).read_bytes() == b"ACK MSH|one"
+    assert len(names(shared / "answered") + names(shared / "refused")) == (1 if status == 200 else 2)
 
 
 async def test_one_process_at_a_time_takes_from_a_folder(shared: Path) -> None:

@@ -43,6 +43,14 @@ class Proxy:
     def _arm(self, number: int, way: Way) -> None:
         self._left = (way, number)
 
+    def let_pass(self) -> None:
+        """A cut that nothing has met yet is off. Returns when it is."""
+
+        async def disarm() -> None:
+            self._left = None
+
+        asyncio.run_coroutine_threadsafe(disarm(), self._loop).result(10)
+
     def close(self) -> None:
         asyncio.run_coroutine_threadsafe(self._end(), self._loop).result(10)
         self._loop.call_soon_threadsafe(self._loop.stop)

@@ -49,8 +49,10 @@ from tests.builders import (
 )
 from tests.console.site import Site, dissent, serve
 from tests.engines import MODES, Broker, Database, own_broker, own_database
+from tests.faults.acts import NO_AREA
 from tests.fhir_profiles.fhir_message import eps_messages, golden_pairs
 from tests.fhir_profiles.hmpps.test_domain_events import LATE, event, in_sns
+from tests.flow.test_file_drop import folder_at, until
 from tests.gateway.smart.signer import assertion, form
 from tests.gateway.test_canaries import MAY_LEAVE, SITES, STARTS, found, plant, readings, spellings, story, word
 from tests.gateway.test_serving_doors import free_port
@@ -62,6 +64,7 @@ WORDS = frozenset(
 """Elements of FHIR that hold what somebody wrote."""
 FIRST_OF_FHIR = 200
 LAST = 999
+AN_ID = "6f2b1c3e-0001-4000-8000-000000000010"
 
 
 class Planted:
@@ -239,9 +242,45 @@ async def by_sockets(line: Line, planted: Planted) -> list[bytes]:
     return answers
 
 
+async def by_files(line: Line, planted: Planted, shared: Path) -> list[bytes]:
+    """A folder that a sender shares: a file that is taken, one of no message, one in hand that was taken before; what is said beside them."""
+    folder_at(shared)
+    dropped = {"adapter": "file_drop", "port": None, "folder": shared}
+    watcher = make_listener(line.gateway.settings, line.gateway.settings.channels[0].model_copy(update=dropped))
+    good = plant(adt_a01(synthetic_person(9), message_id="FILE"), set())
+    await watcher.start(line.gateway.accept)
+    try:
+        for name, body in (("good", good), ("bad", planted.next().encode()), ("taken/again", good)):
+            (shared / name).write_bytes(body)
+        said = [shared / each for each in ("answered/good.ack", "refused/bad.error", "answered/again.ack")]
+        await until(lambda: all(each.exists() for each in said))
+    finally:
+        await watcher.stop()
+    answers = [each.read_bytes() for each in said]
+    assert b"MSA|AA" in answers[0], "void: nothing was taken from a folder"
+    return answers
+
+
+async def told_in_vain(line: Line, planted: Planted) -> list[bytes]:
+    """The way of telling fails, and says in whose words."""
+    ordinary, failed = line.gateway.teller, []
+
+    async def fails(_: object) -> None:
+        failed.append(planted.next())
+        raise OSError(f"550 {failed[-1]}")
+
+    line.gateway.teller = fails
+    sent = await line.send(plant(adt_a03(synthetic_person(10, postcode=NO_AREA), message_id="NOBODY"), set()))
+    await line.settle()
+    line.gateway.teller = ordinary
+    assert failed, "void: nobody was to be told"
+    return [sent.body]
+
+
 async def other_kinds(line: Line, planted: Planted) -> list[bytes]:
     """The event of a prison system, an order of EPS, a withdrawn consent, a merge, a mailbox that is read."""
     add_client(line.gateway, name="prison-feed", kinds=("hmpps-event",), establishments=("ZFG",))
+    before = len(line.messages())
     person = synthetic_person(1)
     happened = event(
         f"{LATE}prisoner.released",
@@ -252,13 +291,17 @@ async def other_kinds(line: Line, planted: Planted) -> list[bytes]:
     happened |= {"occurredAt": "2026-01-15T12:00:00Z", "description": planted.next()}
     happened["personReference"] = {"identifiers": [{"type": "NOMS", "value": person.prison_number}]}
     answers = [(await line.send(json.dumps(in_sns(happened)).encode(), client="prison-feed")).body]
-    answers.append((await line.send(planted.in_body(json.dumps(eps_messages.order()).encode()))).body)
+    answers.append((await line.send(planted.in_body(json.dumps(eps_messages.order() | {"id": AN_ID}).encode()))).body)
     answers.append((await line.send(planted.in_body(dissent(synthetic_person(2))))).body)
-    merged = plant(adt_a40(synthetic_person(3), prior_prison_number=synthetic_person(4).prison_number), set())
-    answers.append((await line.send(merged)).body)
+    twice = synthetic_person(21)
+    nameless = adt_a01(twice, message_id="TWICE").replace(f"{twice.nhs_number}^^^NHS^NH~".encode(), b"")
+    merged = adt_a40(synthetic_person(3), prior_prison_number=twice.prison_number, message_id="MERGED")
+    answers += [(await line.send(plant(body, set()))).body for body in (nameless, merged)]
     boxed = synthetic_person(20, postcode="ZB1 1AA")
     answers.append((await line.send(plant(adt_a03(boxed, message_id="BOXED"), set()))).body)
     await line.settle(60)
+    done = [(row.kind, row.state) for row in line.messages()[before:]]
+    assert [state for _, state in done] == ["released"] * 6, f"void: not all of these were worked on: {done}"
     box = line.box_client()
     listed = await line.gateway.mailbox_list(box)
     assert listed, "void: nothing in the mailbox"
@@ -316,6 +359,10 @@ def a_row_twice(line: Line) -> bytes:
     return repr(refused.value).encode()
 
 
+TAKEN = 4
+"""Of the requests below, the first: a resource, a collection, a transaction, a document."""
+
+
 async def over_http(line: Line, planted: Planted) -> list[bytes]:
     """Tokens, searches and bodies that are refused; a resource and a Bundle that are taken; a console that somebody looks at."""
     add_client(line.gateway, name="source", kinds=("fhir-resource", "fhir-bundle"), establishments=("ZFG",))
@@ -324,6 +371,11 @@ async def over_http(line: Line, planted: Planted) -> list[bytes]:
     made["subject"] = {"identifier": about}
     entry = {"fullUrl": "urn:uuid:6f2b1c3e-0001-4000-8000-000000000009", "resource": made}
     bundle = {"resourceType": "Bundle", "type": "collection", "entry": [entry]}
+    put = bundle | {
+        "type": "transaction",
+        "entry": [entry | {"request": {"method": "POST", "url": "MedicationRequest"}}],
+    }
+    document = (golden_pairs.FOLDER / "document.message.json").read_bytes()
     fhir = {"Content-Type": "application/fhir+json"}
     good = fhir | {"Authorization": f"Bearer {issue_token(line.gateway, 'source', 600)}"}
     unsigned = form(assertion(iss=planted.next(), sub=planted.next()) + planted.next(), scope=planted.next())
@@ -336,6 +388,8 @@ async def over_http(line: Line, planted: Planted) -> list[bytes]:
         requests: list[tuple[str, str, dict[str, Any]]] = [
             ("POST", "/fhir", {"data": planted.in_body(json.dumps(made).encode()), "headers": good}),
             ("POST", "/fhir", {"data": planted.in_body(json.dumps(bundle).encode()), "headers": good}),
+            ("POST", "/fhir", {"data": planted.in_body(json.dumps(put).encode()), "headers": good}),
+            ("POST", "/fhir", {"data": planted.in_body(document), "headers": good}),
             ("POST", "/oauth2/token", {"data": unsigned}),
             ("POST", f"/fhir/{planted.next()}?name={planted.next()}", {"data": planted.in_body(clinical(6))}),
             ("POST", "/fhir/$process-message", {"data": clinical(6), "headers": fhir | {"Authorization": f"Bearer {planted.next()}"}}),
@@ -349,8 +403,8 @@ async def over_http(line: Line, planted: Planted) -> list[bytes]:
             async with session.request(method, path, allow_redirects=False, **how) as answer:
                 statuses.append(answer.status)
                 answers.append(await answer.read())
-        assert statuses[:2] == [202, 202], answers[:2]
-        assert all(status >= 300 for status in statuses[2:]), statuses
+        assert statuses[:TAKEN] == [202] * TAKEN, answers[:TAKEN]
+        assert all(status >= 300 for status in statuses[TAKEN:]), statuses
         answers += await asyncio.to_thread(
             looked, Site(base="", port=port, line=line, app=app, run=asyncio.run), planted
         )
@@ -383,7 +437,7 @@ async def everything(line: Line, planted: Planted) -> list[bytes]:
     for number in (1, 2, 3, 4):
         await line.play(planted.in_body(clinical(number)), adt_a03(synthetic_person(number), message_id=f"R{number}"))
     answers = await errors(line, planted)
-    for flow in (by_sockets, other_kinds, over_http):
+    for flow in (by_sockets, other_kinds, over_http, told_in_vain):
         answers += await flow(line, planted)
     await again(line)
     line.clock.advance(days=2)
@@ -403,7 +457,8 @@ async def test_at_debug_in_all_flows_and_where_things_go_wrong_nothing_is_writte
         async with running(folder, recipients=WITH_PRACTICE_AND_RECORD) as line:
             answers = [(await line.send(plant(body, sites))).body for body in story() if not body.startswith(b"{")]
             await line.settle(60)
-            answers += await everything(line, planted)
+            answers += await everything(line, planted) + await by_files(line, planted, tmp_path / "shared")
+            await line.settle(60)
             got = b"".join(each.body for neighbour in line.neighbours.values() for each in neighbour.got)
             places = {"files": bytes_of(folder, tmp_path / "copy"), "metrics": exposition(line.gateway), "answers": b"".join(answers)}  # fmt: skip
             ends = {row.state for row in line.messages()} | {row.state for row in line.deliveries()}
