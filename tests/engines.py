@@ -16,7 +16,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -96,8 +96,10 @@ def _ordinary_user() -> str | None:
 class Database:
     """One PostgreSQL server. `fresh()` is the URL of an empty database of its own."""
 
-    def __init__(self, programs: Path) -> None:
+    def __init__(self, programs: Path, environment: Callable[[Path], Mapping[str, str]] = lambda _: {}) -> None:
+        """`environment`: what the server's processes get beside ours, for its folder."""
         self.folder = Path(tempfile.mkdtemp(prefix="tg-pg-", dir="/tmp"))
+        self.environment = environment(self.folder)
         self.programs = programs
         self.user = _ordinary_user()
         self.port = free_ports(1)
@@ -143,6 +145,7 @@ class Database:
                 user=self.user,
                 extra_groups=[] if self.user else None,
                 cwd=self.folder,
+                env={**os.environ, **self.environment},
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
@@ -151,6 +154,15 @@ class Database:
 
     def _answers(self) -> bool:
         return is_open(self.port) and self.sql("SELECT 1")
+
+    def come_up(self) -> None:
+        """After something that it may not have survived: by itself, or started again as a service manager does."""
+        ends = time.monotonic() + START_SECONDS
+        while not self._answers():
+            assert time.monotonic() < ends, "it does not come up"
+            if self.process is not None and self.process.poll() is not None:
+                self.start()
+            time.sleep(0.02)
 
     def sql(self, statement: str, database: str = "postgres") -> bool:
         """One statement by the server's own client."""
@@ -396,12 +408,12 @@ def own_broker() -> Iterator[Broker]:
 
 
 @contextlib.contextmanager
-def own_database() -> Iterator[Database]:
+def own_database(environment: Callable[[Path], Mapping[str, str]] = lambda _: {}) -> Iterator[Database]:
     """One that the test may kill."""
     programs = database_programs()
     if programs is None:
         pytest.skip(WITHOUT_DATABASE)
-    found = Database(programs)
+    found = Database(programs, environment)
     try:
         yield found
     finally:

@@ -1,6 +1,7 @@
 /* Loaded before everything else into one process of a test: each write, truncation, sync, rename and removal under DISK_LOG_ROOT is done
    and, in the same order, appended to the file DISK_LOG. From that log a test rebuilds what a power cut at any moment could leave.
-   When DISK_ROOM names a file of eight bytes, they are how many more writes the disk takes before it is full; a negative number: no end. */
+   When DISK_ROOM names a file of two numbers of eight bytes, the first is how many more writes the disk takes before it is full (a negative
+   number: no end), and the second counts those that it refused. Processes that share the disk share the file. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -44,19 +45,22 @@ static int ready(void) {
         const char *room_path = getenv("DISK_ROOM");
         if (room_path) {
             int fd = (int)syscall(SYS_openat, AT_FDCWD, room_path, O_RDWR | O_CLOEXEC, 0);
-            room = mmap(NULL, sizeof *room, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+            room = mmap(NULL, 2 * sizeof *room, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
             if (fd < 0 || room == MAP_FAILED) abort();
         }
     }
     return out >= 0;
 }
 
-/* In its turn: is there no room for this write? */
+/* Is there no room for this write? Other processes ask at the same time. */
 static int full(void) {
-    if (!room || *room < 0) return 0;
-    if (*room == 0) { errno = ENOSPC; return 1; }
-    --*room;
-    return 0;
+    if (!room) return 0;
+    int64_t left = __atomic_load_n(room, __ATOMIC_SEQ_CST);
+    while (left > 0 && !__atomic_compare_exchange_n(room, &left, left - 1, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {}
+    if (left) return 0;
+    __atomic_fetch_add(room + 1, 1, __ATOMIC_SEQ_CST);
+    errno = ENOSPC;
+    return 1;
 }
 
 static int ours(const char *path) { return ready() && strncmp(path, root, root_length) == 0; }

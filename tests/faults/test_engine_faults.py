@@ -1,4 +1,5 @@
-"""The crash matrix of the engines: at every failpoint the gateway, the database or the broker is killed and started again, or a connection is cut.
+"""The crash matrix of the engines: at every failpoint the gateway, the database or the broker is killed and started again, or a connection is cut, or the
+database's disk is full.
 
 The gateway is held at the point until the fault has begun, and lives on unless the fault is its own death. It reaches PostgreSQL, RabbitMQ and the
 recipients only through proxies of ours that cut after so many bytes, there or back. In `make test` for one message type its death at every point,
@@ -12,7 +13,7 @@ import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,11 +40,15 @@ from tests.faults.crash import (
     send_hl7,
     step,
 )
+from tests.faults.disk_room import Room
 from tests.faults.proxy import Proxy, Way
 
-OF_THE_BROKER, OF_A_RECIPIENT = ("bus.", "publish."), ("send.",)
+OF_THE_BROKER, OF_A_RECIPIENT = ("bus.", "publish."), ("send.before",)
+"""After that nothing is said to a recipient any more that could be cut."""
 OF_THE_CLOCK = ("credentials.", "retention.", "retention-rows.")
 """Passed by a sweep every few minutes and by no message: tests/faults/test_deaths.py is at them."""
+FULL_SECONDS = 2
+"""How long the disk stays full when nobody writes."""
 OF_NO_FIXED_NUMBER = ("store.", "ledger.", "sequence.", "head-file.", "keep-head.")
 """Works share a commit, and the ledger is signed by the clock: how often these are passed while a message is under way is chance."""
 PATIENCE_SECONDS = (
@@ -120,7 +125,26 @@ class Plant:
     recorder: Recorder
     broker: Broker
     database: Database
+    room: Room
+    """On the database's disk."""
     proxies: dict[str, Proxy]
+    filled: list[bool] = field(default_factory=list)
+    """Of each time that the disk was full: did the database want to write?"""
+    refused: int = 0
+
+    def fill(self) -> None:
+        self.filled.append(False)
+        self.refused = self.room.refused
+        self.room.limit(0)
+
+    def make_room(self) -> None:
+        """When a write was refused, or nobody wants to write. A server that stopped for want of room is started again."""
+        ends = time.monotonic() + FULL_SECONDS
+        while self.room.refused == self.refused and time.monotonic() < ends:
+            time.sleep(0.02)
+        self.filled[-1] = self.room.refused > self.refused
+        self.room.free()
+        self.database.come_up()
 
     def faults_of(self, engine: str) -> list[Fault]:
         """A command, a letter, a publish is cut in the middle; or its answer."""
@@ -131,19 +155,28 @@ class Plant:
             Fault(name=f"{engine}-cut-back", begin=lambda: proxy.cut_after(back, Way.BACK)),
         ]
         if engine == "database":
-            return [Fault(name="database-restart", begin=self.database.kill, end=self.database.start), *cuts]
+            return [
+                Fault(name="database-restart", begin=self.database.kill, end=self.database.start),
+                Fault(name="database-full", begin=self.fill, end=self.make_room),
+                *cuts,
+            ]
         if engine == "broker":
             return [Fault(name="broker-restart", begin=self.broker.kill, end=self.broker.start), *cuts]
         return cuts
 
 
 @pytest.fixture(scope="module")
-def plant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plant]:
+def plant(tmp_path_factory: pytest.TempPathFactory, disk_library: Path) -> Iterator[Plant]:
     """Engines that may be killed, each behind a proxy."""
-    folder = tmp_path_factory.mktemp("engines")
+    folder, rooms = tmp_path_factory.mktemp("engines"), list[Room]()
+
+    def with_little_room(server: Path) -> Mapping[str, str]:
+        rooms.append(Room(server, disk_library, f"{server}/data/"))
+        return rooms[-1].environment
+
     with ExitStack() as ending:
         broker = ending.enter_context(own_broker())
-        database = ending.enter_context(own_database())
+        database = ending.enter_context(own_database(with_little_room))
         forge, recorder = Forge(), Recorder(folder, steady=True)
         ending.callback(forge.close)
         ending.callback(recorder.close)
@@ -151,7 +184,15 @@ def plant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plant]:
         proxies = {name: Proxy(target) for name, target in targets.items()}
         for proxy in proxies.values():
             ending.callback(proxy.close)
-        yield Plant(folder=folder, forge=forge, recorder=recorder, broker=broker, database=database, proxies=proxies)
+        yield Plant(
+            folder=folder,
+            forge=forge,
+            recorder=recorder,
+            broker=broker,
+            database=database,
+            room=rooms[0],
+            proxies=proxies,
+        )
 
 
 @dataclass(kw_only=True)
@@ -327,8 +368,8 @@ class Run:
 
 
 def strikes_of(run: Run, passed: Counter[str]) -> list[tuple[str, int, Fault]]:
-    """What happens where: in `make test` at each point the gateway dies, what it touches fails, and one of the two cuts; in `make soak` everything
-    everywhere.
+    """What happens where: in `make test` at each point the gateway dies, what it touches fails, and one of the two cuts, and at one in four the disk of the
+    database is full; in `make soak` everything everywhere.
     """
     plant, death = run.plant, Fault(name="gateway-kill", begin=run.die)
     every = [death, *(fault for engine in plant.proxies for fault in plant.faults_of(engine))]
@@ -344,8 +385,8 @@ def strikes_of(run: Run, passed: Counter[str]) -> list[tuple[str, int, Fault]]:
             engine = "broker"
         elif point.startswith(OF_A_RECIPIENT):
             engine = "recipient"
-        *restart, there, back = plant.faults_of(engine)
-        chosen = [there, back] if engine == "recipient" else [*restart, (there, back)[at % 2]]
+        *others, there, back = plant.faults_of(engine)
+        chosen = [there, back] if engine == "recipient" else [*others[: 1 + (at % 4 == 0)], (there, back)[at % 2]]
         found += [(point, 1, fault) for fault in (death, *chosen)]
     every_how_many = max(round(1 / SHARE), 1) if SOAKING else 1
     return found[FIRST_SEED % every_how_many :: every_how_many]
@@ -370,6 +411,7 @@ def test_every_point_of_the_engines(plant: Plant, kind: Kind, account: Callable[
     """0 lost, 0 doubled, 0 out of order, 0 without a permit, no message blamed for it; the ledger verifies after every fault."""
     run = Run.of(plant, kind)
     cuts_before = {engine: proxy.cuts for engine, proxy in plant.proxies.items()}
+    filled_before = len(plant.filled)
     try:
         strikes = strikes_of(run, run.unharmed())
         for point, number, fault in strikes:
@@ -390,6 +432,7 @@ def test_every_point_of_the_engines(plant: Plant, kind: Kind, account: Callable[
     cut = {engine: proxy.cuts - cuts_before[engine] for engine, proxy in plant.proxies.items()}
     assert all(cut[engine] >= asked[engine] * 9 // 10 for engine in sure), (asked, cut)
     by_name = Counter(fault.name for _, _, fault in strikes)
+    assert sum(plant.filled[filled_before:]) >= by_name["database-full"] * 3 // 4, plant.filled[filled_before:]
     assert run.deaths >= by_name["gateway-kill"] * 9 // 10, (run.deaths, by_name)
     said = ", ".join(f"{number} {name}" for name, number in sorted(by_name.items()))
     account(name=f"engine-faults/{kind.name}", note=f"{said}; {len(run.missed)} did not happen", **numbers)

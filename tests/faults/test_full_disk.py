@@ -4,8 +4,6 @@ A library in front of the C library (disk_log.c) takes so many writes and answer
 room again. What is not kept is not acknowledged; with room again all goes on by itself, in order; a full disk is no sign of tampering.
 """
 
-import mmap
-import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,29 +26,12 @@ from tests.faults.crash import (
     send_hl7,
     step,
 )
+from tests.faults.disk_room import Room
 
 PERSON = synthetic_person(1)
 VERIFIED_EVERY = 1 if SOAKING else 4
 """How often the whole ledger is verified on the way: what is wrong in it stays there, and to read it is the dearest."""
 PATIENCE = 20
-
-
-class Room:
-    """How many more writes the disk takes."""
-
-    def __init__(self, path: Path) -> None:
-        path.write_bytes(struct.pack("q", -1))
-        with path.open("r+b") as file:
-            self._shared = mmap.mmap(file.fileno(), 8)
-
-    def limit(self, writes: int) -> None:
-        self._shared[:] = struct.pack("q", writes)
-
-    def free(self) -> int:
-        """There is room again; the answer is what was left of it."""
-        (left,) = struct.unpack("q", self._shared[:])
-        self.limit(-1)
-        return int(left)
 
 
 @contextmanager
@@ -59,15 +40,8 @@ def gateway_with_little_room(folder: Path, library: Path, files: str) -> Iterato
     recorder = Recorder(folder, steady=True)
     bearer = make_template(folder / "template", recorder.port)
     site = Site(folder / "template", folder / "site", recorder)
-    room = Room(folder / "room")
-    forge = Forge(
-        {
-            "LD_PRELOAD": str(library),
-            "DISK_LOG": "/dev/null",
-            "DISK_LOG_ROOT": str(site.folder / files),
-            "DISK_ROOM": str(folder / "room"),
-        }
-    )
+    room = Room(folder, library, str(site.folder / files))
+    forge = Forge(room.environment)
     child = Child(forge, site.config, die_at={}, ahead_seconds=0)
     try:
         plan = care_plan(start="2026-01-02", description="plan")
