@@ -6,6 +6,8 @@ are left say which test dies at them. A point that is in none of them fails.
 
 import asyncio
 import re
+import shutil
+import subprocess
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
@@ -42,16 +44,31 @@ ELSEWHERE = {
 
 
 class DyingOnce:
-    """Dies at the first of these points that is passed, and stays dead."""
+    """Dies at the first of these points that is passed, and stays dead. The next process finds `folder` as it lay there at that moment: what a process
+    does while an exception ends it, `kill -9` would not have let it do.
+    """
 
-    def __init__(self, points: set[str]) -> None:
-        self.points, self.at = points, ""
+    def __init__(self, points: set[str], folder: Path | None = None) -> None:
+        self.points, self.at, self.folder = points, "", folder
 
     def __call__(self, passed: str) -> None:
         if not self.at and passed in self.points:
             self.at = passed
+            if self.folder is not None:  # another process copies it: SQLite's locks are of a process
+                subprocess.run(["cp", "-a", self.folder, self._left], check=True)
         if self.at:
             raise Death
+
+    def leave(self) -> None:
+        """What was done after the death is undone."""
+        if self.folder is not None:
+            shutil.rmtree(self.folder)
+            self._left.rename(self.folder)
+
+    @property
+    def _left(self) -> Path:
+        assert self.folder is not None
+        return self.folder.with_name(f"{self.folder.name}-left")
 
 
 async def done(line: Line, case: Case) -> None:
@@ -74,6 +91,7 @@ async def die_in(line: Line, case: Case, dying: DyingOnce) -> None:
         with suppress(BaseException):
             await doing
         await line.gateway.abandon()
+    dying.leave()
     return None
 
 
@@ -90,7 +108,7 @@ async def play(line: Line, act: Act, points: AbstractSet[str], count: Callable[[
     while open_points:
         await at_rest(line, act)
         case = case or await act.prepare(line, count())
-        dying = DyingOnce(open_points)
+        dying = DyingOnce(open_points, line.folder)
         await die_in(line, case, dying)
         assert dying.at, (act.prepare.__name__, "never came to", open_points)
         open_points -= {dying.at}
@@ -173,6 +191,27 @@ async def test_an_act_that_is_done_twice_or_never_is_found(tmp_path: Path) -> No
                 continue
             with pytest.raises(AssertionError, match=words):
                 await play(line, act, points_of(act), lambda: 1, set())
+
+
+def test_what_is_done_while_an_exception_ends_a_process_is_undone(tmp_path: Path) -> None:
+    """Sabotage: a step that tidies up behind itself, as no step does that is killed."""
+    folder = tmp_path / "here"
+    folder.mkdir()
+    half = folder / "half"
+
+    def do() -> None:
+        half.touch()
+        try:
+            pass_point("x")
+        finally:
+            half.unlink()
+
+    dying = DyingOnce({"x"}, folder)
+    with hooked(dying), pytest.raises(Death):
+        do()
+    assert not half.exists()
+    dying.leave()
+    assert half.exists()
 
 
 HERE = {point for act in (*ACTS, *ENDS) for point in points_of(act)}
