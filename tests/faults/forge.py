@@ -2,7 +2,7 @@
 
 `python -m tests.faults.forge`: one JSON order a line on stdin, one pid a line on stdout. A child is the real line behind its real doors
 (`Serving`). It obeys one connection to a socket: `settle`, `sweep`, `sign`, `advance N`, `points`, `hold-at POINT N`, `go-on`, `verify`,
-`stop`; a dead child closes it.
+`bearer CLIENT`, `stop`; a dead child closes it.
 """
 
 import asyncio
@@ -25,6 +25,7 @@ from starlette.routing import compile_path
 
 from gateway import failpoints, wiring
 from gateway.api import routes as doors
+from gateway.clients import issue_token
 from gateway.console import routes as pages
 from gateway.pipeline import Gateway
 from gateway.serving import Serving
@@ -33,6 +34,8 @@ from gateway.store.away import is_away
 from tests.faults import simulation
 
 Order = dict[str, Any]
+DAY_SECONDS = 86_400
+"""The longest that a bearer is given for."""
 
 
 class Hook:
@@ -100,6 +103,8 @@ async def obey(gateway: Gateway, serving: Serving, hook: Hook, clock: Clock, con
             case ["verify"]:
                 found = await asyncio.to_thread(gateway.ledger.verify)
                 said = {"verified": found.verified, "faults": found.faults, "entries": found.entries}
+            case ["bearer", client]:
+                said = await asyncio.to_thread(issue_token, gateway, client, DAY_SECONDS)
             case ["stop"]:
                 return
             case _:

@@ -30,6 +30,7 @@ from tests.faults.crash import (
     send_hl7,
     step,
 )
+from tests.line import CLINICAL
 
 LIMIT = number(480, 20_000)
 PEOPLE, HOURS = number(24, 480), 24
@@ -82,6 +83,7 @@ def test_a_recipient_is_down_for_a_day(tmp_path: Path, account: Callable[..., Ac
         assert b"MSA|AR|" in answer
         assert SEND_AGAIN in answer, "it must be sent again, not given up"
         assert b"|overloaded^" in answer, answer
+        bearer = child.tell(f"bearer {CLINICAL}")  # the first has lasted its day
         head, _, _ = exchange_fhir(child, plan_of(0, "F-new"), bearer).partition(b"\r\n\r\n")
         assert head.startswith(b"HTTP/1.1 503")
         assert re.search(rb"(?i)\r\nretry-after: *[1-9]\d*", head)
