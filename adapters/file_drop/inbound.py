@@ -219,12 +219,14 @@ class FileDropInbound:
 
 def _free(folder: Path, name: str, ending: str, body: bytes) -> str:
     """`name`, or the first of `name.2`, `name.3` and so on under which nothing lies there but what a process that died had already put."""
-    for number in itertools.count(1):
-        free = name if number == 1 else f"{name}.{number}"
-        said = folder / f"{free}{ending}"
-        if not (folder / free).exists() and (not said.exists() or said.read_bytes() == body):
-            return free
-    raise AssertionError("numbers do not end")
+    names = itertools.chain([name], (f"{name}.{number}" for number in itertools.count(2)))
+    return next(
+        each for each in names if not (folder / each).exists() and _is_free_for(folder / f"{each}{ending}", body)
+    )
+
+
+def _is_free_for(path: Path, body: bytes) -> bool:
+    return not path.exists() or path.read_bytes() == body
 
 
 def _by_age(item: tuple[str, os.stat_result]) -> tuple[int, str]:
