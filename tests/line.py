@@ -31,7 +31,7 @@ from gateway.settings import parse_settings, read_settings
 from gateway.steps import replay
 from gateway.steps.standing import InFront
 from gateway.store.schema import delivery, message, task
-from tests.engines import broker, database
+from tests.engines import Database, broker, database
 
 Json = dict[str, Any]
 EHR, CLINICAL, STRANGER, BOX = "fellgate-ehr", "fellgate-clinical", "passing-system", "southfell"
@@ -309,8 +309,8 @@ def _shipped_agreements() -> dict[str, _Agreed]:
 
 
 @cache
-def _made(engines_of: Callable[[Path], Engines], recipients: str) -> tuple[Path, str]:
-    """An installation as `running` begins with, made once in a process, and its database: to copy it is several times quicker."""
+def _made(engines_of: Callable[[Path], Engines], _server: Database | None, recipients: str) -> tuple[Path, str]:
+    """An installation as `running` begins with, made once in a process and on each server, and its database: to copy it is several times quicker."""
     folder = Path(tempfile.mkdtemp(prefix="tg-made-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     wanted = json.loads(recipients)
@@ -327,7 +327,8 @@ def _copied_installation(
     folder: Path, ports: dict[str, int], send_timeout_seconds: float, recipients: Mapping[str, RecipientOfTests]
 ) -> Path:
     """What `make_installation` and `register_clients` make, under keys that all lines of this process have; a head and queues of its own."""
-    made, store_url = _made(Mode.engines_of, json.dumps(recipients))
+    server = None if Mode.engines_of is embedded else database()
+    made, store_url = _made(Mode.engines_of, server, json.dumps(recipients))
     engines = Mode.engines_of(folder) if Mode.engines_of is embedded else production(folder, like=store_url)
     config = _write_files(folder, ports, engines, send_timeout_seconds, recipients)
     shutil.copytree(made / "keys", folder / "keys")

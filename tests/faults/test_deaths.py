@@ -8,6 +8,7 @@ import asyncio
 import re
 import shutil
 import subprocess
+import time
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
@@ -43,6 +44,10 @@ ELSEWHERE = {
 """Points of what has no line beside it, and the test that dies at them by name."""
 
 
+COMING_TO_REST = 0.02
+"""Seconds. More than the clock of a file system moves on at once."""
+
+
 class DyingOnce:
     """Dies at the first of these points that is passed, and stays dead. The next process finds `folder` as it lay there at that moment: what a process
     does while an exception ends it, `kill -9` would not have let it do.
@@ -50,14 +55,27 @@ class DyingOnce:
 
     def __init__(self, points: set[str], folder: Path | None = None) -> None:
         self.points, self.at, self.folder = points, "", folder
+        self.dying = False
+        """From then on each thread's next point is its last; `at` is said when the folder is kept."""
 
     def __call__(self, passed: str) -> None:
-        if not self.at and passed in self.points:
+        if not self.dying and passed in self.points:
+            self.dying = True
+            if self.folder is not None:
+                self._keep(self.folder)
             self.at = passed
-            if self.folder is not None:  # another process copies it: SQLite's locks are of a process
-                subprocess.run(["cp", "-a", self.folder, self._left], check=True)
-        if self.at:
+        if self.dying:
             raise Death
+
+    def _keep(self, folder: Path) -> None:
+        """Until nothing moved meanwhile: other threads end what they had begun, and go no further. Another process copies: SQLite's locks are of a process."""
+        while True:
+            time.sleep(COMING_TO_REST)
+            before = _files(folder)
+            copied = subprocess.run(["cp", "-a", folder, self._left], capture_output=True, check=False)
+            if not copied.returncode and _files(folder) == before:
+                return
+            shutil.rmtree(self._left, ignore_errors=True)
 
     def leave(self) -> None:
         """What was done after the death is undone."""
@@ -69,6 +87,16 @@ class DyingOnce:
     def _left(self) -> Path:
         assert self.folder is not None
         return self.folder.with_name(f"{self.folder.name}-left")
+
+
+def _files(folder: Path) -> dict[str, tuple[int, int]]:
+    """Each file below, by when it was changed and how long it is; one that goes away meanwhile is none."""
+    found = {}
+    for path in folder.rglob("*"):
+        with suppress(FileNotFoundError):
+            at = path.stat()
+            found[str(path)] = (at.st_mtime_ns, at.st_size)
+    return found
 
 
 async def done(line: Line, case: Case) -> None:
@@ -83,7 +111,7 @@ async def die_in(line: Line, case: Case, dying: DyingOnce) -> None:
     """Do it until the process is dead, or it is done. What a dying process raises is nobody's."""
     with hooked(dying):
         doing = asyncio.create_task(done(line, case))
-        while not (doing.done() or dying.at):  # noqa: ASYNC110  the hook may be passed in any thread
+        while not (dying.at or (doing.done() and not dying.dying)):  # noqa: ASYNC110  the hook may be passed in any thread
             await asyncio.sleep(0.001)
         if not dying.at:
             return await doing
