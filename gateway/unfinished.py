@@ -23,7 +23,7 @@ from gateway.steps.named import note_whom
 from gateway.steps.standing import DELIVERIES, all_in_front, all_moved_since, people_of
 from gateway.store.locks import hold_message
 from gateway.store.schema import attempt, delivery, message, person, task
-from gateway.store.statement import Statement, one_of
+from gateway.store.statement import Statement, looked_at, one_of
 
 D = DeliveryState
 M = MessageState
@@ -64,7 +64,9 @@ _HAS_ONE_IN_FRONT: Final = exists().where(
     one_of(_FRONT.c.state, [state.value for state in DELIVERY_OPEN]),
 )
 """Of what only one after the other may go, all but the first: most of what waits for a recipient that is down. Who else waits, `all_in_front` says."""
-_QUEUED: Final = select(delivery.c.id).where(delivery.c.state == D.QUEUED.value).order_by(delivery.c.sequence)
+_QUEUED: Final = (
+    select(delivery.c.id).where(looked_at(delivery.c.state) == D.QUEUED.value).order_by(delivery.c.sequence)
+)
 _RECIPIENTS: Final = Several(select(delivery.c.id, delivery.c.recipient).where(among(delivery.c.id)), delivery.c.id)
 _QUEUED_OF_MESSAGE: Final = Statement(_QUEUED.where(delivery.c.message_id == bindparam("message_id")))
 _QUEUED_OF_PERSON: Final = Statement(_QUEUED.where(delivery.c.person_id == bindparam("person_id")))

@@ -19,7 +19,7 @@ from gateway.people.named import is_unheard
 from gateway.states import DELIVERY_OPEN, DeliveryState, MessageState
 from gateway.store.locks import held
 from gateway.store.schema import consent, decision, delivery, message, person
-from gateway.store.statement import Statement, one_of
+from gateway.store.statement import Statement, looked_at, one_of
 
 
 class InFront(StrEnum):
@@ -69,7 +69,7 @@ _BEHIND: Final = Statement(
         & (_FRONT.c.recipient == delivery.c.recipient)
         & (_FRONT.c.sequence < delivery.c.sequence),
     )
-    .where(_FRONT.c.id == bindparam("delivery_id"), delivery.c.state == DeliveryState.QUEUED.value)
+    .where(_FRONT.c.id == bindparam("delivery_id"), looked_at(delivery.c.state) == DeliveryState.QUEUED.value)
     .order_by(delivery.c.sequence)
     .limit(2)
 )
@@ -80,7 +80,7 @@ _SOME_BEHIND: Final = Several(
             delivery.c.person_id == _FRONT.c.person_id,
             delivery.c.recipient == _FRONT.c.recipient,
             delivery.c.sequence > _FRONT.c.sequence,
-            delivery.c.state == DeliveryState.QUEUED.value,
+            looked_at(delivery.c.state) == DeliveryState.QUEUED.value,
         ),
     ),
     _FRONT.c.id,
@@ -88,7 +88,11 @@ _SOME_BEHIND: Final = Several(
 
 
 def _in_front(*, collected: bool) -> Several:
-    """The first that a letter that changes something waits for, of those to one recipient about one person; and that a whole picture does."""
+    """The first that a letter that changes something waits for, of those to one recipient about one person; and that a whole picture does.
+
+    Asked of all letters of such a pair: where the state is a condition, SQLite looks at everybody's letters that have it, and those are many when a
+    recipient is down.
+    """
     apart = COLLECTED if collected else ()
     open_states = [state.value for state in DELIVERY_OPEN if state.value not in apart]
     moving = [state for state in IN_MOTION if state not in apart]
@@ -101,10 +105,10 @@ def _in_front(*, collected: bool) -> Several:
     return Several(
         select(
             *pair,
-            func.min(delivery.c.sequence).label("changing"),
+            func.min(case((changing, delivery.c.sequence))).label("changing"),
             func.min(case((leaving, delivery.c.sequence))).label("leaving"),
         )
-        .where(among(*pair), changing)
+        .where(among(*pair))
         .group_by(*pair),
         *pair,
     )

@@ -9,7 +9,7 @@ from sqlalchemy.pool import StaticPool
 from gateway.store.engine import StoreError
 
 MIGRATIONS = Path(__file__).parent / "migrations"
-HEAD = "0021"
+HEAD = "0022"
 """The newest revision in `migrations/versions` (a test compares)."""
 
 

@@ -221,7 +221,7 @@ message = Table(
     Index("ix_message_client", "client", "sequence"),  # these three are what people search by
     Index("ix_message_establishment", "establishment", "sequence"),
     Index("ix_message_kind", "kind", "sequence"),
-    _partial("ix_message_person_id", "person_id", "sequence", where="person_id IS NOT NULL"),
+    _partial("ix_message_person_id", "person_id", "state", "sequence", where="person_id IS NOT NULL"),
     Index("ix_message_body_id", "body_id"),  # these on `sealed` ids are for retention, which must not read whole tables
     Index("ix_message_answer_id", "answer_id"),
 )

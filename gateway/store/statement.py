@@ -44,6 +44,14 @@ def one_of(column: Column[Any], values: Iterable[Any]) -> ColumnElement[bool]:
     return column.in_([literal(value, column.type) for value in values] or [null()])
 
 
+def looked_at(column: Column[Any]) -> ColumnElement[Any]:
+    """The column in a condition for which no index is taken: rows are found by the other conditions, and it is looked at in each.
+
+    SQLite knows nothing of how many rows have a value: of one person's letters that are queued it would read everybody's that are.
+    """
+    return column.concat("")
+
+
 def _row_of(names: tuple[str, ...]) -> Callable[[Iterable[Any]], Any]:
     """A class with those names; no class can spell them beforehand, so that it is made here."""
     make: Any = namedtuple  # noqa: PYI024  see above: the names are known when the statement is
