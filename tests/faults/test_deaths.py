@@ -61,21 +61,24 @@ class DyingOnce:
     def __call__(self, passed: str) -> None:
         if not self.dying and passed in self.points:
             self.dying = True
-            if self.folder is not None:
-                self._keep(self.folder)
-            self.at = passed
+            try:
+                if self.folder is not None:
+                    self._keep(self.folder)
+            finally:
+                self.at = passed
         if self.dying:
             raise Death
 
     def _keep(self, folder: Path) -> None:
         """Until nothing moved meanwhile: other threads end what they had begun, and go no further. Another process copies: SQLite's locks are of a process."""
-        while True:
+        for _ in range(100):
             time.sleep(COMING_TO_REST)
             before = _files(folder)
             copied = subprocess.run(["cp", "-a", folder, self._left], capture_output=True, check=False)
             if not copied.returncode and _files(folder) == before:
                 return
             shutil.rmtree(self._left, ignore_errors=True)
+        raise AssertionError("the folder does not come to rest")
 
     def leave(self) -> None:
         """What was done after the death is undone."""
